@@ -1,0 +1,1 @@
+"""Boathouse: a lakehouse that fits in a folder."""

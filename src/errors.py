@@ -1,0 +1,101 @@
+"""Every way Boathouse refuses or fails, what a person is told, and the exit code a scheduler sees.
+
+    BoathouseError
+    ├── UsageError       2  the command line or a setting is wrong
+    ├── ContractError    3  a contract, its SQL, or a feed that does not fit it
+    ├── DataError        4  an input that cannot be taken, or a law the data would break
+    ├── EnvironmentFault 5  disk full, no permission, a missing program, a damaged table
+    ├── TransientError   6  worth trying again as it is
+    ├── AuthError        7  a credential was refused
+    ├── LockedError      8  another run is going
+    └── PartialError     9  some tables were built, others failed or were blocked
+
+Anything else that reaches the edge is a bug: traceback in the log, one line on the console, exit code 70.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Sequence
+
+BUG_EXIT_CODE = 70
+
+
+class BoathouseError(Exception):
+    """What went wrong, where, and what to do about it.
+
+    `what` is lower case without a full stop and names the thing and what was found there.
+    """
+
+    exit_code = 1
+    error_class = "error"
+
+    def __init__(self, what: str, *, where: object | None = None, fix: str | None = None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = None if where is None else str(where)
+        self.fix = fix
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        if self.where:
+            lines.append(f"  where: {self.where}")
+        if self.fix:
+            lines.append(f"  fix:   {self.fix}")
+        return "\n".join(lines)
+
+
+class UsageError(BoathouseError):
+    exit_code, error_class = 2, "usage"
+
+
+class ContractError(BoathouseError):
+    exit_code, error_class = 3, "contract"
+
+
+class DataError(BoathouseError):
+    exit_code, error_class = 4, "data"
+
+
+class EnvironmentFault(BoathouseError):
+    exit_code, error_class = 5, "environment"
+
+
+class TransientError(BoathouseError):
+    exit_code, error_class = 6, "transient"
+
+
+class AuthError(BoathouseError):
+    exit_code, error_class = 7, "auth"
+
+
+class LockedError(BoathouseError):
+    exit_code, error_class = 8, "locked"
+
+
+class PartialError(BoathouseError):
+    exit_code, error_class = 9, "partial"
+
+
+class Faults(ContractError):
+    """Several faults found in one pass, so that a person mends them all at once."""
+
+    def __init__(self, faults: Sequence[BoathouseError]) -> None:
+        self.faults = tuple(faults)
+        count = f"{len(faults)} faults" if len(faults) > 1 else "1 fault"
+        super().__init__(count + "\n" + "\n".join(str(fault) for fault in faults))
+
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_ACCESS = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+def from_os_error(error: OSError, where: object | None = None) -> BoathouseError:
+    """The operating system's refusal as ours: disk full, no permission, or the plain reason."""
+    place = where or error.filename
+    reason = (error.strerror or str(error)).lower()
+    if error.errno in _NO_ROOM:
+        return EnvironmentFault(reason, where=place, fix="free some space, then run again: nothing half-written is visible")
+    if error.errno in _NO_ACCESS:
+        return EnvironmentFault(reason, where=place, fix="give the user that runs the pipeline access to it")
+    return EnvironmentFault(reason, where=place)
