@@ -1,0 +1,500 @@
+"""The only module that knows Delta: versions, exactly-once commits, what changed between versions.
+
+A table carries its own progress: every commit records, as Delta `txn` actions, how far each input
+was consumed, in the same atomic log entry as the data. There is no other state.
+
+Commits are made from Parquet files that the engine has already written (`DataFile`): one log entry
+adds and removes files. A crash before the entry leaves files nobody refers to, which readers never
+see and vacuum removes; a crash after it leaves a finished commit.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from src.errors import BoathouseError, DataError, EnvironmentFault, TransientError, from_os_error
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+LAYERS = ("bronze", "silver", "gold")
+BUILT_FROM = "contract"  # txn app id: the fingerprint of the contract a table's rows were built with
+
+_PROPERTIES = {
+    "delta.checkpointInterval": "50",
+    "delta.logRetentionDuration": "interval 60 days",
+    "delta.deletedFileRetentionDuration": "interval 168 hours",
+}
+_DELTA_TYPES = {
+    "VARCHAR": "string",
+    "BOOLEAN": "boolean",
+    "TINYINT": "byte",
+    "SMALLINT": "short",
+    "INTEGER": "integer",
+    "BIGINT": "long",
+    "FLOAT": "float",
+    "DOUBLE": "double",
+    "DATE": "date",
+    "TIMESTAMP WITH TIME ZONE": "timestamp",
+}
+_SQL_TYPES = {delta: sql for sql, delta in _DELTA_TYPES.items()}
+
+
+class HistoryGone(Exception):
+    """The commits or files between two versions are no longer there; the consumer starts from nothing."""
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One Parquet file of a table: path relative to the table, bytes, rows, partition values as text."""
+
+    path: str
+    size: int
+    rows: int
+    partition: Mapping[str, str | None] = field(default_factory=dict)
+    stats: Mapping[str, tuple[Any, Any, int]] = field(default_factory=dict)  # column: min, max, nulls
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The files that came and went between two versions, as far as rows changed (compaction does not).
+
+    `rebuilt`: the table was built anew under another contract in between, so a row's provenance says
+    nothing about whether it is the same row.
+    """
+
+    added: tuple[DataFile, ...]
+    removed: tuple[DataFile, ...]
+    rebuilt: bool = False
+
+
+class Snapshot:
+    """One version of one table; a commit made through it fails if another writer came in between."""
+
+    def __init__(self, root: Path, table: DeltaTable) -> None:
+        self.root = root
+        self._table = table
+        self.version = int(table.version())
+
+    @cached_property
+    def columns(self) -> dict[str, str]:
+        """Column names and DuckDB types, in order."""
+        return {field.name: _sql_type(field.type) for field in self._table.schema().fields}
+
+    @cached_property
+    def partition_by(self) -> tuple[str, ...]:
+        return tuple(self._table.metadata().partition_columns)
+
+    @cached_property
+    def properties(self) -> dict[str, str]:
+        return dict(self._table.metadata().configuration)
+
+    @cached_property
+    def files(self) -> tuple[DataFile, ...]:
+        """The files that hold this version's rows."""
+        self._refuse_unreadable_features()
+        with _translated(self.root):
+            actions = self._table.get_add_actions(flatten=True)
+        paths, sizes, rows = (actions[name].to_pylist() for name in ("path", "size_bytes", "num_records"))
+        partitions = {name: actions[f"partition.{name}"].to_pylist() for name in self.partition_by}
+        return tuple(
+            DataFile(
+                path=unquote(path),
+                size=sizes[at],
+                rows=rows[at] or 0,
+                partition={name: _partition_text(values[at]) for name, values in partitions.items()},
+            )
+            for at, path in enumerate(paths)
+        )
+
+    @property
+    def rows(self) -> int:
+        return sum(file.rows for file in self.files)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the files that hold this version's rows."""
+        return sum(file.size for file in self.files)
+
+    def progress(self, source: str) -> int | None:
+        """How far this table has consumed a source, as its own commits recorded it; None for never."""
+        version = self._table.transaction_version(source)
+        return None if version is None else int(version)
+
+    def _refuse_unreadable_features(self) -> None:
+        features = set(self._table.protocol().reader_features or ())
+        if features & {"deletionVectors", "columnMapping"}:
+            raise EnvironmentFault(
+                f"the table uses {', '.join(sorted(features))}, which Boathouse does not read",
+                where=self.root,
+                fix="another engine switched this on; restore the table, or rewrite it without the feature",
+            )
+
+
+def place(data: Path, table_id: str) -> Path:
+    """Where a table lies: silver.sales.order_lines is the folder silver/sales/order_lines below data."""
+    return data.joinpath(*table_id.split("."))
+
+
+def open_table(root: Path, version: int | None = None) -> Snapshot | None:
+    """The newest (or the given) version of the table at root; None where there is no table."""
+    if not (root / "_delta_log").is_dir():
+        return None
+    from deltalake import DeltaTable
+
+    with _translated(root):
+        return Snapshot(root, DeltaTable(str(root), version=version))
+
+
+def create(
+    root: Path,
+    columns: Mapping[str, str],
+    partition_by: Sequence[str] = (),
+    properties: Mapping[str, str] | None = None,
+    *,
+    replace: bool = False,
+) -> Snapshot:
+    """Create an empty table, or replace one whose partitioning changes.
+
+    Properties outside Delta's own list are kept as they are (`delta.userMetadata` among them).
+    """
+    from deltalake import DeltaTable
+
+    from_version = -1
+    if replace and (existing := open_table(root)):
+        from_version = existing.version
+    with _translated(root):
+        root.mkdir(parents=True, exist_ok=True)
+        table = DeltaTable.create(
+            str(root),
+            schema=_schema(columns),
+            mode="overwrite" if replace else "ignore",
+            partition_by=list(partition_by),
+            configuration=_PROPERTIES | dict(properties or {}),
+            raise_if_key_not_exists=False,
+            commit_properties=_commit_properties({BUILT_FROM: 0} if replace else {}, {}),
+        )
+        snapshot = Snapshot(root, table)
+        _make_durable(root, (), range(from_version + 1, snapshot.version + 1))
+        _sync(root.parent)
+    return snapshot
+
+
+def commit(
+    snapshot: Snapshot,
+    *,
+    add: Sequence[DataFile] = (),
+    remove: Sequence[DataFile] = (),
+    progress: Mapping[str, int] | None = None,
+    info: Mapping[str, str] | None = None,
+    overwrite: Mapping[str, str] | None = None,
+) -> Snapshot:
+    """Publish files and progress in one atomic log entry, on disk when this returns.
+
+    Give no files to record progress alone. `overwrite` (columns and types) replaces the whole
+    content and the schema. Every commit should name its progress: two writers that consumed the
+    same source then collide instead of writing twice.
+
+    Raises:
+        TransientError: another commit came in between; nothing was published.
+        EnvironmentFault: no room or no permission; nothing was published.
+    """
+    columns = dict(overwrite or snapshot.columns)
+    with _translated(snapshot.root):
+        # data first: a log entry must never refer to a file that a power loss can still take away
+        _sync_files(snapshot.root, [file.path for file in add])
+        snapshot._table.create_write_transaction(
+            [_add_action(file, columns) for file in add] + [_remove_action(file) for file in remove],
+            mode="append" if overwrite is None else "overwrite",
+            schema=_schema(columns),
+            partition_by=list(snapshot.partition_by),
+            commit_properties=_commit_properties(progress or {}, info or {}),
+        )
+        after = _reopened(snapshot.root)
+        _make_durable(snapshot.root, [file.path for file in add], range(snapshot.version + 1, after.version + 1))
+    return after
+
+
+def add_columns(snapshot: Snapshot, columns: Mapping[str, str]) -> Snapshot:
+    """Add columns; rows written before read NULL there."""
+    with _translated(snapshot.root):
+        snapshot._table.alter.add_columns(_schema(columns).fields)
+        after = _reopened(snapshot.root)
+        _make_durable(snapshot.root, (), range(snapshot.version + 1, after.version + 1))
+    return after
+
+
+def set_properties(snapshot: Snapshot, properties: Mapping[str, str]) -> Snapshot:
+    """Set table properties where they differ; a key Delta does not know is kept too."""
+    wanted = {key: value for key, value in properties.items() if snapshot.properties.get(key) != value}
+    if not wanted:
+        return snapshot
+    with _translated(snapshot.root):
+        snapshot._table.alter.set_table_properties(wanted, raise_if_not_exists=False)
+        after = _reopened(snapshot.root)
+        _make_durable(snapshot.root, (), range(snapshot.version + 1, after.version + 1))
+    return after
+
+
+def changes(snapshot: Snapshot, since: int) -> Changes:
+    """What changed rows in versions since+1 .. snapshot.version, net of files that came and went again.
+
+    Raises:
+        HistoryGone: log clean-up or vacuum took a part of it.
+    """
+    added: dict[str, DataFile] = {}
+    removed: dict[str, DataFile] = {}
+    rebuilt = False
+    for version in range(since + 1, snapshot.version + 1):
+        for action in _log_entry(snapshot.root, version):
+            rebuilt = rebuilt or action.get("txn", {}).get("appId") == BUILT_FROM
+            if (add := action.get("add")) and add["dataChange"]:
+                added[add["path"]] = _logged_file(add)
+            if (gone := action.get("remove")) and gone["dataChange"]:
+                if added.pop(gone["path"], None) is None:
+                    removed[gone["path"]] = _logged_file(gone)
+    for file in (*added.values(), *removed.values()):
+        if not (snapshot.root / file.path).exists():
+            raise HistoryGone(f"{snapshot.root / file.path} was vacuumed")
+    return Changes(tuple(added.values()), tuple(removed.values()), rebuilt)
+
+
+def commit_info(root: Path, version: int) -> dict[str, Any]:
+    """What a commit recorded about itself (run id, drift, ...); empty where the log entry is gone."""
+    try:
+        return next((action["commitInfo"] for action in _log_entry(root, version) if "commitInfo" in action), {})
+    except HistoryGone:
+        return {}
+
+
+def discard(root: Path, files: Sequence[DataFile]) -> None:
+    """Remove written files that no commit will refer to."""
+    for file in files:
+        (root / file.path).unlink(missing_ok=True)
+
+
+# -- Delta's actions
+
+
+def _add_action(file: DataFile, columns: Mapping[str, str]) -> Any:
+    from deltalake.transaction import AddAction
+
+    return AddAction(
+        path=file.path,
+        size=file.size,
+        partition_values=dict(file.partition),
+        modification_time=int(time.time() * 1000),
+        data_change=True,
+        stats=_stats_json(file, columns),
+    )
+
+
+def _remove_action(file: DataFile) -> Any:
+    from deltalake.transaction import RemoveAction
+
+    return RemoveAction(file.path, True, int(time.time() * 1000), file.size, dict(file.partition))
+
+
+def _commit_properties(progress: Mapping[str, int], info: Mapping[str, str]) -> Any:
+    from deltalake import CommitProperties, Transaction
+
+    now = int(time.time() * 1000)
+    return CommitProperties(
+        app_transactions=[Transaction(source, version, now) for source, version in progress.items()],
+        custom_metadata=dict(info) or None,
+    )
+
+
+def _schema(columns: Mapping[str, str]) -> Any:
+    from deltalake import Field, Schema
+    from deltalake.schema import ArrayType, PrimitiveType
+
+    def delta(kind: str) -> Any:
+        if kind.endswith("[]"):
+            return ArrayType(delta(kind[:-2]), contains_null=True)
+        if kind.startswith("DECIMAL"):
+            return PrimitiveType(kind.lower())
+        return PrimitiveType(_DELTA_TYPES[kind])
+
+    return Schema([Field(name, delta(kind), nullable=True) for name, kind in columns.items()])
+
+
+def _sql_type(kind: Any) -> str:
+    if getattr(kind, "element_type", None) is not None:
+        return _sql_type(kind.element_type) + "[]"
+    name = str(kind.type)
+    if name.startswith("decimal"):
+        return name.upper().replace(" ", "")
+    return _SQL_TYPES.get(name, name.upper())
+
+
+def _stats_json(file: DataFile, columns: Mapping[str, str]) -> str:
+    """Delta's per-file statistics, which other engines skip files by: only values that are exact."""
+    low: dict[str, Any] = {}
+    high: dict[str, Any] = {}
+    nulls: dict[str, int] = {}
+    for name, (minimum, maximum, null_count) in file.stats.items():
+        nulls[name] = null_count
+        bounds = _stats_bounds(columns.get(name, ""), minimum, maximum)
+        if bounds:
+            low[name], high[name] = bounds
+    return json.dumps({"numRecords": file.rows, "minValues": low, "maxValues": high, "nullCount": nulls})
+
+
+def _stats_bounds(kind: str, minimum: str | None, maximum: str | None) -> tuple[Any, Any] | None:
+    """Minimum and maximum as Delta writes them, or None where they could mislead a reader.
+
+    Left out: text (the writer may cut it), fractions (JSON has no exact decimal), truth values.
+    A timestamp's statistics have milliseconds, so the maximum is rounded up (Delta protocol, 'Per-file Statistics').
+    """
+    if minimum is None or maximum is None:
+        return None
+    if kind in ("TINYINT", "SMALLINT", "INTEGER", "BIGINT"):
+        return int(minimum), int(maximum)
+    if kind == "DATE":
+        return minimum, maximum
+    if kind == "TIMESTAMP WITH TIME ZONE":
+        return _milliseconds(minimum, up=False), _milliseconds(maximum, up=True)
+    return None
+
+
+def _milliseconds(text: str, *, up: bool) -> str:
+    """A UTC timestamp such as '2020-01-01 00:00:00.123456+00', cut down or rounded up to milliseconds."""
+    from datetime import UTC, datetime, timedelta
+
+    moment = datetime.fromisoformat(re.sub(r"\+00$", "+00:00", text)).astimezone(UTC)
+    cut = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    if up and cut != moment:
+        cut += timedelta(milliseconds=1)
+    return cut.strftime("%Y-%m-%dT%H:%M:%S.") + f"{cut.microsecond // 1000:03d}Z"
+
+
+def _partition_text(value: Any) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+# -- the log on disk
+
+
+def _log_entry(root: Path, version: int) -> Iterator[dict[str, Any]]:
+    path = root / "_delta_log" / f"{version:020d}.json"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise HistoryGone(f"{path} was cleaned up") from None
+    for line in text.splitlines():
+        if line.strip():
+            yield json.loads(line)
+
+
+def _logged_file(action: Mapping[str, Any]) -> DataFile:
+    stats = json.loads(action.get("stats") or "{}")
+    return DataFile(
+        path=unquote(action["path"]),
+        size=action.get("size") or 0,
+        rows=stats.get("numRecords", 0),
+        partition=action.get("partitionValues") or {},
+    )
+
+
+def _reopened(root: Path) -> Snapshot:
+    snapshot = open_table(root)
+    if snapshot is None:
+        raise EnvironmentFault("the table vanished while it was written", where=root)
+    return snapshot
+
+
+def _make_durable(root: Path, data_files: Sequence[str], versions: range) -> None:
+    """Force log entries and the folders that name new files to disk.
+
+    delta-rs never calls fsync: without this a power loss could take a commit back after the next
+    layer has consumed it.
+    """
+    log = root / "_delta_log"
+    for version in versions:
+        _sync(log / f"{version:020d}.json")
+        checkpoint = log / f"{version:020d}.checkpoint.parquet"
+        if checkpoint.exists():
+            _sync(checkpoint)
+    folders = {root, log}
+    for path in data_files:
+        folders.update(parent for parent in (root / path).parents if parent.is_relative_to(root))
+    for folder in folders:
+        _sync(folder)
+
+
+def _sync_files(root: Path, paths: Sequence[str]) -> None:
+    for path in paths:
+        _sync(root / path)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+# -- Delta's errors as ours
+
+_NO_ROOM = ("os error 28", "os error 27", "os error 122", "No space left", "File too large", "Resources exhausted")
+_NO_ACCESS = ("os error 13", "os error 1)", "os error 30", "Permission denied", "Read-only file system")
+_DAMAGED = ("Json error", "Invalid Checkpoint", "found gap", "No table metadata or protocol", "Parquet")
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@contextmanager
+def _translated(root: Path) -> Iterator[None]:
+    """Every failure of the Delta library as one of ours, told by type first and by text where it must be."""
+    from deltalake.exceptions import CommitFailedError, DeltaError
+
+    try:
+        yield
+    except (BoathouseError, HistoryGone):
+        raise
+    except OSError as error:
+        if error.errno is not None:
+            raise from_os_error(error, root) from error
+        raise _by_text(error, root) from error
+    except CommitFailedError as error:
+        found = _by_text(error, root)
+        if isinstance(found, EnvironmentFault):
+            raise found from error
+        fix = "another writer committed first; run again"
+        raise TransientError(_first_line(error), where=root, fix=fix) from error
+    except DeltaError as error:
+        raise _by_text(error, root) from error
+
+
+def _by_text(error: Exception, root: Path) -> BoathouseError:
+    text = _COLOURS.sub("", str(error))
+    if any(sign in text for sign in _NO_ROOM):
+        return EnvironmentFault(
+            "no space left on device", where=root, fix="free some space, then run again: nothing half-written is visible"
+        )
+    if any(sign in text for sign in _NO_ACCESS):
+        fix = "give the user that runs the pipeline access to it"
+        return EnvironmentFault("permission denied", where=root, fix=fix)
+    if any(sign in text for sign in _DAMAGED):
+        return EnvironmentFault(f"damaged table: {_first_line(error)}", where=root, fix="`make check` names the damage")
+    return DataError(_first_line(error), where=root)
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in _COLOURS.sub("", str(error)).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
