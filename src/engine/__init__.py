@@ -1,0 +1,6 @@
+"""The engine runs SQL over lake tables and writes data files; it never commits."""
+
+from src.engine.duck import DuckEngine as DuckEngine
+from src.engine.duck import Reject as Reject
+from src.engine.duck import identifier as identifier
+from src.engine.duck import literal as literal

@@ -1,0 +1,279 @@
+"""DuckDB, the one engine so far: the only module that imports duckdb.
+
+One connection serves a whole run. Lake tables are seen by their names, `layer.domain.table`, as
+views over exactly the files of one version.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from src.errors import BoathouseError, ContractError, DataError, EnvironmentFault, from_os_error
+from src.lake import DataFile
+
+_MISTAKES_IN_SQL = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.SyntaxException)
+_ENVIRONMENT = (duckdb.OutOfMemoryException, duckdb.IOException)
+_NO_ROOM = ("No space left", "File too large", "Disk quota", "Could not write all bytes", "max_temp_directory_size")
+_MAX_OPEN_PARTITIONS = 2000  # DuckDB's default of 100 cuts a partition into several files beyond it
+
+
+def literal(value: object) -> str:
+    """A Python value as a SQL literal."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(literal(item) for item in value) + "]"
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def identifier(name: str) -> str:
+    """A column or table name, quoted so that any name is safe."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A line the CSV reader could not split: absolute file path, its number, why, and the raw line."""
+
+    file: str
+    line: int
+    reason: str
+    raw: str
+
+
+class DuckEngine:
+    """One DuckDB connection with bounded memory that spills to `spill`."""
+
+    def __init__(self, *, memory_limit: str, threads: int, spill: Path) -> None:
+        self._connection = duckdb.connect(
+            config={"memory_limit": memory_limit, "threads": threads, "temp_directory": str(spill)}
+        )
+        self.execute("SET TimeZone = 'UTC'")
+        self.execute("SET preserve_insertion_order = false")
+        self.execute("SET enable_progress_bar = false")
+        self.execute(f"SET partitioned_write_max_open_files = {_MAX_OPEN_PARTITIONS}")
+        self._published: set[str] = set()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    # -- running SQL
+
+    def execute(self, sql: str) -> None:
+        with _translated(sql):
+            self._connection.execute(sql)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        with _translated(sql):
+            return self._connection.execute(sql).fetchall()
+
+    def one(self, sql: str) -> tuple[Any, ...]:
+        return self.rows(sql)[0]
+
+    def values(self, sql: str) -> list[Any]:
+        return [row[0] for row in self.rows(sql)]
+
+    def columns(self, sql: str) -> dict[str, str]:
+        """Column names and DuckDB types a SELECT would return, without running it."""
+        return {row[0]: row[1] for row in self.rows(f"DESCRIBE {sql}")}
+
+    def column_references(self, expression: str) -> set[str]:
+        """Every name an SQL expression uses as a column, in lower case; parsed, not bound.
+
+        Raises:
+            ContractError: the expression does not parse.
+        """
+        tree = self._parsed(f"SELECT {expression}")
+        return {part.lower() for node in _nodes(tree) for part in node.get("column_names") or ()}
+
+    def table_references(self, sql: str) -> set[str]:
+        """The tables a SELECT reads, such as silver.sales.order_lines; names of its own CTEs are not among them.
+
+        Raises:
+            ContractError: it does not parse, or is not one SELECT.
+        """
+        self._parsed(sql)
+        with _translated(sql):
+            return set(self._connection.get_table_names(sql, qualified=True))
+
+    def _parsed(self, sql: str) -> dict[str, Any]:
+        tree: dict[str, Any] = json.loads(self.one(f"SELECT json_serialize_sql({literal(sql)})")[0])
+        if tree["error"]:
+            raise ContractError(f"the SQL does not parse: {tree['error_message']}", where=_shown(sql))
+        return tree
+
+    def table(self, name: str, sql: str) -> int:
+        """Keep a SELECT's rows as a temporary table (it spills when memory is short); returns its rows."""
+        self.execute(f"CREATE OR REPLACE TEMP TABLE {identifier(name)} AS {sql}")
+        return int(self.one(f"SELECT count(*) FROM {identifier(name)}")[0])
+
+    def drop(self, *names: str) -> None:
+        for name in names:
+            self.execute(f"DROP TABLE IF EXISTS temp.{identifier(name)}")
+
+    def stream(self, name: str, batches: object) -> None:
+        """Give an Arrow stream (a RecordBatchReader; readable once) or table a name SQL can read."""
+        self._connection.register(name, batches)
+
+    def unstream(self, name: str) -> None:
+        self._connection.unregister(name)
+
+    def arrow(self, sql: str, rows_per_batch: int = 50_000) -> Any:
+        """A SELECT's rows as a stream of Arrow record batches."""
+        with _translated(sql):
+            return self._connection.sql(sql).to_arrow_reader(rows_per_batch)
+
+    # -- lake tables
+
+    def scan(
+        self,
+        root: Path,
+        files: Iterable[DataFile],
+        columns: Mapping[str, str],
+        partition_by: Sequence[str] = (),
+        *,
+        evolved: bool = False,
+        located: bool = False,
+    ) -> str:
+        """SQL that reads exactly these files of a table, with its columns in order and typed.
+
+        Partition columns are not in the files; they are read from the hive-style folder names.
+        `evolved`: some files may lack newer columns, which are then NULL. `located`: add _at (the
+        file's absolute path) and _nth (the row's place in it).
+        """
+        names = ", ".join(identifier(name) for name in columns)
+        names += ", filename AS _at, file_row_number AS _nth" if located else ""
+        paths = [str(root / file.path) for file in files]
+        empty = "SELECT " + ", ".join(f"NULL::{kind} AS {identifier(name)}" for name, kind in columns.items())
+        if not paths:
+            return f"({empty}{', NULL::VARCHAR AS _at, NULL::BIGINT AS _nth' if located else ''} WHERE false)"
+        hive = ""
+        if partition_by:
+            kinds = ", ".join(f"{literal(name)}: {columns[name]}" for name in partition_by)
+            hive = f", hive_types = {{{kinds}}}"
+        options = f"hive_partitioning = {literal(bool(partition_by))}{hive}, union_by_name = {literal(evolved)}"
+        options += ", filename = true, file_row_number = true" if located else ""
+        read = f"read_parquet({literal(paths)}, {options})"
+        if evolved:
+            return f"(SELECT {names} FROM ({empty} WHERE false UNION ALL BY NAME SELECT * FROM {read}))"
+        return f"(SELECT {names} FROM {read})"
+
+    def publish(self, table_id: str, sql: str) -> None:
+        """Make a SELECT readable under a lake name such as silver.sales.order_lines or ops.pipeline_runs."""
+        *spaces, name = table_id.split(".")
+        catalog = spaces[0]
+        if catalog not in self._published:
+            self.execute(f"ATTACH ':memory:' AS {identifier(catalog)}")
+            self._published.add(catalog)
+        schema = identifier(catalog) + "." + identifier(spaces[1] if len(spaces) > 1 else "main")
+        self.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        self.execute(f"CREATE OR REPLACE VIEW {schema}.{identifier(name)} AS {sql}")
+
+    def write(self, sql: str, root: Path, partition_by: Sequence[str] = ()) -> list[DataFile]:
+        """Write a SELECT's rows as new Parquet files below a table's folder; returns those with rows.
+
+        Nothing refers to the files yet: if the process dies here, readers see nothing of them.
+        """
+        if not os.path.isdir(root):
+            raise EnvironmentFault("no such table folder", where=root)
+        options = "FORMAT parquet, COMPRESSION zstd, RETURN_STATS"
+        target = root / f"part-{uuid.uuid4()}.parquet"
+        if partition_by:
+            keys = ", ".join(identifier(name) for name in partition_by)
+            options += f", PARTITION_BY ({keys}), FILENAME_PATTERN 'part-{{uuid}}', OVERWRITE_OR_IGNORE"
+            target = root
+        written = self.rows(f"COPY ({sql}) TO {literal(target)} ({options})")
+        files = []
+        for path, rows, size, _footer, statistics, partition, *_ in written:
+            if rows == 0:
+                os.unlink(path)
+                continue
+            files.append(
+                DataFile(
+                    path=os.path.relpath(path, root),
+                    size=size,
+                    rows=rows,
+                    partition=dict(partition or {}),
+                    stats=dict(_statistics(statistics)),
+                )
+            )
+        return files
+
+    # -- what the CSV reader could not split
+
+    def take_rejects(self) -> list[Reject]:
+        """The lines that CSV reads since the last call put aside with `store_rejects`, in file order."""
+        known = self.rows("SELECT 1 FROM duckdb_tables() WHERE table_name = 'reject_errors'")
+        if not known:
+            return []
+        rows = self.rows(
+            "SELECT DISTINCT s.file_path, e.line, first(e.error_type || ': ' || e.error_message), first(e.csv_line) "
+            "FROM reject_errors e JOIN reject_scans s USING (scan_id, file_id) GROUP BY ALL ORDER BY 1, 2"
+        )
+        self.execute("DROP TABLE reject_errors; DROP TABLE reject_scans")
+        return [Reject(file, line, reason, raw or "") for file, line, reason, raw in rows]
+
+
+def _statistics(columns: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, tuple[Any, Any, int]]]:
+    """Minimum, maximum (text, None where not exact) and NULL count of each top-level column."""
+    for quoted, facts in columns.items():
+        name = quoted[1:-1].replace('""', '"')
+        if '"."' in quoted or "null_count" not in facts:
+            continue  # part of a nested value
+        exact = facts.get("min_is_exact") == "true" and facts.get("max_is_exact") == "true"
+        low, high = (facts.get("min"), facts.get("max")) if exact else (None, None)
+        yield name, (low, high, int(facts["null_count"]))
+
+
+@contextmanager
+def _translated(sql: str) -> Iterator[None]:
+    """DuckDB's errors as ours, so that no other module has to know them."""
+    try:
+        yield
+    except BoathouseError:
+        raise
+    except _MISTAKES_IN_SQL as error:
+        raise ContractError(_first_line(error), where=_shown(sql)) from error
+    except _ENVIRONMENT as error:
+        text = str(error)
+        if isinstance(error, duckdb.IOException) and not any(sign in text for sign in (*_NO_ROOM, "Permission denied")):
+            raise DataError(_first_line(error), where=_shown(sql)) from error
+        fix = "free some space or memory (MEMORY_LIMIT), then run again: nothing half-written is visible"
+        raise EnvironmentFault(_first_line(error), where=_shown(sql), fix=fix) from error
+    except duckdb.Error as error:
+        raise DataError(_first_line(error), where=_shown(sql)) from error
+    except OSError as error:
+        raise from_os_error(error) from error
+
+
+def _nodes(tree: object) -> Iterator[dict[str, Any]]:
+    """Every object of a parsed statement's JSON tree."""
+    if isinstance(tree, dict):
+        yield tree
+        tree = list(tree.values())
+    if isinstance(tree, list):
+        for part in tree:
+            yield from _nodes(part)
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+def _shown(sql: str, limit: int = 400) -> str:
+    text = " ".join(sql.split())
+    return text if len(text) <= limit else text[:limit] + " ..."
