@@ -1,0 +1,1 @@
+"""Silver: one row per key, the newest, typed and checked."""

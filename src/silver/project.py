@@ -1,0 +1,248 @@
+"""A value becomes exactly what the contract says, or a reason; never something in between.
+
+Builds the SELECT that turns a feed's text into a table's typed columns. Nothing is rounded, cut
+short or guessed: what cannot be read without loss is a reason, and the row goes to quarantine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from src.contract import Column, Rule, Table
+from src.engine import DuckEngine, identifier, literal
+from src.errors import ContractError
+
+PROVENANCE = {"_file": "VARCHAR", "_row": "BIGINT", "_ingested_at": "TIMESTAMP WITH TIME ZONE"}
+REASONS = "_reasons"  # VARCHAR[], NULL for a row that passes
+VALUES = "_values"  # the source values as JSON text, for rows that do not pass
+_BLANKS = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(160)"
+_INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT"}
+_NUMBER = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
+_WHOLE = r"[+-]?[0-9]+(\.0*)?"
+_TIMESTAMP = "TIMESTAMP WITH TIME ZONE"
+
+
+def trimmed(source: str, columns: Sequence[str]) -> str:
+    """A bronze relation with outer blanks gone and empty text as NULL, its values as they were in _source."""
+    values = [f"nullif(trim({identifier(name)}, {_BLANKS}), '') AS {identifier(name)}" for name in columns]
+    record = ", ".join(f"{literal(name)}: {identifier(name)}" for name in columns)
+    kept = ["_file", "_row", "_ingested_at", "_batch", f"{{{record}}} AS _source"]
+    return f"SELECT {', '.join([*values, *kept])} FROM {source} WHERE _reject IS NULL"
+
+
+def projection(engine: DuckEngine, table: Table, relation: str) -> str:
+    """SELECT of the table's columns, typed, with provenance, reasons and source values.
+
+    `relation` is a SELECT with the raw columns, _file, _row, _ingested_at, _batch and _source.
+
+    Raises:
+        ContractError: an expression names a column that is not there, or does not parse.
+    """
+    sql = relation
+    for level in _levels(engine, table):
+        sql = _typed_level(engine, table, level, sql)
+    failures = [reason for column in table.columns for reason in _failures(column)]
+    failed = " OR ".join(f"({test})" for test, _ in failures) or "false"
+    reasons = ", ".join(f"CASE WHEN {test} THEN {text} END" for test, text in failures)
+    return (
+        f"SELECT {', '.join(identifier(column.name) for column in table.columns)}, {', '.join(PROVENANCE)}, _batch, "
+        f"CASE WHEN {failed} THEN list_filter([{reasons}], lambda reason: reason IS NOT NULL) END AS {REASONS}, "
+        f"CASE WHEN {failed} THEN to_json(_source)::VARCHAR END AS {VALUES} FROM ({sql})"
+    )
+
+
+# -- expressions in the order they need each other
+
+
+def _levels(engine: DuckEngine, table: Table) -> list[list[Column]]:
+    """Columns grouped so that each group needs only source columns and earlier groups.
+
+    In an expression a name means the table's own column where there is one, else the source's;
+    a column that names itself means the source's.
+    """
+    names = {column.name.lower() for column in table.columns}
+    needs = {
+        column.name: {name for name in _references(engine, table, column) if name in names} - {column.name.lower()}
+        for column in table.columns
+    }
+    levels: list[list[Column]] = []
+    done: set[str] = set()
+    left = list(table.columns)
+    while left:
+        ready = [column for column in left if needs[column.name] <= done]
+        if not ready:
+            raise ContractError(
+                f"transformLogic goes in a circle: {', '.join(column.name for column in left)} need each other",
+                where=table.path,
+                fix="let one of them read the source's columns",
+            )
+        levels.append(ready)
+        done |= {column.name.lower() for column in ready}
+        left = [column for column in left if column not in ready]
+    return levels
+
+
+def _references(engine: DuckEngine, table: Table, column: Column) -> set[str]:
+    if column.expression is None:
+        return {column.name.lower()}
+    try:
+        return engine.column_references(column.expression)
+    except ContractError as error:
+        raise _in_column(table, column, error.what) from None
+
+
+def _in_column(table: Table, column: Column, what: str, fix: str | None = None) -> ContractError:
+    return ContractError(
+        f"transformLogic of {column.name}: {what}",
+        where=table.path,
+        fix=fix or f"correct the expression {column.expression or column.name!r}",
+    )
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """How one column's value is got: the value, when it failed to compute, and what to show then."""
+
+    column: Column
+    value: str
+    kind: str
+    broken: str
+    shown: str
+
+
+def _typed_level(engine: DuckEngine, table: Table, level: Sequence[Column], relation: str) -> str:
+    available = engine.columns(relation)
+    spelled = {name.lower(): name for name in available}
+    computed: list[str] = []
+    readings: list[_Reading] = []
+    for column in level:
+        expression = column.expression or column.name
+        plain = spelled.get(expression.strip().strip('"').lower())
+        if plain:
+            value = identifier(plain)
+            readings.append(_Reading(column, value, available[plain], "false", f"{value}::VARCHAR"))
+            continue
+        kind = _kind(engine, table, column, expression, relation, available)
+        holder = identifier(f"~{column.name}")
+        computed.append(f"TRY({{'v': {expression}}}) AS {holder}")
+        shown = _inputs(engine.column_references(expression), spelled)
+        readings.append(_Reading(column, f"{holder}.v", kind, f"{holder} IS NULL", shown))
+    if computed:
+        relation = f"SELECT *, {', '.join(computed)} FROM ({relation})"
+    hidden = [name for name in available if name.lower() in {column.name.lower() for column in level}]
+    hidden += [f"~{reading.column.name}" for reading in readings if reading.broken != "false"]
+    rest = f"* EXCLUDE ({', '.join(map(identifier, hidden))})" if hidden else "*"
+    outputs = [output for reading in readings for output in _outputs(reading)]
+    return f"SELECT {rest}, {', '.join(outputs)} FROM ({relation})"
+
+
+def _kind(
+    engine: DuckEngine, table: Table, column: Column, expression: str, relation: str, available: Mapping[str, str]
+) -> str:
+    try:
+        return next(iter(engine.columns(f"SELECT {expression} AS v FROM ({relation})").values()))
+    except ContractError as error:
+        seen = ", ".join(name for name in available if not name.startswith(("_", "?", "~")))
+        fix = f"correct the file or `transformLogic`; the columns there are: {seen}"
+        raise _in_column(table, column, error.what, fix) from None
+
+
+def _inputs(references: set[str], spelled: Mapping[str, str]) -> str:
+    """SQL text that shows the values an expression was given."""
+    names = sorted(spelled[name] for name in references if name in spelled)
+    parts = [f"{literal(name + '=')} || coalesce({identifier(name)}::VARCHAR, 'nothing')" for name in names]
+    return "concat_ws(', ', " + ", ".join(parts or ["'no input'"]) + ")"
+
+
+def _outputs(reading: _Reading) -> list[str]:
+    """The typed value, and beside it the reason it could not be had (NULL if it could)."""
+    column, value = reading.column, reading.value
+    typed, lossless = _cast(value, reading.kind, column.type)
+    kind = column.type.lower() if column.type != _TIMESTAMP else "timestamp"
+    reason = f"{literal(column.name + ': cannot read ')} || left({reading.shown}, 200) || {literal(' as ' + kind)}"
+    bad = f"({reading.broken}) OR ({value} IS NOT NULL AND NOT coalesce({lossless}, false))"
+    return [
+        f"CASE WHEN {bad} THEN NULL ELSE {typed} END AS {identifier(column.name)}",
+        f"CASE WHEN {bad} THEN {reason} END AS {identifier('?' + column.name)}",
+    ]
+
+
+# -- casts that lose nothing
+
+
+def _cast(value: str, kind: str, target: str) -> tuple[str, str]:
+    """SQL that casts a value of DuckDB type `kind` to `target`, and SQL that is true when nothing is lost."""
+    if kind == target:
+        return value, "true"
+    typed = f"TRY_CAST({value} AS {target})"
+    if target == "VARCHAR":
+        return typed, "true"
+    if kind != "VARCHAR":
+        if target == _TIMESTAMP:
+            return typed, f"{typed} IS NOT NULL"
+        return typed, f"{typed} = {value}"
+    return typed, _lossless_text(value, typed, target)
+
+
+def _lossless_text(value: str, typed: str, target: str) -> str:
+    if target in _INTEGERS:
+        return f"regexp_full_match({value}, '{_WHOLE}') AND {typed} IS NOT NULL"
+    if target in ("FLOAT", "DOUBLE"):
+        return f"regexp_full_match({value}, '{_NUMBER}') AND isfinite({typed})"
+    if target.startswith("DECIMAL"):
+        return f"regexp_full_match({value}, '{_NUMBER}') AND {typed} = TRY_CAST({value} AS {_wider(target)})"
+    if target == "DATE":
+        return f"regexp_matches({value}, '^[0-9]') AND {typed} = TRY_CAST({value} AS TIMESTAMP)"
+    if target == _TIMESTAMP:
+        return f"regexp_matches({value}, '^[0-9]') AND {typed} IS NOT NULL"
+    return f"{typed} IS NOT NULL"
+
+
+def _wider(decimal: str) -> str:
+    """A decimal type with nine more fraction digits (as far as 38 allow), to see what a cast would round."""
+    precision, scale = map(int, decimal[len("DECIMAL(") : -1].split(","))
+    more = min(9, 38 - precision)
+    return f"DECIMAL({precision + more},{scale + more})"
+
+
+# -- row rules
+
+_COMPARISONS = {
+    "minimum": ("<", "is less than the minimum"),
+    "maximum": (">", "is more than the maximum"),
+    "exclusiveMinimum": ("<=", "is not above"),
+    "exclusiveMaximum": (">=", "is not below"),
+}
+
+
+def _failures(column: Column) -> list[tuple[str, str]]:
+    """(SQL test that is true for a bad row, SQL text of the reason) for everything asked of a column."""
+    name, unread = identifier(column.name), identifier("?" + column.name)
+    found = [(f"{unread} IS NOT NULL", unread)]
+    if column.required:
+        found.append((f"{name} IS NULL AND {unread} IS NULL", literal(f"{column.name}: required, but there is nothing")))
+    for rule in column.rules:
+        test, complaint = _broken(column, rule)
+        shown = f"{literal(column.name + ': ')} || left({name}::VARCHAR, 80) || {literal(' ' + complaint)}"
+        found.append((f"coalesce({test}, false)", shown))
+    return found
+
+
+def _broken(column: Column, rule: Rule) -> tuple[str, str]:
+    name, value = identifier(column.name), rule.value
+    if rule.kind in _COMPARISONS:
+        sign, complaint = _COMPARISONS[rule.kind]
+        return f"{name} {sign} {literal(value)}::{column.type}", f"{complaint} {value}"
+    if rule.kind == "multipleOf":
+        return f"{name} % {literal(value)} <> 0", f"is not a multiple of {value}"
+    if rule.kind == "minLength":
+        return f"length({name}) < {literal(value)}", f"is shorter than {value}"
+    if rule.kind == "maxLength":
+        return f"length({name}) > {literal(value)}", f"is longer than {value}"
+    if rule.kind == "pattern":
+        return f"NOT regexp_matches({name}, {literal(value)})", f"does not match {value}"
+    if rule.kind == "enum" and isinstance(value, tuple):
+        allowed = ", ".join(f"{literal(item)}::{column.type}" for item in value)
+        return f"{name} NOT IN ({allowed})", f"is none of {', '.join(map(str, value))}"
+    raise ContractError(f"column {column.name}: unknown rule {rule.kind}")
