@@ -1,0 +1,1 @@
+"""Gold: a partition is computed whole, never edited."""

@@ -1,0 +1,385 @@
+"""Gold: a partition is computed whole, never edited.
+
+A run finds the partitions that the sources' new versions touched, before and after, computes
+exactly these from the sources and replaces them in one commit; one that became empty is emptied.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from src import contract, lake
+from src.contract import Column, Table
+from src.engine import DuckEngine, identifier, literal
+from src.errors import ContractError, DataError, Faults
+from src.outcome import Outcome
+
+_PROVENANCE = ("_file", "_row")  # rows that share it are the same row, until their table is rebuilt
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a gold table has to do, and why."""
+
+    kind: str  # nothing | partitions | rebuild
+    why: str
+    until: Mapping[str, int]  # source id: version to have consumed afterwards
+
+
+def resolve(engine: DuckEngine, tables: Iterable[Table], silver: Collection[str]) -> list[Table]:
+    """The tables with the sources that their models read filled in, each after those it reads.
+
+    Raises:
+        Faults: models that do not parse, read a table that is not there, or read each other in a circle.
+    """
+    resolved: dict[str, Table] = {}
+    faults: list[ContractError] = []
+    tables = list(tables)
+    known = {*silver, *(table.id for table in tables)}
+    for table in tables:
+        try:
+            sources = set(table.sources) if table.python else engine.table_references(str(table.sql))
+        except ContractError as error:
+            faults.append(ContractError(error.what, where=_model_path(table), fix="correct the SQL"))
+            continue
+        unknown = sorted(sources - known)
+        if unknown or not sources:
+            what = f"reads {', '.join(unknown)}, which is no table" if unknown else "reads no table"
+            fix = f"name a table as layer.domain.table; there are {', '.join(sorted(known - {table.id}))}"
+            faults.append(ContractError(what, where=_model_path(table), fix=fix))
+        resolved[table.id] = replace(table, sources=tuple(sorted(sources)))
+    if faults:
+        raise Faults(faults)
+    return _in_order(resolved)
+
+
+def _in_order(tables: Mapping[str, Table]) -> list[Table]:
+    ordered: list[Table] = []
+    left = dict(tables)
+    while left:
+        ready = [table for table in left.values() if not set(table.sources) & set(left)]
+        if not ready:
+            fix = "let one of them read silver"
+            raise ContractError(f"models read each other in a circle: {', '.join(left)}", fix=fix)
+        ordered += ready
+        for table in ready:
+            del left[table.id]
+    return ordered
+
+
+def plan(table: Table, gold: lake.Snapshot | None, sources: Mapping[str, lake.Snapshot]) -> Work:
+    """Decide what to do from the versions alone; changes nothing.
+
+    Raises:
+        ContractError: the contract changed and its version does not say so.
+    """
+    until = {name: snapshot.version for name, snapshot in sources.items()}
+    if gold is None:
+        return Work("rebuild", "first load", until)
+    if gold.progress(lake.BUILT_FROM) != contract.fingerprint(table):
+        return Work("rebuild", contract.why_rebuild(table, gold.properties), until)
+    moved = {name: gold.progress(name) for name, version in until.items() if gold.progress(name) != version}
+    if not moved:
+        return Work("nothing", "up to date", until)
+    why = "new versions: " + ", ".join(f"{name} {since} -> {until[name]}" for name, since in moved.items())
+    return Work("partitions", why, until)
+
+
+def run(
+    engine: DuckEngine, table: Table, root: Path, sources: Mapping[str, lake.Snapshot], *, batch: str
+) -> Outcome:
+    """Bring one gold table up to these versions of its sources.
+
+    Raises:
+        ContractError: the model does not parse, or does not return what the contract says.
+        DataError: the result breaks a key or a required column; nothing was committed.
+    """
+    gold = lake.open_table(root)
+    work = plan(table, gold, sources)
+    build = _Build(engine, table, root, sources, work, batch)
+    if gold is None or work.kind == "rebuild":
+        return build.whole()
+    if work.kind == "nothing":
+        return Outcome(version=lake.set_properties(gold, contract.tags(table)).version)
+    try:
+        touched = build.find_touched(gold)
+    except lake.HistoryGone:
+        return build.whole()
+    if not touched:
+        # the sources moved without changing a row: remember that they were seen
+        return Outcome(version=lake.commit(gold, progress=work.until, info=build.info).version)
+    if touched == _EVERYTHING or table.refresh == "full":
+        return build.whole()
+    return build.partitions(gold)
+
+
+_EVERYTHING = -1
+
+
+@dataclass(frozen=True)
+class _Build:
+    """One run's work on one table."""
+
+    engine: DuckEngine
+    table: Table
+    root: Path
+    sources: Mapping[str, lake.Snapshot]
+    work: Work
+    batch: str
+
+    # -- everything
+
+    def whole(self) -> Outcome:
+        """Compute everything and replace everything."""
+        for name, source in self.sources.items():
+            self.engine.publish(name, f"SELECT * FROM {self._scan(source, source.files)}")
+        rows = self._compute("SELECT {columns} FROM ({model})")
+        gold = self._prepared()
+        written = self.engine.write("FROM result", self.root, self.table.partition_by)
+        gold = lake.commit(
+            gold,
+            add=written,
+            progress={**self.work.until, lake.BUILT_FROM: contract.fingerprint(self.table)},
+            info=self.info,
+            overwrite=self._columns,
+        )
+        gold = lake.set_properties(gold, contract.tags(self.table))
+        return Outcome(read=rows, inserted=rows, written=rows, partitions=len(written), version=gold.version)
+
+    def _prepared(self) -> lake.Snapshot:
+        gold = lake.open_table(self.root)
+        if gold and gold.partition_by == self.table.partition_by:
+            return gold
+        tags = contract.tags(self.table) if gold is None else {}
+        return lake.create(self.root, self._columns, self.table.partition_by, tags, replace=gold is not None)
+
+    # -- what was touched
+
+    def find_touched(self, gold: lake.Snapshot) -> int:
+        """Collect the partitions in which a source's rows changed into `touched`; returns how many.
+
+        _EVERYTHING where that cannot be told: a table without partitions, or a changed source that
+        does not have the columns the partition is computed from (a dimension).
+        """
+        found: list[str] = []
+        for name, source in self.sources.items():
+            since = gold.progress(name)
+            if since is None:
+                return _EVERYTHING
+            moved = lake.changes(source, since)
+            if not moved.added and not moved.removed:
+                continue
+            if not self._partition_in(source):
+                if self._differs(source, moved):
+                    return _EVERYTHING
+                continue
+            found.append(self._changed_partitions(source, moved))
+        if not found:
+            return 0
+        return self.engine.table("touched", " UNION ".join(found))
+
+    def _partition_in(self, source: lake.Snapshot) -> bool:
+        """Whether a source has the columns that the partition is computed from."""
+        columns = {name.lower() for name in source.columns}
+        needed = {name for column in self._partition for name in self._references(column)}
+        return bool(needed) and needed <= columns
+
+    def _changed_partitions(self, source: lake.Snapshot, moved: lake.Changes) -> str:
+        if not moved.removed:
+            return f"SELECT DISTINCT {self._keys} FROM {self._scan(source, moved.added)}"
+        return f"SELECT DISTINCT {self._names} FROM ({self._difference(source, moved, self._keys)})"
+
+    def _differs(self, source: lake.Snapshot, moved: lake.Changes) -> bool:
+        return bool(self.engine.rows(f"{self._difference(source, moved, '1 AS one')} LIMIT 1"))
+
+    def _difference(self, source: lake.Snapshot, moved: lake.Changes, keys: str) -> str:
+        """SELECT of the rows that are not equally often among the added and the removed files' rows."""
+        same = [name for name in _PROVENANCE if name in source.columns]
+        identity = ", ".join(map(identifier, source.columns if moved.rebuilt or len(same) < 2 else same))
+        sides = " UNION ALL ".join(
+            f"SELECT {keys}, {identity}, {sign} AS _sign FROM {self._scan(source, files)}"
+            for sign, files in ((1, moved.added), (-1, moved.removed))
+        )
+        return f"SELECT * FROM ({sides}) GROUP BY ALL HAVING sum(_sign) <> 0"
+
+    # -- some partitions
+
+    def partitions(self, gold: lake.Snapshot) -> Outcome:
+        """Compute the touched partitions, and those that look back on them, and replace them."""
+        self._widen()
+        for name, source in self.sources.items():
+            self.engine.publish(name, self._within_reads(source))
+        rows = self._compute("SELECT {columns} FROM ({model}) SEMI JOIN outputs USING ({partition})")
+        written = self.engine.write("FROM result", self.root, self.table.partition_by)
+        texts = ", ".join(f"{identifier(name)}::VARCHAR" for name in self.table.partition_by)
+        outputs = set(self.engine.rows(f"SELECT {texts} FROM outputs"))
+        replaced = [file for file in gold.files if self._partition_of(file) in outputs]
+        gold = lake.commit(gold, add=written, remove=replaced, progress=self.work.until, info=self.info)
+        return Outcome(read=rows, inserted=rows, written=rows, partitions=len(outputs), version=gold.version)
+
+    def _partition_of(self, file: lake.DataFile) -> tuple[str | None, ...]:
+        return tuple(file.partition[name] for name in self.table.partition_by)
+
+    def _widen(self) -> None:
+        """From `touched`: `outputs`, the partitions to replace, and `reads`, those the model must see.
+
+        With a lookback of N a partition's rows depend on the N partitions before it, so the N that
+        follow a touched one are computed again, and the N before each of these are read.
+        """
+        back = self.table.lookback
+        if not back:
+            self.engine.table("outputs", "FROM touched")
+            self.engine.table("reads", "FROM touched")
+            return
+        name = self._names
+        present = " UNION ".join(
+            f"SELECT DISTINCT {self._keys} FROM {self._scan(source, source.files)}"
+            for source in self.sources.values()
+            if self._partition_in(source)
+        )
+        self.engine.table("present", f"SELECT {name}, row_number() OVER (ORDER BY {name}) AS place FROM ({present})")
+
+        def neighbours(of: str, first: int, last: int) -> str:
+            at = f"(SELECT o.{name}, (SELECT count(*) FROM present p WHERE p.{name} <= o.{name}) AS place FROM {of} o)"
+            near = f"p.place BETWEEN a.place + {first} AND a.place + {last}"
+            return f"SELECT {name} FROM {of} UNION SELECT p.{name} FROM present p JOIN {at} a ON {near}"
+
+        self.engine.table("outputs", neighbours("touched", 1, back))
+        self.engine.table("reads", neighbours("outputs", -back, 0))
+
+    def _within_reads(self, source: lake.Snapshot) -> str:
+        """A source cut to the partitions in `reads`; one without the partition's columns stays whole."""
+        if not self._partition_in(source):
+            return f"SELECT * FROM {self._scan(source, source.files)}"
+        match = " AND ".join(
+            f"({column.expression or identifier(column.name)}) = r.{identifier(column.name)}"
+            for column in self._partition
+        )
+        files = self._files_within_reads(source)
+        return f"SELECT s.* FROM {self._scan(source, files)} s SEMI JOIN temp.reads r ON {match}"
+
+    def _files_within_reads(self, source: lake.Snapshot) -> list[lake.DataFile]:
+        """The files that can hold rows of `reads`: told by their folders where the partition follows from these."""
+        needed = {name for column in self._partition for name in self._references(column)}
+        if not source.files or not needed <= {name.lower() for name in source.partition_by}:
+            return list(source.files)
+        rows = ", ".join(
+            f"({at}, {', '.join(literal(file.partition[name]) for name in source.partition_by)})"
+            for at, file in enumerate(source.files)
+        )
+        names = ", ".join(map(identifier, source.partition_by))
+        typed = ", ".join(f"{identifier(name)}::{source.columns[name]} AS {identifier(name)}" for name in source.partition_by)
+        listed = f"(SELECT _at, {typed} FROM (VALUES {rows}) v(_at, {names}))"
+        keyed = f"(SELECT _at, {self._keys} FROM {listed})"
+        within = set(self.engine.values(f"SELECT _at FROM {keyed} SEMI JOIN reads USING ({self._names})"))
+        return [file for at, file in enumerate(source.files) if at in within]
+
+    # -- the model
+
+    def _compute(self, shape: str) -> int:
+        """Run the model into the temporary table `result`, checked against the contract; returns its rows."""
+        model = self._python() if self.table.python else str(self.table.sql)
+        self._check_shape(self.engine.columns(model))
+        names = ", ".join(map(identifier, self._columns))
+        rows = self.engine.table("result", shape.format(columns=names, model=model, partition=self._names))
+        self._check_rows()
+        return rows
+
+    def _check_shape(self, found: Mapping[str, str]) -> None:
+        wanted = self._columns
+        faults = [f"no column {name}" for name in wanted if name not in found]
+        faults += [f"column {name} is not in the contract" for name in found if name not in wanted]
+        faults += [
+            f"column {name} is {found[name]}, the contract says {kind}"
+            for name, kind in wanted.items()
+            if name in found and found[name] != kind
+        ]
+        if faults:
+            fix = "end the model with a cast of every column to the contract's type, or change the contract"
+            raise ContractError(f"{self.table.id}: {'; '.join(faults)}", where=_model_path(self.table), fix=fix)
+
+    def _check_rows(self) -> None:
+        required = {c.name for c in self.table.columns if c.required} | {*self.table.key, *self.table.partition_by}
+        for name in [name for name in self._columns if name in required]:
+            empty = self.engine.one(f"SELECT count(*) FROM result WHERE {identifier(name)} IS NULL")[0]
+            if empty:
+                fix = "correct the model, or make the column optional in the contract"
+                raise DataError(f"{empty} rows without {name}", where=_model_path(self.table), fix=fix)
+        if self.table.key:
+            key = ", ".join(map(identifier, self.table.key))
+            twice = self.engine.rows(f"SELECT {key}, count(*) FROM result GROUP BY ALL HAVING count(*) > 1 LIMIT 3")
+            if twice:
+                shown = "; ".join(", ".join(map(str, row[:-1])) + f" ({row[-1]} rows)" for row in twice)
+                fix = f"the key is {', '.join(self.table.key)}: group by it, or change the contract"
+                raise DataError(f"key occurs more than once: {shown}", where=_model_path(self.table), fix=fix)
+
+    def _python(self) -> str:
+        """Run a Python model: `model(tables)` takes and returns polars LazyFrames; returns SQL over its rows."""
+        import polars
+
+        module = _module(_model_path(self.table))
+        if not callable(getattr(module, "model", None)):
+            fix = "define model(tables: dict[str, pl.LazyFrame]) -> pl.LazyFrame"
+            raise ContractError("no function model", where=_model_path(self.table), fix=fix)
+        tables = {
+            name: polars.DataFrame(self.engine.arrow(f"SELECT * FROM {name}").read_all()).lazy()
+            for name in self.sources
+        }
+        result: Any = module.model(tables)
+        self.engine.stream("model", result.collect().to_arrow())
+        kinds = self.engine.columns("FROM model")
+        views = (f"{identifier(n)}::VARCHAR AS {identifier(n)}" if k == "VARCHAR" else identifier(n) for n, k in kinds.items())
+        return f"SELECT {', '.join(views)} FROM model"
+
+    # -- names
+
+    @property
+    def info(self) -> dict[str, str]:
+        return {"run_id": self.batch, "userMetadata": json.dumps({"version": self.table.version})}
+
+    @property
+    def _columns(self) -> dict[str, str]:
+        return {column.name: column.type for column in self.table.columns}
+
+    @property
+    def _partition(self) -> list[Column]:
+        own = {column.name: column for column in self.table.columns}
+        return [own[name] for name in self.table.partition_by]
+
+    @property
+    def _names(self) -> str:
+        """The partition columns, for a SELECT list or USING."""
+        return ", ".join(map(identifier, self.table.partition_by))
+
+    @property
+    def _keys(self) -> str:
+        """The partition columns computed from a source's columns, for a SELECT list."""
+        return ", ".join(
+            f"({column.expression or identifier(column.name)})::{column.type} AS {identifier(column.name)}"
+            for column in self._partition
+        )
+
+    def _references(self, column: Column) -> set[str]:
+        return self.engine.column_references(column.expression) if column.expression else {column.name.lower()}
+
+    def _scan(self, source: lake.Snapshot, files: tuple[lake.DataFile, ...] | list[lake.DataFile]) -> str:
+        return self.engine.scan(source.root, files, source.columns, source.partition_by)
+
+
+def _model_path(table: Table) -> Path:
+    return table.python or table.path.parent / f"{table.name}.sql"
+
+
+def _module(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ContractError("cannot be imported", where=path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
