@@ -1,0 +1,1 @@
+"""Bronze: rows are only ever added, exactly as they arrived."""

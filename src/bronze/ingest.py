@@ -1,0 +1,362 @@
+"""Bronze: rows are only ever added, exactly as they arrived.
+
+A file is known by the hash of its bytes, recorded in the very commit that holds its rows: the same
+bytes under any name are taken once, a corrected file under an old name is taken again, and there is
+no ledger beside the table that could disagree with it.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from src import lake
+from src.bronze import readers
+from src.contract import Feed
+from src.engine import DuckEngine, identifier, literal
+from src.errors import BoathouseError, DataError, from_os_error
+from src.outcome import Outcome
+
+HOUSE_COLUMNS = {
+    "_file": "VARCHAR",
+    "_row": "BIGINT",
+    "_ingested_at": "TIMESTAMP WITH TIME ZONE",
+    "_batch": "VARCHAR",
+    "_reject": "VARCHAR",
+    "_raw": "VARCHAR",
+}
+_COMPRESSED = (".gz", ".zst")
+_FILES_PER_COMMIT = 250  # bounds the size of one statement, and what a crash makes the next run repeat
+_LAST_INGESTED = "ingested_at"  # progress: microseconds of the newest _ingested_at
+
+
+@dataclass(frozen=True)
+class Landed:
+    """One file in the landing zone. `mark` stands for its identity on disk without reading it."""
+
+    path: Path
+    name: str  # relative to the landing zone
+    mark: int
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """What a feed's landing folder holds that bronze has not."""
+
+    new: tuple[Landed, ...] = ()
+    known: int = 0
+    same_bytes: tuple[str, ...] = ()  # taken before, under another name or time stamp
+    waiting: tuple[str, ...] = ()  # still being written
+    refused: tuple[BoathouseError, ...] = ()
+
+
+def arrivals(landing: Path, feed: Feed, bronze: lake.Snapshot | None, settle: float) -> Arrivals:
+    """Tell new files from known ones; changes nothing.
+
+    `settle`: a file younger than this many seconds must keep its size for that long to be taken.
+    """
+    found, refused = _discover(landing, feed)
+    unread = [file for file in found if not _seen(bronze, f"stat:{file.name}", file.mark)]
+    settled, waiting = _settled(unread, settle)
+    hashed: list[Landed] = []
+    for file in settled:
+        try:
+            hashed.append(replace(file, sha256=_digest(file.path)))
+        except OSError as error:
+            refused.append(from_os_error(error, file.path))
+    taken = {file.sha256 for file in hashed if _seen(bronze, f"file:{file.sha256}")}
+    new: dict[str, Landed] = {}
+    same: list[str] = []
+    for file in hashed:
+        if file.sha256 in taken or file.sha256 in new:
+            same.append(file.name)
+        else:
+            new[file.sha256] = file
+    return Arrivals(tuple(new.values()), len(found) - len(unread), tuple(same), tuple(waiting), tuple(refused))
+
+
+def run(
+    engine: DuckEngine, landing: Path, root: Path, feed: Feed, *, batch: str, now: datetime, settle: float
+) -> Outcome:
+    """Append every new file of a feed to its bronze table, each exactly once.
+
+    A file that cannot be read is refused whole and named in the outcome; the others are taken.
+
+    Raises:
+        EnvironmentFault: disk full, no permission on the lake; nothing half-written is visible.
+    """
+    bronze = lake.open_table(root)
+    arrived = arrivals(landing, feed, bronze, settle)
+    outcome = Outcome(refusals=arrived.refused, notes=_notes(arrived))
+    for start in range(0, len(arrived.new), _FILES_PER_COMMIT):
+        chunk = arrived.new[start : start + _FILES_PER_COMMIT]
+        bronze, taken = _append(engine, root, feed, bronze, chunk, batch, now)
+        outcome = outcome.plus(taken)
+    return replace(outcome, version=bronze.version if bronze else None)
+
+
+def unclaimed(landing: Path, feeds: Iterable[Feed]) -> list[str]:
+    """Files in the landing zone that no feed takes, so that none is overlooked in silence."""
+    patterns = [feed.path + ending for feed in feeds for ending in ("", *_COMPRESSED)]
+    names = (path.relative_to(landing).as_posix() for path in sorted(landing.rglob("*")) if path.is_file())
+    return [
+        name
+        for name in names
+        if not _ignored(name.rsplit("/", 1)[-1]) and not any(_matches(name, pattern) for pattern in patterns)
+    ]
+
+
+# -- the landing zone
+
+
+def _discover(landing: Path, feed: Feed) -> tuple[list[Landed], list[BoathouseError]]:
+    found: list[Landed] = []
+    refused: list[BoathouseError] = []
+    home = landing.resolve()
+    paths = {path for ending in ("", *_COMPRESSED) for path in landing.glob(feed.path + ending)}
+    for path in sorted(paths):
+        if _ignored(path.name):
+            continue
+        name = path.relative_to(landing).as_posix()
+        try:
+            if not path.resolve().is_relative_to(home):
+                fix = "copy the file into the landing zone, or remove the link"
+                raise DataError(f"{name} is a link out of the landing zone", where=path, fix=fix)
+            facts = path.stat()
+            if not stat.S_ISREG(facts.st_mode):
+                kind = "a folder" if stat.S_ISDIR(facts.st_mode) else "not a regular file"
+                raise DataError(f"{name} is {kind}", where=path, fix=f"move it away: {feed.path} takes files only")
+            found.append(Landed(path, name, _mark(facts)))
+        except DataError as error:
+            refused.append(error)
+        except OSError as error:
+            refused.append(from_os_error(error, path))
+    return found, refused
+
+
+def _ignored(name: str) -> bool:
+    """Hidden files and the lock files that office programs leave beside an open workbook."""
+    return name.startswith((".", "~$"))
+
+
+def _matches(name: str, pattern: str) -> bool:
+    parts, wanted = name.split("/"), pattern.split("/")
+    if "**" in wanted:
+        return fnmatch.fnmatch(name, pattern.replace("**/", "*"))
+    return len(parts) == len(wanted) and all(map(fnmatch.fnmatchcase, parts, wanted))
+
+
+def _mark(facts: os.stat_result) -> int:
+    """63 bits that change when a file's bytes may have changed: size, times, inode.
+
+    The change time cannot be set back by a program, so `cp -p` or `touch` over a file is noticed.
+    """
+    identity = f"{facts.st_size}:{facts.st_mtime_ns}:{facts.st_ctime_ns}:{facts.st_ino}"
+    return int.from_bytes(hashlib.sha256(identity.encode()).digest()[:8], "big") >> 1
+
+
+def _seen(bronze: lake.Snapshot | None, app: str, mark: int | None = None) -> bool:
+    recorded = bronze.progress(app) if bronze else None
+    return recorded is not None and (mark is None or recorded == mark)
+
+
+def _settled(files: Sequence[Landed], settle: float) -> tuple[list[Landed], list[str]]:
+    """Split off the files whose size or time still changes; waits at most `settle` seconds, once for all."""
+    young = [file for file in files if _age(file.path) < settle]
+    if young:
+        time.sleep(max(0.0, settle - max(0.0, min(_age(file.path) for file in young))))
+    moving = {file.name for file in young if not _same(file)}
+    return [file for file in files if file.name not in moving], sorted(moving)
+
+
+def _age(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _same(file: Landed) -> bool:
+    try:
+        return _mark(file.path.stat()) == file.mark
+    except OSError:
+        return False
+
+
+def _digest(path: Path) -> str:
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _notes(arrived: Arrivals) -> tuple[str, ...]:
+    notes = []
+    if arrived.same_bytes:
+        notes.append(f"{len(arrived.same_bytes)} files taken before under another name: {_some(arrived.same_bytes)}")
+    if arrived.waiting:
+        notes.append(f"{len(arrived.waiting)} files still being written, taken next run: {_some(arrived.waiting)}")
+    return tuple(notes)
+
+
+def _some(names: Sequence[str], most: int = 3) -> str:
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+
+
+# -- appending
+
+
+def _append(
+    engine: DuckEngine,
+    root: Path,
+    feed: Feed,
+    bronze: lake.Snapshot | None,
+    files: Sequence[Landed],
+    batch: str,
+    now: datetime,
+) -> tuple[lake.Snapshot, Outcome]:
+    """Write and commit one chunk of files."""
+    if bronze is None:
+        bronze = lake.create(root, HOUSE_COLUMNS, properties={"delta.appendOnly": "true"})
+    reading = _Reading(engine, root, feed, batch, _later_than(bronze, now))
+    written, headers, refused = reading.read(files, {})
+    moved = [file for file in files if file.name in headers and not _same(file)]
+    if moved:
+        # what was read may not be what was hashed: throw it away and take these files next run
+        lake.discard(root, written)
+        steady = [file for file in files if file not in moved]
+        written, headers, refused = reading.read(steady, {})
+    drift = _drift(bronze, headers)
+    fresh = _new_columns(bronze.columns, headers)
+    if fresh:
+        bronze = lake.add_columns(bronze, fresh)
+    progress = {_LAST_INGESTED: reading.moment}
+    for file in files:
+        if file.name in headers:
+            progress |= {f"file:{file.sha256}": 1, f"stat:{file.name}": file.mark}
+    if len(progress) > 1:
+        info = {"run_id": batch, **({"drift": "; ".join(drift)} if drift else {})}
+        bronze = lake.commit(bronze, add=written, progress=progress, info=info)
+    rows = sum(file.rows for file in written)
+    notes = tuple(drift) + tuple(f"{name} has no rows" for name, columns in headers.items() if not columns)
+    if moved:
+        notes += (f"{len(moved)} files changed while they were read, taken next run",)
+    return bronze, Outcome(read=rows, inserted=rows, written=rows, files=len(headers), refusals=refused, notes=notes)
+
+
+def _later_than(bronze: lake.Snapshot, now: datetime) -> int:
+    """Microseconds since 1970 for this batch, later than any before even when the clock went back."""
+    micros = int(now.timestamp() * 1_000_000)
+    return max(micros, (bronze.progress(_LAST_INGESTED) or 0) + 1)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """How the files of one batch become Parquet files of the bronze table."""
+
+    engine: DuckEngine
+    root: Path
+    feed: Feed
+    batch: str
+    moment: int
+
+    def read(
+        self, files: Sequence[Landed], careful: Mapping[str, bool]
+    ) -> tuple[list[lake.DataFile], dict[str, tuple[str, ...]], tuple[BoathouseError, ...]]:
+        """Written data files, the header of every file taken, and the files refused.
+
+        Files in which the fast reader meets a line it cannot split are read again by the careful
+        one; when the engine refuses, halves are tried until the culprit stands alone.
+        """
+        if not files:
+            return [], {}, ()
+        try:
+            headers, written = self._write(files, careful)
+        except DataError as error:
+            if len(files) > 1:
+                middle = len(files) // 2
+                one, two = self.read(files[:middle], careful), self.read(files[middle:], careful)
+                return one[0] + two[0], one[1] | two[1], one[2] + two[2]
+            if not careful.get(files[0].name):
+                return self.read(files, {files[0].name: True})
+            return [], {}, (error,)
+        troubled = {reject.file for reject in self.engine.take_rejects()}
+        if not troubled:
+            return written, headers, ()
+        lake.discard(self.root, written)
+        return self.read(files, {**careful, **{file.name: True for file in files if str(file.path) in troubled}})
+
+    def _write(
+        self, files: Sequence[Landed], careful: Mapping[str, bool]
+    ) -> tuple[dict[str, tuple[str, ...]], list[lake.DataFile]]:
+        opened: list[tuple[Landed, readers.Rows]] = []
+        try:
+            for file in files:
+                read = readers.read_carefully if careful.get(file.name) else readers.read
+                opened.append((file, read(self.engine, self.feed, file.path)))
+            headers = {file.name: rows.columns for file, rows in opened}
+            columns = _all_columns(lake.open_table(self.root), headers)
+            sql = " UNION ALL ".join(self._select(file, rows, columns) for file, rows in opened)
+            return headers, self.engine.write(sql, self.root)
+        finally:
+            for _, rows in opened:
+                for name in rows.streams:
+                    self.engine.unstream(name)
+
+    def _select(self, file: Landed, rows: readers.Rows, columns: Sequence[str]) -> str:
+        own = {name.lower(): name for name in rows.columns}
+        values = [
+            f"{identifier(own[name.lower()])} AS {identifier(name)}"
+            if name.lower() in own
+            else f"NULL::VARCHAR AS {identifier(name)}"
+            for name in columns
+        ]
+        house = (
+            f"{literal(file.name)} AS _file, _row, make_timestamptz({self.moment}) AS _ingested_at, "
+            f"{literal(self.batch)} AS _batch, _reject, _raw"
+        )
+        return f"SELECT {', '.join([*values, house])} FROM ({rows.sql})"
+
+
+def _all_columns(bronze: lake.Snapshot | None, headers: Mapping[str, Sequence[str]]) -> list[str]:
+    """The source columns of the table and of the files, each once, whatever its upper and lower case."""
+    known = [name for name in (bronze.columns if bronze else {}) if name not in HOUSE_COLUMNS]
+    return known + list(_new_columns({name: "" for name in known}, headers))
+
+
+def _new_columns(columns: Mapping[str, str], headers: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    known = {name.lower() for name in columns}
+    fresh: dict[str, str] = {}
+    for header in headers.values():
+        for name in header:
+            if name.lower() not in known:
+                known.add(name.lower())
+                fresh[name] = "VARCHAR"
+    return fresh
+
+
+def _drift(bronze: lake.Snapshot, headers: Mapping[str, Sequence[str]]) -> list[str]:
+    """How the files' headers differ from the table's columns so far: gained, lost, reordered."""
+    known = [name.lower() for name in bronze.columns if name not in HOUSE_COLUMNS]
+    if not known:
+        return []
+    seen: dict[str, list[str]] = {}
+    for file, header in headers.items():
+        names = [name.lower() for name in header]
+        if not names:
+            continue
+        gained = [name for name in header if name.lower() not in known]
+        lost = [name for name in known if name not in names]
+        if gained:
+            seen.setdefault(f"new column {', '.join(gained)}", []).append(file)
+        if lost:
+            seen.setdefault(f"missing column {', '.join(lost)}", []).append(file)
+        if [name for name in names if name in known] != [name for name in known if name in names]:
+            seen.setdefault("columns in another order", []).append(file)
+    return [f"{what} in {_some(files)}" for what, files in seen.items()]
