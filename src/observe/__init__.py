@@ -1,0 +1,1 @@
+"""Records of what ran, and the state of the lake."""

@@ -1,0 +1,76 @@
+"""One run at a time: a lock that names its holder and dies with it.
+
+The lock itself is the operating system's (flock), so a killed holder frees it at once. What the
+holder said of itself lies beside it; found after a kill, it tells the next run who did not finish.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+from src.errors import LockedError
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds the lake: process id, host, since when (ISO, UTC), what it runs, under which run id."""
+
+    pid: int
+    host: str
+    since: str
+    command: str
+    run_id: str
+
+
+@contextmanager
+def held(data: Path, *, command: str, run_id: str, now: datetime) -> Iterator[Holder | None]:
+    """Hold the lake at `data` for the length of a with-block; gives the holder that died without letting go.
+
+    Raises:
+        LockedError: another process holds it; the message says which and since when.
+    """
+    from filelock import FileLock, Timeout
+
+    data.mkdir(parents=True, exist_ok=True)
+    card = data / ".holder.json"
+    lock = FileLock(data / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise _taken(_read(card)) from None
+    try:
+        dead = _read(card)
+        _write(card, Holder(os.getpid(), os.uname().nodename, now.isoformat(timespec="seconds"), command, run_id))
+        yield dead
+    finally:
+        card.unlink(missing_ok=True)
+        lock.release()
+
+
+def _taken(holder: Holder | None) -> LockedError:
+    if holder is None:
+        return LockedError("another run is just starting or ending", fix="try again in a moment")
+    return LockedError(
+        f"another run is going: {holder.command} (process {holder.pid} on {holder.host}, since {holder.since})",
+        fix="wait for it to end; a lock whose process is dead is taken over by itself",
+    )
+
+
+def _read(card: Path) -> Holder | None:
+    try:
+        return Holder(**json.loads(card.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _write(card: Path, holder: Holder) -> None:
+    """Replaced in one step, so that a refused run never reads half a card."""
+    fresh = card.with_suffix(".new")
+    fresh.write_text(json.dumps(asdict(holder)), encoding="utf-8")
+    os.replace(fresh, card)

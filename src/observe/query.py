@@ -1,0 +1,81 @@
+"""Any table of any layer, read-only, by its name layer.domain.table."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TextIO
+
+from src import lake
+from src.engine import DuckEngine, identifier
+from src.errors import UsageError
+from src.observe import console
+
+LAYERS = ("bronze", "silver", "gold", "quarantine", "ops")
+
+
+def tables(data: Path) -> dict[str, Path]:
+    """Every table on disk by its name."""
+    found = {}
+    for layer in LAYERS:
+        for log in sorted((data / layer).glob("**/_delta_log")):
+            root = log.parent
+            found[".".join(root.relative_to(data).parts)] = root
+    return found
+
+
+def publish(engine: DuckEngine, roots: Mapping[str, Path]) -> None:
+    """Make the newest version of these tables readable by name."""
+    for name, root in roots.items():
+        snapshot = lake.open_table(root)
+        if snapshot:
+            evolved = name.startswith("bronze.")
+            scan = engine.scan(root, snapshot.files, snapshot.columns, snapshot.partition_by, evolved=evolved)
+            engine.publish(name, f"SELECT * FROM {scan}")
+
+
+def show(engine: DuckEngine, data: Path, sql: str, form: str, out: TextIO = sys.stdout) -> int:
+    """Run a SELECT and print it as table, csv or json.
+
+    Raises:
+        UsageError: it names a table that is not there.
+        ContractError: it is not one SELECT.
+    """
+    known = tables(data)
+    wanted = engine.table_references(sql)
+    unknown = sorted(name for name in wanted if name not in known)
+    if unknown:
+        there = ", ".join(known) or "none yet; run `make pipeline`"
+        raise UsageError(f"no table {', '.join(unknown)}", fix=f"name one as layer.domain.table; there are {there}")
+    publish(engine, {name: known[name] for name in wanted})
+    kinds = engine.columns(sql)
+    # times are shown as text in UTC: DuckDB needs another package to hand them over as values
+    names = (
+        f"{identifier(name)}::VARCHAR AS {identifier(name)}" if "TIME" in kind else identifier(name)
+        for name, kind in kinds.items()
+    )
+    _print(list(kinds), engine.rows(f"SELECT {', '.join(names)} FROM ({sql})"), form, out)
+    return 0
+
+
+def _print(headers: list[str], rows: list[tuple[object, ...]], form: str, out: TextIO) -> None:
+    if form == "csv":
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(headers)
+        writer.writerows(rows)
+    elif form == "json":
+        records = [dict(zip(headers, row, strict=True)) for row in rows]
+        print(json.dumps(records, default=_json, ensure_ascii=False, indent=1), file=out)
+    else:
+        console.table(headers, rows, out=out)
+
+
+def _json(value: object) -> object:
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return value.isoformat() if isinstance(value, date | datetime) else str(value)

@@ -1,0 +1,247 @@
+"""A run does its steps in order, blocks what depends on a failed one, and leaves a record of each.
+
+The records are an ordinary Delta table: one row for the run and one for each of its steps.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, fields
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from loguru import logger
+
+from src import lake
+from src.engine import DuckEngine, identifier, literal
+from src.errors import BoathouseError, PartialError, TransientError
+from src.observe.lock import Holder
+from src.outcome import Outcome
+
+TABLE = "ops.pipeline_runs"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One step of a run; the run itself is the step of layer `run`. Times in UTC, latency in seconds."""
+
+    run_id: str
+    layer: str
+    domain: str
+    table: str
+    source_system: str
+    run_date: date
+    start_time: datetime
+    end_time: datetime
+    status: str  # success | partial | failed | blocked
+    latency: float
+    records_read: int = 0
+    records_written: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    duplicates: int = 0
+    quarantined: int = 0
+    partitions: int = 0
+    files: int = 0
+    version: int | None = None
+    error_class: str | None = None
+    error_message: str | None = None
+    notes: str | None = None
+
+
+_TYPES = {
+    "str": "VARCHAR",
+    "str | None": "VARCHAR",
+    "date": "DATE",
+    "datetime": "TIMESTAMP WITH TIME ZONE",
+    "float": "DOUBLE",
+    "int": "BIGINT",
+    "int | None": "BIGINT",
+}
+COLUMNS = {field.name: _TYPES[str(field.type)] for field in fields(Record)}
+
+
+_RETRIES = (0.2, 1.0, 5.0)  # seconds to wait before a transient failure is tried again
+
+
+@dataclass
+class Run:
+    """One run: its steps so far, and what failed. `clock` gives the time in UTC."""
+
+    run_id: str
+    run_date: date
+    clock: Callable[[], datetime]
+    records: list[Record] = field(default_factory=list)
+    failures: dict[str, BoathouseError | Exception] = field(default_factory=dict)
+    blocked: dict[str, str] = field(default_factory=dict)  # table id: what it waits for
+
+    def __post_init__(self) -> None:
+        self.started = self.clock()
+
+    def step(self, table_id: str, work: Callable[[], Outcome], *, needs: Iterable[str] = (), source: str = "") -> Record:
+        """Do one step unless something it needs failed or is blocked; nothing it raises gets out."""
+        started = self.clock()
+        ill = [need for need in needs if need in self.failures or need in self.blocked]
+        outcome = Outcome()
+        error: Exception | None = None
+        if ill:
+            self.blocked[table_id] = ", ".join(ill)
+        else:
+            outcome, error = _attempt(work)
+        if outcome.refusals:
+            error = outcome.refusals[0]
+        if error:
+            self.failures[table_id] = error
+            for fault in outcome.refusals or (error,):
+                _log_failure(table_id, fault)
+        record = self._record(table_id, started, outcome, error, source)
+        self.records.append(record)
+        logger.info(describe(record))
+        return record
+
+    def finish(self) -> Record:
+        """Close the run with its own record: the latency from the start of its first step to the end of its last."""
+        steps = self.records
+        good = [step for step in steps if step.status == "success"]
+        status = "success" if len(good) == len(steps) else "partial" if good else "failed"
+        error = self.error()
+        record = Record(
+            run_id=self.run_id,
+            layer="run",
+            domain="",
+            table="",
+            source_system="",
+            run_date=self.run_date,
+            start_time=self.started,
+            end_time=self.clock(),
+            status=status,
+            latency=(self.clock() - self.started).total_seconds(),
+            records_read=sum(step.records_read for step in steps if step.layer == "bronze"),
+            records_written=sum(step.records_written for step in steps),
+            quarantined=sum(step.quarantined for step in steps),
+            error_class=getattr(error, "error_class", "bug") if error else None,
+            error_message=str(error) if error else None,
+        )
+        self.records.append(record)
+        return record
+
+    def error(self) -> Exception | None:
+        """What the run has to be ended with: the one kind of failure there was, or that it was partial."""
+        if not self.failures:
+            return None
+        causes = list(self.failures.values())
+        if any(step.status == "success" for step in self.records) or len({type(cause) for cause in causes}) > 1:
+            lines = [f"{name}: {str(cause).splitlines()[0]}" for name, cause in self.failures.items()]
+            lines += [f"{name}: blocked by {cause}" for name, cause in self.blocked.items()]
+            done = sum(step.status == "success" for step in self.records)
+            total = f"{done} of {done + len(self.failures) + len(self.blocked)} steps done"
+            return PartialError(f"{total}\n  " + "\n  ".join(lines), fix="see the messages above; then run again")
+        return causes[0]
+
+    def interrupted(self, holder: Holder) -> None:
+        """Record that an earlier run died without a word."""
+        since = datetime.fromisoformat(holder.since)
+        self.records.append(
+            Record(
+                run_id=holder.run_id,
+                layer="run",
+                domain="",
+                table="",
+                source_system="",
+                run_date=since.date(),
+                start_time=since,
+                end_time=self.started,
+                status="failed",
+                latency=0.0,
+                error_class="interrupted",
+                error_message=f"{holder.command} (process {holder.pid} on {holder.host}) ended without a word",
+            )
+        )
+
+    def _record(
+        self, table_id: str, started: datetime, outcome: Outcome, error: Exception | None, source: str
+    ) -> Record:
+        layer, domain, table = table_id.split(".")
+        ended = self.clock()
+        waits = self.blocked.get(table_id)
+        notes = list(outcome.notes) + [str(fault) for fault in outcome.refusals[1:]]
+        return Record(
+            run_id=self.run_id,
+            layer=layer,
+            domain=domain,
+            table=table,
+            source_system=source,
+            run_date=self.run_date,
+            start_time=started,
+            end_time=ended,
+            status="blocked" if waits else "failed" if error else "success",
+            latency=(ended - started).total_seconds(),
+            records_read=outcome.read,
+            records_written=outcome.written,
+            inserted=outcome.inserted,
+            updated=outcome.updated,
+            unchanged=outcome.unchanged,
+            duplicates=outcome.duplicates,
+            quarantined=outcome.quarantined,
+            partitions=outcome.partitions,
+            files=outcome.files,
+            version=outcome.version,
+            error_class=getattr(error, "error_class", "bug") if error else None,
+            error_message=f"blocked by {waits}" if waits else str(error) if error else None,
+            notes="\n".join(notes) or None,
+        )
+
+
+def describe(record: Record) -> str:
+    """One step in one line, for the log and for a console that is no terminal."""
+    name = f"{record.layer}.{record.domain}.{record.table}"
+    if record.status != "success":
+        return f"{name}: {record.status}: {(record.error_message or '').splitlines()[0]}"
+    counts = ("files", "inserted", "updated", "unchanged", "duplicates", "quarantined", "partitions")
+    told = [f"{getattr(record, count):,} {count}" for count in counts if getattr(record, count)]
+    return f"{name}: {', '.join(told) or 'no change'} ({record.latency:.2f} s)"
+
+
+def _attempt(work: Callable[[], Outcome]) -> tuple[Outcome, Exception | None]:
+    """Do the work, again after a pause where the failure is transient."""
+    for pause in (*_RETRIES, None):
+        try:
+            return work(), None
+        except TransientError as error:
+            if pause is None:
+                return Outcome(), error
+            logger.warning("trying again in {} s: {}", pause, error)
+            time.sleep(pause)
+        except Exception as error:  # a step's failure must not stop the steps that do not need it
+            return Outcome(), error
+    raise AssertionError("unreachable")
+
+
+def _log_failure(table_id: str, error: Exception) -> None:
+    if isinstance(error, BoathouseError):
+        logger.error("{}: {}", table_id, error)
+    else:
+        logger.opt(exception=error).error("{}: a bug: {}: {}", table_id, type(error).__name__, error)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def write(engine: DuckEngine, data: Path, records: Iterable[Record]) -> None:
+    """Append the records of one run in one commit."""
+    rows = [[literal(_plain(getattr(record, name))) for name in COLUMNS] for record in records]
+    if not rows:
+        return
+    root = lake.place(data, TABLE)
+    table = lake.open_table(root) or lake.create(root, COLUMNS)
+    values = ", ".join(f"({', '.join(row)})" for row in rows)
+    typed = ", ".join(f"{identifier(name)}::{kind} AS {identifier(name)}" for name, kind in COLUMNS.items())
+    names = ", ".join(map(identifier, COLUMNS))
+    lake.commit(table, add=engine.write(f"SELECT {typed} FROM (VALUES {values}) v({names})", root))
+
+
+def _plain(value: object) -> object:
+    return value.isoformat() if isinstance(value, date | datetime) else value
