@@ -1,0 +1,61 @@
+# Everything a person types. A target is two lines at most: the logic lives in main.py and setup.sh.
+
+PYTHON := .venv/bin/python
+TOOLS := main.py src tests benchmarks
+
+# Taken as they were typed, and handed on through the environment: quotes, $ and line ends survive.
+override SQL := $(value SQL)
+override DOMAIN := $(value DOMAIN)
+override FORMAT := $(value FORMAT)
+export SQL DOMAIN FORMAT
+
+.DEFAULT_GOAL := help
+.PHONY: help setup pipeline plan status query check docs test lint format bench clean ready ready-dev
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@printf '\n  %s\n' 'When main.py fails, make shows its exit code and itself returns 2; $(PYTHON) main.py --help lists the codes.'
+
+setup: ## make this folder ready to run: .venv, folders, .env
+	@./setup.sh
+
+pipeline: ready ## bring the lake up to date (DOMAIN=name for one domain)
+	@$(PYTHON) main.py run $(if $(DOMAIN),--domain="$$DOMAIN")
+
+plan: ready ## what a run would do and why; changes nothing
+	@$(PYTHON) main.py plan $(if $(DOMAIN),--domain="$$DOMAIN")
+
+status: ready ## the tables, their versions and the last runs
+	@$(PYTHON) main.py status
+
+query: ready ## read the lake: SQL="select ..." (FORMAT=table, csv or json)
+	@$(PYTHON) main.py query $(if $(FORMAT),--format="$$FORMAT") -- "$$SQL"
+
+check: ready ## prove the laws on the lake as it is on disk
+	@$(PYTHON) main.py check
+
+docs: ready ## render what is rendered from code: mart READMEs, .env.example, the settings table
+	@$(PYTHON) main.py docs
+
+test: lint ## every check and every test (ARGS="-k name" for some)
+	@$(PYTHON) -m pytest -n auto --maxprocesses 8 --dist worksteal $(ARGS)
+
+lint: ready-dev ## ruff and mypy
+	@$(PYTHON) -m ruff check $(TOOLS) && $(PYTHON) -m ruff format --check $(TOOLS)
+	@$(PYTHON) -m mypy
+
+format: ready-dev ## put the code into shape
+	@$(PYTHON) -m ruff check --fix $(TOOLS) && $(PYTHON) -m ruff format $(TOOLS)
+
+bench: ready-dev ## measure speed and memory
+	@$(PYTHON) -m benchmarks $(ARGS)
+
+clean: ## remove caches; never data
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find main.py src tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+ready:
+	@./setup.sh --quiet
+
+ready-dev:
+	@./setup.sh --quiet --dev

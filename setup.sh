@@ -1,0 +1,186 @@
+#!/usr/bin/env bash
+# Makes this folder ready to run: .venv with the requirements, folders, .env from .env.example.
+#
+#   ./setup.sh            what `make pipeline` needs
+#   ./setup.sh --dev      what `make test` needs as well
+#   ./setup.sh --quiet    says nothing when there is nothing to do
+#
+# It checks first and changes nothing when something is missing; it can be repeated, interrupted and run
+# twice at once. .venv/.ready is removed before an installation and written after it, so a .venv without it
+# is half-made and is made anew. Progress goes to stderr: stdout belongs to the command that called.
+set -euo pipefail
+unset PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX CDPATH
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+readonly OLDEST=3.11
+readonly FOLDERS=(data/landing data logs)
+readonly STAMP=.venv/.ready
+readonly PROBE='import sys; print("%d.%d.%d" % sys.version_info[:3])'
+
+dev=false quiet=false
+red='' green='' plain=''
+if [[ -t 2 && -z ${NO_COLOR:-} && ${TERM:-dumb} != dumb ]]; then red=$'\e[31m' green=$'\e[32m' plain=$'\e[0m'; fi
+
+main() {
+    read_options "$@"
+    check_programs
+    if is_ready; then
+        $quiet || next_command "nothing to do"
+        return
+    fi
+    take_turn
+    is_installed || choose_python
+    stop_if_missing
+    is_installed || install_requirements
+    mkdir -p "${FOLDERS[@]}"
+    [[ -e .env ]] || copy_settings
+    $quiet || next_command "ready after $SECONDS s"
+}
+
+read_options() {
+    local option
+    for option in "$@"; do
+        case $option in
+            --dev) dev=true ;;
+            --quiet) quiet=true ;;
+            -h | --help)
+                sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//p}' setup.sh
+                exit
+                ;;
+            *) fail "unknown option $option" "write --dev, --quiet, --help or nothing" 2 ;;
+        esac
+    done
+    requirements=requirements.txt
+    files=(requirements.txt)
+    if $dev; then requirements=requirements-dev.txt files+=(requirements-dev.txt); fi
+}
+
+# --- what is there ---------------------------------------------------------------------------------------
+
+missing=() packages=()
+
+check_programs() {
+    local program
+    for program in make git; do
+        command -v "$program" >/dev/null || need "$program" "$program"
+    done
+}
+
+need() { missing+=("$1") packages+=("${@:2}"); }
+
+stop_if_missing() {
+    ((${#missing[@]} == 0)) && return
+    local list
+    printf -v list '%s, ' "${missing[@]}"
+    fail "missing: ${list%, }" "sudo apt-get install ${packages[*]}"
+}
+
+is_ready() {
+    local folder
+    ((${#missing[@]} == 0)) || return 1
+    for folder in "${FOLDERS[@]}"; do [[ -d $folder ]] || return 1; done
+    [[ -e .env ]] && is_installed
+}
+
+is_installed() { [[ -f $STAMP ]] && grep -qxF "$(fingerprint)" "$STAMP"; }
+
+# What .venv was made from: the requirement files' text and the version of its own python, which changes or
+# stops to answer when the system's python is replaced.
+fingerprint() {
+    local version sum
+    version=$(.venv/bin/python -ISc "$PROBE" 2>/dev/null) || version=none
+    sum=$(cat "${files[@]}" | sha256sum)
+    echo "$requirements $version ${sum%% *}"
+}
+
+# Sets `python`, and `uv` where it is there; names what to install where none will do.
+choose_python() {
+    local candidate version oldest_seen=''
+    uv=$(command -v uv || true) python=''
+    for candidate in python3 python3.14 python3.13 python3.12 python3.11; do
+        version=$("$candidate" -ISc "$PROBE" 2>/dev/null) || continue
+        if ! is_new_enough "$version"; then oldest_seen=$version; continue; fi
+        python=${python:-$candidate}
+        if [[ $uv ]] || "$candidate" -Ic 'import venv, ensurepip' 2>/dev/null; then python=$candidate; return; fi
+    done
+    if [[ $python ]]; then
+        need "$python's venv module" "$([[ $python == python3 ]] && echo python3-venv || echo "$python-venv")"
+    elif [[ $oldest_seen ]]; then
+        need "python3 $OLDEST or newer (python3 is $oldest_seen)" "python$OLDEST" "python$OLDEST-venv"
+    else
+        need "python3 $OLDEST or newer" python3 python3-venv
+    fi
+}
+
+is_new_enough() { [[ $(printf '%s\n' "$OLDEST" "$1" | sort -V | head -n 1) == "$OLDEST" ]]; }
+
+# --- what is done ----------------------------------------------------------------------------------------
+
+# Waits while another set-up works here. The lock is on the folder itself, so it leaves nothing behind.
+take_turn() {
+    command -v flock >/dev/null || return 0
+    exec 9<.
+    flock -n 9 || { say "another set-up is at work here: waiting for it"; flock 9; }
+}
+
+install_requirements() {
+    is_usable || make_venv
+    say "installing $requirements"
+    rm -f "$STAMP"
+    if [[ $uv ]]; then
+        "$uv" pip install --quiet --python .venv/bin/python -r "$requirements" >&2
+    else
+        .venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check -r "$requirements" >&2
+    fi || fail "$requirements could not be installed" "see the lines above, then run ./setup.sh again"
+    write_stamp
+}
+
+# A .venv that was finished once, whose python still is the one it was made with, and that can install more.
+is_usable() {
+    local version
+    [[ -f $STAMP ]] && version=$(.venv/bin/python -ISc "$PROBE" 2>/dev/null) || return 1
+    grep -qF " $version " "$STAMP" && [[ $uv || -x .venv/bin/pip ]]
+}
+
+make_venv() {
+    say "making .venv with $python"
+    rm -f "$STAMP"  # first, so that a removal cut short is not taken for a whole .venv
+    rm -rf .venv
+    if [[ $uv ]]; then "$uv" venv --quiet --python "$(command -v "$python")" .venv >&2; else "$python" -m venv .venv >&2; fi ||
+        fail ".venv could not be made" "see the lines above, then run ./setup.sh again"
+}
+
+# requirements-dev.txt includes requirements.txt, so it answers for both.
+write_stamp() {
+    {
+        fingerprint
+        if $dev; then
+            requirements=requirements.txt files=(requirements.txt)
+            fingerprint
+        fi
+    } >"$STAMP.new"
+    mv "$STAMP.new" "$STAMP"
+}
+
+# Readable by its owner alone, since it may come to hold credentials; never over one that is there.
+copy_settings() {
+    say "copying .env.example to .env"
+    install -m 600 .env.example .env.new
+    mv -n .env.new .env
+}
+
+# --- what is said ----------------------------------------------------------------------------------------
+
+say() { echo "setup: $1" >&2; }
+
+next_command() {
+    say "$green✓$plain $1"
+    echo "next: make $($dev && echo test || echo pipeline)"
+}
+
+fail() {
+    printf '%serror:%s %s\n  fix:   %s\n' "$red" "$plain" "$1" "$2" >&2
+    exit "${3:-1}"
+}
+
+main "$@"

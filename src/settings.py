@@ -1,0 +1,260 @@
+"""Every setting once: its default, one sentence, how to write it. The environment name is the field's name in capitals.
+
+A setting comes from the environment, else from `.env`, else from its default. What is wrong in them is
+found in one pass and refused before anything runs; an unknown name in `.env` is a fault, not a comment.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Container, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from dotenv.parser import Binding, parse_stream
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo
+from pydantic.fields import FieldInfo
+
+from src.errors import UsageError, from_os_error
+
+# Names that start so are rclone's own settings of remotes (credentials among them) and are handed on to it.
+REMOTE_PREFIX = "RCLONE_CONFIG_"
+# Parts of a remote that say what kind of store it is; hiding "s3" or "true" would only blot the log.
+_NOT_SECRET = ("_TYPE", "_PROVIDER", "_ENV_AUTH")
+_SHORTEST_SECRET = 4
+
+ENV_FILE = ".env"
+ENV_EXAMPLE = ".env.example"
+
+
+def _setting(default: object, sentence: str, *, write: str, template: str | None = None, **limits: Any) -> Any:
+    """One entry of the registry.
+
+    `write` says what a valid value looks like. `template`, where given, is the value that `.env.example`
+    sets; the others appear there as comments that show the default.
+    """
+    return Field(default, description=sentence, json_schema_extra={"write": write, "template": template}, **limits)
+
+
+def _below_root(path: Path, info: ValidationInfo) -> Path:
+    """A relative folder is meant from the project's folder, wherever the command was typed."""
+    if not all(character.isprintable() for character in str(path)):
+        raise ValueError("unprintable character")
+    root = (info.context or {}).get("root", Path())
+    return Path(root / path.expanduser())
+
+
+Folder = Annotated[Path, AfterValidator(_below_root)]
+
+
+class Settings(BaseModel):
+    """What a run may be told; frozen once read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    data_dir: Folder = _setting(
+        "data",
+        "The lake: landing zone, tables and run records.",
+        write="a folder; a relative one is meant from the project's folder",
+    )
+    log_dir: Folder = _setting(
+        "logs",
+        "Where app.log is kept, one file a day for 14 days.",
+        write="a folder; a relative one is meant from the project's folder",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting(
+        "INFO",
+        "The least important message that the console and the log show.",
+        write="DEBUG, INFO, WARNING or ERROR",
+    )
+    sample_feed: bool = _setting(
+        False,
+        "Whether the sample company's files are landed when the landing zone is empty; false once you have your own.",
+        write="true or false",
+        template="true",
+    )
+    sample_days: int = _setting(
+        30,
+        "How many days of sample files are landed.",
+        write="a whole number from 1 to 3650",
+        ge=1,
+        le=3650,
+    )
+    sample_seed: int = _setting(
+        7,
+        "The seed of the sample files: the same seed and day give the same bytes.",
+        write="a whole number from 0 to 2147483647",
+        ge=0,
+        le=2**31 - 1,
+    )
+    memory_limit: str = _setting(
+        "2GB",
+        "How much memory the engine may take before it spills to disk.",
+        write="a number and a unit, MB, GB, MiB or GiB, for example 2GB",
+        pattern=r"^[1-9][0-9]{0,6}(\.[0-9]+)?(MB|GB|MiB|GiB)$",
+    )
+    threads: int = _setting(
+        0,
+        "How many threads the engine may use; 0 means one per core.",
+        write="a whole number from 0 to 1024",
+        ge=0,
+        le=1024,
+    )
+    settle_seconds: float = _setting(
+        2,
+        "How long a fresh file must keep its size before it is taken, so that none is read half-written.",
+        write="a number of seconds from 0 to 3600",
+        ge=0,
+        le=3600,
+        allow_inf_nan=False,
+    )
+    remotes: Mapping[str, str] = Field(default_factory=dict, repr=False, exclude=True)  # RCLONE_CONFIG_*
+
+    def secrets(self) -> tuple[str, ...]:
+        """Values that must never appear in a log, the longest first so that none is hidden in part only."""
+        declared = [value.get_secret_value() for _, value in self if isinstance(value, SecretStr)]
+        remote = [value for name, value in self.remotes.items() if not name.endswith(_NOT_SECRET)]
+        found = {value for value in [*declared, *remote] if len(value) >= _SHORTEST_SECRET}
+        return tuple(sorted(found, key=lambda value: (-len(value), value)))
+
+
+def load(root: Path, environ: Mapping[str, str], model: type[Settings] = Settings) -> Settings:
+    """Read the settings of the project in `root`; `model` may declare more of them.
+
+    Raises:
+        UsageError: every unknown name, malformed line and malformed value, all at once.
+        EnvironmentFault: `.env` cannot be read.
+    """
+    known = _registry(model)
+    path = root / ENV_FILE
+    faults: list[UsageError] = []
+    written = _read(path, known, faults)
+    chosen = {name: (value, f"{path}, line {line}") for name, (value, line) in written.items()}
+    chosen |= {name: (value, "the environment") for name, value in environ.items() if _is_setting(name, known)}
+    settings = _validate(model, root, chosen, faults)
+    if settings is None or faults:
+        raise _together(faults)
+    return settings
+
+
+def env_template() -> str:
+    """The text of `.env.example`: every setting with its sentence; only what differs from a default is set."""
+    return "\n".join([_TEMPLATE_HEAD, *map(_template_entry, _registry(Settings).items()), _TEMPLATE_TAIL])
+
+
+def settings_table() -> str:
+    """The settings as the markdown table of the README."""
+    rows = [
+        f"| `{name}` | `{_written(field.default)}` | {field.description} Write {_extra(field)['write']}. |"
+        for name, field in _registry(Settings).items()
+    ]
+    return "\n".join(["| setting | default | meaning |", "|---|---|---|", *rows, ""])
+
+
+_TEMPLATE_HEAD = f"""\
+# Settings of Boathouse. Copied to {ENV_FILE} by ./setup.sh, and never overwritten there; {ENV_FILE} stays out of git.
+# Lines that are commented out show the defaults. A variable of the environment wins over this file.
+"""
+
+_TEMPLATE_TAIL = f"""\
+# Remote stores for backups, in rclone's own words: every name that starts with {REMOTE_PREFIX} is handed on to it.
+# {REMOTE_PREFIX}OFFSITE_TYPE=s3
+# {REMOTE_PREFIX}OFFSITE_SECRET_ACCESS_KEY=...
+"""
+
+
+def _registry(model: type[Settings]) -> dict[str, FieldInfo]:
+    """The settings a person writes, by environment name."""
+    return {name.upper(): field for name, field in model.model_fields.items() if name != "remotes"}
+
+
+def _extra(field: FieldInfo) -> dict[str, Any]:
+    return field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+
+
+def _written(value: object) -> str:
+    """A default as a person writes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _template_entry(entry: tuple[str, FieldInfo]) -> str:
+    name, field = entry
+    value = _extra(field)["template"]
+    line = f"# {name}={_written(field.default)}" if value is None else f"{name}={value}"
+    return f"# {field.description}\n# Write {_extra(field)['write']}.\n{line}\n"
+
+
+def _is_setting(name: str, known: Container[str]) -> bool:
+    return name in known or name.startswith(REMOTE_PREFIX)
+
+
+def _read(path: Path, known: Collection[str], faults: list[UsageError]) -> dict[str, tuple[str, int]]:
+    """The values that `.env` gives, each with its line; what is wrong is added to `faults`."""
+    values: dict[str, tuple[str, int]] = {}
+    for line, binding in _bindings(path):
+        where = f"{path}, line {line}"
+        if binding.error or binding.key is None or binding.value is None:
+            # the line itself is not shown: it may hold a secret
+            faults.append(UsageError("not NAME=value", where=where, fix="write NAME=value, or # before a comment"))
+        elif not _is_setting(binding.key, known):
+            faults.append(_unknown(binding.key, known, where))
+        elif binding.key in values:
+            first = values[binding.key][1]
+            faults.append(UsageError(f"{binding.key} again, set in line {first}", where=where, fix="keep one of them"))
+        else:
+            values[binding.key] = (binding.value, line)
+    return values
+
+
+def _bindings(path: Path) -> Iterator[tuple[int, Binding]]:
+    """The lines of `.env` that say something, with their numbers; a file that is not there says nothing."""
+    try:
+        with path.open(encoding="utf-8-sig") as stream:
+            bindings = list(parse_stream(stream))
+    except FileNotFoundError:
+        return
+    except UnicodeDecodeError as error:
+        raise UsageError("not text in UTF-8", where=path, fix="save the file as UTF-8") from error
+    except OSError as error:
+        raise from_os_error(error, path) from error
+    for binding in bindings:
+        text = binding.original.string
+        blank_lines_before = text[: len(text) - len(text.lstrip())].count("\n")
+        if binding.error or binding.key is not None:
+            yield binding.original.line + blank_lines_before, binding
+
+
+def _unknown(name: str, known: Collection[str], where: str) -> UsageError:
+    nearest = difflib.get_close_matches(name.upper(), known, n=1)
+    hint = f"write {nearest[0]}" if nearest else "remove the line"
+    names = ", ".join(known)
+    return UsageError(f"unknown setting {name}", where=where, fix=f"{hint}; known are {names} and {REMOTE_PREFIX}...")
+
+
+def _validate(
+    model: type[Settings], root: Path, chosen: Mapping[str, tuple[str, str]], faults: list[UsageError]
+) -> Settings | None:
+    """The settings, or None with the reasons added to `faults`."""
+    remotes = {name: value for name, (value, _) in chosen.items() if name.startswith(REMOTE_PREFIX)}
+    # an empty value is no value: as None it is refused by every type, also by those that would take ""
+    values = {name.lower(): value.strip() or None for name, (value, _) in chosen.items() if name not in remotes}
+    try:
+        return model.model_validate({**values, "remotes": remotes}, context={"root": root.absolute()})
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            name = str(detail["loc"][0]).upper()
+            faults.append(_malformed(name, _registry(model)[name], *chosen[name]))
+    return None
+
+
+def _malformed(name: str, field: FieldInfo, value: str, where: str) -> UsageError:
+    found = "empty" if not value.strip() else f"'{value}'"
+    if SecretStr in (field.annotation, *get_args(field.annotation)):
+        found = "not what it should be"
+    return UsageError(f"{name} is {found}", where=where, fix=f"write {_extra(field)['write']}")
+
+
+def _together(faults: list[UsageError]) -> UsageError:
+    if len(faults) == 1:
+        return faults[0]
+    return UsageError(f"{len(faults)} faults in the settings\n" + "\n".join(map(str, faults)))

@@ -1,0 +1,227 @@
+"""Settings: every one declared once, every fault found in one pass, no secret ever shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from src.errors import EnvironmentFault, UsageError
+from src.settings import ENV_EXAMPLE, Settings, env_template, load, settings_table
+
+PROJECT = Path(__file__).parent.parent
+
+
+class Wider(Settings):
+    """As a later part of the house may widen them."""
+
+    alert_urls: SecretStr | None = None
+
+
+def write(root: Path, text: str) -> Path:
+    (root / ".env").write_text(text)
+    return root
+
+
+def refusal(root: Path, **environ: str) -> str:
+    with pytest.raises(UsageError) as caught:
+        load(root, environ)
+    return str(caught.value)
+
+
+def test_without_an_env_file_every_setting_has_its_default(tmp_path: Path) -> None:
+    assert load(tmp_path, {}) == Settings(
+        data_dir=tmp_path / "data",
+        log_dir=tmp_path / "logs",
+        log_level="INFO",
+        sample_feed=False,
+        sample_days=30,
+        sample_seed=7,
+        memory_limit="2GB",
+        threads=0,
+        settle_seconds=2,
+    )
+
+
+def test_the_environment_wins_over_the_file_and_the_file_over_the_default(tmp_path: Path) -> None:
+    write(tmp_path, "THREADS=3\nSAMPLE_SEED=11\n")
+    settings = load(tmp_path, {"THREADS": "5", "UNRELATED": "x"})
+    assert (settings.threads, settings.sample_seed, settings.sample_days) == (5, 11, 30)
+
+
+def test_a_file_may_hold_comments_quotes_blanks_and_export(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "\ufeff# mine\n\nexport LOG_LEVEL='DEBUG'  # loud\n THREADS = 2 \nDATA_DIR=\"my lake\"\nLOG_DIR=a$b#c\n",
+    )
+    settings = load(tmp_path, {})
+    assert (settings.log_level, settings.threads) == ("DEBUG", 2)
+    assert (settings.data_dir, settings.log_dir) == (tmp_path / "my lake", tmp_path / "a$b#c")
+
+
+def test_relative_folders_are_meant_from_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = load(Path("project"), {"DATA_DIR": "../lake", "LOG_DIR": "/var/log/boathouse"})
+    assert settings.data_dir == tmp_path / "project" / ".." / "lake"
+    assert settings.log_dir == Path("/var/log/boathouse")
+
+
+def test_settings_are_frozen(tmp_path: Path) -> None:
+    settings = load(tmp_path, {})
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.threads = 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "advice"),
+    [
+        ("DATA_DIR", "", "a folder"),
+        ("DATA_DIR", "a\tb", "a folder"),
+        ("LOG_LEVEL", "loud", "DEBUG, INFO, WARNING or ERROR"),
+        ("LOG_LEVEL", "info", "DEBUG, INFO, WARNING or ERROR"),
+        ("SAMPLE_FEED", "perhaps", "true or false"),
+        ("SAMPLE_DAYS", "0", "from 1 to 3650"),
+        ("SAMPLE_DAYS", "3651", "from 1 to 3650"),
+        ("SAMPLE_DAYS", "2.5", "a whole number"),
+        ("SAMPLE_SEED", "-1", "from 0"),
+        ("MEMORY_LIMIT", "80%", "for example 2GB"),
+        ("MEMORY_LIMIT", "2", "for example 2GB"),
+        ("MEMORY_LIMIT", "0GB", "for example 2GB"),
+        ("THREADS", "many", "from 0 to 1024"),
+        ("THREADS", " ", "from 0 to 1024"),
+        ("SETTLE_SECONDS", "nan", "from 0 to 3600"),
+        ("SETTLE_SECONDS", "1e400", "from 0 to 3600"),
+        ("SETTLE_SECONDS", "-0.1", "from 0 to 3600"),
+    ],
+)
+def test_a_malformed_value_is_named_with_what_to_write(tmp_path: Path, name: str, value: str, advice: str) -> None:
+    found = f"'{value}'" if value.strip() else "empty"
+    message = refusal(tmp_path, **{name: value})
+    assert message.startswith(f"{name} is {found}\n")
+    assert "where: the environment" in message
+    assert advice in message
+
+
+@pytest.mark.parametrize("value", ["500MB", "1.5GB", "2GiB", "64MiB"])
+def test_memory_is_a_number_and_a_unit(tmp_path: Path, value: str) -> None:
+    assert load(tmp_path, {"MEMORY_LIMIT": value}).memory_limit == value
+
+
+def test_blanks_around_a_value_are_not_part_of_it(tmp_path: Path) -> None:
+    assert load(tmp_path, {"MEMORY_LIMIT": " 2GB\n"}).memory_limit == "2GB"
+
+
+def test_all_faults_are_reported_at_once_with_their_lines(tmp_path: Path) -> None:
+    write(tmp_path, "THREADS=many\n\n\nhello world\nLOGLEVEL=INFO\nTHREADS=3\nSAMPLE_DAYS\n")
+    env = tmp_path / ".env"
+    assert refusal(tmp_path, SAMPLE_FEED="perhaps") == "\n".join(
+        [
+            "6 faults in the settings",
+            "not NAME=value",
+            f"  where: {env}, line 4",
+            "  fix:   write NAME=value, or # before a comment",
+            "unknown setting LOGLEVEL",
+            f"  where: {env}, line 5",
+            "  fix:   write LOG_LEVEL; known are DATA_DIR, LOG_DIR, LOG_LEVEL, SAMPLE_FEED, SAMPLE_DAYS, SAMPLE_SEED, "
+            "MEMORY_LIMIT, THREADS, SETTLE_SECONDS and RCLONE_CONFIG_...",
+            "THREADS again, set in line 1",
+            f"  where: {env}, line 6",
+            "  fix:   keep one of them",
+            "not NAME=value",
+            f"  where: {env}, line 7",
+            "  fix:   write NAME=value, or # before a comment",
+            "SAMPLE_FEED is 'perhaps'",
+            "  where: the environment",
+            "  fix:   write true or false",
+            "THREADS is 'many'",
+            f"  where: {env}, line 1",
+            "  fix:   write a whole number from 0 to 1024",
+        ]
+    )
+
+
+def test_an_unknown_setting_with_nothing_near_is_to_be_removed(tmp_path: Path) -> None:
+    message = refusal(write(tmp_path, "COLOUR=blue\n"))
+    assert "unknown setting COLOUR" in message
+    assert "remove the line; known are DATA_DIR" in message
+
+
+def test_a_lower_case_name_is_told_its_capitals(tmp_path: Path) -> None:
+    assert "fix:   write THREADS; known" in refusal(write(tmp_path, "threads=2\n"))
+
+
+@pytest.mark.parametrize("line", ["DATA_DIR='half", 'RCLONE_CONFIG_A_PASS="hunter2', "hunter2", "=hunter2", "hunter2"])
+def test_a_line_that_cannot_be_read_is_numbered_and_not_shown(tmp_path: Path, line: str) -> None:
+    message = refusal(write(tmp_path, f"# first\n\n{line}\n"))
+    assert message.startswith("not NAME=value\n")
+    assert "line 3" in message
+    assert "hunter2" not in message
+
+
+def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"DATA_DIR=\xff\xfe\n")
+    assert "not text in UTF-8" in refusal(tmp_path)
+
+
+def test_a_folder_named_env_is_refused(tmp_path: Path) -> None:
+    (tmp_path / ".env").mkdir()
+    with pytest.raises(EnvironmentFault, match="is a directory"):
+        load(tmp_path, {})
+
+
+def test_remotes_are_handed_on_whole_and_hidden_from_view(tmp_path: Path) -> None:
+    write(tmp_path, "RCLONE_CONFIG_A_TYPE=drive\nRCLONE_CONFIG_A_PASS=from-file\nRCLONE_CONFIG_A_KEY= pad$ded \n")
+    settings = load(tmp_path, {"RCLONE_CONFIG_A_PASS": "from-environment"})
+    assert settings.remotes == {
+        "RCLONE_CONFIG_A_TYPE": "drive",
+        "RCLONE_CONFIG_A_PASS": "from-environment",
+        "RCLONE_CONFIG_A_KEY": "pad$ded",
+    }
+    assert "from-environment" not in f"{settings!r} {settings} {settings.model_dump()}"
+
+
+def test_secrets_are_remotes_and_secret_settings_of_four_characters_or_more(tmp_path: Path) -> None:
+    settings = load(
+        tmp_path,
+        {
+            "ALERT_URLS": "slack://token",
+            "RCLONE_CONFIG_A_TYPE": "drive",
+            "RCLONE_CONFIG_A_ENV_AUTH": "true",
+            "RCLONE_CONFIG_A_PASS": "hunter2",
+            "RCLONE_CONFIG_B_PASS": "hunter2",
+            "RCLONE_CONFIG_A_USER": "abc",
+            "RCLONE_CONFIG_A_KEY": "hunter2-and-more",
+        },
+        Wider,
+    )
+    assert settings.secrets() == ("hunter2-and-more", "slack://token", "hunter2")
+    assert "slack" not in repr(settings)
+
+
+def test_a_house_without_credentials_has_no_secrets(tmp_path: Path) -> None:
+    assert load(tmp_path, {"DATA_DIR": "somewhere"}).secrets() == ()
+
+
+def test_the_template_on_disk_is_up_to_date() -> None:
+    assert (PROJECT / ENV_EXAMPLE).read_text() == env_template(), "run `make docs`"
+
+
+def test_the_template_differs_from_the_defaults_in_the_sample_feed_alone(tmp_path: Path) -> None:
+    from_template = load(write(tmp_path, env_template()), {})
+    assert from_template == load(tmp_path, {}).model_copy(update={"sample_feed": True})
+
+
+def test_every_line_of_the_template_can_be_uncommented(tmp_path: Path) -> None:
+    plain = load(write(tmp_path, ""), {"SAMPLE_FEED": "true"})
+    entries = [line.removeprefix("# ") for line in env_template().splitlines() if "=" in line.split(" ")[-1]]
+    assert len([entry for entry in entries if not entry.startswith("RCLONE")]) == len(Settings.model_fields) - 1
+    settings = load(write(tmp_path, "\n".join(entries)), {})
+    assert settings.model_copy(update={"remotes": {}}) == plain
+
+
+def test_the_table_names_every_setting_with_its_default() -> None:
+    rows = settings_table().splitlines()
+    assert rows[0] == "| setting | default | meaning |"
+    assert len(rows) == 2 + len(Settings.model_fields) - 1
+    assert "| `SAMPLE_FEED` | `false` | Whether the sample company's files are landed" in settings_table()

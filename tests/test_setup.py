@@ -1,0 +1,299 @@
+"""setup.sh: it checks before it changes anything, finishes what is half-made, and is quick when nothing is to do.
+
+It runs on a copy with empty requirements, so no test needs the network. PATH is a folder of links, so what
+is missing can be chosen; `uv` there is a stand-in that records its calls and makes the smallest venv.
+"""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parent.parent
+PYTHON = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
+TOOLS = (
+    *("bash", "cat", "chmod", "dirname", "expand", "flock", "git", "grep", "head", "install", "make"),
+    *("mkdir", "mv", "rm", "sed", "sha256sum", "sleep", "sort"),
+)
+UV = f"""#!/bin/bash
+echo "$*" >> calls
+case $1 in
+    venv)
+        mkdir -p .venv/bin
+        printf '#!/bin/bash\\nexec {PYTHON} "$@"\\n' > .venv/bin/python
+        chmod +x .venv/bin/python
+        ;;
+    pip)
+        [[ -e slow ]] && sleep 0.5
+        [[ ! -e offline ]]
+        ;;
+esac
+"""
+OLD_PYTHON = """#!/bin/bash
+[[ $2 == *version_info* ]] && echo 3.9.2
+"""
+NO_ENSUREPIP = f"""#!/bin/bash
+[[ $* == *ensurepip* ]] && exit 1
+exec {PYTHON} "$@"
+"""
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    """A copy of what setup.sh needs, in a folder whose name has a blank."""
+    house = tmp_path / "my house"
+    house.mkdir()
+    for name in ("setup.sh", ".env.example", "Makefile"):
+        shutil.copy(PROJECT / name, house)
+    (house / "requirements.txt").write_text("# nothing\n")
+    (house / "requirements-dev.txt").write_text("-r requirements.txt\n")
+    bin_ = tmp_path / "bin"
+    bin_.mkdir()
+    for tool in TOOLS:
+        found = shutil.which(tool)
+        assert found, f"this test needs {tool}"
+        (bin_ / tool).symlink_to(found)
+    (bin_ / "python3").symlink_to(PYTHON)
+    script(bin_ / "uv", UV)
+    return house
+
+
+def script(path: Path, text: str) -> None:
+    path.unlink(missing_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+def bin_of(house: Path) -> Path:
+    return house.parent / "bin"
+
+
+def start(house: Path, *options: str) -> subprocess.Popen[str]:
+    environ = {"PATH": str(bin_of(house)), "HOME": str(house), "TERM": "xterm"}
+    command = [str(house / "setup.sh"), *options]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=environ, cwd="/", stdout=pipe, stderr=pipe, text=True)
+
+
+def setup(house: Path, *options: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of one call, made from another folder."""
+    process = start(house, *options)
+    out, err = process.communicate(timeout=600)
+    return process.returncode, out, err
+
+
+def cpu_seconds() -> float:
+    """What this process's children have used so far; unlike the clock, not a matter of what else runs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def calls(house: Path) -> list[str]:
+    """The first words of uv's calls so far; forgets them."""
+    record = house / "calls"
+    words = [line.split()[0] for line in record.read_text().splitlines()] if record.exists() else []
+    record.unlink(missing_ok=True)
+    return words
+
+
+def tree(house: Path) -> list[str]:
+    return sorted(str(path.relative_to(house)) for path in house.rglob("*"))
+
+
+def test_a_fresh_folder_becomes_ready_and_the_next_command_is_named(house: Path) -> None:
+    code, out, err = setup(house)
+    assert (code, out) == (0, "next: make pipeline\n")
+    assert "making .venv with python3" in err
+    assert (house / "data" / "landing").is_dir()
+    assert (house / "logs").is_dir()
+    assert (house / ".env").read_text() == (PROJECT / ".env.example").read_text()
+    assert stat.S_IMODE((house / ".env").stat().st_mode) == 0o600
+    assert calls(house) == ["venv", "pip"]
+    assert sorted(path.name for path in house.glob(".env*")) == [".env", ".env.example"]
+
+
+def test_a_repeat_is_quiet_quick_and_changes_nothing(house: Path) -> None:
+    setup(house)
+    calls(house)
+    before = tree(house)
+    spent = cpu_seconds()
+    assert setup(house, "--quiet") == (0, "", "")
+    assert cpu_seconds() - spent < 0.3  # 0.02 s, and as long by the clock where nothing else runs
+    assert setup(house) == (0, "next: make pipeline\n", "setup: ✓ nothing to do\n")
+    assert tree(house) == before
+    assert calls(house) == []
+
+
+def test_quiet_never_writes_to_stdout(house: Path) -> None:
+    code, out, err = setup(house, "--quiet", "--dev")
+    assert (code, out) == (0, "")
+    assert "installing requirements-dev.txt" in err
+
+
+def test_without_uv_it_uses_the_venv_module_and_pip(house: Path) -> None:
+    (bin_of(house) / "uv").unlink()
+    code, out, err = setup(house)
+    assert (code, out) == (0, "next: make pipeline\n"), err
+    assert (house / ".venv" / "bin" / "pip").exists()
+    assert setup(house, "--quiet") == (0, "", "")
+
+
+def test_an_env_file_that_is_there_is_never_overwritten(house: Path) -> None:
+    (house / ".env").write_text("THREADS=1\n")
+    setup(house)
+    assert (house / ".env").read_text() == "THREADS=1\n"
+
+
+@pytest.mark.parametrize(
+    ("missing", "fault", "packages"),
+    [
+        (("make",), "make", "make"),
+        (("git", "make"), "make, git", "make git"),
+        (("python3",), "python3 3.11 or newer", "python3 python3-venv"),
+        (("python3", "make"), "make, python3 3.11 or newer", "make python3 python3-venv"),
+    ],
+)
+def test_what_is_missing_is_named_and_nothing_is_changed(
+    house: Path, missing: tuple[str, ...], fault: str, packages: str
+) -> None:
+    for tool in missing:
+        (bin_of(house) / tool).unlink()
+    before = tree(house)
+    assert setup(house) == (1, "", f"error: missing: {fault}\n  fix:   sudo apt-get install {packages}\n")
+    assert tree(house) == before
+
+
+def test_a_python_that_is_too_old_is_named_with_its_version(house: Path) -> None:
+    script(bin_of(house) / "python3", OLD_PYTHON)
+    code, _, err = setup(house)
+    assert code == 1
+    assert "missing: python3 3.11 or newer (python3 is 3.9.2)\n" in err
+    assert "apt-get install python3.11 python3.11-venv\n" in err
+
+
+def test_a_newer_python_beside_an_old_one_is_found(house: Path) -> None:
+    script(bin_of(house) / "python3", OLD_PYTHON)
+    (bin_of(house) / "python3.11").symlink_to(PYTHON)
+    code, _, err = setup(house)
+    assert code == 0
+    assert "making .venv with python3.11" in err
+
+
+def test_a_missing_venv_module_is_named_unless_uv_is_there(house: Path) -> None:
+    script(bin_of(house) / "python3", NO_ENSUREPIP)
+    uv = bin_of(house) / "uv"
+    uv.rename(uv.with_name("hidden"))
+    before = tree(house)
+    error = "error: missing: python3's venv module\n  fix:   sudo apt-get install python3-venv\n"
+    assert setup(house) == (1, "", error)
+    assert tree(house) == before
+    uv.with_name("hidden").rename(uv)
+    assert setup(house)[0] == 0
+
+
+def test_changed_requirements_are_installed_once_more_into_the_same_venv(house: Path) -> None:
+    setup(house)
+    calls(house)
+    (house / "requirements.txt").write_text("# something else\n")
+    setup(house)
+    assert calls(house) == ["pip"]
+    setup(house)
+    assert calls(house) == []
+
+
+def test_development_requirements_come_on_top_and_answer_for_both(house: Path) -> None:
+    setup(house)
+    calls(house)
+    assert setup(house, "--dev")[:2] == (0, "next: make test\n")
+    assert calls(house) == ["pip"]
+    assert setup(house, "--quiet") == setup(house, "--quiet", "--dev") == (0, "", "")
+    (house / "requirements-dev.txt").write_text("# other tools\n")
+    assert setup(house, "--quiet") == (0, "", "")
+    setup(house, "--dev")
+    assert calls(house) == ["pip"]
+
+
+@pytest.mark.parametrize("breakage", ["stamp", "python", "other python"])
+def test_a_half_made_or_broken_venv_is_made_anew(house: Path, breakage: str) -> None:
+    setup(house)
+    calls(house)
+    stray = house / ".venv" / "stray"
+    stray.touch()
+    if breakage == "stamp":
+        (house / ".venv" / ".ready").unlink()
+    elif breakage == "python":
+        (house / ".venv" / "bin" / "python").unlink()
+    else:
+        script(house / ".venv" / "bin" / "python", OLD_PYTHON)
+    assert setup(house)[0] == 0
+    assert calls(house) == ["venv", "pip"]
+    assert not stray.exists()
+
+
+def test_an_installation_that_fails_says_so_and_is_made_again(house: Path) -> None:
+    (house / "offline").touch()
+    code, out, err = setup(house)
+    assert (code, out) == (1, "")
+    assert "error: requirements.txt could not be installed\n  fix:   see the lines above" in err
+    (house / "offline").unlink()
+    calls(house)
+    assert setup(house)[0] == 0
+    assert calls(house) == ["venv", "pip"]
+
+
+def test_an_upgrade_cut_short_is_not_taken_for_the_venv_it_began_with(house: Path) -> None:
+    setup(house)
+    (house / "requirements.txt").write_text("# newer\n")
+    (house / "offline").touch()
+    assert setup(house)[0] == 1
+    (house / "requirements.txt").write_text("# nothing\n")
+    (house / "offline").unlink()
+    calls(house)
+    assert setup(house)[0] == 0
+    assert calls(house) == ["venv", "pip"]
+
+
+def test_two_at_once_install_once(house: Path) -> None:
+    (house / "slow").touch()
+    both = [start(house), start(house)]
+    ended = [(process.communicate(timeout=600), process.returncode) for process in both]
+    assert [code for _, code in ended] == [0, 0], ended
+    assert calls(house) == ["venv", "pip"]
+
+
+def test_an_unknown_option_is_refused(house: Path) -> None:
+    code, _, err = setup(house, "--fast")
+    assert code == 2
+    assert "error: unknown option --fast" in err
+    assert not (house / ".venv").exists()
+
+
+def test_help_is_the_head_of_the_script(house: Path) -> None:
+    code, out, _ = setup(house, "--help")
+    assert code == 0
+    assert out.startswith("Makes this folder ready to run")
+    assert "set -euo" not in out
+
+
+def test_make_hands_sql_over_as_it_was_typed(house: Path) -> None:
+    setup(house)
+    script(house / ".venv" / "bin" / "python", '#!/bin/bash\nprintf "[%s]" "$@"\n')
+    script(house / "setup.sh", "#!/bin/bash\n")
+    sql = "select '$x', \"it's\", $(shell echo no), `id`, $$\nfrom t -- 100 %"
+    command = ["make", "query", f"SQL={sql}", "FORMAT=csv"]
+    result = subprocess.run(command, cwd=house, capture_output=True, text=True, check=True)
+    assert result.stdout == f"[main.py][query][--format=csv][--][{sql}]"
+
+
+def test_make_alone_lists_every_target_a_person_types(house: Path) -> None:
+    listed = subprocess.run(["make"], cwd=house, capture_output=True, text=True, check=True).stdout
+    makefile = (house / "Makefile").read_text()
+    phony = next(line for line in makefile.splitlines() if line.startswith(".PHONY:"))
+    typed = set(phony.split()[1:]) - {"ready", "ready-dev"}
+    assert {line.split()[1] for line in listed.splitlines() if line.startswith("  make ")} == typed
