@@ -1,0 +1,1 @@
+"""The sample company: seeded feeds for every shipped domain."""
