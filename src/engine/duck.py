@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -105,9 +106,32 @@ class DuckEngine:
         Raises:
             ContractError: it does not parse, or is not one SELECT.
         """
-        self._parsed(sql)
-        with _translated(sql):
-            return set(self._connection.get_table_names(sql, qualified=True))
+        nodes = list(_nodes(self._parsed(sql)))
+        own = {entry["key"] for node in nodes for entry in (node.get("cte_map") or {}).get("map", ())}
+        tables = (node["qualified_name"]["path"] for node in nodes if node.get("type") == "BASE_TABLE")
+        return {".".join(path) for path in tables if len(path) > 1 or path[0] not in own}
+
+    def looks_across_rows(self, sql: str) -> list[str]:
+        """What in a SELECT makes a row depend on other rows: aggregates, windows, DISTINCT, LIMIT, ...; sorted."""
+        tree = self._parsed(sql)
+        found: set[str] = set()
+        for node in _nodes(tree):
+            name = str(node.get("function_name", "")).lower()
+            if node.get("class") == "WINDOW":
+                found.add("a window")
+            elif node.get("class") == "FUNCTION" and name in self._aggregates:
+                found.add(f"{name}()")
+            elif node.get("type") in ("DISTINCT_MODIFIER", "LIMIT_MODIFIER", "LIMIT_PERCENT_MODIFIER"):
+                found.add(str(node["type"]).split("_")[0])
+            elif node.get("type") == "SET_OPERATION_NODE" and not (node["setop_type"] == "UNION" and node["setop_all"]):
+                found.add(str(node["setop_type"]))
+            elif node.get("group_expressions"):
+                found.add("GROUP BY")
+        return sorted(found)
+
+    @cached_property
+    def _aggregates(self) -> set[str]:
+        return set(self.values("SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_type = 'aggregate'"))
 
     def _parsed(self, sql: str) -> dict[str, Any]:
         tree: dict[str, Any] = json.loads(self.one(f"SELECT json_serialize_sql({literal(sql)})")[0])

@@ -119,6 +119,16 @@ def run(
     return build.partitions(gold)
 
 
+def compute(engine: DuckEngine, table: Table, sources: Mapping[str, lake.Snapshot]) -> int:
+    """Compute the whole table from these versions of its sources into the temporary table `result`; returns its rows.
+
+    Raises:
+        ContractError: the model does not parse, or does not return what the contract says.
+        DataError: the result breaks a key or a required column.
+    """
+    return _Build(engine, table, Path(), sources, Work("rebuild", "", {}), "").compute_whole()
+
+
 _EVERYTHING = -1
 
 
@@ -137,9 +147,7 @@ class _Build:
 
     def whole(self) -> Outcome:
         """Compute everything and replace everything."""
-        for name, source in self.sources.items():
-            self.engine.publish(name, f"SELECT * FROM {self._scan(source, source.files)}")
-        rows = self._compute("SELECT {columns} FROM ({model})")
+        rows = self.compute_whole()
         gold = self._prepared()
         written = self.engine.write("FROM result", self.root, self.table.partition_by)
         gold = lake.commit(
@@ -151,6 +159,11 @@ class _Build:
         )
         gold = lake.set_properties(gold, contract.tags(self.table))
         return Outcome(read=rows, inserted=rows, written=rows, partitions=len(written), version=gold.version)
+
+    def compute_whole(self) -> int:
+        for name, source in self.sources.items():
+            self.engine.publish(name, f"SELECT * FROM {self._scan(source, source.files)}")
+        return self._compute("SELECT {columns} FROM ({model})")
 
     def _prepared(self) -> lake.Snapshot:
         gold = lake.open_table(self.root)
@@ -173,6 +186,8 @@ class _Build:
             if since is None:
                 return _EVERYTHING
             moved = lake.changes(source, since)
+            if moved.rebuilt:
+                return _EVERYTHING  # its old files may have other columns
             if not moved.added and not moved.removed:
                 continue
             if not self._partition_in(source):
@@ -199,14 +214,15 @@ class _Build:
         return bool(self.engine.rows(f"{self._difference(source, moved, '1 AS one')} LIMIT 1"))
 
     def _difference(self, source: lake.Snapshot, moved: lake.Changes, keys: str) -> str:
-        """SELECT of the rows that are not equally often among the added and the removed files' rows."""
+        """SELECT of `keys` for the rows that are not equally often in the added and in the removed files."""
         same = [name for name in _PROVENANCE if name in source.columns]
-        identity = ", ".join(map(identifier, source.columns if moved.rebuilt or len(same) < 2 else same))
+        names = same if len(same) == len(_PROVENANCE) else list(source.columns)
+        identity = ", ".join(f"{identifier(name)} AS _same{at}" for at, name in enumerate(names))
         sides = " UNION ALL ".join(
             f"SELECT {keys}, {identity}, {sign} AS _sign FROM {self._scan(source, files)}"
             for sign, files in ((1, moved.added), (-1, moved.removed))
         )
-        return f"SELECT * FROM ({sides}) GROUP BY ALL HAVING sum(_sign) <> 0"
+        return f"SELECT * EXCLUDE (_sign), sum(_sign) AS _more FROM ({sides}) GROUP BY ALL HAVING sum(_sign) <> 0"
 
     # -- some partitions
 
@@ -257,12 +273,13 @@ class _Build:
         """A source cut to the partitions in `reads`; one without the partition's columns stays whole."""
         if not self._partition_in(source):
             return f"SELECT * FROM {self._scan(source, source.files)}"
+        # renamed, so that a column of the source and the partition computed from it can share a name
+        renamed = ", ".join(f"{identifier(name)} AS _key{at}" for at, name in enumerate(self.table.partition_by))
         match = " AND ".join(
-            f"({column.expression or identifier(column.name)}) = r.{identifier(column.name)}"
-            for column in self._partition
+            f"({column.expression or identifier(column.name)}) = _key{at}" for at, column in enumerate(self._partition)
         )
-        files = self._files_within_reads(source)
-        return f"SELECT s.* FROM {self._scan(source, files)} s SEMI JOIN temp.reads r ON {match}"
+        scan = self._scan(source, self._files_within_reads(source))
+        return f"SELECT s.* FROM {scan} s SEMI JOIN (SELECT {renamed} FROM temp.reads) ON {match}"
 
     def _files_within_reads(self, source: lake.Snapshot) -> list[lake.DataFile]:
         """The files that can hold rows of `reads`: told by their folders where the partition follows from these."""

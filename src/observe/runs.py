@@ -98,7 +98,8 @@ class Run:
                 _log_failure(table_id, fault)
         record = self._record(table_id, started, outcome, error, source)
         self.records.append(record)
-        logger.info(describe(record))
+        if not error:
+            logger.info(describe(record))
         return record
 
     def finish(self) -> Record:

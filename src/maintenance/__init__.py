@@ -1,0 +1,1 @@
+"""What keeps a lake healthy for years."""

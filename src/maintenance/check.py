@@ -1,0 +1,202 @@
+"""Check proves the laws on the lake as it lies on disk; it changes nothing, and the tests end with it.
+
+The laws: every table opens and its files are whole; bronze only ever grew; silver is what one pass
+over all of bronze gives, one row per key, and quarantine what that pass rejects; gold is what its
+model gives over the versions it says it read; every step's rows add up; every table says its version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from src import contract, lake
+from src.contract import Contracts, Table
+from src.engine import DuckEngine, identifier
+from src.errors import BoathouseError
+from src.gold import aggregate
+from src.observe import console, query, runs
+from src.silver import clean, winners
+from src.silver.project import PROVENANCE
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One law that does not hold: on which table, and what was found there."""
+
+    table: str
+    law: str
+    found: str
+
+
+def show(engine: DuckEngine, data: Path, contracts: Contracts, marts: Sequence[Table]) -> int:
+    """Print what does not hold, or that everything does; returns the exit code (0 or 1)."""
+    findings = list(run(engine, data, contracts, marts))
+    count = len(query.tables(data))
+    if findings:
+        console.table(("table", "law", "found"), [(f.table, f.law, f.found) for f in findings])
+        return 1
+    print(f"{count} tables checked: every law holds" if count else "no tables yet; run `make pipeline`")
+    return 0
+
+
+def run(engine: DuckEngine, data: Path, contracts: Contracts, marts: Sequence[Table]) -> Iterator[Finding]:
+    """Every law that does not hold on the lake at `data`."""
+    whole = {}
+    for name, root in query.tables(data).items():
+        damage = list(_each(name, "the table opens and its files are whole", lambda root=root: _damage(root)))
+        yield from damage
+        if not damage:
+            whole[name] = root
+    for feed in contracts.feeds:
+        if feed in whole:
+            yield from _each(feed, "rows are only ever added", lambda feed=feed: _bronze(engine, whole[feed]))
+    for table in contracts.silver.values():
+        if _readable(table, [feed.id for feed in table.feeds], whole):
+            yield from _each(table.id, "one row per key", lambda table=table: _keys(engine, table, whole))
+            yield from _each(table.id, "one pass gives the same", lambda table=table: _silver(engine, table, whole))
+            yield from _each(table.id, "the table says its version", lambda table=table: _tags(table, whole))
+    for table in marts:
+        if _readable(table, table.sources, whole):
+            yield from _each(table.id, "the model gives the same", lambda table=table: _gold(engine, table, whole))
+            yield from _each(table.id, "the table says its version", lambda table=table: _tags(table, whole))
+    if runs.TABLE in whole:
+        yield from _each(runs.TABLE, "the rows of every step add up", lambda: _sums(engine, whole))
+
+
+def _each(table: str, law: str, found: Callable[[], Iterable[str]]) -> Iterator[Finding]:
+    try:
+        for what in found():
+            yield Finding(table, law, what)
+    except (BoathouseError, lake.HistoryGone) as error:
+        yield Finding(table, law, f"could not be checked: {' '.join(str(error).split())}")
+
+
+def _readable(table: Table, needs: Iterable[str], whole: Mapping[str, Path]) -> bool:
+    return table.id in whole and all(need in whole for need in needs)
+
+
+# -- files
+
+
+def _damage(root: Path) -> Iterator[str]:
+    snapshot = lake.open_table(root)
+    for file in snapshot.files if snapshot else ():
+        path = root / file.path
+        if not path.exists():
+            yield f"{file.path} is missing"
+        elif path.stat().st_size != file.size:
+            yield f"{file.path} has {path.stat().st_size} bytes, the log says {file.size}"
+        elif not _is_parquet(path):
+            yield f"{file.path} does not begin and end as Parquet does"
+
+
+def _is_parquet(path: Path) -> bool:
+    with open(path, "rb") as handle:
+        head = handle.read(4)
+        handle.seek(-4, 2)
+        return head == handle.read(4) == b"PAR1"
+
+
+# -- bronze
+
+
+def _bronze(engine: DuckEngine, root: Path) -> Iterator[str]:
+    bronze = _opened(root)
+    if bronze.properties.get("delta.appendOnly") != "true":
+        yield "delta.appendOnly is not set"
+    typed = [name for name, kind in bronze.columns.items() if not name.startswith("_") and kind != "VARCHAR"]
+    if typed:
+        yield f"{', '.join(typed)} not kept as text"
+    scan = engine.scan(root, bronze.files, bronze.columns, evolved=True)
+    twice = engine.one(
+        f"SELECT count(*) FROM (SELECT 1 FROM {scan} GROUP BY _file, _row, _ingested_at HAVING count(*) > 1)"
+    )[0]
+    if twice:
+        yield f"{twice} rows of a file are there more than once"
+
+
+# -- silver
+
+
+def _keys(engine: DuckEngine, table: Table, whole: Mapping[str, Path]) -> Iterator[str]:
+    silver = _opened(whole[table.id])
+    scan = engine.scan(silver.root, silver.files, silver.columns, silver.partition_by)
+    keys = ", ".join(map(identifier, winners.key(table)))
+    twice = engine.one(f"SELECT count(*) FROM (SELECT 1 FROM {scan} GROUP BY {keys} HAVING count(*) > 1)")[0]
+    if twice:
+        yield f"{twice} keys with more than one row"
+
+
+def _silver(engine: DuckEngine, table: Table, whole: Mapping[str, Path]) -> Iterator[str]:
+    silver = _opened(whole[table.id])
+    if silver.progress(lake.BUILT_FROM) != contract.fingerprint(table):
+        return  # the contract moved on since: the next run builds the table anew
+    sources = []
+    for feed in table.feeds:
+        version = silver.progress(feed.id)
+        if version is not None:
+            bronze = _opened(whole[feed.id], version)
+            sources.append((feed, bronze, bronze.files))
+    clean.compute(engine, table, sources)
+    names = ", ".join(identifier(column.name) for column in table.columns)
+    scan = engine.scan(silver.root, silver.files, silver.columns, silver.partition_by)
+    yield from _differences(engine, f"SELECT {names} FROM {scan}", f"SELECT {names} FROM incoming")
+    name = f"quarantine.{table.domain}.{table.name}"
+    kept = "_reasons, _values, " + ", ".join(PROVENANCE)
+    quarantine = _opened(whole[name])
+    scan = engine.scan(quarantine.root, quarantine.files, quarantine.columns)
+    for what in _differences(engine, f"SELECT {kept} FROM {scan}", f"SELECT {kept} FROM rejected"):
+        yield f"quarantine: {what}"
+
+
+# -- gold
+
+
+def _gold(engine: DuckEngine, table: Table, whole: Mapping[str, Path]) -> Iterator[str]:
+    gold = _opened(whole[table.id])
+    if gold.progress(lake.BUILT_FROM) != contract.fingerprint(table):
+        return
+    sources = {name: _opened(whole[name], gold.progress(name)) for name in table.sources}
+    aggregate.compute(engine, table, sources)
+    names = ", ".join(identifier(column.name) for column in table.columns)
+    scan = engine.scan(gold.root, gold.files, gold.columns, gold.partition_by)
+    yield from _differences(engine, f"SELECT {names} FROM {scan}", f"SELECT {names} FROM result")
+
+
+# -- what they share
+
+
+def _differences(engine: DuckEngine, stored: str, computed: str) -> Iterator[str]:
+    for label, one, other in (("should not be there", stored, computed), ("missing", computed, stored)):
+        rows = engine.one(f"SELECT count(*) FROM ({one} EXCEPT ALL {other})")[0]
+        if rows:
+            example = engine.one(f"SELECT t::VARCHAR FROM ({one} EXCEPT ALL {other}) t LIMIT 1")[0]
+            yield f"{rows} rows {label}, such as {example[:200]}"
+
+
+def _tags(table: Table, whole: Mapping[str, Path]) -> Iterator[str]:
+    stored = _opened(whole[table.id])
+    tagged = contract.tagged(stored.properties)
+    if tagged is None:
+        yield "no version tag"
+    elif tagged.fingerprint != stored.progress(lake.BUILT_FROM):
+        yield f"tagged {tagged.version}, but its rows were built by other logic: run `make pipeline`"
+
+
+def _sums(engine: DuckEngine, whole: Mapping[str, Path]) -> Iterator[str]:
+    query.publish(engine, {runs.TABLE: whole[runs.TABLE]})
+    rows = engine.rows(
+        "SELECT run_id, layer || '.' || domain || '.' || \"table\" FROM ops.pipeline_runs WHERE layer <> 'run' "
+        "AND records_read <> inserted + updated + unchanged + duplicates + quarantined"
+    )
+    for run_id, name in rows:
+        yield f"run {run_id}, {name}"
+
+
+def _opened(root: Path, version: int | None = None) -> lake.Snapshot:
+    snapshot = lake.open_table(root, version)
+    if snapshot is None:
+        raise lake.HistoryGone(f"no table at {root}")
+    return snapshot

@@ -1,0 +1,77 @@
+"""One row per key: by sequence, ties by content and never by arrival; without a sequence the later arrival wins.
+
+Works on the temporary table `incoming`, the typed rows of a batch. Only keys that occur twice are
+looked at closely, so that wide rows never enter a window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from src.contract import Table
+from src.engine import DuckEngine, identifier
+
+_ARRIVAL = ("_ingested_at", "_file", "_row")
+
+
+def key(table: Table) -> tuple[str, ...]:
+    """The columns that make a row itself; all of them where the contract names no key."""
+    return table.key or tuple(column.name for column in table.columns)
+
+
+def drop_losers(engine: DuckEngine, table: Table) -> int:
+    """Keep one row per key in `incoming`; returns how many went."""
+    names = ", ".join(map(identifier, key(table)))
+    twice = f"SELECT hash({names}) FROM incoming GROUP BY 1 HAVING count(*) > 1"
+    ranked = (
+        f"SELECT rowid AS id, row_number() OVER (PARTITION BY {names} ORDER BY {_order(table, _EARLIEST)}) AS place "
+        f"FROM incoming WHERE hash({names}) IN ({twice})"
+    )
+    losers = engine.table("losers", f"SELECT id FROM ({ranked}) WHERE place > 1")
+    if losers:
+        engine.execute("DELETE FROM incoming WHERE rowid IN (SELECT id FROM losers)")
+    return losers
+
+
+def contest(engine: DuckEngine, table: Table, columns: Mapping[str, str], stored: str) -> tuple[int, int]:
+    """Let new rows and stored rows of the same key contend.
+
+    `stored` is a relation of the table's rows with _at and _nth. New rows that lose leave
+    `incoming`; stored rows that lose are listed in the temporary table `superseded` (_at, _nth).
+    Returns (stored rows that lost, new rows that lost).
+    """
+    match = " AND ".join(f"s.{identifier(name)} IS NOT DISTINCT FROM i.{identifier(name)}" for name in key(table))
+    found = engine.table("stored", f"SELECT s.* FROM {stored} s SEMI JOIN incoming i ON {match}")
+    if not found:
+        engine.table("superseded", "SELECT _at, _nth FROM stored")
+        return 0, 0
+    names = ", ".join(map(identifier, columns))
+    both = (
+        f"SELECT {names}, 0 AS side, rowid AS id FROM stored UNION ALL "
+        f"SELECT {names}, 1, i.rowid FROM incoming i SEMI JOIN stored s ON {match}"
+    )
+    keys = ", ".join(map(identifier, key(table)))
+    place = f"row_number() OVER (PARTITION BY {keys} ORDER BY {_order(table, 'side')})"
+    engine.table("contest", f"SELECT side, id FROM (SELECT side, id, {place} AS place FROM ({both})) WHERE place > 1")
+    engine.execute("DELETE FROM incoming WHERE rowid IN (SELECT id FROM contest WHERE side = 1)")
+    lost = "SELECT id FROM contest WHERE side = 0"
+    superseded = engine.table("superseded", f"SELECT _at, _nth FROM stored WHERE rowid IN ({lost})")
+    return superseded, int(engine.one("SELECT count(*) FROM contest WHERE side = 1")[0])
+
+
+_EARLIEST = ", ".join(_ARRIVAL)
+
+
+def _order(table: Table, among_equals: str) -> str:
+    """ORDER BY that puts a key's winner first; `among_equals` decides where the content is the same.
+
+    In a batch the earliest of equal rows stands, against the table the stored one, so that nothing
+    is rewritten for a difference that no reader can see.
+    """
+    if not table.key:
+        return among_equals
+    if not table.sequence_by:
+        return ", ".join(f"{name} DESC" for name in _ARRIVAL)
+    rest = [column.name for column in table.columns if column.name not in {*table.key, *table.sequence_by}]
+    ranks = [f"{identifier(name)} DESC NULLS LAST" for name in (*table.sequence_by, *rest)]
+    return ", ".join([*ranks, among_equals])

@@ -1,0 +1,149 @@
+"""A lake in a temporary folder: land text, run, read back from disk. After every test the laws are checked on it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import main  # noqa: E402
+from src import settings  # noqa: E402
+from src.maintenance import check  # noqa: E402
+from src.observe import query  # noqa: E402
+from src.observe.runs import Record, Run  # noqa: E402
+
+ORDERS = """
+apiVersion: v3.1.0
+kind: DataContract
+id: shop.orders
+name: Orders
+version: 1.0.0
+status: active
+domain: shop
+description: {purpose: Orders.}
+servers:
+  - {server: orders, type: local, path: shop/orders/*.csv, format: csv}
+schema:
+  - name: orders
+    logicalType: object
+    physicalType: table
+    properties:
+      - {name: order_id, logicalType: integer, physicalType: bigint, primaryKey: true, primaryKeyPosition: 1}
+      - {name: day, logicalType: date, physicalType: date, required: true, partitioned: true, partitionKeyPosition: 1}
+      - {name: amount, logicalType: number, physicalType: "decimal(18,2)", required: true}
+      - {name: updated, logicalType: integer, physicalType: integer}
+    customProperties:
+      - {property: sequenceBy, value: [updated]}
+"""
+
+MART = """
+apiVersion: v3.1.0
+kind: DataContract
+id: shop
+name: Shop
+version: 1.0.0
+status: active
+domain: shop
+description: {purpose: What was sold on which day.}
+team: {name: Shop, members: [{username: shop-office, role: owner}]}
+slaProperties: [{property: frequency, value: 1, unit: d}]
+schema:
+  - name: daily
+    logicalType: object
+    physicalType: table
+    properties:
+      - {name: day, logicalType: date, physicalType: date, required: true, partitioned: true, partitionKeyPosition: 1}
+      - {name: orders, logicalType: integer, physicalType: bigint}
+      - {name: amount, logicalType: number, physicalType: "decimal(18,2)"}
+"""
+
+DAILY = """
+SELECT day, count(*) AS orders, cast(sum(amount) AS decimal(18,2)) AS amount
+FROM silver.shop.orders GROUP BY day
+"""
+
+
+@dataclass
+class Lake:
+    """A project folder with contracts and a lake, and the verbs a test needs."""
+
+    root: Path
+    environ: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def data(self) -> Path:
+        return self.root / "data"
+
+    @property
+    def told(self) -> settings.Settings:
+        return settings.load(self.root, {"SETTLE_SECONDS": "0", "MEMORY_LIMIT": "1GB", **self.environ})
+
+    def write(self, path: str, text: str) -> Path:
+        """Write a contract or model below src/."""
+        target = self.root / "src" / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+        return target
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Change a contract or model as a person would."""
+        target = self.root / "src" / path
+        text = target.read_text(encoding="utf-8")
+        assert old in text
+        target.write_text(text.replace(old, new), encoding="utf-8")
+
+    def shop(self) -> Lake:
+        """The contracts of a small shop: orders with key and sequence, one daily mart."""
+        self.write("silver/shop/orders.yaml", ORDERS)
+        self.write("gold/shop/contract.yaml", MART)
+        self.write("gold/shop/daily.sql", DAILY)
+        return self
+
+    def land(self, name: str, content: str | bytes) -> Path:
+        """Put a file into the landing zone."""
+        target = self.data / "landing" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content.encode() if isinstance(content, str) else content)
+        return target
+
+    def run(self, domain: str | None = None) -> Run:
+        with main.opened(self.told, self.root / "src") as house:
+            return main.run(house, domain)
+
+    def good(self) -> Run:
+        """Run, and insist that nothing failed."""
+        run = self.run()
+        assert run.failures == {}, run.failures
+        return run
+
+    def step(self, run: Run, table_id: str) -> Record:
+        return next(r for r in run.records if f"{r.layer}.{r.domain}.{r.table}" == table_id and r.run_id == run.run_id)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows of a SELECT over the lake as it is on disk, by a fresh engine."""
+        with main.engine(self.told) as engine:
+            known = query.tables(self.data)
+            query.publish(engine, {name: known[name] for name in engine.table_references(sql)})
+            return engine.rows(sql)
+
+    def findings(self) -> list[check.Finding]:
+        with main.opened(self.told, self.root / "src") as house:
+            return list(check.run(house.engine, self.data, house.contracts, house.marts))
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Iterator[Lake]:
+    """An empty project; when the test is over, every law must hold on what it left."""
+    (tmp_path / "src" / "silver").mkdir(parents=True)
+    (tmp_path / "src" / "gold").mkdir()
+    made = Lake(tmp_path)
+    yield made
+    if made.data.exists() and not made.environ.get("BROKEN_ON_PURPOSE"):
+        assert made.findings() == []

@@ -1,0 +1,323 @@
+"""Silver: one row per key, the newest, typed and checked."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from conftest import Lake
+
+ORDERS = "SELECT order_id, day, amount, updated FROM silver.shop.orders ORDER BY order_id, amount"
+
+
+def test_the_newest_row_wins_whatever_the_arrival(lake: Lake) -> None:
+    lake.shop()
+    lake.land("shop/orders/1.csv", "order_id,day,amount,updated\n1,2024-01-01,30,3\n2,2024-01-01,5,1\n")
+    lake.good()
+    lake.land("shop/orders/2.csv", "order_id,day,amount,updated\n1,2024-01-01,10,1\n2,2024-01-01,7,2\n")
+    run = lake.good()
+    assert lake.rows(ORDERS) == [
+        (1, date(2024, 1, 1), Decimal(30), 3),
+        (2, date(2024, 1, 1), Decimal(7), 2),
+    ]
+    step = lake.step(run, "silver.shop.orders")
+    assert (step.records_read, step.inserted, step.updated, step.unchanged) == (2, 0, 1, 1)
+
+
+def test_ties_are_broken_by_content_and_not_by_arrival(lake: Lake) -> None:
+    lake.shop()
+    lake.land("shop/orders/1.csv", "order_id,day,amount,updated\n1,2024-01-01,10,1\n2,2024-01-01,20,1\n")
+    lake.good()
+    lake.land("shop/orders/2.csv", "order_id,day,amount,updated\n1,2024-01-01,20,1\n2,2024-01-01,10,1\n")
+    lake.good()
+    assert [row[2] for row in lake.rows(ORDERS)] == [20, 20]
+
+
+def test_without_a_sequence_the_later_arrival_wins(lake: Lake) -> None:
+    lake.shop()
+    lake.edit("silver/shop/orders.yaml", "    customProperties:\n      - {property: sequenceBy, value: [updated]}\n", "")
+    lake.land("shop/orders/1.csv", "order_id,day,amount,updated\n1,2024-01-01,10,9\n")
+    lake.good()
+    lake.land("shop/orders/0.csv", "order_id,day,amount,updated\n1,2024-01-01,5,1\n")
+    lake.good()
+    assert [row[2] for row in lake.rows(ORDERS)] == [5]
+
+
+def test_a_row_whose_partition_changes_moves_and_never_exists_twice(lake: Lake) -> None:
+    lake.shop()
+    lake.land("shop/orders/1.csv", "order_id,day,amount,updated\n1,2024-01-01,10,1\n2,2024-01-01,1,1\n")
+    lake.good()
+    lake.land("shop/orders/2.csv", "order_id,day,amount,updated\n1,2024-02-01,10,2\n")
+    lake.good()
+    assert [(row[0], row[1]) for row in lake.rows(ORDERS)] == [(1, date(2024, 2, 1)), (2, date(2024, 1, 1))]
+    assert lake.rows("SELECT day, orders FROM gold.shop.daily ORDER BY day") == [
+        (date(2024, 1, 1), 1),
+        (date(2024, 2, 1), 1),
+    ]
+
+
+def test_a_table_without_a_key_collapses_exact_duplicates_and_takes_absent_values_as_equal(lake: Lake) -> None:
+    lake.shop()
+    lake.edit("silver/shop/orders.yaml", ", primaryKey: true, primaryKeyPosition: 1", "")
+    lake.edit("silver/shop/orders.yaml", "    customProperties:\n      - {property: sequenceBy, value: [updated]}\n", "")
+    lake.land("shop/orders/1.csv", "order_id,day,amount,updated\n1,2024-01-01,10,\n1,2024-01-01,10,\n")
+    lake.good()
+    lake.land("shop/orders/2.csv", "order_id,day,amount,updated\n 1 ,2024-01-01,10.00,\n1,2024-01-01,11,\n")
+    run = lake.good()
+    assert [(row[0], row[2]) for row in lake.rows(ORDERS)] == [(1, 10), (1, 11)]
+    step = lake.step(run, "silver.shop.orders")
+    assert (step.records_read, step.inserted, step.unchanged, step.duplicates) == (2, 1, 1, 0)
+
+
+def test_only_the_files_that_hold_a_superseded_row_are_rewritten(lake: Lake) -> None:
+    lake.shop()
+    for day in (1, 2, 3):
+        lake.land(f"shop/orders/{day}.csv", f"order_id,day,amount,updated\n{day},2024-01-0{day},10,1\n")
+        lake.good()
+    before = {path.name for path in (lake.data / "silver/shop/orders").rglob("part-*.parquet")}
+    lake.land("shop/orders/4.csv", "order_id,day,amount,updated\n2,2024-01-02,11,2\n")
+    lake.good()
+    after = {path.name for path in (lake.data / "silver/shop/orders").rglob("part-*.parquet")}
+    assert len(after - before) == 1
+
+
+# value as it arrives, type of the column, stored value or the reason it is quarantined
+READINGS = [
+    ("12", "integer", "bigint", 12),
+    (" 12\t", "integer", "bigint", 12),
+    ("17850.0", "integer", "bigint", 17850),
+    ("1.9", "integer", "bigint", "cannot read 1.9 as bigint"),
+    ("1,234", "integer", "bigint", "cannot read 1,234 as bigint"),
+    ("0x10", "integer", "bigint", "cannot read 0x10 as bigint"),
+    ("1_000", "integer", "bigint", "cannot read 1_000 as bigint"),
+    ("9223372036854775808", "integer", "bigint", "cannot read 9223372036854775808 as bigint"),
+    ("300", "integer", "tinyint", "cannot read 300 as tinyint"),
+    ("2.50", "number", "decimal(18,2)", Decimal("2.50")),
+    ("2.505", "number", "decimal(18,2)", "cannot read 2.505 as decimal(18,2)"),
+    ("1,234.50", "number", "decimal(18,2)", "cannot read 1,234.50 as decimal(18,2)"),
+    ("NaN", "number", "decimal(18,2)", "cannot read NaN as decimal(18,2)"),
+    ("NaN", "number", "double", "cannot read NaN as double"),
+    ("1e400", "number", "double", "cannot read 1e400 as double"),
+    ("inf", "number", "double", "cannot read inf as double"),
+    ("1e3", "number", "double", 1000.0),
+    ("true", "boolean", "boolean", True),
+    ("maybe", "boolean", "boolean", "cannot read maybe as boolean"),
+    ("2011-02-28", "date", "date", date(2011, 2, 28)),
+    ("2011-02-30", "date", "date", "cannot read 2011-02-30 as date"),
+    ("2011-02-28 10:00:00", "date", "date", "cannot read 2011-02-28 10:00:00 as date"),
+    ("epoch", "date", "date", "cannot read epoch as date"),
+    ("infinity", "timestamp", "timestamp", "cannot read infinity as timestamp"),
+    ("2011-02-30 10:00", "timestamp", "timestamp", "cannot read 2011-02-30 10:00 as timestamp"),
+    ("Grüße, 東京", "string", "varchar", "Grüße, 東京"),
+    ("   ", "string", "varchar", None),
+]
+
+ONE_COLUMN = """
+apiVersion: v3.1.0
+kind: DataContract
+id: shop.things
+name: Things
+version: 1.0.0
+status: active
+domain: shop
+servers:
+  - {{server: things, type: local, path: "*.csv", format: csv, delimiter: "|"}}
+schema:
+  - name: things
+    logicalType: object
+    properties:
+      - {{name: nr, logicalType: integer}}
+      - {{name: value, logicalType: {logical}, physicalType: "{physical}"}}
+"""
+
+
+@pytest.mark.parametrize(("text", "logical", "physical", "expected"), READINGS)
+def test_a_value_is_read_without_loss_or_quarantined(
+    lake: Lake, text: str, logical: str, physical: str, expected: object
+) -> None:
+    lake.write("silver/shop/things.yaml", ONE_COLUMN.format(logical=logical, physical=physical))
+    lake.land("1.csv", f"nr|value\n1|{text}\n")
+    lake.good()
+    if isinstance(expected, str) and expected.startswith("cannot read"):
+        assert lake.rows("SELECT * FROM silver.shop.things") == []
+        [(reasons, values, file, row)] = lake.rows("SELECT _reasons, _values, _file, _row FROM quarantine.shop.things")
+        assert reasons == [f"value: {expected}"]
+        assert text in values
+        assert (file, row) == ("1.csv", 1)
+    else:
+        assert lake.rows("SELECT value FROM silver.shop.things") == [(expected,)]
+
+
+def test_times_are_kept_in_utc(lake: Lake) -> None:
+    lake.write("silver/shop/things.yaml", ONE_COLUMN.format(logical="timestamp", physical="timestamp"))
+    lake.land("1.csv", "nr|value\n1|2024-05-01 10:00:00\n2|2024-05-01T10:00:00+02:00\n")
+    lake.good()
+    assert lake.rows("SELECT value::VARCHAR FROM silver.shop.things ORDER BY nr") == [
+        ("2024-05-01 10:00:00+00",),
+        ("2024-05-01 08:00:00+00",),
+    ]
+
+
+RULES = [
+    ("required: true", "", "value: required, but there is nothing"),
+    ("logicalTypeOptions: {minimum: 3}", "2", "value: 2 is less than the minimum 3"),
+    ("logicalTypeOptions: {maximum: 3}", "4", "value: 4 is more than the maximum 3"),
+    ("logicalTypeOptions: {exclusiveMinimum: 3}", "3", "value: 3 is not above 3"),
+    ("logicalTypeOptions: {exclusiveMaximum: 3}", "3", "value: 3 is not below 3"),
+    ("enum: [{value: 1}, {value: 3}]", "2", "value: 2 is none of 1, 3"),
+]
+
+
+@pytest.mark.parametrize(("rule", "text", "reason"), RULES)
+def test_a_row_that_breaks_a_rule_is_quarantined_with_the_reason(lake: Lake, rule: str, text: str, reason: str) -> None:
+    contract = ONE_COLUMN.format(logical="integer", physical="bigint").replace('"bigint"', f'"bigint", {rule}')
+    lake.write("silver/shop/things.yaml", contract)
+    lake.land("1.csv", f"nr|value\n1|{text}\n2|3\n" if "exclusive" not in rule else f"nr|value\n1|{text}\n")
+    run = lake.good()
+    assert lake.rows("SELECT _reasons FROM quarantine.shop.things") == [([reason],)]
+    assert lake.step(run, "silver.shop.things").quarantined == 1
+
+
+TEXT_RULES = [
+    ("logicalTypeOptions: {minLength: 3}", "ab", "value: ab is shorter than 3"),
+    ("logicalTypeOptions: {maxLength: 3}", "abcd", "value: abcd is longer than 3"),
+    ("logicalTypeOptions: {pattern: '^[a-z]+$'}", "AB", "value: AB does not match ^[a-z]+$"),
+    ("enum: [{value: it's}, {value: b}]", "c", "value: c is none of it's, b"),
+]
+
+
+@pytest.mark.parametrize(("rule", "text", "reason"), TEXT_RULES)
+def test_text_that_breaks_a_rule_is_quarantined_with_the_reason(lake: Lake, rule: str, text: str, reason: str) -> None:
+    contract = ONE_COLUMN.format(logical="string", physical="varchar").replace('"varchar"', f'"varchar", {rule}')
+    lake.write("silver/shop/things.yaml", contract)
+    lake.land("1.csv", f"nr|value\n1|{text}\n")
+    lake.good()
+    assert lake.rows("SELECT _reasons FROM quarantine.shop.things") == [([reason],)]
+
+
+def test_a_row_without_its_key_is_quarantined(lake: Lake) -> None:
+    lake.shop()
+    lake.land("shop/orders/1.csv", "order_id,day,amount,updated\n,2024-01-01,10,1\n")
+    lake.good()
+    assert lake.rows("SELECT _reasons FROM quarantine.shop.orders") == [(["order_id: required, but there is nothing"],)]
+
+
+def test_all_reasons_of_a_row_are_told_at_once(lake: Lake) -> None:
+    lake.shop()
+    lake.land("shop/orders/1.csv", "order_id,day,amount,updated\nx,2024-13-01,,1\n")
+    lake.good()
+    assert lake.rows("SELECT _reasons FROM quarantine.shop.orders") == [
+        (
+            [
+                "order_id: cannot read x as bigint",
+                "day: cannot read 2024-13-01 as date",
+                "amount: required, but there is nothing",
+            ],
+        )
+    ]
+
+
+def test_a_line_that_no_reader_can_split_is_quarantined_with_its_text(lake: Lake) -> None:
+    lake.shop()
+    lake.land("shop/orders/1.csv", "order_id,day,amount,updated\n1,2024-01-01\n2,2024-01-01,5,1\n")
+    run = lake.good()
+    [(reasons, values, row)] = lake.rows("SELECT _reasons, _values, _row FROM quarantine.shop.orders")
+    assert reasons[0].startswith("cannot split the line: ")
+    assert (values, row) == ("1,2024-01-01", 1)
+    step = lake.step(run, "silver.shop.orders")
+    assert (step.records_read, step.inserted, step.quarantined) == (2, 1, 1)
+
+
+def test_an_expression_reads_source_columns_and_earlier_columns_of_the_table(lake: Lake) -> None:
+    lake.write(
+        "silver/shop/things.yaml",
+        ONE_COLUMN.format(logical="integer", physical="bigint").replace(
+            "      - {name: value",
+            "      - {name: doubled, logicalType: integer, transformLogic: value * 2}\n"
+            "      - {name: quadrupled, logicalType: integer, transformLogic: doubled * 2}\n"
+            "      - {name: value",
+        ),
+    )
+    lake.land("1.csv", "nr|value\n1|7\n")
+    lake.good()
+    assert lake.rows("SELECT value, doubled, quadrupled FROM silver.shop.things") == [(7, 14, 28)]
+
+
+def test_an_expression_that_fails_on_one_row_quarantines_that_row_alone(lake: Lake) -> None:
+    lake.write(
+        "silver/shop/things.yaml",
+        ONE_COLUMN.format(logical="timestamp", physical="timestamp").replace(
+            '"timestamp"}', "\"timestamp\", transformLogic: \"strptime(value, '%d/%m/%Y')\"}"
+        ),
+    )
+    lake.land("1.csv", "nr|value\n1|31/12/2024\n2|12/31/2024\n3|\n")
+    lake.good()
+    assert lake.rows("SELECT nr, value::VARCHAR FROM silver.shop.things ORDER BY nr") == [
+        (1, "2024-12-31 00:00:00+00"),
+        (3, None),
+    ]
+    [(reasons,)] = lake.rows("SELECT _reasons FROM quarantine.shop.things")
+    assert reasons == ["value: cannot read value=12/31/2024 as timestamp"]
+
+
+def test_a_sibling_sql_shapes_rows_and_may_not_look_across_them(lake: Lake) -> None:
+    lake.write("silver/shop/things.yaml", ONE_COLUMN.format(logical="string", physical="varchar"))
+    model = "SELECT nr, unnest(string_split(value, ';')) AS value, _file, _row, _ingested_at, _batch FROM bronze.shop.things"
+    lake.write("silver/shop/things.sql", model)
+    lake.land("1.csv", "nr|value\n1|a;b\n2|c\n")
+    lake.good()
+    lake.land("2.csv", "nr|value\n3|d;d\n")
+    run = lake.good()
+    assert lake.rows("SELECT nr, value FROM silver.shop.things ORDER BY ALL") == [(1, "a"), (1, "b"), (2, "c"), (3, "d")]
+    assert lake.step(run, "silver.shop.things").duplicates == 1
+    lake.write("silver/shop/things.sql", model + " QUALIFY row_number() OVER (PARTITION BY nr) = 1")
+    lake.edit("silver/shop/things.yaml", "version: 1.0.0", "version: 1.1.0")
+    error = lake.run().failures["silver.shop.things"]
+    assert "looks across rows: a window" in str(error)
+
+
+def test_a_column_the_feed_does_not_have_is_a_contract_error_that_lists_what_is_there(lake: Lake) -> None:
+    lake.shop()
+    lake.land("shop/orders/1.csv", "id,day,amount,updated\n1,2024-01-01,10,1\n")
+    error = str(lake.run().failures["silver.shop.orders"])
+    assert "transformLogic of order_id" in error
+    assert "the columns there are: id, day, amount, updated" in error
+
+
+def test_a_changed_contract_without_a_new_version_stops_the_table_and_names_the_version_to_write(lake: Lake) -> None:
+    lake.shop()
+    lake.land("shop/orders/1.csv", "order_id,day,amount,updated\n1,2024-01-01,10,1\n")
+    lake.good()
+    lake.edit("silver/shop/orders.yaml", "physicalType: integer}", "physicalType: integer, required: true}")
+    error = lake.run().failures["silver.shop.orders"]
+    assert "write `version: 1.1.0`" in str(error)
+    lake.edit("silver/shop/orders.yaml", "version: 1.0.0", "version: 1.1.0")
+    lake.good()
+    assert lake.rows("SELECT count(*) FROM silver.shop.orders") == [(1,)]
+
+
+def test_a_new_contract_version_builds_the_table_and_its_quarantine_anew_from_bronze(lake: Lake) -> None:
+    lake.shop()
+    lake.land("shop/orders/1.csv", "order_id,day,amount,updated\n1,2024-01-01,-10,1\n2,2024-01-01,5,1\nx,2024-01-01,5,1\n")
+    lake.good()
+    lake.edit("silver/shop/orders.yaml", '"decimal(18,2)", required: true', '"decimal(18,2)", logicalTypeOptions: {minimum: 0}')
+    lake.edit("silver/shop/orders.yaml", "version: 1.0.0", "version: 1.1.0")
+    lake.good()
+    assert [row[0] for row in lake.rows(ORDERS)] == [2]
+    assert lake.rows("SELECT _reasons[1], _contract FROM quarantine.shop.orders ORDER BY 1") == [
+        ("amount: -10.00 is less than the minimum 0", "1.1.0"),
+        ("order_id: cannot read x as bigint", "1.1.0"),
+    ]
+    assert lake.rows("SELECT orders FROM gold.shop.daily") == [(1,)]
+
+
+def test_a_changed_partitioning_moves_every_row(lake: Lake) -> None:
+    lake.shop()
+    lake.land("shop/orders/1.csv", "order_id,day,amount,updated\n1,2024-01-01,10,1\n2,2024-01-02,5,1\n")
+    lake.good()
+    lake.edit("silver/shop/orders.yaml", "required: true, partitioned: true, partitionKeyPosition: 1}", "required: true}")
+    lake.edit("silver/shop/orders.yaml", "version: 1.0.0", "version: 2.0.0")
+    lake.good()
+    assert lake.rows("SELECT count(*) FROM silver.shop.orders") == [(2,)]
+    assert list((lake.data / "silver/shop/orders").glob("part-*.parquet"))
