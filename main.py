@@ -64,6 +64,7 @@ def run(house: House, domain: str | None) -> Run:
     _check_domain(house.contracts, domain)
     with _held(house, f"make pipeline{f' DOMAIN={domain}' if domain else ''}") as this:
         _land_samples(house)
+        this.unclaimed = ingest.unclaimed(house.landing, house.contracts.feeds.values())
         wanted = _Wanted(house, domain)
         with console.progress(len(wanted.feeds) + len(wanted.silver) + len(wanted.gold)) as bar:
 
@@ -166,25 +167,31 @@ def _check_domain(contracts: Contracts, domain: str | None) -> None:
 
 
 @contextmanager
-def _engine(told: Settings) -> Iterator[DuckEngine]:
+def engine(told: Settings) -> Iterator[DuckEngine]:
+    """One engine for the length of a with-block."""
     from src.engine import DuckEngine
 
     spill = told.data_dir / ".spill"
-    engine = DuckEngine(memory_limit=told.memory_limit, threads=told.threads or os.cpu_count() or 1, spill=spill)
+    running = DuckEngine(memory_limit=told.memory_limit, threads=told.threads or os.cpu_count() or 1, spill=spill)
     try:
-        yield engine
+        yield running
     finally:
-        engine.close()
+        running.close()
 
 
 @contextmanager
-def _opened(told: Settings) -> Iterator[House]:
+def opened(told: Settings, source: Path = ROOT / "src") -> Iterator[House]:
+    """The house with the contracts below `source`, its engine running for the length of a with-block.
+
+    Raises:
+        Faults: contracts or models that are not what they should be, all of them at once.
+    """
     from src.gold import aggregate
 
-    contracts = contract.load(ROOT / "src")
-    with _engine(told) as engine:
-        marts = aggregate.resolve(engine, contracts.gold.values(), contracts.silver)
-        yield House(told, contracts, marts, engine)
+    contracts = contract.load(source)
+    with engine(told) as running:
+        marts = aggregate.resolve(running, contracts.gold.values(), contracts.silver)
+        yield House(told, contracts, marts, running)
 
 
 @contextmanager
@@ -205,10 +212,11 @@ def _held(house: House, command: str) -> Iterator[Run]:
 
 
 def _run(told: Settings, words: argparse.Namespace) -> int:
-    with _opened(told) as house:
+    with opened(told) as house:
         this = run(house, words.domain)
     steps = [record for record in this.records if record.run_id == this.run_id and record.layer != "run"]
     console.changes(steps)
+    console.unclaimed(this.unclaimed)
     error = this.error()
     if error is None:
         console.finished(this.records[-1], steps)
@@ -220,7 +228,7 @@ def _run(told: Settings, words: argparse.Namespace) -> int:
 def _plan(told: Settings, words: argparse.Namespace) -> int:
     from src.observe import preview
 
-    with _opened(told) as house:
+    with opened(told) as house:
         _check_domain(house.contracts, words.domain)
         wanted = _Wanted(house, words.domain)
         data, settle = told.data_dir, told.settle_seconds
@@ -232,7 +240,7 @@ def _plan(told: Settings, words: argparse.Namespace) -> int:
 def _status(told: Settings, words: argparse.Namespace) -> int:
     from src.observe import status
 
-    with _opened(told) as house:
+    with opened(told) as house:
         status.show(house.engine, told.data_dir, [*house.contracts.feeds, *house.contracts.silver, *house.contracts.gold])
     return 0
 
@@ -240,21 +248,21 @@ def _status(told: Settings, words: argparse.Namespace) -> int:
 def _query(told: Settings, words: argparse.Namespace) -> int:
     from src.observe import query
 
-    with _engine(told) as engine:
-        return query.show(engine, told.data_dir, words.sql, words.format)
+    with engine(told) as running:
+        return query.show(running, told.data_dir, words.sql, words.format)
 
 
 def _check(told: Settings, words: argparse.Namespace) -> int:
     from src.maintenance import check
 
-    with _opened(told) as house:
+    with opened(told) as house:
         return check.show(house.engine, told.data_dir, house.contracts, house.marts)
 
 
 def _docs(told: Settings, words: argparse.Namespace) -> int:
     from src.observe import documents
 
-    with _opened(told) as house:
+    with opened(told) as house:
         documents.write(ROOT, house.contracts, house.marts)
     return 0
 

@@ -20,7 +20,7 @@ from src.engine import DuckEngine, identifier, literal
 from src.errors import ContractError, DataError, Faults
 from src.outcome import Outcome
 
-_PROVENANCE = ("_file", "_row")  # rows that share it are the same row, until their table is rebuilt
+_PROVENANCE = ("_file", "_row", "_ingested_at")  # rows that share it are the same row, until their table is rebuilt
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,7 @@ class _Build:
         return f"SELECT DISTINCT {self._names} FROM ({self._difference(source, moved, self._keys)})"
 
     def _differs(self, source: lake.Snapshot, moved: lake.Changes) -> bool:
-        return bool(self.engine.rows(f"{self._difference(source, moved, '1 AS one')} LIMIT 1"))
+        return bool(self.engine.rows(f"SELECT 1 FROM ({self._difference(source, moved, '1 AS one')}) LIMIT 1"))
 
     def _difference(self, source: lake.Snapshot, moved: lake.Changes, keys: str) -> str:
         """SELECT of `keys` for the rows that are not equally often in the added and in the removed files."""

@@ -81,6 +81,13 @@ def changes(records: Sequence[Record]) -> None:
             print(f"note: {record.layer}.{record.domain}.{record.table}: {note}")
 
 
+def unclaimed(files: Sequence[str], most: int = 5) -> None:
+    """Name the landed files that no feed takes, so that none is overlooked in silence."""
+    if files:
+        shown = ", ".join(files[:most]) + (", ..." if len(files) > most else "")
+        print(f"note: {len(files)} landed files belong to no feed: {shown}")
+
+
 def finished(run: Record, steps: Sequence[Record]) -> None:
     """The heartbeat of a run that succeeded, on stdout."""
     changed = sum(_changed(step) for step in steps)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 from src import lake
-from src.engine import DuckEngine, identifier
+from src.engine import DuckEngine
 from src.errors import UsageError
 from src.observe import console
 
@@ -53,13 +53,7 @@ def show(engine: DuckEngine, data: Path, sql: str, form: str, out: TextIO = sys.
         there = ", ".join(known) or "none yet; run `make pipeline`"
         raise UsageError(f"no table {', '.join(unknown)}", fix=f"name one as layer.domain.table; there are {there}")
     publish(engine, {name: known[name] for name in wanted})
-    kinds = engine.columns(sql)
-    # times are shown as text in UTC: DuckDB needs another package to hand them over as values
-    names = (
-        f"{identifier(name)}::VARCHAR AS {identifier(name)}" if "TIME" in kind else identifier(name)
-        for name, kind in kinds.items()
-    )
-    _print(list(kinds), engine.rows(f"SELECT {', '.join(names)} FROM ({sql})"), form, out)
+    _print(list(engine.columns(sql)), engine.rows(sql), form, out)
     return 0
 
 

@@ -76,6 +76,7 @@ class Run:
     records: list[Record] = field(default_factory=list)
     failures: dict[str, BoathouseError | Exception] = field(default_factory=dict)
     blocked: dict[str, str] = field(default_factory=dict)  # table id: what it waits for
+    unclaimed: list[str] = field(default_factory=list)  # files in the landing zone that no feed takes
 
     def __post_init__(self) -> None:
         self.started = self.clock()

@@ -117,6 +117,8 @@ def columns(table: Table) -> dict[str, str]:
 
 def _load(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> int:
     """Fill `incoming` with typed rows and `unsplit` with the lines no reader could split; returns the rows."""
+    # a feed whose files were all empty has shown no column yet
+    sources = [source for source in sources if any(name not in _HOUSE for name in source[1].columns)]
     if not sources:
         house = {"_batch": "VARCHAR", REASONS: "VARCHAR[]", VALUES: "VARCHAR"}
         none = (f"NULL::{kind} AS {identifier(name)}" for name, kind in (columns(table) | house).items())

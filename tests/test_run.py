@@ -1,0 +1,254 @@
+"""A run: strict order, blocking, records, exit codes, and what a person sees."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import DAILY, MART, ORDERS, ROOT, Lake
+
+HEADER = "order_id,day,amount,updated\n"
+
+
+def other_domain(lake: Lake) -> None:
+    """A second shop beside the first, with its own mart."""
+    lake.write("silver/kiosk/orders.yaml", ORDERS.replace("shop", "kiosk"))
+    lake.write("gold/kiosk/contract.yaml", MART.replace("shop", "kiosk"))
+    lake.write("gold/kiosk/daily.sql", DAILY.replace("shop", "kiosk"))
+
+
+def cli(lake: Lake, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """main.py as a person types it, in a copy of the project whose contracts are the lake's."""
+    for name in ("main.py",):
+        target = lake.root / name
+        target.write_text((ROOT / name).read_text())
+    for path in (ROOT / "src").rglob("*.py"):
+        inside = path.relative_to(ROOT)
+        if inside.parts[1] != "gold" or len(inside.parts) == 3:
+            (lake.root / inside).parent.mkdir(parents=True, exist_ok=True)
+            (lake.root / inside).write_bytes(path.read_bytes())
+    settled = {"SETTLE_SECONDS": "0", "PATH": os.environ["PATH"], "HOME": str(lake.root)}
+    return subprocess.run(
+        [sys.executable, "main.py", *words],
+        cwd=lake.root,
+        env=settled | environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_failed_table_blocks_what_depends_on_it_and_nothing_else(lake: Lake) -> None:
+    lake.shop()
+    other_domain(lake)
+    lake.land("shop/orders/1.csv", "nonsense\n1\n")
+    lake.land("kiosk/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
+    run = lake.run()
+    states = {f"{r.layer}.{r.domain}.{r.table}": r.status for r in run.records}
+    assert states == {
+        "bronze.shop.orders": "success",
+        "bronze.kiosk.orders": "success",
+        "silver.shop.orders": "failed",
+        "silver.kiosk.orders": "success",
+        "gold.shop.daily": "blocked",
+        "gold.kiosk.daily": "success",
+        "run..": "partial",
+    }
+    assert lake.rows("SELECT orders FROM gold.kiosk.daily") == [(1,)]
+
+
+def test_layers_run_strictly_one_after_the_other(lake: Lake) -> None:
+    lake.shop()
+    other_domain(lake)
+    lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
+    lake.land("kiosk/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
+    layers = [record.layer for record in lake.good().records]
+    assert layers == ["bronze", "bronze", "silver", "silver", "gold", "gold", "run"]
+
+
+def test_a_run_of_one_domain_leaves_the_others_alone(lake: Lake) -> None:
+    lake.shop()
+    other_domain(lake)
+    lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
+    lake.land("kiosk/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
+    run = lake.run("kiosk")
+    assert {record.domain for record in run.records} == {"kiosk", ""}
+    assert not (lake.data / "bronze/shop").exists()
+
+
+def test_every_run_leaves_a_record_of_each_step_and_of_itself_also_when_it_fails(lake: Lake) -> None:
+    lake.shop()
+    lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\nx,2024-01-01,10,1\n")
+    lake.good()
+    lake.land("shop/orders/2.csv", "order_id;day\n")
+    lake.run()
+    records = lake.rows(
+        "SELECT layer, status, records_read, records_written, quarantined, error_class FROM ops.pipeline_runs "
+        "ORDER BY start_time, layer = 'run'"
+    )
+    assert sorted(records[:4]) == [
+        ("bronze", "success", 2, 2, 0, None),
+        ("gold", "success", 1, 1, 0, None),
+        ("run", "success", 2, 4, 1, None),
+        ("silver", "success", 2, 1, 1, None),
+    ]
+    assert sorted(records[4:], key=str) == [
+        ("bronze", "failed", 0, 0, 0, "data"),
+        ("gold", "blocked", 0, 0, 0, None),
+        ("run", "failed", 0, 0, 0, "data"),
+        ("silver", "blocked", 0, 0, 0, None),
+    ]
+    [(latency, steps)] = lake.rows(
+        "SELECT max(latency) FILTER (WHERE layer = 'run'), sum(latency) FILTER (WHERE layer <> 'run') "
+        "FROM ops.pipeline_runs WHERE status = 'success'"
+    )
+    assert latency >= steps > 0
+
+
+def test_the_heartbeat_of_success_is_on_stdout_and_an_idle_rerun_says_that_nothing_changed(lake: Lake) -> None:
+    lake.shop()
+    lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
+    first, second = cli(lake), cli(lake)
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert "✓ Pipeline Finished: Processed 1 records (3 of 3 tables changed" in first.stdout
+    assert "✓ Pipeline Finished: Processed 0 records (0 changed" in second.stdout
+    assert "Pipeline" not in first.stderr
+
+
+def test_the_heartbeat_of_failure_is_on_stderr_with_the_exit_code_of_its_class(lake: Lake) -> None:
+    lake.shop()
+    lake.land("shop/orders/1.csv", "order_id;day\n")
+    failed = cli(lake)
+    assert failed.returncode == 4
+    assert "✗ Pipeline Failed: " in failed.stderr
+    assert "Pipeline" not in failed.stdout
+    lake.write("silver/shop/orders.yaml", "nonsense: true\n")
+    broken = cli(lake)
+    assert broken.returncode == 3
+    assert "✗ Pipeline Failed: " in broken.stderr
+    lake.write("silver/shop/orders.yaml", ORDERS)
+
+
+def test_a_partial_run_has_its_own_exit_code_and_says_what_was_blocked(lake: Lake) -> None:
+    lake.shop()
+    lake.land("shop/orders/1.csv", "nonsense\n1\n")
+    ended = cli(lake)
+    assert ended.returncode == 9
+    assert "gold.shop.daily: blocked by silver.shop.orders" in ended.stderr
+
+
+def test_an_unknown_setting_is_refused_with_the_known_ones(lake: Lake) -> None:
+    lake.shop()
+    (lake.root / ".env").write_text("SAMPLE_FED=true\n")
+    ended = cli(lake)
+    assert ended.returncode == 2
+    assert "unknown setting SAMPLE_FED" in ended.stderr
+    assert "write SAMPLE_FEED" in ended.stderr
+    (lake.root / ".env").unlink()
+
+
+def test_a_bug_has_a_traceback_in_the_log_and_one_line_on_the_console(lake: Lake) -> None:
+    lake.shop()
+    lake.write("gold/shop/daily.py", "def model(tables):\n    raise ZeroDivisionError('of all things')\n")
+    (lake.root / "src/gold/shop/daily.sql").unlink()
+    lake.edit("gold/shop/contract.yaml", "{name: orders,", "{name: orders, transformSourceObjects: [silver.shop.orders],")
+    lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
+    ended = cli(lake)
+    assert ended.returncode == 9
+    log = (lake.root / "logs/app.log").read_text()
+    assert "Traceback" in log
+    assert "ZeroDivisionError: of all things" in log
+
+
+def test_the_plan_says_what_would_run_and_why_and_changes_nothing(lake: Lake) -> None:
+    lake.shop()
+    lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
+    plan = cli(lake, "plan")
+    assert "1 new files" in plan.stdout
+    assert "first load" in plan.stdout
+    assert not (lake.data / "bronze").exists()
+    lake.good()
+    assert plan_of(lake) == {"bronze.shop.orders": "nothing", "silver.shop.orders": "nothing", "gold.shop.daily": "nothing"}
+    lake.edit("silver/shop/orders.yaml", "version: 1.0.0", "version: 1.1.0")
+    lake.edit("silver/shop/orders.yaml", "physicalType: integer}", "physicalType: bigint}")
+    assert "write `version: 2.0.0`" in cli(lake, "plan").stdout
+    lake.edit("silver/shop/orders.yaml", "version: 1.1.0", "version: 2.0.0")
+    assert plan_of(lake) == {"bronze.shop.orders": "nothing", "silver.shop.orders": "rebuild", "gold.shop.daily": "update"}
+    lake.good()
+
+
+def plan_of(lake: Lake) -> dict[str, str]:
+    lines = [line.split() for line in cli(lake, "plan").stdout.splitlines()[2:]]
+    return {line[0]: line[1] for line in lines}
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        ("csv", "day,orders,amount\n2024-01-01,1,10.50\n"),
+        ("json", '[\n {\n  "day": "2024-01-01",\n  "orders": 1,\n  "amount": 10.5\n }\n]\n'),
+        ("table", "day         orders  amount\n----------  ------  ------\n2024-01-01       1  10.50\n"),
+    ],
+)
+def test_a_query_reads_any_table_as_table_csv_or_json(lake: Lake, form: str, expected: str) -> None:
+    lake.shop()
+    lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10.5,1\n")
+    lake.good()
+    assert cli(lake, "query", "SELECT * FROM gold.shop.daily", "--format", form).stdout == expected
+
+
+def test_a_query_cannot_change_anything_and_names_the_tables_there_are(lake: Lake) -> None:
+    lake.shop()
+    lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
+    lake.good()
+    refused = cli(lake, "query", "COPY (SELECT 1) TO 'x.csv'")
+    assert refused.returncode == 3
+    assert not (lake.root / "x.csv").exists()
+    unknown = cli(lake, "query", "SELECT * FROM gold.shop.dayly")
+    assert unknown.returncode == 2
+    assert "no table gold.shop.dayly" in unknown.stderr
+    assert "gold.shop.daily" in unknown.stderr
+    for name in ("quarantine.shop.orders", "ops.pipeline_runs", "bronze.shop.orders", "silver.shop.orders"):
+        assert json.loads(cli(lake, "query", f"SELECT count(*) AS n FROM {name}", "--format", "json").stdout)
+
+
+def test_status_shows_runs_and_tables(lake: Lake) -> None:
+    lake.shop()
+    assert "No run yet" in cli(lake, "status").stdout
+    lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
+    lake.good()
+    shown = cli(lake, "status").stdout
+    assert "success" in shown
+    assert "gold.shop.daily" in shown
+
+
+def test_check_finds_a_row_that_one_pass_would_not_give(lake: Lake) -> None:
+    from src import lake as delta
+
+    lake.shop()
+    lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
+    lake.good()
+    silver = delta.open_table(lake.data / "silver/shop/orders")
+    assert silver is not None
+    delta.commit(silver, remove=silver.files)
+    ended = cli(lake, "check")
+    assert ended.returncode == 1
+    assert "one pass gives the same" in ended.stdout
+    lake.environ["BROKEN_ON_PURPOSE"] = ""
+    (lake.data / "silver").rename(lake.root / "gone")
+
+
+def test_an_empty_landing_zone_gets_the_sample_companys_files_once(tmp_path: Path) -> None:
+    for name in ("main.py", "src"):
+        subprocess.run(["cp", "-r", str(ROOT / name), str(tmp_path / name)], check=True)
+    environ = {"SAMPLE_FEED": "true", "SAMPLE_DAYS": "3", "PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    runs = [
+        subprocess.run([sys.executable, "main.py"], cwd=tmp_path, env=environ, capture_output=True, text=True, check=True)
+        for _ in range(2)
+    ]
+    assert "Set SAMPLE_FEED=false in .env once you land files of your own." in runs[0].stdout
+    assert "0 changed" in runs[1].stdout
