@@ -1,0 +1,27 @@
+"""Every shipped contract, seen with a third party's eyes: `datacontract lint` must pass it as it is."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+SHIPPED = sorted([*REPOSITORY.glob("src/silver/*/*.yaml"), *REPOSITORY.glob("src/gold/*/contract.yaml")])
+BESIDE_PYTHON = Path(sys.executable).with_name("datacontract")
+LINTER = str(BESIDE_PYTHON) if BESIDE_PYTHON.is_file() else shutil.which("datacontract")
+
+
+def test_there_are_contracts_to_lint() -> None:
+    assert {path.parts[-3] for path in SHIPPED} == {"silver", "gold"}
+
+
+@pytest.mark.skipif(LINTER is None, reason="no `datacontract` beside python or on PATH: ./setup.sh --dev brings it")
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_a_shipped_contract_passes_datacontract_lint(path: Path) -> None:
+    assert LINTER is not None
+    ran = subprocess.run([LINTER, "lint", str(path)], capture_output=True, text=True, check=False, timeout=120)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
