@@ -10,10 +10,11 @@ import argparse
 import os
 import sys
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from src.observe.runs import Run
     from src.outcome import Outcome
     from src.settings import Settings
+    from src.silver.clean import Places
 
 ROOT = Path(__file__).resolve().parent
 
@@ -91,26 +93,29 @@ def run(house: House, domain: str | None) -> Run:
                 )
             for table in wanted.silver:
                 feeds = [feed.id for feed in table.feeds]
-                places = clean.Places(
-                    house.place(table.id), _quarantine(house, table), {name: house.place(name) for name in feeds}
-                )
+                places = _places(house, table)
                 step(
                     table.id,
                     lambda table=table, places=places: clean.run(  # type: ignore[misc]
                         house.engine, table, places, batch=this.run_id
                     ),
-                    needs=feeds,
+                    needs=[*feeds, *_referred(table)],
                 )
             for table in wanted.gold:
                 step(
                     table.id,
                     lambda table=table: aggregate.run(  # type: ignore[misc]
-                        house.engine, table, house.place(table.id), _sources(house, table), batch=this.run_id
+                        house.engine,
+                        table,
+                        house.place(table.id),
+                        _sources(house, table),
+                        {name: found for name in _referred(table) if (found := house.table(name))},
+                        batch=this.run_id,
                     ),
-                    needs=table.sources,
+                    needs=[*table.sources, *_referred(table)],
                 )
         this.finish()
-        runs.write(house.engine, house.told.data_dir, this.records)
+        runs.write(house.engine, house.told.data_dir, this)
     return this
 
 
@@ -120,7 +125,7 @@ class _Wanted:
     def __init__(self, house: House, domain: str | None) -> None:
         contracts = house.contracts
         self.feeds = [feed for feed in contracts.feeds.values() if domain in (None, feed.domain)]
-        self.silver = [table for table in contracts.silver.values() if domain in (None, table.domain)]
+        self.silver = [table for table in _referred_first(contracts.silver) if domain in (None, table.domain)]
         below = {table.id for table in self.silver}
         self.gold: list[Table] = []
         for table in house.marts:
@@ -138,8 +143,30 @@ def _sources(house: House, table: Table) -> dict[str, lake.Snapshot]:
     return {name: snapshot for name, snapshot in found.items() if snapshot}
 
 
-def _quarantine(house: House, table: Table) -> Path:
-    return house.place(f"quarantine.{table.domain}.{table.name}")
+def _places(house: House, table: Table) -> Places:
+    from src.silver.clean import Places
+
+    return Places(
+        table=house.place(table.id),
+        quarantine=house.place(f"quarantine.{table.domain}.{table.name}"),
+        deletions=house.place(f"deletions.{table.domain}.{table.name}"),
+        bronze={feed.id: house.place(feed.id) for feed in table.feeds},
+        refers={relationship.to_table: house.place(relationship.to_table) for relationship in table.relationships},
+    )
+
+
+def _referred_first(tables: Mapping[str, Table]) -> list[Table]:
+    """Tables after those that their foreign keys name; where these go in a circle, as they come."""
+    graph = {name: [other for other in _referred(table) if other in tables] for name, table in tables.items()}
+    try:
+        return [tables[name] for name in TopologicalSorter(graph).static_order()]
+    except CycleError:
+        return list(tables.values())
+
+
+def _referred(table: Table) -> list[str]:
+    """The other tables that a table's foreign keys name."""
+    return [name for relationship in table.relationships if (name := relationship.to_table) != table.id]
 
 
 def _land_samples(house: House) -> None:

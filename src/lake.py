@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,8 @@ _DELTA_TYPES = {
     "DATE": "date",
     "TIMESTAMP WITH TIME ZONE": "timestamp",
 }
+_HARMLESS_TO_READ = {"v2Checkpoint", "vacuumProtocolCheck"}  # they say nothing about where a table's rows are
+_HARMLESS_TO_WRITE = {"appendOnly", "invariants"}  # what writer version 2 knows too
 _SQL_TYPES = {delta: sql for sql, delta in _DELTA_TYPES.items()}
 
 
@@ -101,8 +104,12 @@ class Snapshot:
 
     @cached_property
     def files(self) -> tuple[DataFile, ...]:
-        """The files that hold this version's rows."""
-        self._refuse_unreadable_features()
+        """The files that hold this version's rows.
+
+        Raises:
+            EnvironmentFault: they say so in a way Boathouse does not read.
+        """
+        self._refuse_foreign_features()
         with _translated(self.root):
             actions = self._table.get_add_actions(flatten=True)
         paths, sizes, rows = (actions[name].to_pylist() for name in ("path", "size_bytes", "num_records"))
@@ -131,11 +138,19 @@ class Snapshot:
         version = self._table.transaction_version(source)
         return None if version is None else int(version)
 
-    def _refuse_unreadable_features(self) -> None:
-        features = set(self._table.protocol().reader_features or ())
-        if features & {"deletionVectors", "columnMapping"}:
+    def _refuse_foreign_features(self, *, to_write: bool = False) -> None:
+        """Refuse a table whose Parquet files alone no longer say what its rows are: another engine did that."""
+        protocol = self._table.protocol()
+        foreign = set(protocol.reader_features or ()) - _HARMLESS_TO_READ
+        if protocol.min_reader_version == 2:  # that version has no list: it stands for this one feature
+            foreign = {"columnMapping"}
+        if to_write and protocol.min_writer_version > 2:
+            older = {f"writer version {protocol.min_writer_version}"} if protocol.writer_features is None else set()
+            foreign |= older | set(protocol.writer_features or ()) - _HARMLESS_TO_READ - _HARMLESS_TO_WRITE
+        if foreign:
+            verb = "write" if to_write else "read"
             raise EnvironmentFault(
-                f"the table uses {', '.join(sorted(features))}, which Boathouse does not read",
+                f"the table uses {', '.join(sorted(foreign))}, which Boathouse does not {verb}",
                 where=self.root,
                 fix="another engine switched this on; restore the table, or rewrite it without the feature",
             )
@@ -147,13 +162,24 @@ def place(data: Path, table_id: str) -> Path:
 
 
 def open_table(root: Path, version: int | None = None) -> Snapshot | None:
-    """The newest (or the given) version of the table at root; None where there is no table."""
+    """The newest (or the given) version of the table at root; None where there is no table.
+
+    Raises:
+        HistoryGone: the given version is not there, or no longer.
+        EnvironmentFault: the log is damaged.
+    """
     if not (root / "_delta_log").is_dir():
         return None
     from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError
 
     with _translated(root):
-        return Snapshot(root, DeltaTable(str(root), version=version))
+        try:
+            return Snapshot(root, DeltaTable(str(root), version=version))
+        except DeltaError as error:
+            if version is not None and any(sign in str(error) for sign in _NO_SUCH_VERSION):
+                raise HistoryGone(f"version {version} of {root} is not there") from error
+            raise
 
 
 def create(
@@ -174,6 +200,7 @@ def create(
     if replace and (existing := open_table(root)):
         from_version = existing.version
     with _translated(root):
+        fresh = [folder for folder in (root, *root.parents) if not folder.exists()]
         root.mkdir(parents=True, exist_ok=True)
         table = DeltaTable.create(
             str(root),
@@ -185,8 +212,9 @@ def create(
             commit_properties=_commit_properties({BUILT_FROM: 0} if replace else {}, {}),
         )
         snapshot = Snapshot(root, table)
-        _make_durable(root, (), range(from_version + 1, snapshot.version + 1))
-        _sync(root.parent)
+        _make_durable(root, range(from_version + 1, snapshot.version + 1))
+        for folder in fresh:
+            _sync(folder.parent)
     return snapshot
 
 
@@ -207,8 +235,10 @@ def commit(
 
     Raises:
         TransientError: another commit came in between; nothing was published.
-        EnvironmentFault: no room or no permission; nothing was published.
+        DataError: the table is append-only and the commit removes rows; nothing was published.
+        EnvironmentFault: no room, no permission, or features Boathouse does not write; nothing was published.
     """
+    snapshot._refuse_foreign_features(to_write=True)
     columns = dict(overwrite or snapshot.columns)
     with _translated(snapshot.root):
         # data first: a log entry must never refer to a file that a power loss can still take away
@@ -221,7 +251,7 @@ def commit(
             commit_properties=_commit_properties(progress or {}, info or {}),
         )
         after = _reopened(snapshot.root)
-        _make_durable(snapshot.root, [file.path for file in add], range(snapshot.version + 1, after.version + 1))
+        _make_durable(snapshot.root, range(snapshot.version + 1, after.version + 1))
     return after
 
 
@@ -230,7 +260,7 @@ def add_columns(snapshot: Snapshot, columns: Mapping[str, str]) -> Snapshot:
     with _translated(snapshot.root):
         snapshot._table.alter.add_columns(_schema(columns).fields)
         after = _reopened(snapshot.root)
-        _make_durable(snapshot.root, (), range(snapshot.version + 1, after.version + 1))
+        _make_durable(snapshot.root, range(snapshot.version + 1, after.version + 1))
     return after
 
 
@@ -242,7 +272,7 @@ def set_properties(snapshot: Snapshot, properties: Mapping[str, str]) -> Snapsho
     with _translated(snapshot.root):
         snapshot._table.alter.set_table_properties(wanted, raise_if_not_exists=False)
         after = _reopened(snapshot.root)
-        _make_durable(snapshot.root, (), range(snapshot.version + 1, after.version + 1))
+        _make_durable(snapshot.root, range(snapshot.version + 1, after.version + 1))
     return after
 
 
@@ -250,8 +280,11 @@ def changes(snapshot: Snapshot, since: int) -> Changes:
     """What changed rows in versions since+1 .. snapshot.version, net of files that came and went again.
 
     Raises:
-        HistoryGone: log clean-up or vacuum took a part of it.
+        HistoryGone: log clean-up or vacuum took a part of it, or the table was made anew since.
+        EnvironmentFault: the log is damaged.
     """
+    if since > snapshot.version:
+        raise HistoryGone(f"{snapshot.root} has no version {since} any more")
     added: dict[str, DataFile] = {}
     removed: dict[str, DataFile] = {}
     rebuilt = False
@@ -260,9 +293,9 @@ def changes(snapshot: Snapshot, since: int) -> Changes:
             rebuilt = rebuilt or action.get("txn", {}).get("appId") == BUILT_FROM
             if (add := action.get("add")) and add["dataChange"]:
                 added[add["path"]] = _logged_file(add)
-            if (gone := action.get("remove")) and gone["dataChange"]:
-                if added.pop(gone["path"], None) is None:
-                    removed[gone["path"]] = _logged_file(gone)
+            gone = action.get("remove")
+            if gone and gone["dataChange"] and added.pop(gone["path"], None) is None:
+                removed[gone["path"]] = _logged_file(gone)
     for file in (*added.values(), *removed.values()):
         if not (snapshot.root / file.path).exists():
             raise HistoryGone(f"{snapshot.root / file.path} was vacuumed")
@@ -354,29 +387,30 @@ def _stats_json(file: DataFile, columns: Mapping[str, str]) -> str:
 def _stats_bounds(kind: str, minimum: str | None, maximum: str | None) -> tuple[Any, Any] | None:
     """Minimum and maximum as Delta writes them, or None where they could mislead a reader.
 
-    Left out: text (the writer may cut it), fractions (JSON has no exact decimal), truth values.
+    Left out: text (the writer may cut it), fractions (JSON has no exact decimal), truth values, years beyond 1 to 9999.
     A timestamp's statistics have milliseconds, so the maximum is rounded up (Delta protocol, 'Per-file Statistics').
     """
     if minimum is None or maximum is None:
         return None
     if kind in ("TINYINT", "SMALLINT", "INTEGER", "BIGINT"):
         return int(minimum), int(maximum)
-    if kind == "DATE":
-        return minimum, maximum
-    if kind == "TIMESTAMP WITH TIME ZONE":
-        return _milliseconds(minimum, up=False), _milliseconds(maximum, up=True)
+    try:
+        if kind == "DATE":
+            return date.fromisoformat(minimum).isoformat(), date.fromisoformat(maximum).isoformat()
+        if kind == "TIMESTAMP WITH TIME ZONE":
+            return _milliseconds(minimum, up=False), _milliseconds(maximum, up=True)
+    except (ValueError, OverflowError):
+        pass  # before the year 1, after 9999, or infinity: there is no text for it that every reader takes
     return None
 
 
 def _milliseconds(text: str, *, up: bool) -> str:
     """A UTC timestamp such as '2020-01-01 00:00:00.123456+00', cut down or rounded up to milliseconds."""
-    from datetime import UTC, datetime, timedelta
-
     moment = datetime.fromisoformat(re.sub(r"\+00$", "+00:00", text)).astimezone(UTC)
     cut = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
     if up and cut != moment:
         cut += timedelta(milliseconds=1)
-    return cut.strftime("%Y-%m-%dT%H:%M:%S.") + f"{cut.microsecond // 1000:03d}Z"
+    return cut.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def _partition_text(value: Any) -> str | None:
@@ -396,9 +430,14 @@ def _log_entry(root: Path, version: int) -> Iterator[dict[str, Any]]:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise HistoryGone(f"{path} was cleaned up") from None
-    for line in text.splitlines():
+    except UnicodeDecodeError as error:
+        raise _damaged(path, "not text in UTF-8") from error
+    for line in text.split("\n"):
         if line.strip():
-            yield json.loads(line)
+            try:
+                yield json.loads(line)
+            except ValueError as error:
+                raise _damaged(path, f"not JSON: {error}") from error
 
 
 def _logged_file(action: Mapping[str, Any]) -> DataFile:
@@ -418,28 +457,29 @@ def _reopened(root: Path) -> Snapshot:
     return snapshot
 
 
-def _make_durable(root: Path, data_files: Sequence[str], versions: range) -> None:
-    """Force log entries and the folders that name new files to disk.
+def _make_durable(root: Path, versions: range) -> None:
+    """Force log entries to disk.
 
     delta-rs never calls fsync: without this a power loss could take a commit back after the next
     layer has consumed it.
     """
     log = root / "_delta_log"
     for version in versions:
-        _sync(log / f"{version:020d}.json")
-        checkpoint = log / f"{version:020d}.checkpoint.parquet"
-        if checkpoint.exists():
-            _sync(checkpoint)
-    folders = {root, log}
-    for path in data_files:
-        folders.update(parent for parent in (root / path).parents if parent.is_relative_to(root))
-    for folder in folders:
-        _sync(folder)
+        for entry in (log / f"{version:020d}.json", log / f"{version:020d}.checkpoint.parquet"):
+            if entry.exists():
+                _sync(entry)
+    _sync(log)
+    _sync(root)
 
 
 def _sync_files(root: Path, paths: Sequence[str]) -> None:
+    """Force data files, and the folders that name them, to disk."""
+    folders: set[Path] = set()
     for path in paths:
         _sync(root / path)
+        folders.update(parent for parent in (root / path).parents if parent.is_relative_to(root))
+    for folder in folders:
+        _sync(folder)
 
 
 def _sync(path: Path) -> None:
@@ -454,6 +494,8 @@ def _sync(path: Path) -> None:
 
 _NO_ROOM = ("os error 28", "os error 27", "os error 122", "No space left", "File too large", "Resources exhausted")
 _NO_ACCESS = ("os error 13", "os error 1)", "os error 30", "Permission denied", "Read-only file system")
+_NOT_ALLOWED = ("append-only", "Table features must be specified")  # no retry will help
+_NO_SUCH_VERSION = ("No files in log segment", "not the same as the specified end version")
 _DAMAGED = ("Json error", "Invalid Checkpoint", "found gap", "No table metadata or protocol", "Parquet")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -473,26 +515,33 @@ def _translated(root: Path) -> Iterator[None]:
         raise _by_text(error, root) from error
     except CommitFailedError as error:
         found = _by_text(error, root)
-        if isinstance(found, EnvironmentFault):
+        if isinstance(found, EnvironmentFault) or any(sign in str(error) for sign in _NOT_ALLOWED):
             raise found from error
         fix = "another writer committed first; run again"
         raise TransientError(_first_line(error), where=root, fix=fix) from error
     except DeltaError as error:
         raise _by_text(error, root) from error
+    except Exception as error:
+        if type(error) is not Exception:
+            raise
+        raise _by_text(error, root) from error  # how delta-rs raises what is wrong with a schema
 
 
 def _by_text(error: Exception, root: Path) -> BoathouseError:
     text = _COLOURS.sub("", str(error))
     if any(sign in text for sign in _NO_ROOM):
-        return EnvironmentFault(
-            "no space left on device", where=root, fix="free some space, then run again: nothing half-written is visible"
-        )
+        fix = "free some space, then run again: nothing half-written is visible"
+        return EnvironmentFault("no space left on device", where=root, fix=fix)
     if any(sign in text for sign in _NO_ACCESS):
         fix = "give the user that runs the pipeline access to it"
         return EnvironmentFault("permission denied", where=root, fix=fix)
     if any(sign in text for sign in _DAMAGED):
-        return EnvironmentFault(f"damaged table: {_first_line(error)}", where=root, fix="`make check` names the damage")
+        return _damaged(root, _first_line(error))
     return DataError(_first_line(error), where=root)
+
+
+def _damaged(where: Path, found: str) -> EnvironmentFault:
+    return EnvironmentFault(f"damaged table: {found}", where=where, fix="`make check` names the damage")
 
 
 def _first_line(error: Exception) -> str:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from src.errors import BoathouseError, DataError
 
+if TYPE_CHECKING:
+    from src.audit import Result
 
 _PARTS = ("inserted", "updated", "unchanged", "duplicates", "quarantined", "deleted")
 _COUNTS = ("read", *_PARTS, "written", "partitions", "files")
@@ -33,6 +36,7 @@ class Outcome:
     version: int | None = None
     refusals: tuple[BoathouseError, ...] = ()
     notes: tuple[str, ...] = ()
+    audits: tuple[Result, ...] = ()
 
     @property
     def changed(self) -> bool:
@@ -41,7 +45,7 @@ class Outcome:
     def plus(self, other: Outcome) -> Outcome:
         """Two outcomes on the same table, one after the other, as one."""
         counts = {name: getattr(self, name) + getattr(other, name) for name in _COUNTS}
-        return replace(other, **counts, refusals=self.refusals + other.refusals, notes=self.notes + other.notes)
+        return replace(other, **counts, refusals=self.refusals + other.refusals, notes=self.notes + other.notes, audits=self.audits + other.audits)
 
     def conserve(self, table: str) -> Outcome:
         """Return self when every row read is accounted for.

@@ -7,6 +7,7 @@ views over exactly the files of one version.
 from __future__ import annotations
 
 import json
+import math
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ from typing import Any
 import duckdb
 
 from src.errors import BoathouseError, ContractError, DataError, EnvironmentFault, from_os_error
-from src.lake import DataFile
+from src.lake import DataFile, discard
 
 _MISTAKES_IN_SQL = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.SyntaxException)
 _ENVIRONMENT = (duckdb.OutOfMemoryException, duckdb.IOException)
@@ -33,6 +34,8 @@ def literal(value: object) -> str:
         return "NULL"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"'{value}'::DOUBLE"
     if isinstance(value, int | float):
         return repr(value)
     if isinstance(value, list | tuple):
@@ -107,36 +110,43 @@ class DuckEngine:
             ContractError: it does not parse, or is not one SELECT.
         """
         nodes = list(_nodes(self._parsed(sql)))
-        own = {entry["key"] for node in nodes for entry in (node.get("cte_map") or {}).get("map", ())}
+        own = {entry["key"].lower() for node in nodes for entry in (node.get("cte_map") or {}).get("map", ())}
         tables = (node["qualified_name"]["path"] for node in nodes if node.get("type") == "BASE_TABLE")
-        return {".".join(path) for path in tables if len(path) > 1 or path[0] not in own}
+        return {".".join(path) for path in tables if len(path) > 1 or path[0].lower() not in own}
 
     def looks_across_rows(self, sql: str) -> list[str]:
         """What in a SELECT makes a row depend on other rows: aggregates, windows, DISTINCT, LIMIT, ...; sorted."""
-        tree = self._parsed(sql)
-        found: set[str] = set()
-        for node in _nodes(tree):
-            name = str(node.get("function_name", "")).lower()
-            if node.get("class") == "WINDOW":
-                found.add("a window")
-            elif node.get("class") == "FUNCTION" and name in self._aggregates:
-                found.add(f"{name}()")
-            elif node.get("type") in ("DISTINCT_MODIFIER", "LIMIT_MODIFIER", "LIMIT_PERCENT_MODIFIER"):
-                found.add(str(node["type"]).split("_")[0])
-            elif node.get("type") == "SET_OPERATION_NODE" and not (node["setop_type"] == "UNION" and node["setop_all"]):
-                found.add(str(node["setop_type"]))
-            elif node.get("group_expressions"):
-                found.add("GROUP BY")
-        return sorted(found)
+        return sorted({found for node in _nodes(self._parsed(sql)) for found in self._across(node)})
+
+    def _across(self, node: Mapping[str, Any]) -> Iterator[str]:
+        kind = node.get("type")
+        if node.get("class") == "WINDOW":
+            yield "a window"
+        if node.get("class") == "FUNCTION" and (name := str(node["function_name"]).lower()) in self._aggregates:
+            yield f"{name}()"
+        if node.get("group_expressions") or node.get("aggregate_handling") == "FORCE_AGGREGATES":
+            yield "GROUP BY"
+        if kind in ("DISTINCT_MODIFIER", "LIMIT_MODIFIER", "LIMIT_PERCENT_MODIFIER"):
+            yield str(kind).split("_")[0]
+        if kind == "SET_OPERATION_NODE" and not (node["setop_type"] == "UNION" and node["setop_all"]):
+            yield str(node["setop_type"])
+        if kind == "JOIN" and _reads_table(node["left"]) and _reads_table(node["right"]):
+            yield "a join"
+        if node.get("class") == "SUBQUERY" and _reads_table(node["subquery"]):
+            yield "a subquery"
+        if node.get("sample"):
+            yield "a sample"
 
     @cached_property
     def _aggregates(self) -> set[str]:
-        return set(self.values("SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_type = 'aggregate'"))
+        return set(self.values("SELECT function_name FROM duckdb_functions() WHERE function_type = 'aggregate'"))
 
     def _parsed(self, sql: str) -> dict[str, Any]:
         tree: dict[str, Any] = json.loads(self.one(f"SELECT json_serialize_sql({literal(sql)})")[0])
         if tree["error"]:
             raise ContractError(f"the SQL does not parse: {tree['error_message']}", where=_shown(sql))
+        if len(tree["statements"]) != 1:
+            raise ContractError(f"{len(tree['statements'])} statements", where=_shown(sql), fix="write one SELECT")
         return tree
 
     def table(self, name: str, sql: str) -> int:
@@ -144,9 +154,9 @@ class DuckEngine:
         self.execute(f"CREATE OR REPLACE TEMP TABLE {identifier(name)} AS {sql}")
         return int(self.one(f"SELECT count(*) FROM {identifier(name)}")[0])
 
-    def drop(self, *names: str) -> None:
-        for name in names:
-            self.execute(f"DROP TABLE IF EXISTS temp.{identifier(name)}")
+    def view(self, name: str, sql: str) -> None:
+        """Give a SELECT a name for the SQL that follows."""
+        self.execute(f"CREATE OR REPLACE TEMP VIEW {identifier(name)} AS {sql}")
 
     def stream(self, name: str, batches: object) -> None:
         """Give an Arrow stream (a RecordBatchReader; readable once) or table a name SQL can read."""
@@ -179,17 +189,18 @@ class DuckEngine:
         file's absolute path) and _nth (the row's place in it).
         """
         names = ", ".join(identifier(name) for name in columns)
-        names += ", filename AS _at, file_row_number AS _nth" if located else ""
+        names += ", _at, file_row_number AS _nth" if located else ""
         paths = [str(root / file.path) for file in files]
         empty = "SELECT " + ", ".join(f"NULL::{kind} AS {identifier(name)}" for name, kind in columns.items())
         if not paths:
             return f"({empty}{', NULL::VARCHAR AS _at, NULL::BIGINT AS _nth' if located else ''} WHERE false)"
         hive = ""
         if partition_by:
+            _refuse_misleading_folders(root, partition_by)
             kinds = ", ".join(f"{literal(name)}: {columns[name]}" for name in partition_by)
             hive = f", hive_types = {{{kinds}}}"
         options = f"hive_partitioning = {literal(bool(partition_by))}{hive}, union_by_name = {literal(evolved)}"
-        options += ", filename = true, file_row_number = true" if located else ""
+        options += ", filename = '_at', file_row_number = true" if located else ""
         read = f"read_parquet({literal(paths)}, {options})"
         if evolved:
             return f"(SELECT {names} FROM ({empty} WHERE false UNION ALL BY NAME SELECT * FROM {read}))"
@@ -210,6 +221,9 @@ class DuckEngine:
         """Write a SELECT's rows as new Parquet files below a table's folder; returns those with rows.
 
         Nothing refers to the files yet: if the process dies here, readers see nothing of them.
+
+        Raises:
+            DataError: a partition value is empty text; no file is left.
         """
         if not os.path.isdir(root):
             raise EnvironmentFault("no such table folder", where=root)
@@ -234,6 +248,10 @@ class DuckEngine:
                     stats=dict(_statistics(statistics)),
                 )
             )
+        if any(value == "" for file in files for value in file.partition.values()):
+            discard(root, files)
+            what = f"empty text as a value of the partition columns {', '.join(partition_by)}"
+            raise DataError(what, where=root, fix="Delta cannot tell it from NULL: give these rows another value")
         return files
 
     # -- what the CSV reader could not split
@@ -281,6 +299,19 @@ def _translated(sql: str) -> Iterator[None]:
         raise DataError(_first_line(error), where=_shown(sql)) from error
     except OSError as error:
         raise from_os_error(error) from error
+
+
+def _refuse_misleading_folders(root: Path, partition_by: Sequence[str]) -> None:
+    """DuckDB takes partition values from any folder of a path, also from those above the table."""
+    wanted = {name.lower() for name in partition_by}
+    for folder in root.absolute().parts:
+        if "=" in folder and folder.partition("=")[0].lower() in wanted:
+            fix = "rename the folder, or move the lake (DATA_DIR)"
+            raise EnvironmentFault(f"the folder {folder} above the table looks like a partition", where=root, fix=fix)
+
+
+def _reads_table(tree: object) -> bool:
+    return any(node.get("type") == "BASE_TABLE" for node in _nodes(tree))
 
 
 def _nodes(tree: object) -> Iterator[dict[str, Any]]:

@@ -10,11 +10,12 @@ import importlib.util
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from src import contract, lake
+from src import audit, contract, lake
 from src.contract import Column, Table
 from src.engine import DuckEngine, identifier, literal
 from src.errors import ContractError, DataError, Faults
@@ -60,17 +61,12 @@ def resolve(engine: DuckEngine, tables: Iterable[Table], silver: Collection[str]
 
 
 def _in_order(tables: Mapping[str, Table]) -> list[Table]:
-    ordered: list[Table] = []
-    left = dict(tables)
-    while left:
-        ready = [table for table in left.values() if not set(table.sources) & set(left)]
-        if not ready:
-            fix = "let one of them read silver"
-            raise ContractError(f"models read each other in a circle: {', '.join(left)}", fix=fix)
-        ordered += ready
-        for table in ready:
-            del left[table.id]
-    return ordered
+    graph = {name: [source for source in table.sources if source in tables] for name, table in tables.items()}
+    try:
+        return [tables[name] for name in TopologicalSorter(graph).static_order()]
+    except CycleError as error:
+        circle = " -> ".join(error.args[1])
+        raise ContractError(f"models read each other in a circle: {circle}", fix="let one of them read silver") from None
 
 
 def plan(table: Table, gold: lake.Snapshot | None, sources: Mapping[str, lake.Snapshot]) -> Work:
@@ -92,17 +88,23 @@ def plan(table: Table, gold: lake.Snapshot | None, sources: Mapping[str, lake.Sn
 
 
 def run(
-    engine: DuckEngine, table: Table, root: Path, sources: Mapping[str, lake.Snapshot], *, batch: str
+    engine: DuckEngine,
+    table: Table,
+    root: Path,
+    sources: Mapping[str, lake.Snapshot],
+    refers: Mapping[str, lake.Snapshot],
+    *,
+    batch: str,
 ) -> Outcome:
-    """Bring one gold table up to these versions of its sources.
+    """Bring one gold table up to these versions of its sources; `refers` are the tables its foreign keys name.
 
     Raises:
         ContractError: the model does not parse, or does not return what the contract says.
-        DataError: the result breaks a key or a required column; nothing was committed.
+        DataError: the result breaks a key, a required column or an audit; nothing was committed.
     """
     gold = lake.open_table(root)
     work = plan(table, gold, sources)
-    build = _Build(engine, table, root, sources, work, batch)
+    build = _Build(engine, table, root, sources, refers, work, batch)
     if gold is None or work.kind == "rebuild":
         return build.whole()
     if work.kind == "nothing":
@@ -126,7 +128,7 @@ def compute(engine: DuckEngine, table: Table, sources: Mapping[str, lake.Snapsho
         ContractError: the model does not parse, or does not return what the contract says.
         DataError: the result breaks a key or a required column.
     """
-    return _Build(engine, table, Path(), sources, Work("rebuild", "", {}), "").compute_whole()
+    return _Build(engine, table, Path(), sources, {}, Work("rebuild", "", {}), "").compute_whole()
 
 
 _EVERYTHING = -1
@@ -140,6 +142,7 @@ class _Build:
     table: Table
     root: Path
     sources: Mapping[str, lake.Snapshot]
+    refers: Mapping[str, lake.Snapshot]
     work: Work
     batch: str
 
@@ -148,6 +151,7 @@ class _Build:
     def whole(self) -> Outcome:
         """Compute everything and replace everything."""
         rows = self.compute_whole()
+        audits = self._audit("(FROM result)")
         gold = self._prepared()
         written = self.engine.write("FROM result", self.root, self.table.partition_by)
         gold = lake.commit(
@@ -158,7 +162,12 @@ class _Build:
             overwrite=self._columns,
         )
         gold = lake.set_properties(gold, contract.tags(self.table))
-        return Outcome(read=rows, inserted=rows, written=rows, partitions=len(written), version=gold.version)
+        counts = {"read": rows, "inserted": rows, "written": rows, "partitions": len(written)}
+        return Outcome(**counts, version=gold.version, audits=audits)
+
+    def _audit(self, relation: str) -> tuple[audit.Result, ...]:
+        others = {name: self._scan(other, other.files) for name, other in self.refers.items()}
+        return audit.run(self.engine, self.table, relation, others | {self.table.id: "audited"})
 
     def compute_whole(self) -> int:
         for name, source in self.sources.items():
@@ -232,12 +241,15 @@ class _Build:
         for name, source in self.sources.items():
             self.engine.publish(name, self._within_reads(source))
         rows = self._compute("SELECT {columns} FROM ({model}) SEMI JOIN outputs USING ({partition})")
-        written = self.engine.write("FROM result", self.root, self.table.partition_by)
         texts = ", ".join(f"{identifier(name)}::VARCHAR" for name in self.table.partition_by)
         outputs = set(self.engine.rows(f"SELECT {texts} FROM outputs"))
         replaced = [file for file in gold.files if self._partition_of(file) in outputs]
+        kept = self._scan(gold, [file for file in gold.files if file not in replaced])
+        audits = self._audit(f"(SELECT * FROM {kept} UNION ALL BY NAME FROM result)")
+        written = self.engine.write("FROM result", self.root, self.table.partition_by)
         gold = lake.commit(gold, add=written, remove=replaced, progress=self.work.until, info=self.info)
-        return Outcome(read=rows, inserted=rows, written=rows, partitions=len(outputs), version=gold.version)
+        counts = {"read": rows, "inserted": rows, "written": rows, "partitions": len(outputs)}
+        return Outcome(**counts, version=gold.version, audits=audits)
 
     def _partition_of(self, file: lake.DataFile) -> tuple[str | None, ...]:
         return tuple(file.partition[name] for name in self.table.partition_by)

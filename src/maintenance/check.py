@@ -140,6 +140,7 @@ def _silver(engine: DuckEngine, table: Table, whole: Mapping[str, Path]) -> Iter
             bronze = _opened(whole[feed.id], version)
             sources.append((feed, bronze, bronze.files))
     clean.compute(engine, table, sources)
+    winners.set_deletions_aside(engine, table)
     names = ", ".join(identifier(column.name) for column in table.columns)
     scan = engine.scan(silver.root, silver.files, silver.columns, silver.partition_by)
     yield from _differences(engine, f"SELECT {names} FROM {scan}", f"SELECT {names} FROM incoming")
@@ -189,7 +190,7 @@ def _sums(engine: DuckEngine, whole: Mapping[str, Path]) -> Iterator[str]:
     query.publish(engine, {runs.TABLE: whole[runs.TABLE]})
     rows = engine.rows(
         "SELECT run_id, layer || '.' || domain || '.' || \"table\" FROM ops.pipeline_runs WHERE layer <> 'run' "
-        "AND records_read <> inserted + updated + unchanged + duplicates + quarantined"
+        "AND records_read <> inserted + updated + unchanged + duplicates + quarantined + deleted"
     )
     for run_id, name in rows:
         yield f"run {run_id}, {name}"

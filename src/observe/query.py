@@ -16,7 +16,7 @@ from src.engine import DuckEngine
 from src.errors import UsageError
 from src.observe import console
 
-LAYERS = ("bronze", "silver", "gold", "quarantine", "ops")
+LAYERS = ("bronze", "silver", "gold", "quarantine", "deletions", "ops")
 
 
 def tables(data: Path) -> dict[str, Path]:

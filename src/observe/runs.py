@@ -1,12 +1,13 @@
 """A run does its steps in order, blocks what depends on a failed one, and leaves a record of each.
 
-The records are an ordinary Delta table: one row for the run and one for each of its steps.
+The records are ordinary Delta tables: one row for the run and one for each of its steps, and one for
+each audit.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -14,12 +15,15 @@ from pathlib import Path
 from loguru import logger
 
 from src import lake
+from src.audit import AuditError, Result
+from src.audit import describe as describe_audit
 from src.engine import DuckEngine, identifier, literal
 from src.errors import BoathouseError, PartialError, TransientError
 from src.observe.lock import Holder
 from src.outcome import Outcome
 
 TABLE = "ops.pipeline_runs"
+AUDITS = "ops.quality_results"
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class Record:
     unchanged: int = 0
     duplicates: int = 0
     quarantined: int = 0
+    deleted: int = 0
     partitions: int = 0
     files: int = 0
     version: int | None = None
@@ -51,7 +56,28 @@ class Record:
     notes: str | None = None
 
 
+@dataclass(frozen=True)
+class Audited:
+    """One audit of one run, as src/audit.py found it; `run_time` in UTC."""
+
+    run_id: str
+    run_time: datetime
+    table: str
+    rule: str
+    column: str | None
+    operator: str
+    bound: str
+    value: float
+    unit: str
+    severity: str
+    passed: bool
+    rows: int
+    samples: str | None
+    description: str
+
+
 _TYPES = {
+    "bool": "BOOLEAN",
     "str": "VARCHAR",
     "str | None": "VARCHAR",
     "date": "DATE",
@@ -60,9 +86,6 @@ _TYPES = {
     "int": "BIGINT",
     "int | None": "BIGINT",
 }
-COLUMNS = {field.name: _TYPES[str(field.type)] for field in fields(Record)}
-
-
 _RETRIES = (0.2, 1.0, 5.0)  # seconds to wait before a transient failure is tried again
 
 
@@ -77,6 +100,7 @@ class Run:
     failures: dict[str, BoathouseError | Exception] = field(default_factory=dict)
     blocked: dict[str, str] = field(default_factory=dict)  # table id: what it waits for
     unclaimed: list[str] = field(default_factory=list)  # files in the landing zone that no feed takes
+    audits: list[Audited] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.started = self.clock()
@@ -93,6 +117,7 @@ class Run:
             outcome, error = _attempt(work)
         if outcome.refusals:
             error = outcome.refusals[0]
+        self._keep_audits(table_id, error.audits if isinstance(error, AuditError) else outcome.audits)
         if error:
             self.failures[table_id] = error
             for fault in outcome.refusals or (error,):
@@ -162,6 +187,12 @@ class Run:
             )
         )
 
+    def _keep_audits(self, table_id: str, audits: Iterable[Result]) -> None:
+        for audit in audits:
+            self.audits.append(Audited(self.run_id, self.clock(), table_id, **vars(audit)))
+            if not audit.passed and audit.severity == "warning":
+                logger.warning("{}: {}", table_id, describe_audit(audit))
+
     def _record(
         self, table_id: str, started: datetime, outcome: Outcome, error: Exception | None, source: str
     ) -> Record:
@@ -187,6 +218,7 @@ class Run:
             unchanged=outcome.unchanged,
             duplicates=outcome.duplicates,
             quarantined=outcome.quarantined,
+            deleted=outcome.deleted,
             partitions=outcome.partitions,
             files=outcome.files,
             version=outcome.version,
@@ -201,7 +233,7 @@ def describe(record: Record) -> str:
     name = f"{record.layer}.{record.domain}.{record.table}"
     if record.status != "success":
         return f"{name}: {record.status}: {(record.error_message or '').splitlines()[0]}"
-    counts = ("files", "inserted", "updated", "unchanged", "duplicates", "quarantined", "partitions")
+    counts = ("files", "inserted", "updated", "unchanged", "duplicates", "quarantined", "deleted", "partitions")
     told = [f"{getattr(record, count):,} {count}" for count in counts if getattr(record, count)]
     return f"{name}: {', '.join(told) or 'no change'} ({record.latency:.2f} s)"
 
@@ -232,16 +264,24 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def write(engine: DuckEngine, data: Path, records: Iterable[Record]) -> None:
-    """Append the records of one run in one commit."""
-    rows = [[literal(_plain(getattr(record, name))) for name in COLUMNS] for record in records]
+def write(engine: DuckEngine, data: Path, run: Run) -> None:
+    """Append what a run left: the records of its steps, then the results of its audits."""
+    append(engine, data, TABLE, Record, run.records)
+    append(engine, data, AUDITS, Audited, run.audits)
+
+
+def append(engine: DuckEngine, data: Path, table_id: str, kind: type, rows: Sequence[object]) -> None:
+    """Append dataclass instances of one kind to an ops table in one commit; its columns are their fields."""
+    columns = {field.name: _TYPES[str(field.type)] for field in fields(kind)}
+    root = lake.place(data, table_id)
+    table = lake.open_table(root) or lake.create(root, columns)
     if not rows:
         return
-    root = lake.place(data, TABLE)
-    table = lake.open_table(root) or lake.create(root, COLUMNS)
-    values = ", ".join(f"({', '.join(row)})" for row in rows)
-    typed = ", ".join(f"{identifier(name)}::{kind} AS {identifier(name)}" for name, kind in COLUMNS.items())
-    names = ", ".join(map(identifier, COLUMNS))
+    values = ", ".join(
+        "(" + ", ".join(literal(_plain(getattr(row, name))) for name in columns) + ")" for row in rows
+    )
+    typed = ", ".join(f"{identifier(name)}::{kind} AS {identifier(name)}" for name, kind in columns.items())
+    names = ", ".join(map(identifier, columns))
     lake.commit(table, add=engine.write(f"SELECT {typed} FROM (VALUES {values}) v({names})", root))
 
 

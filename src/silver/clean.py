@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from src import contract, lake
+from src import audit, contract, lake
 from src.contract import Feed, Table
 from src.engine import DuckEngine, identifier
 from src.errors import ContractError, EnvironmentFault
@@ -43,11 +43,13 @@ class Work:
 
 @dataclass(frozen=True)
 class Places:
-    """Where a table, its quarantine and its feeds' bronze tables lie."""
+    """Where a table lies, its quarantine, its deletions, its feeds' bronze tables, and the tables it refers to."""
 
     table: Path
     quarantine: Path
+    deletions: Path
     bronze: Mapping[str, Path]
+    refers: Mapping[str, Path]
 
 
 def plan(table: Table, silver: lake.Snapshot | None, feeds: Mapping[str, lake.Snapshot | None]) -> Work:
@@ -96,8 +98,8 @@ def run(engine: DuckEngine, table: Table, places: Places, *, batch: str) -> Outc
 def compute(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> Outcome:
     """Type, check and deduplicate bronze rows.
 
-    Leaves the rows that pass, one per key, in the temporary table `incoming` and the others in
-    `rejected`; returns how many were read, quarantined and duplicates.
+    Leaves the rows that pass, one per key and deletions among them, in the temporary table
+    `incoming` and the others in `rejected`; returns how many were read, quarantined and duplicates.
 
     Raises:
         ContractError: the contract does not fit the feed.
@@ -198,9 +200,12 @@ class _Merge:
         present = [(feed, snapshot) for feed in self.table.feeds if (snapshot := feeds[feed.id])]
         progress = {feed.id: snapshot.version for feed, snapshot in present}
         outcome = compute(self.engine, self.table, [(feed, bronze, bronze.files) for feed, bronze in present])
+        deleted = winners.set_deletions_aside(self.engine, self.table)
         kept = self._incoming()
-        outcome = replace(outcome, inserted=kept, written=kept).conserve(self.table.id)
+        outcome = replace(outcome, inserted=kept, deleted=deleted, written=kept).conserve(self.table.id)
+        audits = self._audit("incoming")
         self._quarantine(progress, overwrite=True)
+        self._record_deletions(progress, overwrite=True)
         silver = self._prepared()
         written = self.engine.write(self._select("incoming"), self.places.table, self.table.partition_by)
         silver = lake.commit(
@@ -211,7 +216,7 @@ class _Merge:
             overwrite=columns(self.table),
         )
         silver = lake.set_properties(silver, contract.tags(self.table))
-        return replace(outcome, partitions=_partitions(written), version=silver.version)
+        return replace(outcome, partitions=_partitions(written), version=silver.version, audits=audits)
 
     def catch_up(self, feed: Feed, bronze: lake.Snapshot) -> Outcome:
         """Consume one feed's new versions.
@@ -238,27 +243,60 @@ class _Merge:
         outcome = compute(self.engine, self.table, [(feed, bronze, new)])
         candidates = self._candidates(silver)
         stored = self.engine.scan(silver.root, candidates, silver.columns, silver.partition_by, located=True)
-        updated, unchanged = winners.contest(self.engine, self.table, columns(self.table), stored)
+        deletions = lake.open_table(self.places.deletions) if self.table.delete_when else None
+        if deletions:
+            gone = self.engine.scan(deletions.root, deletions.files, deletions.columns)
+            stored = f"(SELECT * FROM {stored} UNION ALL BY NAME SELECT * FROM {gone})"
+        superseded, unchanged = winners.contest(self.engine, self.table, columns(self.table), stored)
+        deleted = winners.set_deletions_aside(self.engine, self.table)
+        updated = superseded - winners.removed_by_deletions(self.engine, self.table) if deleted else superseded
         kept = self._incoming()
-        outcome = replace(outcome, inserted=kept - updated, updated=updated, unchanged=unchanged, written=kept)
-        outcome.conserve(self.table.id)
+        outcome = replace(
+            outcome, inserted=kept - updated, updated=updated, unchanged=unchanged, deleted=deleted, written=kept
+        ).conserve(self.table.id)
+        replaced, rows = self._merged(silver, candidates, superseded)
+        untouched = [file for file in silver.files if file not in replaced]
+        whole = self.engine.scan(silver.root, untouched, silver.columns, silver.partition_by)
+        audits = self._audit(f"({self._select(whole)} UNION ALL {rows})") if kept or replaced else ()
         self._quarantine(progress, overwrite=False)
-        written, replaced = self._rewrite(silver, candidates, updated)
+        self._record_deletions(progress, overwrite=False)
+        written = self.engine.write(rows, self.places.table, self.table.partition_by)
         silver = lake.commit(silver, add=written, remove=replaced, progress=progress, info=self._info)
-        return replace(outcome, partitions=_partitions([*written, *replaced]), version=silver.version)
+        partitions = _partitions([*written, *replaced])
+        return replace(outcome, partitions=partitions, version=silver.version, audits=audits)
+
+    def _audit(self, relation: str) -> tuple[audit.Result, ...]:
+        others = {}
+        for name, root in self.places.refers.items():
+            if name == self.table.id:
+                others[name] = "audited"
+            elif other := lake.open_table(root):
+                others[name] = self.engine.scan(root, other.files, other.columns, other.partition_by)
+        return audit.run(self.engine, self.table, relation, others)
 
     def _quarantine(self, progress: Mapping[str, int], *, overwrite: bool) -> None:
-        """Commit the rows in `rejected`, unless a run that died after this did so already."""
-        root = self.places.quarantine
-        quarantine = lake.open_table(root) or lake.create(root, QUARANTINE_COLUMNS)
-        done = not any(_is_behind(quarantine, feed, version) for feed, version in progress.items())
-        if done and not overwrite:
-            return
+        """Commit the rows in `rejected`."""
         names = ", ".join(QUARANTINE_COLUMNS)
-        files = self.engine.write(f"SELECT {names} FROM (SELECT *, '{self.table.version}' AS _contract FROM rejected)", root)
-        whole = QUARANTINE_COLUMNS if overwrite and (files or quarantine.files) else None
-        if files or whole or overwrite:
-            lake.commit(quarantine, add=files, progress=progress, info=self._info, overwrite=whole)
+        rows = f"SELECT {names} FROM (SELECT *, '{self.table.version}' AS _contract FROM rejected)"
+        self._beside(self.places.quarantine, QUARANTINE_COLUMNS, rows, progress, overwrite=overwrite)
+
+    def _record_deletions(self, progress: Mapping[str, int], *, overwrite: bool) -> None:
+        """Commit the rows in `deleted`: a late, older row of their keys must not bring these back."""
+        if self.table.delete_when:
+            rows = self._select("deleted")
+            self._beside(self.places.deletions, columns(self.table), rows, progress, overwrite=overwrite)
+
+    def _beside(
+        self, root: Path, kinds: Mapping[str, str], rows: str, progress: Mapping[str, int], *, overwrite: bool
+    ) -> None:
+        """Commit rows to a table beside the silver table, unless a run that died after this did so already."""
+        table = lake.open_table(root) or lake.create(root, kinds)
+        if not overwrite and not any(_is_behind(table, feed, version) for feed, version in progress.items()):
+            return
+        files = self.engine.write(rows, root)
+        whole = kinds if overwrite and (files or table.files) else None
+        if files or overwrite:
+            lake.commit(table, add=files, progress=progress, info=self._info, overwrite=whole)
 
     def _prepared(self) -> lake.Snapshot:
         """The table to write into: created, or replaced by an empty one where its partitioning changes."""
@@ -297,22 +335,21 @@ class _Merge:
                 return False
         return True
 
-    def _rewrite(
-        self, silver: lake.Snapshot, candidates: Sequence[lake.DataFile], updated: int
-    ) -> tuple[list[lake.DataFile], list[lake.DataFile]]:
-        """Write the new rows, and again the rows that shared a file with a superseded one.
+    def _merged(
+        self, silver: lake.Snapshot, candidates: Sequence[lake.DataFile], superseded: int
+    ) -> tuple[list[lake.DataFile], str]:
+        """The files that hold a superseded row, and a SELECT of the rows to write in their place.
 
-        Returns the files written and the files they replace.
+        These are the new rows, and again the rows that shared a file with a superseded one.
         """
         rows = self._select("incoming")
-        replaced: list[lake.DataFile] = []
-        if updated:
-            paths = set(self.engine.values("SELECT DISTINCT _at FROM superseded"))
-            replaced = [file for file in candidates if str(silver.root / file.path) in paths]
-            scan = self.engine.scan(silver.root, replaced, silver.columns, silver.partition_by, located=True)
-            survivors = f"{scan} t ANTI JOIN superseded USING (_at, _nth)"
-            rows += f" UNION ALL {self._select(survivors)}"
-        return self.engine.write(rows, self.places.table, self.table.partition_by), replaced
+        if not superseded:
+            return [], rows
+        paths = set(self.engine.values("SELECT DISTINCT _at FROM superseded"))
+        replaced = [file for file in candidates if str(silver.root / file.path) in paths]
+        scan = self.engine.scan(silver.root, replaced, silver.columns, silver.partition_by, located=True)
+        survivors = f"{scan} t ANTI JOIN superseded USING (_at, _nth)"
+        return replaced, f"{rows} UNION ALL {self._select(survivors)}"
 
     def _select(self, relation: str) -> str:
         return f"SELECT {', '.join(map(identifier, columns(self.table)))} FROM {relation}"

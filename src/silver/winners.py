@@ -36,11 +36,12 @@ def drop_losers(engine: DuckEngine, table: Table) -> int:
 def contest(engine: DuckEngine, table: Table, columns: Mapping[str, str], stored: str) -> tuple[int, int]:
     """Let new rows and stored rows of the same key contend.
 
-    `stored` is a relation of the table's rows with _at and _nth. New rows that lose leave
-    `incoming`; stored rows that lose are listed in the temporary table `superseded` (_at, _nth).
+    `stored` is a relation of the table's rows with _at and _nth, and of its recorded deletions
+    without. New rows that lose leave `incoming`; stored rows that lose are listed in the temporary
+    table `superseded` (_at, _nth).
     Returns (stored rows that lost, new rows that lost).
     """
-    match = " AND ".join(f"s.{identifier(name)} IS NOT DISTINCT FROM i.{identifier(name)}" for name in key(table))
+    match = _same_key(table)
     found = engine.table("stored", f"SELECT s.* FROM {stored} s SEMI JOIN incoming i ON {match}")
     if not found:
         engine.table("superseded", "SELECT _at, _nth FROM stored")
@@ -55,8 +56,27 @@ def contest(engine: DuckEngine, table: Table, columns: Mapping[str, str], stored
     engine.table("contest", f"SELECT side, id FROM (SELECT side, id, {place} AS place FROM ({both})) WHERE place > 1")
     engine.execute("DELETE FROM incoming WHERE rowid IN (SELECT id FROM contest WHERE side = 1)")
     lost = "SELECT id FROM contest WHERE side = 0"
-    superseded = engine.table("superseded", f"SELECT _at, _nth FROM stored WHERE rowid IN ({lost})")
+    superseded = engine.table("superseded", f"SELECT _at, _nth FROM stored WHERE _at IS NOT NULL AND rowid IN ({lost})")
     return superseded, int(engine.one("SELECT count(*) FROM contest WHERE side = 1")[0])
+
+
+def set_deletions_aside(engine: DuckEngine, table: Table) -> int:
+    """Move the rows that say their key is gone from `incoming` to `deleted`; returns how many."""
+    if not table.delete_when:
+        return 0
+    deleted = engine.table("deleted", f"SELECT * FROM incoming WHERE {table.delete_when}")
+    engine.execute(f"DELETE FROM incoming WHERE {table.delete_when}")
+    return deleted
+
+
+def removed_by_deletions(engine: DuckEngine, table: Table) -> int:
+    """How many stored rows the rows in `deleted` take away, after a contest."""
+    there = "SELECT * FROM stored WHERE _at IS NOT NULL"
+    return int(engine.one(f"SELECT count(*) FROM deleted i SEMI JOIN ({there}) s ON {_same_key(table)}")[0])
+
+
+def _same_key(table: Table) -> str:
+    return " AND ".join(f"s.{identifier(name)} IS NOT DISTINCT FROM i.{identifier(name)}" for name in key(table))
 
 
 _EARLIEST = ", ".join(_ARRIVAL)

@@ -1,0 +1,196 @@
+"""Audits look at a table as it is about to be, before the commit: an error blocks the write, a warning is recorded.
+
+What is audited: `quality[]` of the contract, columns declared unique, and foreign keys. Readers keep
+the last good version of a table whose audit failed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from src.contract import Expectation, Relationship, Table
+from src.engine import DuckEngine, identifier, literal
+from src.errors import DataError
+
+_SAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one audit found. `value` is in `unit` (rows or percent of all rows); samples are JSON text."""
+
+    rule: str
+    column: str | None
+    operator: str
+    bound: str
+    value: float
+    unit: str
+    severity: str
+    passed: bool
+    rows: int
+    samples: str | None
+    description: str
+
+
+class AuditError(DataError):
+    """An audit of severity error failed; `audits` are all results of the table."""
+
+    def __init__(self, table: Table, audits: Sequence[Result]) -> None:
+        self.audits = tuple(audits)
+        failed = [audit for audit in audits if not audit.passed and audit.severity == "error"]
+        shown = "; ".join(describe(audit) for audit in failed)
+        fix = "correct the rows at their source, or the rule; readers keep the last good version"
+        super().__init__(f"audit failed: {shown}", where=table.path, fix=fix)
+
+
+def describe(audit: Result) -> str:
+    """One result in one line."""
+    of = f" of {audit.column}" if audit.column else ""
+    unit = " %" if audit.unit == "percent" else ""
+    shown = f"{audit.rule}{of} is {audit.value:g}{unit}, {audit.operator} {audit.bound}"
+    return shown + (f", such as {audit.samples}" if audit.samples and not audit.passed else "")
+
+
+def run(engine: DuckEngine, table: Table, relation: str, others: Mapping[str, str]) -> tuple[Result, ...]:
+    """Audit a table whose rows will be those of `relation`; `others` are relations of the tables it refers to.
+
+    Raises:
+        AuditError: an audit of severity error failed.
+        ContractError: a query of the contract does not run.
+    """
+    checks = [*map(_expected, table.quality), *_unique(table)]
+    checks += [_referring(relationship, others.get(relationship.to_table)) for relationship in table.relationships]
+    if not checks:
+        return ()
+    engine.view("audited", f"SELECT * FROM {relation}")
+    counted = [check.bad for check in checks if check.bad]
+    counts = engine.one(f"SELECT count(*){''.join(f', count(*) FILTER (WHERE {bad})' for bad in counted)} FROM audited")
+    rows, found = int(counts[0]), iter(counts[1:])
+    results = tuple(
+        _result(engine, check, rows, next(found) if check.bad else engine.one(check.query)[0]) for check in checks
+    )
+    if any(not result.passed and result.severity == "error" for result in results):
+        raise AuditError(table, results)
+    return results
+
+
+@dataclass(frozen=True)
+class _Check:
+    """One audit as SQL: a condition that bad rows meet, or a query that gives the value."""
+
+    rule: str
+    expectation: Expectation
+    bad: str = ""
+    query: str = ""
+
+
+def _expected(expectation: Expectation) -> _Check:
+    rule = expectation.metric or expectation.id or "query"
+    if expectation.kind == "sql":
+        return _Check(rule, expectation, query=str(expectation.query).replace("${object}", "audited"))
+    if expectation.metric == "rowCount":
+        return _Check(rule, expectation, query="SELECT count(*) FROM audited")
+    if expectation.metric == "duplicateValues":
+        return _Check(rule, expectation, query=_surplus(_columns(expectation)))
+    return _Check(rule, expectation, bad=_bad(expectation))
+
+
+def _columns(expectation: Expectation) -> Sequence[str]:
+    arguments = dict(expectation.arguments)
+    named = arguments.get("properties")
+    return [str(name) for name in named] if isinstance(named, tuple) else [str(expectation.column)]
+
+
+def _surplus(columns: Sequence[str]) -> str:
+    """How many rows repeat the values of an earlier one; a row with an absent value repeats nothing."""
+    names = ", ".join(map(identifier, columns))
+    there = " AND ".join(f"{identifier(name)} IS NOT NULL" for name in columns)
+    return f"SELECT count(*) - count(DISTINCT ({names})) FROM audited WHERE {there}"
+
+
+def _bad(expectation: Expectation) -> str:
+    name = identifier(str(expectation.column))
+    arguments = dict(expectation.arguments)
+    if expectation.metric == "nullValues":
+        return f"{name} IS NULL"
+    if expectation.metric == "missingValues":
+        return f"{name} IS NULL OR {_among(name, arguments.get('missingValues'))}"
+    valid = []
+    if "validValues" in arguments:
+        valid.append(_among(name, arguments["validValues"]))
+    if "pattern" in arguments:
+        valid.append(f"regexp_matches({name}::VARCHAR, {literal(arguments['pattern'])})")
+    return f"{name} IS NOT NULL AND NOT ({' AND '.join(valid)})"
+
+
+def _among(name: str, values: object) -> str:
+    listed = [literal(str(value)) for value in values if value is not None] if isinstance(values, tuple) else []
+    return f"{name}::VARCHAR IN ({', '.join(listed)})" if listed else "false"
+
+
+def _unique(table: Table) -> list[_Check]:
+    return [
+        _Check("unique", Expectation("library", "mustBe", 0, column=column.name), query=_surplus([column.name]))
+        for column in table.columns
+        if column.unique
+    ]
+
+
+def _referring(relationship: Relationship, other: str | None) -> _Check:
+    there = " AND ".join(f"{identifier(name)} IS NOT NULL" for name in relationship.columns)
+    match = " AND ".join(
+        f"a.{identifier(own)} = o.{identifier(theirs)}"
+        for own, theirs in zip(relationship.columns, relationship.to_columns, strict=True)
+    )
+    orphan = f"{there} AND NOT EXISTS (SELECT 1 FROM {other} o WHERE {match})" if other else there
+    names = ", ".join(relationship.columns)
+    expectation = Expectation("library", "mustBe", 0, column=names, description=f"{names} refers to {relationship.to_table}")
+    return _Check("relationship", expectation, query=f"SELECT count(*) FROM audited a WHERE {orphan}")
+
+
+def _result(engine: DuckEngine, check: _Check, rows: int, found: Any) -> Result:
+    expectation = check.expectation
+    value = float(found if found is not None else 0)
+    if expectation.unit == "percent":
+        value = 100 * value / rows if rows else 0.0
+    passed = _OPERATORS[expectation.operator](value, expectation.bound)
+    return Result(
+        rule=check.rule,
+        column=expectation.column,
+        operator=expectation.operator,
+        bound=_shown(expectation.bound),
+        value=value,
+        unit=expectation.unit,
+        severity=expectation.severity,
+        passed=passed,
+        rows=rows,
+        samples=None if passed or not check.bad else _samples(engine, check.bad),
+        description=expectation.description,
+    )
+
+
+def _samples(engine: DuckEngine, bad: str) -> str:
+    rows = engine.values(f"SELECT to_json(a)::VARCHAR FROM audited a WHERE {bad} LIMIT {_SAMPLES}")
+    return json.dumps([json.loads(row) for row in rows], ensure_ascii=False)
+
+
+_OPERATORS: dict[str, Callable[[float, Any], bool]] = {
+    "mustBe": lambda value, bound: value == float(bound),
+    "mustNotBe": lambda value, bound: value != float(bound),
+    "mustBeGreaterThan": lambda value, bound: value > bound,
+    "mustBeGreaterOrEqualTo": lambda value, bound: value >= bound,
+    "mustBeLessThan": lambda value, bound: value < bound,
+    "mustBeLessOrEqualTo": lambda value, bound: value <= bound,
+    "mustBeBetween": lambda value, bound: bound[0] <= value <= bound[1],
+    "mustNotBeBetween": lambda value, bound: not bound[0] <= value <= bound[1],
+}
+
+
+def _shown(bound: object) -> str:
+    if isinstance(bound, tuple):
+        return " and ".join(map(str, bound))
+    return str(bound).lower() if isinstance(bound, bool | Decimal) else str(bound)
