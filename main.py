@@ -1,4 +1,4 @@
-"""What a person types: run (the default), plan, status, query, check, docs.
+"""What a person types: run (the default), plan, status, query, backfill, quarantine, rollback, check, docs.
 
 `run` carries what landed through bronze, silver and gold, strictly in this order, and blocks what
 depends on a failed step and nothing else. Exit codes are those of src/errors.py.
@@ -9,164 +9,87 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import timedelta
-from graphlib import CycleError, TopologicalSorter
+from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from src import contract, lake, settings
-from src.errors import BUG_EXIT_CODE, BoathouseError, ContractError, UsageError
-from src.observe import console
-
-if TYPE_CHECKING:
-    from src.contract import Contracts, Table
-    from src.engine import DuckEngine
-    from src.observe.runs import Run
-    from src.outcome import Outcome
-    from src.settings import Settings
-    from src.silver.clean import Places
+from src import errors, settings
+from src.bronze import ingest
+from src.errors import BUG_EXIT_CODE, BoathouseError, UsageError
+from src.gold import aggregate
+from src.house import House, Wanted, engine, needs, new_run_id, opened, referred, sources, wanted
+from src.observe import console, lock, logs, query, releases, runs
+from src.observe.runs import Run
+from src.outcome import Outcome
+from src.settings import Settings
+from src.silver import clean
 
 ROOT = Path(__file__).resolve().parent
-
-
-@dataclass(frozen=True)
-class House:
-    """What every command works with: the settings, the contracts and one engine."""
-
-    told: Settings
-    contracts: Contracts
-    marts: list[Table]  # gold tables, each after those it reads
-    engine: DuckEngine
-
-    @property
-    def landing(self) -> Path:
-        return self.told.data_dir / "landing"
-
-    def place(self, table_id: str) -> Path:
-        return lake.place(self.told.data_dir, table_id)
-
-    def table(self, table_id: str) -> lake.Snapshot | None:
-        return lake.open_table(self.place(table_id))
+SOURCE = ROOT / "src"
 
 
 # -- run: bronze, then silver, then gold
 
 
-def run(house: House, domain: str | None) -> Run:
+def run(house: House, domain: str | None = None, run_date: date | None = None) -> Run:
     """Carry everything that landed through the three layers and record what was done."""
-    from src.bronze import ingest
-    from src.gold import aggregate
-    from src.observe import runs
-    from src.silver import clean
-
-    _check_domain(house.contracts, domain)
-    with _held(house, f"make pipeline{f' DOMAIN={domain}' if domain else ''}") as this:
+    chosen = wanted(house, domain)
+    command = "make pipeline" + (f" DOMAIN={domain}" if domain else "")
+    with held(house, command, run_date) as this:
         _land_samples(house)
         this.unclaimed = ingest.unclaimed(house.landing, house.contracts.feeds.values())
-        wanted = _Wanted(house, domain)
-        with console.progress(len(wanted.feeds) + len(wanted.silver) + len(wanted.gold)) as bar:
-
-            def step(name: str, work: Callable[[], Outcome], needs: Iterable[str] = (), source: str = "") -> None:
-                if bar:
-                    bar.start(name)
-                this.step(name, work, needs=needs, source=source)
-                if bar:
-                    bar.done()
-
-            for feed in wanted.feeds:
-                step(
-                    feed.id,
-                    lambda feed=feed: ingest.run(  # type: ignore[misc]
-                        house.engine,
-                        house.landing,
-                        house.place(feed.id),
-                        feed,
-                        batch=this.run_id,
-                        now=this.started,
-                        settle=house.told.settle_seconds,
-                    ),
-                    source=feed.path,
-                )
-            for table in wanted.silver:
-                feeds = [feed.id for feed in table.feeds]
-                places = _places(house, table)
-                step(
-                    table.id,
-                    lambda table=table, places=places: clean.run(  # type: ignore[misc]
-                        house.engine, table, places, batch=this.run_id
-                    ),
-                    needs=[*feeds, *_referred(table)],
-                )
-            for table in wanted.gold:
-                step(
-                    table.id,
-                    lambda table=table: aggregate.run(  # type: ignore[misc]
-                        house.engine,
-                        table,
-                        house.place(table.id),
-                        _sources(house, table),
-                        {name: found for name in _referred(table) if (found := house.table(name))},
-                        batch=this.run_id,
-                    ),
-                    needs=[*table.sources, *_referred(table)],
-                )
-        this.finish()
-        runs.write(house.engine, house.told.data_dir, this)
+        carry(house, this, chosen)
     return this
 
 
-class _Wanted:
-    """The feeds and tables of one domain, or of all; a mart belongs to the domains it reads."""
+def carry(house: House, this: Run, chosen: Wanted) -> None:
+    """Do the steps of a run, in a blocking sequence: all of bronze, then all of silver, then all of gold."""
+    batch = this.run_id
+    with console.progress(len(chosen)) as bar:
 
-    def __init__(self, house: House, domain: str | None) -> None:
-        contracts = house.contracts
-        self.feeds = [feed for feed in contracts.feeds.values() if domain in (None, feed.domain)]
-        self.silver = [table for table in _referred_first(contracts.silver) if domain in (None, table.domain)]
-        below = {table.id for table in self.silver}
-        self.gold: list[Table] = []
-        for table in house.marts:
-            if below & set(table.sources):
-                self.gold.append(table)
-                below.add(table.id)
+        def step(name: str, work: Callable[[], Outcome], waits_for: Iterable[str], source: str = "") -> None:
+            if bar:
+                bar.start(name)
+            this.step(name, work, needs=waits_for, source=source)
+            if bar:
+                bar.done()
 
-
-def _sources(house: House, table: Table) -> dict[str, lake.Snapshot]:
-    found = {name: house.table(name) for name in table.sources}
-    missing = [name for name, snapshot in found.items() if snapshot is None]
-    if missing:
-        fix = "run `make pipeline` without DOMAIN, so that every table it reads is built"
-        raise ContractError(f"{table.id} reads {', '.join(missing)}, not built yet", where=table.path, fix=fix)
-    return {name: snapshot for name, snapshot in found.items() if snapshot}
-
-
-def _places(house: House, table: Table) -> Places:
-    from src.silver.clean import Places
-
-    return Places(
-        table=house.place(table.id),
-        quarantine=house.place(f"quarantine.{table.domain}.{table.name}"),
-        deletions=house.place(f"deletions.{table.domain}.{table.name}"),
-        bronze={feed.id: house.place(feed.id) for feed in table.feeds},
-        refers={relationship.to_table: house.place(relationship.to_table) for relationship in table.relationships},
-    )
+        for feed in chosen.feeds:
+            settle = house.told.settle_seconds
+            take = partial(ingest.run, batch=batch, now=this.started, settle=settle)
+            step(feed.id, partial(take, house.engine, house.landing, house.place(feed.id), feed), (), feed.path)
+        for table in chosen.silver:
+            places = clean.Places.of(table, house.place)
+            step(table.id, partial(clean.run, house.engine, table, places, batch=batch), needs(table))
+        for table in chosen.gold:
+            step(table.id, partial(_aggregate, house, table, batch), needs(table))
 
 
-def _referred_first(tables: Mapping[str, Table]) -> list[Table]:
-    """Tables after those that their foreign keys name; where these go in a circle, as they come."""
-    graph = {name: [other for other in _referred(table) if other in tables] for name, table in tables.items()}
-    try:
-        return [tables[name] for name in TopologicalSorter(graph).static_order()]
-    except CycleError:
-        return list(tables.values())
+def _aggregate(house: House, table: clean.Table, batch: str) -> Outcome:
+    read, refers = sources(house, table), house.built(referred(table))
+    return aggregate.run(house.engine, table, house.place(table.id), read, refers, batch=batch)
 
 
-def _referred(table: Table) -> list[str]:
-    """The other tables that a table's foreign keys name."""
-    return [name for relationship in table.relationships if (name := relationship.to_table) != table.id]
+@contextmanager
+def held(house: House, command: str, run_date: date | None = None) -> Iterator[Run]:
+    """One run that holds the lake; when its work is over its records and its release are written."""
+    started = runs.now()
+    run_id = new_run_id(started)
+    data = house.told.data_dir
+    with lock.held(data, command=command, run_id=run_id, now=started) as dead:
+        this = Run(run_id, run_date or started.date() - timedelta(days=1), runs.now)
+        if dead:
+            this.interrupted(dead)
+        yield this
+        this.finish()
+        runs.write(house.engine, data, this)
+        everything = wanted(house, None)
+        read = {feed.id: [] for feed in everything.feeds} | {
+            table.id: needs(table) for table in (*everything.silver, *everything.gold)
+        }
+        releases.record(house.engine, data, this, read)
 
 
 def _land_samples(house: House) -> None:
@@ -174,73 +97,24 @@ def _land_samples(house: House) -> None:
     told = house.told
     if not told.sample_feed or any(path.is_file() for path in house.landing.rglob("*")):
         return
-    from datetime import UTC, datetime
-
     from src.demo import sales
 
-    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    yesterday = runs.now().date() - timedelta(days=1)
     files = sales.land(house.landing, days=told.sample_days, last=yesterday, seed=told.sample_seed)
     print(f"The landing zone was empty: landed {len(files)} files of the sample company in {house.landing}.")
     print("Set SAMPLE_FEED=false in .env once you land files of your own.")
 
 
-def _check_domain(contracts: Contracts, domain: str | None) -> None:
-    known = sorted({feed.domain for feed in contracts.feeds.values()})
-    if domain is not None and domain not in known:
-        raise UsageError(f"unknown domain {domain}", fix=f"the domains are {', '.join(known)}")
-
-
-# -- what stands around a command
-
-
-@contextmanager
-def engine(told: Settings) -> Iterator[DuckEngine]:
-    """One engine for the length of a with-block."""
-    from src.engine import DuckEngine
-
-    spill = told.data_dir / ".spill"
-    running = DuckEngine(memory_limit=told.memory_limit, threads=told.threads or os.cpu_count() or 1, spill=spill)
-    try:
-        yield running
-    finally:
-        running.close()
-
-
-@contextmanager
-def opened(told: Settings, source: Path = ROOT / "src") -> Iterator[House]:
-    """The house with the contracts below `source`, its engine running for the length of a with-block.
-
-    Raises:
-        Faults: contracts or models that are not what they should be, all of them at once.
-    """
-    from src.gold import aggregate
-
-    contracts = contract.load(source)
-    with engine(told) as running:
-        marts = aggregate.resolve(running, contracts.gold.values(), contracts.silver)
-        yield House(told, contracts, marts, running)
-
-
-@contextmanager
-def _held(house: House, command: str) -> Iterator[Run]:
-    """The lake, held by one new run."""
-    from src.observe import lock, runs
-
-    started = runs.now()
-    run_id = f"{started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
-    with lock.held(house.told.data_dir, command=command, run_id=run_id, now=started) as dead:
-        this = runs.Run(run_id, started.date() - timedelta(days=1), runs.now)
-        if dead:
-            this.interrupted(dead)
-        yield this
-
-
-# -- the other commands
+# -- the commands
 
 
 def _run(told: Settings, words: argparse.Namespace) -> int:
-    with opened(told) as house:
-        this = run(house, words.domain)
+    with opened(told, SOURCE) as house:
+        return _ended(run(house, words.domain, words.run_date))
+
+
+def _ended(this: Run) -> int:
+    """Print what a run did and its heartbeat; returns the exit code."""
     steps = [record for record in this.records if record.run_id == this.run_id and record.layer != "run"]
     console.changes(steps)
     console.unclaimed(this.unclaimed)
@@ -255,11 +129,9 @@ def _run(told: Settings, words: argparse.Namespace) -> int:
 def _plan(told: Settings, words: argparse.Namespace) -> int:
     from src.observe import preview
 
-    with opened(told) as house:
-        _check_domain(house.contracts, words.domain)
-        wanted = _Wanted(house, words.domain)
-        data, settle = told.data_dir, told.settle_seconds
-        rows = preview.rows(data, wanted.feeds, wanted.silver, wanted.gold, settle=settle)
+    with opened(told, SOURCE) as house:
+        chosen = wanted(house, words.domain)
+        rows = preview.rows(told.data_dir, chosen.feeds, chosen.silver, chosen.gold, settle=told.settle_seconds)
     console.table(("table", "would", "why"), rows)
     return 0
 
@@ -267,76 +139,177 @@ def _plan(told: Settings, words: argparse.Namespace) -> int:
 def _status(told: Settings, words: argparse.Namespace) -> int:
     from src.observe import status
 
-    with opened(told) as house:
-        status.show(house.engine, told.data_dir, [*house.contracts.feeds, *house.contracts.silver, *house.contracts.gold])
+    with opened(told, SOURCE) as house:
+        declared = [*house.contracts.feeds, *house.contracts.silver, *house.contracts.gold]
+        status.show(house.engine, told.data_dir, declared)
     return 0
 
 
 def _query(told: Settings, words: argparse.Namespace) -> int:
-    from src.observe import query
-
     with engine(told) as running:
-        return query.show(running, told.data_dir, words.sql, words.format)
+        versions = {} if words.newest else releases.newest(told.data_dir)
+        return query.show(running, told.data_dir, words.sql, words.format, versions)
+
+
+def _backfill(told: Settings, words: argparse.Namespace) -> int:
+    from src.maintenance import backfill
+
+    with opened(told, SOURCE) as house:
+        if words.dry_run:
+            planned = backfill.plan(house, words.table, words.start, words.end, words.where)
+            console.table(("table", "partition to be written again"), backfill.rows(planned))
+            return 0
+        with held(house, f"backfill {words.table}") as this:
+            planned = backfill.plan(house, words.table, words.start, words.end, words.where)
+            console.table(("table", "partition to be written again"), backfill.rows(planned))
+            print()
+            backfill.execute(house, planned, this)
+        return _ended(this)
+
+
+def _quarantine(told: Settings, words: argparse.Namespace) -> int:
+    from src.observe import quarantine
+
+    if words.verb != "list" and not words.table:
+        raise UsageError(f"quarantine {words.verb} without a table", fix="name it: --table silver.domain.table")
+    if words.verb == "replay":
+        return _replay(told, words.table)
+    with engine(told) as running:
+        now = runs.now()
+        if words.verb == "list":
+            quarantine.show_list(running, told.data_dir, now.date())
+        elif words.verb == "show":
+            quarantine.show_rows(running, told.data_dir, words.table, words.limit)
+        else:
+            if words.until is None:
+                raise UsageError("a waiver without an end", fix="give its last day: --until YYYY-MM-DD")
+            who = os.environ.get("USER", "")
+            waiver = quarantine.Waiver(words.table, words.matching, words.reason, words.until, now, who)
+            with lock.held(told.data_dir, command="quarantine waive", run_id=new_run_id(now), now=now):
+                covered = quarantine.waive(running, told.data_dir, waiver)
+            print(f"waived until {words.until}: {covered} rows of {words.table}")
+    return 0
+
+
+def _replay(told: Settings, table_id: str) -> int:
+    """Build one table, and what reads it, under its contract as it is now; rows that now pass leave quarantine."""
+    from src.house import below
+    from src.observe import quarantine
+
+    with opened(told, SOURCE) as house:
+        before = quarantine.count(house.engine, told.data_dir, table_id)
+        table = house.declared(table_id)
+        with held(house, f"quarantine replay {table_id}") as this:
+            carry(house, this, Wanted((), (table,), below(house, {table_id})))
+        code = _ended(this)
+        after = quarantine.count(house.engine, told.data_dir, table_id)
+    print(f"{table_id}: {before} rows were in quarantine, {after} are")
+    if before == after and code == 0:
+        print(f"A row passes once {table.path} or its SQL lets it: mend it, bump `version`, and replay.")
+    return code
+
+
+def _rollback(told: Settings, words: argparse.Namespace) -> int:
+    from src.maintenance import rollback
+
+    with opened(told, SOURCE) as house:
+        versions = releases.named(house.engine, told.data_dir, words.to)
+        steps = rollback.plan(house, versions)
+        console.table(("table", "version", "back to"), [(step.table, step.now, step.back) for step in steps])
+        if words.dry_run or not steps:
+            print("nothing to restore" if not steps else "dry run: nothing was changed")
+            return 0
+        with held(house, f"rollback to {words.to}") as this:
+            rollback.execute(house, steps, versions, this)
+    print(f"restored {len(steps)} tables to release {words.to}; the next run goes forward from there")
+    return 0
 
 
 def _check(told: Settings, words: argparse.Namespace) -> int:
     from src.maintenance import check
 
-    with opened(told) as house:
+    with opened(told, SOURCE) as house:
         return check.show(house.engine, told.data_dir, house.contracts, house.marts)
 
 
 def _docs(told: Settings, words: argparse.Namespace) -> int:
     from src.observe import documents
 
-    with opened(told) as house:
+    with opened(told, SOURCE) as house:
         documents.write(ROOT, house.contracts, house.marts)
     return 0
 
 
 def _words(typed: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="main.py", description="Boathouse: a lakehouse that fits in a folder.")
+    parser = argparse.ArgumentParser(
+        prog="main.py",
+        description="Boathouse: a lakehouse that fits in a folder.",
+        epilog="exit codes: " + ", ".join(f"{code} {name}" for code, name in errors.exit_codes().items()),
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    told = {
-        "run": (_run, "carry what landed through bronze, silver and gold (the default)"),
-        "plan": (_plan, "say what a run would do, and why; changes nothing"),
-        "status": (_status, "the last run and the state of every table"),
-        "query": (_query, "run a SELECT over any table, named layer.domain.table"),
-        "check": (_check, "prove the laws on the lake as it lies on disk"),
-        "docs": (_docs, "render the documents that are made from contracts and settings"),
-    }
-    for name, (act, line) in told.items():
-        command = commands.add_parser(name, help=line, description=line)
-        command.set_defaults(act=act)
-        if name in ("run", "plan"):
-            command.add_argument("--domain", help="one domain only")
-        if name == "query":
-            command.add_argument("sql", help="for example: SELECT * FROM gold.sales.daily_revenue LIMIT 5")
-            command.add_argument("--format", choices=("table", "csv", "json"), default="table")
+
+    def command(name: str, act: Callable[[Settings, argparse.Namespace], int], line: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=line, description=line)
+        added.set_defaults(act=act)
+        return added
+
+    for name, act, line in (
+        ("run", _run, "carry what landed through bronze, silver and gold (the default)"),
+        ("plan", _plan, "say what a run would do, and why; changes nothing"),
+    ):
+        added = command(name, act, line)
+        added.add_argument("--domain", help="one domain only")
+        added.add_argument("--run-date", type=_day, help="the business day the run is for (default: yesterday)")
+    command("status", _status, "the last runs and the state of every table")
+    added = command("query", _query, "run a SELECT over any table, named layer.domain.table")
+    added.add_argument("sql", help="for example: SELECT * FROM gold.sales.daily_revenue LIMIT 5")
+    added.add_argument("--format", choices=("table", "csv", "json"), default="table")
+    added.add_argument("--newest", action="store_true", help="the newest versions, not those of the last release")
+    added = command("backfill", _backfill, "compute a slice of a table again, from bronze up through gold")
+    added.add_argument("--table", required=True, help="silver.domain.table or gold.mart.table")
+    added.add_argument("--start", type=_day, help="first business day, YYYY-MM-DD")
+    added.add_argument("--end", type=_day, help="last business day, YYYY-MM-DD")
+    added.add_argument("--where", help="SQL condition over the table's columns, such as \"country = 'Norway'\"")
+    added.add_argument("--dry-run", action="store_true", help="say which partitions would be written again")
+    added = command("quarantine", _quarantine, "rejected rows: list, show, replay after a fix, waive for a while")
+    added.add_argument("verb", choices=("list", "show", "replay", "waive"))
+    added.add_argument("--table", help="silver.domain.table")
+    added.add_argument("--limit", type=int, default=20, help="show: how many rows")
+    added.add_argument("--matching", default="", help="waive: rows whose reasons contain this text")
+    added.add_argument("--reason", default="", help="waive: why these rows may stay out")
+    added.add_argument("--until", type=_day, help="waive: the last day it holds, YYYY-MM-DD")
+    added = command("rollback", _rollback, "make an earlier release the newest again")
+    added.add_argument("--to", required=True, metavar="RUN_ID", help="a run_id of ops.releases")
+    added.add_argument("--dry-run", action="store_true", help="say what would be restored")
+    command("check", _check, "prove the laws on the lake as it lies on disk")
+    command("docs", _docs, "render the documents that are made from contracts and settings")
     return parser.parse_args(typed or ["run"])
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day: write YYYY-MM-DD") from None
 
 
 def main(typed: list[str]) -> int:
     """Run one command; returns the exit code."""
     words = _words(typed)
-    heartbeat = words.act is _run
+    beats = words.act is _run
     try:
         told = settings.load(ROOT, os.environ)
-        from src.observe import logs
-
-        level = "WARNING" if sys.stdout.isatty() or not heartbeat else told.log_level
+        level = "WARNING" if sys.stdout.isatty() or not beats else told.log_level
         logs.start(told.log_dir, level=told.log_level, secrets=told.secrets(), console_level=level)
         code: int = words.act(told, words)
         return code
     except BoathouseError as error:
-        (console.failed if heartbeat else console.complain)(error)
+        (console.failed if beats else console.complain)(error)
         return error.exit_code
     except BrokenPipeError:
         return 0
     except Exception as error:  # the edge: a bug has a traceback in the log and one line on the console
-        from loguru import logger
-
-        logger.opt(exception=error).critical("a bug: {}: {}", type(error).__name__, error)
+        logs.bug(error)
         console.failed(error)
         return BUG_EXIT_CODE
 

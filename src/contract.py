@@ -148,6 +148,11 @@ class Table:
     def id(self) -> str:
         return f"{self.layer}.{self.domain}.{self.name}"
 
+    @property
+    def model(self) -> Path:
+        """The file beside the contract that computes the table: <table>.py, else <table>.sql."""
+        return self.python or self.path.parent / f"{self.name}.sql"
+
 
 @dataclass(frozen=True)
 class Mart:

@@ -77,6 +77,12 @@ class PartialError(BoathouseError):
     exit_code, error_class = 9, "partial"
 
 
+def exit_codes() -> dict[int, str]:
+    """Every exit code and the class of failure it stands for, lowest first."""
+    codes = {cls.exit_code: cls.error_class for cls in BoathouseError.__subclasses__()}
+    return dict(sorted((codes | {0: "success", BUG_EXIT_CODE: "bug"}).items()))
+
+
 class Faults(ContractError):
     """Several faults found in one pass, so that a person mends them all at once."""
 

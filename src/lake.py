@@ -17,7 +17,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +34,7 @@ _PROPERTIES = {
     "delta.checkpointInterval": "50",
     "delta.logRetentionDuration": "interval 60 days",
     "delta.deletedFileRetentionDuration": "interval 168 hours",
+    "delta.dataSkippingNumIndexedCols": "0",  # see _stats_json; compaction keeps to it too
 }
 _DELTA_TYPES = {
     "VARCHAR": "string",
@@ -59,18 +59,23 @@ class HistoryGone(Exception):
 
 @dataclass(frozen=True)
 class DataFile:
-    """One Parquet file of a table: path relative to the table, bytes, rows, partition values as text."""
+    """One Parquet file of a table: path relative to the table, bytes, rows, partition values as text.
+
+    `nulls` is what a writer knows; a file read from the log has none.
+    """
 
     path: str
     size: int
     rows: int
     partition: Mapping[str, str | None] = field(default_factory=dict)
-    stats: Mapping[str, tuple[Any, Any, int]] = field(default_factory=dict)  # column: min, max, nulls
+    nulls: Mapping[str, int] = field(default_factory=dict)  # column: how many of its values are absent
 
 
 @dataclass(frozen=True)
 class Changes:
     """The files that came and went between two versions, as far as rows changed (compaction does not).
+
+    The log does not say how many rows a removed file had: they count 0 here.
 
     `rebuilt`: the table was built anew under another contract in between, so a row's provenance says
     nothing about whether it is the same row.
@@ -239,14 +244,13 @@ def commit(
         EnvironmentFault: no room, no permission, or features Boathouse does not write; nothing was published.
     """
     snapshot._refuse_foreign_features(to_write=True)
-    columns = dict(overwrite or snapshot.columns)
     with _translated(snapshot.root):
         # data first: a log entry must never refer to a file that a power loss can still take away
         _sync_files(snapshot.root, [file.path for file in add])
         snapshot._table.create_write_transaction(
-            [_add_action(file, columns) for file in add] + [_remove_action(file) for file in remove],
+            [_add_action(file) for file in add] + [_remove_action(file) for file in remove],
             mode="append" if overwrite is None else "overwrite",
-            schema=_schema(columns),
+            schema=_schema(overwrite or snapshot.columns),
             partition_by=list(snapshot.partition_by),
             commit_properties=_commit_properties(progress or {}, info or {}),
         )
@@ -273,6 +277,42 @@ def set_properties(snapshot: Snapshot, properties: Mapping[str, str]) -> Snapsho
         snapshot._table.alter.set_table_properties(wanted, raise_if_not_exists=False)
         after = _reopened(snapshot.root)
         _make_durable(snapshot.root, range(snapshot.version + 1, after.version + 1))
+    return after
+
+
+def check_restorable(root: Path, version: int) -> Snapshot:
+    """The old version of a table, once it is sure that all of its files are still there.
+
+    Raises:
+        EnvironmentFault: vacuum or log clean-up removed it.
+    """
+    fix = "name a later release, or restore a backup"
+    try:
+        old = open_table(root, version)
+    except BoathouseError:
+        old = None
+    if old is None:
+        raise EnvironmentFault(f"version {version} is no longer in the log", where=root, fix=fix)
+    lost = sum(not (root / file.path).exists() for file in old.files)
+    if lost:
+        raise EnvironmentFault(f"vacuum removed {lost} files of version {version}", where=root, fix=fix)
+    return old
+
+
+def restore(snapshot: Snapshot, version: int, sources: Sequence[str]) -> Snapshot:
+    """Make an older version's rows, schema, properties and progress the newest; `sources` name the progress.
+
+    Raises:
+        EnvironmentFault: vacuum removed files of that version; nothing was changed.
+    """
+    old = check_restorable(snapshot.root, version)
+    # progress that the old version did not have is set to -1, which every reader takes for "from the start"
+    back = {name: -1 if (at := old.progress(name)) is None else at for name in (*sources, BUILT_FROM)}
+    known = {name: at for name, at in back.items() if at != snapshot.progress(name) and snapshot.progress(name) is not None}
+    with _translated(snapshot.root):
+        snapshot._table.restore(version, commit_properties=_commit_properties(known, {}))
+        after = _reopened(snapshot.root)
+        _make_durable(snapshot.root, (), range(snapshot.version + 1, after.version + 1))
     return after
 
 
@@ -319,7 +359,7 @@ def discard(root: Path, files: Sequence[DataFile]) -> None:
 # -- Delta's actions
 
 
-def _add_action(file: DataFile, columns: Mapping[str, str]) -> Any:
+def _add_action(file: DataFile) -> Any:
     from deltalake.transaction import AddAction
 
     return AddAction(
@@ -328,7 +368,7 @@ def _add_action(file: DataFile, columns: Mapping[str, str]) -> Any:
         partition_values=dict(file.partition),
         modification_time=int(time.time() * 1000),
         data_change=True,
-        stats=_stats_json(file, columns),
+        stats=_stats_json(file),
     )
 
 
@@ -371,46 +411,14 @@ def _sql_type(kind: Any) -> str:
     return _SQL_TYPES.get(name, name.upper())
 
 
-def _stats_json(file: DataFile, columns: Mapping[str, str]) -> str:
-    """Delta's per-file statistics, which other engines skip files by: only values that are exact."""
-    low: dict[str, Any] = {}
-    high: dict[str, Any] = {}
-    nulls: dict[str, int] = {}
-    for name, (minimum, maximum, null_count) in file.stats.items():
-        nulls[name] = null_count
-        bounds = _stats_bounds(columns.get(name, ""), minimum, maximum)
-        if bounds:
-            low[name], high[name] = bounds
-    return json.dumps({"numRecords": file.rows, "minValues": low, "maxValues": high, "nullCount": nulls})
+def _stats_json(file: DataFile) -> str:
+    """What other engines skip files by: counts alone, which are always true.
 
-
-def _stats_bounds(kind: str, minimum: str | None, maximum: str | None) -> tuple[Any, Any] | None:
-    """Minimum and maximum as Delta writes them, or None where they could mislead a reader.
-
-    Left out: text (the writer may cut it), fractions (JSON has no exact decimal), truth values, years beyond 1 to 9999.
-    A timestamp's statistics have milliseconds, so the maximum is rounded up (Delta protocol, 'Per-file Statistics').
+    Minimum and maximum are left to the files' own footers. Where an entry has them for some columns,
+    deltalake's to_pyarrow_dataset finds no row by any other column, and there is always one that can
+    have none: text that was cut, NaN, a column that was added later.
     """
-    if minimum is None or maximum is None:
-        return None
-    if kind in ("TINYINT", "SMALLINT", "INTEGER", "BIGINT"):
-        return int(minimum), int(maximum)
-    try:
-        if kind == "DATE":
-            return date.fromisoformat(minimum).isoformat(), date.fromisoformat(maximum).isoformat()
-        if kind == "TIMESTAMP WITH TIME ZONE":
-            return _milliseconds(minimum, up=False), _milliseconds(maximum, up=True)
-    except (ValueError, OverflowError):
-        pass  # before the year 1, after 9999, or infinity: there is no text for it that every reader takes
-    return None
-
-
-def _milliseconds(text: str, *, up: bool) -> str:
-    """A UTC timestamp such as '2020-01-01 00:00:00.123456+00', cut down or rounded up to milliseconds."""
-    moment = datetime.fromisoformat(re.sub(r"\+00$", "+00:00", text)).astimezone(UTC)
-    cut = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
-    if up and cut != moment:
-        cut += timedelta(milliseconds=1)
-    return cut.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    return json.dumps({"numRecords": file.rows, "nullCount": dict(file.nulls)})
 
 
 def _partition_text(value: Any) -> str | None:

@@ -37,7 +37,7 @@ def literal(value: object) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return f"'{value}'::DOUBLE"
     if isinstance(value, int | float):
-        return repr(value)
+        return repr(value) if value >= 0 else f"({value!r})"  # -1::BIGINT would be -(1::BIGINT)
     if isinstance(value, list | tuple):
         return "[" + ", ".join(literal(item) for item in value) + "]"
     return "'" + str(value).replace("'", "''") + "'"
@@ -245,7 +245,7 @@ class DuckEngine:
                     size=size,
                     rows=rows,
                     partition=dict(partition or {}),
-                    stats=dict(_statistics(statistics)),
+                    nulls=dict(_nulls(statistics)),
                 )
             )
         if any(value == "" for file in files for value in file.partition.values()):
@@ -269,15 +269,11 @@ class DuckEngine:
         return [Reject(file, line, reason, raw or "") for file, line, reason, raw in rows]
 
 
-def _statistics(columns: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, tuple[Any, Any, int]]]:
-    """Minimum, maximum (text, None where not exact) and NULL count of each top-level column."""
+def _nulls(columns: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, int]]:
+    """How many values of each top-level column are absent."""
     for quoted, facts in columns.items():
-        name = quoted[1:-1].replace('""', '"')
-        if '"."' in quoted or "null_count" not in facts:
-            continue  # part of a nested value
-        exact = facts.get("min_is_exact") == "true" and facts.get("max_is_exact") == "true"
-        low, high = (facts.get("min"), facts.get("max")) if exact else (None, None)
-        yield name, (low, high, int(facts["null_count"]))
+        if '"."' not in quoted and "null_count" in facts:  # else it is part of a nested value
+            yield quoted[1:-1].replace('""', '"'), int(facts["null_count"])
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from src.errors import LockedError
+from src.errors import LockedError, from_os_error
 
 
 @dataclass(frozen=True)
@@ -34,16 +34,19 @@ def held(data: Path, *, command: str, run_id: str, now: datetime) -> Iterator[Ho
 
     Raises:
         LockedError: another process holds it; the message says which and since when.
+        EnvironmentFault: there is no writing in `data`.
     """
     from filelock import FileLock, Timeout
 
-    data.mkdir(parents=True, exist_ok=True)
     card = data / ".holder.json"
     lock = FileLock(data / ".lock", timeout=0)
     try:
+        data.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
         raise _taken(_read(card)) from None
+    except OSError as error:
+        raise from_os_error(error, data) from error
     try:
         dead = _read(card)
         _write(card, Holder(os.getpid(), os.uname().nodename, now.isoformat(timespec="seconds"), command, run_id))

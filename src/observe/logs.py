@@ -1,4 +1,7 @@
-"""Logs: one file a day, kept 14 days, and never a secret in them."""
+"""Logs: one file a day, kept 14 days, and never a secret in them.
+
+The file has the traceback of a bug; the console has its one line.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from src.errors import from_os_error
 
 if TYPE_CHECKING:
     from loguru import Record
@@ -16,44 +21,62 @@ _CONSOLE = "{time:HH:mm:ss} {level: <7} {message}"
 
 
 def start(folder: Path, *, level: str, secrets: Sequence[str], console_level: str) -> None:
-    """Send log messages to `folder`/app.log and to stderr; secrets are struck out of both."""
+    """Send log messages to `folder`/app.log and to stderr; secrets are struck out of both.
+
+    Raises:
+        EnvironmentFault: the file cannot be written.
+    """
     from loguru import logger
 
     def strike(record: Record) -> None:
-        for secret in secrets:
-            record["message"] = record["message"].replace(secret, "***")
+        record["message"] = _struck(record["message"], secrets)
 
-    def formatted(template: str) -> object:
-        def line(record: Record) -> str:
-            if not record["exception"]:
-                return template + "\n"
-            record["extra"]["trace"] = _traceback(record, secrets)
-            return template + "\n{extra[trace]}"
+    def line(record: Record) -> str:
+        if not record["exception"]:
+            return _FORMAT + "\n"
+        record["extra"]["trace"] = _traceback(record, secrets)
+        return _FORMAT + "\n{extra[trace]}"
 
-        return line
+    def short(record: Record) -> str:
+        return _CONSOLE + "\n"
 
-    folder.mkdir(parents=True, exist_ok=True)
     logger.remove()
     logger.configure(patcher=strike)
-    logger.add(sys.stderr, level=console_level, format=_CONSOLE, backtrace=False)
-    logger.add(
-        folder / FILE_NAME,
-        level=level,
-        format=formatted(_FORMAT),  # type: ignore[arg-type]
-        rotation="00:00",
-        retention="14 days",
-        encoding="utf-8",
-    )
+    # diagnose, the default, would show the values of variables in tracebacks, and secrets among them
+    logger.add(sys.stderr, level=console_level, format=short, diagnose=False)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        logger.add(
+            folder / FILE_NAME,
+            level=level,
+            format=line,
+            rotation="00:00",
+            retention="14 days",
+            encoding="utf-8",
+            diagnose=False,
+        )
+    except OSError as error:
+        raise from_os_error(error, folder) from error
 
 
 def _traceback(record: Record, secrets: Sequence[str]) -> str:
-    """The traceback without the values of variables, in which a secret could stand."""
+    """The traceback, secrets struck out of it."""
     import traceback
 
     failure = record["exception"]
     if failure is None:
         return ""
-    text = "".join(traceback.format_exception(failure.type, failure.value, failure.traceback))
+    return _struck("".join(traceback.format_exception(failure.type, failure.value, failure.traceback)), secrets)
+
+
+def _struck(text: str, secrets: Sequence[str]) -> str:
     for secret in secrets:
         text = text.replace(secret, "***")
     return text
+
+
+def bug(error: BaseException) -> None:
+    """Leave the traceback of what nobody foresaw in the log."""
+    from loguru import logger
+
+    logger.opt(exception=error).critical("a bug: {}: {}", type(error).__name__, error)

@@ -29,18 +29,22 @@ def tables(data: Path) -> dict[str, Path]:
     return found
 
 
-def publish(engine: DuckEngine, roots: Mapping[str, Path]) -> None:
-    """Make the newest version of these tables readable by name."""
+def publish(engine: DuckEngine, roots: Mapping[str, Path], versions: Mapping[str, int] | None = None) -> None:
+    """Make these tables readable by name: at the versions given, else at their newest."""
     for name, root in roots.items():
-        snapshot = lake.open_table(root)
+        snapshot = lake.open_table(root, (versions or {}).get(name))
         if snapshot:
             evolved = name.startswith("bronze.")
             scan = engine.scan(root, snapshot.files, snapshot.columns, snapshot.partition_by, evolved=evolved)
             engine.publish(name, f"SELECT * FROM {scan}")
 
 
-def show(engine: DuckEngine, data: Path, sql: str, form: str, out: TextIO = sys.stdout) -> int:
+def show(
+    engine: DuckEngine, data: Path, sql: str, form: str, versions: Mapping[str, int], out: TextIO = sys.stdout
+) -> int:
     """Run a SELECT and print it as table, csv or json.
+
+    Tables are read at `versions`, those of one release, so that a run going on is not seen half-way.
 
     Raises:
         UsageError: it names a table that is not there.
@@ -52,7 +56,7 @@ def show(engine: DuckEngine, data: Path, sql: str, form: str, out: TextIO = sys.
     if unknown:
         there = ", ".join(known) or "none yet; run `make pipeline`"
         raise UsageError(f"no table {', '.join(unknown)}", fix=f"name one as layer.domain.table; there are {there}")
-    publish(engine, {name: known[name] for name in wanted})
+    publish(engine, {name: known[name] for name in wanted}, versions)
     _print(list(engine.columns(sql)), engine.rows(sql), form, out)
     return 0
 

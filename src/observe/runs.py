@@ -7,7 +7,7 @@ each audit.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -270,7 +270,14 @@ def write(engine: DuckEngine, data: Path, run: Run) -> None:
     append(engine, data, AUDITS, Audited, run.audits)
 
 
-def append(engine: DuckEngine, data: Path, table_id: str, kind: type, rows: Sequence[object]) -> None:
+def append(
+    engine: DuckEngine,
+    data: Path,
+    table_id: str,
+    kind: type,
+    rows: Sequence[object],
+    info: Mapping[str, str] | None = None,
+) -> None:
     """Append dataclass instances of one kind to an ops table in one commit; its columns are their fields."""
     columns = {field.name: _TYPES[str(field.type)] for field in fields(kind)}
     root = lake.place(data, table_id)
@@ -282,7 +289,8 @@ def append(engine: DuckEngine, data: Path, table_id: str, kind: type, rows: Sequ
     )
     typed = ", ".join(f"{identifier(name)}::{kind} AS {identifier(name)}" for name, kind in columns.items())
     names = ", ".join(map(identifier, columns))
-    lake.commit(table, add=engine.write(f"SELECT {typed} FROM (VALUES {values}) v({names})", root))
+    written = engine.write(f"SELECT {typed} FROM (VALUES {values}) v({names})", root)
+    lake.commit(table, add=written, info=info)
 
 
 def _plain(value: object) -> object:

@@ -1,0 +1,191 @@
+"""What every command works with: the settings, the contracts in the order they are run, one engine, one lock."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+from src import contract, lake
+from src.contract import Contracts, Feed, Table
+from src.engine import DuckEngine
+from src.errors import ContractError, Faults, UsageError
+from src.settings import Settings
+
+
+@dataclass(frozen=True)
+class House:
+    """A project: its settings, contracts and lake, with an engine running."""
+
+    told: Settings
+    contracts: Contracts
+    marts: tuple[Table, ...]  # gold tables with their sources, each after those it reads
+    engine: DuckEngine
+
+    @property
+    def landing(self) -> Path:
+        return self.told.data_dir / "landing"
+
+    def place(self, table_id: str) -> Path:
+        """Where a table lies on disk."""
+        return lake.place(self.told.data_dir, table_id)
+
+    def table(self, table_id: str) -> lake.Snapshot | None:
+        """The newest version of a table; None where it is not built yet."""
+        return lake.open_table(self.place(table_id))
+
+    def built(self, names: Collection[str]) -> dict[str, lake.Snapshot]:
+        """The newest versions of those of these tables that are built."""
+        return {name: found for name in names if (found := self.table(name))}
+
+    def declared(self, table_id: str) -> Table:
+        """The contract of a silver or gold table.
+
+        Raises:
+            UsageError: there is none of that name.
+        """
+        known = {**self.contracts.silver, **{table.id: table for table in self.marts}}
+        if table_id not in known:
+            raise UsageError(f"no table {table_id}", fix=f"the tables are {', '.join(known)}")
+        return known[table_id]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The feeds and tables of one domain, or of all, in the order of a run."""
+
+    feeds: tuple[Feed, ...]
+    silver: tuple[Table, ...]
+    gold: tuple[Table, ...]
+
+    def __len__(self) -> int:
+        return len(self.feeds) + len(self.silver) + len(self.gold)
+
+
+def wanted(house: House, domain: str | None) -> Wanted:
+    """What a run of one domain (or of all) does; a mart belongs to every domain that it reads.
+
+    Raises:
+        UsageError: there is no such domain.
+    """
+    contracts = house.contracts
+    known = sorted({feed.domain for feed in contracts.feeds.values()})
+    if domain is not None and domain not in known:
+        raise UsageError(f"unknown domain {domain}", fix=f"the domains are {', '.join(known)}")
+    silver = tuple(table for table in _referred_first(contracts.silver) if domain in (None, table.domain))
+    return Wanted(
+        feeds=tuple(feed for feed in contracts.feeds.values() if domain in (None, feed.domain)),
+        silver=silver,
+        gold=below(house, {table.id for table in silver}),
+    )
+
+
+def below(house: House, tables: set[str]) -> tuple[Table, ...]:
+    """The gold tables that read one of these tables, directly or through each other, in order."""
+    reached = set(tables)
+    found = []
+    for table in house.marts:
+        if reached & set(table.sources):
+            found.append(table)
+            reached.add(table.id)
+    return tuple(found)
+
+
+def needs(table: Table) -> list[str]:
+    """The tables that must be right before this one is built: what it reads, and what its foreign keys name."""
+    return [*(feed.id for feed in table.feeds), *table.sources, *referred(table)]
+
+
+def referred(table: Table) -> list[str]:
+    """The other tables that a table's foreign keys name."""
+    return [name for relationship in table.relationships if (name := relationship.to_table) != table.id]
+
+
+def _referred_first(tables: Mapping[str, Table]) -> list[Table]:
+    """Tables after those that their foreign keys name; where these go in a circle, as they come."""
+    graph = {name: [other for other in referred(table) if other in tables] for name, table in tables.items()}
+    try:
+        return [tables[name] for name in TopologicalSorter(graph).static_order()]
+    except CycleError:
+        return list(tables.values())
+
+
+def sources(house: House, table: Table) -> dict[str, lake.Snapshot]:
+    """The newest versions of what a gold table reads.
+
+    Raises:
+        ContractError: one of them is not built yet.
+    """
+    found = house.built(table.sources)
+    missing = [name for name in table.sources if name not in found]
+    if missing:
+        fix = "run `make pipeline` without DOMAIN, so that every table it reads is built"
+        raise ContractError(f"{table.id} reads {', '.join(missing)}, not built yet", where=table.path, fix=fix)
+    return found
+
+
+def new_run_id(moment: object) -> str:
+    """A name for a run that sorts by its start (a datetime in UTC)."""
+    return f"{moment:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
+
+
+@contextmanager
+def engine(told: Settings) -> Iterator[DuckEngine]:
+    """One engine for the length of a with-block."""
+    threads = told.threads or os.cpu_count() or 1
+    running = DuckEngine(memory_limit=told.memory_limit, threads=threads, spill=told.data_dir / ".spill")
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+@contextmanager
+def opened(told: Settings, source: Path) -> Iterator[House]:
+    """The house with the contracts below `source`, its engine running for the length of a with-block.
+
+    Raises:
+        Faults: contracts or models that are not what they should be, all of them at once.
+    """
+    contracts = contract.load(source)
+    with engine(told) as running:
+        yield House(told, contracts, _resolved(running, contracts), running)
+
+
+def _resolved(engine: DuckEngine, contracts: Contracts) -> tuple[Table, ...]:
+    """The gold tables with the sources that their models read filled in, each after those it reads.
+
+    Raises:
+        Faults: models that do not parse, read a table that is not there, or read each other in a circle.
+    """
+    resolved: dict[str, Table] = {}
+    faults: list[ContractError] = []
+    known = {*contracts.silver, *contracts.gold}
+    for table in contracts.gold.values():
+        try:
+            sources = set(table.sources) if table.python else engine.table_references(str(table.sql))
+        except ContractError as error:
+            faults.append(ContractError(error.what, where=table.model, fix="correct the SQL"))
+            continue
+        unknown = sorted(sources - known)
+        if unknown or not sources:
+            what = f"reads {', '.join(unknown)}, which is no table" if unknown else "reads no table"
+            fix = f"name a table as layer.domain.table; there are {', '.join(sorted(known - {table.id}))}"
+            faults.append(ContractError(what, where=table.model, fix=fix))
+        resolved[table.id] = replace(table, sources=tuple(sorted(sources)))
+    if faults:
+        raise Faults(faults)
+    return tuple(_in_order(resolved))
+
+
+def _in_order(tables: Mapping[str, Table]) -> list[Table]:
+    graph = {name: [source for source in table.sources if source in tables] for name, table in tables.items()}
+    try:
+        return [tables[name] for name in TopologicalSorter(graph).static_order()]
+    except CycleError as error:
+        circle = " -> ".join(error.args[1])
+        raise ContractError(f"models read each other in a circle: {circle}", fix="let one of them read silver") from None

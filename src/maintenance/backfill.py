@@ -1,0 +1,108 @@
+"""Backfill computes a slice of a table again, from bronze up through gold; what lies outside does not change.
+
+Plan, print, do: `plan` computes the slice and says which partitions will be written again, `execute`
+writes exactly these. Raw data is never deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from typing import TYPE_CHECKING
+
+from src.contract import Table
+from src.engine import identifier
+from src.errors import UsageError
+from src.gold import aggregate
+from src.house import House, below, needs, referred, sources
+from src.observe.runs import Run
+from src.outcome import Outcome
+from src.silver import clean
+
+if TYPE_CHECKING:
+    from src.lake import Snapshot
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A slice ready to be written, the gold tables below it, and the partitions that will be written again."""
+
+    table: Table
+    part: clean.Slice | None  # None: only gold is computed again
+    again: Mapping[str, str]  # source id: relation of the rows whose gold partitions are computed again
+    gold: tuple[Table, ...]
+    partitions: Mapping[str, list[str]]  # by table
+
+
+def plan(house: House, table_id: str, start: date | None, end: date | None, where: str | None) -> Plan:
+    """Compute a slice of a silver table, or name that of a gold table; changes nothing.
+
+    Raises:
+        UsageError: no such table, an empty slice description, or a condition a gold table cannot have.
+    """
+    table = house.declared(table_id)
+    if table.layer == "gold":
+        return _gold_plan(house, table, start, end, where)
+    part = clean.cut(house.engine, table, clean.Places.of(table, house.place), _condition(table, start, end, where))
+    house.engine.table("changed", f"FROM {part.changed}")
+    again = {table.id: "changed"}
+    direct = tuple(mart for mart in house.marts if table.id in mart.sources)
+    partitions = {table.id: list(part.partitions)} | {mart.id: _partitions(house, mart, again) for mart in direct}
+    return Plan(table, part, again, below(house, {table.id}), partitions)
+
+
+def rows(planned: Plan) -> list[tuple[str, str]]:
+    """The plan as (table, partition) pairs, to be shown."""
+    return [(table, partition) for table, partitions in planned.partitions.items() for partition in partitions]
+
+
+def execute(house: House, planned: Plan, run: Run) -> None:
+    """Write what was planned, as steps of a run."""
+    engine, batch = house.engine, run.run_id
+    if planned.part:
+        places = clean.Places.of(planned.table, house.place)
+        run.step(planned.table.id, partial(clean.backfill, engine, planned.table, places, planned.part, batch=batch))
+    for mart in planned.gold:
+        run.step(mart.id, partial(_gold, house, mart, planned.again, batch), needs=needs(mart))
+
+
+def _gold(house: House, mart: Table, again: Mapping[str, str], batch: str) -> Outcome:
+    root, refers = house.place(mart.id), house.built(referred(mart))
+    own = {name: rows for name, rows in again.items() if name in mart.sources}
+    return aggregate.run(house.engine, mart, root, sources(house, mart), refers, batch=batch, again=own)
+
+
+def _gold_plan(house: House, table: Table, start: date | None, end: date | None, where: str | None) -> Plan:
+    if where:
+        raise UsageError("--where with a gold table", fix="a partition of gold is computed whole: give --start and --end")
+    again = {}
+    for name, source in sources(house, table).items():
+        scan = house.engine.scan(source.root, source.files, source.columns, source.partition_by)
+        again[name] = f"(SELECT * FROM {scan} WHERE {_condition(house.declared(name), start, end, None)})"
+    gold = (table, *below(house, {table.id}))
+    return Plan(table, None, again, gold, {table.id: _partitions(house, table, again)})
+
+
+def _partitions(house: House, mart: Table, again: Mapping[str, str]) -> list[str]:
+    found: set[str] = set()
+    tables: Mapping[str, Snapshot] = house.built(list(again))
+    for name, rows in again.items():
+        found.update(aggregate.partitions_of(house.engine, mart, tables[name], rows))
+    return sorted(found)
+
+
+def _condition(table: Table, start: date | None, end: date | None, where: str | None) -> str:
+    """The slice as an SQL condition over the table's columns; the end day is part of it."""
+    parts = [f"({where})"] if where else []
+    if start or end:
+        if table.business_date is None:
+            fix = "name it in the contract: customProperties businessDate; or use --where"
+            raise UsageError(f"{table.id} has no business date", where=table.path, fix=fix)
+        day = f"{identifier(table.business_date)}::DATE"
+        parts += [f"{day} >= DATE '{start}'"] if start else []
+        parts += [f"{day} <= DATE '{end}'"] if end else []
+    if not parts:
+        raise UsageError("no slice", fix='say which rows: --start, --end, --where "column = value"')
+    return " AND ".join(parts)

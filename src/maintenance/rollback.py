@@ -1,0 +1,56 @@
+"""Rollback makes a whole release the newest again; the next run goes forward from there.
+
+Silver, gold, quarantine and deletions are restored with the progress they had. Bronze is not: its rows
+are only ever added, and the next run consumes again those that came after the release.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from src import lake
+from src.house import House
+from src.observe import query, releases
+from src.observe.runs import Run
+
+# a table before what lies beside it: were the quarantine restored first and the process killed, the rows
+# between would be missing from it, while the other way round the next run finishes
+_ORDER = ("silver", "quarantine", "deletions", "gold")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One table to restore: the version it has and the version whose content it gets back."""
+
+    table: str
+    now: int
+    back: int
+
+
+def plan(house: House, versions: Mapping[str, int]) -> list[Step]:
+    """What a rollback to these versions would restore, in order; changes nothing."""
+    steps = []
+    for layer in _ORDER:
+        for name in query.tables(house.told.data_dir):
+            table = house.table(name) if name.startswith(f"{layer}.") else None
+            if table and name in versions and table.version != versions[name]:
+                steps.append(Step(name, table.version, versions[name]))
+    return steps
+
+
+def execute(house: House, steps: list[Step], versions: Mapping[str, int], run: Run) -> None:
+    """Restore every table of the plan, and make that the newest release.
+
+    Raises:
+        EnvironmentFault: vacuum removed a version; nothing was changed.
+    """
+    for step in steps:
+        lake.check_restorable(house.place(step.table), step.back)
+    names = list(query.tables(house.told.data_dir))
+    restored = dict(versions)
+    for step in steps:
+        table = house.table(step.table)
+        if table:
+            restored[step.table] = lake.restore(table, step.back, names).version
+    releases.add(house.engine, house.told.data_dir, run, restored)
