@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -128,9 +129,9 @@ def sources(house: House, table: Table) -> dict[str, lake.Snapshot]:
     return found
 
 
-def new_run_id(moment: object) -> str:
-    """A name for a run that sorts by its start (a datetime in UTC)."""
-    return f"{moment:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
+def new_run_id(moment: datetime) -> str:
+    """A name for a run that sorts by its start (UTC, to the millisecond)."""
+    return f"{moment:%Y%m%dT%H%M%S}{moment.microsecond // 1000:03d}-{uuid.uuid4().hex[:6]}"
 
 
 @contextmanager

@@ -34,7 +34,10 @@ _PROPERTIES = {
     "delta.checkpointInterval": "50",
     "delta.logRetentionDuration": "interval 60 days",
     "delta.deletedFileRetentionDuration": "interval 168 hours",
-    "delta.dataSkippingNumIndexedCols": "0",  # see _stats_json; compaction keeps to it too
+    # Other engines skip files by partition and by the files' own footers. Where the log has minimum and maximum for
+    # some columns, deltalake's to_pyarrow_dataset finds no row by any other column, and there is always one that can
+    # have none: long text, NaN, a column that was added later.
+    "delta.dataSkippingNumIndexedCols": "0",
 }
 _DELTA_TYPES = {
     "VARCHAR": "string",
@@ -59,16 +62,12 @@ class HistoryGone(Exception):
 
 @dataclass(frozen=True)
 class DataFile:
-    """One Parquet file of a table: path relative to the table, bytes, rows, partition values as text.
-
-    `nulls` is what a writer knows; a file read from the log has none.
-    """
+    """One Parquet file of a table: path relative to the table, bytes, rows, partition values as text."""
 
     path: str
     size: int
     rows: int
     partition: Mapping[str, str | None] = field(default_factory=dict)
-    nulls: Mapping[str, int] = field(default_factory=dict)  # column: how many of its values are absent
 
 
 @dataclass(frozen=True)
@@ -289,7 +288,7 @@ def check_restorable(root: Path, version: int) -> Snapshot:
     fix = "name a later release, or restore a backup"
     try:
         old = open_table(root, version)
-    except BoathouseError:
+    except (BoathouseError, HistoryGone):
         old = None
     if old is None:
         raise EnvironmentFault(f"version {version} is no longer in the log", where=root, fix=fix)
@@ -312,7 +311,7 @@ def restore(snapshot: Snapshot, version: int, sources: Sequence[str]) -> Snapsho
     with _translated(snapshot.root):
         snapshot._table.restore(version, commit_properties=_commit_properties(known, {}))
         after = _reopened(snapshot.root)
-        _make_durable(snapshot.root, (), range(snapshot.version + 1, after.version + 1))
+        _make_durable(snapshot.root, range(snapshot.version + 1, after.version + 1))
     return after
 
 
@@ -368,7 +367,7 @@ def _add_action(file: DataFile) -> Any:
         partition_values=dict(file.partition),
         modification_time=int(time.time() * 1000),
         data_change=True,
-        stats=_stats_json(file),
+        stats=json.dumps({"numRecords": file.rows}),  # no minimum and maximum: see _PROPERTIES
     )
 
 
@@ -409,16 +408,6 @@ def _sql_type(kind: Any) -> str:
     if name.startswith("decimal"):
         return name.upper().replace(" ", "")
     return _SQL_TYPES.get(name, name.upper())
-
-
-def _stats_json(file: DataFile) -> str:
-    """What other engines skip files by: counts alone, which are always true.
-
-    Minimum and maximum are left to the files' own footers. Where an entry has them for some columns,
-    deltalake's to_pyarrow_dataset finds no row by any other column, and there is always one that can
-    have none: text that was cut, NaN, a column that was added later.
-    """
-    return json.dumps({"numRecords": file.rows, "nullCount": dict(file.nulls)})
 
 
 def _partition_text(value: Any) -> str | None:

@@ -235,19 +235,11 @@ class DuckEngine:
             target = root
         written = self.rows(f"COPY ({sql}) TO {literal(target)} ({options})")
         files = []
-        for path, rows, size, _footer, statistics, partition, *_ in written:
+        for path, rows, size, _footer, _statistics, partition, *_ in written:
             if rows == 0:
                 os.unlink(path)
                 continue
-            files.append(
-                DataFile(
-                    path=os.path.relpath(path, root),
-                    size=size,
-                    rows=rows,
-                    partition=dict(partition or {}),
-                    nulls=dict(_nulls(statistics)),
-                )
-            )
+            files.append(DataFile(os.path.relpath(path, root), size, rows, dict(partition or {})))
         if any(value == "" for file in files for value in file.partition.values()):
             discard(root, files)
             what = f"empty text as a value of the partition columns {', '.join(partition_by)}"
@@ -267,13 +259,6 @@ class DuckEngine:
         )
         self.execute("DROP TABLE reject_errors; DROP TABLE reject_scans")
         return [Reject(file, line, reason, raw or "") for file, line, reason, raw in rows]
-
-
-def _nulls(columns: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, int]]:
-    """How many values of each top-level column are absent."""
-    for quoted, facts in columns.items():
-        if '"."' not in quoted and "null_count" in facts:  # else it is part of a nested value
-            yield quoted[1:-1].replace('""', '"'), int(facts["null_count"])
 
 
 @contextmanager

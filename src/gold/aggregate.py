@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
-from graphlib import CycleError, TopologicalSorter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,7 +17,7 @@ from typing import Any
 from src import audit, contract, lake
 from src.contract import Column, Table
 from src.engine import DuckEngine, identifier, literal
-from src.errors import ContractError, DataError, Faults
+from src.errors import ContractError, DataError
 from src.outcome import Outcome
 
 _PROVENANCE = ("_file", "_row", "_ingested_at")  # rows that share it are the same row, until their table is rebuilt
@@ -31,42 +30,6 @@ class Work:
     kind: str  # nothing | partitions | rebuild
     why: str
     until: Mapping[str, int]  # source id: version to have consumed afterwards
-
-
-def resolve(engine: DuckEngine, tables: Iterable[Table], silver: Collection[str]) -> list[Table]:
-    """The tables with the sources that their models read filled in, each after those it reads.
-
-    Raises:
-        Faults: models that do not parse, read a table that is not there, or read each other in a circle.
-    """
-    resolved: dict[str, Table] = {}
-    faults: list[ContractError] = []
-    tables = list(tables)
-    known = {*silver, *(table.id for table in tables)}
-    for table in tables:
-        try:
-            sources = set(table.sources) if table.python else engine.table_references(str(table.sql))
-        except ContractError as error:
-            faults.append(ContractError(error.what, where=_model_path(table), fix="correct the SQL"))
-            continue
-        unknown = sorted(sources - known)
-        if unknown or not sources:
-            what = f"reads {', '.join(unknown)}, which is no table" if unknown else "reads no table"
-            fix = f"name a table as layer.domain.table; there are {', '.join(sorted(known - {table.id}))}"
-            faults.append(ContractError(what, where=_model_path(table), fix=fix))
-        resolved[table.id] = replace(table, sources=tuple(sorted(sources)))
-    if faults:
-        raise Faults(faults)
-    return _in_order(resolved)
-
-
-def _in_order(tables: Mapping[str, Table]) -> list[Table]:
-    graph = {name: [source for source in table.sources if source in tables] for name, table in tables.items()}
-    try:
-        return [tables[name] for name in TopologicalSorter(graph).static_order()]
-    except CycleError as error:
-        circle = " -> ".join(error.args[1])
-        raise ContractError(f"models read each other in a circle: {circle}", fix="let one of them read silver") from None
 
 
 def plan(table: Table, gold: lake.Snapshot | None, sources: Mapping[str, lake.Snapshot]) -> Work:
@@ -95,8 +58,11 @@ def run(
     refers: Mapping[str, lake.Snapshot],
     *,
     batch: str,
+    again: Mapping[str, str] | None = None,
 ) -> Outcome:
     """Bring one gold table up to these versions of its sources; `refers` are the tables its foreign keys name.
+
+    `again`: relations of source rows, by source, whose partitions are computed even though no row changed.
 
     Raises:
         ContractError: the model does not parse, or does not return what the contract says.
@@ -104,10 +70,10 @@ def run(
     """
     gold = lake.open_table(root)
     work = plan(table, gold, sources)
-    build = _Build(engine, table, root, sources, refers, work, batch)
+    build = _Build(engine, table, root, sources, refers, work, batch, again or {})
     if gold is None or work.kind == "rebuild":
         return build.whole()
-    if work.kind == "nothing":
+    if work.kind == "nothing" and not again:
         return Outcome(version=lake.set_properties(gold, contract.tags(table)).version)
     try:
         touched = build.find_touched(gold)
@@ -121,6 +87,12 @@ def run(
     return build.partitions(gold)
 
 
+def partitions_of(engine: DuckEngine, table: Table, source: lake.Snapshot, rows: str) -> list[str]:
+    """The partitions of a gold table in which rows of a source (a relation) count, as text; changes nothing."""
+    build = _Build(engine, table, Path(), {}, {}, Work("partitions", "", {}), "", {})
+    return build.partitions_of(source, rows)
+
+
 def compute(engine: DuckEngine, table: Table, sources: Mapping[str, lake.Snapshot]) -> int:
     """Compute the whole table from these versions of its sources into the temporary table `result`; returns its rows.
 
@@ -128,7 +100,7 @@ def compute(engine: DuckEngine, table: Table, sources: Mapping[str, lake.Snapsho
         ContractError: the model does not parse, or does not return what the contract says.
         DataError: the result breaks a key or a required column.
     """
-    return _Build(engine, table, Path(), sources, {}, Work("rebuild", "", {}), "").compute_whole()
+    return _Build(engine, table, Path(), sources, {}, Work("rebuild", "", {}), "", {}).compute_whole()
 
 
 _EVERYTHING = -1
@@ -145,6 +117,7 @@ class _Build:
     refers: Mapping[str, lake.Snapshot]
     work: Work
     batch: str
+    again: Mapping[str, str]
 
     # -- everything
 
@@ -194,6 +167,10 @@ class _Build:
             since = gold.progress(name)
             if since is None:
                 return _EVERYTHING
+            if name in self.again:
+                if not self._partition_in(source):
+                    return _EVERYTHING
+                found.append(f"SELECT DISTINCT {self._keys} FROM {self.again[name]}")
             moved = lake.changes(source, since)
             if moved.rebuilt:
                 return _EVERYTHING  # its old files may have other columns
@@ -207,6 +184,12 @@ class _Build:
         if not found:
             return 0
         return self.engine.table("touched", " UNION ".join(found))
+
+    def partitions_of(self, source: lake.Snapshot, rows: str) -> list[str]:
+        if not self._partition_in(source) or self.table.refresh == "full":
+            return ["the whole table"]
+        text = " || '/' || ".join(f"'{name}=' || {identifier(name)}::VARCHAR" for name in self.table.partition_by)
+        return self.engine.values(f"SELECT DISTINCT {text} FROM (SELECT {self._keys} FROM {rows}) ORDER BY 1")
 
     def _partition_in(self, source: lake.Snapshot) -> bool:
         """Whether a source has the columns that the partition is computed from."""
@@ -331,7 +314,7 @@ class _Build:
         ]
         if faults:
             fix = "end the model with a cast of every column to the contract's type, or change the contract"
-            raise ContractError(f"{self.table.id}: {'; '.join(faults)}", where=_model_path(self.table), fix=fix)
+            raise ContractError(f"{self.table.id}: {'; '.join(faults)}", where=self.table.model, fix=fix)
 
     def _check_rows(self) -> None:
         required = {c.name for c in self.table.columns if c.required} | {*self.table.key, *self.table.partition_by}
@@ -339,23 +322,23 @@ class _Build:
             empty = self.engine.one(f"SELECT count(*) FROM result WHERE {identifier(name)} IS NULL")[0]
             if empty:
                 fix = "correct the model, or make the column optional in the contract"
-                raise DataError(f"{empty} rows without {name}", where=_model_path(self.table), fix=fix)
+                raise DataError(f"{empty} rows without {name}", where=self.table.model, fix=fix)
         if self.table.key:
             key = ", ".join(map(identifier, self.table.key))
             twice = self.engine.rows(f"SELECT {key}, count(*) FROM result GROUP BY ALL HAVING count(*) > 1 LIMIT 3")
             if twice:
                 shown = "; ".join(", ".join(map(str, row[:-1])) + f" ({row[-1]} rows)" for row in twice)
                 fix = f"the key is {', '.join(self.table.key)}: group by it, or change the contract"
-                raise DataError(f"key occurs more than once: {shown}", where=_model_path(self.table), fix=fix)
+                raise DataError(f"key occurs more than once: {shown}", where=self.table.model, fix=fix)
 
     def _python(self) -> str:
         """Run a Python model: `model(tables)` takes and returns polars LazyFrames; returns SQL over its rows."""
         import polars
 
-        module = _module(_model_path(self.table))
+        module = _module(self.table.model)
         if not callable(getattr(module, "model", None)):
             fix = "define model(tables: dict[str, pl.LazyFrame]) -> pl.LazyFrame"
-            raise ContractError("no function model", where=_model_path(self.table), fix=fix)
+            raise ContractError("no function model", where=self.table.model, fix=fix)
         tables = {
             name: polars.DataFrame(self.engine.arrow(f"SELECT * FROM {name}").read_all()).lazy()
             for name in self.sources
@@ -399,10 +382,6 @@ class _Build:
 
     def _scan(self, source: lake.Snapshot, files: tuple[lake.DataFile, ...] | list[lake.DataFile]) -> str:
         return self.engine.scan(source.root, files, source.columns, source.partition_by)
-
-
-def _model_path(table: Table) -> Path:
-    return table.python or table.path.parent / f"{table.name}.sql"
 
 
 def _module(path: Path) -> ModuleType:

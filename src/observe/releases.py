@@ -59,7 +59,8 @@ def record(engine: DuckEngine, data: Path, run: runs.Run, needs: Mapping[str, It
 
 def add(engine: DuckEngine, data: Path, run: runs.Run, versions: Mapping[str, int]) -> None:
     """Make these versions the newest release, under the run's id."""
-    entries = [Entry(run.run_id, run.clock(), name, version) for name, version in sorted(versions.items())]
+    moment = run.clock()
+    entries = [Entry(run.run_id, moment, name, version) for name, version in sorted(versions.items())]
     runs.append(engine, data, TABLE, Entry, entries, info={_KEY: json.dumps(dict(versions))})
 
 

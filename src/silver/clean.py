@@ -8,7 +8,7 @@ a crash between the two is finished by the next run without a reject lost or kep
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -50,6 +50,18 @@ class Places:
     deletions: Path
     bronze: Mapping[str, Path]
     refers: Mapping[str, Path]
+
+    @classmethod
+    def of(cls, table: Table, place: Callable[[str], Path]) -> Places:
+        """The places of a table, given where a table id lies."""
+        beside = f"{table.domain}.{table.name}"
+        return cls(
+            table=place(table.id),
+            quarantine=place(f"quarantine.{beside}"),
+            deletions=place(f"deletions.{beside}"),
+            bronze={feed.id: place(feed.id) for feed in table.feeds},
+            refers={other.to_table: place(other.to_table) for other in table.relationships},
+        )
 
 
 def plan(table: Table, silver: lake.Snapshot | None, feeds: Mapping[str, lake.Snapshot | None]) -> Work:
@@ -93,6 +105,66 @@ def run(engine: DuckEngine, table: Table, places: Places, *, batch: str) -> Outc
     except lake.HistoryGone:
         outcome = merge.rebuild(feeds)
     return outcome
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The part of a table that a backfill computes again, held in the temporary tables of the engine.
+
+    `changed` is a relation of its rows as they are and as they will be; `partitions` are those that hold them.
+    """
+
+    silver: lake.Snapshot
+    replaced: tuple[lake.DataFile, ...]
+    rows: str
+    changed: str
+    partitions: tuple[str, ...]
+    count: int
+
+
+def cut(engine: DuckEngine, table: Table, places: Places, where: str) -> Slice:
+    """Compute the rows of a table that meet an SQL condition again, from all of bronze; changes nothing.
+
+    Raises:
+        ContractError: the contract changed since the table was built, or the condition does not fit the table.
+    """
+    merge = _Merge(engine, table, places, "")
+    silver = merge.current()
+    if silver.progress(lake.BUILT_FROM) != contract.fingerprint(table):
+        raise ContractError("the contract changed since the table was built", where=table.path, fix="run `make pipeline`")
+    compute(engine, table, merge.consumed(silver))
+    winners.set_deletions_aside(engine, table)
+    engine.execute(f"DELETE FROM incoming WHERE NOT coalesce(({where}), false)")
+    scan = engine.scan(silver.root, silver.files, silver.columns, silver.partition_by, located=True)
+    engine.table("sliced", f"SELECT * FROM {scan} WHERE {where}")
+    paths = set(engine.values("SELECT DISTINCT _at FROM sliced"))
+    replaced = tuple(file for file in silver.files if str(silver.root / file.path) in paths)
+    again = engine.scan(silver.root, replaced, silver.columns, silver.partition_by)
+    names = ", ".join(map(identifier, columns(table)))
+    rows = f"SELECT {names} FROM incoming UNION ALL SELECT {names} FROM {again} WHERE NOT coalesce(({where}), false)"
+    changed = f"(SELECT {names} FROM incoming UNION ALL SELECT {names} FROM sliced)"
+    keys = " || '/' || ".join(f"'{name}=' || {identifier(name)}::VARCHAR" for name in table.partition_by)
+    partitions = engine.values(f"SELECT DISTINCT {keys} FROM {changed} ORDER BY 1") if keys else ["the whole table"]
+    count = int(engine.one("SELECT count(*) FROM incoming")[0])
+    return Slice(silver, replaced, rows, changed, tuple(partitions), count)
+
+
+def backfill(engine: DuckEngine, table: Table, places: Places, part: Slice, *, batch: str) -> Outcome:
+    """Replace a slice in one commit; files that hold none of its rows stay as they are.
+
+    Raises:
+        AuditError: the table would break an audit; nothing was committed.
+    """
+    merge = _Merge(engine, table, places, batch)
+    untouched = [file for file in part.silver.files if file not in part.replaced]
+    whole = engine.scan(part.silver.root, untouched, part.silver.columns, part.silver.partition_by)
+    audits = merge.audit(f"(SELECT * FROM {whole} UNION ALL {part.rows})")
+    written = engine.write(part.rows, places.table, table.partition_by)
+    progress = {feed.id: at for feed in table.feeds if (at := part.silver.progress(feed.id)) is not None}
+    silver = lake.commit(part.silver, add=written, remove=part.replaced, progress=progress, info=merge.info)
+    partitions = _partitions([*written, *part.replaced])
+    counts = {"read": part.count, "updated": part.count, "written": part.count, "partitions": partitions}
+    return Outcome(**counts, version=silver.version, audits=audits)
 
 
 def compute(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> Outcome:
@@ -203,7 +275,7 @@ class _Merge:
         deleted = winners.set_deletions_aside(self.engine, self.table)
         kept = self._incoming()
         outcome = replace(outcome, inserted=kept, deleted=deleted, written=kept).conserve(self.table.id)
-        audits = self._audit("incoming")
+        audits = self.audit("incoming")
         self._quarantine(progress, overwrite=True)
         self._record_deletions(progress, overwrite=True)
         silver = self._prepared()
@@ -212,7 +284,7 @@ class _Merge:
             silver,
             add=written,
             progress={**progress, lake.BUILT_FROM: contract.fingerprint(self.table)},
-            info=self._info,
+            info=self.info,
             overwrite=columns(self.table),
         )
         silver = lake.set_properties(silver, contract.tags(self.table))
@@ -224,7 +296,7 @@ class _Merge:
         After a crash the quarantine may be ahead of the table; then the table first catches up to
         it, adding nothing to quarantine, and goes on from there.
         """
-        silver = self._current()
+        silver = self.current()
         quarantine = lake.open_table(self.places.quarantine)
         ahead = quarantine.progress(feed.id) if quarantine else None
         outcome = Outcome()
@@ -232,14 +304,14 @@ class _Merge:
             bound = lake.open_table(bronze.root, ahead)
             if bound:
                 outcome = self._merge(feed, bound, silver)
-        return outcome.plus(self._merge(feed, bronze, self._current()))
+        return outcome.plus(self._merge(feed, bronze, self.current()))
 
     def _merge(self, feed: Feed, bronze: lake.Snapshot, silver: lake.Snapshot) -> Outcome:
         progress = {feed.id: bronze.version}
         since = silver.progress(feed.id)
         new = bronze.files if since is None else lake.changes(bronze, since).added
         if not new:
-            return Outcome(version=lake.commit(silver, progress=progress, info=self._info).version)
+            return Outcome(version=lake.commit(silver, progress=progress, info=self.info).version)
         outcome = compute(self.engine, self.table, [(feed, bronze, new)])
         candidates = self._candidates(silver)
         stored = self.engine.scan(silver.root, candidates, silver.columns, silver.partition_by, located=True)
@@ -257,15 +329,15 @@ class _Merge:
         replaced, rows = self._merged(silver, candidates, superseded)
         untouched = [file for file in silver.files if file not in replaced]
         whole = self.engine.scan(silver.root, untouched, silver.columns, silver.partition_by)
-        audits = self._audit(f"({self._select(whole)} UNION ALL {rows})") if kept or replaced else ()
+        audits = self.audit(f"({self._select(whole)} UNION ALL {rows})") if kept or replaced else ()
         self._quarantine(progress, overwrite=False)
         self._record_deletions(progress, overwrite=False)
         written = self.engine.write(rows, self.places.table, self.table.partition_by)
-        silver = lake.commit(silver, add=written, remove=replaced, progress=progress, info=self._info)
+        silver = lake.commit(silver, add=written, remove=replaced, progress=progress, info=self.info)
         partitions = _partitions([*written, *replaced])
         return replace(outcome, partitions=partitions, version=silver.version, audits=audits)
 
-    def _audit(self, relation: str) -> tuple[audit.Result, ...]:
+    def audit(self, relation: str) -> tuple[audit.Result, ...]:
         others = {}
         for name, root in self.places.refers.items():
             if name == self.table.id:
@@ -296,7 +368,7 @@ class _Merge:
         files = self.engine.write(rows, root)
         whole = kinds if overwrite and (files or table.files) else None
         if files or overwrite:
-            lake.commit(table, add=files, progress=progress, info=self._info, overwrite=whole)
+            lake.commit(table, add=files, progress=progress, info=self.info, overwrite=whole)
 
     def _prepared(self) -> lake.Snapshot:
         """The table to write into: created, or replaced by an empty one where its partitioning changes."""
@@ -307,11 +379,27 @@ class _Merge:
         replacing = silver is not None
         return lake.create(self.places.table, columns(self.table), self.table.partition_by, tags, replace=replacing)
 
-    def _current(self) -> lake.Snapshot:
+    def current(self) -> lake.Snapshot:
         silver = lake.open_table(self.places.table)
         if silver is None:
-            raise EnvironmentFault("the table vanished during the run", where=self.places.table)
+            raise EnvironmentFault("there is no table", where=self.places.table, fix="run `make pipeline`")
         return silver
+
+    def consumed(self, silver: lake.Snapshot) -> list[Source]:
+        """All of bronze that a version of the table was built from.
+
+        Raises:
+            HistoryGone: a bronze version is no longer in its log.
+        """
+        sources: list[Source] = []
+        for feed in self.table.feeds:
+            version = silver.progress(feed.id)
+            if version is not None and version >= 0:
+                bronze = lake.open_table(self.places.bronze[feed.id], version)
+                if bronze is None:
+                    raise lake.HistoryGone(f"{feed.id} is gone")
+                sources.append((feed, bronze, bronze.files))
+        return sources
 
     def _candidates(self, silver: lake.Snapshot) -> list[lake.DataFile]:
         """The files that can hold a key of `incoming`.
@@ -358,7 +446,7 @@ class _Merge:
         return int(self.engine.one("SELECT count(*) FROM incoming")[0])
 
     @property
-    def _info(self) -> dict[str, str]:
+    def info(self) -> dict[str, str]:
         return {"run_id": self.batch, "userMetadata": json.dumps({"version": self.table.version})}
 
 

@@ -1,0 +1,112 @@
+"""A release is a set of versions that belong together: readers see one whole, rollback restores one whole."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from conftest import Lake
+
+import main
+from src import lake as delta
+from src.errors import EnvironmentFault, UsageError
+from src.maintenance import rollback
+from src.observe import releases
+from src.observe.runs import Run
+
+HEADER = "order_id,day,amount,updated\n"
+DAILY = "SELECT day, amount FROM gold.shop.daily ORDER BY day"
+
+
+def roll_back(lake: Lake, to: str) -> None:
+    with main.opened(lake.told, lake.root / "src") as house:
+        versions = releases.named(house.engine, lake.data, to)
+        steps = rollback.plan(house, versions)
+        with main.held(house, f"rollback to {to}") as run:
+            rollback.execute(house, steps, versions, run)
+
+
+def two_days(lake: Lake) -> tuple[Run, Run]:
+    lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\nx,2024-01-01,1,1\n")
+    first = lake.good()
+    lake.land("shop/orders/2.csv", HEADER + "1,2024-01-01,99,2\n2,2024-01-02,20,1\ny,2024-01-01,1,1\n")
+    return first, lake.good()
+
+
+def test_a_successful_run_is_a_release_and_an_idle_one_adds_none(lake: Lake) -> None:
+    lake.shop()
+    first, second = two_days(lake)
+    lake.good()
+    assert lake.rows("SELECT DISTINCT run_id FROM ops.releases ORDER BY 1") == [(first.run_id,), (second.run_id,)]
+    assert releases.newest(lake.data) == {
+        name: version
+        for name in ("bronze.shop.orders", "silver.shop.orders", "quarantine.shop.orders", "gold.shop.daily")
+        if (version := delta.open_table(delta.place(lake.data, name)).version) is not None  # type: ignore[union-attr]
+    }
+
+
+def test_after_a_partial_run_readers_see_the_family_of_the_failed_table_as_it_was(lake: Lake) -> None:
+    lake.shop()
+    two_days(lake)
+    before = releases.newest(lake.data)
+    lake.edit("gold/shop/contract.yaml", "version: 1.0.0", "version: 1.1.0")
+    lake.write("gold/shop/daily.sql", "SELECT nonsense FROM silver.shop.orders")
+    lake.land("shop/orders/3.csv", HEADER + "3,2024-01-03,5,1\n")
+    run = lake.run()
+    assert set(run.failures) == {"gold.shop.daily"}
+    assert releases.newest(lake.data) == before
+    silver = delta.open_table(lake.data / "silver/shop/orders")
+    assert silver is not None and silver.version > before["silver.shop.orders"]
+
+
+def test_rollback_restores_every_table_of_a_release_and_the_next_run_goes_forward(lake: Lake) -> None:
+    lake.shop()
+    first, _ = two_days(lake)
+    newest = lake.rows(DAILY)
+    roll_back(lake, first.run_id)
+    assert lake.rows(DAILY) == [(date(2024, 1, 1), 10)]
+    assert lake.rows("SELECT order_id FROM silver.shop.orders") == [(1,)]
+    assert lake.rows("SELECT count(*) FROM quarantine.shop.orders") == [(1,)]
+    assert lake.findings() == []
+    lake.good()
+    assert lake.rows(DAILY) == newest
+    assert lake.rows("SELECT count(*) FROM quarantine.shop.orders") == [(2,)]
+    assert lake.step(lake.good(), "gold.shop.daily").partitions == 0
+
+
+def test_rollback_over_a_contract_change_brings_the_old_columns_back_and_the_next_run_migrates_again(lake: Lake) -> None:
+    lake.shop()
+    lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
+    first = lake.good()
+    lake.edit("silver/shop/orders.yaml", "version: 1.0.0", "version: 1.1.0")
+    lake.edit(
+        "silver/shop/orders.yaml",
+        "      - {name: updated",
+        "      - {name: twice, logicalType: number, physicalType: double, transformLogic: amount * 2}\n      - {name: updated",
+    )
+    lake.good()
+    roll_back(lake, first.run_id)
+    assert len(lake.rows("SELECT * FROM silver.shop.orders")[0]) == 7
+    lake.good()
+    assert lake.rows("SELECT twice FROM silver.shop.orders") == [(20.0,)]
+
+
+def test_rollback_says_which_version_vacuum_removed_and_changes_nothing(lake: Lake) -> None:
+    from deltalake import DeltaTable
+
+    lake.shop()
+    first, _ = two_days(lake)
+    gold = DeltaTable(lake.data / "gold/shop/daily")
+    gold.vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
+    before = lake.rows(DAILY)
+    with pytest.raises(EnvironmentFault, match="vacuum removed 1 files of version"):
+        roll_back(lake, first.run_id)
+    assert lake.rows(DAILY) == before
+
+
+def test_an_unknown_run_is_refused_with_the_releases_there_are(lake: Lake) -> None:
+    lake.shop()
+    _, second = two_days(lake)
+    with pytest.raises(UsageError, match="no run nonsense") as refused:
+        roll_back(lake, "nonsense")
+    assert second.run_id in str(refused.value)
