@@ -321,3 +321,23 @@ def test_a_changed_partitioning_moves_every_row(lake: Lake) -> None:
     lake.good()
     assert lake.rows("SELECT count(*) FROM silver.shop.orders") == [(2,)]
     assert list((lake.data / "silver/shop/orders").glob("part-*.parquet"))
+
+
+def test_columns_may_have_any_name_that_the_house_might_think_of_too(lake: Lake) -> None:
+    names = ("id", "side", "place", "file", "row", "v", "s", "i", "t", "reasons", "values", "stored", "incoming", "contest")
+    contract = ONE_COLUMN.format(logical="string", physical="varchar").replace("name: nr, logicalType: integer", "name: nr")
+    columns = "".join(f"      - {{name: {name}, logicalType: string}}\n" for name in names)
+    contract = contract.replace("      - {name: nr}", "      - {name: nr, logicalType: integer, primaryKey: true}")
+    lake.write("silver/shop/things.yaml", contract.replace("      - {name: value", columns + "      - {name: value"))
+    header = "|".join(("nr", *names, "value")) + "\n"
+    lake.land("1.csv", header + "".join("|".join([str(nr), *["1"] * len(names), "old"]) + "\n" for nr in range(5)))
+    lake.good()
+    lake.land("2.csv", header + "".join("|".join([str(nr), *["1"] * len(names), "new"]) + "\n" for nr in (1, 3)))
+    lake.good()
+    assert lake.rows("SELECT nr, value FROM silver.shop.things ORDER BY nr") == [
+        (0, "old"),
+        (1, "new"),
+        (2, "old"),
+        (3, "new"),
+        (4, "old"),
+    ]

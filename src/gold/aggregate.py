@@ -207,8 +207,8 @@ class _Build:
 
     def _difference(self, source: lake.Snapshot, moved: lake.Changes, keys: str) -> str:
         """SELECT of `keys` for the rows that are not equally often in the added and in the removed files."""
-        same = [name for name in _PROVENANCE if name in source.columns]
-        names = same if len(same) == len(_PROVENANCE) else list(source.columns)
+        told = set(_PROVENANCE) <= set(source.columns) and "_valid_to" not in source.columns  # history changes in place
+        names = list(_PROVENANCE if told else source.columns)
         identity = ", ".join(f"{identifier(name)} AS _same{at}" for at, name in enumerate(names))
         sides = " UNION ALL ".join(
             f"SELECT {keys}, {identity}, {sign} AS _sign FROM {self._scan(source, files)}"
@@ -254,11 +254,11 @@ class _Build:
             for source in self.sources.values()
             if self._partition_in(source)
         )
-        self.engine.table("present", f"SELECT {name}, row_number() OVER (ORDER BY {name}) AS place FROM ({present})")
+        self.engine.table("present", f"SELECT {name}, row_number() OVER (ORDER BY {name}) AS _place FROM ({present})")
 
         def neighbours(of: str, first: int, last: int) -> str:
-            at = f"(SELECT o.{name}, (SELECT count(*) FROM present p WHERE p.{name} <= o.{name}) AS place FROM {of} o)"
-            near = f"p.place BETWEEN a.place + {first} AND a.place + {last}"
+            at = f"(SELECT o.{name}, (SELECT count(*) FROM present p WHERE p.{name} <= o.{name}) AS _place FROM {of} o)"
+            near = f"p._place BETWEEN a._place + {first} AND a._place + {last}"
             return f"SELECT {name} FROM {of} UNION SELECT p.{name} FROM present p JOIN {at} a ON {near}"
 
         self.engine.table("outputs", neighbours("touched", 1, back))

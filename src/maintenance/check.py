@@ -135,7 +135,7 @@ def _silver(engine: DuckEngine, table: Table, whole: Mapping[str, Path]) -> Iter
         return  # the contract moved on since: the next run builds the table anew
     reached = {feed.id: _reached(silver, feed.id) for feed in table.feeds}
     _one_pass(engine, table, whole, reached)
-    names = ", ".join(identifier(column.name) for column in table.columns)
+    names = ", ".join(identifier(name) for name in clean.columns(table) if name not in PROVENANCE)
     scan = engine.scan(silver.root, silver.files, silver.columns, silver.partition_by)
     yield from _differences(engine, f"SELECT {names} FROM {scan}", f"SELECT {names} FROM incoming")
     quarantine = _opened(whole[f"quarantine.{table.domain}.{table.name}"])
@@ -162,7 +162,7 @@ def _one_pass(engine: DuckEngine, table: Table, whole: Mapping[str, Path], reach
             bronze = _opened(whole[feed.id], reached[feed.id])
             sources.append((feed, bronze, bronze.files))
     clean.compute(engine, table, sources)
-    winners.set_deletions_aside(engine, table)
+    clean.finish(engine, table)
 
 
 # -- gold

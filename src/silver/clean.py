@@ -17,7 +17,7 @@ from src.contract import Feed, Table
 from src.engine import DuckEngine, identifier
 from src.errors import ContractError, EnvironmentFault
 from src.outcome import Outcome
-from src.silver import winners
+from src.silver import history, winners
 from src.silver.project import PROVENANCE, REASONS, VALUES, projection, trimmed
 
 QUARANTINE_COLUMNS = {
@@ -133,7 +133,7 @@ def cut(engine: DuckEngine, table: Table, places: Places, where: str) -> Slice:
     if silver.progress(lake.BUILT_FROM) != contract.fingerprint(table):
         raise ContractError("the contract changed since the table was built", where=table.path, fix="run `make pipeline`")
     compute(engine, table, merge.consumed(silver))
-    winners.set_deletions_aside(engine, table)
+    finish(engine, table)
     engine.execute(f"DELETE FROM incoming WHERE NOT coalesce(({where}), false)")
     scan = engine.scan(silver.root, silver.files, silver.columns, silver.partition_by, located=True)
     engine.table("sliced", f"SELECT * FROM {scan} WHERE {where}")
@@ -181,8 +181,19 @@ def compute(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> Outc
     return Outcome(read=read, quarantined=quarantined, duplicates=winners.drop_losers(engine, table))
 
 
+def finish(engine: DuckEngine, table: Table) -> int:
+    """After `compute` over all of bronze: what the table holds stays in `incoming`; returns the deletions."""
+    deleted = winners.set_deletions_aside(engine, table)
+    history.lay_out(engine, table, _row_columns(table), None, None)
+    return deleted
+
+
 def columns(table: Table) -> dict[str, str]:
-    """The stored columns of a silver table: the contract's, then where a row came from."""
+    """The stored columns of a silver table: the contract's, where a row came from, and with history its validity."""
+    return _row_columns(table) | history.validity(table)
+
+
+def _row_columns(table: Table) -> dict[str, str]:
     return {column.name: column.type for column in table.columns} | PROVENANCE
 
 
@@ -195,7 +206,7 @@ def _load(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> int:
     sources = [source for source in sources if any(name not in _HOUSE for name in source[1].columns)]
     if not sources:
         house = {"_batch": "VARCHAR", REASONS: "VARCHAR[]", VALUES: "VARCHAR"}
-        none = (f"NULL::{kind} AS {identifier(name)}" for name, kind in (columns(table) | house).items())
+        none = (f"NULL::{kind} AS {identifier(name)}" for name, kind in (_row_columns(table) | house).items())
         engine.table("incoming", f"SELECT {', '.join(none)} WHERE false")
         engine.table("unsplit", f"SELECT {', '.join(_REJECTED)} FROM incoming")
         return 0
@@ -272,7 +283,7 @@ class _Merge:
         present = [(feed, snapshot) for feed in self.table.feeds if (snapshot := feeds[feed.id])]
         progress = {feed.id: snapshot.version for feed, snapshot in present}
         outcome = compute(self.engine, self.table, [(feed, bronze, bronze.files) for feed, bronze in present])
-        deleted = winners.set_deletions_aside(self.engine, self.table)
+        deleted = finish(self.engine, self.table)
         kept = self._incoming()
         outcome = replace(outcome, inserted=kept, deleted=deleted, written=kept).conserve(self.table.id)
         audits = self.audit("incoming")
@@ -315,17 +326,17 @@ class _Merge:
         outcome = compute(self.engine, self.table, [(feed, bronze, new)])
         candidates = self._candidates(silver)
         stored = self.engine.scan(silver.root, candidates, silver.columns, silver.partition_by, located=True)
-        deletions = lake.open_table(self.places.deletions) if self.table.delete_when else None
-        if deletions:
-            gone = self.engine.scan(deletions.root, deletions.files, deletions.columns)
-            stored = f"(SELECT * FROM {stored} UNION ALL BY NAME SELECT * FROM {gone})"
-        superseded, unchanged = winners.contest(self.engine, self.table, columns(self.table), stored)
+        gone = self._deletions()
+        against = f"(SELECT * FROM {stored} UNION ALL BY NAME SELECT * FROM {gone})" if gone else stored
+        row = _row_columns(self.table)
+        superseded, unchanged = winners.contest(self.engine, self.table, row, against)
         deleted = winners.set_deletions_aside(self.engine, self.table)
         updated = superseded - winners.removed_by_deletions(self.engine, self.table) if deleted else superseded
         kept = self._incoming()
         outcome = replace(
             outcome, inserted=kept - updated, updated=updated, unchanged=unchanged, deleted=deleted, written=kept
         ).conserve(self.table.id)
+        superseded += history.lay_out(self.engine, self.table, row, stored, gone)
         replaced, rows = self._merged(silver, candidates, superseded)
         untouched = [file for file in silver.files if file not in replaced]
         whole = self.engine.scan(silver.root, untouched, silver.columns, silver.partition_by)
@@ -336,6 +347,11 @@ class _Merge:
         silver = lake.commit(silver, add=written, remove=replaced, progress=progress, info=self.info)
         partitions = _partitions([*written, *replaced])
         return replace(outcome, partitions=partitions, version=silver.version, audits=audits)
+
+    def _deletions(self) -> str | None:
+        """A relation of the rows whose keys are recorded as gone; None where there is none."""
+        table = lake.open_table(self.places.deletions) if self.table.delete_when else None
+        return self.engine.scan(table.root, table.files, table.columns) if table else None
 
     def audit(self, relation: str) -> tuple[audit.Result, ...]:
         others = {}
@@ -355,8 +371,9 @@ class _Merge:
     def _record_deletions(self, progress: Mapping[str, int], *, overwrite: bool) -> None:
         """Commit the rows in `deleted`: a late, older row of their keys must not bring these back."""
         if self.table.delete_when:
-            rows = self._select("deleted")
-            self._beside(self.places.deletions, columns(self.table), rows, progress, overwrite=overwrite)
+            kinds = _row_columns(self.table)
+            rows = f"SELECT {', '.join(map(identifier, kinds))} FROM deleted"
+            self._beside(self.places.deletions, kinds, rows, progress, overwrite=overwrite)
 
     def _beside(
         self, root: Path, kinds: Mapping[str, str], rows: str, progress: Mapping[str, int], *, overwrite: bool
@@ -415,7 +432,7 @@ class _Merge:
         return [file for file in silver.files if tuple(file.partition[name] for name in partition_by) in touched]
 
     def _partition_follows_from_key(self) -> bool:
-        key = set(winners.key(self.table))
+        key = set(self.table.key or winners.key(self.table))
         own = {column.name: column for column in self.table.columns}
         for name in set(self.table.partition_by) - key:
             expression = own[name].expression

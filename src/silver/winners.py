@@ -15,7 +15,12 @@ _ARRIVAL = ("_ingested_at", "_file", "_row")
 
 
 def key(table: Table) -> tuple[str, ...]:
-    """The columns that make a row itself; all of them where the contract names no key."""
+    """The columns that make a row itself; all of them where the contract names no key.
+
+    With history each version is a row, so that the sequence belongs to it.
+    """
+    if table.history == "scd2":
+        return (*table.key, *table.sequence_by)
     return table.key or tuple(column.name for column in table.columns)
 
 
@@ -24,12 +29,12 @@ def drop_losers(engine: DuckEngine, table: Table) -> int:
     names = ", ".join(map(identifier, key(table)))
     twice = f"SELECT hash({names}) FROM incoming GROUP BY 1 HAVING count(*) > 1"
     ranked = (
-        f"SELECT rowid AS id, row_number() OVER (PARTITION BY {names} ORDER BY {_order(table, _EARLIEST)}) AS place "
+        f"SELECT rowid AS _id, row_number() OVER (PARTITION BY {names} ORDER BY {order(table, _EARLIEST)}) AS _place "
         f"FROM incoming WHERE hash({names}) IN ({twice})"
     )
-    losers = engine.table("losers", f"SELECT id FROM ({ranked}) WHERE place > 1")
+    losers = engine.table("losers", f"SELECT _id FROM ({ranked}) WHERE _place > 1")
     if losers:
-        engine.execute("DELETE FROM incoming WHERE rowid IN (SELECT id FROM losers)")
+        engine.execute("DELETE FROM incoming WHERE rowid IN (SELECT _id FROM losers)")
     return losers
 
 
@@ -48,16 +53,16 @@ def contest(engine: DuckEngine, table: Table, columns: Mapping[str, str], stored
         return 0, 0
     names = ", ".join(map(identifier, columns))
     both = (
-        f"SELECT {names}, 0 AS side, rowid AS id FROM stored UNION ALL "
+        f"SELECT {names}, 0 AS _side, rowid AS _id FROM stored UNION ALL "
         f"SELECT {names}, 1, i.rowid FROM incoming i SEMI JOIN stored s ON {match}"
     )
     keys = ", ".join(map(identifier, key(table)))
-    place = f"row_number() OVER (PARTITION BY {keys} ORDER BY {_order(table, 'side')})"
-    engine.table("contest", f"SELECT side, id FROM (SELECT side, id, {place} AS place FROM ({both})) WHERE place > 1")
-    engine.execute("DELETE FROM incoming WHERE rowid IN (SELECT id FROM contest WHERE side = 1)")
-    lost = "SELECT id FROM contest WHERE side = 0"
+    place = f"row_number() OVER (PARTITION BY {keys} ORDER BY {order(table, '_side')})"
+    engine.table("contest", f"SELECT _side, _id FROM (SELECT _side, _id, {place} AS _place FROM ({both})) WHERE _place > 1")
+    engine.execute("DELETE FROM incoming WHERE rowid IN (SELECT _id FROM contest WHERE _side = 1)")
+    lost = "SELECT _id FROM contest WHERE _side = 0"
     superseded = engine.table("superseded", f"SELECT _at, _nth FROM stored WHERE _at IS NOT NULL AND rowid IN ({lost})")
-    return superseded, int(engine.one("SELECT count(*) FROM contest WHERE side = 1")[0])
+    return superseded, int(engine.one("SELECT count(*) FROM contest WHERE _side = 1")[0])
 
 
 def set_deletions_aside(engine: DuckEngine, table: Table) -> int:
@@ -82,7 +87,7 @@ def _same_key(table: Table) -> str:
 _EARLIEST = ", ".join(_ARRIVAL)
 
 
-def _order(table: Table, among_equals: str) -> str:
+def order(table: Table, among_equals: str) -> str:
     """ORDER BY that puts a key's winner first; `among_equals` decides where the content is the same.
 
     In a batch the earliest of equal rows stands, against the table the stored one, so that nothing
