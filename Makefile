@@ -7,23 +7,29 @@ TOOLS := main.py src tests benchmarks
 override SQL := $(value SQL)
 override DOMAIN := $(value DOMAIN)
 override FORMAT := $(value FORMAT)
-export SQL DOMAIN FORMAT
+override VERB := $(value VERB)
+override RUN_DATE := $(value RUN_DATE)
+override REPROCESS_DAYS := $(value REPROCESS_DAYS)
+export SQL DOMAIN FORMAT VERB RUN_DATE REPROCESS_DAYS
+
+CHOSEN = $(if $(DOMAIN),--domain="$$DOMAIN") $(if $(RUN_DATE),--run-date="$$RUN_DATE") \
+	$(if $(REPROCESS_DAYS),--reprocess-days="$$REPROCESS_DAYS")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline plan status query check docs test lint format bench clean ready ready-dev
+.PHONY: help setup pipeline plan status query check schema-version docs test lint format bench clean ready ready-dev
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 	@printf '\n  %s\n' 'When main.py fails, make shows its exit code and itself returns 2; $(PYTHON) main.py --help lists the codes.'
 
 setup: ## make this folder ready to run: .venv, folders, .env
 	@./setup.sh
 
-pipeline: ready ## bring the lake up to date (DOMAIN=name for one domain)
-	@$(PYTHON) main.py run $(if $(DOMAIN),--domain="$$DOMAIN")
+pipeline: ready ## bring the lake up to date (DOMAIN=name for one domain, RUN_DATE=day, REPROCESS_DAYS=n)
+	@$(PYTHON) main.py run $(CHOSEN)
 
 plan: ready ## what a run would do and why; changes nothing
-	@$(PYTHON) main.py plan $(if $(DOMAIN),--domain="$$DOMAIN")
+	@$(PYTHON) main.py plan $(CHOSEN)
 
 status: ready ## the tables, their versions and the last runs
 	@$(PYTHON) main.py status
@@ -33,6 +39,9 @@ query: ready ## read the lake: SQL="select ..." (FORMAT=table, csv or json)
 
 check: ready ## prove the laws on the lake as it is on disk
 	@$(PYTHON) main.py check
+
+schema-version: ready ## the version of each contract and of its table, and what differs (VERB=verify or retag)
+	@$(PYTHON) -m src.maintenance.schema_version $(if $(VERB),"$$VERB")
 
 docs: ready ## render what is rendered from code: mart READMEs, .env.example, the settings table
 	@$(PYTHON) main.py docs

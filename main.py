@@ -33,11 +33,15 @@ SOURCE = ROOT / "src"
 # -- run: bronze, then silver, then gold
 
 
-def run(house: House, domain: str | None = None, run_date: date | None = None) -> Run:
-    """Carry everything that landed through the three layers and record what was done."""
+def run(house: House, domain: str | None = None, window: runs.Window | None = None) -> Run:
+    """Carry everything that landed through the three layers and record what was done.
+
+    The window says which business days the run answers for. Every partition of it is right when the
+    run is over: those an input of which moved are computed again, and so is any other that late rows touch.
+    """
     chosen = wanted(house, domain)
     command = "make pipeline" + (f" DOMAIN={domain}" if domain else "")
-    with held(house, command, run_date) as this:
+    with held(house, command, window) as this:
         _land_samples(house)
         this.unclaimed = ingest.unclaimed(house.landing, house.contracts.feeds.values())
         carry(house, this, chosen)
@@ -73,13 +77,13 @@ def _aggregate(house: House, table: clean.Table, batch: str) -> Outcome:
 
 
 @contextmanager
-def held(house: House, command: str, run_date: date | None = None) -> Iterator[Run]:
+def held(house: House, command: str, window: runs.Window | None = None) -> Iterator[Run]:
     """One run that holds the lake; when its work is over its records and its release are written."""
     started = runs.now()
     run_id = new_run_id(started)
     data = house.told.data_dir
     with lock.held(data, command=command, run_id=run_id, now=started) as dead:
-        this = Run(run_id, run_date or started.date() - timedelta(days=1), runs.now)
+        this = Run(run_id, window or runs.window(started.date(), None, None), runs.now)
         if dead:
             this.interrupted(dead)
         yield this
@@ -109,8 +113,9 @@ def _land_samples(house: House) -> None:
 
 
 def _run(told: Settings, words: argparse.Namespace) -> int:
+    window = runs.window(runs.now().date(), words.run_date, words.reprocess_days)
     with opened(told, SOURCE) as house:
-        return _ended(run(house, words.domain, words.run_date))
+        return _ended(run(house, words.domain, window))
 
 
 def _ended(this: Run) -> int:
@@ -129,10 +134,12 @@ def _ended(this: Run) -> int:
 def _plan(told: Settings, words: argparse.Namespace) -> int:
     from src.observe import preview
 
+    window = runs.window(runs.now().date(), words.run_date, words.reprocess_days)
     with opened(told, SOURCE) as house:
         chosen = wanted(house, words.domain)
         rows = preview.rows(told.data_dir, chosen.feeds, chosen.silver, chosen.gold, settle=told.settle_seconds)
     console.table(("table", "would", "why"), rows)
+    print(f"window {window}: computed again where an input moved, as is any other partition that late rows touch")
     return 0
 
 
@@ -259,7 +266,8 @@ def _words(typed: list[str]) -> argparse.Namespace:
     ):
         added = command(name, act, line)
         added.add_argument("--domain", help="one domain only")
-        added.add_argument("--run-date", type=_day, help="the business day the run is for (default: yesterday)")
+        added.add_argument("--run-date", type=_day, help="the last business day the run answers for (default: yesterday)")
+        added.add_argument("--reprocess-days", type=int, help="how many days up to then it answers for (default: 7)")
     command("status", _status, "the last runs and the state of every table")
     added = command("query", _query, "run a SELECT over any table, named layer.domain.table")
     added.add_argument("sql", help="for example: SELECT * FROM gold.sales.daily_revenue LIMIT 5")

@@ -252,3 +252,14 @@ def test_an_empty_landing_zone_gets_the_sample_companys_files_once(tmp_path: Pat
     ]
     assert "Set SAMPLE_FEED=false in .env once you land files of your own." in runs[0].stdout
     assert "0 changed" in runs[1].stdout
+
+
+def test_a_run_answers_for_the_days_up_to_its_run_date(lake: Lake) -> None:
+    lake.shop()
+    lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
+    assert cli(lake, "run", "--run-date", "2024-01-07", "--reprocess-days", "3").returncode == 0
+    [(run_date, notes)] = lake.rows("SELECT run_date::VARCHAR, notes FROM ops.pipeline_runs WHERE layer = 'run'")
+    assert (run_date, notes) == ("2024-01-07", "window 2024-01-05 to 2024-01-07")
+    assert "window 2024-01-01 to 2024-01-07" in cli(lake, "plan", "--run-date", "2024-01-07").stdout
+    assert cli(lake, "run", "--run-date", "2999-01-01").returncode == 2
+    assert cli(lake, "run", "--reprocess-days", "0").returncode == 2

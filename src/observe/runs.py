@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from loguru import logger
@@ -18,7 +18,7 @@ from src import lake
 from src.audit import AuditError, Result
 from src.audit import describe as describe_audit
 from src.engine import DuckEngine, identifier, literal
-from src.errors import BoathouseError, PartialError, TransientError
+from src.errors import BoathouseError, PartialError, TransientError, UsageError
 from src.observe.lock import Holder
 from src.outcome import Outcome
 
@@ -86,6 +86,31 @@ _TYPES = {
     "int": "BIGINT",
     "int | None": "BIGINT",
 }
+@dataclass(frozen=True)
+class Window:
+    """The business days that a run answers for, both ends included."""
+
+    start: date
+    end: date
+
+    def __str__(self) -> str:
+        return f"{self.start} to {self.end}"
+
+
+def window(today: date, run_date: date | None, days: int | None) -> Window:
+    """The window of a run: `days` (7) up to the run date (yesterday).
+
+    Raises:
+        UsageError: a run date to come, or less than one day.
+    """
+    end = run_date or today - timedelta(days=1)
+    if end > today:
+        raise UsageError(f"run date {end} is to come", fix=f"give a day up to {today}")
+    if days is not None and days < 1:
+        raise UsageError(f"{days} days to reprocess", fix="give 1 or more")
+    return Window(end - timedelta(days=(days or 7) - 1), end)
+
+
 _RETRIES = (0.2, 1.0, 5.0)  # seconds to wait before a transient failure is tried again
 
 
@@ -94,7 +119,7 @@ class Run:
     """One run: its steps so far, and what failed. `clock` gives the time in UTC."""
 
     run_id: str
-    run_date: date
+    window: Window
     clock: Callable[[], datetime]
     records: list[Record] = field(default_factory=list)
     failures: dict[str, BoathouseError | Exception] = field(default_factory=dict)
@@ -140,7 +165,7 @@ class Run:
             domain="",
             table="",
             source_system="",
-            run_date=self.run_date,
+            run_date=self.window.end,
             start_time=self.started,
             end_time=self.clock(),
             status=status,
@@ -150,6 +175,7 @@ class Run:
             quarantined=sum(step.quarantined for step in steps),
             error_class=getattr(error, "error_class", "bug") if error else None,
             error_message=str(error) if error else None,
+            notes=f"window {self.window}",
         )
         self.records.append(record)
         return record
@@ -206,7 +232,7 @@ class Run:
             domain=domain,
             table=table,
             source_system=source,
-            run_date=self.run_date,
+            run_date=self.window.end,
             start_time=started,
             end_time=ended,
             status="blocked" if waits else "failed" if error else "success",
