@@ -182,7 +182,7 @@ def test_the_plan_says_what_would_run_and_why_and_changes_nothing(lake: Lake) ->
 
 
 def plan_of(lake: Lake) -> dict[str, str]:
-    lines = [line.split() for line in cli(lake, "plan").stdout.splitlines()[2:]]
+    lines = [line.split() for line in cli(lake, "plan").stdout.splitlines()[2:-1]]
     return {line[0]: line[1] for line in lines}
 
 
