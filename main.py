@@ -17,6 +17,7 @@ from pathlib import Path
 
 from src import errors, settings
 from src.bronze import ingest
+from src.contract import Table
 from src.errors import BUG_EXIT_CODE, BoathouseError, UsageError
 from src.gold import aggregate
 from src.house import House, Wanted, engine, needs, new_run_id, opened, referred, sources, wanted
@@ -71,7 +72,7 @@ def carry(house: House, this: Run, chosen: Wanted) -> None:
             step(table.id, partial(_aggregate, house, table, batch), needs(table))
 
 
-def _aggregate(house: House, table: clean.Table, batch: str) -> Outcome:
+def _aggregate(house: House, table: Table, batch: str) -> Outcome:
     read, refers = sources(house, table), house.built(referred(table))
     return aggregate.run(house.engine, table, house.place(table.id), read, refers, batch=batch)
 
@@ -90,7 +91,7 @@ def held(house: House, command: str, window: runs.Window | None = None) -> Itera
         this.finish()
         runs.write(house.engine, data, this)
         everything = wanted(house, None)
-        read = {feed.id: [] for feed in everything.feeds} | {
+        read: dict[str, list[str]] = {feed.id: [] for feed in everything.feeds} | {
             table.id: needs(table) for table in (*everything.silver, *everything.gold)
         }
         releases.record(house.engine, data, this, read)
@@ -266,7 +267,9 @@ def _words(typed: list[str]) -> argparse.Namespace:
     ):
         added = command(name, act, line)
         added.add_argument("--domain", help="one domain only")
-        added.add_argument("--run-date", type=_day, help="the last business day the run answers for (default: yesterday)")
+        added.add_argument(
+            "--run-date", type=_day, help="the last business day the run answers for (default: yesterday)"
+        )
         added.add_argument("--reprocess-days", type=int, help="how many days up to then it answers for (default: 7)")
     command("status", _status, "the last runs and the state of every table")
     added = command("query", _query, "run a SELECT over any table, named layer.domain.table")

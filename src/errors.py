@@ -101,7 +101,9 @@ def from_os_error(error: OSError, where: object | None = None) -> BoathouseError
     place = where or error.filename
     reason = (error.strerror or str(error)).lower()
     if error.errno in _NO_ROOM:
-        return EnvironmentFault(reason, where=place, fix="free some space, then run again: nothing half-written is visible")
+        return EnvironmentFault(
+            reason, where=place, fix="free some space, then run again: nothing half-written is visible"
+        )
     if error.errno in _NO_ACCESS:
         return EnvironmentFault(reason, where=place, fix="give the user that runs the pipeline access to it")
     return EnvironmentFault(reason, where=place)

@@ -189,4 +189,6 @@ def _in_order(tables: Mapping[str, Table]) -> list[Table]:
         return [tables[name] for name in TopologicalSorter(graph).static_order()]
     except CycleError as error:
         circle = " -> ".join(error.args[1])
-        raise ContractError(f"models read each other in a circle: {circle}", fix="let one of them read silver") from None
+        raise ContractError(
+            f"models read each other in a circle: {circle}", fix="let one of them read silver"
+        ) from None

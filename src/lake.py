@@ -307,7 +307,9 @@ def restore(snapshot: Snapshot, version: int, sources: Sequence[str]) -> Snapsho
     old = check_restorable(snapshot.root, version)
     # progress that the old version did not have is set to -1, which every reader takes for "from the start"
     back = {name: -1 if (at := old.progress(name)) is None else at for name in (*sources, BUILT_FROM)}
-    known = {name: at for name, at in back.items() if at != snapshot.progress(name) and snapshot.progress(name) is not None}
+    known = {
+        name: at for name, at in back.items() if at != snapshot.progress(name) and snapshot.progress(name) is not None
+    }
     with _translated(snapshot.root):
         snapshot._table.restore(version, commit_properties=_commit_properties(known, {}))
         after = _reopened(snapshot.root)

@@ -20,7 +20,7 @@ class Outcome:
 
     `read` rows came in; each is counted exactly once among the rest. `written` is what the commit
     added to the table (for gold: the rows of the partitions that were replaced); `files` are landed
-    files taken; `refusals` inputs that were refused whole. `changed` says whether the table's content differs from before.
+    files taken; `refusals` inputs that were refused whole; `audits` what was found before the commit.
     """
 
     read: int = 0
@@ -38,14 +38,16 @@ class Outcome:
     notes: tuple[str, ...] = ()
     audits: tuple[Result, ...] = ()
 
-    @property
-    def changed(self) -> bool:
-        return bool(self.written or self.deleted or self.quarantined)
-
     def plus(self, other: Outcome) -> Outcome:
         """Two outcomes on the same table, one after the other, as one."""
         counts = {name: getattr(self, name) + getattr(other, name) for name in _COUNTS}
-        return replace(other, **counts, refusals=self.refusals + other.refusals, notes=self.notes + other.notes, audits=self.audits + other.audits)
+        return replace(
+            other,
+            **counts,
+            refusals=self.refusals + other.refusals,
+            notes=self.notes + other.notes,
+            audits=self.audits + other.audits,
+        )
 
     def conserve(self, table: str) -> Outcome:
         """Return self when every row read is accounted for.

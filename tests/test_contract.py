@@ -1,4 +1,4 @@
-"""The laws of src/contract.py: what a contract may say, what becomes of it, and how it is refused."""
+"""The laws of src/contract: what a contract may say, what becomes of it, and how it is refused."""
 
 from __future__ import annotations
 
@@ -177,6 +177,7 @@ def test_a_silver_contract_becomes_a_table_and_its_feed(tmp_path: Path) -> None:
             path=path,
             quality=(Expectation("library", "mustBeGreaterThan", 0, metric="rowCount"),),
             slas=(Sla("latency", 26, "h", "orders.ordered_at", "ordered_at"),),
+            business_date="ordered_at",
         )
     }
 
@@ -280,6 +281,47 @@ def test_history_and_deletion_come_from_custom_properties(tmp_path: Path) -> Non
     extra = "{property: history, value: scd2}\n      - {property: deleteWhen, value: amount = 0}\n      - "
     table = orders(tmp_path, "{property: sequenceBy", extra + "{property: sequenceBy")
     assert (table.history, table.delete_when) == ("scd2", "amount = 0")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("", "", "ordered_at"),
+        ("{property: sequ", "{property: businessDate, value: day}\n      - {property: sequ", "day"),
+        ("element: orders.ordered_at", "element: orders.day", "day"),
+        ("element: orders.ordered_at", "element: orders", "day"),
+        ("element: orders.ordered_at", "element: orders.amount", "day"),
+        ("property: latency", "property: retention", "day"),
+        ("unit: h, element: orders.ordered_at", "unit: h", "day"),
+    ],
+)
+def test_the_business_date_is_named_else_what_latency_is_measured_by_else_the_partition(
+    tmp_path: Path, old: str, new: str, expected: str
+) -> None:
+    assert orders(tmp_path, old, new).business_date == expected
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("        partitioned: true", "        partitioned: false"),
+        (
+            "        partitioned: true",
+            "        partitioned: true\n        partitionKeyPosition: 1\n      - {name: sent, logicalType: date, "
+            "required: true, partitioned: true, partitionKeyPosition: 2}",
+        ),
+    ],
+    ids=["no partition", "two dates"],
+)
+def test_without_one_date_that_partitions_there_is_no_business_date(tmp_path: Path, old: str, new: str) -> None:
+    text = edited(SILVER, "element: orders.ordered_at", "element: orders")
+    assert orders(tmp_path, old, new, text).business_date is None
+
+
+def test_a_table_of_a_mart_has_a_business_date_too(tmp_path: Path) -> None:
+    gold = edited(GOLD, "{property: refresh, value: full}", "{property: businessDate, value: day}")
+    contracts = contract.load(write(tmp_path, {**HOUSE, "gold/takings/contract.yaml": gold}))
+    assert [table.business_date for table in contracts.gold.values()] == ["day", "day"]
 
 
 # -- types
@@ -505,6 +547,16 @@ def test_a_relationship_is_columns_and_those_they_refer_to(tmp_path: Path, old: 
     files = {"silver/shop/orders.yaml": edited(SILVER, old, new), "silver/shop/customers.yaml": CUSTOMERS}
     table = contract.load(write(tmp_path, files)).silver["silver.shop.orders"]
     assert table.relationships == (Relationship(("note",), "silver.shop.customers", ("customer_id",)),)
+
+
+@pytest.mark.parametrize("severity", ["error", "warning"])
+def test_a_relationship_says_whether_a_stranger_stops_the_write(tmp_path: Path, severity: str) -> None:
+    told = f"customProperties: [{{property: severity, value: {severity}}}]"
+    column = f"{NOTE}\n        relationships: [{{to: orders.note, {told}}}]"
+    table = f"    relationships: [{{from: orders.note, to: orders.note, {told}}}]\n    quality:"
+    expected = (Relationship(("note",), "silver.shop.orders", ("note",), severity),)
+    assert orders(tmp_path / "column", NOTE, column).relationships == expected
+    assert orders(tmp_path / "table", "    quality:", table).relationships == expected
 
 
 def test_a_relationship_to_a_broken_contract_is_not_a_second_fault(tmp_path: Path) -> None:
@@ -801,6 +853,43 @@ SILVER_FAULTS = [
         "schema[0].customProperties[sequenceBy]",
         "keep one",
     ),
+    ("sequenceBy, value: ordered_at", "businessDate, value: dya", "no column dya", "[businessDate]", "mean `day`?"),
+    (
+        "sequenceBy, value: ordered_at",
+        "businessDate, value: note",
+        "businessDate note is VARCHAR",
+        "schema[0].customProperties[businessDate]",
+        "a column of type DATE or TIMESTAMP WITH TIME ZONE",
+    ),
+    ("sequenceBy, value: ordered_at", "businessDate, value: []", "businessDate empty", "[businessDate]", "the name of"),
+    (
+        "sequenceBy, value: ordered_at",
+        "history, value: scd2",
+        "history scd2 without sequenceBy",
+        "schema[0].customProperties[history]",
+        "one column of type DATE or TIMESTAMP WITH TIME ZONE",
+    ),
+    (
+        "value: ordered_at",
+        "value: order_id}\n      - {property: history, value: scd2",
+        "history scd2 with sequenceBy order_id (BIGINT)",
+        "schema[0].customProperties[sequenceBy]",
+        "one column of type DATE",
+    ),
+    (
+        "value: ordered_at",
+        "value: [day, ordered_at]}\n      - {property: history, value: scd2",
+        "history scd2 with sequenceBy day (DATE), ordered_at (TIMESTAMP WITH TIME ZONE)",
+        "schema[0].customProperties[sequenceBy]",
+        "one column of type DATE",
+    ),
+    (
+        "value: ordered_at",
+        "value: orderd_at}\n      - {property: history, value: scd2",
+        "no column orderd_at",
+        "schema[0].customProperties[sequenceBy]",
+        "did you mean `ordered_at`?",
+    ),
     # audits
     (ROWS, "{type: custom, engine: soda, implementation: x}", "type custom", f"{QUALITY_AT}.type", "`type: sql`"),
     (ROWS, "{metric: rowCount, mustBe: x}", "mustBe 'x'", f"{QUALITY_AT}.mustBe", "write a number"),
@@ -877,6 +966,13 @@ SILVER_FAULTS = [
         "schema[0].relationships[0]",
         "as many columns",
     ),
+    (
+        NOTE,
+        NOTE + "\n        relationships: [{to: orders.day, customProperties: [{property: severity, value: fatal}]}]",
+        "severity 'fatal'",
+        f"{NOTE_AT}.relationships[0].customProperties[severity]",
+        "write error (stops the write) or warning",
+    ),
     # service levels
     ("value: 26", "value: soon", "latency 'soon'", "slaProperties[0].value", "a number greater than 0"),
     ("unit: h", "unit: m", "unit 'm'", "slaProperties[0].unit", "known: min, h, d, w, mo, y"),
@@ -923,7 +1019,7 @@ GOLD_FAULTS = [
         "sequenceBy, value: day",
         "unknown property sequenceBy",
         "[sequenceBy]",
-        "known: lookback, r",
+        "known: businessDate, lookback, r",
     ),
     ("version: 2.1.0", "version: v2", "version v2", "version", "MAJOR.MINOR.PATCH"),
 ]
@@ -982,9 +1078,17 @@ def test_a_file_that_is_not_what_it_should_be_stops_the_run(
 
 def test_a_history_needs_a_key(tmp_path: Path) -> None:
     text = edited(SILVER, "        primaryKey: true\n", "")
-    text = edited(text, "{property: sequenceBy, value: ordered_at}", "{property: history, value: scd2}")
+    text = edited(text, "{property: sequ", "{property: history, value: scd2}\n      - {property: sequ")
     fault = the_fault(tmp_path, {"silver/shop/orders.yaml": text})
     assert fault.what == "history scd2 without a key"
+
+
+def test_a_deletion_needs_a_key(tmp_path: Path) -> None:
+    text = edited(SILVER, "        primaryKey: true\n", "")
+    text = edited(text, "{property: sequ", "{property: deleteWhen, value: amount = 0}\n      - {property: sequ")
+    fault = the_fault(tmp_path, {"silver/shop/orders.yaml": text})
+    assert fault.what == "deleteWhen without a key"
+    assert fault.where == "src/silver/shop/orders.yaml, schema[0].customProperties[deleteWhen]"
 
 
 def test_every_column_of_a_composite_key_has_its_own_position(tmp_path: Path) -> None:
@@ -1201,6 +1305,8 @@ def test_a_table_carries_its_version_and_its_logic_and_says_why_it_is_rebuilt(tm
     assert stored["delta.userMetadata"] == '{"version": "1.0.0"}'
     assert contract.tagged(stored) == contract.Tagged("1.0.0", contract.fingerprint(before))
     assert contract.tagged({}) is None
+    for broken in ({"lakehouse.schemaVersion": "one"}, {"lakehouse.logic": "{"}, {"lakehouse.logic": "{}"}):
+        assert contract.tagged(stored | broken) is None
     with pytest.raises(ContractError, match="column note removed; column remark added"):
         contract.why_rebuild(after, stored)
     newer = dataclasses.replace(after, version="2.0.0")
@@ -1298,9 +1404,9 @@ def test_the_real_files_break_no_rule_and_pass_every_audit_that_blocks(shipped: 
 
 def test_reading_contracts_imports_no_engine_and_no_model() -> None:
     code = (
-        "import sys, pathlib; from src import contract\n"
+        "import sys, pathlib; from src import contract, errors\n"
         "try: contract.load(pathlib.Path('src'))\n"
-        "except contract.Faults: pass\n"
+        "except errors.Faults: pass\n"
         "print([name for name in ('duckdb', 'sqlglot', 'pydantic', 'polars', 'deltalake') if name in sys.modules])"
     )
     ran = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)

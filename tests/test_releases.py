@@ -74,7 +74,9 @@ def test_rollback_restores_every_table_of_a_release_and_the_next_run_goes_forwar
     assert lake.step(lake.good(), "gold.shop.daily").partitions == 0
 
 
-def test_rollback_over_a_contract_change_brings_the_old_columns_back_and_the_next_run_migrates_again(lake: Lake) -> None:
+def test_rollback_over_a_contract_change_brings_the_old_columns_back_and_the_next_run_migrates_again(
+    lake: Lake,
+) -> None:
     lake.shop()
     lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
     first = lake.good()
@@ -82,7 +84,8 @@ def test_rollback_over_a_contract_change_brings_the_old_columns_back_and_the_nex
     lake.edit(
         "silver/shop/orders.yaml",
         "      - {name: updated",
-        "      - {name: twice, logicalType: number, physicalType: double, transformLogic: amount * 2}\n      - {name: updated",
+        "      - {name: twice, logicalType: number, physicalType: double, transformLogic: amount * 2}\n"
+        "      - {name: updated",
     )
     lake.good()
     roll_back(lake, first.run_id)

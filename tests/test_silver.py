@@ -36,7 +36,9 @@ def test_ties_are_broken_by_content_and_not_by_arrival(lake: Lake) -> None:
 
 def test_without_a_sequence_the_later_arrival_wins(lake: Lake) -> None:
     lake.shop()
-    lake.edit("silver/shop/orders.yaml", "    customProperties:\n      - {property: sequenceBy, value: [updated]}\n", "")
+    lake.edit(
+        "silver/shop/orders.yaml", "    customProperties:\n      - {property: sequenceBy, value: [updated]}\n", ""
+    )
     lake.land("shop/orders/1.csv", "order_id,day,amount,updated\n1,2024-01-01,10,9\n")
     lake.good()
     lake.land("shop/orders/0.csv", "order_id,day,amount,updated\n1,2024-01-01,5,1\n")
@@ -60,7 +62,9 @@ def test_a_row_whose_partition_changes_moves_and_never_exists_twice(lake: Lake) 
 def test_a_table_without_a_key_collapses_exact_duplicates_and_takes_absent_values_as_equal(lake: Lake) -> None:
     lake.shop()
     lake.edit("silver/shop/orders.yaml", ", primaryKey: true, primaryKeyPosition: 1", "")
-    lake.edit("silver/shop/orders.yaml", "    customProperties:\n      - {property: sequenceBy, value: [updated]}\n", "")
+    lake.edit(
+        "silver/shop/orders.yaml", "    customProperties:\n      - {property: sequenceBy, value: [updated]}\n", ""
+    )
     lake.land("shop/orders/1.csv", "order_id,day,amount,updated\n1,2024-01-01,10,\n1,2024-01-01,10,\n")
     lake.good()
     lake.land("shop/orders/2.csv", "order_id,day,amount,updated\n 1 ,2024-01-01,10.00,\n1,2024-01-01,11,\n")
@@ -248,7 +252,7 @@ def test_an_expression_that_fails_on_one_row_quarantines_that_row_alone(lake: La
     lake.write(
         "silver/shop/things.yaml",
         ONE_COLUMN.format(logical="timestamp", physical="timestamp").replace(
-            '"timestamp"}', "\"timestamp\", transformLogic: \"strptime(value, '%d/%m/%Y')\"}"
+            '"timestamp"}', '"timestamp", transformLogic: "strptime(value, \'%d/%m/%Y\')"}'
         ),
     )
     lake.land("1.csv", "nr|value\n1|31/12/2024\n2|12/31/2024\n3|\n")
@@ -263,13 +267,21 @@ def test_an_expression_that_fails_on_one_row_quarantines_that_row_alone(lake: La
 
 def test_a_sibling_sql_shapes_rows_and_may_not_look_across_them(lake: Lake) -> None:
     lake.write("silver/shop/things.yaml", ONE_COLUMN.format(logical="string", physical="varchar"))
-    model = "SELECT nr, unnest(string_split(value, ';')) AS value, _file, _row, _ingested_at, _batch FROM bronze.shop.things"
+    model = (
+        "SELECT nr, unnest(string_split(value, ';')) AS value, _file, _row, _ingested_at, _batch "
+        "FROM bronze.shop.things"
+    )
     lake.write("silver/shop/things.sql", model)
     lake.land("1.csv", "nr|value\n1|a;b\n2|c\n")
     lake.good()
     lake.land("2.csv", "nr|value\n3|d;d\n")
     run = lake.good()
-    assert lake.rows("SELECT nr, value FROM silver.shop.things ORDER BY ALL") == [(1, "a"), (1, "b"), (2, "c"), (3, "d")]
+    assert lake.rows("SELECT nr, value FROM silver.shop.things ORDER BY ALL") == [
+        (1, "a"),
+        (1, "b"),
+        (2, "c"),
+        (3, "d"),
+    ]
     assert lake.step(run, "silver.shop.things").duplicates == 1
     lake.write("silver/shop/things.sql", model + " QUALIFY row_number() OVER (PARTITION BY nr) = 1")
     lake.edit("silver/shop/things.yaml", "version: 1.0.0", "version: 1.1.0")
@@ -299,9 +311,15 @@ def test_a_changed_contract_without_a_new_version_stops_the_table_and_names_the_
 
 def test_a_new_contract_version_builds_the_table_and_its_quarantine_anew_from_bronze(lake: Lake) -> None:
     lake.shop()
-    lake.land("shop/orders/1.csv", "order_id,day,amount,updated\n1,2024-01-01,-10,1\n2,2024-01-01,5,1\nx,2024-01-01,5,1\n")
+    lake.land(
+        "shop/orders/1.csv", "order_id,day,amount,updated\n1,2024-01-01,-10,1\n2,2024-01-01,5,1\nx,2024-01-01,5,1\n"
+    )
     lake.good()
-    lake.edit("silver/shop/orders.yaml", '"decimal(18,2)", required: true', '"decimal(18,2)", logicalTypeOptions: {minimum: 0}')
+    lake.edit(
+        "silver/shop/orders.yaml",
+        '"decimal(18,2)", required: true',
+        '"decimal(18,2)", logicalTypeOptions: {minimum: 0}',
+    )
     lake.edit("silver/shop/orders.yaml", "version: 1.0.0", "version: 1.1.0")
     lake.good()
     assert [row[0] for row in lake.rows(ORDERS)] == [2]
@@ -316,7 +334,9 @@ def test_a_changed_partitioning_moves_every_row(lake: Lake) -> None:
     lake.shop()
     lake.land("shop/orders/1.csv", "order_id,day,amount,updated\n1,2024-01-01,10,1\n2,2024-01-02,5,1\n")
     lake.good()
-    lake.edit("silver/shop/orders.yaml", "required: true, partitioned: true, partitionKeyPosition: 1}", "required: true}")
+    lake.edit(
+        "silver/shop/orders.yaml", "required: true, partitioned: true, partitionKeyPosition: 1}", "required: true}"
+    )
     lake.edit("silver/shop/orders.yaml", "version: 1.0.0", "version: 2.0.0")
     lake.good()
     assert lake.rows("SELECT count(*) FROM silver.shop.orders") == [(2,)]
@@ -324,8 +344,25 @@ def test_a_changed_partitioning_moves_every_row(lake: Lake) -> None:
 
 
 def test_columns_may_have_any_name_that_the_house_might_think_of_too(lake: Lake) -> None:
-    names = ("id", "side", "place", "file", "row", "v", "s", "i", "t", "reasons", "values", "stored", "incoming", "contest")
-    contract = ONE_COLUMN.format(logical="string", physical="varchar").replace("name: nr, logicalType: integer", "name: nr")
+    names = (
+        "id",
+        "side",
+        "place",
+        "file",
+        "row",
+        "v",
+        "s",
+        "i",
+        "t",
+        "reasons",
+        "values",
+        "stored",
+        "incoming",
+        "contest",
+    )
+    contract = ONE_COLUMN.format(logical="string", physical="varchar").replace(
+        "name: nr, logicalType: integer", "name: nr"
+    )
     columns = "".join(f"      - {{name: {name}, logicalType: string}}\n" for name in names)
     contract = contract.replace("      - {name: nr}", "      - {name: nr, logicalType: integer, primaryKey: true}")
     lake.write("silver/shop/things.yaml", contract.replace("      - {name: value", columns + "      - {name: value"))

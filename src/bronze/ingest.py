@@ -327,7 +327,7 @@ class _Reading:
 def _all_columns(bronze: lake.Snapshot | None, headers: Mapping[str, Sequence[str]]) -> list[str]:
     """The source columns of the table and of the files, each once, whatever its upper and lower case."""
     known = [name for name in (bronze.columns if bronze else {}) if name not in HOUSE_COLUMNS]
-    return known + list(_new_columns({name: "" for name in known}, headers))
+    return known + list(_new_columns(dict.fromkeys(known, ""), headers))
 
 
 def _new_columns(columns: Mapping[str, str], headers: Mapping[str, Sequence[str]]) -> dict[str, str]:

@@ -23,8 +23,7 @@ from src.errors import BoathouseError, ContractError, DataError, EnvironmentFaul
 from src.lake import DataFile, discard
 
 _MISTAKES_IN_SQL = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.SyntaxException)
-_ENVIRONMENT = (duckdb.OutOfMemoryException, duckdb.IOException)
-_NO_ROOM = ("No space left", "File too large", "Disk quota", "Could not write all bytes", "max_temp_directory_size")
+_NO_ROOM = ("No space left", "File too large", "Disk quota", "Could not write all bytes")
 _MAX_OPEN_PARTITIONS = 2000  # DuckDB's default of 100 cuts a partition into several files beyond it
 
 
@@ -270,16 +269,26 @@ def _translated(sql: str) -> Iterator[None]:
         raise
     except _MISTAKES_IN_SQL as error:
         raise ContractError(_first_line(error), where=_shown(sql)) from error
-    except _ENVIRONMENT as error:
-        text = str(error)
-        if isinstance(error, duckdb.IOException) and not any(sign in text for sign in (*_NO_ROOM, "Permission denied")):
-            raise DataError(_first_line(error), where=_shown(sql)) from error
+    except duckdb.OutOfMemoryException as error:
         fix = "free some space or memory (MEMORY_LIMIT), then run again: nothing half-written is visible"
         raise EnvironmentFault(_first_line(error), where=_shown(sql), fix=fix) from error
+    except duckdb.IOException as error:
+        raise _io_fault(error, sql) from error
     except duckdb.Error as error:
         raise DataError(_first_line(error), where=_shown(sql)) from error
     except OSError as error:
         raise from_os_error(error) from error
+
+
+def _io_fault(error: duckdb.IOException, sql: str) -> BoathouseError:
+    text = str(error)
+    if any(sign in text for sign in _NO_ROOM):
+        fix = "free some space, then run again: nothing half-written is visible"
+        return EnvironmentFault("no space left on device", where=_shown(sql), fix=fix)
+    if "Permission denied" in text:
+        fix = "give the user that runs the pipeline access to it"
+        return EnvironmentFault(_first_line(error), where=_shown(sql), fix=fix)
+    return DataError(_first_line(error), where=_shown(sql))
 
 
 def _refuse_misleading_folders(root: Path, partition_by: Sequence[str]) -> None:

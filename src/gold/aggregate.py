@@ -135,8 +135,7 @@ class _Build:
             overwrite=self._columns,
         )
         gold = lake.set_properties(gold, contract.tags(self.table))
-        counts = {"read": rows, "inserted": rows, "written": rows, "partitions": len(written)}
-        return Outcome(**counts, version=gold.version, audits=audits)
+        return _outcome(rows, len(written), gold.version, audits)
 
     def _audit(self, relation: str) -> tuple[audit.Result, ...]:
         others = {name: self._scan(other, other.files) for name, other in self.refers.items()}
@@ -231,8 +230,7 @@ class _Build:
         audits = self._audit(f"(SELECT * FROM {kept} UNION ALL BY NAME FROM result)")
         written = self.engine.write("FROM result", self.root, self.table.partition_by)
         gold = lake.commit(gold, add=written, remove=replaced, progress=self.work.until, info=self.info)
-        counts = {"read": rows, "inserted": rows, "written": rows, "partitions": len(outputs)}
-        return Outcome(**counts, version=gold.version, audits=audits)
+        return _outcome(rows, len(outputs), gold.version, audits)
 
     def _partition_of(self, file: lake.DataFile) -> tuple[str | None, ...]:
         return tuple(file.partition[name] for name in self.table.partition_by)
@@ -286,7 +284,9 @@ class _Build:
             for at, file in enumerate(source.files)
         )
         names = ", ".join(map(identifier, source.partition_by))
-        typed = ", ".join(f"{identifier(name)}::{source.columns[name]} AS {identifier(name)}" for name in source.partition_by)
+        typed = ", ".join(
+            f"{identifier(name)}::{source.columns[name]} AS {identifier(name)}" for name in source.partition_by
+        )
         listed = f"(SELECT _at, {typed} FROM (VALUES {rows}) v(_at, {names}))"
         keyed = f"(SELECT _at, {self._keys} FROM {listed})"
         within = set(self.engine.values(f"SELECT _at FROM {keyed} SEMI JOIN reads USING ({self._names})"))
@@ -346,7 +346,10 @@ class _Build:
         result: Any = module.model(tables)
         self.engine.stream("model", result.collect().to_arrow())
         kinds = self.engine.columns("FROM model")
-        views = (f"{identifier(n)}::VARCHAR AS {identifier(n)}" if k == "VARCHAR" else identifier(n) for n, k in kinds.items())
+        views = (
+            f"{identifier(n)}::VARCHAR AS {identifier(n)}" if k == "VARCHAR" else identifier(n)
+            for n, k in kinds.items()
+        )
         return f"SELECT {', '.join(views)} FROM model"
 
     # -- names
@@ -382,6 +385,10 @@ class _Build:
 
     def _scan(self, source: lake.Snapshot, files: tuple[lake.DataFile, ...] | list[lake.DataFile]) -> str:
         return self.engine.scan(source.root, files, source.columns, source.partition_by)
+
+
+def _outcome(rows: int, partitions: int, version: int, audits: tuple[audit.Result, ...]) -> Outcome:
+    return Outcome(read=rows, inserted=rows, written=rows, partitions=partitions, version=version, audits=audits)
 
 
 def _module(path: Path) -> ModuleType:

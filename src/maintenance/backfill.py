@@ -76,7 +76,9 @@ def _gold(house: House, mart: Table, again: Mapping[str, str], batch: str) -> Ou
 
 def _gold_plan(house: House, table: Table, start: date | None, end: date | None, where: str | None) -> Plan:
     if where:
-        raise UsageError("--where with a gold table", fix="a partition of gold is computed whole: give --start and --end")
+        raise UsageError(
+            "--where with a gold table", fix="a partition of gold is computed whole: give --start and --end"
+        )
     again = {}
     for name, source in sources(house, table).items():
         scan = house.engine.scan(source.root, source.files, source.columns, source.partition_by)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from src import contract, lake
@@ -45,24 +46,24 @@ def run(engine: DuckEngine, data: Path, contracts: Contracts, marts: Sequence[Ta
     """Every law that does not hold on the lake at `data`."""
     whole = {}
     for name, root in query.tables(data).items():
-        damage = list(_each(name, "the table opens and its files are whole", lambda root=root: _damage(root)))
+        damage = list(_each(name, "the table opens and its files are whole", partial(_damage, root)))
         yield from damage
         if not damage:
             whole[name] = root
     for feed in contracts.feeds:
         if feed in whole:
-            yield from _each(feed, "rows are only ever added", lambda feed=feed: _bronze(engine, whole[feed]))
+            yield from _each(feed, "rows are only ever added", partial(_bronze, engine, whole[feed]))
     for table in contracts.silver.values():
         if _readable(table, [feed.id for feed in table.feeds], whole):
-            yield from _each(table.id, "one row per key", lambda table=table: _keys(engine, table, whole))
-            yield from _each(table.id, "one pass gives the same", lambda table=table: _silver(engine, table, whole))
-            yield from _each(table.id, "the table says its version", lambda table=table: _tags(table, whole))
+            yield from _each(table.id, "one row per key", partial(_keys, engine, table, whole))
+            yield from _each(table.id, "one pass gives the same", partial(_silver, engine, table, whole))
+            yield from _each(table.id, "the table says its version", partial(_tags, table, whole))
     for table in marts:
         if _readable(table, table.sources, whole):
-            yield from _each(table.id, "the model gives the same", lambda table=table: _gold(engine, table, whole))
-            yield from _each(table.id, "the table says its version", lambda table=table: _tags(table, whole))
+            yield from _each(table.id, "the model gives the same", partial(_gold, engine, table, whole))
+            yield from _each(table.id, "the table says its version", partial(_tags, table, whole))
     if runs.TABLE in whole:
-        yield from _each(runs.TABLE, "the rows of every step add up", lambda: _sums(engine, whole))
+        yield from _each(runs.TABLE, "the rows of every step add up", partial(_sums, engine, whole))
 
 
 def _each(table: str, law: str, found: Callable[[], Iterable[str]]) -> Iterator[Finding]:

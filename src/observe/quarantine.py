@@ -32,7 +32,9 @@ class Waiver:
 
 def tables(data: Path) -> dict[str, str]:
     """Tables that have a quarantine: silver id -> quarantine id."""
-    return {name.replace("quarantine.", "silver.", 1): name for name in query.tables(data) if name.startswith("quarantine.")}
+    return {
+        name.replace("quarantine.", "silver.", 1): name for name in query.tables(data) if name.startswith("quarantine.")
+    }
 
 
 def show_list(engine: DuckEngine, data: Path, today: date) -> None:
@@ -101,7 +103,9 @@ def count(engine: DuckEngine, data: Path, table: str) -> int:
 def _known(data: Path, table: str) -> str:
     known = tables(data)
     if table not in known:
-        raise UsageError(f"{table} has no quarantine", fix=f"the tables that have one are {', '.join(known) or 'none yet'}")
+        raise UsageError(
+            f"{table} has no quarantine", fix=f"the tables that have one are {', '.join(known) or 'none yet'}"
+        )
     return known[table]
 
 

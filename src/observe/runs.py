@@ -86,6 +86,8 @@ _TYPES = {
     "int": "BIGINT",
     "int | None": "BIGINT",
 }
+
+
 @dataclass(frozen=True)
 class Window:
     """The business days that a run answers for, both ends included."""
@@ -130,7 +132,9 @@ class Run:
     def __post_init__(self) -> None:
         self.started = self.clock()
 
-    def step(self, table_id: str, work: Callable[[], Outcome], *, needs: Iterable[str] = (), source: str = "") -> Record:
+    def step(
+        self, table_id: str, work: Callable[[], Outcome], *, needs: Iterable[str] = (), source: str = ""
+    ) -> Record:
         """Do one step unless something it needs failed or is blocked; nothing it raises gets out."""
         started = self.clock()
         ill = [need for need in needs if need in self.failures or need in self.blocked]
@@ -310,9 +314,7 @@ def append(
     table = lake.open_table(root) or lake.create(root, columns)
     if not rows:
         return
-    values = ", ".join(
-        "(" + ", ".join(literal(_plain(getattr(row, name))) for name in columns) + ")" for row in rows
-    )
+    values = ", ".join("(" + ", ".join(literal(_plain(getattr(row, name))) for name in columns) + ")" for row in rows)
     typed = ", ".join(f"{identifier(name)}::{kind} AS {identifier(name)}" for name, kind in columns.items())
     names = ", ".join(map(identifier, columns))
     written = engine.write(f"SELECT {typed} FROM (VALUES {values}) v({names})", root)

@@ -35,7 +35,7 @@ def _runs(engine: DuckEngine, there: dict[str, Path]) -> None:
 
 
 def _tables(there: dict[str, Path], declared: Sequence[str]) -> None:
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for name in [*declared, *(name for name in there if name not in declared)]:
         snapshot = lake.open_table(there[name]) if name in there else None
         if snapshot is None:

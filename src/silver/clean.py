@@ -131,7 +131,9 @@ def cut(engine: DuckEngine, table: Table, places: Places, where: str) -> Slice:
     merge = _Merge(engine, table, places, "")
     silver = merge.current()
     if silver.progress(lake.BUILT_FROM) != contract.fingerprint(table):
-        raise ContractError("the contract changed since the table was built", where=table.path, fix="run `make pipeline`")
+        raise ContractError(
+            "the contract changed since the table was built", where=table.path, fix="run `make pipeline`"
+        )
     compute(engine, table, merge.consumed(silver))
     finish(engine, table)
     engine.execute(f"DELETE FROM incoming WHERE NOT coalesce(({where}), false)")
@@ -163,8 +165,14 @@ def backfill(engine: DuckEngine, table: Table, places: Places, part: Slice, *, b
     progress = {feed.id: at for feed in table.feeds if (at := part.silver.progress(feed.id)) is not None}
     silver = lake.commit(part.silver, add=written, remove=part.replaced, progress=progress, info=merge.info)
     partitions = _partitions([*written, *part.replaced])
-    counts = {"read": part.count, "updated": part.count, "written": part.count, "partitions": partitions}
-    return Outcome(**counts, version=silver.version, audits=audits)
+    return Outcome(
+        read=part.count,
+        updated=part.count,
+        written=part.count,
+        partitions=partitions,
+        version=silver.version,
+        audits=audits,
+    )
 
 
 def compute(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> Outcome:
@@ -254,7 +262,9 @@ def _checked_sql(engine: DuckEngine, table: Table, feed: Feed) -> str:
     read = engine.table_references(sql)
     if read != {feed.id} or len(table.feeds) > 1:
         found = ", ".join(sorted(read)) or "nothing"
-        raise ContractError(f"reads {found}", where=where, fix=f"read the table's one feed, {feed.id}, and nothing else")
+        raise ContractError(
+            f"reads {found}", where=where, fix=f"read the table's one feed, {feed.id}, and nothing else"
+        )
     across = engine.looks_across_rows(sql)
     if across:
         fix = "leave it to a gold model: here only the new rows are seen, so the answer would depend on when files came"

@@ -1,4 +1,4 @@
-"""SCD2: every version of a key is kept, valid from its own moment until the next version's, whatever order they came in.
+"""SCD2: every version of a key is kept, valid from its own moment until the next, whatever order they came in.
 
 A version is a key at one value of the sequence. The rows of a key change each other's validity, so
 all stored versions of a key that got a new one are laid out again beside it.
@@ -50,5 +50,7 @@ def lay_out(
     one = f"QUALIFY row_number() OVER (PARTITION BY {key}, {moment} ORDER BY {winners.order(table, '_gone')}) = 1"
     following = f"lead({moment}) OVER (PARTITION BY {key} ORDER BY {moment})"
     laid = f"SELECT *, {moment} AS _valid_from, {following} AS _valid_to FROM (SELECT * FROM ({versions}) {one})"
-    engine.table("incoming", f"SELECT * EXCLUDE (_gone), _valid_to IS NULL AS _is_current FROM ({laid}) WHERE NOT _gone")
+    engine.table(
+        "incoming", f"SELECT * EXCLUDE (_gone), _valid_to IS NULL AS _is_current FROM ({laid}) WHERE NOT _gone"
+    )
     return moved

@@ -21,6 +21,8 @@ _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT"}
 _NUMBER = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
 _WHOLE = r"[+-]?[0-9]+(\.0*)?"
 _TIMESTAMP = "TIMESTAMP WITH TIME ZONE"
+# without the values a row does not have: a column that another file brings must not change what is kept of this row
+_SHOWN = "json_merge_patch('{}', to_json(_source))::VARCHAR"
 
 
 def trimmed(source: str, columns: Sequence[str]) -> str:
@@ -48,7 +50,7 @@ def projection(engine: DuckEngine, table: Table, relation: str) -> str:
     return (
         f"SELECT {', '.join(identifier(column.name) for column in table.columns)}, {', '.join(PROVENANCE)}, _batch, "
         f"CASE WHEN {failed} THEN list_filter([{reasons}], lambda reason: reason IS NOT NULL) END AS {REASONS}, "
-        f"CASE WHEN {failed} THEN to_json(_source)::VARCHAR END AS {VALUES} FROM ({sql})"
+        f"CASE WHEN {failed} THEN {_SHOWN} END AS {VALUES} FROM ({sql})"
     )
 
 
@@ -221,7 +223,9 @@ def _failures(column: Column) -> list[tuple[str, str]]:
     name, unread = identifier(column.name), identifier("?" + column.name)
     found = [(f"{unread} IS NOT NULL", unread)]
     if column.required:
-        found.append((f"{name} IS NULL AND {unread} IS NULL", literal(f"{column.name}: required, but there is nothing")))
+        found.append(
+            (f"{name} IS NULL AND {unread} IS NULL", literal(f"{column.name}: required, but there is nothing"))
+        )
     for rule in column.rules:
         test, complaint = _broken(column, rule)
         shown = f"{literal(column.name + ': ')} || left({name}::VARCHAR, 80) || {literal(' ' + complaint)}"

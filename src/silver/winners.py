@@ -58,7 +58,9 @@ def contest(engine: DuckEngine, table: Table, columns: Mapping[str, str], stored
     )
     keys = ", ".join(map(identifier, key(table)))
     place = f"row_number() OVER (PARTITION BY {keys} ORDER BY {order(table, '_side')})"
-    engine.table("contest", f"SELECT _side, _id FROM (SELECT _side, _id, {place} AS _place FROM ({both})) WHERE _place > 1")
+    engine.table(
+        "contest", f"SELECT _side, _id FROM (SELECT _side, _id, {place} AS _place FROM ({both})) WHERE _place > 1"
+    )
     engine.execute("DELETE FROM incoming WHERE rowid IN (SELECT _id FROM contest WHERE _side = 1)")
     lost = "SELECT _id FROM contest WHERE _side = 0"
     superseded = engine.table("superseded", f"SELECT _at, _nth FROM stored WHERE _at IS NOT NULL AND rowid IN ({lost})")

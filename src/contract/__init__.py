@@ -1,0 +1,27 @@
+"""The contract is the program: ODCS YAML becomes the Feeds, Tables and Marts that the layers run.
+
+Each module adds one step and imports only those before it: `model` (what there is to declare), `faults`,
+`custom`, `documents` (what a conforming document is), `columns`, `feeds`, `promises`, `versions`, `tables`,
+`loading`. The standard's pydantic model is left to `Mart.odcs`, and no module imports an engine.
+"""
+
+from __future__ import annotations
+
+from src.contract.loading import load as load
+from src.contract.model import Column as Column
+from src.contract.model import Contracts as Contracts
+from src.contract.model import Expectation as Expectation
+from src.contract.model import Feed as Feed
+from src.contract.model import Mart as Mart
+from src.contract.model import Relationship as Relationship
+from src.contract.model import Rule as Rule
+from src.contract.model import Sla as Sla
+from src.contract.model import Table as Table
+from src.contract.versions import Tagged as Tagged
+from src.contract.versions import check_bump as check_bump
+from src.contract.versions import fingerprint as fingerprint
+from src.contract.versions import logic as logic
+from src.contract.versions import required_bump as required_bump
+from src.contract.versions import tagged as tagged
+from src.contract.versions import tags as tags
+from src.contract.versions import why_rebuild as why_rebuild

@@ -1,0 +1,227 @@
+"""A property becomes a column: one of DuckDB's own types, however it is spelled, and rules that each row must pass."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from src.contract import custom
+from src.contract.custom import is_number
+from src.contract.faults import Part, a, listed, shown
+from src.contract.model import TIMESTAMP, Column, Rule
+
+INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
+
+
+def columns(table: Part) -> tuple[Column, ...]:
+    """The columns of a schema object, in the order of the contract."""
+    names: list[str] = []
+    found: list[Column] = []
+    for part in table.parts("properties"):
+        name = part.said["name"]
+        if name.lower() in names:
+            part.fault(f"duplicate column {name}", "name", "keep one of them, or give it another name")
+        else:
+            part.file.check_name("column", name, part.at("name"))
+        names.append(name.lower())
+        found.append(_column(part))
+    return tuple(found)
+
+
+def check_same_name(part: Part) -> None:
+    name = part.said["name"]
+    physical = part.said.get("physicalName", name)
+    if physical != name:
+        part.fault(f"physicalName {physical}; the name is {name}", "physicalName", "remove it: one thing has one name")
+
+
+def _column(part: Part) -> Column:
+    said = part.said
+    kind = _type(part)
+    check_same_name(part)
+    custom.values(part, custom.COLUMN)
+    if said.get("semanticType", "column") == "measure":
+        part.fault("semanticType measure", "semanticType", "a table has columns; leave it out")
+    if not said.get("transformLogic", "-").strip():
+        part.fault("empty transformLogic", "transformLogic", "write an SQL expression, or leave it out")
+    return Column(
+        name=said["name"],
+        type=kind or "VARCHAR",  # of no consequence: a fault stops the load
+        expression=said["transformLogic"].strip() if "transformLogic" in said else None,
+        required=said.get("required", False) or said.get("primaryKey", False),
+        unique=said.get("unique", False),
+        rules=_rules(part) if kind else (),
+        description=part.text("description"),
+        classification=said.get("classification"),
+    )
+
+
+# -- types
+
+_FAMILIES = {
+    "string": ("VARCHAR",),
+    "integer": INTEGERS,
+    "number": ("FLOAT", "DOUBLE", "DECIMAL"),
+    "boolean": ("BOOLEAN",),
+    "date": ("DATE",),
+    "timestamp": (TIMESTAMP,),
+}
+_WIDEST = {"integer": "BIGINT", "number": "DOUBLE"}  # where a family has several, and no physicalType chooses
+_SPELLINGS = {
+    "VARCHAR": ("varchar", "character varying", "char", "bpchar", "text", "string"),
+    "BOOLEAN": ("boolean", "bool", "logical"),
+    "TINYINT": ("tinyint", "int1", "byte"),
+    "SMALLINT": ("smallint", "int2", "short"),
+    "INTEGER": ("integer", "int", "int4", "signed"),
+    "BIGINT": ("bigint", "int8", "long"),
+    "FLOAT": ("float", "float4", "real"),
+    "DOUBLE": ("double", "double precision", "float8"),
+    "DECIMAL": ("decimal", "numeric"),
+    "DATE": ("date",),
+    TIMESTAMP: ("timestamp", "timestamptz", "timestamp_tz", "timestamp with time zone", "datetime"),
+}
+_TYPES = {spelling: name for name, spellings in _SPELLINGS.items() for spelling in spellings}
+_SUPPORTED = listed(_SPELLINGS).replace("DECIMAL", "DECIMAL(p,s)")
+_SPELLED = re.compile(r"([a-z][a-z0-9_]*(?: [a-z]+)*) ?(?:\( ?(\d+) ?(?:, ?(\d+) ?)?\))?")
+
+
+def _type(part: Part) -> str | None:
+    """The canonical DuckDB type; None, with a fault, where there is none."""
+    logical, physical = part.said.get("logicalType"), part.said.get("physicalType")
+    if logical is None:
+        return None  # reported with the standard's faults
+    if logical not in _FAMILIES:
+        part.fault(f"logicalType {logical}", "logicalType", f"supported: {listed(_FAMILIES)}")
+        return None
+    if physical is None:
+        return _WIDEST.get(logical, _FAMILIES[logical][0])
+    kind = _physical_type(physical)
+    if kind is None:
+        part.fault(f"physicalType {physical}", "physicalType", f"supported: {_SUPPORTED}")
+    elif kind.partition("(")[0] not in _FAMILIES[logical]:
+        fix = f"{logical} goes with {listed(_FAMILIES[logical])}"
+        part.fault(f"logicalType {logical} with physicalType {physical}", "physicalType", fix)
+    return kind
+
+
+def _physical_type(text: str) -> str | None:
+    spelled = _SPELLED.fullmatch(" ".join(text.lower().split()))
+    kind = _TYPES.get(spelled[1]) if spelled else None
+    if spelled is None or kind is None:
+        return None
+    if kind != "DECIMAL":
+        return kind if spelled[2] is None else None  # a length would be ignored: it is a rule, maxLength
+    precision, scale = int(spelled[2] or 0), int(spelled[3] or 0)
+    return f"DECIMAL({precision},{scale})" if 1 <= precision <= 38 and scale <= precision else None
+
+
+# -- row rules
+
+_FORMATS = {
+    "email": r"^[^@\s]+@[^@\s]+\.[^@\s]+$",
+    "ipv4": r"^((25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])(\.|$)){4}$",
+    "uri": r"^[A-Za-z][A-Za-z0-9+.-]*:\S+$",
+    "uuid": r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$",
+}
+_FORMAT_FIXES = {
+    "string": f"supported: {listed(_FORMATS)}; or write a pattern",
+    "date": "write `transformLogic: strptime(<source column>, '%Y-%m-%d')`, with your format",
+    "timestamp": "write `transformLogic: strptime(<source column>, '%Y-%m-%d %H:%M:%S')`, with your format",
+}
+_PAIRS = [(low, high) for low in ("minimum", "exclusiveMinimum") for high in ("maximum", "exclusiveMaximum")]
+_PAIRS += [("minLength", "maxLength")]
+_BOUNDS = {kind for pair in _PAIRS for kind in pair} | {"multipleOf"}
+_NOT_RE2 = re.compile(r"\(\?(?:<?[=!]|>|\(|P=)|[*+?}]\+")
+
+
+def check_pattern(pattern: str, part: Part, key: str) -> None:
+    """RE2, which checks the rows, is like Python's re without look-around, back-references and possessives."""
+    fix = "write a regular expression as RE2 knows it: no look-around, no back-references"
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        part.fault(f"pattern {pattern}: {error}", key, fix)
+        return
+    escapes = re.findall(r"\\.", pattern)
+    plain = re.sub(r"\[\^?\]?[^\]]*\]", "x", re.sub(r"\\.", "x", pattern))
+    beyond = [*_NOT_RE2.findall(plain), *(escape for escape in escapes if escape[1] in "123456789Z")]
+    if beyond:
+        part.fault(f"pattern {pattern}: {beyond[0]}", key, fix)
+
+
+def _rules(part: Part) -> tuple[Rule, ...]:
+    """The row rules of a property; the standard's schema has checked which options go with its type."""
+    logical = part.said["logicalType"]
+    rules: list[Rule] = []
+    for kind, value in part.said.get("logicalTypeOptions", {}).items():
+        at = f"logicalTypeOptions.{kind}"
+        if logical == "boolean":
+            part.fault(f"unknown key {kind}", at, "a boolean has no options")
+        elif kind == "format" and (logical != "string" or value not in _FORMATS):
+            part.fault(f"format {value}", at, _FORMAT_FIXES.get(logical, "say it with physicalType"))
+        elif kind == "format":
+            rules.append(Rule("pattern", _FORMATS[value]))
+        elif kind == "defaultTimezone" and value not in ("UTC", "Etc/UTC"):
+            part.fault(f"defaultTimezone {value}", at, "write UTC: convert in transformLogic")
+        elif kind not in ("timezone", "defaultTimezone"):
+            if kind == "pattern":
+                check_pattern(value, part, at)
+            rules.append(Rule(kind, value))
+    _check_bounds(rules, part)
+    if "enum" in part.said:
+        rules.append(_enum_rule(part))
+    return tuple(rules)
+
+
+def _check_bounds(rules: Sequence[Rule], part: Part) -> None:
+    """Every bound is a value of the column's type, and some value lies between them."""
+    logical, options = part.said["logicalType"], "logicalTypeOptions"
+    bounds = {rule.kind: _comparable(rule.value, logical) for rule in rules if rule.kind in _BOUNDS}
+    for kind, value in bounds.items():
+        if value is None:
+            part.fault(f"{kind} is not {a(logical)}", f"{options}.{kind}", f"write {_example(logical)}")
+    for low, high in _PAIRS:
+        lower, upper = bounds.get(low), bounds.get(high)
+        if lower is None or upper is None:
+            continue
+        if lower > upper or (lower == upper and "exclusive" in low + high):
+            part.fault(f"no value can pass {low} and {high}", f"{options}.{low}", "let the lower bound be the lower")
+
+
+def _enum_rule(part: Part) -> Rule:
+    logical = part.said["logicalType"]
+    for item in part.parts("enum"):
+        value = item.said["value"]
+        fits = {
+            "string": isinstance(value, str),
+            "boolean": isinstance(value, bool),
+            "integer": is_number(value) and value == int(value),
+        }
+        if not (fits[logical] if logical in fits else _comparable(value, logical) is not None):
+            item.fault(f"value {shown(value)} of {a(logical)} column", "value", f"write {_example(logical)}")
+    return Rule("enum", tuple(item["value"] for item in part.said["enum"]))
+
+
+def _comparable(value: Any, logical: str) -> Any:
+    """A value in the type it is compared in; None where it is not of the logical type."""
+    from datetime import UTC, date, datetime
+
+    if logical in ("date", "timestamp"):
+        try:
+            if logical == "date":
+                return date.fromisoformat(value)
+            time = datetime.fromisoformat(value)
+        except (TypeError, ValueError):
+            return None
+        return time if time.tzinfo else time.replace(tzinfo=UTC)
+    return value if is_number(value) else None
+
+
+def _example(logical: str) -> str:
+    """What to write for a value of a type."""
+    return a(logical) + {
+        "string": ", in quotes",
+        "date": ", for example 2011-12-31",
+        "timestamp": ", for example 2011-12-31T23:59:59",
+    }.get(logical, "")

@@ -1,0 +1,81 @@
+"""The words that Boathouse adds to the standard are `customProperties`; another `vendor`'s are let through."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from src.contract.faults import Part, hint, shown
+from src.contract.model import SEVERITIES
+
+
+def is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_number(value: object) -> bool:
+    return is_whole(value) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _is_character(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= 1 and value not in ("\n", "\r")
+
+
+def _is_names(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(map(is_text, value)) and len(set(value)) == len(value)
+
+
+Words = Mapping[str, tuple[str, Callable[[Any], bool]]]  # name: what is expected, and whether a value is that
+
+FEED: Words = {
+    "quote": ('one character, or "" for none', _is_character),
+    "escape": ('one character, or "" for none', _is_character),
+    "header": ("true or false", lambda value: isinstance(value, bool)),
+    "columns": ("a list of distinct names", _is_names),
+    "sheet": ("the name of a sheet", is_text),
+}
+_ANY_TABLE: Words = {
+    "businessDate": ("the name of the column that the business dates a row by", is_text),
+}
+TABLE: Mapping[str, Words] = {  # by layer
+    "silver": {
+        **_ANY_TABLE,
+        "sequenceBy": ("a column name or a list of them", lambda value: is_text(value) or _is_names(value)),
+        "deleteWhen": ("an SQL condition over the table's columns", is_text),
+        "history": ("scd1 or scd2", lambda value: value in ("scd1", "scd2")),
+    },
+    "gold": {
+        **_ANY_TABLE,
+        "refresh": ("incremental or full", lambda value: value in ("incremental", "full")),
+        "lookback": ("a number of earlier partitions, 0 or more", lambda value: is_whole(value) and value >= 0),
+    },
+}
+COLUMN: Words = {}
+RELATIONSHIP: Words = {
+    "severity": ("error (stops the write) or warning", lambda value: value in SEVERITIES),
+}
+
+
+def values(part: Part, known: Words) -> dict[str, Any]:
+    """The values of the custom properties of one part; what is not as expected is a fault, and left out."""
+    found: dict[str, Any] = {}
+    for item in part.said.get("customProperties", ()):
+        name, value = item["property"], item["value"]
+        at = f"customProperties[{name}]"
+        if item.get("vendor", "boathouse") != "boathouse":
+            continue
+        if name not in known:
+            fix = hint(name, known) + "; another tool's property says `vendor: ...`"
+            part.fault(f"unknown property {name}", at, fix)
+        elif name in found:
+            part.fault(f"duplicate property {name}", at, "keep one of them")
+        elif not known[name][1](value):
+            part.fault(f"{name} {shown(value)}", at, f"write {known[name][0]}")
+        else:
+            found[name] = value
+    return found

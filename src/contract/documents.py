@@ -1,0 +1,269 @@
+"""The folder is the registry, and a document is what the standard says, strictly.
+
+`src/silver/<domain>/<table>.yaml` is a silver table, `src/gold/<mart>/contract.yaml` a mart; a file that is
+neither is a fault. A document is YAML without duplicate keys that the standard's own JSON schema, closed
+where it lets unknown keys through, finds no fault with.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from src.contract.custom import is_number
+from src.contract.faults import File, hint, kind, listed, shown
+from src.contract.model import OPERATORS
+from src.errors import BoathouseError, ContractError
+
+_RESERVED = ("bronze", "gold", "ops", "quarantine", "silver")
+_IGNORED = ("__pycache__", "__init__.py", "README.md")
+
+
+def discover(root: Path, faults: list[BoathouseError]) -> list[File]:
+    """The contract files below root/silver and root/gold; what lies there and is none is added to the faults."""
+    return [*_silver(root, faults), *_gold(root, faults)]
+
+
+def read(file: File) -> None:
+    """Fill a file's document as far as it is sound; it stays empty where nothing more can be said about it."""
+    text = file.text(file.path)
+    document = _parse(text, file) if text else None
+    if document is not None:
+        file.document = _conforming(document, file) or {}
+
+
+def entries(folder: Path) -> list[Path]:
+    """What lies in a folder and is not there for Python's or a reader's sake."""
+    return sorted(path for path in folder.iterdir() if path.name[0] != "." and path.name not in _IGNORED)
+
+
+# -- the folder
+
+
+def _silver(root: Path, faults: list[BoathouseError]) -> Iterator[File]:
+    for folder in _folders(root / "silver", faults):
+        tables = {path.stem for path in folder.glob("*.yaml")}
+        for path in entries(folder):
+            file = File(path, "silver", folder.name, _shown(path, root), faults)
+            if path.is_dir() or path.suffix in (".yml", ".py") or (path.suffix == ".sql" and path.stem not in tables):
+                file.fault(
+                    f"{path.name} belongs to no table; the folder has {listed(sorted(tables)) or 'no contract'}",
+                    fix="a table is <table>.yaml, with <table>.sql beside it where needed; rename or remove it",
+                )
+            elif path.suffix == ".yaml":
+                file.check_name("table", path.stem)
+                yield file
+
+
+def _gold(root: Path, faults: list[BoathouseError]) -> Iterator[File]:
+    for folder in _folders(root / "gold", faults):
+        path = folder / "contract.yaml"
+        file = File(path, "gold", folder.name, _shown(path, root), faults)
+        if path.is_file():
+            yield file
+        else:
+            file.fault(f"mart {folder.name} has no contract.yaml", fix="write it, or remove the folder")
+
+
+def _folders(layer: Path, faults: list[BoathouseError]) -> Iterator[Path]:
+    """The domains or marts of a layer. Its own Python files are code, but a contract there is lost."""
+    root, home = layer.parent, _shown(layer, layer.parent)
+    if not layer.is_dir():
+        faults.append(ContractError(f"no folder {layer.name}", where=root, fix=f"create {home}"))
+        return
+    for path in entries(layer):
+        file = File(path, layer.name, path.name, _shown(path, root), faults)
+        if path.is_dir():
+            file.check_name("folder", path.name, reserved=_RESERVED)
+            yield path
+        elif path.suffix in (".yaml", ".yml", ".sql"):
+            fix = f"move it to {home}/<{'domain' if layer.name == 'silver' else 'mart'}>/"
+            file.fault(f"{path.name} is outside of every folder", fix=fix)
+
+
+def _shown(path: Path, root: Path) -> str:
+    return str(path.relative_to(root.parent))
+
+
+# -- YAML
+
+
+def _parse(text: str, file: File) -> dict[str, Any] | None:
+    import yaml
+
+    loader = _loader_class()(text)
+    try:
+        document = loader.get_single_data()
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        file.fault(f"not YAML: {problem}", f"line {mark.line + 1}" if mark else "", "correct the syntax")
+        return None
+    finally:
+        loader.dispose()
+    for line, what, fix in loader.faults:
+        file.fault(what, f"line {line}", fix)
+    if not isinstance(document, dict):
+        file.fault(f"the file holds {kind(document)}", fix="write a contract: `apiVersion: ...` and so on")
+        return None
+    return None if loader.faults else document
+
+
+@cache
+def _loader_class() -> Any:
+    """A safe YAML loader that reports duplicate keys, where PyYAML keeps the last, and leaves dates as text."""
+    import yaml
+
+    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+    class Loader(base):  # type: ignore[misc]
+        def __init__(self, stream: str) -> None:
+            super().__init__(stream)
+            self.faults: list[tuple[int, str, str]] = []
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            seen: set[str] = set()
+            for key, _ in node.value:
+                line = key.start_mark.line + 1
+                if key.tag == "tag:yaml.org,2002:merge":
+                    continue
+                if key.tag != "tag:yaml.org,2002:str":
+                    self.faults.append((line, f"key {key.value} is not text", "write a name, in quotes if need be"))
+                elif key.value in seen:
+                    self.faults.append((line, f"duplicate key {key.value}", "keep one of them"))
+                seen.add(str(key.value))
+            return super().construct_mapping(node, deep)
+
+    Loader.yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in base.yaml_implicit_resolvers.items()
+    }
+    return Loader
+
+
+# -- the standard
+
+_STANDARD = "see https://bitol-io.github.io/open-data-contract-standard"
+_JSON_KINDS = {
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "keys and values",
+}
+
+
+@cache
+def _validator() -> Any:
+    """The standard's JSON schema, closed where it lets unknown keys through, and for local servers only."""
+    from importlib.resources import files
+
+    from jsonschema.validators import validator_for
+
+    schema = json.loads(files("open_data_contract_standard").joinpath("schema.json").read_text(encoding="utf-8"))
+    top, parts = schema["properties"], schema["$defs"]
+    top["apiVersion"]["enum"] = [version for version in top["apiVersion"]["enum"] if version.startswith("v3.")]
+    top["description"]["additionalProperties"] = False
+    parts["SchemaProperty"]["required"] = ["name", "logicalType"]
+    for part in parts["SchemaBaseProperty"]["allOf"]:
+        part.get("if", {})["required"] = ["logicalType"]  # or every condition on it holds where it is missing
+    typed = {"properties": {"type": {"enum": ["text", "sql", "custom"]}}, "required": ["type"]}
+    parts["DataQuality"]["allOf"][0]["if"] = {"not": typed}  # library is the default, also where no metric says so
+    server, local = parts["Server"], parts["ServerSource"]["LocalServer"]
+    local["properties"]["delimiter"] = {"type": "string"}  # in the standard's model and text, not in its schema
+    server["properties"] |= local["properties"]
+    server["properties"]["type"]["enum"] = ["local"]
+    server["required"] = [*server["required"], *local["required"]]
+    server["additionalProperties"] = False
+    del server["allOf"]
+    return validator_for(schema)(schema)
+
+
+def _conforming(document: dict[str, Any], file: File) -> dict[str, Any] | None:
+    """The document without what breaks the standard, so that the rest can be checked in the same pass."""
+    validator = _validator()
+    errors = [leaf for error in validator.iter_errors(document) for leaf in _leaves(error)]
+    if not errors:
+        return document
+    reported = dict.fromkeys(fault for error in errors for fault in _translated(error))
+    for path, what, fix in reported or {((), errors[0].message, _STANDARD): None}:
+        file.fault(what, _dotted(path), fix)
+    for path, _, _ in sorted(reported, key=lambda fault: len(fault[0]), reverse=True):
+        _remove(document, path)
+        file.broken.add(_dotted(path))
+    return document if validator.is_valid(document) else None
+
+
+def _leaves(error: Any) -> Iterator[Any]:
+    """The errors of the one alternative that was meant; the error itself where that is not clear."""
+    branches: dict[Any, list[Any]] = {}
+    for cause in error.context or ():
+        branches.setdefault(cause.relative_schema_path[0], []).append(cause)
+    meant = [causes for causes in branches.values() if not any(_rules_out(cause) for cause in causes)]
+    if error.validator not in ("oneOf", "anyOf") or len(meant) != 1:
+        yield error
+        return
+    for cause in meant[0]:
+        yield from _leaves(cause)
+
+
+def _rules_out(cause: Any) -> bool:
+    return cause.validator in ("type", "required") and not cause.relative_path
+
+
+def _translated(error: Any) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
+    """One error of the JSON schema as (path, what, fix)s in our words; none where it only follows from another."""
+    path, found, rule = tuple(error.absolute_path), error.instance, error.validator_value
+    name = _dotted(path).rpartition(".")[2] or "the contract"
+    if error.validator in ("additionalProperties", "unevaluatedProperties"):
+        known = _known_keys(error.schema, found)
+        for key in found:
+            if key not in known:
+                yield (*path, key), f"unknown key {key}", hint(key, known)
+    elif error.validator == "required":
+        for key in rule:
+            if key not in found:
+                yield path, f"missing key {key}", f"write `{key}: ...`"
+    elif error.validator == "type":
+        fix = f"write {_JSON_KINDS.get(rule, rule)}" + (", in quotes" if rule == "string" and is_number(found) else "")
+        yield path, f"{name} is {shown(found)}", fix
+    elif error.validator == "enum":
+        if isinstance(found, str):  # else its type is the fault
+            yield path, f"{name} {shown(found)}", hint(found, rule)
+    elif error.validator == "oneOf" and "mustBe" in rule[0].get("required", ()):
+        if isinstance(found, dict):  # else its type is the fault
+            operators = listed(key for key in found if key in OPERATORS)
+            yield path, f"operators: {operators or 'none'}", f"write exactly one of {listed(OPERATORS)}"
+    else:
+        yield path, f"{name} {shown(found)}", error.schema.get("description") or f"{error.message[:200]}; {_STANDARD}"
+
+
+def _known_keys(schema: Mapping[str, Any], found: Any) -> set[str]:
+    """The keys a part of the schema gives a meaning to, in an object such as the one found."""
+    validator = _validator()
+    inner = [*schema.get("allOf", ()), *schema.get("anyOf", ()), *schema.get("oneOf", ())]
+    if "$ref" in schema:
+        target = validator.schema
+        for step in schema["$ref"].removeprefix("#/").split("/"):
+            target = target[step]
+        inner.append(target)
+    if "if" in schema and validator.evolve(schema=schema["if"]).is_valid(found):
+        inner.append(schema["then"])
+    return set(schema.get("properties", ())).union(*(_known_keys(part, found) for part in inner))
+
+
+def _dotted(path: tuple[str | int, ...]) -> str:
+    """A key path as schema[0].properties[3].logicalType."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
+
+
+def _remove(document: Any, path: tuple[str | int, ...]) -> None:
+    """Take a value out, unless it is in a list, where that would move its neighbours."""
+    for step in path[:-1]:
+        document = document[step]
+    if path and isinstance(document, dict):
+        document.pop(path[-1], None)

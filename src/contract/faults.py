@@ -1,0 +1,119 @@
+"""A fault says what was found in a contract, where, and what to write. All faults of all files are one list."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from src.errors import BoathouseError, ContractError, from_os_error
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+@dataclass
+class File:
+    """One file or folder: what it says, the faults found in it, and the tables declared elsewhere that it names."""
+
+    path: Path
+    layer: str
+    domain: str
+    shown: str  # the path as a person knows it
+    faults: list[BoathouseError]  # one list for all files
+    document: dict[str, Any] = field(default_factory=dict)  # empty: nothing more can be said about it
+    references: list[tuple[str, str, tuple[str, ...]]] = field(default_factory=list)  # key path, table id, columns
+    broken: set[str] = field(default_factory=set)  # key paths that break the standard: one fault each is enough
+
+    def fault(self, what: str, key: str = "", fix: str | None = None) -> None:
+        if key and key in self.broken:
+            return
+        self.faults.append(ContractError(what, where=f"{self.shown}, {key}" if key else self.shown, fix=fix))
+
+    def text(self, path: Path) -> str:
+        """A file's text; empty, with a fault, where it has none."""
+        try:
+            text = path.read_text(encoding="utf-8-sig").strip()
+        except UnicodeDecodeError as error:
+            self.fault(f"{path.name} is not utf-8 at byte {error.start}", fix="save it as utf-8")
+            return ""
+        except OSError as error:
+            self.faults.append(from_os_error(error, path))
+            return ""
+        if not text:
+            self.fault(f"{path.name} is empty", fix="write it, or remove the file")
+        return text
+
+    def check_name(self, kind: str, name: str, key: str = "", reserved: Collection[str] = ()) -> None:
+        if not _NAME.fullmatch(name) or name in reserved:
+            fix = "write snake case: a small letter, then small letters, digits and _"
+            self.fault(f"{kind} name {name}", key, fix + (f"; reserved: {listed(reserved)}" if reserved else ""))
+
+    def check_columns(self, names: Iterable[object], known: Collection[str], key: str) -> None:
+        for name in names:
+            if name not in known:
+                self.fault(f"no column {name}", key, hint(str(name), known))
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a contract: what it says, and the key path that leads to it."""
+
+    file: File
+    said: Mapping[str, Any]
+    key: str = ""
+
+    def at(self, key: str) -> str:
+        return f"{self.key}.{key}".strip(".")
+
+    def fault(self, what: str, key: str = "", fix: str | None = None) -> None:
+        """A fault of this part, or of what lies at `key` in it."""
+        self.file.fault(what, self.at(key), fix)
+
+    def parts(self, name: str) -> list[Part]:
+        """The parts in the list of this name."""
+        return [Part(self.file, said, self.at(f"{name}[{at}]")) for at, said in enumerate(self.said.get(name, ()))]
+
+    def text(self, name: str) -> str:
+        return str(self.said.get(name) or "").strip()
+
+
+# -- words
+
+
+def a(word: str) -> str:
+    return f"an {word}" if word[0] in "aeiou" else f"a {word}"
+
+
+def listed(words: Iterable[object]) -> str:
+    return ", ".join(map(str, words))
+
+
+def hint(word: str, known: Iterable[str]) -> str:
+    """What may have been meant by an unknown word, and what is known."""
+    from difflib import get_close_matches
+
+    known = sorted(known)
+    near = get_close_matches(word, known, 1)
+    return (f"did you mean `{near[0]}`? " if near else "") + (f"known: {listed(known)}" if known else "known: none")
+
+
+def kind(value: object) -> str:
+    """What a value is, where its content does not matter."""
+    if isinstance(value, dict):
+        return "keys and values"
+    if isinstance(value, list | tuple):
+        return "a list"
+    return "text" if isinstance(value, str) else "nothing" if value is None else str(value)
+
+
+def shown(value: object) -> str:
+    """A value found in a contract, as it was written; long text is cut."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f"'{value if len(value) <= 60 else value[:60] + '...'}'"
+    if value is None or value in ([], ()):
+        return "empty"
+    return kind(value)

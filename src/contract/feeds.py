@@ -1,0 +1,101 @@
+"""A server becomes a feed: which files below the landing zone belong to it, and how they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields
+
+from src.contract import custom
+from src.contract.faults import File, Part, listed
+from src.contract.model import Feed, Table
+
+_FORMATS = ("csv", "ndjson", "json", "parquet", "xlsx")
+_ONLY_FOR = {
+    "delimiter": ("csv",),
+    "encoding": ("csv", "ndjson", "json"),
+    "quote": ("csv",),
+    "escape": ("csv",),
+    "header": ("csv", "xlsx"),
+    "columns": ("csv", "xlsx"),
+    "sheet": ("xlsx",),
+}
+
+
+def feeds(document: Part) -> tuple[Feed, ...]:
+    """The feeds that a silver contract declares."""
+    servers = document.parts("servers")
+    if not servers:
+        fix = "write where the files land: `{server: <feed>, type: local, path: <domain>/<feed>/*.csv, format: csv}`"
+        document.fault("no servers", "servers", fix)
+    found: dict[str, Feed] = {}
+    for server in servers:
+        feed = _feed(server)
+        if feed.name in found:
+            server.fault(f"duplicate feed {feed.name}", "server", "keep one of them")
+        found[feed.name] = feed
+    return tuple(found.values())
+
+
+def agreed(silver: Iterable[tuple[File, Table]]) -> dict[str, Feed]:
+    """Every feed once, by id; two contracts that read the same feed must say the same about it."""
+    found: dict[str, Feed] = {}
+    for file, table in silver:
+        for index, feed in enumerate(table.feeds):
+            known = found.setdefault(feed.id, feed)
+            if known != feed:
+                names = [field.name for field in fields(Feed) if field.compare]
+                differ = [name for name in names if getattr(known, name) != getattr(feed, name)]
+                other = known.declared_in.name if known.declared_in else ""
+                fix = f"write the same in {other} and {file.path.name}, or give the feed another name"
+                file.fault(f"feed {feed.name} differs from {other} in {listed(differ)}", f"servers[{index}]", fix)
+    return found
+
+
+def _feed(server: Part) -> Feed:
+    said = server.said
+    options = custom.values(server, custom.FEED)
+    options |= {name: said[name] for name in ("delimiter", "encoding") if name in said}
+    for name in options:
+        if said["format"] in _FORMATS and said["format"] not in _ONLY_FOR[name]:
+            at = name if name in said else f"customProperties[{name}]"
+            fix = f"{name} is for {listed(_ONLY_FOR[name])}; remove it"
+            server.fault(f"{name} with format {said['format']}", at, fix)
+    if "encoding" in options:
+        options["encoding"] = _encoding(options["encoding"], server)
+    options["columns"] = tuple(options.get("columns", ()))
+    feed = Feed(
+        domain=server.file.domain,
+        name=said["server"],
+        path=said["path"],
+        format=said["format"],
+        declared_in=server.file.path,
+        **options,
+    )
+    _check(feed, server)
+    return feed
+
+
+def _check(feed: Feed, server: Part) -> None:
+    server.file.check_name("feed", feed.name, server.at("server"))
+    if feed.format not in _FORMATS:
+        server.fault(f"format {feed.format}", "format", f"supported: {listed(_FORMATS)}")
+    steps = feed.path.split("/")
+    if not feed.path.strip() or "\\" in feed.path or feed.path.startswith(("/", "~")) or {"..", ""} & set(steps):
+        server.fault(f"path {feed.path}", "path", "write a glob below the landing zone, for example sales/orders/*.csv")
+    if not 1 <= len(feed.delimiter) <= 4 or set(feed.delimiter) & {"\n", "\r", feed.quote}:
+        server.fault(f"delimiter {feed.delimiter!r}", "delimiter", 'write one character, for example ";" or "\\t"')
+    if feed.header == bool(feed.columns):
+        fix = "name the columns of files without a header: `header: false` and `columns: [...]`, or neither"
+        server.fault(f"header {str(feed.header).lower()}, {len(feed.columns)} columns", "customProperties", fix)
+
+
+def _encoding(name: str, server: Part) -> str:
+    import codecs
+
+    try:
+        "".encode(name)  # refuses codecs such as base64, which do not give text
+        return codecs.lookup(name).name
+    except (LookupError, ValueError):
+        fix = "write one Python knows, for example utf-8, latin-1, cp1252, utf-16"
+        server.fault(f"encoding {name}", "encoding", fix)
+        return name

@@ -1,0 +1,61 @@
+"""All contracts are read together: what one says of another is true, and whatever is wrong is told at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from src.contract import documents, tables
+from src.contract.faults import File, hint
+from src.contract.feeds import agreed
+from src.contract.model import Contracts, Mart, Table
+from src.errors import BoathouseError, Faults
+
+
+def load(root: Path) -> Contracts:
+    """Every contract below root/silver and root/gold.
+
+    Raises:
+        Faults: everything that is wrong with any of them.
+    """
+    faults: list[BoathouseError] = []
+    files = documents.discover(root, faults)
+    silver: list[tuple[File, Table]] = []
+    marts: list[Mart] = []
+    for file in files:
+        documents.read(file)
+        if file.document and file.layer == "silver":
+            silver += [(file, table) for table in tables.silver(file)]
+        elif file.document:
+            marts.append(tables.mart(file))
+    contracts = Contracts(
+        feeds=agreed(silver),
+        silver={table.id: table for _, table in silver},
+        gold={table.id: table for mart in marts for table in mart.tables},
+        marts={mart.name: mart for mart in marts},
+    )
+    _check_ids([file for file in files if file.document])
+    _check_references(files, {**contracts.silver, **contracts.gold})
+    if faults:
+        raise Faults(faults)
+    return contracts
+
+
+def _check_ids(files: Sequence[File]) -> None:
+    seen: dict[str, File] = {}
+    for file in files:
+        name = file.document["id"]
+        other = seen.setdefault(name, file)
+        if other is not file:
+            file.fault(f"id {name} is also in {other.shown}", "id", "give each contract its own id")
+
+
+def _check_references(files: Sequence[File], tables: Mapping[str, Table]) -> None:
+    """Every table and column that a contract refers to is declared; those of broken contracts are not known."""
+    broken = {(file.layer, file.domain) for file in files if not file.document}
+    for file in files:
+        for key, table, columns in file.references:
+            if table in tables:
+                file.check_columns(columns, [column.name for column in tables[table].columns], key)
+            elif tuple(table.split(".")[:2]) not in broken:
+                file.fault(f"no table {table}", key, hint(table, tables))

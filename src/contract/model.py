@@ -1,0 +1,208 @@
+"""What a contract declares: feeds, tables and marts, and what each of them promises."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from open_data_contract_standard.model import OpenDataContractStandard
+
+TIMESTAMP = "TIMESTAMP WITH TIME ZONE"  # as DuckDB's DESCRIBE names it; times are kept in UTC
+MOMENTS = ("DATE", TIMESTAMP)
+
+OPERATORS = (  # of an expectation
+    "mustBe",
+    "mustNotBe",
+    "mustBeGreaterThan",
+    "mustBeGreaterOrEqualTo",
+    "mustBeLessThan",
+    "mustBeLessOrEqualTo",
+    "mustBeBetween",
+    "mustNotBeBetween",
+)
+SEVERITIES = ("error", "warning")  # an error stops the write
+
+
+class Unit(NamedTuple):
+    """A unit of time: its hours, what happens once in it, and how else it is spelled."""
+
+    hours: float
+    rate: str
+    spellings: tuple[str, ...]
+
+
+UNITS = {  # a month is a twelfth of 365 days
+    "min": Unit(1 / 60, "every minute", ("minute", "minutes")),
+    "h": Unit(1, "hourly", ("hr", "hour", "hours")),
+    "d": Unit(24, "daily", ("day", "days")),
+    "w": Unit(168, "weekly", ("week", "weeks")),
+    "mo": Unit(730, "monthly", ("month", "months")),
+    "y": Unit(8760, "yearly", ("yr", "year", "years")),
+}
+
+
+@dataclass(frozen=True)
+class Feed:
+    """One stream of files: where they land and how they are read. Bronze has one table per feed."""
+
+    domain: str
+    name: str
+    path: str  # glob below the landing zone, for example sales/order_lines/*.csv
+    format: str  # csv | ndjson | json | parquet | xlsx
+    delimiter: str = ","
+    encoding: str = "utf-8"
+    quote: str = '"'
+    escape: str = '"'
+    header: bool = True
+    columns: tuple[str, ...] = ()  # names where the file has no header
+    sheet: str | None = None  # Excel: the sheet's name; default the first
+    declared_in: Path | None = field(default=None, compare=False)
+
+    @property
+    def id(self) -> str:
+        return f"bronze.{self.domain}.{self.name}"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A row rule: kind is an ODCS option name (minimum, maximum, pattern, enum, ...)."""
+
+    kind: str
+    value: object  # enum: a tuple; a bound of a date or timestamp: ISO text, UTC where it names no zone
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    type: str  # canonical DuckDB type: VARCHAR, BIGINT, DECIMAL(18,3), DATE, TIMESTAMP WITH TIME ZONE, ...
+    expression: str | None = None  # transformLogic; None means the source column of the same name
+    required: bool = False
+    unique: bool = False
+    rules: tuple[Rule, ...] = ()
+    description: str = ""
+    classification: str | None = None
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """One audit of `quality[]`: a number a metric or a query gives, and what it must be."""
+
+    kind: str  # library | sql
+    operator: str  # one of OPERATORS
+    bound: object  # a number; sql: also a boolean; ...Between: (low, high)
+    column: str | None = None  # None: the whole table
+    metric: str | None = None  # library: nullValues, missingValues, invalidValues, duplicateValues, rowCount
+    query: str | None = None  # sql: `${object}` stands for the table, and nothing else for anything
+    unit: str = "rows"  # rows | percent
+    severity: str = "error"  # one of SEVERITIES
+    dimension: str | None = None
+    arguments: tuple[tuple[str, object], ...] = ()
+    id: str | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Relationship:
+    """A foreign key: these columns hold values that those columns of another table have."""
+
+    columns: tuple[str, ...]
+    to_table: str  # id
+    to_columns: tuple[str, ...]
+    severity: str = "error"  # one of SEVERITIES
+
+
+@dataclass(frozen=True)
+class Sla:
+    """A promise about a table or, where `column` is set, measured by that column."""
+
+    property: str  # latency | frequency | retention | anything else, which is documentation
+    value: object
+    unit: str | None = None  # latency, frequency, retention: one of UNITS
+    element: str | None = None
+    column: str | None = None
+    driver: str | None = None
+    description: str = ""
+
+    def hours(self) -> float:
+        """The span of a latency, frequency or retention (and of these only)."""
+        return float(str(self.value)) * UNITS[self.unit or ""].hours
+
+    def rate(self) -> str:
+        """A frequency in words: daily, every 6 hours."""
+        unit = UNITS[self.unit or ""]
+        return unit.rate if self.value == 1 else f"every {self.value} {unit.spellings[-1]}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """One silver table or one table of a gold mart, as its contract declares it."""
+
+    layer: str  # silver | gold
+    domain: str  # the domain, or the mart
+    name: str
+    version: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...] = ()  # empty: all columns together are the key
+    partition_by: tuple[str, ...] = ()
+    sequence_by: tuple[str, ...] = ()
+    feeds: tuple[Feed, ...] = ()  # silver only
+    sources: tuple[str, ...] = ()  # gold only: ids of the tables a Python model reads; of SQL the caller knows
+    sql: str | None = None  # text of the sibling <table>.sql
+    python: Path | None = None  # gold only: the sibling <table>.py
+    refresh: str = "incremental"  # incremental | full
+    lookback: int = 0  # how many earlier partitions a partition's rows depend on
+    description: str = ""
+    path: Path = Path()
+    delete_when: str | None = None  # silver only: SQL condition over the typed columns
+    history: str = "scd1"  # silver only: scd1 | scd2
+    quality: tuple[Expectation, ...] = ()
+    relationships: tuple[Relationship, ...] = ()
+    slas: tuple[Sla, ...] = ()
+    owner: str = ""
+    business_date: str | None = None  # the column, of one of MOMENTS, that the business dates a row by
+
+    @property
+    def id(self) -> str:
+        return f"{self.layer}.{self.domain}.{self.name}"
+
+    @property
+    def model(self) -> Path:
+        """Where its SQL or Python lies; a silver table without either has nothing there."""
+        return self.python or self.path.with_name(f"{self.name}.sql")
+
+
+@dataclass(frozen=True)
+class Mart:
+    """A gold folder: tables that share one contract, one version and one owner."""
+
+    name: str
+    version: str
+    title: str
+    owner: str
+    purpose: str
+    usage: str
+    limitations: str
+    support: tuple[str, ...]  # channels, with their address where there is one
+    refresh: str  # daily, every 6 hours, ...
+    tables: tuple[Table, ...]
+    path: Path
+    document: Mapping[str, Any] = field(compare=False, repr=False)
+
+    @cached_property
+    def odcs(self) -> OpenDataContractStandard:
+        """The contract as the standard's own model, for whoever renders it; importing it costs more than loading."""
+        from open_data_contract_standard.model import OpenDataContractStandard
+
+        return OpenDataContractStandard(**self.document)
+
+
+@dataclass(frozen=True)
+class Contracts:
+    feeds: dict[str, Feed]  # by id
+    silver: dict[str, Table]  # by id
+    gold: dict[str, Table]  # by id, in the order of the contracts
+    marts: dict[str, Mart]  # by name

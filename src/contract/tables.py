@@ -1,0 +1,257 @@
+"""A document becomes a silver table, or a mart with its tables: each with a version, its models and what they need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from src.contract import custom
+from src.contract.columns import INTEGERS, check_same_name, columns
+from src.contract.documents import entries
+from src.contract.faults import File, Part, hint, listed
+from src.contract.feeds import feeds
+from src.contract.model import MOMENTS, Feed, Mart, Sla, Table
+from src.contract.promises import expectations, relationships, service_levels
+from src.contract.versions import SEMVER
+
+_PARTITION_TYPES = ("VARCHAR", *INTEGERS, "BOOLEAN", "DATE")
+
+
+def silver(file: File) -> list[Table]:
+    """The one table of a silver contract; none, with a fault, where it declares another."""
+    document = _checked(file)
+    domain = document.said.get("domain", file.domain)
+    if domain != file.domain:
+        document.fault(f"domain {domain}; the folder is {file.domain}", "domain", "write the folder's name")
+    declared = feeds(document)
+    objects = document.parts("schema")
+    if len(objects) != 1:
+        document.fault(f"{len(objects)} tables in schema", "schema", "a silver contract declares exactly one table")
+    if objects and objects[0].said["name"] != file.path.stem:
+        what = f"table {objects[0].said['name']}; the file is {file.path.name}"
+        objects[0].fault(what, "name", "let them be equal")
+    return [table for table in _tables(document, declared) if table.name == file.path.stem]
+
+
+def mart(file: File) -> Mart:
+    """The mart of a gold contract."""
+    document = _checked(file)
+    said = document.said
+    if "servers" in said:
+        document.fault("a mart has no servers", "servers", "remove them: its models read tables")
+    tables = _tables(document)
+    if not tables:
+        document.fault("0 tables in schema", "schema", "a mart declares at least one table")
+    _check_models(tables, document)
+    description = Part(file, said.get("description", {}), "description")
+    made = Mart(
+        name=file.domain,
+        version=said["version"],
+        title=said.get("name", file.domain),
+        owner=_owner(said),
+        purpose=description.text("purpose"),
+        usage=description.text("usage"),
+        limitations=description.text("limitations"),
+        support=tuple(
+            f"{item['channel']} ({item['url']})" if "url" in item else item["channel"]
+            for item in said.get("support", ())
+        ),
+        refresh=_refresh_rate(tables),
+        tables=tuple(tables),
+        path=file.path,
+        document=said,
+    )
+    _check_governance(made, document)
+    return made
+
+
+def _checked(file: File) -> Part:
+    """The whole document, its head checked."""
+    document = Part(file, file.document)
+    version = document.said["version"]
+    if not SEMVER.fullmatch(version):
+        document.fault(f"version {version}", "version", "write MAJOR.MINOR.PATCH, for example 1.0.0")
+    if not document.text("status"):
+        document.fault("no status", "status", "write `status: active`, or proposed, draft, deprecated, retired")
+    return document
+
+
+def _check_governance(mart: Mart, document: Part) -> None:
+    """Every mart states its business definition, owner and refresh rate."""
+    if not mart.purpose:
+        fix = "write what the mart is for, in business words"
+        document.fault("no business definition", "description.purpose", fix)
+    if not mart.owner:
+        document.fault("no owner", "team", "name a member with `role: owner`")
+    if not mart.refresh:
+        document.fault("no refresh rate", "slaProperties", "write `{property: frequency, value: 1, unit: d}`")
+
+
+def _check_models(tables: Sequence[Table], document: Part) -> None:
+    """Each table of a mart has exactly one model beside it, and each model a table."""
+    for table, part in zip(tables, document.parts("schema"), strict=True):
+        sql, python = f"{table.name}.sql", f"{table.name}.py"
+        models = [name for name, found in ((sql, table.sql), (python, table.python)) if found is not None]
+        if len(models) != 1:
+            fix = f"keep exactly one of {sql}, {python} beside the contract"
+            part.fault(f"table {table.name} has {listed(models) or 'no model'}", fix=fix)
+        if table.python and not table.sources:
+            fix = "declare what the model reads in `transformSourceObjects: [silver.<domain>.<table>]`"
+            part.fault(f"no sources of {table.python.name}", "properties", fix)
+    names = [table.name for table in tables]
+    known = {"contract.yaml", *(name + suffix for name in names for suffix in (".sql", ".py"))}
+    for path in entries(document.file.path.parent):
+        if path.is_dir() or (path.suffix in (".yaml", ".yml", ".sql", ".py") and path.name not in known):
+            what = f"{path.name} belongs to no table; the contract has {listed(names)}"
+            document.fault(what, fix="rename or remove it")
+
+
+def _owner(said: Mapping[str, Any]) -> str:
+    """The member whose role is owner, else the first member, else the team's name."""
+    team = said.get("team", {})
+    team = {"members": team} if isinstance(team, list) else team
+    members = team.get("members", [])
+    chosen = [member for member in members if member.get("role", "").lower() == "owner"] or members
+    return str(chosen[0].get("name") or chosen[0]["username"] if chosen else team.get("name", "")).strip()
+
+
+def _refresh_rate(tables: Sequence[Table]) -> str:
+    """How often a mart is renewed, in words; empty where nothing says so."""
+    rates = (sla.rate() for table in tables for sla in table.slas if sla.property == "frequency" and sla.unit)
+    return next(rates, "")
+
+
+# -- tables
+
+
+def _tables(document: Part, declared: tuple[Feed, ...] = ()) -> list[Table]:
+    file, objects = document.file, document.parts("schema")
+    names = [part.said["name"] for part in objects]
+    for index, part in enumerate(objects):
+        file.check_name("table", names[index], part.at("name"))
+        if names[index] in names[:index]:
+            part.fault(f"duplicate table {names[index]}", "name", "keep one of them")
+    everywhere = custom.values(document, custom.TABLE[file.layer])
+    slas = service_levels(document)
+    found = []
+    for part, promised in zip(objects, slas, strict=True):
+        settings = {**everywhere, **custom.values(part, custom.TABLE[file.layer])}
+        found.append(_table(part, document.said, declared, settings, promised))
+    return found
+
+
+def _table(
+    part: Part,
+    contract: Mapping[str, Any],
+    declared: tuple[Feed, ...],
+    settings: Mapping[str, Any],
+    slas: tuple[Sla, ...],
+) -> Table:
+    file, name = part.file, part.said["name"]
+    sequence = settings.get("sequenceBy", [])
+    sql, python = (path if path.is_file() else None for path in map(file.path.with_name, (f"{name}.sql", f"{name}.py")))
+    check_same_name(part)
+    table = Table(
+        layer=file.layer,
+        domain=file.domain,
+        name=name,
+        version=contract["version"],
+        columns=columns(part),
+        key=_positioned(part, "primaryKey", "primaryKeyPosition"),
+        partition_by=_positioned(part, "partitioned", "partitionKeyPosition"),
+        sequence_by=(sequence,) if isinstance(sequence, str) else tuple(sequence),
+        feeds=declared,
+        sources=_sources(part) if python else (),
+        sql=file.text(sql) if sql else None,
+        python=python,
+        refresh=settings.get("refresh", "incremental"),
+        lookback=settings.get("lookback", 0),
+        description=part.text("description"),
+        path=file.path,
+        delete_when=settings.get("deleteWhen"),
+        history=settings.get("history", "scd1"),
+        quality=expectations(part),
+        relationships=relationships(part),
+        slas=slas,
+        owner=_owner(contract),
+    )
+    _check_table(table, part)
+    return replace(table, business_date=_business_date(table, settings.get("businessDate"), part))
+
+
+def _positioned(table: Part, flag: str, position: str) -> tuple[str, ...]:
+    """The names of the flagged properties in the order of their positions, which a single one can do without."""
+    chosen = [part for part in table.parts("properties") if part.said.get(flag, False)]
+    places = [part.said.get(position, -1) for part in chosen]
+    for part in table.parts("properties"):
+        place = part.said.get(position, -1)
+        if part not in chosen:
+            if place != -1:
+                part.fault(f"{position} {place} without {flag}", position, f"write `{flag}: true`, or remove it")
+        elif len(chosen) > 1 and (place < 1 or places.count(place) > 1):
+            found = "no position" if place == -1 else f"position {place}"
+            fix = f"number the {len(chosen)} columns 1, 2, ..."
+            part.fault(f"column {part.said['name']} has {found}", position, fix)
+    return tuple(part.said["name"] for part in sorted(chosen, key=lambda part: part.said.get(position, -1)))
+
+
+def _sources(table: Part) -> tuple[str, ...]:
+    """The ids of the tables a Python model reads: the union of its columns' transformSourceObjects."""
+    sources: dict[str, None] = {}
+    for part in table.parts("properties"):
+        for source in part.said.get("transformSourceObjects", ()):
+            if source not in sources:
+                table.file.references.append((part.at("transformSourceObjects"), source, ()))
+            sources[source] = None
+    return tuple(sources)
+
+
+def _check_table(table: Table, part: Part) -> None:
+    kinds = {column.name: column.type for column in table.columns}
+    if not kinds:
+        part.fault(f"table {table.name} has no columns", "properties", "write `properties:`, one per column")
+    part.file.check_columns(table.sequence_by, kinds, part.at("customProperties[sequenceBy]"))
+    for column, declared in zip(table.columns, part.parts("properties"), strict=True):
+        if column.name in table.partition_by and column.type not in _PARTITION_TYPES:
+            fix = f"partition by one of {listed(_PARTITION_TYPES)}"
+            declared.fault(f"partition column {column.name} is {column.type}", "partitioned", fix)
+        if column.name in table.partition_by and not column.required:
+            declared.fault(f"partition column {column.name} may be absent", "required", "write `required: true`")
+    if table.lookback and not table.partition_by:
+        fix = "mark a column `partitioned: true`, or remove lookback"
+        part.fault(f"lookback {table.lookback} without partitions", "customProperties[lookback]", fix)
+    if table.delete_when and not table.key:
+        fix = "mark the key `primaryKey: true`: a deletion takes away the row of a key"
+        part.fault("deleteWhen without a key", "customProperties[deleteWhen]", fix)
+    if table.history == "scd2":
+        _check_history(table, kinds, part)
+
+
+def _check_history(table: Table, kinds: Mapping[str, str], part: Part) -> None:
+    """A history has one row per key and interval; the intervals are cut where the sequence column says."""
+    if not table.key:
+        fix = "mark the key `primaryKey: true`: a history is kept per key"
+        part.fault("history scd2 without a key", "customProperties[history]", fix)
+    fix = f"write `sequenceBy` with one column of type {' or '.join(MOMENTS)}: it says from when on a row holds"
+    found = [f"{name} ({kinds[name]})" for name in table.sequence_by if name in kinds]
+    if not table.sequence_by:
+        part.fault("history scd2 without sequenceBy", "customProperties[history]", fix)
+    elif len(found) > 1 or (found and kinds[table.sequence_by[0]] not in MOMENTS):
+        part.fault(f"history scd2 with sequenceBy {listed(found)}", "customProperties[sequenceBy]", fix)
+
+
+def _business_date(table: Table, named: str | None, part: Part) -> str | None:
+    """The column that the business dates a row by: the one named, else the latency's, else the partition's."""
+    kinds = {column.name: column.type for column in table.columns}
+    moments = [name for name, kind in kinds.items() if kind in MOMENTS]
+    if named is not None:
+        at = "customProperties[businessDate]"
+        if named not in kinds:
+            part.fault(f"no column {named}", at, hint(named, moments))
+        elif named not in moments:
+            part.fault(f"businessDate {named} is {kinds[named]}", at, f"name a column of type {' or '.join(MOMENTS)}")
+        return named
+    measured = [sla.column for sla in table.slas if sla.property == "latency" and sla.column in moments]
+    days = [name for name in table.partition_by if kinds[name] == "DATE"]
+    return measured[0] if measured else days[0] if len(days) == 1 else None

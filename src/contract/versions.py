@@ -1,0 +1,183 @@
+"""What determines a table's stored rows cannot change under one version, and the stored table says its version.
+
+A change asks for a bump by what it does to a reader: a column removed or retyped, another key, partition or
+history is major; a column added, or rows made differently, is minor; columns in another order are a patch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from src.contract.model import Table
+from src.errors import ContractError
+
+SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
+
+_FACTS = {  # fact -> the least bump when it changes
+    "key": "major",
+    "partition_by": "major",
+    "history": "major",
+    "sequence_by": "minor",
+    "delete_when": "minor",
+    "sql": "minor",
+    "python": "minor",
+    "feeds": "minor",
+}
+_LONG_FACTS = ("sql", "python")
+_VERSION_TAG, _LOGIC_TAG = "lakehouse.schemaVersion", "lakehouse.logic"
+_BUMPS = ("none", "patch", "minor", "major")
+_READING = ("format", "delimiter", "encoding", "quote", "escape", "header", "columns", "sheet")
+
+
+# -- what determines the rows
+
+
+def logic(table: Table) -> dict[str, Any]:
+    """Everything that determines a table's schema and stored rows, as JSON holds it."""
+    facts = {
+        "columns": [
+            {
+                "name": column.name,
+                "type": column.type,
+                "expression": column.expression,
+                "required": column.required,
+                "unique": column.unique,
+                "rules": [[rule.kind, rule.value] for rule in column.rules],
+            }
+            for column in table.columns
+        ],
+        "key": table.key,
+        "partition_by": table.partition_by,
+        "sequence_by": table.sequence_by,
+        "delete_when": table.delete_when,
+        "history": table.history,
+        "sql": table.sql.strip() if table.sql else None,
+        "python": table.python.read_text(encoding="utf-8").strip() if table.python else None,
+        "feeds": {feed.name: {name: getattr(feed, name) for name in _READING} for feed in table.feeds},
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(facts))
+    return plain
+
+
+def fingerprint(table: Table) -> int:
+    """A number of 63 bits that is the same as long as `logic` is."""
+    return _fingerprint(logic(table))
+
+
+def _fingerprint(facts: Mapping[str, Any]) -> int:
+    text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+# -- the bump that a change asks for
+
+
+def required_bump(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """The least bump (none, patch, minor, major) from one logic to another, and the changes that ask for it."""
+    changes = list(_column_changes(old["columns"], new["columns"]))
+    for fact, bump in _FACTS.items():
+        if fact not in old or fact not in new or old[fact] == new[fact]:
+            continue  # a fact that an older Boathouse did not record is no change
+        shown = "changed" if fact in _LONG_FACTS else f"{json.dumps(old[fact])} -> {json.dumps(new[fact])}"
+        changes.append((bump, f"{fact} {shown}"))
+    return max((bump for bump, _ in changes), key=_BUMPS.index, default="none"), [text for _, text in changes]
+
+
+def _column_changes(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    before, after = ({column["name"]: column for column in columns} for columns in (old, new))
+    for name in before:
+        if name not in after:
+            yield "major", f"column {name} removed"
+    for name, column in after.items():
+        if name not in before:
+            yield "minor", f"column {name} added"
+            continue
+        for fact, value in column.items():
+            if fact in before[name] and before[name][fact] != value:
+                bump = "major" if fact == "type" else "minor"
+                yield bump, f"column {name}: {fact} {json.dumps(before[name][fact])} -> {json.dumps(value)}"
+    kept = [name for name in before if name in after]
+    if kept != [name for name in after if name in before]:
+        yield "patch", "columns in another order"
+
+
+def check_bump(table: Table, old_logic: Mapping[str, Any], old_version: str) -> None:
+    """Refuse a table whose logic changed by more than its version did.
+
+    Raises:
+        ContractError: naming the changes and the version to write.
+    """
+    bump, changes = required_bump(old_logic, logic(table))
+    now, before = _numbers(table.version), _numbers(old_version)
+    major, minor, patch = before
+    least = {
+        "none": before,
+        "patch": (major, minor, patch + 1),
+        "minor": (major, minor + 1, 0),
+        "major": (major + 1, 0, 0),
+    }[bump]
+    if now >= least:
+        return
+    where, version = f"{table.path}, version", ".".join(map(str, least))
+    if now < before:
+        what = f"{table.id}: version {table.version} is lower than {old_version}, which is stored"
+        raise ContractError(what, where=where, fix=f"write `version: {version}`")
+    what = f"{table.id}: a {bump} change under version {table.version}: {'; '.join(changes)}"
+    raise ContractError(what, where=where, fix=f"write `version: {version}`, or take the change back")
+
+
+def _numbers(version: str) -> tuple[int, int, int]:
+    major, minor, patch = map(int, version.split("."))
+    return major, minor, patch
+
+
+# -- what the stored table says
+
+
+def tags(table: Table) -> dict[str, str]:
+    """The table properties that keep the version, and the logic it stands for, on the table itself."""
+    return {
+        "delta.userMetadata": json.dumps({"version": table.version}),
+        _VERSION_TAG: table.version,
+        _LOGIC_TAG: json.dumps(logic(table), sort_keys=True),
+    }
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """What a stored table says of itself: the version, and the logic it stands for with its fingerprint."""
+
+    version: str
+    fingerprint: int
+    logic: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+
+def tagged(properties: Mapping[str, str]) -> Tagged | None:
+    """The tags found on a stored table; None where there are none, or none that can be read."""
+    version = properties.get(_VERSION_TAG, "")
+    try:
+        facts = json.loads(properties.get(_LOGIC_TAG, ""))
+    except ValueError:
+        return None
+    if not SEMVER.fullmatch(version) or not isinstance(facts, dict) or "columns" not in facts:
+        return None
+    return Tagged(version, _fingerprint(facts), facts)
+
+
+def why_rebuild(table: Table, properties: Mapping[str, str]) -> str:
+    """Why a table whose rows were built by another logic is built anew, given its stored properties.
+
+    Raises:
+        ContractError: the version does not say that the logic changed.
+    """
+    stored = tagged(properties)
+    if stored is None:
+        return "the stored table does not say how it was built"
+    check_bump(table, stored.logic, stored.version)
+    _, changes = required_bump(stored.logic, logic(table))
+    return f"contract {stored.version} -> {table.version}: {'; '.join(changes) or 'the last rebuild did not finish'}"

@@ -1,0 +1,129 @@
+"""Schema versions: a table says on itself under which contract its rows were built; here the two are compared.
+
+`list` shows both and what differs, `verify` fails where a table's tags are not those of its contract, and
+`retag` writes them anew where only the tags are wrong. Nothing here touches a row: that is for the next run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from src import contract, house, lake, settings
+from src.contract import Table
+from src.errors import BUG_EXIT_CODE, BoathouseError, ContractError
+from src.observe import console, lock, logs, runs
+from src.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+_RETAG, _RUN = "make schema-version VERB=retag", "make pipeline"
+
+
+@dataclass(frozen=True)
+class State:
+    """One declared table: what is stored, what of it differs from the contract, and what mends that."""
+
+    table: Table
+    stored: lake.Snapshot | None = None
+    version: str | None = None  # as its tags say
+    drift: str = ""  # empty: the tags are those of the contract
+    mend: str = ""
+
+
+def states(data: Path, tables: Iterable[Table]) -> list[State]:
+    """Every declared table as it lies at `data`, in the order of the contracts."""
+    return [_state(table, lake.open_table(lake.place(data, table.id))) for table in tables]
+
+
+def retag(data: Path, tables: Iterable[Table]) -> list[str]:
+    """Write the tags of the tables whose rows are those of their contract; returns the ids of those that changed."""
+    wrong = [(state.table, state.stored) for state in states(data, tables) if state.mend == _RETAG]
+    for table, stored in wrong:
+        if stored:
+            lake.set_properties(stored, contract.tags(table))
+    return [table.id for table, _ in wrong]
+
+
+def show(told: Settings, source: Path, verb: str, now: datetime) -> int:
+    """Do one of list, verify and retag for the contracts below `source`; returns the exit code."""
+    contracts = contract.load(source)
+    tables = [*contracts.silver.values(), *contracts.gold.values()]
+    if verb == "retag":
+        changed = _retag_alone(told, tables, now)
+        print("\n".join(f"{table_id}: tags written" for table_id in changed) or "0 changed")
+        return 0
+    found = states(told.data_dir, tables)
+    if verb == "list":
+        _print(found)
+        return 0
+    built = [state for state in found if state.stored]
+    wrong = [state for state in built if state.drift]
+    if wrong:
+        _print(wrong)
+        return 1
+    print(f"{len(built)} tables verified: each says the version its rows were built under")
+    return 0
+
+
+def _state(table: Table, stored: lake.Snapshot | None) -> State:
+    if stored is None:
+        return State(table, drift="not built yet", mend=_RUN)
+    tagged = contract.tagged(stored.properties)
+    version = tagged.version if tagged else None
+    return State(table, stored, version, *_drift(table, stored, version))
+
+
+def _drift(table: Table, stored: lake.Snapshot, version: str | None) -> tuple[str, str]:
+    """What differs, and what mends it; both are empty where nothing does."""
+    try:
+        if stored.progress(lake.BUILT_FROM) != contract.fingerprint(table):
+            return contract.why_rebuild(table, stored.properties), _RUN
+        if version:  # the rows are right whatever the tags say; a version that goes down is not
+            contract.check_bump(table, contract.logic(table), version)
+    except ContractError as error:
+        return error.what.removeprefix(f"{table.id}: "), error.fix or ""
+    wrong = [name for name, value in contract.tags(table).items() if stored.properties.get(name) != value]
+    return (f"not as the contract says: {', '.join(wrong)}", _RETAG) if wrong else ("", "")
+
+
+def _print(found: Iterable[State]) -> None:
+    headers = ("table", "contract", "stored", "drift", "mend")
+    console.table(headers, [(s.table.id, s.table.version, s.version, s.drift, s.mend) for s in found])
+
+
+def _retag_alone(told: Settings, tables: Iterable[Table], now: datetime) -> list[str]:
+    """Retag while no run is going; a run found dead on the way is recorded, as the next run would have done."""
+    data, run_id = told.data_dir, house.new_run_id(now)
+    with lock.held(data, command=_RETAG, run_id=run_id, now=now) as dead:
+        if dead:
+            this = runs.Run(run_id, runs.window(now.date(), None, None), lambda: now)
+            this.interrupted(dead)
+            with house.engine(told) as engine:
+                runs.write(engine, data, this)
+        return retag(data, tables)
+
+
+def main(typed: list[str]) -> int:
+    """Do what was typed; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m src.maintenance.schema_version", description=__doc__)
+    parser.add_argument("verb", nargs="?", choices=("list", "verify", "retag"), default="list")
+    words = parser.parse_args(typed)
+    try:
+        told = settings.load(ROOT, os.environ)
+        logs.start(told.log_dir, level=told.log_level, secrets=told.secrets(), console_level="WARNING")
+        return show(told, ROOT / "src", words.verb, runs.now())
+    except BoathouseError as error:
+        console.complain(error)
+        return error.exit_code
+    except Exception as error:  # the edge: as in main.py
+        logs.bug(error)
+        return BUG_EXIT_CODE
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

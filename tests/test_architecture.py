@@ -1,0 +1,213 @@
+"""The house's order: what may import what, where each library lives, and what no file may say."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from graphlib import TopologicalSorter
+
+from conftest import ROOT
+
+# Imports go one way: a part may import those above it, never one beside or below it.
+ORDER = [
+    ["errors"],
+    ["settings"],
+    ["contract"],
+    ["lake"],
+    ["engine"],
+    ["audit"],
+    ["outcome"],
+    ["bronze", "silver", "gold"],
+    ["observe"],
+    ["house"],
+    ["maintenance"],
+    ["main"],
+]
+# What stands beside the order, and what it may import.
+APART = {"demo": {"errors"}}
+
+AT_ONCE, WHEN_USED = "at once", "when used"
+# One library, one home: where each may be imported, and when. A run with nothing to do is mostly imports.
+HOMES: dict[str, tuple[list[str], str]] = {
+    "deltalake": (["src/lake.py"], WHEN_USED),
+    "duckdb": (["src/engine/"], AT_ONCE),
+    "polars": (["src/bronze/readers.py", "src/gold/", "src/demo/"], WHEN_USED),
+    "pyarrow": (["src/bronze/readers.py"], WHEN_USED),
+    "fastexcel": (["src/bronze/readers.py"], WHEN_USED),
+    "loguru": (["src/observe/", "main.py"], AT_ONCE),
+    "rich": (["src/observe/console.py"], WHEN_USED),
+    "filelock": (["src/observe/lock.py"], WHEN_USED),
+    "jsonschema": (["src/contract/"], WHEN_USED),
+    "yaml": (["src/contract/"], WHEN_USED),
+    "open_data_contract_standard": (["src/contract/"], WHEN_USED),
+    "pydantic": (["src/settings.py"], AT_ONCE),
+    "dotenv": (["src/settings.py"], AT_ONCE),
+}
+# Libraries whose package has another name.
+PACKAGES = {"dotenv": "python-dotenv", "yaml": "pyyaml"}
+# The heading of requirements.txt below which stands what nothing imports by name, each with its reason.
+UNSAID = "# Needed at run time, unsaid"
+
+
+def parsed(pattern: str) -> dict[str, ast.Module]:
+    """The Python files of the project that fit a pattern, by their path."""
+    paths = sorted(ROOT.glob(pattern))
+    return {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8"), path) for path in paths}
+
+
+SOURCES = parsed("src/**/*.py") | parsed("main.py")
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Every module that is imported anywhere below a node, `from src import lake` as src.lake."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module and not node.level, "imports name the whole module"
+            yield node.module
+            below = (f"{node.module}.{alias.name}" for alias in node.names)
+            yield from (name for name in below if is_module(name))
+
+
+def is_module(name: str) -> bool:
+    path = ROOT.joinpath(*name.split("."))
+    return path.with_suffix(".py").is_file() or path.is_dir()
+
+
+def imports_at_once(tree: ast.Module) -> set[str]:
+    """What is imported as soon as the module is: not in functions, not for the type checker alone."""
+    found: set[str] = set()
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            waiting += node.orelse
+            continue
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            found.update(imports(node))
+        waiting += ast.iter_child_nodes(node)
+    return found
+
+
+def part_of(name: str) -> str:
+    """The part of the house that a module name or file belongs to: src.bronze.ingest to bronze."""
+    parts = name.removesuffix(".py").replace("/", ".").split(".")
+    return parts[1] if parts[0] == "src" else parts[0]
+
+
+def libraries(names: Iterable[str]) -> set[str]:
+    return {top for name in names if (top := name.split(".")[0]) not in sys.stdlib_module_names | {"src", "main"}}
+
+
+def may_import(part: str) -> set[str]:
+    if part in APART:
+        return APART[part] | {part}
+    place = next((at for at, parts in enumerate(ORDER) if part in parts), None)
+    assert place is not None, f"{part} has no place yet: give it one in ORDER"
+    allowed = {above for parts in ORDER[:place] for above in parts} | {part}
+    return allowed | set(APART) if part == "main" else allowed
+
+
+def test_imports_go_one_way() -> None:
+    wrong = []
+    for name, tree in SOURCES.items():
+        wanted = {part_of(module) for module in imports(tree) if module.startswith(("src.", "main"))}
+        wrong += [f"{name} imports {part}" for part in wanted if part not in may_import(part_of(name))]
+    assert wrong == []
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    graph = {}
+    for file, tree in SOURCES.items():
+        name = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        package = name.rpartition(".")[0]  # naming one's own package for a module in it is no circle
+        graph[name] = {module for module in imports_at_once(tree) if module.startswith("src.")} - {package}
+    TopologicalSorter(graph).prepare()
+
+
+def test_a_library_is_imported_in_its_home_alone() -> None:
+    wrong = []
+    for name, tree in SOURCES.items():
+        for library in libraries(imports(tree)):
+            homes, _ = HOMES.get(library, (["no home yet"], WHEN_USED))
+            if not name.startswith(tuple(homes)):
+                wrong.append(f"{name} imports {library}, which lives in {' or '.join(homes)}")
+    assert wrong == []
+
+
+def test_a_library_is_loaded_when_it_is_used() -> None:
+    early = {(name, library) for name, tree in SOURCES.items() for library in libraries(imports_at_once(tree))}
+    assert {(name, library) for name, library in early if HOMES[library][1] == WHEN_USED} == set()
+
+
+def test_starting_loads_no_library_that_is_loaded_when_used() -> None:
+    code = "import sys, main; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    late = {library for library, (_, when) in HOMES.items() if when == WHEN_USED}
+    assert late & set(ran.stdout.split()) == set()
+
+
+def test_a_module_opens_with_its_law() -> None:
+    assert [name for name, tree in SOURCES.items() if not ast.get_docstring(tree)] == []
+
+
+def test_no_module_is_a_drawer_for_the_rest() -> None:
+    assert [name for name in SOURCES if re.search(r"util|helper|common|misc", name)] == []
+
+
+# -- requirements.txt
+
+
+def required() -> tuple[set[str], set[str]]:
+    """The packages of requirements.txt: those the code imports, and those below the heading UNSAID."""
+    said, unsaid = set[str](), set[str]()
+    into = said
+    for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines():
+        if line.startswith("#"):
+            into = unsaid if line == UNSAID else said
+        elif line:
+            pinned = re.fullmatch(r"([\w.-]+)==[\w.]+ +# .+", line)
+            assert pinned, f"{line} is not package==version  # reason"
+            into.add(pinned[1].lower())
+    return said, unsaid
+
+
+def packages_of(names: Iterable[str]) -> set[str]:
+    """The packages that imports come from."""
+    return {PACKAGES.get(library, library.replace("_", "-")) for library in libraries(names)}
+
+
+def test_every_required_package_is_imported_or_stands_where_its_reason_is_told() -> None:
+    trees = SOURCES | parsed("tests/*.py")
+    imported = {package for tree in trees.values() for package in packages_of(imports(tree))}
+    said, unsaid = required()
+    assert (said - imported, unsaid & imported) == (set(), set())
+
+
+def test_every_imported_package_is_required_by_name() -> None:
+    imported = {package for tree in SOURCES.values() for package in packages_of(imports(tree))}
+    assert imported - required()[0] == set()
+
+
+# -- what no file may say
+
+
+def test_no_file_names_a_folder_of_one_machine() -> None:
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    files = [ROOT / name for name in listed.split("\0") if name]
+    pattern = re.compile(r"(?<![\w.~/-])(/(home|Users|root|work)/[\w.-]|[A-Z]:\\Users\\)")
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in files
+        if path.is_file()
+        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1)
+        if pattern.search(line)
+    ]
+    assert found == []

@@ -1,0 +1,691 @@
+"""Versions, exactly-once commits and changes, on real Delta tables; what other engines read is compared with ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import resource
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from operator import eq, ge, gt, le, lt, ne
+from pathlib import Path
+from threading import Barrier, Thread
+from typing import Any
+
+import polars
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from deltalake import CommitProperties, DeltaTable, QueryBuilder, Transaction, write_deltalake
+from pyarrow import fs
+
+from src import lake
+from src.engine import DuckEngine, identifier, literal
+from src.errors import BoathouseError, DataError, EnvironmentFault, TransientError
+
+DAYS = {"id": "BIGINT", "day": "DATE"}
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckEngine]:
+    running = DuckEngine(memory_limit="500MB", threads=2, spill=tmp_path_factory.mktemp("spill"))
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Where a test's table lies: three folders that are not there yet."""
+    return tmp_path / "silver" / "shop" / "orders"
+
+
+def reopened(root: Path) -> lake.Snapshot:
+    snapshot = lake.open_table(root)
+    assert snapshot is not None
+    return snapshot
+
+
+def numbers(engine: DuckEngine, root: Path, *ids: int) -> list[lake.DataFile]:
+    """A data file with these ids, not committed yet."""
+    return engine.write(f"SELECT unnest({literal(ids)})::BIGINT AS id", root)
+
+
+def table_of(engine: DuckEngine, root: Path, *ids: int) -> lake.Snapshot:
+    """A table with one column that holds these ids, having consumed version 1 of feed."""
+    table = lake.create(root, {"id": "BIGINT"})
+    return lake.commit(table, add=numbers(engine, root, *ids), progress={"feed": 1})
+
+
+def ids(engine: DuckEngine, snapshot: lake.Snapshot) -> list[int]:
+    scan = engine.scan(snapshot.root, snapshot.files, snapshot.columns, snapshot.partition_by)
+    return [int(value) for value in engine.values(f"SELECT id FROM {scan} ORDER BY id")]
+
+
+def entry(root: Path, version: int) -> Path:
+    return root / "_delta_log" / f"{version:020d}.json"
+
+
+def actions(root: Path, version: int) -> list[str]:
+    """The kinds of action in one log entry."""
+    return sorted(next(iter(json.loads(line))) for line in entry(root, version).read_text().splitlines())
+
+
+# -- commits
+
+
+def test_a_commit_publishes_files_and_progress_in_one_log_entry(engine: DuckEngine, root: Path) -> None:
+    old = table_of(engine, root, 1, 2)
+    progress = {"feed": 7, "other": 0}
+    lake.commit(old, add=numbers(engine, root, 3), remove=old.files, progress=progress, info={"run": "r1"})
+    now = reopened(root)
+    assert now.version == old.version + 1
+    assert actions(root, now.version) == ["add", "commitInfo", "remove", "txn", "txn"]
+    assert (ids(engine, now), now.rows, now.size) == ([3], 1, sum(file.size for file in now.files))
+    assert (now.progress("feed"), now.progress("other"), now.progress("never seen")) == (7, 0, None)
+    assert lake.commit_info(root, now.version)["run"] == "r1"
+    assert (ids(engine, old), old.progress("feed")) == ([1, 2], 1)  # a snapshot stays what it was
+
+
+def test_a_commit_without_files_records_progress_alone(engine: DuckEngine, root: Path) -> None:
+    old = table_of(engine, root, 1)
+    now = lake.commit(old, progress={"feed": 2})
+    assert actions(root, now.version) == ["commitInfo", "txn"]
+    assert (now.version, now.progress("feed"), ids(engine, now)) == (old.version + 1, 2, [1])
+    assert lake.changes(now, old.version) == lake.Changes((), ())
+
+
+def test_of_two_writers_that_consumed_the_same_the_second_collides_and_publishes_nothing(
+    engine: DuckEngine, root: Path
+) -> None:
+    table_of(engine, root, 1)
+    mine, theirs = reopened(root), reopened(root)
+    lake.commit(theirs, add=numbers(engine, root, 2), progress={"feed": 2})
+    with pytest.raises(TransientError, match="Concurrent transaction failed"):
+        lake.commit(mine, add=numbers(engine, root, 2), progress={"feed": 2})
+    now = reopened(root)
+    assert (now.version, ids(engine, now)) == (theirs.version + 1, [1, 2])
+
+
+def test_writers_at_the_same_instant_commit_once(engine: DuckEngine, root: Path) -> None:
+    table_of(engine, root, 1)
+    ready, outcomes = Barrier(4), list[str]()
+    files = [numbers(engine, root, 2) for _ in range(4)]
+    stale = [reopened(root) for _ in range(4)]
+
+    def write(at: int) -> None:
+        ready.wait()
+        try:
+            lake.commit(stale[at], add=files[at], progress={"feed": 2})
+            outcomes.append("committed")
+        except TransientError:
+            outcomes.append("collided")
+
+    writers = [Thread(target=write, args=(at,)) for at in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert sorted(outcomes) == ["collided", "collided", "collided", "committed"]
+    assert ids(engine, reopened(root)) == [1, 2]
+
+
+def test_removing_what_another_commit_removed_collides(engine: DuckEngine, root: Path) -> None:
+    stale = table_of(engine, root, 1)
+    lake.commit(reopened(root), add=numbers(engine, root, 10), remove=stale.files)
+    with pytest.raises(TransientError, match="concurrent transaction deleted data"):
+        lake.commit(stale, add=numbers(engine, root, 20), remove=stale.files)
+    assert ids(engine, reopened(root)) == [10]
+
+
+def test_an_overwrite_replaces_rows_and_schema_in_one_version(engine: DuckEngine, root: Path) -> None:
+    old = table_of(engine, root, 1, 2)
+    files = engine.write("SELECT 'a' AS name, 3::BIGINT AS id", root)
+    lake.commit(old, add=files, overwrite={"name": "VARCHAR", "id": "BIGINT"}, progress={"feed": 2})
+    now = reopened(root)
+    assert now.version == old.version + 1
+    assert now.columns == {"name": "VARCHAR", "id": "BIGINT"}
+    assert (ids(engine, now), now.progress("feed")) == ([3], 2)
+    before = lake.open_table(root, old.version)
+    assert before and (before.columns, ids(engine, before)) == ({"id": "BIGINT"}, [1, 2])
+
+
+def test_rows_of_an_append_only_table_cannot_be_removed_and_no_retry_will_help(engine: DuckEngine, root: Path) -> None:
+    bronze = lake.create(root, {"id": "BIGINT"}, properties={"delta.appendOnly": "true"})
+    bronze = lake.commit(bronze, add=numbers(engine, root, 1))
+    for removing in ({"remove": bronze.files}, {"overwrite": bronze.columns}):
+        with pytest.raises(DataError, match="append-only"):
+            lake.commit(bronze, **removing)
+    assert ids(engine, reopened(root)) == [1]
+
+
+def test_discarded_files_are_gone_and_discarding_again_is_no_fault(engine: DuckEngine, root: Path) -> None:
+    lake.create(root, {"id": "BIGINT"})
+    files = numbers(engine, root, 1)
+    lake.discard(root, files)
+    lake.discard(root, files)
+    assert [path.name for path in root.iterdir()] == ["_delta_log"]
+
+
+# -- creating and altering
+
+EVERY_TYPE = {
+    "flag": "BOOLEAN",
+    "tiny": "TINYINT",
+    "small": "SMALLINT",
+    "whole": "INTEGER",
+    "big": "BIGINT",
+    "part": "FLOAT",
+    "fraction": "DOUBLE",
+    "money": "DECIMAL(18,2)",
+    "huge": "DECIMAL(38,0)",
+    "day": "DATE",
+    "moment": "TIMESTAMP WITH TIME ZONE",
+    "name": "VARCHAR",
+}
+
+
+def test_a_table_keeps_its_columns_and_their_types_in_order(root: Path) -> None:
+    columns = EVERY_TYPE | {'odd "name", with. dots': "VARCHAR", "reasons": "VARCHAR[]", "nested": "DECIMAL(18,2)[][]"}
+    lake.create(root, columns, ["day", "name"])
+    table = reopened(root)
+    assert list(table.columns.items()) == list(columns.items())
+    assert table.partition_by == ("day", "name")
+    assert (table.files, table.rows) == ((), 0)
+
+
+def test_there_is_no_table_where_nothing_was_created(root: Path) -> None:
+    assert lake.open_table(root) is None
+    root.mkdir(parents=True)
+    assert lake.open_table(root) is None
+
+
+def test_properties_delta_does_not_know_are_kept(engine: DuckEngine, root: Path) -> None:
+    tags = {"delta.userMetadata": '{"version": "1.2.0"}', "lakehouse.schemaVersion": "1.2.0"}
+    table = lake.create(root, {"id": "BIGINT"}, properties=tags)
+    lake.commit(table, add=numbers(engine, root, 1))
+    kept = reopened(root).properties
+    assert {key: kept[key] for key in tags} == tags
+    assert kept["delta.deletedFileRetentionDuration"] == "interval 168 hours"
+
+
+def test_properties_are_set_only_where_they_differ(root: Path) -> None:
+    table = lake.create(root, {"id": "BIGINT"}, properties={"version": "1.0.0"})
+    assert lake.set_properties(table, {"version": "1.0.0"}).version == 0
+    assert lake.set_properties(table, {"version": "1.1.0", "delta.userMetadata": "x"}).version == 1
+    assert lake.set_properties(reopened(root), {"version": "1.1.0"}).version == 1
+    assert reopened(root).properties["version"] == "1.1.0"
+
+
+def test_creating_what_is_there_changes_nothing(engine: DuckEngine, root: Path) -> None:
+    table = table_of(engine, root, 1)
+    again = lake.create(root, {"other": "DATE"}, properties={"version": "2"})
+    assert (again.version, again.columns, ids(engine, again)) == (table.version, {"id": "BIGINT"}, [1])
+
+
+def test_a_replaced_table_is_empty_partitioned_anew_and_says_it_has_to_be_built(engine: DuckEngine, root: Path) -> None:
+    old = table_of(engine, root, 1)
+    lake.create(root, DAYS, ["day"], replace=True)
+    now = reopened(root)
+    assert (now.version, now.columns, now.partition_by, now.files) == (old.version + 1, DAYS, ("day",), ())
+    assert now.progress(lake.BUILT_FROM) == 0
+    assert lake.changes(now, old.version).rebuilt
+
+
+def test_rows_written_before_a_column_was_added_read_null_there(engine: DuckEngine, root: Path) -> None:
+    old = table_of(engine, root, 1)
+    now = lake.add_columns(old, {"name": "VARCHAR"})
+    now = lake.commit(now, add=engine.write("SELECT 2::BIGINT AS id, 'b' AS name", root))
+    scan = engine.scan(root, now.files, now.columns, evolved=True)
+    assert engine.rows(f"SELECT * FROM {scan} ORDER BY id") == [(1, None), (2, "b")]
+
+
+def test_a_column_that_differs_only_in_case_is_refused(engine: DuckEngine, root: Path) -> None:
+    with pytest.raises(DataError, match="Duplicate field name"):
+        lake.add_columns(table_of(engine, root, 1), {"ID": "BIGINT"})
+
+
+# -- changes
+
+
+def test_changes_are_the_files_that_came_and_went(engine: DuckEngine, root: Path) -> None:
+    old = table_of(engine, root, 1, 2)
+    new = numbers(engine, root, 3)
+    lake.commit(old, add=new, remove=old.files, progress={"feed": 2})
+    found = lake.changes(reopened(root), old.version)
+    assert [file.path for file in found.added] == [file.path for file in new]
+    assert [file.path for file in found.removed] == [file.path for file in old.files]
+    assert ([file.rows for file in found.added], found.rebuilt) == ([1], False)
+
+
+def test_files_that_came_and_went_again_are_no_change(engine: DuckEngine, root: Path) -> None:
+    old = table_of(engine, root, 1)
+    for value in ("a b", "50%", "x/y"):
+        table = lake.commit(reopened(root), add=numbers(engine, root, len(value)))
+        lake.commit(table, remove=[file for file in table.files if file not in old.files])
+    assert lake.changes(reopened(root), old.version) == lake.Changes((), ())
+
+
+def test_compaction_is_no_change(engine: DuckEngine, root: Path) -> None:
+    old = table_of(engine, root, 1)
+    lake.commit(old, add=numbers(engine, root, 2))
+    before = reopened(root)
+    assert DeltaTable(str(root)).optimize.compact()["numFilesRemoved"] == 2
+    now = reopened(root)
+    assert (len(now.files), ids(engine, now)) == (1, [1, 2])
+    assert lake.changes(now, before.version) == lake.Changes((), ())
+    # what came before the compaction is still told by the files it came in
+    assert [file.rows for file in lake.changes(now, old.version).added] == [1]
+
+
+def test_changes_whose_files_were_vacuumed_are_gone(engine: DuckEngine, root: Path) -> None:
+    old = table_of(engine, root, 1)
+    lake.commit(old, add=numbers(engine, root, 2), remove=old.files)
+    DeltaTable(str(root)).vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
+    with pytest.raises(lake.HistoryGone, match="vacuumed"):
+        lake.changes(reopened(root), old.version)
+
+
+def test_changes_and_versions_whose_log_was_cleaned_up_are_gone(engine: DuckEngine, root: Path) -> None:
+    table = table_of(engine, root, 1)
+    for number in range(2, 5):
+        table = lake.commit(table, add=numbers(engine, root, number))
+    DeltaTable(str(root)).create_checkpoint()
+    long_ago = (datetime.now() - timedelta(days=100)).timestamp()
+    for path in (root / "_delta_log").iterdir():
+        os.utime(path, (long_ago, long_ago))
+    lake.commit(table, add=numbers(engine, root, 5))
+    DeltaTable(str(root)).cleanup_metadata()
+    assert not entry(root, 2).exists()
+    now = reopened(root)
+    assert (ids(engine, now), now.progress("feed")) == ([1, 2, 3, 4, 5], 1)
+    with pytest.raises(lake.HistoryGone, match="cleaned up"):
+        lake.changes(now, 1)
+    with pytest.raises(lake.HistoryGone, match="version 1 "):
+        lake.open_table(root, 1)
+    assert lake.commit_info(root, 1) == {}
+    assert len(lake.changes(now, now.version - 1).added) == 1
+
+
+def test_a_version_that_is_not_there_any_more_is_gone_and_not_empty(engine: DuckEngine, root: Path) -> None:
+    """A table that was deleted and made anew has lower versions than its consumers remember."""
+    table = table_of(engine, root, 1)
+    with pytest.raises(lake.HistoryGone):
+        lake.changes(table, table.version + 1)
+    with pytest.raises(lake.HistoryGone):
+        lake.open_table(root, table.version + 1)
+
+
+def test_a_table_built_under_another_contract_since_is_marked(engine: DuckEngine, root: Path) -> None:
+    old = table_of(engine, root, 1)
+    built = lake.commit(old, overwrite=old.columns, add=numbers(engine, root, 1), progress={lake.BUILT_FROM: 99})
+    assert lake.changes(built, old.version).rebuilt
+    assert not lake.changes(lake.commit(built, add=numbers(engine, root, 2)), built.version).rebuilt
+
+
+# -- partition values
+
+ODD_TEXTS = [
+    "plain",
+    "a b",
+    "a/b",
+    "50%",
+    "%2F",
+    "it's",
+    '"q"',
+    "a\\b",
+    "a=b",
+    "a+b&c",
+    "a#b?c",
+    "a:b",
+    "..",
+    "*",
+    "[x]{y}",
+    "tab\tline\nend",
+    "Grüße",
+    "東京",
+    "\U0001f6f6",
+    "line\u2028separator",
+    "null",
+    "true",
+    "2024-01-01",
+    None,
+]
+PARTITION_VALUES: list[tuple[str, Sequence[object]]] = [
+    ("VARCHAR", ODD_TEXTS),
+    ("BOOLEAN", [True, False, None]),
+    ("TINYINT", [-128, 0, 127, None]),
+    ("BIGINT", [-(2**63), -1, 2**63 - 1, None]),
+    ("DATE", [date(1, 1, 1), date(1969, 12, 31), date(2024, 2, 29), date(9999, 12, 31), None]),
+]
+
+
+@pytest.mark.parametrize(("kind", "values"), PARTITION_VALUES, ids=[kind for kind, _ in PARTITION_VALUES])
+def test_partition_values_are_the_same_in_every_reader(
+    engine: DuckEngine, root: Path, kind: str, values: Sequence[object]
+) -> None:
+    rows = ", ".join(f"({at}, {literal(value)}::{kind})" for at, value in enumerate(values))
+    table = lake.create(root, {"id": "BIGINT", "p": kind}, ["p"])
+    files = engine.write(f"SELECT id::BIGINT AS id, p FROM (VALUES {rows}) v(id, p)", root, ["p"])
+    lake.commit(table, add=files)
+    now = reopened(root)
+    assert all((root / file.path).is_file() for file in now.files)
+    assert {(f.path, f.partition["p"]) for f in now.files} == {(f.path, f.partition["p"]) for f in files}
+    assert {file.path for file in lake.changes(now, 0).added} == {file.path for file in files}
+    expected = list(enumerate(values))
+    scan = engine.scan(root, now.files, now.columns, now.partition_by)
+    assert sorted(engine.rows(f"SELECT id, p FROM {scan}"), key=lambda row: int(row[0])) == expected
+    for name, read in OTHER_ENGINES.items():
+        assert sorted(read(root).select(["id", "p"]).to_pylist(), key=lambda row: row["id"]) == [
+            {"id": at, "p": value} for at, value in expected
+        ], name
+    for gone in now.files:
+        now = lake.commit(now, remove=[gone])
+    assert reopened(root).files == ()
+    assert lake.changes(now, 0) == lake.Changes((), ())
+
+
+def dataset(root: Path) -> Any:
+    # without its own file system an interpreter that ends may abort
+    return DeltaTable(str(root)).to_pyarrow_dataset(filesystem=fs.SubTreeFileSystem(str(root), fs.LocalFileSystem()))
+
+
+def by_query(root: Path, sql: str = "SELECT * FROM t") -> Any:
+    return pa.table(QueryBuilder().register("t", DeltaTable(str(root))).execute(sql))
+
+
+OTHER_ENGINES: dict[str, Callable[[Path], Any]] = {
+    "pyarrow": lambda root: dataset(root).to_table(),
+    "polars": lambda root: polars.scan_delta(DeltaTable(str(root))).collect().to_arrow(),
+    "datafusion": by_query,
+}
+
+
+# -- what other engines skip files by
+
+RANDOM = random.Random(20240229)
+START = datetime(1900, 1, 1, tzinfo=UTC)
+
+
+def anything(kind: str) -> Any:
+    """A random value of a type; small ranges and extremes among them."""
+    bits = {"TINYINT": 8, "SMALLINT": 16, "INTEGER": 32, "BIGINT": 64}.get(kind)
+    if bits:
+        return RANDOM.choice([RANDOM.randint(-9, 9), RANDOM.randint(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)])
+    makers: dict[str, Callable[[], Any]] = {
+        "BOOLEAN": lambda: RANDOM.random() < 0.5,
+        "FLOAT": lambda: RANDOM.randint(-1000, 1000) / 8,
+        "DOUBLE": lambda: RANDOM.choice([RANDOM.uniform(-1, 1), RANDOM.uniform(-1e300, 1e300), -0.0]),
+        "DECIMAL(18,2)": lambda: Decimal(RANDOM.randint(-(10**6), 10**6)) / 100,
+        "DECIMAL(38,0)": lambda: Decimal(RANDOM.randint(-(10**37), 10**37)),
+        "DATE": lambda: START.date() + timedelta(days=RANDOM.randint(-90_000, 90_000)),
+        "TIMESTAMP WITH TIME ZONE": lambda: START + timedelta(microseconds=RANDOM.randint(-(10**15), 5 * 10**15)),
+        "VARCHAR": lambda: "".join(RANDOM.choices("aAzZ09 é東\U0001f6f6'\"\\%\n", k=RANDOM.choice([0, 1, 5, 80]))),
+    }
+    return makers[kind]()
+
+
+@pytest.fixture(scope="module")
+def measured(engine: DuckEngine, tmp_path_factory: pytest.TempPathFactory) -> lake.Snapshot:
+    """Five files of random rows whose ranges do not overlap, NULLs among them; the last file holds nothing else."""
+    root = tmp_path_factory.mktemp("measured") / "t"
+    table = lake.create(root, {"id": "BIGINT", **EVERY_TYPE})
+    slices = {name: sorted(anything(kind) for _ in range(60)) for name, kind in EVERY_TYPE.items()}
+    for at in range(5):
+        values = []
+        for nth in range(15):
+            row = [None if at == 4 or RANDOM.random() < 0.1 else slices[name][at * 15 + nth] for name in EVERY_TYPE]
+            values.append(f"({at * 15 + nth}, {', '.join(map(literal, row))})")
+        names = {"id": "BIGINT", **EVERY_TYPE}
+        typed = ", ".join(f"{name}::{kind} AS {name}" for name, kind in names.items())
+        sql = f"SELECT {typed} FROM (VALUES {', '.join(values)}) v({', '.join(names)})"
+        table = lake.commit(table, add=engine.write(sql, root))
+    scan = engine.scan(root, table.files, table.columns)
+    engine.table("measured", f"FROM {scan}")
+    return reopened(root)
+
+
+COMPARISONS = {"=": eq, "<>": ne, "<": lt, "<=": le, ">": gt, ">=": ge}  # both engines' expressions take them
+
+
+@pytest.mark.parametrize(("name", "kind"), EVERY_TYPE.items())
+def test_other_engines_skip_no_file_that_holds_a_row_they_look_for(
+    engine: DuckEngine, measured: lake.Snapshot, name: str, kind: str
+) -> None:
+    root = measured.root
+    every = dataset(root)
+    frame = polars.scan_delta(DeltaTable(str(root)))
+    frames, fields = frame.collect_schema(), every.schema
+    query = QueryBuilder().register("t", DeltaTable(str(root)))
+    present = sorted(set(engine.values(f"SELECT {name} FROM measured WHERE {name} IS NOT NULL")))
+    bounds = {present[0], present[-1], present[len(present) // 4], present[len(present) // 2]}
+    wanted: dict[str, tuple[Any, Any]] = {
+        f"{name} IS NULL": (pc.field(name).is_null(), polars.col(name).is_null()),
+        f"{name} IS NOT NULL": (pc.field(name).is_valid(), polars.col(name).is_not_null()),
+    }
+    for value in bounds:
+        arrow, own = pa.scalar(value, fields.field(name).type), polars.lit(value, dtype=frames[name])
+        for sign, compare in COMPARISONS.items() if kind != "BOOLEAN" else [("=", eq), ("<>", ne)]:
+            condition = f"{name} {sign} {literal(value)}::{kind}"
+            wanted[condition] = compare(pc.field(name), arrow), compare(polars.col(name), own)
+    for condition, (in_arrow, in_polars) in wanted.items():
+        expected = sorted(engine.values(f"SELECT id FROM measured WHERE {condition}"))
+        assert sorted(every.to_table(columns=["id"], filter=in_arrow)["id"].to_pylist()) == expected, condition
+        assert sorted(frame.filter(in_polars).select("id").collect()["id"]) == expected, condition
+        sql = f"SELECT id FROM t WHERE {condition}".replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ")
+        assert sorted(pa.table(query.execute(sql))["id"].to_pylist()) == expected, condition
+
+
+def test_the_log_counts_the_rows_of_a_file_and_says_no_more(engine: DuckEngine, root: Path) -> None:
+    table = lake.create(root, EVERY_TYPE)
+    lake.commit(table, add=engine.write(f"SELECT {every_column(EVERY_TYPE)} FROM range(3)", root))
+    [line] = [json.loads(line) for line in entry(root, 1).read_text().splitlines() if line.startswith('{"add"')]
+    assert json.loads(line["add"]["stats"]) == {"numRecords": 3}
+
+
+def every_column(columns: Mapping[str, str]) -> str:
+    return ", ".join(f"NULL::{kind} AS {identifier(name)}" for name, kind in columns.items())
+
+
+def test_other_engines_skip_the_files_of_other_partitions(engine: DuckEngine, root: Path) -> None:
+    table = lake.create(root, DAYS, ["day"])
+    sql = "SELECT range AS id, DATE '2024-01-01' + range::INT AS day FROM range(5)"
+    lake.commit(table, add=engine.write(sql, root, ["day"]))
+    assert len(list(dataset(root).get_fragments(filter=pc.field("day") > date(2024, 1, 3)))) == 2
+
+
+def test_rows_older_than_a_column_are_found_by_its_absence_after_compaction_too(engine: DuckEngine, root: Path) -> None:
+    table = table_of(engine, root, 1)
+    lake.commit(table, add=numbers(engine, root, 2))
+    DeltaTable(str(root)).optimize.compact()
+    table = lake.add_columns(reopened(root), {"name": "VARCHAR"})
+    lake.commit(table, add=engine.write("SELECT 3::BIGINT AS id, 'c' AS name", root))
+    every = dataset(root)
+    assert sorted(every.to_table(filter=pc.field("name").is_null())["id"].to_pylist()) == [1, 2]
+    assert every.to_table(filter=pc.field("name") == "c")["id"].to_pylist() == [3]
+
+
+# -- other engines' features
+
+
+def test_the_protocol_stays_the_one_every_reader_knows(engine: DuckEngine, root: Path) -> None:
+    table = lake.create(root, EVERY_TYPE, ["day"], {"delta.appendOnly": "true", "delta.userMetadata": "x"})
+    table = lake.add_columns(table, {"late": "VARCHAR"})
+    table = lake.set_properties(table, {"version": "2"})
+    lake.commit(table, progress={"feed": 1})
+    protocol = DeltaTable(str(root)).protocol()
+    assert (protocol.min_reader_version, protocol.min_writer_version) == (1, 2)
+
+
+FOREIGN = [
+    ("deletionVectors", {"delta.enableDeletionVectors": "true"}, True),
+    ("columnMapping", {"delta.columnMapping.mode": "name"}, True),
+    ("writer version 4", {"delta.enableChangeDataFeed": "true"}, False),
+]
+
+
+@pytest.mark.parametrize(("feature", "properties", "hides_rows"), FOREIGN)
+def test_what_another_engine_switched_on_is_refused_where_it_would_give_wrong_rows(
+    engine: DuckEngine, root: Path, feature: str, properties: dict[str, str], hides_rows: bool
+) -> None:
+    schema = pa.schema([("id", pa.int64())])
+    DeltaTable.create(str(root), schema=schema, configuration=properties)
+    table = reopened(root)
+    if hides_rows:
+        with pytest.raises(EnvironmentFault, match=f"{feature}.*does not read"):
+            _ = table.files
+    else:
+        assert table.files == ()
+    with pytest.raises(EnvironmentFault, match=f"{feature}.*does not write"):
+        lake.commit(table, add=numbers(engine, root, 1))
+    assert reopened(root).version == 0
+
+
+def test_tables_written_by_others_are_read(engine: DuckEngine, root: Path) -> None:
+    txn = CommitProperties(app_transactions=[Transaction("feed", 3)])
+    write_deltalake(str(root), pa.table({"id": [2, 1]}), commit_properties=txn)
+    table = reopened(root)
+    assert (ids(engine, table), table.rows, table.progress("feed")) == ([1, 2], 2, 3)
+
+
+# -- crashes, power losses, full disks, damage
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths that were forced to disk, in order."""
+    paths: list[str] = []
+    fsync = os.fsync
+
+    def traced(handle: int) -> None:
+        paths.append(os.readlink(f"/proc/self/fd/{handle}"))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", traced)
+    return paths
+
+
+def test_a_created_table_is_on_disk_with_every_folder_above_it(tmp_path: Path, root: Path, synced: list[str]) -> None:
+    lake.create(root, {"id": "BIGINT"})
+    log = root / "_delta_log"
+    needed = {entry(root, 0), log, root, root.parent, root.parent.parent, tmp_path}
+    assert {str(path) for path in needed} <= set(synced)
+
+
+def test_every_file_and_log_entry_of_a_commit_is_on_disk_when_it_returns(
+    engine: DuckEngine, root: Path, synced: list[str]
+) -> None:
+    table = lake.create(root, DAYS, ["day"], {"delta.checkpointInterval": "1"})
+    files = engine.write("SELECT range AS id, DATE '2024-01-01' + range::INT AS day FROM range(3)", root, ["day"])
+    synced.clear()
+    now = lake.commit(table, add=files)
+    log = root / "_delta_log"
+    checkpoint = log / f"{now.version:020d}.checkpoint.parquet"
+    assert checkpoint.exists()
+    data = [root / file.path for file in files]
+    needed = {*data, *(path.parent for path in data), root, log, entry(root, now.version), checkpoint}
+    assert {str(path) for path in needed} <= set(synced)
+    # data, and the folders that name it, before the entry that refers to it
+    last_of_data = max(synced.index(str(path)) for path in {*data, *(path.parent for path in data)})
+    assert last_of_data < synced.index(str(entry(root, now.version)))
+
+
+@pytest.mark.parametrize("change", ["add_columns", "set_properties", "progress"])
+def test_every_other_change_is_on_disk_too(root: Path, synced: list[str], change: str) -> None:
+    table = lake.create(root, {"id": "BIGINT"})
+    synced.clear()
+    if change == "add_columns":
+        lake.add_columns(table, {"name": "VARCHAR"})
+    elif change == "set_properties":
+        lake.set_properties(table, {"version": "2"})
+    else:
+        lake.commit(table, progress={"feed": 1})
+    assert {str(entry(root, 1)), str(root / "_delta_log")} <= set(synced)
+
+
+def test_a_commit_whose_data_cannot_be_forced_to_disk_publishes_nothing(
+    engine: DuckEngine, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = table_of(engine, root, 1)
+    files = numbers(engine, root, 2)
+
+    def refuses(handle: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched, pytest.raises(EnvironmentFault, match="input/output error"):
+        patched.setattr(os, "fsync", refuses)
+        lake.commit(table, add=files)
+    assert reopened(root).version == table.version
+
+
+@contextmanager
+def no_room(size: int) -> Iterator[None]:
+    """As if the disk filled up: no file may grow beyond `size` bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_disk_that_is_full_leaves_the_last_version_and_a_later_commit_succeeds(
+    engine: DuckEngine, root: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    table = table_of(engine, root, 1)
+    files = numbers(engine, root, 2)
+    changes: list[Callable[[], lake.Snapshot]] = [
+        lambda: lake.commit(table, add=files, remove=table.files, progress={"feed": 2}),
+        lambda: lake.add_columns(table, {"name": "VARCHAR"}),
+        lambda: lake.set_properties(table, {"version": "2"}),
+    ]
+    for change in changes:
+        with no_room(64), pytest.raises(EnvironmentFault, match="no space left"):
+            change()
+        now = reopened(root)
+        assert (now.version, ids(engine, now), now.progress("feed")) == (table.version, [1], 1)
+    now = lake.commit(reopened(root), add=files, progress={"feed": 2})
+    assert (ids(engine, now), now.progress("feed")) == ([1, 2], 2)
+    capfd.readouterr()  # the Delta library says on stderr what it also raises
+
+
+DAMAGES = [
+    ("cut off", lambda text: text[: len(text) // 2]),
+    ("filled with zeros", lambda text: b"\0" * len(text)),
+    ("not text", lambda text: text.replace(b"commitInfo", b"\xff\xfe")),
+]
+
+
+@pytest.mark.parametrize(("how", "damage"), DAMAGES, ids=[how for how, _ in DAMAGES])
+def test_a_damaged_log_entry_is_said_to_be_damaged(engine: DuckEngine, root: Path, how: str, damage: Any) -> None:
+    old = table_of(engine, root, 1)
+    now = lake.commit(old, add=numbers(engine, root, 2))
+    path = entry(root, now.version)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(EnvironmentFault, match="damaged table") as told:
+        lake.open_table(root)
+    assert "make check" in str(told.value)
+    with pytest.raises(EnvironmentFault, match="damaged table"):
+        lake.changes(now, old.version)
+
+
+def test_a_hole_in_the_log_is_damage(engine: DuckEngine, root: Path) -> None:
+    table = table_of(engine, root, 1)
+    lake.commit(table, add=numbers(engine, root, 2))
+    entry(root, 1).unlink()
+    with pytest.raises(EnvironmentFault, match="damaged table"):
+        lake.open_table(root)
+
+
+def test_a_data_file_that_is_missing_or_cut_off_is_named_when_it_is_read(engine: DuckEngine, root: Path) -> None:
+    table = table_of(engine, root, 1)
+    [file] = table.files
+    path = root / file.path
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(BoathouseError, match=path.name):
+        ids(engine, reopened(root))
+    path.unlink()
+    with pytest.raises(BoathouseError, match=path.name):
+        ids(engine, reopened(root))

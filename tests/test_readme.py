@@ -1,0 +1,141 @@
+"""What the README shows is done, in its order, in a copy of the project; what it says is printed is printed.
+
+```sh                run in one shell, which stops at the first command that fails
+```yaml, ```sql      written to the path in the comment on its first line
+```text              the end of what the ```sh before it prints
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+NOT_RUN = "make test"  # it is what runs this
+NOT_COPIED = (".git", ".venv", ".env", "data", "logs", "tests")
+PYTHON = f"""#!/bin/sh
+exec "{sys.executable}" "$@"
+"""
+UV = """#!/bin/sh
+[ "$1" = venv ] || exit 0
+mkdir -p .venv/bin
+cp "{bin}/python3" .venv/bin/python
+"""
+
+
+@dataclass
+class Shown:
+    """A project in which everything was done that the README shows."""
+
+    root: Path
+    printed: list[str] = field(default_factory=list)  # by each ```sh
+    promised: list[tuple[str, str]] = field(default_factory=list)  # each ```text, and what was printed before it
+
+    def run(self, script: str) -> subprocess.CompletedProcess[str]:
+        environ = {"PATH": f"{self.root.parent}:{os.environ['PATH']}", "HOME": str(self.root), "LANG": "C.UTF-8"}
+        environ |= {"SAMPLE_DAYS": "3", "SETTLE_SECONDS": "0"}
+        return subprocess.run(
+            ["bash", "-ec", script], cwd=self.root, env=environ, capture_output=True, text=True, check=False
+        )
+
+    def short(self, text: str) -> str:
+        """Text as the README has it: paths from the project's folder."""
+        return text.replace(f"{self.root}/", "")
+
+
+def copy_project(root: Path) -> None:
+    """A copy as a fresh clone is, and beside it a `uv` that needs no network: it lends this test's Python."""
+    root.mkdir()
+    for path in ROOT.iterdir():
+        if path.is_dir() and path.name not in NOT_COPIED and not path.name.endswith("cache"):
+            shutil.copytree(path, root / path.name, ignore=shutil.ignore_patterns("__pycache__"))
+        elif path.is_file() and path.name not in NOT_COPIED:
+            shutil.copy(path, root)
+    for name, text in (("python3", PYTHON), ("uv", UV.format(bin=root.parent))):
+        write(root.parent / name, text).chmod(0o755)
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def shape(text: str) -> str:
+    """Text without its figures and what follows from their width."""
+    return " ".join(re.sub(r"[\d.,]+|-+", " ", text).split())
+
+
+def test_the_two_commands_are_on_the_first_screen() -> None:
+    kind, text = BLOCKS[0]
+    assert kind == "sh"
+    assert [line.split("  ")[0] for line in text.splitlines()] == ["make pipeline", "make test"]
+    assert README[: README.index(text)].count("\n") < 15
+
+
+def test_what_the_readme_shows_is_what_happens(tmp_path: Path) -> None:
+    # one test, not one for each sentence: several workers would each do all of it again
+    shown = done_as_shown(tmp_path / "boathouse")
+    first_run = next(text for kind, text in BLOCKS if not kind)
+    assert shape(first_run) == shape(shown.printed[0])
+    assert len(shown.promised) == 2
+    for text, printed in shown.promised:
+        assert printed.endswith(text), f"the README says\n{text}\nbut printed is\n{printed}"
+    the_source_and_the_mart_are_built(shown.root)
+    every_path_of_the_layout_is_there(shown.root)
+    a_refusal_reads_as_shown(shown)
+
+
+def done_as_shown(root: Path) -> Shown:
+    """A copy of the project in which the blocks of the README were run and written, in their order."""
+    copy_project(root)
+    shown = Shown(root)
+    for kind, text in BLOCKS:
+        if kind == "sh":
+            script = "\n".join(line for line in text.splitlines() if not line.startswith(NOT_RUN))
+            done = shown.run(script)
+            assert done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
+            shown.printed.append(shown.short(done.stdout))
+        elif kind == "text":
+            shown.promised.append((text, shown.printed[-1]))
+        elif kind:
+            write(root / text.splitlines()[0].lstrip("#- "), text)
+    return shown
+
+
+def the_source_and_the_mart_are_built(root: Path) -> None:
+    silver = polars.read_delta(str(root / "data/silver/rentals/trips")).sort("trip_id")
+    assert silver.select("trip_id", "boat", "hours").rows() == [(1, "Otter", 3), (2, "Heron", 1)]
+    gold = polars.read_delta(str(root / "data/gold/rentals/daily_takings"))
+    assert [(str(day), trips, str(takings)) for day, trips, takings in gold.rows()] == [("2026-06-01", 2, "51.00")]
+    assert "What the boats earned" in (root / "src/gold/rentals/README.md").read_text(encoding="utf-8")
+
+
+def every_path_of_the_layout_is_there(root: Path) -> None:
+    layout = next(text for _, text in BLOCKS if text.startswith("main.py"))
+    assert [line.split()[0] for line in layout.splitlines() if not (root / line.split()[0]).exists()] == []
+
+
+def a_refusal_reads_as_shown(shown: Shown) -> None:
+    text = next(text for _, text in BLOCKS if "where:" in text)
+    header = re.search(r'1 column "(.*?)"', text)
+    assert header
+    write(shown.root / "data/landing/rentals/trips/july.csv", f"{header[1]}\n")
+    done = shown.run("make pipeline DOMAIN=rentals")
+    assert done.returncode == 2
+    assert text.partition(" ERROR ")[2] in shown.short(done.stderr)
+
+
+def test_every_command_the_readme_names_is_in_the_makefile() -> None:
+    named = set(re.findall(r"`make ([a-z]+)", README))
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert named <= targets, f"no such target: {named - targets}"
