@@ -73,6 +73,9 @@ def carry(house: House, this: Run, chosen: Wanted) -> None:
 
 
 def _aggregate(house: House, table: Table, batch: str) -> Outcome:
+    waiting = [name for name in table.sources if house.table(name) is None]
+    if waiting:
+        return Outcome(notes=(f"waits for {', '.join(waiting)}, not built yet",))
     read, refers = sources(house, table), house.built(referred(table))
     return aggregate.run(house.engine, table, house.place(table.id), read, refers, batch=batch)
 
@@ -100,7 +103,8 @@ def held(house: House, command: str, window: runs.Window | None = None) -> Itera
 def _land_samples(house: House) -> None:
     """Give a newcomer something to see: the sample company's files, where nothing has landed at all."""
     told = house.told
-    if not told.sample_feed or any(path.is_file() for path in house.landing.rglob("*")):
+    landed = (path for path in house.landing.rglob("*") if path.is_file() and not path.name.startswith("."))
+    if not told.sample_feed or any(landed):
         return
     from src.demo import sales
 
@@ -138,7 +142,9 @@ def _plan(told: Settings, words: argparse.Namespace) -> int:
     window = runs.window(runs.now().date(), words.run_date, words.reprocess_days)
     with opened(told, SOURCE) as house:
         chosen = wanted(house, words.domain)
-        rows = preview.rows(told.data_dir, chosen.feeds, chosen.silver, chosen.gold, settle=told.settle_seconds)
+        rows = preview.rows(
+            house.engine, told.data_dir, chosen.feeds, chosen.silver, chosen.gold, settle=told.settle_seconds
+        )
     console.table(("table", "would", "why"), rows)
     print(f"window {window}: computed again where an input moved, as is any other partition that late rows touch")
     return 0

@@ -80,7 +80,7 @@ class PartialError(BoathouseError):
 def exit_codes() -> dict[int, str]:
     """Every exit code and the class of failure it stands for, lowest first."""
     codes = {cls.exit_code: cls.error_class for cls in BoathouseError.__subclasses__()}
-    return dict(sorted((codes | {0: "success", BUG_EXIT_CODE: "bug"}).items()))
+    return dict(sorted((codes | {0: "success", 1: "a check found something", BUG_EXIT_CODE: "bug"}).items()))
 
 
 class Faults(ContractError):

@@ -165,6 +165,7 @@ def _resolved(engine: DuckEngine, contracts: Contracts) -> tuple[Table, ...]:
     """
     resolved: dict[str, Table] = {}
     faults: list[ContractError] = []
+    faults += [fault for table in contracts.silver.values() for fault in _unparsed(engine, table)]
     known = {*contracts.silver, *contracts.gold}
     for table in contracts.gold.values():
         try:
@@ -181,6 +182,21 @@ def _resolved(engine: DuckEngine, contracts: Contracts) -> tuple[Table, ...]:
     if faults:
         raise Faults(faults)
     return tuple(_in_order(resolved))
+
+
+def _unparsed(engine: DuckEngine, table: Table) -> Iterator[ContractError]:
+    """What in a silver contract is no SQL."""
+    pieces = [(f"transformLogic of {column.name}", column.expression) for column in table.columns]
+    for what, text in (*pieces, ("deleteWhen", table.delete_when)):
+        try:
+            engine.column_references(text or "1")
+        except ContractError as error:
+            fix = f'correct {text!r}; a name that is an SQL keyword goes in "double quotes"'
+            yield ContractError(f"{what}: {error.what}", where=table.path, fix=fix)
+    try:
+        engine.table_references(table.sql or "SELECT 1")
+    except ContractError as error:
+        yield ContractError(error.what, where=table.model, fix="correct the SQL")
 
 
 def _in_order(tables: Mapping[str, Table]) -> list[Table]:

@@ -14,6 +14,7 @@ import json
 import os
 import re
 import time
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -101,6 +102,11 @@ class Snapshot:
     @cached_property
     def partition_by(self) -> tuple[str, ...]:
         return tuple(self._table.metadata().partition_columns)
+
+    @cached_property
+    def identity(self) -> int:
+        """A number of 63 bits that is this table's and no other's, a re-created one's included."""
+        return uuid.UUID(self._table.metadata().id).int >> 65
 
     @cached_property
     def properties(self) -> dict[str, str]:

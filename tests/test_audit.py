@@ -34,10 +34,28 @@ RULES = [
     ("table", '{type: sql, query: "SELECT max(amount) FROM ${object}", mustBeLessThan: 40}', GOOD, 40, False),
     ("table", "{type: library, metric: duplicateValues, arguments: {properties: [day]}, mustBe: 2}", GOOD, 2, True),
     ("amount", "{type: library, metric: nullValues, mustBe: 0}", GOOD + "5,2024-01-02,,1\n", 1, False),
-    ("amount", "{type: library, metric: nullValues, mustBeLessThan: 25, unit: percent}", GOOD + "5,2024-01-02,,1\n", 20, True),
+    (
+        "amount",
+        "{type: library, metric: nullValues, mustBeLessThan: 25, unit: percent}",
+        GOOD + "5,2024-01-02,,1\n",
+        20,
+        True,
+    ),
     ("amount", "{type: library, metric: duplicateValues, mustBe: 0}", GOOD + "5,2024-01-02,40,1\n", 1, False),
-    ("amount", "{type: library, metric: missingValues, arguments: {missingValues: ['10.00']}, mustBe: 1}", GOOD, 1, True),
-    ("amount", "{type: library, metric: invalidValues, arguments: {validValues: ['10.00', '20.00']}, mustBe: 0}", GOOD, 2, False),
+    (
+        "amount",
+        "{type: library, metric: missingValues, arguments: {missingValues: ['10.00']}, mustBe: 1}",
+        GOOD,
+        1,
+        True,
+    ),
+    (
+        "amount",
+        "{type: library, metric: invalidValues, arguments: {validValues: ['10.00', '20.00']}, mustBe: 0}",
+        GOOD,
+        2,
+        False,
+    ),
     ("amount", "{type: library, metric: invalidValues, arguments: {pattern: '^[0-9.]+$'}, mustBe: 0}", GOOD, 0, True),
 ]
 
@@ -55,7 +73,9 @@ def test_an_audit_of_severity_error_decides_whether_the_table_is_written(
     assert (lake.data / "silver/shop/orders").exists() == passes
 
 
-def test_after_a_failed_audit_readers_keep_the_last_good_version_and_the_next_good_rows_go_on_from_it(lake: Lake) -> None:
+def test_after_a_failed_audit_readers_keep_the_last_good_version_and_the_next_good_rows_go_on_from_it(
+    lake: Lake,
+) -> None:
     lake.shop()
     with_quality(lake, '{type: sql, id: no_debt, query: "SELECT count(*) FROM ${object} WHERE amount < 0", mustBe: 0}')
     lake.land("shop/orders/1.csv", GOOD)
@@ -128,7 +148,9 @@ schema:
 def test_a_foreign_key_without_its_row_blocks_the_write_until_it_is_there(lake: Lake) -> None:
     lake.shop()
     lake.write("silver/shop/ids.yaml", CUSTOMERS)
-    lake.edit("silver/shop/orders.yaml", "physicalType: integer}", "physicalType: integer, relationships: [{to: ids.id}]}")
+    lake.edit(
+        "silver/shop/orders.yaml", "physicalType: integer}", "physicalType: integer, relationships: [{to: ids.id}]}"
+    )
     lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,7\n")
     assert "relationship of updated is 1" in str(lake.run().failures["silver.shop.orders"])
     lake.land("ids/1.csv", "id\n7\n")

@@ -19,7 +19,11 @@ LEFT = "SELECT order_id, amount FROM silver.shop.orders ORDER BY order_id"
 
 def deleting(lake: Lake) -> None:
     lake.shop()
-    lake.edit("silver/shop/orders.yaml", "customProperties:\n", "customProperties:\n      - {property: deleteWhen, value: amount = 0}\n")
+    lake.edit(
+        "silver/shop/orders.yaml",
+        "customProperties:\n",
+        "customProperties:\n      - {property: deleteWhen, value: amount = 0}\n",
+    )
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(["new", "gone", "late"])))

@@ -53,7 +53,11 @@ def test_a_row_rewritten_beside_a_changed_one_does_not_touch_its_partition(lake:
         "      - {name: updated",
         f"      - {by_month}transformLogic: \"cast(date_trunc('month', day) as date)\"}}\n      - {{name: updated",
     )
-    lake.edit("silver/shop/orders.yaml", "date, required: true, partitioned: true, partitionKeyPosition: 1}", "date, required: true}")
+    lake.edit(
+        "silver/shop/orders.yaml",
+        "date, required: true, partitioned: true, partitionKeyPosition: 1}",
+        "date, required: true}",
+    )
     lake.land("shop/orders/1.csv", HEADER + "".join(f"{n},2024-01-0{n},10,1\n" for n in range(1, 6)))
     lake.good()
     lake.land("shop/orders/2.csv", HEADER + "2,2024-01-02,99,2\n")
@@ -71,7 +75,11 @@ FROM silver.shop.orders GROUP BY 1
 def weekly(lake: Lake) -> None:
     lake.shop()
     lake.edit("gold/shop/contract.yaml", "name: daily", "name: weekly")
-    lake.edit("gold/shop/contract.yaml", "{name: day,", "{name: week, transformLogic: \"cast(date_trunc('week', day) as date)\",")
+    lake.edit(
+        "gold/shop/contract.yaml",
+        "{name: day,",
+        "{name: week, transformLogic: \"cast(date_trunc('week', day) as date)\",",
+    )
     lake.edit("gold/shop/contract.yaml", "      - {name: orders, logicalType: integer, physicalType: bigint}\n", "")
     lake.write("gold/shop/weekly.sql", WEEKLY)
     (lake.root / "src/gold/shop/daily.sql").unlink()
@@ -101,8 +109,14 @@ FROM silver.shop.orders GROUP BY day
 def test_with_a_lookback_the_partitions_after_a_touched_one_are_computed_again(lake: Lake) -> None:
     lake.shop()
     lake.write("gold/shop/daily.sql", RUNNING)
-    lake.edit("gold/shop/contract.yaml", "  - name: daily\n", "  - name: daily\n    customProperties: [{property: lookback, value: 1}]\n")
-    lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n3,2024-01-03,10,1\n5,2024-01-05,10,1\n7,2024-01-07,10,1\n")
+    lake.edit(
+        "gold/shop/contract.yaml",
+        "  - name: daily\n",
+        "  - name: daily\n    customProperties: [{property: lookback, value: 1}]\n",
+    )
+    lake.land(
+        "shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n3,2024-01-03,10,1\n5,2024-01-05,10,1\n7,2024-01-07,10,1\n"
+    )
     lake.good()
     assert [row[1] for row in lake.rows(DAILY)] == [1, 2, 2, 2]
     lake.land("shop/orders/2.csv", HEADER + "4,2024-01-03,10,1\n")
@@ -121,7 +135,11 @@ def test_with_a_lookback_the_partitions_after_a_touched_one_are_computed_again(l
 def test_a_table_refreshed_in_full_and_one_without_partitions_are_overwritten_whole(lake: Lake) -> None:
     lake.shop()
     lake.edit("gold/shop/contract.yaml", "required: true, partitioned: true, partitionKeyPosition: 1", "required: true")
-    lake.edit("gold/shop/contract.yaml", "  - name: daily\n", "  - name: daily\n    customProperties: [{property: refresh, value: full}]\n")
+    lake.edit(
+        "gold/shop/contract.yaml",
+        "  - name: daily\n",
+        "  - name: daily\n    customProperties: [{property: refresh, value: full}]\n",
+    )
     lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n2,2024-01-02,10,1\n")
     lake.good()
     lake.land("shop/orders/2.csv", HEADER + "1,2024-01-02,10,2\n")
@@ -145,7 +163,9 @@ def test_a_python_model_gives_the_same_as_its_sql_and_is_cut_to_the_touched_part
     lake.shop()
     (lake.root / "src/gold/shop/daily.sql").unlink()
     lake.write("gold/shop/daily.py", PYTHON_MODEL)
-    lake.edit("gold/shop/contract.yaml", "{name: orders,", "{name: orders, transformSourceObjects: [silver.shop.orders],")
+    lake.edit(
+        "gold/shop/contract.yaml", "{name: orders,", "{name: orders, transformSourceObjects: [silver.shop.orders],"
+    )
     lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n2,2024-01-02,10,1\n")
     lake.good()
     lake.land("shop/orders/2.csv", HEADER + "3,2024-01-02,5.50,1\n")
@@ -216,7 +236,9 @@ def test_a_late_row_that_changes_nothing_computes_nothing(lake: Lake) -> None:
 
 def test_a_model_that_does_not_return_what_the_contract_says_is_refused_with_every_difference(lake: Lake) -> None:
     lake.shop()
-    lake.write("gold/shop/daily.sql", "SELECT day, sum(amount) AS amount, 1 AS extra FROM silver.shop.orders GROUP BY day")
+    lake.write(
+        "gold/shop/daily.sql", "SELECT day, sum(amount) AS amount, 1 AS extra FROM silver.shop.orders GROUP BY day"
+    )
     lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
     error = str(lake.run().failures["gold.shop.daily"])
     assert "no column orders" in error
@@ -235,3 +257,13 @@ def test_a_key_that_occurs_twice_blocks_the_commit_and_readers_keep_the_last_goo
     error = str(lake.run().failures["gold.shop.daily"])
     assert "key occurs more than once: 2024-01-01 (2 rows)" in error
     assert lake.rows(DAILY) == [(date(2024, 1, 1), 1, Decimal(10))]
+
+
+def test_a_row_that_breaks_a_rule_of_the_contract_blocks_the_commit(lake: Lake) -> None:
+    lake.shop()
+    rule = 'physicalType: "decimal(18,2)", logicalTypeOptions: {minimum: 0}'
+    lake.edit("gold/shop/contract.yaml", 'physicalType: "decimal(18,2)"', rule)
+    lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,-10,1\n")
+    assert "1 rows break a rule: amount: -10.00 is less than the minimum 0" in str(
+        lake.run().failures["gold.shop.daily"]
+    )

@@ -60,7 +60,9 @@ def test_a_version_sent_again_changes_nothing_and_a_corrected_one_replaces_it(la
 
 
 def test_a_deletion_ends_the_version_before_it_and_a_late_version_before_it_is_ended_too(lake: Lake) -> None:
-    contract = CUSTOMERS.replace("customProperties:\n", "customProperties:\n      - {property: deleteWhen, value: city = 'gone'}\n")
+    contract = CUSTOMERS.replace(
+        "customProperties:\n", "customProperties:\n      - {property: deleteWhen, value: city = 'gone'}\n"
+    )
     lake.write("silver/shop/customers.yaml", contract)
     lake.land("customers/1.csv", HEADER + VERSIONS[0])
     lake.good()
@@ -80,7 +82,9 @@ def test_a_mart_over_history_sees_a_version_that_was_ended(lake: Lake) -> None:
 
     lake.write("silver/shop/customers.yaml", CUSTOMERS)
     mart = MART.replace("name: daily", "name: cities").split("    properties:")[0]
-    mart += "    properties:\n      - {name: city, logicalType: string}\n      - {name: customers, logicalType: integer}\n"
+    mart += (
+        "    properties:\n      - {name: city, logicalType: string}\n      - {name: customers, logicalType: integer}\n"
+    )
     lake.write("gold/shop/contract.yaml", mart)
     lake.write(
         "gold/shop/cities.sql",

@@ -13,7 +13,11 @@ HEADER = "order_id,day,amount,updated\n"
 
 def rejecting(lake: Lake) -> None:
     lake.shop()
-    lake.edit("silver/shop/orders.yaml", '"decimal(18,2)", required: true', '"decimal(18,2)", logicalTypeOptions: {minimum: 5}')
+    lake.edit(
+        "silver/shop/orders.yaml",
+        '"decimal(18,2)", required: true',
+        '"decimal(18,2)", logicalTypeOptions: {minimum: 5}',
+    )
     lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n2,2024-01-01,1,1\n3,2024-01-01,2,1\nx,2024-01-01,9,1\n")
     lake.good()
 
@@ -68,7 +72,9 @@ def test_a_waiver_that_is_over_counts_no_more(lake: Lake) -> None:
     with main.engine(lake.told) as engine:
         quarantine.waive(engine, lake.data, waiver)
         assert "minimum" in quarantine._waived(engine, lake.data, "silver.shop.orders", now.date())
-        assert "minimum" not in quarantine._waived(engine, lake.data, "silver.shop.orders", now.date() + timedelta(days=1))
+        assert "minimum" not in quarantine._waived(
+            engine, lake.data, "silver.shop.orders", now.date() + timedelta(days=1)
+        )
 
 
 @pytest.mark.parametrize("verb", ["show", "replay", "waive"])

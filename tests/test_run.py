@@ -138,7 +138,7 @@ def test_a_partial_run_has_its_own_exit_code_and_says_what_was_blocked(lake: Lak
     lake.land("shop/orders/1.csv", "nonsense\n1\n")
     ended = cli(lake)
     assert ended.returncode == 9
-    assert "gold.shop.daily: blocked by silver.shop.orders" in ended.stderr
+    assert "gold.shop.daily: blocked, waits for silver.shop.orders" in ended.stderr
 
 
 def test_an_unknown_setting_is_refused_with_the_known_ones(lake: Lake) -> None:
@@ -155,7 +155,9 @@ def test_a_bug_has_a_traceback_in_the_log_and_one_line_on_the_console(lake: Lake
     lake.shop()
     lake.write("gold/shop/daily.py", "def model(tables):\n    raise ZeroDivisionError('of all things')\n")
     (lake.root / "src/gold/shop/daily.sql").unlink()
-    lake.edit("gold/shop/contract.yaml", "{name: orders,", "{name: orders, transformSourceObjects: [silver.shop.orders],")
+    lake.edit(
+        "gold/shop/contract.yaml", "{name: orders,", "{name: orders, transformSourceObjects: [silver.shop.orders],"
+    )
     lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
     ended = cli(lake)
     assert ended.returncode == 9
@@ -172,12 +174,20 @@ def test_the_plan_says_what_would_run_and_why_and_changes_nothing(lake: Lake) ->
     assert "first load" in plan.stdout
     assert not (lake.data / "bronze").exists()
     lake.good()
-    assert plan_of(lake) == {"bronze.shop.orders": "nothing", "silver.shop.orders": "nothing", "gold.shop.daily": "nothing"}
+    assert plan_of(lake) == {
+        "bronze.shop.orders": "nothing",
+        "silver.shop.orders": "nothing",
+        "gold.shop.daily": "nothing",
+    }
     lake.edit("silver/shop/orders.yaml", "version: 1.0.0", "version: 1.1.0")
     lake.edit("silver/shop/orders.yaml", "physicalType: integer}", "physicalType: bigint}")
     assert "write `version: 2.0.0`" in cli(lake, "plan").stdout
     lake.edit("silver/shop/orders.yaml", "version: 1.1.0", "version: 2.0.0")
-    assert plan_of(lake) == {"bronze.shop.orders": "nothing", "silver.shop.orders": "rebuild", "gold.shop.daily": "update"}
+    assert plan_of(lake) == {
+        "bronze.shop.orders": "nothing",
+        "silver.shop.orders": "rebuild",
+        "gold.shop.daily": "update",
+    }
     lake.good()
 
 
@@ -191,7 +201,7 @@ def plan_of(lake: Lake) -> dict[str, str]:
     [
         ("csv", "day,orders,amount\n2024-01-01,1,10.50\n"),
         ("json", '[\n {\n  "day": "2024-01-01",\n  "orders": 1,\n  "amount": 10.5\n }\n]\n'),
-        ("table", "day         orders  amount\n----------  ------  ------\n2024-01-01       1  10.50\n"),
+        ("table", "day         orders  amount\n----------  ------  ------\n2024-01-01       1   10.50\n"),
     ],
 )
 def test_a_query_reads_any_table_as_table_csv_or_json(lake: Lake, form: str, expected: str) -> None:
@@ -247,7 +257,9 @@ def test_an_empty_landing_zone_gets_the_sample_companys_files_once(tmp_path: Pat
         subprocess.run(["cp", "-r", str(ROOT / name), str(tmp_path / name)], check=True)
     environ = {"SAMPLE_FEED": "true", "SAMPLE_DAYS": "3", "PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     runs = [
-        subprocess.run([sys.executable, "main.py"], cwd=tmp_path, env=environ, capture_output=True, text=True, check=True)
+        subprocess.run(
+            [sys.executable, "main.py"], cwd=tmp_path, env=environ, capture_output=True, text=True, check=True
+        )
         for _ in range(2)
     ]
     assert "Set SAMPLE_FEED=false in .env once you land files of your own." in runs[0].stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -154,6 +155,23 @@ def test_the_commit_that_writes_rows_says_the_version_too(shop: Lake, table_id: 
 
     said = [entry.get("userMetadata") for entry in DeltaTable(str(delta.place(shop.data, table_id))).history()]
     assert '{"version": "1.0.0"}' in said
+
+
+def test_the_document_shows_how_each_reader_sees_it(shop: Lake) -> None:
+    text = (ROOT / "docs/schema-versions.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    code = shown.replace("data/gold/sales/daily_revenue", "data/gold/shop/daily")
+    ran = subprocess.run([sys.executable, "-c", code], cwd=shop.root, capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines() == ['{"version": "1.0.0"}', "1", "(1, 2)", '{"version": "1.0.0"}']
+
+
+def test_deltalake_sets_the_property_only_when_told_not_to_mind(shop: Lake) -> None:
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError
+
+    alter = DeltaTable(str(delta.place(shop.data, "gold.shop.daily"))).alter
+    with pytest.raises(DeltaError, match="userMetadata"):
+        alter.set_table_properties({"delta.userMetadata": '{"version": "1.0.0"}'})
 
 
 # -- list, verify, retag

@@ -343,6 +343,44 @@ def test_a_changed_partitioning_moves_every_row(lake: Lake) -> None:
     assert list((lake.data / "silver/shop/orders").glob("part-*.parquet"))
 
 
+def test_what_is_computed_from_an_unreadable_value_is_not_complained_of_as_well(lake: Lake) -> None:
+    lake.write(
+        "silver/shop/things.yaml",
+        ONE_COLUMN.format(logical="date", physical="date").replace(
+            "      - {name: value",
+            "      - {name: month, logicalType: date, required: true, transformLogic: last_day(value)}\n      - {name: value",
+        ),
+    )
+    lake.land("1.csv", "nr|value\n1|2024-02-31\n2|\n")
+    lake.good()
+    assert lake.rows("SELECT _reasons FROM quarantine.shop.things ORDER BY _row") == [
+        (["value: cannot read 2024-02-31 as date"],),
+        (["month: required, but there is nothing"],),
+    ]
+
+
+def test_bronze_that_is_not_the_one_the_table_was_built_from_is_refused(lake: Lake) -> None:
+    import shutil
+
+    lake.shop()
+    lake.land("shop/orders/1.csv", "order_id,day,amount,updated\n1,2024-01-01,10,1\n")
+    lake.good()
+    shutil.rmtree(lake.data / "bronze")
+    lake.land("shop/orders/1.csv", "order_id,day,amount,updated\n2,2024-01-01,10,1\n")
+    error = lake.run().failures["silver.shop.orders"]
+    assert "bronze.shop.orders is not the one this table was built from" in str(error)
+    shutil.rmtree(lake.data / "silver")
+    lake.good()
+    assert lake.rows("SELECT order_id FROM silver.shop.orders") == [(2,)]
+
+
+def test_before_any_file_has_landed_there_is_nothing_to_build_and_nothing_fails(lake: Lake) -> None:
+    lake.shop()
+    run = lake.good()
+    assert "no file has landed yet" in str(lake.step(run, "silver.shop.orders").notes)
+    assert not (lake.data / "silver").exists()
+
+
 def test_columns_may_have_any_name_that_the_house_might_think_of_too(lake: Lake) -> None:
     names = (
         "id",

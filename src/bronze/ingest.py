@@ -53,7 +53,7 @@ class Arrivals:
 
     new: tuple[Landed, ...] = ()
     known: int = 0
-    same_bytes: tuple[str, ...] = ()  # taken before, under another name or time stamp
+    same_bytes: tuple[Landed, ...] = ()  # taken before, under another name or with other times
     waiting: tuple[str, ...] = ()  # still being written
     refused: tuple[BoathouseError, ...] = ()
 
@@ -74,10 +74,10 @@ def arrivals(landing: Path, feed: Feed, bronze: lake.Snapshot | None, settle: fl
             refused.append(from_os_error(error, file.path))
     taken = {file.sha256 for file in hashed if _seen(bronze, f"file:{file.sha256}")}
     new: dict[str, Landed] = {}
-    same: list[str] = []
+    same: list[Landed] = []
     for file in hashed:
         if file.sha256 in taken or file.sha256 in new:
-            same.append(file.name)
+            same.append(file)
         else:
             new[file.sha256] = file
     return Arrivals(tuple(new.values()), len(found) - len(unread), tuple(same), tuple(waiting), tuple(refused))
@@ -95,11 +95,15 @@ def run(
     """
     bronze = lake.open_table(root)
     arrived = arrivals(landing, feed, bronze, settle)
-    outcome = Outcome(refusals=arrived.refused, notes=_notes(arrived))
+    outcome = Outcome(refusals=arrived.refused, notes=_notes(arrived, bronze))
     for start in range(0, len(arrived.new), _FILES_PER_COMMIT):
         chunk = arrived.new[start : start + _FILES_PER_COMMIT]
         bronze, taken = _append(engine, root, feed, bronze, chunk, batch, now)
         outcome = outcome.plus(taken)
+    if bronze and arrived.same_bytes:
+        # so that they need not be read again only to find that they are known
+        marks = {f"stat:{file.name}": file.mark for file in arrived.same_bytes}
+        bronze = lake.commit(bronze, progress=marks, info={"run_id": batch})
     return replace(outcome, version=bronze.version if bronze else None)
 
 
@@ -196,10 +200,11 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def _notes(arrived: Arrivals) -> tuple[str, ...]:
+def _notes(arrived: Arrivals, bronze: lake.Snapshot | None) -> tuple[str, ...]:
     notes = []
-    if arrived.same_bytes:
-        notes.append(f"{len(arrived.same_bytes)} files taken before under another name: {_some(arrived.same_bytes)}")
+    renamed = [file.name for file in arrived.same_bytes if not _seen(bronze, f"stat:{file.name}")]
+    if renamed:
+        notes.append(f"of the same bytes as a file taken before: {_some(renamed)}")
     if arrived.waiting:
         notes.append(f"{len(arrived.waiting)} files still being written, taken next run: {_some(arrived.waiting)}")
     return tuple(notes)

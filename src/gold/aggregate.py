@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from src import audit, contract, lake
+from src import audit, contract, lake, rules
 from src.contract import Column, Table
 from src.engine import DuckEngine, identifier, literal
 from src.errors import ContractError, DataError
@@ -135,7 +135,7 @@ class _Build:
             overwrite=self._columns,
         )
         gold = lake.set_properties(gold, contract.tags(self.table))
-        return _outcome(rows, len(written), gold.version, audits)
+        return _outcome(rows, len(written) if self.table.partition_by else 0, gold.version, audits)
 
     def _audit(self, relation: str) -> tuple[audit.Result, ...]:
         others = {name: self._scan(other, other.files) for name, other in self.refers.items()}
@@ -317,6 +317,11 @@ class _Build:
             raise ContractError(f"{self.table.id}: {'; '.join(faults)}", where=self.table.model, fix=fix)
 
     def _check_rows(self) -> None:
+        for test, reason in (rule for column in self.table.columns for rule in rules.broken(column)):
+            bad = self.engine.rows(f"SELECT {reason}, count(*) OVER () FROM result WHERE {test} LIMIT 1")
+            if bad:
+                fix = "correct the model, or the rule in the contract"
+                raise DataError(f"{bad[0][1]} rows break a rule: {bad[0][0]}", where=self.table.model, fix=fix)
         required = {c.name for c in self.table.columns if c.required} | {*self.table.key, *self.table.partition_by}
         for name in [name for name in self._columns if name in required]:
             empty = self.engine.one(f"SELECT count(*) FROM result WHERE {identifier(name)} IS NULL")[0]

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import TYPE_CHECKING, TextIO
 
 from src.errors import BoathouseError
@@ -44,10 +45,12 @@ class ProgressBar:
         self._bar.advance(self._task)  # type: ignore[attr-defined]
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, out: TextIO | None = None) -> None:
-    """Print rows under headers, numbers to the right; as wide as it must be where stdout is no terminal."""
-    cells = [[_shown(value) for value in row] for row in rows]
-    numeric = [all(isinstance(row[at], int | float | None) for row in rows) for at in range(len(headers))]
+def table(
+    headers: Sequence[str], rows: Sequence[Sequence[object]], *, grouped: bool = True, out: TextIO | None = None
+) -> None:
+    """Print rows under headers, numbers to the right; `grouped` parts thousands, which would spoil a number that names."""
+    cells = [[_shown(value, grouped) for value in row] for row in rows]
+    numeric = [all(isinstance(row[at], int | float | Decimal | None) for row in rows) for at in range(len(headers))]
     widths = [max(len(headers[at]), *(len(row[at]) for row in cells), 0) for at in range(len(headers))]
     lines = [list(headers), ["-" * width for width in widths], *cells]
     for line in lines:
@@ -70,7 +73,7 @@ def changes(records: Sequence[Record]) -> None:
             record.unchanged + record.duplicates,
             record.quarantined,
             record.partitions,
-            round(record.latency, 2),
+            Decimal(f"{record.latency:.2f}"),
         )
         for record in records
         if record.layer != "run"
@@ -120,12 +123,12 @@ def _status(record: Record) -> str:
     return "changed" if _changed(record) else "no change"
 
 
-def _shown(value: object) -> str:
+def _shown(value: object, grouped: bool) -> str:
     if value is None:
         return ""
-    if isinstance(value, bool) or not isinstance(value, int):
-        return str(value)
-    return f"{value:,}"
+    if grouped and isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return str(value)
 
 
 def _coloured(text: str, colour: str, stream: TextIO) -> str:

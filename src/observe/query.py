@@ -13,7 +13,7 @@ from typing import TextIO
 
 from src import lake
 from src.engine import DuckEngine
-from src.errors import UsageError
+from src.errors import ContractError, UsageError
 from src.observe import console
 
 LAYERS = ("bronze", "silver", "gold", "quarantine", "deletions", "ops")
@@ -51,13 +51,19 @@ def show(
         ContractError: it is not one SELECT.
     """
     known = tables(data)
+    if not sql.strip():
+        there = ", ".join(known) or "none yet; run `make pipeline`"
+        raise UsageError("no SQL", fix=f'make query SQL="SELECT * FROM layer.domain.table"; the tables are {there}')
     wanted = engine.table_references(sql)
     unknown = sorted(name for name in wanted if name not in known)
     if unknown:
         there = ", ".join(known) or "none yet; run `make pipeline`"
         raise UsageError(f"no table {', '.join(unknown)}", fix=f"name one as layer.domain.table; there are {there}")
     publish(engine, {name: known[name] for name in wanted}, versions)
-    _print(list(engine.columns(sql)), engine.rows(sql), form, out)
+    try:
+        _print(list(engine.columns(sql)), engine.rows(sql), form, out)
+    except ContractError as error:
+        raise UsageError(error.what, where=sql) from error
     return 0
 
 
@@ -70,7 +76,7 @@ def _print(headers: list[str], rows: list[tuple[object, ...]], form: str, out: T
         records = [dict(zip(headers, row, strict=True)) for row in rows]
         print(json.dumps(records, default=_json, ensure_ascii=False, indent=1), file=out)
     else:
-        console.table(headers, rows, out=out)
+        console.table(headers, rows, grouped=False, out=out)
 
 
 def _json(value: object) -> object:

@@ -145,12 +145,11 @@ class Run:
         else:
             outcome, error = _attempt(work)
         if outcome.refusals:
-            error = outcome.refusals[0]
+            error = _together(outcome.refusals)
         self._keep_audits(table_id, error.audits if isinstance(error, AuditError) else outcome.audits)
         if error:
             self.failures[table_id] = error
-            for fault in outcome.refusals or (error,):
-                _log_failure(table_id, fault)
+            _log_failure(table_id, error)
         record = self._record(table_id, started, outcome, error, source)
         self.records.append(record)
         if not error:
@@ -174,7 +173,7 @@ class Run:
             end_time=self.clock(),
             status=status,
             latency=(self.clock() - self.started).total_seconds(),
-            records_read=sum(step.records_read for step in steps if step.layer == "bronze"),
+            records_read=_processed(steps),
             records_written=sum(step.records_written for step in steps),
             quarantined=sum(step.quarantined for step in steps),
             error_class=getattr(error, "error_class", "bug") if error else None,
@@ -190,8 +189,8 @@ class Run:
             return None
         causes = list(self.failures.values())
         if any(step.status == "success" for step in self.records) or len({type(cause) for cause in causes}) > 1:
-            lines = [f"{name}: {str(cause).splitlines()[0]}" for name, cause in self.failures.items()]
-            lines += [f"{name}: blocked by {cause}" for name, cause in self.blocked.items()]
+            lines = [_said(name, cause).splitlines()[0] for name, cause in self.failures.items()]
+            lines += [f"{name}: blocked, waits for {cause}" for name, cause in self.blocked.items()]
             done = sum(step.status == "success" for step in self.records)
             total = f"{done} of {done + len(self.failures) + len(self.blocked)} steps done"
             return PartialError(f"{total}\n  " + "\n  ".join(lines), fix="see the messages above; then run again")
@@ -229,7 +228,6 @@ class Run:
         layer, domain, table = table_id.split(".")
         ended = self.clock()
         waits = self.blocked.get(table_id)
-        notes = list(outcome.notes) + [str(fault) for fault in outcome.refusals[1:]]
         return Record(
             run_id=self.run_id,
             layer=layer,
@@ -253,9 +251,25 @@ class Run:
             files=outcome.files,
             version=outcome.version,
             error_class=getattr(error, "error_class", "bug") if error else None,
-            error_message=f"blocked by {waits}" if waits else str(error) if error else None,
-            notes="\n".join(notes) or None,
+            error_message=f"waits for {waits}" if waits else str(error) if error else None,
+            notes="\n".join(outcome.notes) or None,
         )
+
+
+def _together(refusals: Sequence[BoathouseError]) -> BoathouseError:
+    """Several refused inputs as one failure of their class that names each."""
+    if len(refusals) == 1:
+        return refusals[0]
+    fix = "mend these files or move them out of the landing zone; the others are taken, the tables below wait"
+    return type(refusals[0])(f"{len(refusals)} files refused\n" + "\n".join(map(str, refusals)), fix=fix)
+
+
+def _processed(steps: Sequence[Record]) -> int:
+    """The rows that entered a run: at the first layer that read any."""
+    for layer in ("bronze", "silver", "gold"):
+        if rows := sum(step.records_read for step in steps if step.layer == layer):
+            return rows
+    return 0
 
 
 def describe(record: Record) -> str:
@@ -264,7 +278,11 @@ def describe(record: Record) -> str:
     if record.status != "success":
         return f"{name}: {record.status}: {(record.error_message or '').splitlines()[0]}"
     counts = ("files", "inserted", "updated", "unchanged", "duplicates", "quarantined", "deleted", "partitions")
-    told = [f"{getattr(record, count):,} {count}" for count in counts if getattr(record, count)]
+    told = [
+        f"{getattr(record, count):,} {count.rstrip('s') if getattr(record, count) == 1 else count}"
+        for count in counts
+        if getattr(record, count)
+    ]
     return f"{name}: {', '.join(told) or 'no change'} ({record.latency:.2f} s)"
 
 
@@ -285,9 +303,15 @@ def _attempt(work: Callable[[], Outcome]) -> tuple[Outcome, Exception | None]:
 
 def _log_failure(table_id: str, error: Exception) -> None:
     if isinstance(error, BoathouseError):
-        logger.error("{}: {}", table_id, error)
+        logger.error("{}", _said(table_id, error))
     else:
         logger.opt(exception=error).error("{}: a bug: {}: {}", table_id, type(error).__name__, error)
+
+
+def _said(table_id: str, error: Exception) -> str:
+    """A failure under its table's name, said once."""
+    text = str(error)
+    return text if text.startswith(table_id) else f"{table_id}: {text}"
 
 
 def now() -> datetime:

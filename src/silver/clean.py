@@ -72,7 +72,8 @@ def plan(table: Table, silver: lake.Snapshot | None, feeds: Mapping[str, lake.Sn
     """
     until = {feed.id: snapshot.version for feed in table.feeds if (snapshot := feeds[feed.id])}
     if silver is None:
-        return Work("rebuild", "first load", until)
+        return Work("rebuild", "first load", until) if until else Work("nothing", "no file has landed yet", until)
+    _check_identity(table, silver, feeds)
     if silver.progress(lake.BUILT_FROM) != contract.fingerprint(table):
         return Work("rebuild", contract.why_rebuild(table, silver.properties), until)
     behind = [feed for feed, version in until.items() if _is_behind(silver, feed, version)]
@@ -80,6 +81,15 @@ def plan(table: Table, silver: lake.Snapshot | None, feeds: Mapping[str, lake.Sn
         return Work("nothing", "up to date", until)
     moved = ", ".join(f"{feed} {silver.progress(feed)} -> {until[feed]}" for feed in behind)
     return Work("merge", f"new versions: {moved}", until)
+
+
+def rehearse(engine: DuckEngine, table: Table, feeds: Mapping[str, lake.Snapshot | None]) -> None:
+    """Fit the contract's expressions to the columns that bronze has; reads no row and changes nothing.
+
+    Raises:
+        ContractError: one does not fit.
+    """
+    compute(engine, table, [(feed, bronze, ()) for feed in table.feeds if (bronze := feeds[feed.id])])
 
 
 def run(engine: DuckEngine, table: Table, places: Places, *, batch: str) -> Outcome:
@@ -93,8 +103,10 @@ def run(engine: DuckEngine, table: Table, places: Places, *, batch: str) -> Outc
     silver = lake.open_table(places.table)
     work = plan(table, silver, feeds)
     merge = _Merge(engine, table, places, batch)
-    if silver is None or work.kind == "rebuild":
+    if work.kind == "rebuild":
         return merge.rebuild(feeds)
+    if silver is None:
+        return Outcome(notes=(work.why,))
     if work.kind == "nothing":
         return Outcome(version=lake.set_properties(silver, contract.tags(table)).version)
     outcome = Outcome()
@@ -292,6 +304,7 @@ class _Merge:
         """Compute the table from all of bronze and replace it, and its quarantine, whole."""
         present = [(feed, snapshot) for feed in self.table.feeds if (snapshot := feeds[feed.id])]
         progress = {feed.id: snapshot.version for feed, snapshot in present}
+        identities = {_identity(feed): snapshot.identity for feed, snapshot in present}
         outcome = compute(self.engine, self.table, [(feed, bronze, bronze.files) for feed, bronze in present])
         deleted = finish(self.engine, self.table)
         kept = self._incoming()
@@ -304,7 +317,7 @@ class _Merge:
         silver = lake.commit(
             silver,
             add=written,
-            progress={**progress, lake.BUILT_FROM: contract.fingerprint(self.table)},
+            progress={**progress, **identities, lake.BUILT_FROM: contract.fingerprint(self.table)},
             info=self.info,
             overwrite=columns(self.table),
         )
@@ -477,10 +490,29 @@ class _Merge:
         return {"run_id": self.batch, "userMetadata": json.dumps({"version": self.table.version})}
 
 
+def _check_identity(table: Table, silver: lake.Snapshot, feeds: Mapping[str, lake.Snapshot | None]) -> None:
+    """Refuse a bronze table that is not the one this table was built from: its versions say nothing here.
+
+    Raises:
+        EnvironmentFault: bronze was deleted, or replaced by another.
+    """
+    for feed in table.feeds:
+        bronze, known = feeds[feed.id], silver.progress(_identity(feed))
+        if known is not None and (bronze is None or bronze.identity != known):
+            found = "is gone" if bronze is None else "is not the one this table was built from"
+            fix = f"restore it from a backup, or delete {silver.root} to build the table from what bronze has now"
+            raise EnvironmentFault(f"{feed.id} {found}", where=silver.root, fix=fix)
+
+
+def _identity(feed: Feed) -> str:
+    """Progress: which bronze table it was that was consumed."""
+    return f"identity:{feed.id}"
+
+
 def _is_behind(table: lake.Snapshot, source: str, version: int) -> bool:
     consumed = table.progress(source)
     return consumed is None or consumed < version
 
 
 def _partitions(files: Sequence[lake.DataFile]) -> int:
-    return len({tuple(file.partition.items()) for file in files})
+    return len({tuple(file.partition.items()) for file in files if file.partition})

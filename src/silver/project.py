@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from src.contract import Column, Rule, Table
+from src import rules
+from src.contract import Column, Table
 from src.engine import DuckEngine, identifier, literal
 from src.errors import ContractError
 
@@ -42,9 +43,10 @@ def projection(engine: DuckEngine, table: Table, relation: str) -> str:
         ContractError: an expression names a column that is not there, or does not parse.
     """
     sql = relation
-    for level in _levels(engine, table):
+    inputs = _inputs_of(engine, table)
+    for level in _levels(table, inputs):
         sql = _typed_level(engine, table, level, sql)
-    failures = [reason for column in table.columns for reason in _failures(column)]
+    failures = [reason for column in table.columns for reason in _failures(column, sorted(inputs[column.name]))]
     failed = " OR ".join(f"({test})" for test, _ in failures) or "false"
     reasons = ", ".join(f"CASE WHEN {test} THEN {text} END" for test, text in failures)
     return (
@@ -57,22 +59,23 @@ def projection(engine: DuckEngine, table: Table, relation: str) -> str:
 # -- expressions in the order they need each other
 
 
-def _levels(engine: DuckEngine, table: Table) -> list[list[Column]]:
-    """Columns grouped so that each group needs only source columns and earlier groups.
+def _inputs_of(engine: DuckEngine, table: Table) -> dict[str, set[str]]:
+    """The table's own columns that each column's expression reads.
 
     In an expression a name means the table's own column where there is one, else the source's;
     a column that names itself means the source's.
     """
-    names = {column.name.lower() for column in table.columns}
-    needs = {
-        column.name: {name for name in _references(engine, table, column) if name in names} - {column.name.lower()}
-        for column in table.columns
-    }
+    names = {column.name for column in table.columns}
+    return {column.name: (_references(engine, table, column) & names) - {column.name} for column in table.columns}
+
+
+def _levels(table: Table, inputs: Mapping[str, set[str]]) -> list[list[Column]]:
+    """Columns grouped so that each group needs only source columns and earlier groups."""
     levels: list[list[Column]] = []
     done: set[str] = set()
     left = list(table.columns)
     while left:
-        ready = [column for column in left if needs[column.name] <= done]
+        ready = [column for column in left if inputs[column.name] <= done]
         if not ready:
             raise ContractError(
                 f"transformLogic goes in a circle: {', '.join(column.name for column in left)} need each other",
@@ -80,7 +83,7 @@ def _levels(engine: DuckEngine, table: Table) -> list[list[Column]]:
                 fix="let one of them read the source's columns",
             )
         levels.append(ready)
-        done |= {column.name.lower() for column in ready}
+        done |= {column.name for column in ready}
         left = [column for column in left if column not in ready]
     return levels
 
@@ -98,7 +101,8 @@ def _in_column(table: Table, column: Column, what: str, fix: str | None = None) 
     return ContractError(
         f"transformLogic of {column.name}: {what}",
         where=table.path,
-        fix=fix or f"correct the expression {column.expression or column.name!r}",
+        fix=fix
+        or f'correct the expression {column.expression!r}; a name that is an SQL keyword goes in "double quotes"',
     )
 
 
@@ -208,45 +212,18 @@ def _wider(decimal: str) -> str:
     return f"DECIMAL({precision + more},{scale + more})"
 
 
-# -- row rules
-
-_COMPARISONS = {
-    "minimum": ("<", "is less than the minimum"),
-    "maximum": (">", "is more than the maximum"),
-    "exclusiveMinimum": ("<=", "is not above"),
-    "exclusiveMaximum": (">=", "is not below"),
-}
+# -- what makes a row fail
 
 
-def _failures(column: Column) -> list[tuple[str, str]]:
-    """(SQL test that is true for a bad row, SQL text of the reason) for everything asked of a column."""
+def _failures(column: Column, inputs: Sequence[str]) -> list[tuple[str, str]]:
+    """(SQL test that is true for a bad row, SQL text of the reason) for everything asked of a column.
+
+    `inputs` are the table's columns that its expression reads: where one of these is bad, that a
+    value is missing here says nothing new.
+    """
     name, unread = identifier(column.name), identifier("?" + column.name)
     found = [(f"{unread} IS NOT NULL", unread)]
     if column.required:
-        found.append(
-            (f"{name} IS NULL AND {unread} IS NULL", literal(f"{column.name}: required, but there is nothing"))
-        )
-    for rule in column.rules:
-        test, complaint = _broken(column, rule)
-        shown = f"{literal(column.name + ': ')} || left({name}::VARCHAR, 80) || {literal(' ' + complaint)}"
-        found.append((f"coalesce({test}, false)", shown))
-    return found
-
-
-def _broken(column: Column, rule: Rule) -> tuple[str, str]:
-    name, value = identifier(column.name), rule.value
-    if rule.kind in _COMPARISONS:
-        sign, complaint = _COMPARISONS[rule.kind]
-        return f"{name} {sign} {literal(value)}::{column.type}", f"{complaint} {value}"
-    if rule.kind == "multipleOf":
-        return f"{name} % {literal(value)} <> 0", f"is not a multiple of {value}"
-    if rule.kind == "minLength":
-        return f"length({name}) < {literal(value)}", f"is shorter than {value}"
-    if rule.kind == "maxLength":
-        return f"length({name}) > {literal(value)}", f"is longer than {value}"
-    if rule.kind == "pattern":
-        return f"NOT regexp_matches({name}, {literal(value)})", f"does not match {value}"
-    if rule.kind == "enum" and isinstance(value, tuple):
-        allowed = ", ".join(f"{literal(item)}::{column.type}" for item in value)
-        return f"{name} NOT IN ({allowed})", f"is none of {', '.join(map(str, value))}"
-    raise ContractError(f"column {column.name}: unknown rule {rule.kind}")
+        read = " AND ".join(f"{identifier('?' + other)} IS NULL" for other in (column.name, *inputs))
+        found.append((f"{name} IS NULL AND {read}", literal(f"{column.name}: required, but there is nothing")))
+    return found + rules.broken(column)
