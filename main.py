@@ -142,9 +142,7 @@ def _plan(told: Settings, words: argparse.Namespace) -> int:
     window = runs.window(runs.now().date(), words.run_date, words.reprocess_days)
     with opened(told, SOURCE) as house:
         chosen = wanted(house, words.domain)
-        rows = preview.rows(
-            house.engine, told.data_dir, chosen.feeds, chosen.silver, chosen.gold, settle=told.settle_seconds
-        )
+        rows = preview.rows(house, chosen)
     console.table(("table", "would", "why"), rows)
     print(f"window {window}: computed again where an input moved, as is any other partition that late rows touch")
     return 0
@@ -188,20 +186,26 @@ def _quarantine(told: Settings, words: argparse.Namespace) -> int:
         raise UsageError(f"quarantine {words.verb} without a table", fix="name it: --table silver.domain.table")
     if words.verb == "replay":
         return _replay(told, words.table)
+    if words.verb == "waive":
+        return _waive(told, words)
     with engine(told) as running:
-        now = runs.now()
         if words.verb == "list":
-            quarantine.show_list(running, told.data_dir, now.date())
-        elif words.verb == "show":
-            quarantine.show_rows(running, told.data_dir, words.table, words.limit)
+            quarantine.show_list(running, told.data_dir, runs.now().date())
         else:
-            if words.until is None:
-                raise UsageError("a waiver without an end", fix="give its last day: --until YYYY-MM-DD")
-            who = os.environ.get("USER", "")
-            waiver = quarantine.Waiver(words.table, words.matching, words.reason, words.until, now, who)
-            with lock.held(told.data_dir, command="quarantine waive", run_id=new_run_id(now), now=now):
-                covered = quarantine.waive(running, told.data_dir, waiver)
-            print(f"waived until {words.until}: {covered} rows of {words.table}")
+            quarantine.show_rows(running, told.data_dir, words.table, words.limit)
+    return 0
+
+
+def _waive(told: Settings, words: argparse.Namespace) -> int:
+    from src.observe import quarantine
+
+    if words.until is None:
+        raise UsageError("a waiver without an end", fix="give its last day: --until YYYY-MM-DD")
+    who = os.environ.get("USER", "")
+    waiver = quarantine.Waiver(words.table, words.matching, words.reason, words.until, runs.now(), who)
+    with opened(told, SOURCE) as house, held(house, f"quarantine waive {words.table}"):
+        covered = quarantine.waive(house.engine, told.data_dir, waiver)
+    print(f"waived until {words.until}: {covered} rows of {words.table}")
     return 0
 
 

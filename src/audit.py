@@ -149,7 +149,12 @@ def _referring(relationship: Relationship, other: str | None) -> _Check:
     orphan = f"{there} AND NOT EXISTS (SELECT 1 FROM {other} o WHERE {match})" if other else there
     names = ", ".join(relationship.columns)
     expectation = Expectation(
-        "library", "mustBe", 0, column=names, description=f"{names} refers to {relationship.to_table}"
+        "library",
+        "mustBe",
+        0,
+        column=names,
+        severity=relationship.severity,
+        description=f"{names} refers to {relationship.to_table}",
     )
     return _Check("relationship", expectation, query=f"SELECT count(*) FROM audited a WHERE {orphan}")
 

@@ -153,6 +153,16 @@ def test_a_foreign_key_without_its_row_blocks_the_write_until_it_is_there(lake: 
     )
     lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,7\n")
     assert "relationship of updated is 1" in str(lake.run().failures["silver.shop.orders"])
+    lake.edit(
+        "silver/shop/orders.yaml",
+        "{to: ids.id}",
+        "{to: ids.id, customProperties: [{property: severity, value: warning}]}",
+    )
+    lake.good()
+    assert lake.rows("SELECT DISTINCT passed, severity FROM ops.quality_results WHERE severity = 'warning'") == [
+        (False, "warning")
+    ]
+    lake.edit("silver/shop/orders.yaml", warning, "{to: ids.id}")
     lake.land("ids/1.csv", "id\n7\n")
     lake.good()
     assert lake.rows("SELECT count(*) FROM silver.shop.orders") == [(1,)]

@@ -348,7 +348,8 @@ def test_what_is_computed_from_an_unreadable_value_is_not_complained_of_as_well(
         "silver/shop/things.yaml",
         ONE_COLUMN.format(logical="date", physical="date").replace(
             "      - {name: value",
-            "      - {name: month, logicalType: date, required: true, transformLogic: last_day(value)}\n      - {name: value",
+            "      - {name: month, logicalType: date, required: true, transformLogic: last_day(value)}\n"
+            "      - {name: value",
         ),
     )
     lake.land("1.csv", "nr|value\n1|2024-02-31\n2|\n")

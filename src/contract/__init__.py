@@ -19,6 +19,7 @@ from src.contract.model import Sla as Sla
 from src.contract.model import Table as Table
 from src.contract.versions import Tagged as Tagged
 from src.contract.versions import check_bump as check_bump
+from src.contract.versions import check_version as check_version
 from src.contract.versions import fingerprint as fingerprint
 from src.contract.versions import logic as logic
 from src.contract.versions import required_bump as required_bump

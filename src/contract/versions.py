@@ -169,6 +169,17 @@ def tagged(properties: Mapping[str, str]) -> Tagged | None:
     return Tagged(version, _fingerprint(facts), facts)
 
 
+def check_version(table: Table, properties: Mapping[str, str]) -> None:
+    """Refuse a version lower than the stored one, though the logic is the same.
+
+    Raises:
+        ContractError: naming the version to write.
+    """
+    stored = tagged(properties)
+    if stored:
+        check_bump(table, stored.logic, stored.version)
+
+
 def why_rebuild(table: Table, properties: Mapping[str, str]) -> str:
     """Why a table whose rows were built by another logic is built anew, given its stored properties.
 

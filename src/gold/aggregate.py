@@ -43,6 +43,7 @@ def plan(table: Table, gold: lake.Snapshot | None, sources: Mapping[str, lake.Sn
         return Work("rebuild", "first load", until)
     if gold.progress(lake.BUILT_FROM) != contract.fingerprint(table):
         return Work("rebuild", contract.why_rebuild(table, gold.properties), until)
+    contract.check_version(table, gold.properties)
     moved = {name: gold.progress(name) for name, version in until.items() if gold.progress(name) != version}
     if not moved:
         return Work("nothing", "up to date", until)

@@ -76,6 +76,7 @@ def plan(table: Table, silver: lake.Snapshot | None, feeds: Mapping[str, lake.Sn
     _check_identity(table, silver, feeds)
     if silver.progress(lake.BUILT_FROM) != contract.fingerprint(table):
         return Work("rebuild", contract.why_rebuild(table, silver.properties), until)
+    contract.check_version(table, silver.properties)
     behind = [feed for feed, version in until.items() if _is_behind(silver, feed, version)]
     if not behind:
         return Work("nothing", "up to date", until)

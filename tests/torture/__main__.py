@@ -1,0 +1,99 @@
+"""`python -m tests.torture`: kills and random histories at length, on every core; exits 1 on any difference.
+
+python -m tests.torture --kills 1000 --histories 10000
+python -m tests.torture --seed 4711     the history of one seed again, made as small as it still fails
+python -m tests.torture --scene 12      the kills of one scene again
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from random import Random
+
+from torture import histories
+from torture.histories import Sum, live_many
+from torture.kills import kill_many
+
+_PER_TASK = 50  # histories that share an engine
+_EXHAUSTIVE = 4  # scenes whose every point is killed; each action once
+_POINTS, _INSTANTS = 20, 10  # kills of the other scenes: at points drawn at random, at random instants
+_TELL = 30  # seconds between two lines of progress
+
+
+def _many(words: argparse.Namespace) -> Sum:
+    """First the kills, then the histories."""
+    total, started, told = Sum(), time.monotonic(), time.monotonic()
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(words.jobs, mp_context=context, max_tasks_per_child=20) as pool:
+        for enough, next_task in (
+            (lambda: total.kills >= words.kills, _scenes(pool, words.first)),
+            (lambda: False, _chunks(pool, words.first, words.histories)),
+        ):
+            going: set[Future[Sum]] = set()
+            while True:
+                while len(going) < words.jobs and not enough() and (task := next_task()):
+                    going.add(task)
+                if not going:
+                    break
+                done, going = wait(going, return_when=FIRST_COMPLETED)
+                for future in done:
+                    found = future.result()
+                    total.add(found)
+                    print(*found.differences, sep="\n", end="\n" if found.differences else "", flush=True)
+                if time.monotonic() - told > _TELL:
+                    told = time.monotonic()
+                    print(total.line(told - started), flush=True)
+    print(total.line(time.monotonic() - started), flush=True)
+    return total
+
+
+def _scenes(pool: ProcessPoolExecutor, first: int) -> Callable[[], Future[Sum] | None]:
+    seeds = iter(range(first, sys.maxsize))
+
+    def following() -> Future[Sum]:
+        seed = next(seeds)
+        return pool.submit(kill_many, seed, None if seed - first < _EXHAUSTIVE else _POINTS, _INSTANTS)
+
+    return following
+
+
+def _chunks(pool: ProcessPoolExecutor, first: int, count: int) -> Callable[[], Future[Sum] | None]:
+    starts = iter(range(first, first + count, _PER_TASK))
+
+    def following() -> Future[Sum] | None:
+        start = next(starts, None)
+        return None if start is None else pool.submit(live_many, start, min(_PER_TASK, first + count - start))
+
+    return following
+
+
+def main(typed: list[str]) -> int:
+    """Returns 0 where nothing differed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.torture", description="kills and histories at length")
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--histories", type=int, default=1000)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--seed", type=int, help="live the history of one seed again")
+    parser.add_argument("--scene", type=int, help="kill one scene again, at each of its points")
+    words = parser.parse_args(typed)
+    if words.seed is not None:
+        print(histories.history(Random(words.seed)))
+        total = live_many(words.seed, 1)
+        print(*total.differences, total.line(0), sep="\n")
+    elif words.scene is not None:
+        total = kill_many(words.scene, None, _INSTANTS)
+        print(*total.differences, total.line(0), sep="\n")
+    else:
+        total = _many(words)
+    return 1 if total.differences else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

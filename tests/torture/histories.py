@@ -1,0 +1,530 @@
+"""Random histories of a small shop as plain data, and the verb that lives one and compares every step with the oracle.
+
+A history is a family of contract and a list of operations; an operation is a tuple, so that a history
+prints as what can be pasted into a test. Operations that make no sense where they stand do nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import duckdb
+from conftest import DAILY, MART, ORDERS
+from deltalake import DeltaTable
+from loguru import logger
+
+import main
+from src import settings
+from src.contract import Contracts, Table
+from src.engine import DuckEngine
+from src.errors import BoathouseError, ContractError, EnvironmentFault, UsageError
+from src.house import House, Wanted, below
+from src.maintenance import backfill, check, rollback
+from src.observe import query, releases
+from src.observe.runs import Run
+from torture import oracle
+from torture.oracle import Content, Rules
+
+Operation = tuple[Any, ...]
+FIRST = "order_id,day,amount,updated\n1,2024-01-01,10,1\n"
+LANDING = "landing/shop/orders"
+TABLE = "silver.shop.orders"
+ENVIRON = {"SETTLE_SECONDS": "0", "MEMORY_LIMIT": "1GB", "THREADS": "1"}
+
+
+class Difference(AssertionError):
+    """The lake is not what the oracle says."""
+
+
+@dataclass(frozen=True)
+class History:
+    """A family of contract and what happened."""
+
+    family: str
+    operations: tuple[Operation, ...]
+
+
+# -- making histories up
+
+
+def history(random: Random) -> History:
+    """One random history of 3 to 8 operations."""
+    operations = [operation(random) for _ in range(random.choice((3, 3, 4, 4, 5, 5, 6, 8)))]
+    return History(random.choice(oracle.FAMILIES), tuple(operations))
+
+
+def operation(random: Random) -> Operation:
+    """One random operation, whatever came before it."""
+    kind = random.choices([name for name, _ in _KINDS], [weight for _, weight in _KINDS])[0]
+    if kind == "land":
+        return ("land", _name(random), text(random))
+    if kind == "copy":
+        return ("copy", _name(random), _name(random))
+    if kind == "bump":
+        return ("bump", random.choice((None, 0, 5, 9)), random.random() < 0.4)
+    if kind == "backfill":
+        return ("backfill", random.choice(SLICES))
+    if kind in ("compact", "vacuum", "checkpoint"):
+        return (kind, random.choice(_TABLES))
+    if kind == "rollback":
+        return ("rollback", random.randrange(4))
+    return (kind,)
+
+
+_KINDS = (
+    ("land", 36),
+    ("run", 30),
+    ("again", 3),
+    ("copy", 4),
+    ("bump", 5),
+    ("replay", 3),
+    ("backfill", 6),
+    ("compact", 5),
+    ("vacuum", 5),
+    ("checkpoint", 2),
+    ("rollback", 5),
+)
+_TABLES = (
+    "bronze/shop/orders",
+    "silver/shop/orders",
+    "silver/shop/orders",
+    "quarantine/shop/orders",
+    "deletions/shop/orders",
+    "gold/shop/daily",
+    "ops/pipeline_runs",
+    "ops/releases",
+)
+SLICES = (
+    (TABLE, None, None, "amount > 5"),
+    (TABLE, None, None, "order_id = 2 OR updated IS NULL"),
+    (TABLE, "2024-01-01", "2024-01-02", None),
+    (TABLE, "2024-01-03", None, "amount < 9"),
+    ("gold.shop.daily", "2024-01-01", "2024-01-03", None),
+)
+_GOOD = {
+    "order_id": ("1", "2", "3", "4", " 2 ", "3.0"),
+    "day": ("2024-01-01", "2024-01-02", "2024-01-03", "2024-02-01"),
+    "amount": ("10", "10.00", "7.5", "0", "3", "-2", "8"),
+    "updated": ("1", "2", "3", "4", "2", ""),
+    "note": ("", "a", "b"),
+}
+_BAD = {
+    "order_id": ("", "x", "1.5"),
+    "day": ("", "2024-02-30", "tomorrow"),
+    "amount": ("", "abc", "2.505", "NaN"),
+    "updated": ("late",),
+    "note": ("",),
+}
+_HEADERS = (
+    ("order_id", "day", "amount", "updated"),
+    ("order_id", "day", "amount", "updated"),
+    ("order_id", "day", "amount", "updated", "note"),
+    ("updated", "amount", "day", "order_id"),
+    ("order_id", "day", "amount"),
+    ("order_id", "note", "day", "updated"),
+)
+
+
+def _name(random: Random) -> str:
+    return random.choice("abcde") + ".csv"
+
+
+def text(random: Random) -> str:
+    """One file: few keys and days, so that rows collide; some of it dirty."""
+    header = random.choices(_HEADERS, (8, 4, 4, 2, 1, 1))[0]
+    lines = [",".join(header)]
+    for _ in range(random.randint(0, 6)):
+        bad = random.choice(header) if random.random() < 0.12 else None
+        cells = [random.choice((_BAD if name == bad else _GOOD)[name]) for name in header]
+        shape = random.random()
+        if shape < 0.04:
+            cells = cells[: random.randint(1, len(cells) - 1)]
+        elif shape < 0.06:
+            cells.append("surplus")
+        lines.append(",".join(cells))
+        if random.random() < 0.08:
+            lines.append(lines[-1])
+        if random.random() < 0.03:
+            lines.append("")
+    return "\n".join(lines) + "\n"
+
+
+# -- living them
+
+
+@dataclass
+class Tools:
+    """What is shared by many histories: an engine, the oracle's connection, contracts read once."""
+
+    home: Path
+    engine: DuckEngine
+    connection: duckdb.DuckDBPyConnection
+    declared: dict[Rules, tuple[Contracts, tuple[Table, ...]]] = field(default_factory=dict)
+
+    @classmethod
+    def at(cls, home: Path) -> Tools:
+        """Tools whose contracts lie below `home`."""
+        home.mkdir(parents=True, exist_ok=True)
+        return cls(
+            home,
+            DuckEngine(memory_limit="1GB", threads=1, spill=home / ".spill"),
+            duckdb.connect(config={"threads": 1}),
+        )
+
+    def close(self) -> None:
+        self.engine.close()
+        self.connection.close()
+
+    def source(self, rules: Rules) -> Path:
+        """The folder with the contracts of these rules."""
+        wanted = contract_text(rules)
+        source = self.home / "contracts" / hashlib.sha256(wanted.encode()).hexdigest()[:16] / "src"
+        if not source.exists():
+            for path, content in (
+                ("silver/shop/orders.yaml", wanted),
+                ("gold/shop/contract.yaml", MART),
+                ("gold/shop/daily.sql", DAILY),
+            ):
+                (source / path).parent.mkdir(parents=True, exist_ok=True)
+                (source / path).write_text(content, encoding="utf-8")
+        return source
+
+
+def contract_text(rules: Rules) -> str:
+    """The contract that asks for these rules."""
+    made = ORDERS.replace("version: 1.0.0", f"version: {rules.version}.0.0")
+    sequence = "    customProperties:\n      - {property: sequenceBy, value: [updated]}\n"
+    if rules.family in ("arrival", "keyless"):
+        made = made.replace(sequence, "")
+    if rules.family == "keyless":
+        made = made.replace(", primaryKey: true, primaryKeyPosition: 1", "")
+    if rules.family == "deletes":
+        made = made.replace(sequence, sequence + "      - {property: deleteWhen, value: amount = 0}\n")
+    if rules.minimum is not None:
+        made = made.replace('(18,2)", required', f'(18,2)", logicalTypeOptions: {{minimum: {rules.minimum}}}, required')
+    if rules.note:
+        updated = "      - {name: updated, logicalType: integer, physicalType: integer}\n"
+        made = made.replace(updated, updated + "      - {name: note, logicalType: string, physicalType: varchar}\n")
+    return made
+
+
+@dataclass
+class Shop:
+    """One lake, what landed in it, and what it must hold.
+
+    `believed` is what the tables must hold now, and under which rules they were built; `released` what
+    they held at the end of each run.
+    """
+
+    tools: Tools
+    root: Path
+    rules: Rules
+    runs: int = 0
+    noted: bool = False  # a file with the drift column was taken
+    believed: tuple[Rules, Content] | None = None
+    released: list[tuple[str, Rules, Content]] = field(default_factory=list)
+
+    @property
+    def data(self) -> Path:
+        return self.root / "data"
+
+    @property
+    def archive(self) -> Path:
+        return self.root / "archive"
+
+    def house(self) -> House:
+        told = settings.load(self.root, ENVIRON)
+        if self.rules not in self.tools.declared:
+            with main.opened(told, self.tools.source(self.rules)) as house:
+                self.tools.declared[self.rules] = (house.contracts, house.marts)
+        contracts, marts = self.tools.declared[self.rules]
+        return House(told, contracts, marts, self.tools.engine)
+
+    def land(self, name: str, content: str) -> None:
+        landing = self.data / LANDING
+        landing.mkdir(parents=True, exist_ok=True)
+        (landing / name).write_text(content, encoding="utf-8")
+
+    def keep(self) -> None:
+        """Copy what a run will find into the archive."""
+        self.runs += 1
+        place = self.archive / f"{self.runs:05d}"
+        for path in sorted((self.data / LANDING).iterdir()):
+            place.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, place / path.name)
+            self.noted = self.noted or "note" in path.read_text(encoding="utf-8").split("\n", 1)[0].split(",")
+
+    def expected(self) -> Content:
+        return oracle.expected(self.tools.connection, self.archive, self.rules)
+
+    def stored(self, rules: Rules) -> Content:
+        return oracle.stored(self.tools.connection, self.data, rules.note)
+
+    def insist(self, what: str) -> None:
+        """Compare the tables with what is believed of them."""
+        if self.believed is None:
+            return
+        rules, content = self.believed
+        _refuse(what, content.differences(self.stored(rules)))
+        _refuse(f"{what}: conservation", [str(row) for row in oracle.unbalanced(self.tools.connection, self.data)])
+
+    def insist_on_release(self, run: Run) -> None:
+        """After a run without failures the newest release is what the tables are now."""
+        newest = releases.newest(self.data)
+        tables = [name for name in query.tables(self.data) if not name.startswith("ops.")]
+        now = {name: DeltaTable(self.data.joinpath(*name.split("."))).version() for name in tables}
+        _refuse("release", [] if newest == now else [f"{run.run_id}: {newest} is the release, {now} are the tables"])
+
+    def check(self) -> None:
+        house = self.house()
+        found = check.run(house.engine, self.data, house.contracts, house.marts)
+        _refuse("check", [f"{one.table}: {one.law}: {one.found}" for one in found])
+
+
+def live(tools: Tools, root: Path, told: History, *, every: int = 3, end: bool = True) -> Shop:
+    """Live a history in an empty folder and compare after every step; returns the shop as it was left.
+
+    Raises:
+        Difference: something was not as the oracle says.
+    """
+    shop = Shop(tools, root, Rules(told.family))
+    shop.land("0.csv", FIRST)
+    for operation in (*told.operations, *([("run",)] if end else [])):
+        act(shop, operation, every=every)
+    if end:
+        shop.check()
+    return shop
+
+
+def act(shop: Shop, operation: Operation, *, every: int = 3) -> None:
+    """Do one operation and compare."""
+    kind, *words = operation
+    if kind in ("land", "copy", "bump", "run", "again") or shop.believed is not None:
+        _ACTS[kind](shop, *words)
+    if kind in ("run", "again") and shop.runs % every == 0:
+        shop.check()
+
+
+def _land(shop: Shop, name: str, content: str) -> None:
+    shop.land(name, content)
+
+
+def _copy(shop: Shop, name: str, other: str) -> None:
+    source = shop.data / LANDING / name
+    if source.exists() and name != other:
+        shop.land(other, source.read_text(encoding="utf-8"))
+
+
+def run(shop: Shop) -> Run:
+    """A plain run, compared with the oracle."""
+    shop.keep()
+    done = main.run(shop.house())
+    _refuse("run", [f"{name}: {error}" for name, error in done.failures.items()])
+    shop.believed = (shop.rules, shop.expected())
+    shop.released.append((done.run_id, *shop.believed))
+    shop.insist("run")
+    shop.insist_on_release(done)
+    return done
+
+
+def _again(shop: Shop) -> None:
+    run(shop)
+    before = releases.newest(shop.data)
+    done = run(shop)
+    moved = [name for name, version in releases.newest(shop.data).items() if before.get(name) != version]
+    _refuse("an idle run", [f"{name} has a new version" for name in moved])
+    _refuse("an idle run", [f"{record.table} wrote" for record in done.records if record.records_written])
+
+
+def _bump(shop: Shop, minimum: int | None, note: bool) -> None:
+    note = note and shop.noted
+    if (minimum, note) != (shop.rules.minimum, shop.rules.note):
+        shop.rules = replace(shop.rules, minimum=minimum, note=note, version=shop.rules.version + 1)
+
+
+def _replay(shop: Shop) -> None:
+    house = shop.house()
+    table = house.declared(TABLE)
+    with main.held(house, "replay") as this:
+        main.carry(house, this, Wanted((), (table,), below(house, {TABLE})))
+    _refuse("replay", [f"{name}: {error}" for name, error in this.failures.items()])
+    shop.believed = (shop.rules, shop.expected())
+    shop.released.append((this.run_id, *shop.believed))
+    shop.insist("replay")
+
+
+def _backfill(shop: Shop, cut: tuple[str, str | None, str | None, str | None]) -> None:
+    assert shop.believed
+    try:
+        done = refill(shop.house(), *cut)
+    except ContractError as refusal:
+        if shop.believed[0] == shop.rules or "contract changed" not in str(refusal):
+            raise
+        return
+    _refuse("backfill", [f"{name}: {error}" for name, error in done.failures.items()])
+    shop.released.append((done.run_id, *shop.believed))
+    shop.insist("backfill")
+
+
+def refill(house: House, table: str, start: str | None, end: str | None, where: str | None) -> Run:
+    """`main.py backfill`, without what it prints."""
+    days = [date.fromisoformat(day) if day else None for day in (start, end)]
+    with main.held(house, f"backfill {table}") as this:
+        backfill.execute(house, backfill.plan(house, table, *days, where), this)
+    return this
+
+
+def _rollback(shop: Shop, back: int) -> None:
+    run_id, rules, content = shop.released[-1 - back % len(shop.released)]
+    try:
+        roll_back(shop.house(), run_id)
+    except (EnvironmentFault, UsageError) as refusal:
+        if not any(said in str(refusal) for said in ("vacuum removed", "no release as old")):
+            raise
+    else:
+        shop.believed = (rules, content)
+    shop.insist("rollback")
+
+
+def roll_back(house: House, run_id: str) -> None:
+    """`main.py rollback`, without what it prints."""
+    versions = releases.named(house.engine, house.told.data_dir, run_id)
+    steps = rollback.plan(house, versions)
+    if steps:
+        with main.held(house, f"rollback to {run_id}") as this:
+            rollback.execute(house, steps, versions, this)
+
+
+def _maintain(work: Callable[[DeltaTable], object]) -> Callable[[Shop, str], None]:
+    def maintain(shop: Shop, table: str) -> None:
+        if (shop.data / table / "_delta_log").exists():
+            work(DeltaTable(shop.data / table))
+            shop.insist(f"maintenance of {table}")
+
+    return maintain
+
+
+_ACTS: dict[str, Callable[..., object]] = {
+    "land": _land,
+    "copy": _copy,
+    "run": run,
+    "again": _again,
+    "bump": _bump,
+    "replay": _replay,
+    "backfill": _backfill,
+    "rollback": _rollback,
+    "compact": _maintain(lambda table: table.optimize.compact()),
+    "vacuum": _maintain(lambda table: table.vacuum(0, dry_run=False, enforce_retention_duration=False, full=True)),
+    "checkpoint": _maintain(lambda table: table.create_checkpoint()),
+}
+
+
+def _refuse(what: str, found: Sequence[str]) -> None:
+    if found:
+        raise Difference("\n  ".join([f"{what}:", *found[:12]]))
+
+
+# -- telling them
+
+
+def fails(tools: Tools, root: Path, told: History) -> str:
+    """Why a history fails; empty text where it does not."""
+    shutil.rmtree(root, ignore_errors=True)
+    try:
+        live(tools, root, told)
+    except (Difference, BoathouseError, Exception) as error:
+        return f"{type(error).__name__}: {error}"
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+    return ""
+
+
+def smallest(tools: Tools, root: Path, told: History) -> History:
+    """A history that fails too, from which nothing can be left out any more."""
+    shrunk = True
+    while shrunk:
+        shrunk = False
+        for one in _smaller(told):
+            if fails(tools, root, one):
+                told, shrunk = one, True
+                break
+    return told
+
+
+def _smaller(told: History) -> list[History]:
+    smaller = []
+    for at, operation in enumerate(told.operations):
+        before, after = told.operations[:at], told.operations[at + 1 :]
+        smaller.append(replace(told, operations=(*before, *after)))
+        if operation[0] == "land":
+            lines = operation[2].splitlines(keepends=True)
+            for line in range(1, len(lines)):
+                less = "".join(lines[:line] + lines[line + 1 :])
+                smaller.append(replace(told, operations=(*before, ("land", operation[1], less), *after)))
+    return smaller
+
+
+# -- many of them
+
+
+@dataclass
+class Sum:
+    """What was done, and what differed."""
+
+    kills: int = 0
+    recoveries: int = 0
+    interrupted: int = 0  # kills that the next run had to tell of
+    scenes: int = 0
+    histories: int = 0
+    steps: int = 0
+    runs: int = 0
+    differences: list[str] = field(default_factory=list)
+
+    def add(self, other: Sum) -> None:
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
+
+    def line(self, seconds: float) -> str:
+        counts = (f"{value:,} {name}" for name, value in vars(self).items() if name != "differences")
+        return f"{', '.join(counts)}, {len(self.differences)} differences, {seconds:,.0f} s"
+
+
+@contextmanager
+def scratch() -> Iterator[tuple[Path, Tools]]:
+    """A folder in memory where there is one, and tools."""
+    logger.remove()
+    memory = Path("/dev/shm")
+    home = Path(tempfile.mkdtemp(prefix="torture-", dir=memory if os.access(memory, os.W_OK) else None))
+    tools = Tools.at(home)
+    try:
+        yield home, tools
+    finally:
+        tools.close()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def live_many(first: int, count: int) -> Sum:
+    """Live the histories of these seeds."""
+    total = Sum()
+    with scratch() as (home, tools):
+        for seed in range(first, first + count):
+            told = history(Random(seed))
+            why = fails(tools, home / "lake", told)
+            if why:
+                small = smallest(tools, home / "lake", told)
+                again = fails(tools, home / "lake", small) or why
+                total.differences.append(f"history of seed {seed}: {again}\n  the smallest that fails: {small}")
+            total.histories += 1
+            total.steps += len(told.operations) + 1
+            total.runs += 1 + sum({"run": 1, "again": 2}.get(done[0], 0) for done in told.operations)
+    return total

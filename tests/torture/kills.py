@@ -1,0 +1,322 @@
+"""Kills: a child process does one action on a lake and is killed on the way; a plain run must then finish the work.
+
+The child counts the points it passes (before and after everything that writes) by wrapping these
+functions in itself; the product has no hooks. `child` does one action in a fresh process, `serve` forks
+one child for each line it reads, which is what a thousand kills need.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import deltalake
+import deltalake.table
+import duckdb
+from loguru import logger
+
+import main
+from src import contract, lake, settings
+from src.engine import DuckEngine
+from src.observe import lock, releases, runs
+from torture import ROOT, histories, oracle
+from torture.histories import Difference, Shop, Sum, Tools
+from torture.oracle import Content, Rules
+
+ACTIONS = ("run", "bump", "backfill", "rollback")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One action on the lake at `root`, killed at the n-th point (`at`; 0: never) or `after` so many seconds."""
+
+    root: str
+    source: str
+    action: tuple[Any, ...]
+    at: int = 0
+    after: float = 0
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a child ended: whether by SIGKILL, its exit code, the points it passed, the seconds it took."""
+
+    killed: bool
+    code: int
+    points: int
+    seconds: float
+
+
+# -- in the child
+
+
+def perform(job: Job) -> None:
+    """Do the action as main.py does it."""
+    told = settings.load(Path(job.root), histories.ENVIRON)
+    kind, *words = job.action
+    with main.opened(told, Path(job.source)) as house:
+        if kind == "backfill":
+            done = histories.refill(house, *words)
+            assert not done.failures, done.failures
+        elif kind == "rollback":
+            histories.roll_back(house, *words)
+        else:
+            done = main.run(house)
+            assert not done.failures, done.failures
+
+
+def arm(at: int) -> Callable[[], int]:
+    """Make this process kill itself at the n-th point; gives the function that says how many were passed."""
+    passed = 0
+
+    def point() -> None:
+        nonlocal passed
+        passed += 1
+        if passed == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def around(owner: Any, name: str, *, after: bool = True) -> None:
+        original = getattr(owner, name)
+
+        def wrapped(*words: Any, **named: Any) -> Any:
+            point()
+            result = original(*words, **named)
+            if after:
+                point()
+            return result
+
+        setattr(owner, name, staticmethod(wrapped) if hasattr(original, "__self__") else wrapped)
+
+    for name in ("create_write_transaction", "create", "restore"):
+        around(deltalake.DeltaTable, name)
+    for name in ("add_columns", "set_table_properties"):
+        around(deltalake.table.TableAlterer, name)
+    around(DuckEngine, "write")
+    around(lake, "_sync", after=False)
+    around(lake, "discard", after=False)
+    around(lock, "_write")
+    around(runs, "write", after=False)
+    around(releases, "record")
+    return lambda: passed
+
+
+def child(job: Job) -> int:
+    """Do one job in this process; returns the points passed."""
+    logger.remove()
+    passed = arm(job.at)
+    perform(job)
+    return passed()
+
+
+def serve() -> None:
+    """Fork a child for each job on stdin; say on stdout how it ended."""
+    warmed: set[str] = set()
+    for line in sys.stdin:
+        job = _job(json.loads(line))
+        if job.source not in warmed:
+            contract.load(Path(job.source))  # what it caches, every child has
+            warmed.add(job.source)
+        print(json.dumps(asdict(_forked(job))), flush=True)
+
+
+def _forked(job: Job) -> Ended:
+    started = time.monotonic()
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            os.write(writing, str(child(job)).encode())
+            code = 0
+        except BaseException as error:  # nothing may run on into the parent's loop
+            print(f"{job}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        finally:
+            os._exit(code)
+    os.close(writing)
+    if job.after:
+        time.sleep(job.after)
+        os.kill(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+    passed = os.read(reading, 64)
+    os.close(reading)
+    return Ended(
+        os.WIFSIGNALED(status), os.waitstatus_to_exitcode(status), int(passed or 0), time.monotonic() - started
+    )
+
+
+def _job(read: dict[str, Any]) -> Job:
+    return Job(**{**read, "action": tuple(read["action"])})
+
+
+# -- on the other side
+
+
+class Killer:
+    """The serving process, asked for one child after the other."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "tests.torture.kills", "serve"]
+        self._serving = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def do(self, job: Job) -> Ended:
+        assert self._serving.stdin and self._serving.stdout
+        print(json.dumps(asdict(job)), file=self._serving.stdin, flush=True)
+        ended = Ended(**json.loads(self._serving.stdout.readline()))
+        if ended.code not in (0, -signal.SIGKILL):
+            raise Difference(f"the child ended with {ended.code}: {job}")
+        return ended
+
+    def close(self) -> None:
+        assert self._serving.stdin and self._serving.stdout
+        self._serving.stdin.close()
+        self._serving.wait()
+        self._serving.stdout.close()
+
+
+@contextmanager
+def killer() -> Iterator[Killer]:
+    """A killer for the length of a with-block."""
+    running = Killer()
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A shop with work to do, the action that will be killed, and what may be seen after that."""
+
+    seed: int
+    shop: Shop
+    action: tuple[Any, ...]
+    seen: tuple[tuple[Rules, Content], ...]  # what readers may find in the newest release
+
+    def job(self, root: Path, at: int = 0, after: float = 0) -> Job:
+        return Job(str(root), str(self.shop.tools.source(self.shop.rules)), self.action, at, after)
+
+
+def scene(tools: Tools, root: Path, seed: int, action: str) -> Scene:
+    """A random shop, one action before the end of its history."""
+    random = Random(seed)
+    past = [histories.operation(random) for _ in range(random.randint(1, 5))]
+    past = [done for done in past if done[0] != "vacuum" or action != "rollback"]  # or there is nothing to go back to
+    fresh = action == "run" and seed % 3 == 0
+    told = histories.History(random.choice(oracle.FAMILIES), () if fresh else (("run",), *past, ("run",)))
+    shop = histories.live(tools, root, told, end=False)
+    seen = [(rules, content) for _, rules, content in shop.released]
+    shop.land("a.csv", histories.text(random))
+    shop.land("z.csv", histories.text(random) + "7,2024-01-02,1,1\n")
+    if action == "bump":
+        shop.rules = replace(shop.rules, minimum=random.choice((1, 4, 6)), version=shop.rules.version + 1)
+    shop.keep()
+    words: dict[str, tuple[Any, ...]] = {
+        "backfill": ("backfill", *random.choice(histories.SLICES)),
+        "rollback": ("rollback", shop.released[0][0] if shop.released else ""),
+    }
+    return Scene(seed, shop, words.get(action, ("run",)), (*seen, (shop.rules, shop.expected())))
+
+
+def play(killing: Killer, staged: Scene, scratch: Path, *, points: int | None, instants: int) -> Sum:
+    """Kill a scene's action at its points (a sample of so many; None: each) and at random instants.
+
+    Raises:
+        Difference: a lake was not, after a plain run, what the undisturbed one is; it names seed and point.
+    """
+    random = Random(staged.seed)
+    shutil.copytree(staged.shop.root, scratch)
+    calm = killing.do(staged.job(scratch))
+    twin = _finished(staged, scratch)
+    every = range(1, calm.points + 1)
+    chosen = every if points is None or points >= calm.points else sorted(random.sample(every, points))
+    jobs = [(at, 0.0) for at in chosen] + [(0, random.uniform(0.001, calm.seconds)) for _ in range(instants)]
+    tally = Sum(scenes=1)
+    for at, after in jobs:
+        shutil.rmtree(scratch)
+        shutil.copytree(staged.shop.root, scratch)
+        try:
+            _trial(killing, staged, scratch, at, after, random, twin, tally)
+        except Exception as error:
+            where = f"seed {staged.seed}, {staged.action} under {staged.shop.rules}, point {at} after {after:.4f} s"
+            raise Difference(f"{where}: {type(error).__name__}: {error}") from error
+    shutil.rmtree(scratch)
+    return tally
+
+
+def _trial(
+    killing: Killer, staged: Scene, root: Path, at: int, after: float, random: Random, twin: oracle.Rows, tally: Sum
+) -> None:
+    tally.kills += killing.do(staged.job(root, at, after)).killed
+    _see(staged, root)
+    if random.random() < 0.15:  # and the run that would have finished it, too
+        again = replace(staged.job(root, random.randint(1, 60)), action=("run",))
+        tally.kills += killing.do(again).killed
+        _see(staged, root)
+    card = root / "data/.holder.json"
+    holder = json.loads(card.read_text(encoding="utf-8"))["run_id"] if card.exists() else None
+    found = _finished(staged, root)
+    if found != twin:
+        raise Difference(f"{found - twin} are there and {twin - found} are not, unlike in the undisturbed lake")
+    if holder:
+        if holder not in oracle.interrupted(staged.shop.tools.connection, root / "data"):
+            raise Difference(f"run {holder} was killed, and nothing says so")
+        tally.interrupted += 1
+    tally.recoveries += 1
+
+
+def _finished(staged: Scene, root: Path) -> oracle.Rows:
+    """Run once more, compare with the oracle, check; returns the quarantine with its reasons and values."""
+    shop = replace(staged.shop, root=root, released=[])
+    histories.run(shop)
+    shop.check()
+    return oracle.rejected(shop.tools.connection, shop.data)
+
+
+def _see(staged: Scene, root: Path) -> None:
+    """What readers find just after a kill is one of the releases there were, or the new one, whole."""
+    versions = releases.newest(root / "data")
+    if not versions:
+        return
+    for rules, content in staged.seen:
+        try:
+            found = oracle.stored(staged.shop.tools.connection, root / "data", rules.note, versions)
+        except duckdb.BinderException:
+            continue  # another release: it has not these columns
+        if found == content:
+            return
+    raise Difference(f"readers see what never was: {versions}")
+
+
+def kill_many(seed: int, points: int | None, instants: int) -> Sum:
+    """Kill one scene's action again and again."""
+    with histories.scratch() as (home, tools), killer() as killing:
+        try:
+            staged = scene(tools, home / "lake", seed, ACTIONS[seed % len(ACTIONS)])
+            done = play(killing, staged, home / "scratch", points=points, instants=instants)
+        except Exception as error:
+            return Sum(scenes=1, differences=[f"scene {seed}: {type(error).__name__}: {error}"])
+    return done
+
+
+def main_line(typed: list[str]) -> int:
+    """`child JOB` or `serve`."""
+    if typed == ["serve"]:
+        serve()
+    else:
+        print(child(_job(json.loads(typed[1]))))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main_line(sys.argv[1:]))
