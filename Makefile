@@ -16,7 +16,7 @@ CHOSEN = $(if $(DOMAIN),--domain="$$DOMAIN") $(if $(RUN_DATE),--run-date="$$RUN_
 	$(if $(REPROCESS_DAYS),--reprocess-days="$$REPROCESS_DAYS")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline plan status query check schema-version docs test lint format bench clean ready ready-dev
+.PHONY: help setup pipeline plan status query check schema-version docs test lint format torture bench clean ready ready-dev
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -55,6 +55,9 @@ lint: ready-dev ## ruff and mypy
 
 format: ready-dev ## put the code into shape
 	@$(PYTHON) -m ruff check --fix $(TOOLS) && $(PYTHON) -m ruff format $(TOOLS)
+
+torture: ready-dev ## kill runs and live random histories at length (N=1000 kills, HISTORIES=10000)
+	@$(PYTHON) -m tests.torture --kills $(or $(N),100) --histories $(or $(HISTORIES),1000) $(ARGS)
 
 bench: ready-dev ## measure speed and memory
 	@$(PYTHON) -m benchmarks $(ARGS)

@@ -106,7 +106,7 @@ class Snapshot:
     @cached_property
     def identity(self) -> int:
         """A number of 63 bits that is this table's and no other's, a re-created one's included."""
-        return uuid.UUID(self._table.metadata().id).int >> 65
+        return uuid.UUID(str(self._table.metadata().id)).int >> 65
 
     @cached_property
     def properties(self) -> dict[str, str]:

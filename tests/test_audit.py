@@ -153,11 +153,8 @@ def test_a_foreign_key_without_its_row_blocks_the_write_until_it_is_there(lake: 
     )
     lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,7\n")
     assert "relationship of updated is 1" in str(lake.run().failures["silver.shop.orders"])
-    lake.edit(
-        "silver/shop/orders.yaml",
-        "{to: ids.id}",
-        "{to: ids.id, customProperties: [{property: severity, value: warning}]}",
-    )
+    warning = "{to: ids.id, customProperties: [{property: severity, value: warning}]}"
+    lake.edit("silver/shop/orders.yaml", "{to: ids.id}", warning)
     lake.good()
     assert lake.rows("SELECT DISTINCT passed, severity FROM ops.quality_results WHERE severity = 'warning'") == [
         (False, "warning")

@@ -19,20 +19,13 @@ from pathlib import Path
 
 from src import lake
 from src.bronze import readers
+from src.bronze.readers import HOUSE_COLUMNS
 from src.contract import Feed
 from src.engine import DuckEngine, identifier, literal
 from src.errors import BoathouseError, DataError, from_os_error
 from src.outcome import Outcome
 
-HOUSE_COLUMNS = {
-    "_file": "VARCHAR",
-    "_row": "BIGINT",
-    "_ingested_at": "TIMESTAMP WITH TIME ZONE",
-    "_batch": "VARCHAR",
-    "_reject": "VARCHAR",
-    "_raw": "VARCHAR",
-}
-_COMPRESSED = (".gz", ".zst")
+_COMPRESSED = tuple(readers.PACKED)
 _FILES_PER_COMMIT = 250  # bounds the size of one statement, and what a crash makes the next run repeat
 _LAST_INGESTED = "ingested_at"  # progress: microseconds of the newest _ingested_at
 
@@ -261,6 +254,10 @@ def _later_than(bronze: lake.Snapshot, now: datetime) -> int:
     return max(micros, (bronze.progress(_LAST_INGESTED) or 0) + 1)
 
 
+# Written data files, the header of every file taken, and why the others were refused.
+_Taken = tuple[list[lake.DataFile], dict[str, tuple[str, ...]], tuple[BoathouseError, ...]]
+
+
 @dataclass(frozen=True)
 class _Reading:
     """How the files of one batch become Parquet files of the bronze table."""
@@ -271,48 +268,55 @@ class _Reading:
     batch: str
     moment: int
 
-    def read(
-        self, files: Sequence[Landed], careful: Mapping[str, bool]
-    ) -> tuple[list[lake.DataFile], dict[str, tuple[str, ...]], tuple[BoathouseError, ...]]:
-        """Written data files, the header of every file taken, and the files refused.
-
-        Files in which the fast reader meets a line it cannot split are read again by the careful
-        one; when the engine refuses, halves are tried until the culprit stands alone.
-        """
-        if not files:
-            return [], {}, ()
+    def read(self, files: Sequence[Landed], careful: Mapping[str, bool]) -> _Taken:
+        """Files in which the fast reader meets a line it cannot split are read again by the careful one."""
         try:
-            headers, written = self._write(files, careful)
+            written, headers, refused = self._write(files, careful)
         except DataError as error:
-            if len(files) > 1:
-                middle = len(files) // 2
-                one, two = self.read(files[:middle], careful), self.read(files[middle:], careful)
-                return one[0] + two[0], one[1] | two[1], one[2] + two[2]
-            if not careful.get(files[0].name):
-                return self.read(files, {files[0].name: True})
-            return [], {}, (error,)
+            return self._read_apart(files, careful, error)
         troubled = {reject.file for reject in self.engine.take_rejects()}
         if not troubled:
-            return written, headers, ()
+            return written, headers, refused
         lake.discard(self.root, written)
         return self.read(files, {**careful, **{file.name: True for file in files if str(file.path) in troubled}})
 
-    def _write(
-        self, files: Sequence[Landed], careful: Mapping[str, bool]
-    ) -> tuple[dict[str, tuple[str, ...]], list[lake.DataFile]]:
+    def _read_apart(self, files: Sequence[Landed], careful: Mapping[str, bool], error: DataError) -> _Taken:
+        """When the engine stops at one of many files, halves are tried until the culprit stands alone."""
+        if len(files) > 1:
+            middle = len(files) // 2
+            one, two = self.read(files[:middle], careful), self.read(files[middle:], careful)
+            return one[0] + two[0], one[1] | two[1], one[2] + two[2]
+        if not careful.get(files[0].name):
+            return self.read(files, {files[0].name: True})
+        return [], {}, (DataError(error.what, where=files[0].path, fix=error.fix),)
+
+    def _write(self, files: Sequence[Landed], careful: Mapping[str, bool]) -> _Taken:
+        """One statement for all files that can be opened; a file that cannot is refused by the error that names it.
+
+        Raises:
+            DataError: the engine stopped while it read; its error does not say at which file.
+        """
         opened: list[tuple[Landed, readers.Rows]] = []
+        refused: list[BoathouseError] = []
         try:
             for file in files:
                 read = readers.read_carefully if careful.get(file.name) else readers.read
-                opened.append((file, read(self.engine, self.feed, file.path)))
-            headers = {file.name: rows.columns for file, rows in opened}
-            columns = _all_columns(lake.open_table(self.root), headers)
-            sql = " UNION ALL ".join(self._select(file, rows, columns) for file, rows in opened)
-            return headers, self.engine.write(sql, self.root)
+                try:
+                    opened.append((file, read(self.engine, self.feed, file.path)))
+                except DataError as error:
+                    refused.append(error)
+            return self._copy(opened), {file.name: rows.columns for file, rows in opened}, tuple(refused)
         finally:
             for _, rows in opened:
                 for name in rows.streams:
                     self.engine.unstream(name)
+
+    def _copy(self, opened: Sequence[tuple[Landed, readers.Rows]]) -> list[lake.DataFile]:
+        if not opened:
+            return []
+        columns = _all_columns(lake.open_table(self.root), {file.name: rows.columns for file, rows in opened})
+        sql = " UNION ALL ".join(self._select(file, rows, columns) for file, rows in opened)
+        return self.engine.write(sql, self.root)
 
     def _select(self, file: Landed, rows: readers.Rows, columns: Sequence[str]) -> str:
         own = {name.lower(): name for name in rows.columns}

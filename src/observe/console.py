@@ -48,7 +48,7 @@ class ProgressBar:
 def table(
     headers: Sequence[str], rows: Sequence[Sequence[object]], *, grouped: bool = True, out: TextIO | None = None
 ) -> None:
-    """Print rows under headers, numbers to the right; `grouped` parts thousands, which would spoil a number that names."""
+    """Print rows under headers, numbers to the right; `grouped` parts thousands, which spoils a number that names."""
     cells = [[_shown(value, grouped) for value in row] for row in rows]
     numeric = [all(isinstance(row[at], int | float | Decimal | None) for row in rows) for at in range(len(headers))]
     widths = [max(len(headers[at]), *(len(row[at]) for row in cells), 0) for at in range(len(headers))]

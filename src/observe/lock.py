@@ -50,9 +50,11 @@ def held(data: Path, *, command: str, run_id: str, now: datetime) -> Iterator[Ho
     try:
         dead = _read(card)
         _write(card, Holder(os.getpid(), os.uname().nodename, now.isoformat(timespec="seconds"), command, run_id))
-        yield dead
+        try:
+            yield dead
+        finally:
+            card.unlink(missing_ok=True)
     finally:
-        card.unlink(missing_ok=True)
         lock.release()
 
 
@@ -75,5 +77,8 @@ def _read(card: Path) -> Holder | None:
 def _write(card: Path, holder: Holder) -> None:
     """Replaced in one step, so that a refused run never reads half a card."""
     fresh = card.with_suffix(".new")
-    fresh.write_text(json.dumps(asdict(holder)), encoding="utf-8")
-    os.replace(fresh, card)
+    try:
+        fresh.write_text(json.dumps(asdict(holder)), encoding="utf-8")
+        os.replace(fresh, card)
+    except OSError as error:
+        raise from_os_error(error, card) from error

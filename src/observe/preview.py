@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-
-from src import lake
 from src.bronze import ingest
-from src.contract import Feed, Table
-from src.engine import DuckEngine
+from src.contract import Table
 from src.errors import BoathouseError
 from src.gold import aggregate
+from src.house import House, Wanted, needs
 from src.silver import clean
 
 Row = tuple[str, str, str]  # table, what a run would do with it, why
 
 
-def rows(
-    engine: DuckEngine,
-    data: Path,
-    feeds: Sequence[Feed],
-    silver: Sequence[Table],
-    gold: Sequence[Table],
-    *,
-    settle: float,
-) -> list[Row]:
+def rows(house: House, chosen: Wanted) -> list[Row]:
     """One row per table, in the order a run takes them."""
     told: list[Row] = []
     moving: set[str] = set()
-    for feed in feeds:
-        arrived = ingest.arrivals(data / "landing", feed, lake.open_table(lake.place(data, feed.id)), settle)
+    for feed in chosen.feeds:
+        arrived = ingest.arrivals(house.landing, feed, house.table(feed.id), house.told.settle_seconds)
         told.append((feed.id, *_bronze(arrived)))
         if arrived.new:
             moving.add(feed.id)
-    for table in silver:
-        told.append((table.id, *_judged(engine, table, [feed.id for feed in table.feeds], moving, data)))
-    for table in gold:
-        told.append((table.id, *_judged(engine, table, table.sources, moving, data)))
+    for table in (*chosen.silver, *chosen.gold):
+        told.append((table.id, *_judged(house, table, moving)))
     return told
 
 
@@ -50,31 +36,31 @@ def _bronze(arrived: ingest.Arrivals) -> tuple[str, str]:
     return what, ", ".join(parts) or "no files"
 
 
-def _judged(engine: DuckEngine, table: Table, needs: Sequence[str], moving: set[str], data: Path) -> tuple[str, str]:
+def _judged(house: House, table: Table, moving: set[str]) -> tuple[str, str]:
     try:
-        what, why = _work(engine, table, data)
+        what, why = _work(house, table)
     except BoathouseError as error:
         return "fail", str(error).replace("\n", " ")
-    upstream = [name for name in needs if name in moving]
+    upstream = [name for name in needs(table) if name in moving]
     if upstream:
-        built = lake.open_table(lake.place(data, table.id)) is not None
-        why = f"{', '.join(upstream)} will have new rows" + (f"; {why}" if built and what != "nothing" else "")
-        what = ("update" if built else "build") if what == "nothing" else what
+        first = house.table(table.id) is None
+        why = ("first load: " if first else "") + f"{', '.join(upstream)} will have new rows"
+        what = "build" if first else "update" if what == "nothing" else what
     if what != "nothing":
         moving.add(table.id)
     return what, why
 
 
-def _work(engine: DuckEngine, table: Table, data: Path) -> tuple[str, str]:
-    target = lake.open_table(lake.place(data, table.id))
+def _work(house: House, table: Table) -> tuple[str, str]:
+    target = house.table(table.id)
     if table.layer == "silver":
-        feeds = {feed.id: lake.open_table(lake.place(data, feed.id)) for feed in table.feeds}
+        feeds = {feed.id: house.table(feed.id) for feed in table.feeds}
         work = clean.plan(table, target, feeds)
         if work.kind == "rebuild":
-            clean.rehearse(engine, table, feeds)
+            clean.rehearse(house.engine, table, feeds)
         return work.kind, work.why
-    sources = {name: found for name in table.sources if (found := lake.open_table(lake.place(data, name)))}
-    if len(sources) < len(table.sources) and target is None:
+    sources = house.built(table.sources)
+    if target is None and len(sources) < len(table.sources):
         return "nothing", f"waits for {', '.join(name for name in table.sources if name not in sources)}"
     judged = aggregate.plan(table, target, sources)
     return judged.kind, judged.why

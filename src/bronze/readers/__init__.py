@@ -1,0 +1,63 @@
+"""Readers: one landed file becomes rows of text, exactly as they arrived, and nothing of it is lost.
+
+Every record of the file is one row with its number `_row` (from 1; a header is no record). A record that does not
+fit the file's columns is a row too: its columns NULL, the reason in `_reject`, its text in `_raw`. A file that
+cannot be read to its end, or whose header cannot be trusted, is refused whole.
+
+`read` leaves UTF-8 CSV and Parquet to the engine, whose CSV reader puts the lines it cannot split aside, unnumbered
+(`take_rejects`). A file that has such lines is read again by `read_carefully`, which numbers and keeps them. Both
+give the same rows of a file without such lines.
+
+An empty value is '', never NULL: NULL says that the record has no such value (JSON, Parquet).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from src.bronze.readers.csv_careful import csv_records
+from src.bronze.readers.csv_fast import csv_by_engine, is_common
+from src.bronze.readers.files import PACKED as PACKED
+from src.bronze.readers.json_columns import json_records
+from src.bronze.readers.parquet import parquet_by_engine
+from src.bronze.readers.records import HOUSE_COLUMNS as HOUSE_COLUMNS
+from src.bronze.readers.records import Records, streamed
+from src.bronze.readers.records import Rows as Rows
+from src.bronze.readers.refusals import refusing
+from src.bronze.readers.xlsx import xlsx_records
+from src.contract import Feed
+from src.engine import DuckEngine
+
+_RECORDS: dict[str, Callable[[Feed, Path], Records]] = {
+    "csv": csv_records,
+    "ndjson": json_records,
+    "json": json_records,
+    "xlsx": xlsx_records,
+}
+
+
+def read(engine: DuckEngine, feed: Feed, path: Path) -> Rows:
+    """The fast way, wherever it gives what `read_carefully` gives or says that it cannot.
+
+    Raises:
+        DataError: the file is refused; it names the file, and `read_carefully` would refuse it too.
+    """
+    if feed.format == "csv" and is_common(feed):
+        with refusing(path):
+            if rows := csv_by_engine(feed, path):
+                return rows
+    return read_carefully(engine, feed, path)
+
+
+def read_carefully(engine: DuckEngine, feed: Feed, path: Path) -> Rows:
+    """The exact way: every record is numbered, and rejects are rows.
+
+    Raises:
+        DataError: the file is refused; it names the file.
+    """
+    with refusing(path):
+        if feed.format == "parquet":
+            return parquet_by_engine(engine, path)
+        columns, records = _RECORDS[feed.format](feed, path)
+        return streamed(engine, columns, records)

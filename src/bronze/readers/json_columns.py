@@ -1,0 +1,55 @@
+"""NDJSON and JSON: every object is a record, and the columns are all keys of the file in order of first appearance.
+
+Keys that differ only by case are one column under its first spelling (Delta knows no case).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from src.bronze.readers.json_objects import Object, objects_in_array, objects_in_lines
+from src.bronze.readers.records import Record, Records, checked
+from src.bronze.readers.text import fault_in, lines_of
+from src.contract import Feed
+from src.errors import DataError
+
+
+def json_records(feed: Feed, path: Path) -> Records:
+    """The file is read twice, the second time as the engine asks."""
+
+    def objects() -> Iterator[tuple[Object, str]]:
+        with lines_of(feed, path) as lines:
+            found = objects_in_lines(lines) if feed.format == "ndjson" else objects_in_array(lines, path)
+            for values, raw in found:
+                yield fault_in(raw, feed) or values, raw
+
+    columns = _columns(objects())
+    names = checked(tuple(dict.fromkeys(columns.values())), path)
+    return names, lambda: _by_column(objects(), columns, names)
+
+
+def _columns(objects: Iterator[tuple[Object, str]]) -> dict[str, str]:
+    """Every key with its column, in order of first appearance."""
+    columns: dict[str, str] = {}
+    first: dict[str, str] = {}
+    for values, _ in objects:
+        if isinstance(values, dict) and not values.keys() <= columns.keys():
+            for key in values:
+                columns[key] = first.setdefault(key.lower(), key)
+    return columns
+
+
+def _by_column(
+    objects: Iterator[tuple[Object, str]], columns: dict[str, str], names: tuple[str, ...]
+) -> Iterator[Record]:
+    respelled = len(columns) > len(names)
+    for values, raw in objects:
+        if isinstance(values, str):
+            yield values, raw
+            continue
+        if not values.keys() <= columns.keys():
+            raise DataError("the file changed while it was read")
+        if respelled:
+            values = {columns[key]: text for key, text in values.items()}
+        yield [values.get(name) for name in names], raw

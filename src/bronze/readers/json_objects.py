@@ -1,0 +1,189 @@
+"""JSON text becomes objects, each with its text: values as text, numbers as they are written, nested ones as JSON.
+
+An object of which something would be lost, or no object at all, is the reason why it has no values.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from src.bronze.readers.files import BLOCK
+from src.bronze.readers.text import NO_TEXT, quoted
+from src.errors import DataError
+
+Object = dict[str, Any] | str  # an object's values as text, or why it has none
+
+
+class _Number(str):
+    """A number as it is written: 1.10, 1e400."""
+
+
+@dataclass(frozen=True)
+class _Twice:
+    """An object in which a key occurs twice, so that one of its values would be lost."""
+
+    key: str
+
+    def __str__(self) -> str:
+        return f"key {quoted(self.key)} twice in one object"
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Twice:
+    values = dict(pairs)
+    if len(values) == len(pairs):
+        return values
+    keys = [key for key, _ in pairs]
+    return _Twice(next(key for key in keys if keys.count(key) > 1))
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON value")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_float=_Number, parse_int=_Number, parse_constant=_no_constant
+)
+_ENCODED = json.JSONEncoder(ensure_ascii=False).encode
+_BLANKS = re.compile(r"[ \t\r\n]*")
+_PLAIN = frozenset({str, _Number, type(None)})
+
+
+def objects_in_lines(lines: Iterator[str]) -> Iterator[tuple[Object, str]]:
+    for line in lines:
+        if _BLANKS.fullmatch(line):
+            continue
+        try:
+            yield _flat(_DECODER.decode(line), line), line
+        except (ValueError, RecursionError) as error:
+            yield f"not JSON: {_why(error)}", line
+
+
+def objects_in_array(lines: Iterator[str], path: Path) -> Iterator[tuple[Object, str]]:
+    count = 0
+    try:
+        for value, raw in _JsonText(lines).items():
+            yield _flat(value, raw), raw
+            count += 1
+    except (ValueError, RecursionError) as error:
+        fix = "correct the file; if each line is an object of its own, the format is ndjson. Nothing of it was taken"
+        raise DataError(f"malformed JSON after {count} objects: {_why(error)}", where=path, fix=fix) from error
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg[:1].lower()}{error.msg[1:]} at character {error.pos + 1}"
+    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
+
+
+class _JsonText:
+    """JSON text of which only as much is held as the longest item takes."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines = lines
+        self._text = ""
+        self._at = 0
+
+    def items(self) -> Iterator[tuple[Any, str]]:
+        """The items of the one array in the text, or the one value, each with its text."""
+        if self._next() == "[":
+            self._take("[")
+            while self._next() != "]":
+                yield self._value()
+                if self._next() != "]":
+                    self._take(",")
+                    if self._next() == "]":
+                        raise ValueError("a comma before the closing ]")
+            self._take("]")
+        elif self._next():
+            yield self._value()
+        if self._next():
+            raise ValueError(f"{quoted(self._next())} after the end")
+
+    def _next(self) -> str:
+        """The next character that is no blank; '' at the end."""
+        while True:
+            self._at = _BLANKS.match(self._text, self._at).end()  # type: ignore[union-attr]  # matches anywhere
+            if self._at < len(self._text):
+                return self._text[self._at]
+            if not self._read_on():
+                return ""
+
+    def _take(self, mark: str) -> None:
+        if self._next() != mark:
+            raise ValueError(f"{quoted(self._next())} where {quoted(mark)} is expected")
+        self._at += 1
+
+    def _value(self) -> tuple[Any, str]:
+        while True:
+            try:
+                value, end = _DECODER.raw_decode(self._text, self._at)
+            except json.JSONDecodeError:
+                if self._read_on():
+                    continue
+                raise
+            if end < len(self._text) or not self._read_on():  # a number at the end of the text may go on
+                raw, self._at = self._text[self._at : end], end
+                return value, raw
+
+    def _read_on(self) -> bool:
+        """More text, at least as much as is held, so that a long item is not tried too often."""
+        self._text, self._at = self._text[self._at :], 0
+        wanted = max(BLOCK, len(self._text))
+        more = []
+        while wanted > 0 and (line := next(self._lines, None)) is not None:
+            more.append(line)
+            wanted -= len(line)
+        self._text += "".join(more)
+        return bool(more)
+
+
+def _flat(value: object, raw: str) -> Object:
+    """An object's values as text, or why they cannot be had."""
+    if isinstance(value, _Twice):
+        return str(value)
+    if not isinstance(value, dict):
+        return f"not a JSON object but {_kind(value)}"
+    if clash := _clash(tuple(value)):
+        return clash
+    if not _PLAIN.issuperset(map(type, value.values())):
+        try:
+            value = {key: item if type(item) in _PLAIN else _json_text(item) for key, item in value.items()}
+        except ValueError as error:
+            return str(error)
+    if "\\u" in raw and NO_TEXT.search("".join(chain(value, filter(None, value.values())))):
+        return "a string holds NUL or half a surrogate pair"
+    return value
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, _Number):
+        return "a number"
+    return {str: "a string", list: "an array", bool: "true or false"}.get(type(value), "null")
+
+
+@lru_cache(maxsize=10_000)
+def _clash(keys: tuple[str, ...]) -> str | None:
+    """Delta knows no case: two such keys would be one column."""
+    lowered = [key.lower() for key in keys]
+    twice = [key for key, low in zip(keys, lowered, strict=True) if lowered.count(low) > 1]
+    return f"keys {', '.join(map(quoted, twice))} differ only by case" if twice else None
+
+
+def _json_text(value: object) -> str:
+    """A nested value as compact JSON, key order and numbers as they are."""
+    if isinstance(value, _Number):
+        return value
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{_ENCODED(key)}:{_json_text(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_json_text, value)) + "]"
+    if isinstance(value, _Twice):
+        raise ValueError(value)
+    return _ENCODED(value)

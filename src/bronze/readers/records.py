@@ -1,0 +1,108 @@
+"""A record is one row: its values or the reason why it has none, its number in the file, and its text.
+
+What every format has in common: which names columns may have, and how records reach the engine.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from src.bronze.readers.text import LONGEST_LINE, quoted, shown
+from src.engine import DuckEngine, identifier
+from src.errors import DataError
+
+# What the house adds to a file's own columns, all of which are VARCHAR.
+HOUSE_COLUMNS = {
+    "_file": "VARCHAR",
+    "_row": "BIGINT",
+    "_ingested_at": "TIMESTAMP WITH TIME ZONE",
+    "_batch": "VARCHAR",
+    "_reject": "VARCHAR",
+    "_raw": "VARCHAR",
+}
+_ROWS_PER_BATCH = 4_096  # small enough that Python's garbage collector does not go over the rows again and again
+_TEXT_PER_BATCH = 16 << 20  # characters: long values make shorter batches, so memory stays bounded
+
+# One record: its values in column order, or the reason why it has none; and its text.
+Record = tuple[list[Any] | str, str]
+Records = tuple[tuple[str, ...], Callable[[], Iterator[Record]]]  # column names, and the records from the beginning
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One file as SQL."""
+
+    columns: tuple[str, ...]  # as in the header, in file order
+    sql: str  # SELECT of these columns as VARCHAR, _row BIGINT, _reject VARCHAR, _raw VARCHAR
+    streams: tuple[str, ...] = ()  # names to `unstream` after use; such SQL can be run only once
+
+
+def checked(columns: Sequence[str], path: Path) -> tuple[str, ...]:
+    """Column names, if a table can have them: none blank, none twice (Delta knows no case), none of the house's."""
+    fix = "correct the header; nothing of the file was taken"
+    header = f"the header is [{', '.join(map(quoted, columns))}]"
+    seen: set[str] = set()
+    for number, name in enumerate(columns, 1):
+        if not name.strip():
+            raise DataError(f"column {number} has no name; {header}", where=path, fix=fix)
+        if name.lower() in HOUSE_COLUMNS:
+            raise DataError(f"the house's own column {name} in the file; {header}", where=path, fix=fix)
+        if name.lower() in seen:
+            raise DataError(f"column {name} twice; {header}", where=path, fix=fix)
+        seen.add(name.lower())
+    return tuple(columns)
+
+
+def numbered(columns: tuple[str, ...], values: str, source: str) -> Rows:
+    """Rows that the engine reads from a file itself, none of them a reject."""
+    house = "row_number() OVER () AS _row, NULL::VARCHAR AS _reject, NULL::VARCHAR AS _raw"
+    return Rows(columns, f"SELECT {values}, {house} FROM {source}")
+
+
+def streamed(engine: DuckEngine, columns: tuple[str, ...], records: Callable[[], Iterator[Record]]) -> Rows:
+    """Records as an Arrow stream the engine can read once; the file is opened when the engine asks for rows."""
+    import pyarrow as pa
+
+    house = [("_row", pa.int64()), ("_reject", pa.string()), ("_raw", pa.string())]
+    schema = pa.schema([(name, pa.string()) for name in columns] + house)
+    stream = f"landed_{uuid.uuid4().hex}"
+    engine.stream(stream, pa.RecordBatchReader.from_batches(schema, _batches(records, schema)))
+    return Rows(columns, f"SELECT {', '.join(map(identifier, schema.names))} FROM {identifier(stream)}", (stream,))
+
+
+def _batches(records: Callable[[], Iterator[Record]], schema: Any) -> Iterator[Any]:
+    first = 1
+    for group in _groups(records()):
+        yield _batch(group, first, schema)
+        first += len(group)
+
+
+def _groups(records: Iterator[Record]) -> Iterator[list[Record]]:
+    group: list[Record] = []
+    size = 0
+    for record in records:
+        group.append(record)
+        size += len(record[1])
+        if len(group) == _ROWS_PER_BATCH or size >= _TEXT_PER_BATCH:
+            if any(len(raw) >= LONGEST_LINE for _, raw in group):
+                raise DataError(f"a line of more than {LONGEST_LINE >> 20} million characters")
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def _batch(group: list[Record], first: int, schema: Any) -> Any:
+    import pyarrow as pa
+
+    nothing = [None] * (len(schema) - 3)
+    columns: list[Any] = list(zip(*(nothing if type(values) is str else values for values, _ in group), strict=True))
+    columns.append(range(first, first + len(group)))
+    columns.append([values if type(values) is str else None for values, _ in group])
+    columns.append([shown(raw) if type(values) is str else None for values, raw in group])
+    arrays = [pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)

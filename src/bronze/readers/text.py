@@ -1,0 +1,73 @@
+"""Bytes become text in the contract's encoding; those that are no text stay visible, so their record can be kept."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+from src.bronze.readers.files import opened
+from src.bronze.readers.refusals import contract_of
+from src.contract import Feed
+from src.errors import ContractError
+
+LONGEST_LINE = 64 << 20  # characters; a longer line comes in pieces
+NO_TEXT = re.compile("[\0\ud800-\udfff]")  # what no value may hold: NUL, and half surrogates
+_SHOWN = {0: "\\x00", **{0xDC00 + byte: f"\\x{byte:02x}" for byte in range(256)}}
+
+
+@contextmanager
+def lines_of(feed: Feed, path: Path) -> Iterator[Iterator[str]]:
+    """The file's lines with their ends (LF, CRLF or CR), without a byte order mark."""
+    codecs.register_error("boathouse", _keep_bytes)
+    errors = "surrogateescape" if is_utf_8(feed) else "boathouse"  # the same, without a call for each byte
+    with opened(path) as raw, io.TextIOWrapper(raw, _encoding(feed), errors=errors, newline="") as text:
+        first = text.readline(LONGEST_LINE)
+        yield chain([first.removeprefix("\ufeff")], iter(partial(text.readline, LONGEST_LINE), ""))
+
+
+def is_utf_8(feed: Feed) -> bool:
+    return _encoding(feed) in ("utf-8", "utf-8-sig")
+
+
+def _encoding(feed: Feed) -> str:
+    try:
+        io.TextIOWrapper(io.BytesIO(), feed.encoding)  # knows codecs that are of no use for text
+        return codecs.lookup(feed.encoding).name
+    except LookupError as error:
+        fix = f"name an encoding that Python knows in {contract_of(feed)}"
+        raise ContractError(f'unknown encoding "{feed.encoding}"', where=feed.id, fix=fix) from error
+
+
+def _keep_bytes(error: UnicodeError) -> tuple[str, int]:
+    """Bytes that are no text become the half surrogates U+DC00 to U+DCFF, which no valid text holds."""
+    assert isinstance(error, UnicodeDecodeError)
+    return "".join(chr(0xDC00 + byte) for byte in error.object[error.start : error.end]), error.end
+
+
+def fault_in(raw: str, feed: Feed) -> str | None:
+    """Why a record cannot be kept as text: bytes the encoding does not know, or NUL."""
+    if raw.isascii() and "\0" not in raw:
+        return None
+    found = NO_TEXT.search(raw)
+    if found is None:
+        return None
+    if found[0] == "\0":
+        return f"NUL byte at character {found.start() + 1}"
+    return f"not valid {feed.encoding} (byte 0x{ord(found[0]) & 0xFF:02x} at character {found.start() + 1})"
+
+
+def shown(raw: str) -> str:
+    """A record's text as it can be kept: without its line end, what is no text written as \\xNN."""
+    return raw.rstrip("\r\n").translate(_SHOWN)
+
+
+def quoted(text: str) -> str:
+    """A name or mark as a message shows it: between quotes, what cannot be seen as JSON writes it."""
+    return json.dumps(text, ensure_ascii=NO_TEXT.search(text) is not None)
