@@ -40,6 +40,8 @@ def _below_root(path: Path, info: ValidationInfo) -> Path:
     """A relative folder is meant from the project's folder, wherever the command was typed."""
     if not all(character.isprintable() for character in str(path)):
         raise ValueError("unprintable character")
+    if set("%\\") & set(str(path)):
+        raise ValueError("% and backslash mean something else to the Delta library")
     root = (info.context or {}).get("root", Path())
     return Path(root / path.expanduser())
 

@@ -267,3 +267,16 @@ def test_a_row_that_breaks_a_rule_of_the_contract_blocks_the_commit(lake: Lake) 
     assert "1 rows break a rule: amount: -10.00 is less than the minimum 0" in str(
         lake.run().failures["gold.shop.daily"]
     )
+
+
+def test_a_model_may_end_in_a_semicolon_or_a_comment(lake: Lake) -> None:
+    from conftest import DAILY as MODEL
+
+    lake.shop()
+    lake.write("gold/shop/daily.sql", MODEL.strip() + "; -- by day")
+    lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
+    lake.good()
+    lake.edit("gold/shop/contract.yaml", "version: 1.0.0", "version: 1.1.0")
+    lake.write("gold/shop/daily.sql", MODEL.strip() + "\n-- by day")
+    lake.good()
+    assert lake.rows(DAILY) == [(date(2024, 1, 1), 1, Decimal(10))]

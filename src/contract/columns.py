@@ -11,6 +11,7 @@ from src.contract.custom import is_number
 from src.contract.faults import Part, a, listed, shown
 from src.contract.model import TIMESTAMP, Column, Rule
 
+_RESERVED = ("rowid", "file_row_number")  # the engine's own names for where a row lies
 INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
 
 
@@ -23,7 +24,7 @@ def columns(table: Part) -> tuple[Column, ...]:
         if name.lower() in names:
             part.fault(f"duplicate column {name}", "name", "keep one of them, or give it another name")
         else:
-            part.file.check_name("column", name, part.at("name"))
+            part.file.check_name("column", name, part.at("name"), _RESERVED)
         names.append(name.lower())
         found.append(_column(part))
     return tuple(found)

@@ -15,8 +15,8 @@ _ONLY_FOR = {
     "encoding": ("csv", "ndjson", "json"),
     "quote": ("csv",),
     "escape": ("csv",),
-    "header": ("csv", "xlsx"),
-    "columns": ("csv", "xlsx"),
+    "header": ("csv",),
+    "columns": ("csv",),
     "sheet": ("xlsx",),
 }
 

@@ -113,6 +113,12 @@ class DuckEngine:
         tables = (node["qualified_name"]["path"] for node in nodes if node.get("type") == "BASE_TABLE")
         return {".".join(path) for path in tables if len(path) > 1 or path[0].lower() not in own}
 
+    def inline(self, sql: str) -> str:
+        """A statement as a person writes it, made fit to stand in brackets: cut at its semicolon."""
+        encoded = sql.encode()  # the tokens' places count bytes
+        ends = [place for place, _ in duckdb.tokenize(sql) if encoded[place : place + 1] == b";"]
+        return encoded[: ends[0] if ends else None].decode() + "\n"
+
     def looks_across_rows(self, sql: str) -> list[str]:
         """What in a SELECT makes a row depend on other rows: aggregates, windows, DISTINCT, LIMIT, ...; sorted."""
         return sorted({found for node in _nodes(self._parsed(sql)) for found in self._across(node)})

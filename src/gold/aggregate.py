@@ -297,7 +297,7 @@ class _Build:
 
     def _compute(self, shape: str) -> int:
         """Run the model into the temporary table `result`, checked against the contract; returns its rows."""
-        model = self._python() if self.table.python else str(self.table.sql)
+        model = self._python() if self.table.python else self.engine.inline(str(self.table.sql))
         self._check_shape(self.engine.columns(model))
         names = ", ".join(map(identifier, self._columns))
         rows = self.engine.table("result", shape.format(columns=names, model=model, partition=self._names))

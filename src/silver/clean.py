@@ -270,7 +270,7 @@ def _shaped(engine: DuckEngine, table: Table, feed: Feed, rows: str) -> str:
 
 def _checked_sql(engine: DuckEngine, table: Table, feed: Feed) -> str:
     """The sibling SQL, checked: it reads this feed row by row and keeps where each row came from."""
-    sql = str(table.sql)
+    sql = engine.inline(str(table.sql))
     where = table.path.with_suffix(".sql")
     read = engine.table_references(sql)
     if read != {feed.id} or len(table.feeds) > 1:
