@@ -19,7 +19,7 @@ from src.gold import aggregate
 from src.house import House, below, needs, referred, sources
 from src.observe.runs import Run
 from src.outcome import Outcome
-from src.silver import clean
+from src.silver import clean, slices
 
 if TYPE_CHECKING:
     from src.lake import Snapshot
@@ -30,7 +30,7 @@ class Plan:
     """A slice ready to be written, the gold tables below it, and the partitions that will be written again."""
 
     table: Table
-    part: clean.Slice | None  # None: only gold is computed again
+    part: slices.Slice | None  # None: only gold is computed again
     again: Mapping[str, str]  # source id: relation of the rows whose gold partitions are computed again
     gold: tuple[Table, ...]
     partitions: Mapping[str, list[str]]  # by table
@@ -45,7 +45,7 @@ def plan(house: House, table_id: str, start: date | None, end: date | None, wher
     table = house.declared(table_id)
     if table.layer == "gold":
         return _gold_plan(house, table, start, end, where)
-    part = clean.cut(house.engine, table, clean.Places.of(table, house.place), _condition(table, start, end, where))
+    part = slices.cut(house.engine, table, clean.Places.of(table, house.place), _condition(table, start, end, where))
     house.engine.table("changed", f"FROM {part.changed}")
     again = {table.id: "changed"}
     direct = tuple(mart for mart in house.marts if table.id in mart.sources)
@@ -63,7 +63,7 @@ def execute(house: House, planned: Plan, run: Run) -> None:
     engine, batch = house.engine, run.run_id
     if planned.part:
         places = clean.Places.of(planned.table, house.place)
-        run.step(planned.table.id, partial(clean.backfill, engine, planned.table, places, planned.part, batch=batch))
+        run.step(planned.table.id, partial(slices.backfill, engine, planned.table, places, planned.part, batch=batch))
     for mart in planned.gold:
         run.step(mart.id, partial(_gold, house, mart, planned.again, batch), needs=needs(mart))
 

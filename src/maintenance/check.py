@@ -18,7 +18,7 @@ from src.engine import DuckEngine, identifier
 from src.errors import BoathouseError
 from src.gold import aggregate
 from src.observe import console, query, runs
-from src.silver import clean, winners
+from src.silver import batch, winners
 from src.silver.project import PROVENANCE
 
 
@@ -136,7 +136,7 @@ def _silver(engine: DuckEngine, table: Table, whole: Mapping[str, Path]) -> Iter
         return  # the contract moved on since: the next run builds the table anew
     reached = {feed.id: _reached(silver, feed.id) for feed in table.feeds}
     _one_pass(engine, table, whole, reached)
-    names = ", ".join(identifier(name) for name in clean.columns(table) if name not in PROVENANCE)
+    names = ", ".join(identifier(name) for name in batch.columns(table) if name not in PROVENANCE)
     scan = engine.scan(silver.root, silver.files, silver.columns, silver.partition_by)
     yield from _differences(engine, f"SELECT {names} FROM {scan}", f"SELECT {names} FROM incoming")
     quarantine = _opened(whole[f"quarantine.{table.domain}.{table.name}"])
@@ -162,8 +162,8 @@ def _one_pass(engine: DuckEngine, table: Table, whole: Mapping[str, Path], reach
         if reached[feed.id] >= 0:
             bronze = _opened(whole[feed.id], reached[feed.id])
             sources.append((feed, bronze, bronze.files))
-    clean.compute(engine, table, sources)
-    clean.finish(engine, table)
+    batch.compute(engine, table, sources)
+    batch.finish(engine, table)
 
 
 # -- gold

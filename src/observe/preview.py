@@ -7,7 +7,7 @@ from src.contract import Table
 from src.errors import BoathouseError
 from src.gold import aggregate
 from src.house import House, Wanted, needs
-from src.silver import clean
+from src.silver import batch, clean
 
 Row = tuple[str, str, str]  # table, what a run would do with it, why
 
@@ -57,7 +57,7 @@ def _work(house: House, table: Table) -> tuple[str, str]:
         feeds = {feed.id: house.table(feed.id) for feed in table.feeds}
         work = clean.plan(table, target, feeds)
         if work.kind == "rebuild":
-            clean.rehearse(house.engine, table, feeds)
+            batch.rehearse(house.engine, table, feeds)
         return work.kind, work.why
     sources = house.built(table.sources)
     if target is None and len(sources) < len(table.sources):

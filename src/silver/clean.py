@@ -15,10 +15,11 @@ from pathlib import Path
 from src import audit, contract, lake
 from src.contract import Feed, Table
 from src.engine import DuckEngine, identifier
-from src.errors import ContractError, EnvironmentFault
+from src.errors import EnvironmentFault
 from src.outcome import Outcome
 from src.silver import history, winners
-from src.silver.project import PROVENANCE, REASONS, VALUES, projection, trimmed
+from src.silver.batch import Source, columns, compute, finish, row_columns
+from src.silver.project import PROVENANCE
 
 QUARANTINE_COLUMNS = {
     "_reasons": "VARCHAR[]",
@@ -27,9 +28,6 @@ QUARANTINE_COLUMNS = {
     **PROVENANCE,
     "_batch": "VARCHAR",
 }
-_HOUSE = {*PROVENANCE, "_batch", "_reject", "_raw", "_source"}
-
-Source = tuple[Feed, lake.Snapshot, Sequence[lake.DataFile]]  # a feed, its bronze table, the files to read
 
 
 @dataclass(frozen=True)
@@ -84,15 +82,6 @@ def plan(table: Table, silver: lake.Snapshot | None, feeds: Mapping[str, lake.Sn
     return Work("merge", f"new versions: {moved}", until)
 
 
-def rehearse(engine: DuckEngine, table: Table, feeds: Mapping[str, lake.Snapshot | None]) -> None:
-    """Fit the contract's expressions to the columns that bronze has; reads no row and changes nothing.
-
-    Raises:
-        ContractError: one does not fit.
-    """
-    compute(engine, table, [(feed, bronze, ()) for feed in table.feeds if (bronze := feeds[feed.id])])
-
-
 def run(engine: DuckEngine, table: Table, places: Places, *, batch: str) -> Outcome:
     """Bring one silver table up to its feeds' newest versions.
 
@@ -103,7 +92,7 @@ def run(engine: DuckEngine, table: Table, places: Places, *, batch: str) -> Outc
     feeds = {feed.id: lake.open_table(places.bronze[feed.id]) for feed in table.feeds}
     silver = lake.open_table(places.table)
     work = plan(table, silver, feeds)
-    merge = _Merge(engine, table, places, batch)
+    merge = Merge(engine, table, places, batch)
     if work.kind == "rebuild":
         return merge.rebuild(feeds)
     if silver is None:
@@ -121,179 +110,7 @@ def run(engine: DuckEngine, table: Table, places: Places, *, batch: str) -> Outc
 
 
 @dataclass(frozen=True)
-class Slice:
-    """The part of a table that a backfill computes again, held in the temporary tables of the engine.
-
-    `changed` is a relation of its rows as they are and as they will be; `partitions` are those that hold them.
-    """
-
-    silver: lake.Snapshot
-    replaced: tuple[lake.DataFile, ...]
-    rows: str
-    changed: str
-    partitions: tuple[str, ...]
-    count: int
-
-
-def cut(engine: DuckEngine, table: Table, places: Places, where: str) -> Slice:
-    """Compute the rows of a table that meet an SQL condition again, from all of bronze; changes nothing.
-
-    Raises:
-        ContractError: the contract changed since the table was built, or the condition does not fit the table.
-    """
-    merge = _Merge(engine, table, places, "")
-    silver = merge.current()
-    if silver.progress(lake.BUILT_FROM) != contract.fingerprint(table):
-        raise ContractError(
-            "the contract changed since the table was built", where=table.path, fix="run `make pipeline`"
-        )
-    compute(engine, table, merge.consumed(silver))
-    finish(engine, table)
-    engine.execute(f"DELETE FROM incoming WHERE NOT coalesce(({where}), false)")
-    scan = engine.scan(silver.root, silver.files, silver.columns, silver.partition_by, located=True)
-    engine.table("sliced", f"SELECT * FROM {scan} WHERE {where}")
-    paths = set(engine.values("SELECT DISTINCT _at FROM sliced"))
-    replaced = tuple(file for file in silver.files if str(silver.root / file.path) in paths)
-    again = engine.scan(silver.root, replaced, silver.columns, silver.partition_by)
-    names = ", ".join(map(identifier, columns(table)))
-    rows = f"SELECT {names} FROM incoming UNION ALL SELECT {names} FROM {again} WHERE NOT coalesce(({where}), false)"
-    changed = f"(SELECT {names} FROM incoming UNION ALL SELECT {names} FROM sliced)"
-    keys = " || '/' || ".join(f"'{name}=' || {identifier(name)}::VARCHAR" for name in table.partition_by)
-    partitions = engine.values(f"SELECT DISTINCT {keys} FROM {changed} ORDER BY 1") if keys else ["the whole table"]
-    count = int(engine.one("SELECT count(*) FROM incoming")[0])
-    return Slice(silver, replaced, rows, changed, tuple(partitions), count)
-
-
-def backfill(engine: DuckEngine, table: Table, places: Places, part: Slice, *, batch: str) -> Outcome:
-    """Replace a slice in one commit; files that hold none of its rows stay as they are.
-
-    Raises:
-        AuditError: the table would break an audit; nothing was committed.
-    """
-    merge = _Merge(engine, table, places, batch)
-    untouched = [file for file in part.silver.files if file not in part.replaced]
-    whole = engine.scan(part.silver.root, untouched, part.silver.columns, part.silver.partition_by)
-    audits = merge.audit(f"(SELECT * FROM {whole} UNION ALL {part.rows})")
-    written = engine.write(part.rows, places.table, table.partition_by)
-    progress = {feed.id: at for feed in table.feeds if (at := part.silver.progress(feed.id)) is not None}
-    silver = lake.commit(part.silver, add=written, remove=part.replaced, progress=progress, info=merge.info)
-    partitions = _partitions([*written, *part.replaced])
-    return Outcome(
-        read=part.count,
-        updated=part.count,
-        written=part.count,
-        partitions=partitions,
-        version=silver.version,
-        audits=audits,
-    )
-
-
-def compute(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> Outcome:
-    """Type, check and deduplicate bronze rows.
-
-    Leaves the rows that pass, one per key and deletions among them, in the temporary table
-    `incoming` and the others in `rejected`; returns how many were read, quarantined and duplicates.
-
-    Raises:
-        ContractError: the contract does not fit the feed.
-    """
-    read = _load(engine, table, sources)
-    quarantined = _set_aside(engine)
-    return Outcome(read=read, quarantined=quarantined, duplicates=winners.drop_losers(engine, table))
-
-
-def finish(engine: DuckEngine, table: Table) -> int:
-    """After `compute` over all of bronze: what the table holds stays in `incoming`; returns the deletions."""
-    deleted = winners.set_deletions_aside(engine, table)
-    history.lay_out(engine, table, _row_columns(table), None, None)
-    return deleted
-
-
-def columns(table: Table) -> dict[str, str]:
-    """The stored columns of a silver table: the contract's, where a row came from, and with history its validity."""
-    return _row_columns(table) | history.validity(table)
-
-
-def _row_columns(table: Table) -> dict[str, str]:
-    return {column.name: column.type for column in table.columns} | PROVENANCE
-
-
-# -- from bronze rows to incoming rows
-
-
-def _load(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> int:
-    """Fill `incoming` with typed rows and `unsplit` with the lines no reader could split; returns the rows."""
-    # a feed whose files were all empty has shown no column yet
-    sources = [source for source in sources if any(name not in _HOUSE for name in source[1].columns)]
-    if not sources:
-        house = {"_batch": "VARCHAR", REASONS: "VARCHAR[]", VALUES: "VARCHAR"}
-        none = (f"NULL::{kind} AS {identifier(name)}" for name, kind in (_row_columns(table) | house).items())
-        engine.table("incoming", f"SELECT {', '.join(none)} WHERE false")
-        engine.table("unsplit", f"SELECT {', '.join(_REJECTED)} FROM incoming")
-        return 0
-    typed, unsplit = [], []
-    for feed, bronze, files in sources:
-        relation = engine.scan(bronze.root, files, bronze.columns, evolved=True)
-        names = [name for name in bronze.columns if name not in _HOUSE]
-        rows = trimmed(relation, names)
-        typed.append(projection(engine, table, rows if table.sql is None else _shaped(engine, table, feed, rows)))
-        reason = "['cannot split the line: ' || _reject] AS _reasons, _raw AS _values"
-        unsplit.append(f"SELECT {reason}, {', '.join(_REJECTED[2:])} FROM {relation} WHERE _reject IS NOT NULL")
-    return engine.table("incoming", " UNION ALL ".join(typed)) + engine.table("unsplit", " UNION ALL ".join(unsplit))
-
-
-_REJECTED = (REASONS, VALUES, *PROVENANCE, "_batch")
-
-
-def _set_aside(engine: DuckEngine) -> int:
-    """Move the rows that did not pass from `incoming` to `rejected`; returns how many."""
-    bad = f"SELECT {', '.join(_REJECTED)} FROM incoming WHERE {REASONS} IS NOT NULL"
-    rejected = engine.table("rejected", f"{bad} UNION ALL FROM unsplit")
-    engine.execute(f"DELETE FROM incoming WHERE {REASONS} IS NOT NULL")
-    return rejected
-
-
-def _shaped(engine: DuckEngine, table: Table, feed: Feed, rows: str) -> str:
-    """The rows that the sibling SQL makes of a feed's rows.
-
-    They are computed here and now, because the feed's name stands for these rows only until the
-    next table reads its own.
-    """
-    engine.publish(feed.id, rows)
-    made = f"made of {feed.id}"
-    engine.table(made, _checked_sql(engine, table, feed))
-    values = [name for name in engine.columns(f"FROM {identifier(made)}") if name not in _HOUSE]
-    record = ", ".join(f"{identifier(name)}: {identifier(name)}" for name in values)
-    kept = ", ".join([*map(identifier, values), *PROVENANCE, "_batch"])
-    return f"SELECT {kept}, {{{record}}} AS _source FROM {identifier(made)}"
-
-
-def _checked_sql(engine: DuckEngine, table: Table, feed: Feed) -> str:
-    """The sibling SQL, checked: it reads this feed row by row and keeps where each row came from."""
-    sql = engine.inline(str(table.sql))
-    where = table.path.with_suffix(".sql")
-    read = engine.table_references(sql)
-    if read != {feed.id} or len(table.feeds) > 1:
-        found = ", ".join(sorted(read)) or "nothing"
-        raise ContractError(
-            f"reads {found}", where=where, fix=f"read the table's one feed, {feed.id}, and nothing else"
-        )
-    across = engine.looks_across_rows(sql)
-    if across:
-        fix = "leave it to a gold model: here only the new rows are seen, so the answer would depend on when files came"
-        raise ContractError(f"looks across rows: {', '.join(across)}", where=where, fix=fix)
-    missing = [name for name in (*PROVENANCE, "_batch") if name not in engine.columns(sql)]
-    if missing:
-        fix = f"SELECT {', '.join((*PROVENANCE, '_batch'))} too: rows must say where they came from"
-        raise ContractError(f"drops {', '.join(missing)}", where=where, fix=fix)
-    return sql
-
-
-# -- from incoming rows to commits
-
-
-@dataclass(frozen=True)
-class _Merge:
+class Merge:
     """One run's work on one table."""
 
     engine: DuckEngine
@@ -323,7 +140,7 @@ class _Merge:
             overwrite=columns(self.table),
         )
         silver = lake.set_properties(silver, contract.tags(self.table))
-        return replace(outcome, partitions=_partitions(written), version=silver.version, audits=audits)
+        return replace(outcome, partitions=partitions_of(written), version=silver.version, audits=audits)
 
     def catch_up(self, feed: Feed, bronze: lake.Snapshot) -> Outcome:
         """Consume one feed's new versions.
@@ -352,7 +169,7 @@ class _Merge:
         stored = self.engine.scan(silver.root, candidates, silver.columns, silver.partition_by, located=True)
         gone = self._deletions()
         against = f"(SELECT * FROM {stored} UNION ALL BY NAME SELECT * FROM {gone})" if gone else stored
-        row = _row_columns(self.table)
+        row = row_columns(self.table)
         superseded, unchanged = winners.contest(self.engine, self.table, row, against)
         deleted = winners.set_deletions_aside(self.engine, self.table)
         updated = superseded - winners.removed_by_deletions(self.engine, self.table) if deleted else superseded
@@ -369,7 +186,7 @@ class _Merge:
         self._record_deletions(progress, overwrite=False)
         written = self.engine.write(rows, self.places.table, self.table.partition_by)
         silver = lake.commit(silver, add=written, remove=replaced, progress=progress, info=self.info)
-        partitions = _partitions([*written, *replaced])
+        partitions = partitions_of([*written, *replaced])
         return replace(outcome, partitions=partitions, version=silver.version, audits=audits)
 
     def _deletions(self) -> str | None:
@@ -395,7 +212,7 @@ class _Merge:
     def _record_deletions(self, progress: Mapping[str, int], *, overwrite: bool) -> None:
         """Commit the rows in `deleted`: a late, older row of their keys must not bring these back."""
         if self.table.delete_when:
-            kinds = _row_columns(self.table)
+            kinds = row_columns(self.table)
             rows = f"SELECT {', '.join(map(identifier, kinds))} FROM deleted"
             self._beside(self.places.deletions, kinds, rows, progress, overwrite=overwrite)
 
@@ -515,5 +332,5 @@ def _is_behind(table: lake.Snapshot, source: str, version: int) -> bool:
     return consumed is None or consumed < version
 
 
-def _partitions(files: Sequence[lake.DataFile]) -> int:
+def partitions_of(files: Sequence[lake.DataFile]) -> int:
     return len({tuple(file.partition.items()) for file in files if file.partition})

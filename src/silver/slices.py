@@ -1,0 +1,81 @@
+"""A slice of a table computed again from all of bronze; files that hold none of its rows stay as they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from src import contract, lake
+from src.contract import Table
+from src.engine import DuckEngine, identifier
+from src.errors import ContractError
+from src.outcome import Outcome
+from src.silver.batch import columns, compute, finish
+from src.silver.clean import Merge, Places, partitions_of
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The part of a table that a backfill computes again, held in the temporary tables of the engine.
+
+    `changed` is a relation of its rows as they are and as they will be; `partitions` are those that hold them.
+    """
+
+    silver: lake.Snapshot
+    replaced: tuple[lake.DataFile, ...]
+    rows: str
+    changed: str
+    partitions: tuple[str, ...]
+    count: int
+
+
+def cut(engine: DuckEngine, table: Table, places: Places, where: str) -> Slice:
+    """Compute the rows of a table that meet an SQL condition again, from all of bronze; changes nothing.
+
+    Raises:
+        ContractError: the contract changed since the table was built, or the condition does not fit the table.
+    """
+    merge = Merge(engine, table, places, "")
+    silver = merge.current()
+    if silver.progress(lake.BUILT_FROM) != contract.fingerprint(table):
+        raise ContractError(
+            "the contract changed since the table was built", where=table.path, fix="run `make pipeline`"
+        )
+    compute(engine, table, merge.consumed(silver))
+    finish(engine, table)
+    engine.execute(f"DELETE FROM incoming WHERE NOT coalesce(({where}), false)")
+    scan = engine.scan(silver.root, silver.files, silver.columns, silver.partition_by, located=True)
+    engine.table("sliced", f"SELECT * FROM {scan} WHERE {where}")
+    paths = set(engine.values("SELECT DISTINCT _at FROM sliced"))
+    replaced = tuple(file for file in silver.files if str(silver.root / file.path) in paths)
+    again = engine.scan(silver.root, replaced, silver.columns, silver.partition_by)
+    names = ", ".join(map(identifier, columns(table)))
+    rows = f"SELECT {names} FROM incoming UNION ALL SELECT {names} FROM {again} WHERE NOT coalesce(({where}), false)"
+    changed = f"(SELECT {names} FROM incoming UNION ALL SELECT {names} FROM sliced)"
+    keys = " || '/' || ".join(f"'{name}=' || {identifier(name)}::VARCHAR" for name in table.partition_by)
+    partitions = engine.values(f"SELECT DISTINCT {keys} FROM {changed} ORDER BY 1") if keys else ["the whole table"]
+    count = int(engine.one("SELECT count(*) FROM incoming")[0])
+    return Slice(silver, replaced, rows, changed, tuple(partitions), count)
+
+
+def backfill(engine: DuckEngine, table: Table, places: Places, part: Slice, *, batch: str) -> Outcome:
+    """Replace a slice in one commit; files that hold none of its rows stay as they are.
+
+    Raises:
+        AuditError: the table would break an audit; nothing was committed.
+    """
+    merge = Merge(engine, table, places, batch)
+    untouched = [file for file in part.silver.files if file not in part.replaced]
+    whole = engine.scan(part.silver.root, untouched, part.silver.columns, part.silver.partition_by)
+    audits = merge.audit(f"(SELECT * FROM {whole} UNION ALL {part.rows})")
+    written = engine.write(part.rows, places.table, table.partition_by)
+    progress = {feed.id: at for feed in table.feeds if (at := part.silver.progress(feed.id)) is not None}
+    silver = lake.commit(part.silver, add=written, remove=part.replaced, progress=progress, info=merge.info)
+    partitions = partitions_of([*written, *part.replaced])
+    return Outcome(
+        read=part.count,
+        updated=part.count,
+        written=part.count,
+        partitions=partitions,
+        version=silver.version,
+        audits=audits,
+    )
