@@ -15,6 +15,8 @@ sys.path.insert(0, str(ROOT))
 
 import main  # noqa: E402
 from src import settings  # noqa: E402
+from src.house import engine as new_engine  # noqa: E402
+from src.house import opened  # noqa: E402
 from src.maintenance import check  # noqa: E402
 from src.observe import query  # noqa: E402
 from src.observe.runs import Record, Run  # noqa: E402
@@ -114,7 +116,7 @@ class Lake:
         return target
 
     def run(self, domain: str | None = None) -> Run:
-        with main.opened(self.told, self.root / "src") as house:
+        with opened(self.told, self.root / "src") as house:
             return main.run(house, domain)
 
     def good(self) -> Run:
@@ -128,13 +130,13 @@ class Lake:
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of a SELECT over the lake as it is on disk, by a fresh engine."""
-        with main.engine(self.told) as engine:
+        with new_engine(self.told) as engine:
             known = query.tables(self.data)
             query.publish(engine, {name: known[name] for name in engine.table_references(sql)})
             return engine.rows(sql)
 
     def findings(self) -> list[check.Finding]:
-        with main.opened(self.told, self.root / "src") as house:
+        with opened(self.told, self.root / "src") as house:
             return list(check.run(house.engine, self.data, house.contracts, house.marts))
 
 

@@ -240,8 +240,8 @@ def test_json_is_kept_as_it_was_written(lake: Lake, form: str, name: str, conten
 def test_when_the_clock_goes_back_later_rows_are_still_later(lake: Lake) -> None:
     from datetime import UTC, datetime
 
-    import main
     from src.bronze import ingest
+    from src.house import opened
 
     lake.shop()
     lake.edit(
@@ -250,7 +250,7 @@ def test_when_the_clock_goes_back_later_rows_are_still_later(lake: Lake) -> None
     lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
     lake.good()
     lake.land("shop/orders/2.csv", HEADER + "1,2024-01-01,20,1\n")
-    with main.opened(lake.told, lake.root / "src") as house:
+    with opened(lake.told, lake.root / "src") as house:
         feed = house.contracts.feeds["bronze.shop.orders"]
         back = datetime(2001, 1, 1, tzinfo=UTC)
         ingest.run(house.engine, house.landing, house.place(feed.id), feed, batch="b", now=back, settle=0)

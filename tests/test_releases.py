@@ -10,6 +10,7 @@ from conftest import Lake
 import main
 from src import lake as delta
 from src.errors import EnvironmentFault, UsageError
+from src.house import opened
 from src.maintenance import rollback
 from src.observe import releases
 from src.observe.runs import Run
@@ -19,7 +20,7 @@ DAILY = "SELECT day, amount FROM gold.shop.daily ORDER BY day"
 
 
 def roll_back(lake: Lake, to: str) -> None:
-    with main.opened(lake.told, lake.root / "src") as house:
+    with opened(lake.told, lake.root / "src") as house:
         versions = releases.named(house.engine, lake.data, to)
         steps = rollback.plan(house, versions)
         with main.held(house, f"rollback to {to}") as run:

@@ -20,7 +20,7 @@ from torture import histories
 from torture.histories import Sum, live_many
 from torture.kills import kill_many
 
-_PER_TASK = 50  # histories that share an engine
+_PER_TASK = 200  # histories that share an engine
 _EXHAUSTIVE = 4  # scenes whose every point is killed; each action once
 _POINTS, _INSTANTS = 20, 10  # kills of the other scenes: at points drawn at random, at random instants
 _TELL = 30  # seconds between two lines of progress
@@ -30,7 +30,8 @@ def _many(words: argparse.Namespace) -> Sum:
     """First the kills, then the histories."""
     total, started, told = Sum(), time.monotonic(), time.monotonic()
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(words.jobs, mp_context=context, max_tasks_per_child=20) as pool:
+    started_workers = context.Value("i", 0)
+    with ProcessPoolExecutor(words.jobs, context, histories.settle, (started_workers,), max_tasks_per_child=20) as pool:
         for enough, next_task in (
             (lambda: total.kills >= words.kills, _scenes(pool, words.first)),
             (lambda: False, _chunks(pool, words.first, words.histories)),

@@ -28,7 +28,7 @@ from src import settings
 from src.contract import Contracts, Table
 from src.engine import DuckEngine
 from src.errors import BoathouseError, ContractError, EnvironmentFault, UsageError
-from src.house import House, Wanted, below
+from src.house import House, Wanted, below, opened
 from src.maintenance import backfill, check, rollback
 from src.observe import query, releases
 from src.observe.runs import Run
@@ -245,7 +245,7 @@ class Shop:
     def house(self) -> House:
         told = settings.load(self.root, ENVIRON)
         if self.rules not in self.tools.declared:
-            with main.opened(told, self.tools.source(self.rules)) as house:
+            with opened(told, self.tools.source(self.rules)) as house:
                 self.tools.declared[self.rules] = (house.contracts, house.marts)
         contracts, marts = self.tools.declared[self.rules]
         return House(told, contracts, marts, self.tools.engine)
@@ -281,8 +281,8 @@ class Shop:
     def insist_on_release(self, run: Run) -> None:
         """After a run without failures the newest release is what the tables are now."""
         newest = releases.newest(self.data)
-        tables = [name for name in query.tables(self.data) if not name.startswith("ops.")]
-        now = {name: DeltaTable(self.data.joinpath(*name.split("."))).version() for name in tables}
+        tables = {name: root for name, root in query.tables(self.data).items() if not name.startswith("ops.")}
+        now = {name: max(int(path.stem) for path in root.glob("_delta_log/*.json")) for name, root in tables.items()}
         _refuse("release", [] if newest == now else [f"{run.run_id}: {newest} is the release, {now} are the tables"])
 
     def check(self) -> None:
@@ -291,7 +291,7 @@ class Shop:
         _refuse("check", [f"{one.table}: {one.law}: {one.found}" for one in found])
 
 
-def live(tools: Tools, root: Path, told: History, *, every: int = 3, end: bool = True) -> Shop:
+def live(tools: Tools, root: Path, told: History, *, every: int = 5, end: bool = True) -> Shop:
     """Live a history in an empty folder and compare after every step; returns the shop as it was left.
 
     Raises:
@@ -306,7 +306,7 @@ def live(tools: Tools, root: Path, told: History, *, every: int = 3, end: bool =
     return shop
 
 
-def act(shop: Shop, operation: Operation, *, every: int = 3) -> None:
+def act(shop: Shop, operation: Operation, *, every: int = 5) -> None:
     """Do one operation and compare."""
     kind, *words = operation
     if kind in ("land", "copy", "bump", "run", "again") or shop.believed is not None:
@@ -378,9 +378,9 @@ def _backfill(shop: Shop, cut: tuple[str, str | None, str | None, str | None]) -
 
 def refill(house: House, table: str, start: str | None, end: str | None, where: str | None) -> Run:
     """`main.py backfill`, without what it prints."""
-    days = [date.fromisoformat(day) if day else None for day in (start, end)]
+    first, last = (date.fromisoformat(day) if day else None for day in (start, end))
     with main.held(house, f"backfill {table}") as this:
-        backfill.execute(house, backfill.plan(house, table, *days, where), this)
+        backfill.execute(house, backfill.plan(house, table, first, last, where), this)
     return this
 
 
@@ -497,6 +497,15 @@ class Sum:
     def line(self, seconds: float) -> str:
         counts = (f"{value:,} {name}" for name, value in vars(self).items() if name != "differences")
         return f"{', '.join(counts)}, {len(self.differences)} differences, {seconds:,.0f} s"
+
+
+def settle(workers: Any) -> None:
+    """Keep a worker on one core: the threads of the Delta library hand over to each other thousands of times a run."""
+    os.environ["TOKIO_WORKER_THREADS"] = "1"
+    cores = sorted(os.sched_getaffinity(0))
+    with workers.get_lock():
+        workers.value += 1
+        os.sched_setaffinity(0, {cores[workers.value % len(cores)]})
 
 
 @contextmanager

@@ -29,6 +29,7 @@ from loguru import logger
 import main
 from src import contract, lake, settings
 from src.engine import DuckEngine
+from src.house import opened
 from src.observe import lock, releases, runs
 from torture import ROOT, histories, oracle
 from torture.histories import Difference, Shop, Sum, Tools
@@ -65,7 +66,7 @@ def perform(job: Job) -> None:
     """Do the action as main.py does it."""
     told = settings.load(Path(job.root), histories.ENVIRON)
     kind, *words = job.action
-    with main.opened(told, Path(job.source)) as house:
+    with opened(told, Path(job.source)) as house:
         if kind == "backfill":
             done = histories.refill(house, *words)
             assert not done.failures, done.failures

@@ -126,7 +126,8 @@ WITH landed AS (
 ), values_read AS (
     SELECT *,
         CASE WHEN regexp_full_match(order_text, '[0-9]+(\.0)?') THEN try_cast(order_text AS BIGINT) END AS order_id,
-        CASE WHEN regexp_full_match(day_text, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}') THEN try_cast(day_text AS DATE) END AS day,
+        CASE WHEN regexp_full_match(day_text, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}')
+            THEN try_cast(day_text AS DATE) END AS day,
         CASE WHEN regexp_full_match(amount_text, '-?[0-9]+(\.[0-9]{{1,2}})?')
             THEN try_cast(amount_text AS DECIMAL(18,2)) END AS amount,
         CASE WHEN regexp_full_match(updated_text, '[0-9]+') THEN try_cast(updated_text AS INTEGER) END AS updated

@@ -1,0 +1,104 @@
+"""For any history of arrivals, corrections, deletes, backfills, rollbacks and maintenance: one pass gives the same.
+
+`make torture` does the same at length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from torture import histories, oracle
+from torture.histories import Difference, History, Tools
+from torture.oracle import Rules
+
+from src.silver import winners
+
+HEADER = "order_id,day,amount,updated\n"
+
+
+@pytest.fixture(scope="module")
+def tools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tools]:
+    made = Tools.at(tmp_path_factory.mktemp("histories"))
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_random_history_gives_what_one_pass_over_all_files_gives(tools: Tools, tmp_path: Path, seed: int) -> None:
+    histories.live(tools, tmp_path, histories.history(Random(seed)))
+
+
+@settings(
+    max_examples=12,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=(Phase.generate, Phase.shrink),
+    suppress_health_check=list(HealthCheck),
+)
+@given(
+    family=st.sampled_from(oracle.FAMILIES),
+    operations=st.lists(st.builds(histories.operation, st.randoms(use_true_random=False)), min_size=1, max_size=6),
+)
+def test_any_history_gives_what_one_pass_gives(
+    tools: Tools, tmp_path_factory: pytest.TempPathFactory, family: str, operations: list[histories.Operation]
+) -> None:
+    histories.live(tools, tmp_path_factory.mktemp("any"), History(family, tuple(operations)))
+
+
+# A literal for each family, so that the oracle itself stands on something.
+LANDED = (
+    "1,2024-01-01,10,2\n2,2024-01-01,5,1\nx,2024-01-01,1,1\n2,2024-01-01,5,1\n",
+    "1,2024-01-02,9,1\n2,2024-01-02,0,3\n",
+)
+DAY_ONE, DAY_TWO = date(2024, 1, 1), date(2024, 1, 2)
+ANSWERS = {
+    "sequence": [(1, DAY_ONE, 10, 2), (2, DAY_TWO, 0, 3)],
+    "arrival": [(1, DAY_TWO, 9, 1), (2, DAY_TWO, 0, 3)],
+    "keyless": [(1, DAY_ONE, 10, 2), (1, DAY_TWO, 9, 1), (2, DAY_ONE, 5, 1), (2, DAY_TWO, 0, 3)],
+    "deletes": [(1, DAY_ONE, 10, 2)],
+}
+
+
+@pytest.mark.parametrize("family", oracle.FAMILIES)
+def test_the_oracle_says_what_a_person_would(tools: Tools, tmp_path: Path, family: str) -> None:
+    for arrival, rows in enumerate(LANDED):
+        (tmp_path / str(arrival)).mkdir()
+        (tmp_path / str(arrival) / "a.csv").write_text(HEADER + rows)
+    (tmp_path / "1" / "same_bytes.csv").write_text(HEADER + LANDED[0])
+    content = oracle.expected(tools.connection, tmp_path, Rules(family))
+    assert sorted(content.silver.elements()) == [(*row[:2], Decimal(row[2]), row[3]) for row in ANSWERS[family]]
+    assert list(content.rejects.elements()) == [("shop/orders/a.csv", 3)]
+    assert sum(row[1] for row in content.gold) == len(ANSWERS[family])
+    assert sum(row[2] for row in content.gold) == sum(row[2] for row in ANSWERS[family])
+
+
+def _oldest(table: object, among_equals: str) -> str:
+    return f"updated, {among_equals}"
+
+
+def _ties_by_arrival(table: object, among_equals: str) -> str:
+    return "updated DESC NULLS LAST, _ingested_at DESC, _file DESC, _row DESC"
+
+
+@pytest.mark.parametrize("broken", [_oldest, _ties_by_arrival])
+def test_a_wrong_winner_does_not_escape_and_its_history_is_made_small(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: object
+) -> None:
+    monkeypatch.setattr(winners, "order", broken)
+    told = replace(histories.history(Random(10)), family="sequence")
+    assert histories.fails(tools, tmp_path / "lake", told).startswith("Difference")
+    small = histories.smallest(tools, tmp_path / "lake", told)
+    assert len(small.operations) <= 2
+    with pytest.raises(Difference, match="silver"):
+        histories.live(tools, tmp_path / "again", small)
+    monkeypatch.undo()
+    histories.live(tools, tmp_path / "mended", small)

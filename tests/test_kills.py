@@ -1,0 +1,59 @@
+"""After SIGKILL at any instant a plain run finishes the work, and nobody sees that it happened.
+
+`make torture` does the same at every point of many scenes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from torture import ROOT, histories, kills
+from torture.histories import Tools
+from torture.kills import Job, Killer
+
+
+@pytest.fixture(scope="module")
+def tools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tools]:
+    made = Tools.at(tmp_path_factory.mktemp("kills"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def killing() -> Iterator[Killer]:
+    with kills.killer() as running:
+        yield running
+
+
+@pytest.mark.parametrize("action", kills.ACTIONS)
+def test_an_action_killed_anywhere_is_finished_by_a_plain_run(
+    tools: Tools, killing: Killer, tmp_path: Path, action: str
+) -> None:
+    staged = kills.scene(tools, tmp_path / "lake", kills.ACTIONS.index(action), action)
+    done = kills.play(killing, staged, tmp_path / "scratch", points=7, instants=2)
+    assert done.recoveries == 9
+    assert done.kills >= 7
+    assert done.interrupted >= 5
+
+
+def test_a_killed_process_is_one_that_main_py_runs(tools: Tools, tmp_path: Path) -> None:
+    """The forked children stand for fresh processes: one of these, killed at the same point, leaves the same."""
+    staged = kills.scene(tools, tmp_path / "lake", 0, "run")
+    job = Job(str(staged.shop.root), str(tools.source(staged.shop.rules)), ("run",), at=12)
+    command = [sys.executable, "-m", "tests.torture.kills", "child", json.dumps(asdict(job))]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    holder = json.loads((staged.shop.data / ".holder.json").read_text())
+    assert holder["pid"] != os.getpid()
+    run = histories.run(staged.shop)
+    [told] = [record for record in run.records if record.error_class == "interrupted"]
+    assert (told.run_id, told.status) == (holder["run_id"], "failed")
+    assert "ended without a word" in str(told.error_message)
