@@ -181,6 +181,7 @@ class Run:
             notes=f"window {self.window}",
         )
         self.records.append(record)
+        logger.info("run {}: {}, {:,} records, {:.1f} s", self.run_id, status, record.records_read, record.latency)
         return record
 
     def error(self) -> Exception | None:
