@@ -6,6 +6,7 @@ is missing can be chosen; `uv` there is a stand-in that records its calls and ma
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
 import stat
@@ -281,18 +282,23 @@ def test_help_is_the_head_of_the_script(house: Path) -> None:
     assert "set -euo" not in out
 
 
+def outside_make() -> dict[str, str]:
+    """The environment without what a make that runs these tests says to one below it."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+
+
 def test_make_hands_sql_over_as_it_was_typed(house: Path) -> None:
     setup(house)
     script(house / ".venv" / "bin" / "python", '#!/bin/bash\nprintf "[%s]" "$@"\n')
     script(house / "setup.sh", "#!/bin/bash\n")
     sql = "select '$x', \"it's\", $(shell echo no), `id`, $$\nfrom t -- 100 %"
     command = ["make", "query", f"SQL={sql}", "FORMAT=csv"]
-    result = subprocess.run(command, cwd=house, capture_output=True, text=True, check=True)
+    result = subprocess.run(command, cwd=house, env=outside_make(), capture_output=True, text=True, check=True)
     assert result.stdout == f"[main.py][query][--format=csv][--][{sql}]"
 
 
 def test_make_alone_lists_every_target_a_person_types(house: Path) -> None:
-    listed = subprocess.run(["make"], cwd=house, capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(["make"], cwd=house, env=outside_make(), capture_output=True, text=True, check=True).stdout
     makefile = (house / "Makefile").read_text()
     phony = next(line for line in makefile.splitlines() if line.startswith(".PHONY:"))
     typed = set(phony.split()[1:]) - {"ready", "ready-dev"}
