@@ -125,7 +125,7 @@ def _run(told: Settings, words: argparse.Namespace) -> int:
 
 def _ended(this: Run) -> int:
     """Print what a run did and its heartbeat; returns the exit code."""
-    steps = [record for record in this.records if record.run_id == this.run_id and record.layer != "run"]
+    steps = this.steps
     console.changes(steps)
     console.unclaimed(this.unclaimed)
     error = this.error()

@@ -275,3 +275,17 @@ def test_a_run_answers_for_the_days_up_to_its_run_date(lake: Lake) -> None:
     assert "window 2024-01-01 to 2024-01-07" in cli(lake, "plan", "--run-date", "2024-01-07").stdout
     assert cli(lake, "run", "--run-date", "2999-01-01").returncode == 2
     assert cli(lake, "run", "--reprocess-days", "0").returncode == 2
+
+
+def test_a_run_that_takes_over_from_a_dead_one_is_a_success_of_its_own(lake: Lake) -> None:
+    import json as text
+
+    lake.shop()
+    lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
+    card = {"pid": 1, "host": "h", "since": "2024-01-01T00:00:00+00:00", "command": "make pipeline", "run_id": "dead"}
+    (lake.data / ".holder.json").write_text(text.dumps(card))
+    lake.good()
+    runs = lake.rows(
+        "SELECT run_id = 'dead', status, error_class FROM ops.pipeline_runs WHERE layer = 'run' ORDER BY 1"
+    )
+    assert runs == [(False, "success", None), (True, "failed", "interrupted")]

@@ -158,7 +158,7 @@ class Run:
 
     def finish(self) -> Record:
         """Close the run with its own record: the latency from the start of its first step to the end of its last."""
-        steps = self.records
+        steps = self.steps
         good = [step for step in steps if step.status == "success"]
         status = "success" if len(good) == len(steps) else "partial" if good else "failed"
         error = self.error()
@@ -184,15 +184,20 @@ class Run:
         logger.info("run {}: {}, {:,} records, {:.1f} s", self.run_id, status, record.records_read, record.latency)
         return record
 
+    @property
+    def steps(self) -> list[Record]:
+        """The records of this run's own steps; that of a run found dead is not among them."""
+        return [record for record in self.records if record.run_id == self.run_id and record.layer != "run"]
+
     def error(self) -> Exception | None:
         """What the run has to be ended with: the one kind of failure there was, or that it was partial."""
         if not self.failures:
             return None
         causes = list(self.failures.values())
-        if any(step.status == "success" for step in self.records) or len({type(cause) for cause in causes}) > 1:
+        if any(step.status == "success" for step in self.steps) or len({type(cause) for cause in causes}) > 1:
             lines = [_said(name, cause).splitlines()[0] for name, cause in self.failures.items()]
             lines += [f"{name}: blocked, waits for {cause}" for name, cause in self.blocked.items()]
-            done = sum(step.status == "success" for step in self.records)
+            done = sum(step.status == "success" for step in self.steps)
             total = f"{done} of {done + len(self.failures) + len(self.blocked)} steps done"
             return PartialError(f"{total}\n  " + "\n  ".join(lines), fix="see the messages above; then run again")
         return causes[0]
