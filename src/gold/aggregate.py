@@ -74,8 +74,10 @@ def run(
     build = _Build(engine, table, root, sources, refers, work, batch, again or {})
     if gold is None or work.kind == "rebuild":
         return build.whole()
+    # before the rows: a crash after a rebuild, or a version without a change of logic, may have left an older tag
+    gold = lake.set_properties(gold, contract.tags(table))
     if work.kind == "nothing" and not again:
-        return Outcome(version=lake.set_properties(gold, contract.tags(table)).version)
+        return Outcome(version=gold.version)
     try:
         touched = build.find_touched(gold)
     except lake.HistoryGone:

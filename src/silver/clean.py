@@ -97,8 +97,10 @@ def run(engine: DuckEngine, table: Table, places: Places, *, batch: str) -> Outc
         return merge.rebuild(feeds)
     if silver is None:
         return Outcome(notes=(work.why,))
+    # before the rows: a crash after a rebuild, or a version without a change of logic, may have left an older tag
+    silver = lake.set_properties(silver, contract.tags(table))
     if work.kind == "nothing":
-        return Outcome(version=lake.set_properties(silver, contract.tags(table)).version)
+        return Outcome(version=silver.version)
     outcome = Outcome()
     try:
         for feed in table.feeds:
