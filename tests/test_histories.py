@@ -54,6 +54,38 @@ def test_any_history_gives_what_one_pass_gives(
     histories.live(tools, tmp_path_factory.mktemp("any"), History(family, tuple(operations)))
 
 
+BUMPED = (("run",), ("bump", 5, False))
+FOUND = {
+    "a column of a later file changed what is kept of a reject": (
+        ("land", "b.csv", HEADER + ",2024-01-02,8,4\n"),
+        ("run",),
+        ("land", "b.csv", "order_id,day,amount,updated,note\n"),
+    ),
+    "a version that changed nothing was noted a run late": (
+        ("again",),
+        ("land", "c.csv", HEADER),
+        ("bump", 5, False),
+        ("bump", None, False),
+        ("again",),
+    ),
+    **{
+        f"a run that died at point {at} of a rebuild left an old version tag": (
+            *BUMPED,
+            ("crash", at),
+            ("land", "c.csv", HEADER + "3,2024-01-01,7,1\n"),
+        )
+        for at in range(15, 22)
+    },
+}
+
+
+@pytest.mark.parametrize("operations", FOUND.values(), ids=FOUND.keys())
+def test_what_was_found_once_stays_mended(
+    tools: Tools, tmp_path: Path, operations: tuple[histories.Operation, ...]
+) -> None:
+    histories.live(tools, tmp_path, History("sequence", operations))
+
+
 # A literal for each family, so that the oracle itself stands on something.
 LANDED = (
     "1,2024-01-01,10,2\n2,2024-01-01,5,1\nx,2024-01-01,1,1\n2,2024-01-01,5,1\n",

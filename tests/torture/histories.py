@@ -21,16 +21,17 @@ from typing import Any
 import duckdb
 from conftest import DAILY, MART, ORDERS
 from deltalake import DeltaTable
+from deltalake.table import TableAlterer
 from loguru import logger
 
 import main
-from src import settings
+from src import lake, settings
 from src.contract import Contracts, Table
 from src.engine import DuckEngine
-from src.errors import BoathouseError, ContractError, EnvironmentFault, UsageError
+from src.errors import BoathouseError, EnvironmentFault, UsageError
 from src.house import House, Wanted, below, opened
 from src.maintenance import backfill, check, rollback
-from src.observe import query, releases
+from src.observe import lock, query, releases, runs
 from src.observe.runs import Run
 from torture import oracle
 from torture.oracle import Content, Rules
@@ -78,12 +79,15 @@ def operation(random: Random) -> Operation:
         return (kind, random.choice(_TABLES))
     if kind == "rollback":
         return ("rollback", random.randrange(4))
+    if kind == "crash":
+        return ("crash", random.randint(1, 70))
     return (kind,)
 
 
 _KINDS = (
     ("land", 36),
     ("run", 30),
+    ("crash", 6),
     ("again", 3),
     ("copy", 4),
     ("bump", 5),
@@ -222,8 +226,8 @@ def contract_text(rules: Rules) -> str:
 class Shop:
     """One lake, what landed in it, and what it must hold.
 
-    `believed` is what the tables must hold now, and under which rules they were built; `released` what
-    they held at the end of each run.
+    `believed` is what the tables must hold now, and under which rules they were built (None: a run died,
+    so only the next one tells); `released` what they held at the end of each run.
     """
 
     tools: Tools
@@ -263,6 +267,19 @@ class Shop:
             place.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, place / path.name)
             self.noted = self.noted or "note" in path.read_text(encoding="utf-8").split("\n", 1)[0].split(",")
+
+    def forget(self) -> int:
+        """Take out of the archive what a run that died had not taken into bronze; returns how many files."""
+        bronze = self.data / "bronze/shop/orders"
+        table = DeltaTable(bronze) if (bronze / "_delta_log").exists() else None
+        lost = []
+        for path in sorted((self.archive / f"{self.runs:05d}").iterdir()):
+            known = f"file:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+            if table is None or table.transaction_version(known) is None:
+                lost.append(path)
+        for path in lost:
+            path.unlink()
+        return len(lost)
 
     def expected(self) -> Content:
         return oracle.expected(self.tools.connection, self.archive, self.rules)
@@ -309,7 +326,7 @@ def live(tools: Tools, root: Path, told: History, *, every: int = 5, end: bool =
 def act(shop: Shop, operation: Operation, *, every: int = 5) -> None:
     """Do one operation and compare."""
     kind, *words = operation
-    if kind in ("land", "copy", "bump", "run", "again") or shop.believed is not None:
+    if kind in ("land", "copy", "bump", "run", "again", "crash") or shop.runs:
         _ACTS[kind](shop, *words)
     if kind in ("run", "again") and shop.runs % every == 0:
         shop.check()
@@ -328,13 +345,79 @@ def _copy(shop: Shop, name: str, other: str) -> None:
 def run(shop: Shop) -> Run:
     """A plain run, compared with the oracle."""
     shop.keep()
-    done = main.run(shop.house())
+    return _ran(shop, main.run(shop.house()))
+
+
+def _ran(shop: Shop, done: Run) -> Run:
     _refuse("run", [f"{name}: {error}" for name, error in done.failures.items()])
     shop.believed = (shop.rules, shop.expected())
     shop.released.append((done.run_id, *shop.believed))
     shop.insist("run")
     shop.insist_on_release(done)
     return done
+
+
+def _crash(shop: Shop, at: int) -> None:
+    """A run that stops dead at its n-th point, as if killed; what follows finds the tables as they were then."""
+    passed = 0
+
+    def point() -> None:
+        nonlocal passed
+        passed += 1
+        if passed == at:
+            raise _Crash
+
+    noted = shop.noted
+    shop.keep()
+    house = shop.house()
+    try:
+        with points(point):
+            done = main.run(house)
+    except _Crash:
+        shop.believed = None
+        if shop.forget():
+            shop.noted = noted
+    else:
+        _ran(shop, done)
+
+
+class _Crash(BaseException):
+    """Nothing in the product catches it, as nothing catches SIGKILL."""
+
+
+@contextmanager
+def points(point: Callable[[], None]) -> Iterator[None]:
+    """Have `point` called before and after everything that writes: every spot where a process could die."""
+    wrapped: list[tuple[Any, str, Any]] = []
+
+    def around(owner: Any, name: str, *, after: bool = True) -> None:
+        original = getattr(owner, name)
+
+        def calling(*words: Any, **named: Any) -> Any:
+            point()
+            result = original(*words, **named)
+            if after:
+                point()
+            return result
+
+        wrapped.append((owner, name, vars(owner)[name]))
+        setattr(owner, name, staticmethod(calling) if hasattr(original, "__self__") else calling)
+
+    for name in ("create_write_transaction", "create", "restore"):
+        around(DeltaTable, name)
+    for name in ("add_columns", "set_table_properties"):
+        around(TableAlterer, name)
+    around(DuckEngine, "write")
+    around(lake, "_sync", after=False)
+    around(lake, "discard", after=False)
+    around(lock, "_write")
+    around(runs, "write", after=False)
+    around(releases, "record")
+    try:
+        yield
+    finally:
+        for owner, name, original in wrapped:
+            setattr(owner, name, original)
 
 
 def _again(shop: Shop) -> None:
@@ -357,6 +440,8 @@ def _replay(shop: Shop) -> None:
     table = house.declared(TABLE)
     with main.held(house, "replay") as this:
         main.carry(house, this, Wanted((), (table,), below(house, {TABLE})))
+    if shop.believed is None:
+        return
     _refuse("replay", [f"{name}: {error}" for name, error in this.failures.items()])
     shop.believed = (shop.rules, shop.expected())
     shop.released.append((this.run_id, *shop.believed))
@@ -364,12 +449,13 @@ def _replay(shop: Shop) -> None:
 
 
 def _backfill(shop: Shop, cut: tuple[str, str | None, str | None, str | None]) -> None:
-    assert shop.believed
     try:
         done = refill(shop.house(), *cut)
-    except ContractError as refusal:
-        if shop.believed[0] == shop.rules or "contract changed" not in str(refusal):
+    except BoathouseError as refusal:
+        if shop.believed and (shop.believed[0] == shop.rules or "contract changed" not in str(refusal)):
             raise
+        return
+    if shop.believed is None:
         return
     _refuse("backfill", [f"{name}: {error}" for name, error in done.failures.items()])
     shop.released.append((done.run_id, *shop.believed))
@@ -385,6 +471,8 @@ def refill(house: House, table: str, start: str | None, end: str | None, where: 
 
 
 def _rollback(shop: Shop, back: int) -> None:
+    if not shop.released:
+        return
     run_id, rules, content = shop.released[-1 - back % len(shop.released)]
     try:
         roll_back(shop.house(), run_id)
@@ -418,6 +506,7 @@ _ACTS: dict[str, Callable[..., object]] = {
     "land": _land,
     "copy": _copy,
     "run": run,
+    "crash": _crash,
     "again": _again,
     "bump": _bump,
     "replay": _replay,
@@ -535,5 +624,5 @@ def live_many(first: int, count: int) -> Sum:
                 total.differences.append(f"history of seed {seed}: {again}\n  the smallest that fails: {small}")
             total.histories += 1
             total.steps += len(told.operations) + 1
-            total.runs += 1 + sum({"run": 1, "again": 2}.get(done[0], 0) for done in told.operations)
+            total.runs += 1 + sum({"run": 1, "crash": 1, "again": 2}.get(done[0], 0) for done in told.operations)
     return total

@@ -14,23 +14,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
-import deltalake
-import deltalake.table
 import duckdb
 from loguru import logger
 
 import main
-from src import contract, lake, settings
-from src.engine import DuckEngine
+from src import contract, settings
 from src.house import opened
-from src.observe import lock, releases, runs
+from src.observe import releases
 from torture import ROOT, histories, oracle
 from torture.histories import Difference, Shop, Sum, Tools
 from torture.oracle import Content, Rules
@@ -77,47 +74,20 @@ def perform(job: Job) -> None:
             assert not done.failures, done.failures
 
 
-def arm(at: int) -> Callable[[], int]:
-    """Make this process kill itself at the n-th point; gives the function that says how many were passed."""
+def child(job: Job) -> int:
+    """Do one job in this process, unless it kills itself on the way; returns the points passed."""
+    logger.remove()
     passed = 0
 
     def point() -> None:
         nonlocal passed
         passed += 1
-        if passed == at:
+        if passed == job.at:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def around(owner: Any, name: str, *, after: bool = True) -> None:
-        original = getattr(owner, name)
-
-        def wrapped(*words: Any, **named: Any) -> Any:
-            point()
-            result = original(*words, **named)
-            if after:
-                point()
-            return result
-
-        setattr(owner, name, staticmethod(wrapped) if hasattr(original, "__self__") else wrapped)
-
-    for name in ("create_write_transaction", "create", "restore"):
-        around(deltalake.DeltaTable, name)
-    for name in ("add_columns", "set_table_properties"):
-        around(deltalake.table.TableAlterer, name)
-    around(DuckEngine, "write")
-    around(lake, "_sync", after=False)
-    around(lake, "discard", after=False)
-    around(lock, "_write")
-    around(runs, "write", after=False)
-    around(releases, "record")
-    return lambda: passed
-
-
-def child(job: Job) -> int:
-    """Do one job in this process; returns the points passed."""
-    logger.remove()
-    passed = arm(job.at)
-    perform(job)
-    return passed()
+    with histories.points(point):
+        perform(job)
+    return passed
 
 
 def serve() -> None:
