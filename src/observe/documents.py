@@ -79,7 +79,7 @@ def _refuse_to_overwrite(root: Path, path: Path) -> None:
 
 def commands(makefile: Path) -> str:
     """The commands of the Makefile as the markdown table of the README."""
-    listed = re.findall(r"^([a-z]+):.*?## (.+)$", makefile.read_text(encoding="utf-8"), re.MULTILINE)
+    listed = re.findall(r"^([a-z-]+):.*?## (.+)$", makefile.read_text(encoding="utf-8"), re.MULTILINE)
     return _grid(("command", "what it does"), [(f"`make {name}`", _text(meaning)) for name, meaning in listed])
 
 
