@@ -259,18 +259,14 @@ def commit(
             partition_by=list(snapshot.partition_by),
             commit_properties=_commit_properties(progress or {}, info or {}),
         )
-        after = _reopened(snapshot.root)
-        _make_durable(snapshot.root, range(snapshot.version + 1, after.version + 1))
-    return after
+        return _published(snapshot)
 
 
 def add_columns(snapshot: Snapshot, columns: Mapping[str, str]) -> Snapshot:
     """Add columns; rows written before read NULL there."""
     with _translated(snapshot.root):
         snapshot._table.alter.add_columns(_schema(columns).fields)
-        after = _reopened(snapshot.root)
-        _make_durable(snapshot.root, range(snapshot.version + 1, after.version + 1))
-    return after
+        return _published(snapshot)
 
 
 def set_properties(snapshot: Snapshot, properties: Mapping[str, str]) -> Snapshot:
@@ -280,9 +276,7 @@ def set_properties(snapshot: Snapshot, properties: Mapping[str, str]) -> Snapsho
         return snapshot
     with _translated(snapshot.root):
         snapshot._table.alter.set_table_properties(wanted, raise_if_not_exists=False)
-        after = _reopened(snapshot.root)
-        _make_durable(snapshot.root, range(snapshot.version + 1, after.version + 1))
-    return after
+        return _published(snapshot)
 
 
 def check_restorable(root: Path, version: int) -> Snapshot:
@@ -318,9 +312,7 @@ def restore(snapshot: Snapshot, version: int, sources: Sequence[str]) -> Snapsho
     }
     with _translated(snapshot.root):
         snapshot._table.restore(version, commit_properties=_commit_properties(known, {}))
-        after = _reopened(snapshot.root)
-        _make_durable(snapshot.root, range(snapshot.version + 1, after.version + 1))
-    return after
+        return _published(snapshot)
 
 
 def changes(snapshot: Snapshot, since: int) -> Changes:
@@ -455,11 +447,13 @@ def _logged_file(action: Mapping[str, Any]) -> DataFile:
     )
 
 
-def _reopened(root: Path) -> Snapshot:
-    snapshot = open_table(root)
-    if snapshot is None:
-        raise EnvironmentFault("the table vanished while it was written", where=root)
-    return snapshot
+def _published(before: Snapshot) -> Snapshot:
+    """The table after a commit made through `before`, once every log entry since then is on disk."""
+    after = open_table(before.root)
+    if after is None:
+        raise EnvironmentFault("the table vanished while it was written", where=before.root)
+    _make_durable(before.root, range(before.version + 1, after.version + 1))
+    return after
 
 
 def _make_durable(root: Path, versions: range) -> None:
