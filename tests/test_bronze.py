@@ -265,3 +265,26 @@ def test_files_that_no_feed_takes_are_named(lake: Lake) -> None:
     lake.land("typo/orders/3.csv", HEADER)
     run = lake.good()
     assert run.unclaimed == ["shop/orders/2.CSV", "typo/orders/3.csv"]
+
+
+def test_a_file_that_changes_while_it_is_read_is_left_for_the_next_run(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from src.bronze import readers
+
+    lake.shop()
+    lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
+    path = lake.land("shop/orders/2.csv", HEADER + "2,2024-01-01,10,1\n")
+    read = readers.read
+
+    def slow(*given: object) -> readers.Rows:
+        if given[-1] == path and path.read_text().count("\n") == 2:
+            path.write_text(path.read_text() + "3,2024-01-01,10,1\n")
+        return read(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(readers, "read", slow)
+    run = lake.good()
+    assert "1 files changed while read, taken next run" in str(lake.step(run, "bronze.shop.orders").notes)
+    assert lake.rows("SELECT order_id FROM bronze.shop.orders") == [("1",)]
+    lake.good()
+    assert lake.rows("SELECT order_id FROM bronze.shop.orders ORDER BY 1") == [("1",), ("2",), ("3",)]

@@ -229,7 +229,8 @@ def _append(
         # what was read may not be what was hashed: throw it away and take these files next run
         lake.discard(root, written)
         steady = [file for file in files if file not in moved]
-        written, headers, refused = reading.read(steady, {})
+        bronze, taken = _append(engine, root, feed, bronze, steady, batch, now)
+        return bronze, replace(taken, notes=(*taken.notes, f"{len(moved)} files changed while read, taken next run"))
     drift = _drift(bronze, headers)
     fresh = _new_columns(bronze.columns, headers)
     if fresh:
@@ -243,8 +244,6 @@ def _append(
         bronze = lake.commit(bronze, add=written, progress=progress, info=info)
     rows = sum(file.rows for file in written)
     notes = tuple(drift) + tuple(f"{name} has no rows" for name, columns in headers.items() if not columns)
-    if moved:
-        notes += (f"{len(moved)} files changed while they were read, taken next run",)
     return bronze, Outcome(read=rows, inserted=rows, written=rows, files=len(headers), refusals=refused, notes=notes)
 
 
