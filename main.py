@@ -9,19 +9,19 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 
-from src import errors, settings
+from src import errors
 from src.bronze import ingest
 from src.contract import Table
 from src.errors import BUG_EXIT_CODE, BoathouseError, UsageError
 from src.gold import aggregate
-from src.house import House, Wanted, engine, needs, new_run_id, opened, referred, sources, wanted
-from src.observe import console, lock, logs, query, releases, runs
+from src.house import House, Wanted, engine, needs, opened, referred, sources, wanted
+from src.observe import console, edge, query, releases, runs
+from src.observe.holding import held
 from src.observe.runs import Run
 from src.outcome import Outcome
 from src.settings import Settings
@@ -80,26 +80,6 @@ def _aggregate(house: House, table: Table, batch: str) -> Outcome:
     return aggregate.run(house.engine, table, house.place(table.id), read, refers, batch=batch)
 
 
-@contextmanager
-def held(house: House, command: str, window: runs.Window | None = None) -> Iterator[Run]:
-    """One run that holds the lake; when its work is over its records and its release are written."""
-    started = runs.now()
-    run_id = new_run_id(started)
-    data = house.told.data_dir
-    with lock.held(data, command=command, run_id=run_id, now=started) as dead:
-        this = Run(run_id, window or runs.window(started.date(), None, None), runs.now)
-        if dead:
-            this.interrupted(dead)
-        yield this
-        this.finish()
-        runs.write(house.engine, data, this)
-        everything = wanted(house, None)
-        read: dict[str, list[str]] = {feed.id: [] for feed in everything.feeds} | {
-            table.id: needs(table) for table in (*everything.silver, *everything.gold)
-        }
-        releases.record(house.engine, data, this, read)
-
-
 def _land_samples(house: House) -> None:
     """Give a newcomer something to see: the sample company's files, where nothing has landed at all."""
     told = house.told
@@ -132,7 +112,7 @@ def _ended(this: Run) -> int:
     if error is None:
         console.finished(this.records[-1], steps)
         return 0
-    console.failed(error)
+    console.failed(console.said(error))
     return error.exit_code if isinstance(error, BoathouseError) else BUG_EXIT_CODE
 
 
@@ -317,22 +297,7 @@ def _day(text: str) -> date:
 def main(typed: list[str]) -> int:
     """Run one command; returns the exit code."""
     words = _words(typed)
-    beats = words.act is _run
-    try:
-        told = settings.load(ROOT, os.environ)
-        level = "WARNING" if sys.stdout.isatty() or not beats else told.log_level
-        logs.start(told.log_dir, level=told.log_level, secrets=told.secrets(), console_level=level)
-        code: int = words.act(told, words)
-        return code
-    except BoathouseError as error:
-        (console.failed if beats else console.complain)(error)
-        return error.exit_code
-    except BrokenPipeError:
-        return 0
-    except Exception as error:  # the edge: a bug has a traceback in the log and one line on the console
-        logs.bug(error)
-        console.failed(error)
-        return BUG_EXIT_CODE
+    return edge.ended(ROOT, lambda told: words.act(told, words), beats=words.act is _run)
 
 
 if __name__ == "__main__":

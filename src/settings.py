@@ -110,14 +110,52 @@ class Settings(BaseModel):
         le=3600,
         allow_inf_nan=False,
     )
+    backup_remote: str = _setting(
+        "backups",
+        "Where backups go: a folder, or one of rclone's remotes (see RCLONE_CONFIG_ below).",
+        write="a folder (a relative one is meant from the project's folder) or remote:path, for example offsite:lake",
+        min_length=1,
+    )
+    backup_keep_daily: int = _setting(
+        7,
+        "How many days keep their last backup.",
+        write="a whole number from 1 to 3650",
+        ge=1,
+        le=3650,
+    )
+    backup_keep_weekly: int = _setting(
+        4,
+        "How many weeks keep their last backup.",
+        write="a whole number from 0 to 520",
+        ge=0,
+        le=520,
+    )
+    backup_keep_monthly: int = _setting(
+        12,
+        "How many months keep their last backup.",
+        write="a whole number from 0 to 120",
+        ge=0,
+        le=120,
+    )
+    alert_urls: SecretStr | None = _setting(
+        None,
+        "Who is told of incidents: apprise URLs (Slack, e-mail, webhooks, ...), with blanks between them.",
+        write="apprise URLs with blanks between them, for example mailto://user:password@example.com",
+    )
     remotes: Mapping[str, str] = Field(default_factory=dict, repr=False, exclude=True)  # RCLONE_CONFIG_*
 
     def secrets(self) -> tuple[str, ...]:
         """Values that must never appear in a log, the longest first so that none is hidden in part only."""
-        declared = [value.get_secret_value() for _, value in self if isinstance(value, SecretStr)]
+        declared = [part for _, value in self if isinstance(value, SecretStr) for part in _parts(value)]
         remote = [value for name, value in self.remotes.items() if not name.endswith(_NOT_SECRET)]
         found = {value for value in [*declared, *remote] if len(value) >= _SHORTEST_SECRET}
         return tuple(sorted(found, key=lambda value: (-len(value), value)))
+
+
+def _parts(secret: SecretStr) -> list[str]:
+    """A secret and, where it is a list with blanks between, each of its members."""
+    text = secret.get_secret_value()
+    return [text, *text.split()]
 
 
 def load(root: Path, environ: Mapping[str, str], model: type[Settings] = Settings) -> Settings:
@@ -176,7 +214,7 @@ def _extra(field: FieldInfo) -> dict[str, Any]:
 
 def _written(value: object) -> str:
     """A default as a person writes it."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _template_entry(entry: tuple[str, FieldInfo]) -> str:

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from conftest import Lake
 
-import main
 from src import lake as delta
 from src.errors import UsageError
 from src.house import opened
 from src.maintenance import backfill
+from src.observe.holding import held
 
 HEADER = "order_id,day,amount,updated\n"
 
@@ -31,7 +31,7 @@ def refill(
 ) -> dict[str, list[str]]:
     """Plan and do a backfill; returns the plan."""
     first, last = (date.fromisoformat(day) if day else None for day in (start, end))
-    with opened(lake.told, lake.root / "src") as house, main.held(house, "backfill") as run:
+    with opened(lake.told, lake.root / "src") as house, held(house, "backfill") as run:
         planned = backfill.plan(house, table, first, last, where)
         backfill.execute(house, planned, run)
     assert run.failures == {}

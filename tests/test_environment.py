@@ -282,11 +282,11 @@ def test_two_writers_that_collide_are_a_transient_failure_which_the_step_tries_a
         assert fresh
         return Outcome(version=delta.commit(fresh, progress={"bronze.shop.orders": 2}).version)
 
-    run = Run("run-1", runs.window(runs.now().date(), None, None), runs.now)
+    run = Run("run-1", runs.window(runs.now().date(), None, None), runs.now, "a test")
     record = run.step("silver.shop.orders", lambda: commit(None))
     assert (record.status, record.version, len(tried)) == ("success", 2, 2)
     tried.clear()
-    hopeless = Run("run-2", runs.window(runs.now().date(), None, None), runs.now)
+    hopeless = Run("run-2", runs.window(runs.now().date(), None, None), runs.now, "a test")
     record = hopeless.step("silver.shop.orders", lambda: commit(stale))
     assert (record.status, record.error_class, len(tried)) == ("failed", "transient", 3)
     error = hopeless.error()
@@ -302,7 +302,7 @@ def test_two_writers_that_collide_are_a_transient_failure_which_the_step_tries_a
 def test_a_second_run_is_refused_with_the_holders_name_while_the_first_goes_on(lake: Lake) -> None:
     lake.shop()
     lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
-    with start(lake, SETTLE_SECONDS="5") as first:  # it waits for the file to keep its size, and holds the lake
+    with start(lake, SETTLE_SECONDS="10") as first:  # it waits for the file to keep its size, and holds the lake
         while not (lake.data / ".holder.json").exists():
             time.sleep(0.01)
         before = content(lake.data)

@@ -7,12 +7,12 @@ from datetime import date
 import pytest
 from conftest import Lake
 
-import main
 from src import lake as delta
 from src.errors import EnvironmentFault, UsageError
 from src.house import opened
 from src.maintenance import rollback
 from src.observe import releases
+from src.observe.holding import held
 from src.observe.runs import Run
 
 HEADER = "order_id,day,amount,updated\n"
@@ -23,7 +23,7 @@ def roll_back(lake: Lake, to: str) -> None:
     with opened(lake.told, lake.root / "src") as house:
         versions = releases.named(house.engine, lake.data, to)
         steps = rollback.plan(house, versions)
-        with main.held(house, f"rollback to {to}") as run:
+        with held(house, f"rollback to {to}") as run:
             rollback.execute(house, steps, versions, run)
 
 

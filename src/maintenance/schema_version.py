@@ -7,17 +7,16 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from src import contract, house, lake, settings
+from src import contract, house, lake
 from src.contract import Table
-from src.errors import BUG_EXIT_CODE, BoathouseError, ContractError
-from src.observe import console, lock, logs, runs
+from src.errors import ContractError
+from src.observe import console, edge, lock, runs
 from src.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,7 +100,7 @@ def _retag_alone(told: Settings, tables: Iterable[Table], now: datetime) -> list
     data, run_id = told.data_dir, house.new_run_id(now)
     with lock.held(data, command=_RETAG, run_id=run_id, now=now) as dead:
         if dead:
-            this = runs.Run(run_id, runs.window(now.date(), None, None), lambda: now)
+            this = runs.Run(run_id, runs.window(now.date(), None, None), lambda: now, _RETAG)
             this.interrupted(dead)
             with house.engine(told) as engine:
                 runs.write(engine, data, this)
@@ -113,16 +112,7 @@ def main(typed: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m src.maintenance.schema_version", description=__doc__)
     parser.add_argument("verb", nargs="?", choices=("list", "verify", "retag"), default="list")
     words = parser.parse_args(typed)
-    try:
-        told = settings.load(ROOT, os.environ)
-        logs.start(told.log_dir, level=told.log_level, secrets=told.secrets(), console_level="WARNING")
-        return show(told, ROOT / "src", words.verb, runs.now())
-    except BoathouseError as error:
-        console.complain(error)
-        return error.exit_code
-    except Exception as error:  # the edge: as in main.py
-        logs.bug(error)
-        return BUG_EXIT_CODE
+    return edge.ended(ROOT, lambda told: show(told, ROOT / "src", words.verb, runs.now()))
 
 
 if __name__ == "__main__":

@@ -99,18 +99,22 @@ def finished(run: Record, steps: Sequence[Record]) -> None:
     print(f"{_coloured(line, _GREEN, sys.stdout)} ({told}, {run.latency:.1f} s)")
 
 
-def failed(error: BaseException) -> None:
+def said(error: BaseException) -> str:
+    """A failure in words: what, where and what to do, or that it is a bug."""
+    return str(error) if isinstance(error, BoathouseError) else f"a bug: {type(error).__name__}: {error}"
+
+
+def failed(message: str) -> None:
     """The heartbeat of a run that failed, on stderr."""
-    message = str(error) if isinstance(error, BoathouseError) else f"a bug: {type(error).__name__}: {error}"
     first, *rest = message.splitlines() or [""]
     print(_coloured(f"✗ Pipeline Failed: {first}", _RED, sys.stderr), file=sys.stderr)
     for line in rest:
         print(line, file=sys.stderr)
 
 
-def complain(error: BoathouseError) -> None:
+def complain(message: str) -> None:
     """A refused command, on stderr."""
-    print(f"{_coloured('error:', _RED, sys.stderr)} {error}", file=sys.stderr)
+    print(f"{_coloured('error:', _RED, sys.stderr)} {message}", file=sys.stderr)
 
 
 def _changed(step: Record) -> bool:

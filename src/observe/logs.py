@@ -29,7 +29,7 @@ def start(folder: Path, *, level: str, secrets: Sequence[str], console_level: st
     from loguru import logger
 
     def strike(record: Record) -> None:
-        record["message"] = _struck(record["message"], secrets)
+        record["message"] = struck(record["message"], secrets)
 
     def line(record: Record) -> str:
         if not record["exception"]:
@@ -66,10 +66,11 @@ def _traceback(record: Record, secrets: Sequence[str]) -> str:
     failure = record["exception"]
     if failure is None:
         return ""
-    return _struck("".join(traceback.format_exception(failure.type, failure.value, failure.traceback)), secrets)
+    return struck("".join(traceback.format_exception(failure.type, failure.value, failure.traceback)), secrets)
 
 
-def _struck(text: str, secrets: Sequence[str]) -> str:
+def struck(text: str, secrets: Sequence[str]) -> str:
+    """The text without any of the secrets."""
     for secret in secrets:
         text = text.replace(secret, "***")
     return text

@@ -54,6 +54,7 @@ class Record:
     error_class: str | None = None
     error_message: str | None = None
     notes: str | None = None
+    command: str | None = None  # of the run itself: what was typed
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,7 @@ class Run:
     run_id: str
     window: Window
     clock: Callable[[], datetime]
+    command: str
     records: list[Record] = field(default_factory=list)
     failures: dict[str, BoathouseError | Exception] = field(default_factory=dict)
     blocked: dict[str, str] = field(default_factory=dict)  # table id: what it waits for
@@ -179,6 +181,7 @@ class Run:
             error_class=getattr(error, "error_class", "bug") if error else None,
             error_message=str(error) if error else None,
             notes=f"window {self.window}",
+            command=self.command,
         )
         self.records.append(record)
         logger.info("run {}: {}, {:,} records, {:.1f} s", self.run_id, status, record.records_read, record.latency)
@@ -219,6 +222,7 @@ class Run:
                 latency=0.0,
                 error_class="interrupted",
                 error_message=f"{holder.command} (process {holder.pid} on {holder.host}) ended without a word",
+                command=holder.command,
             )
         )
 
@@ -344,6 +348,9 @@ def append(
     table = lake.open_table(root) or lake.create(root, columns)
     if not rows:
         return
+    later = {name: kind for name, kind in columns.items() if name not in table.columns}
+    if later:  # the lake is older than this field
+        table = lake.add_columns(table, later)
     values = ", ".join("(" + ", ".join(literal(_plain(getattr(row, name))) for name in columns) + ")" for row in rows)
     typed = ", ".join(f"{identifier(name)}::{kind} AS {identifier(name)}" for name, kind in columns.items())
     names = ", ".join(map(identifier, columns))

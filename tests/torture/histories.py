@@ -32,6 +32,7 @@ from src.errors import BoathouseError, EnvironmentFault, UsageError
 from src.house import House, Wanted, below, opened
 from src.maintenance import backfill, check, rollback
 from src.observe import lock, query, releases, runs
+from src.observe.holding import held
 from src.observe.runs import Run
 from torture import oracle
 from torture.oracle import Content, Rules
@@ -438,7 +439,7 @@ def _bump(shop: Shop, minimum: int | None, note: bool) -> None:
 def _replay(shop: Shop) -> None:
     house = shop.house()
     table = house.declared(TABLE)
-    with main.held(house, "replay") as this:
+    with held(house, "replay") as this:
         main.carry(house, this, Wanted((), (table,), below(house, {TABLE})))
     if shop.believed is None:
         return
@@ -465,7 +466,7 @@ def _backfill(shop: Shop, cut: tuple[str, str | None, str | None, str | None]) -
 def refill(house: House, table: str, start: str | None, end: str | None, where: str | None) -> Run:
     """`main.py backfill`, without what it prints."""
     first, last = (date.fromisoformat(day) if day else None for day in (start, end))
-    with main.held(house, f"backfill {table}") as this:
+    with held(house, f"backfill {table}") as this:
         backfill.execute(house, backfill.plan(house, table, first, last, where), this)
     return this
 
@@ -489,7 +490,7 @@ def roll_back(house: House, run_id: str) -> None:
     versions = releases.named(house.engine, house.told.data_dir, run_id)
     steps = rollback.plan(house, versions)
     if steps:
-        with main.held(house, f"rollback to {run_id}") as this:
+        with held(house, f"rollback to {run_id}") as this:
             rollback.execute(house, steps, versions, this)
 
 

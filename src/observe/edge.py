@@ -1,0 +1,36 @@
+"""The edge of every command: settings are read, the log starts, and a failure becomes one message and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from src import settings
+from src.errors import BUG_EXIT_CODE, BoathouseError
+from src.observe import console, logs
+from src.settings import Settings
+
+
+def ended(root: Path, act: Callable[[Settings], int], *, beats: bool = False) -> int:
+    """Run one command of the project in `root`; returns its exit code, those of src/errors.py.
+
+    `beats`: it is a run of the pipeline, whose failure is the heartbeat and whose steps the console shows.
+    """
+    secrets: tuple[str, ...] = ()
+    try:
+        told = settings.load(root, os.environ)
+        secrets = told.secrets()
+        level = "WARNING" if sys.stdout.isatty() or not beats else told.log_level
+        logs.start(told.log_dir, level=told.log_level, secrets=secrets, console_level=level)
+        return act(told)
+    except BoathouseError as error:
+        (console.failed if beats else console.complain)(logs.struck(str(error), secrets))
+        return error.exit_code
+    except BrokenPipeError:
+        return 0
+    except Exception as error:  # a bug has a traceback in the log and one line on the console
+        logs.bug(error)
+        console.failed(logs.struck(console.said(error), secrets))
+        return BUG_EXIT_CODE

@@ -1,0 +1,36 @@
+"""A problem is something that is not as it should be, as a monitor found it; this says how urgent each kind is.
+
+The class of an incident follows from what a reader of the tables loses, by one rule:
+
+    P1  readers have nothing right to read, or nothing would be left after a loss: a damaged table, a critical table
+        without yesterday's data, no run within twice its time
+    P2  readers go without what they were promised: a failed or blocked source or table, a broken service level,
+        no rows where there always were some, a backup that failed or is too old
+    P3  something moved that a person should look at soon: volume or distribution away from its past, a changed
+        schema of a feed, warnings that grow
+    P4  housekeeping: slow steps, many small files, a run that died and was taken over
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+CLASSES = ("P1", "P2", "P3", "P4")  # the most urgent first
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One problem; two of the same `kind` and `subject` are the same incident, on whatever day they are seen."""
+
+    kind: str  # table, run | source | freshness | volume | schema | quality | distribution | latency | storage | backup
+    subject: str  # what it is about: a table's id, or the name of what else is ill
+    urgency: str  # one of CLASSES
+    day: date  # the business day it is about
+    what: str  # one line, lower case: what was found
+    fix: str  # one line: what to do
+
+    @property
+    def incident(self) -> str:
+        """What names the incident: its kind and what it is about."""
+        return f"{self.kind} {self.subject}"
