@@ -2,6 +2,9 @@
 
 The lock itself is the operating system's (flock), so a killed holder frees it at once. What the
 holder said of itself lies beside it; found after a kill, it tells the next run who did not finish.
+
+What must not wait for a run, however long it hangs, has a small lock of its own beside the lake's: it is
+waited for, not refused, and nobody is named, for it is held for moments.
 """
 
 from __future__ import annotations
@@ -56,6 +59,36 @@ def held(data: Path, *, command: str, run_id: str, now: datetime) -> Iterator[Ho
             card.unlink(missing_ok=True)
     finally:
         lock.release()
+
+
+@contextmanager
+def waited(data: Path, name: str, seconds: float) -> Iterator[None]:
+    """Hold the lock `name` at `data`, which is not the lake's, once whoever holds it lets go; waits so many seconds.
+
+    Raises:
+        LockedError: it was not let go in time.
+        EnvironmentFault: there is no writing in `data`.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(data / f".{name}.lock", timeout=seconds)
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        fix = "try again in a moment; a lock whose process is dead is free"
+        raise LockedError(f"the lock of {name} was held for {seconds:g} s", where=lock.lock_file, fix=fix) from None
+    except OSError as error:
+        raise from_os_error(error, data) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def holder(data: Path) -> Holder | None:
+    """Who holds the lake at `data`, or died holding it; None where nobody says so."""
+    return _read(data / ".holder.json")
 
 
 def _taken(holder: Holder | None) -> LockedError:

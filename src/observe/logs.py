@@ -1,4 +1,4 @@
-"""Logs: one file a day, kept 14 days, and never a secret in them.
+"""Logs: one file a day, kept 14 days (src/observe/rotation.py), and never a secret in them; every time in UTC.
 
 The file has the traceback of a bug; the console has its one line.
 """
@@ -10,14 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.errors import from_os_error
+from src.observe import rotation
 
 if TYPE_CHECKING:
     from loguru import Record
 
-FILE_NAME = "app.log"
-_FORMAT = "{time:YYYY-MM-DD HH:mm:ss.SSS} | {level: <8} | {message}"
-_CONSOLE = "{time:HH:mm:ss} {level: <7} {message}"
+_FORMAT = "{time:YYYY-MM-DD HH:mm:ss.SSS!UTC}Z | {level: <8} | {message}"
+_CONSOLE = "{time:HH:mm:ss!UTC}Z {level: <7} {message}"
 
 
 def start(folder: Path, *, level: str, secrets: Sequence[str], console_level: str) -> None:
@@ -44,19 +43,8 @@ def start(folder: Path, *, level: str, secrets: Sequence[str], console_level: st
     logger.configure(patcher=strike)
     # diagnose, the default, would show the values of variables in tracebacks, and secrets among them
     logger.add(sys.stderr, level=console_level, format=short, diagnose=False)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        logger.add(
-            folder / FILE_NAME,
-            level=level,
-            format=line,
-            rotation="00:00",
-            retention="14 days",
-            encoding="utf-8",
-            diagnose=False,
-        )
-    except OSError as error:
-        raise from_os_error(error, folder) from error
+    log = rotation.Log(folder / rotation.APP)
+    logger.add(lambda said: log.write(said, said.record["time"]), level=level, format=line, diagnose=False)
 
 
 def _traceback(record: Record, secrets: Sequence[str]) -> str:

@@ -1,0 +1,175 @@
+"""What is done every hour, every day and every week, each job a chain of make targets in a safe order.
+
+A step runs when those it needs have succeeded; one that failed holds up nothing else. A step that finds the lake
+taken, or that failed in passing, is tried again. Everything a job prints goes to the log folder's cron.log, each
+line with its time (UTC) and step. A job that succeeds says nothing; one that fails says so on stderr and exits with
+the code of its first failure, which is what cron mails and systemd reports.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from src.errors import EnvironmentFault, LockedError, TransientError, exit_codes
+from src.observe import console, edge, logs, rotation, runs
+from src.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One make target, and those whose success it needs."""
+
+    target: str
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Time:
+    """When a job begins, in the machine's local time: every hour where none is given, every day where not on Sunday."""
+
+    minute: int
+    hour: int | None = None
+    sunday: bool = False
+
+
+# The report is of the day, so it follows the pipeline, also one that failed. Files are compacted before they are
+# backed up, so that the backup is of what stays; and vacuum, which alone destroys, comes last, after a backup that
+# a drill has restored.
+JOBS = {
+    "hourly": (Step("health"),),
+    "daily": (Step("rotate-logs"), Step("pipeline"), Step("report")),
+    "weekly": (Step("optimize"), Step("backup"), Step("drill", ("backup",)), Step("vacuum", ("backup", "drill"))),
+}
+DEFAULT_HOUR = 2
+PAUSE = timedelta(minutes=5)
+PATIENCE = timedelta(minutes=50)  # a step tried again for longer would meet the next hour's
+_AGAIN = (LockedError.exit_code, TransientError.exit_code)
+# make itself exits with 2 whatever failed, and names the code of what did in its last line.
+_MADE = re.compile(r"make: \*\*\* .*\bError (\d+)$")
+
+
+def times(hour: int) -> dict[str, Time]:
+    """When each job begins if the daily one does at `hour`: health in between, the weekly one two hours later."""
+    return {"hourly": Time(30), "daily": Time(0, hour), "weekly": Time(0, (hour + 2) % 24, sunday=True)}
+
+
+@dataclass(frozen=True)
+class Clock:
+    """What a job needs to know of time: what it is (aware), and to wait."""
+
+    now: Callable[[], datetime] = runs.now
+    sleep: Callable[[float], None] = time.sleep
+
+
+def do(root: Path, name: str, say: Callable[[str], None], environ: Mapping[str, str], clock: Clock) -> dict[str, int]:
+    """Do the steps of a job of the project in `root`, a line at a time to `say`; returns the exit code of each.
+
+    A step that was left out has no code.
+
+    Raises:
+        EnvironmentFault: there is no program make.
+    """
+    codes: dict[str, int] = {}
+    for step in JOBS[name]:
+        ill = [need for need in step.needs if codes.get(need) != 0]
+        if ill:
+            say(f"{name} {step.target} | left out: {', '.join(ill)} did not succeed")
+        else:
+            codes[step.target] = _patiently(root, f"{name} {step.target}", step.target, say, environ, clock)
+    return codes
+
+
+def _patiently(
+    root: Path, label: str, target: str, say: Callable[[str], None], environ: Mapping[str, str], clock: Clock
+) -> int:
+    """Make a target, and again while what stopped it may pass; returns its exit code."""
+    begun = clock.now()
+    say(f"{label} | begins")
+    while True:
+        code = _make(root, target, lambda line: say(f"{label} | {line}"), environ)
+        passed = clock.now() - begun
+        if code not in _AGAIN or passed >= PATIENCE:
+            say(f"{label} | {_ended(code)} after {passed.total_seconds():.0f} s")
+            return code
+        say(f"{label} | {_ended(code)}: again in {PAUSE.total_seconds():.0f} s")
+        clock.sleep(PAUSE.total_seconds())
+
+
+def _make(root: Path, target: str, say: Callable[[str], None], environ: Mapping[str, str]) -> int:
+    """Make a target; returns the exit code of the command that failed rather than make's own."""
+    command = ["make", "-C", str(root), "--no-print-directory", target]
+    # make's own words are read here, so they must not be translated, nor those of a make inside of another
+    clean = {key: value for key, value in environ.items() if key not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    code = None
+    try:
+        with subprocess.Popen(
+            command,
+            env=clean | {"LC_ALL": "C.UTF-8"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        ) as making:
+            for line in making.stdout or ():
+                say(line.rstrip())
+                code = found if (found := _made(line)) is not None else code
+    except FileNotFoundError as error:
+        raise EnvironmentFault(
+            "no program make", where=clean.get("PATH"), fix="install it, then: make schedule INSTALL=1"
+        ) from error
+    return (code or making.returncode) if making.returncode else 0
+
+
+def _made(line: str) -> int | None:
+    found = _MADE.match(line.rstrip())
+    return int(found[1]) if found else None
+
+
+def _ended(code: int) -> str:
+    return "done" if code == 0 else f"failed with exit code {code} ({exit_codes().get(code, 'not one of ours')})"
+
+
+def first_failure(codes: Mapping[str, int]) -> tuple[str, int] | None:
+    """The first step that failed and its exit code."""
+    return next(((target, code) for target, code in codes.items() if code), None)
+
+
+def show(root: Path, told: Settings, name: str, environ: Mapping[str, str], clock: Clock) -> int:
+    """Do a job of the project in `root`, what it prints going to cron.log; returns the code of its first failure."""
+    path = told.log_dir / rotation.SCHEDULED
+    log, secrets = rotation.Log(path), told.secrets()
+
+    def say(line: str) -> None:
+        now = clock.now()
+        log.write(f"{now:%Y-%m-%d %H:%M:%S}Z | {logs.struck(line, secrets)}\n", now)
+
+    failure = first_failure(do(root, name, say, environ, clock))
+    if failure is None:
+        return 0
+    target, code = failure
+    console.complain(f"{name}: {target} {_ended(code)}\n  where: {path}\n  fix:   make {target}")
+    return code
+
+
+def main(typed: Collection[str]) -> int:
+    """Do what was typed; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m src.maintenance.jobs", description=__doc__)
+    parser.add_argument("job", choices=tuple(JOBS))
+    words = parser.parse_args(list(typed))
+    return edge.ended(ROOT, lambda told: show(ROOT, told, words.job, os.environ, Clock()))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

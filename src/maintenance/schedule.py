@@ -1,0 +1,183 @@
+"""The schedule: the jobs of src/maintenance/jobs.py in the machine's own scheduler, cron or systemd.
+
+Printed unless it is to be installed or removed; to do either again changes nothing. A project finds its own lines
+and units by its folder, so several on one machine do not meet.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from src.errors import EnvironmentFault, UsageError
+from src.maintenance import cron, jobs, timers
+from src.observe import edge, rotation
+from src.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+CRON, SYSTEMD = "cron", "systemd"
+_PROGRAMS = {CRON: "crontab", SYSTEMD: "systemctl"}
+_NEEDED = ("make", "git", "uv")  # programs of a job and of setup.sh, which it may call
+_ALWAYS = ("/usr/local/bin", "/usr/bin", "/bin")
+
+
+@dataclass(frozen=True)
+class Project:
+    """Whose jobs, and when: the folder, the log they add to, the PATH they need, the hour of the daily one."""
+
+    root: Path
+    log: Path
+    path: str
+    hour: int = jobs.DEFAULT_HOUR
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where a schedule lives here: crontab's and systemctl's programs (None: not there) and the units' folder."""
+
+    crontab: str | None
+    systemctl: str | None
+    units: Path
+
+
+@dataclass(frozen=True)
+class Change:
+    """One place as it is and as it is to be; empty: not there."""
+
+    where: str
+    before: str
+    after: str
+
+
+def plan(project: Project, machine: Machine, kind: str, *, install: bool) -> list[Change]:
+    """What installing, else removing, changes; what stays as it is is among it.
+
+    Raises:
+        EnvironmentFault: there is no such scheduler here, it refuses, or the project's block is damaged.
+        UsageError: the other scheduler has the jobs already.
+    """
+    if kind == CRON:
+        table = cron.read(_program(machine.crontab, CRON))
+        fresh = cron.block(project.root, project.log, project.path, project.hour) if install else ""
+        changes = [Change("crontab", table, cron.placed(table, project.root, fresh))]
+    else:
+        _program(machine.systemctl, SYSTEMD)
+        there = timers.found(machine.units, project.root)
+        wanted = timers.units(project.root, project.path, project.hour) if install else {}
+        names = sorted({*there, *wanted})
+        changes = [Change(name, there.get(name, ""), wanted.get(name, "")) for name in names]
+    if install and (other := _elsewhere(project, machine, kind)):
+        raise UsageError(f"the jobs are with {other} already", fix=f"first: make schedule REMOVE=1 KIND={other}")
+    return changes
+
+
+def execute(changes: list[Change], machine: Machine, kind: str) -> None:
+    """Do what was planned.
+
+    Raises:
+        EnvironmentFault: the scheduler refuses.
+    """
+    if kind == CRON:
+        for change in changes:
+            if change.before != change.after:
+                cron.write(_program(machine.crontab, CRON), change.after)
+        return
+    systemctl = _program(machine.systemctl, SYSTEMD)
+    gone = {change.where: change.before for change in changes if not change.after}
+    if gone:
+        timers.remove(systemctl, machine.units, gone)
+    wanted = {change.where: change.after for change in changes if change.after}
+    if wanted:  # also where all of them lie there: they may have been written and not set going
+        timers.install(systemctl, machine.units, wanted)
+
+
+def text(project: Project, kind: str) -> str:
+    """What would be installed where nothing is, as it would stand there."""
+    if kind == CRON:
+        return cron.block(project.root, project.log, project.path, project.hour)
+    return "\n".join(
+        f"# {name}\n{unit}" for name, unit in timers.units(project.root, project.path, project.hour).items()
+    )
+
+
+def differences(changes: list[Change]) -> str:
+    """The lines that come and go, each place under its name."""
+    told = []
+    for change in changes:
+        before, after = change.before.splitlines(), change.after.splitlines()
+        lines = [line for line in islice(difflib.unified_diff(before, after, n=0), 2, None) if line[0] in "+-"]
+        told += [change.where, *lines] if lines else []
+    return "\n".join(told)
+
+
+def search_path(environ: Mapping[str, str]) -> str:
+    """The PATH of the jobs: where the programs they need are found now, and the usual places."""
+    found = [shutil.which(name, path=environ.get("PATH")) for name in _NEEDED]
+    folders = [str(Path(program).parent) for program in found if program]
+    return ":".join(dict.fromkeys([*folders, *_ALWAYS]))
+
+
+def _program(found: str | None, kind: str) -> str:
+    if found is None:
+        other = SYSTEMD if kind == CRON else CRON
+        raise EnvironmentFault(
+            f"no program {_PROGRAMS[kind]}", where="PATH", fix=f"install {kind}, or use the other: --kind {other}"
+        )
+    return found
+
+
+def _elsewhere(project: Project, machine: Machine, kind: str) -> str | None:
+    """The other scheduler, where it has the project's jobs: they would be done twice."""
+    if kind == CRON:
+        return SYSTEMD if timers.found(machine.units, project.root) else None
+    table = cron.read(machine.crontab) if machine.crontab else ""
+    return CRON if cron.placed(table, project.root, "") != table else None
+
+
+def show(project: Project, machine: Machine, words: argparse.Namespace) -> int:
+    """Print, install or remove; returns the exit code."""
+    if not (words.install or words.remove):
+        print(text(project, words.kind), end="")
+        return 0
+    changes = plan(project, machine, words.kind, install=words.install)
+    print(differences(changes) or "0 changed")
+    if not words.dry_run:
+        execute(changes, machine, words.kind)
+        if words.install and words.kind == SYSTEMD:
+            print("These timers go while you are logged in; to have them go always: loginctl enable-linger")
+    return 0
+
+
+def _project(told: Settings, environ: Mapping[str, str], hour: int) -> Project:
+    return Project(ROOT, told.log_dir / rotation.SCHEDULED, search_path(environ), hour)
+
+
+def _machine(environ: Mapping[str, str]) -> Machine:
+    at = environ.get("PATH")
+    home = environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME") or Path.home()) / ".config"
+    return Machine(shutil.which("crontab", path=at), shutil.which("systemctl", path=at), Path(home) / "systemd/user")
+
+
+def main(typed: list[str]) -> int:
+    """Do what was typed; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m src.maintenance.schedule", description=__doc__)
+    act = parser.add_mutually_exclusive_group()
+    act.add_argument("--install", action="store_true", help="put the jobs into the scheduler")
+    act.add_argument("--remove", action="store_true", help="take them out")
+    parser.add_argument("--kind", choices=(CRON, SYSTEMD), default=CRON, help="which scheduler (cron)")
+    parser.add_argument("--hour", type=int, choices=range(24), default=jobs.DEFAULT_HOUR, help="of the daily job (2)")
+    parser.add_argument("--dry-run", action="store_true", help="only show what would change")
+    words = parser.parse_args(typed)
+    environ = os.environ
+    return edge.ended(ROOT, lambda told: show(_project(told, environ, words.hour), _machine(environ), words))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
