@@ -41,6 +41,7 @@ HOMES: dict[str, tuple[list[str], str]] = {
     "loguru": (["src/observe/", "main.py"], AT_ONCE),
     "rich": (["src/observe/console.py"], WHEN_USED),
     "filelock": (["src/observe/lock.py"], WHEN_USED),
+    "apprise": (["src/observe/alerts/messages.py"], WHEN_USED),
     "jsonschema": (["src/contract/"], WHEN_USED),
     "yaml": (["src/contract/"], WHEN_USED),
     "open_data_contract_standard": (["src/contract/"], WHEN_USED),

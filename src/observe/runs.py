@@ -83,7 +83,9 @@ _TYPES = {
     "str | None": "VARCHAR",
     "date": "DATE",
     "datetime": "TIMESTAMP WITH TIME ZONE",
+    "datetime | None": "TIMESTAMP WITH TIME ZONE",
     "float": "DOUBLE",
+    "float | None": "DOUBLE",
     "int": "BIGINT",
     "int | None": "BIGINT",
 }
@@ -130,6 +132,7 @@ class Run:
     blocked: dict[str, str] = field(default_factory=dict)  # table id: what it waits for
     unclaimed: list[str] = field(default_factory=list)  # files in the landing zone that no feed takes
     audits: list[Audited] = field(default_factory=list)
+    rewritten: dict[str, tuple[int, int]] = field(default_factory=dict)  # table id: versions with the same rows
 
     def __post_init__(self) -> None:
         self.started = self.clock()
