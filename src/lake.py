@@ -15,7 +15,7 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 
 LAYERS = ("bronze", "silver", "gold")
 BUILT_FROM = "contract"  # txn app id: the fingerprint of the contract a table's rows were built with
+
+SMALL, SMALL_FILES = 32 * 2**20, 5  # compaction pays where a partition holds this many files below so many bytes
+_TARGET = 128 * 2**20  # bytes of a file that compaction writes
+_LEFTOVER_HOURS = 24  # no write takes longer
+_ORDERED = "z-order"  # txn app id: the version up to which the table is in order
 
 _PROPERTIES = {
     "delta.checkpointInterval": "50",
@@ -84,6 +89,14 @@ class Changes:
     added: tuple[DataFile, ...]
     removed: tuple[DataFile, ...]
     rebuilt: bool = False
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """A file that no reader needs any more: path on disk relative to the table, bytes."""
+
+    path: str
+    size: int
 
 
 class Snapshot:
@@ -355,6 +368,127 @@ def discard(root: Path, files: Sequence[DataFile]) -> None:
         (root / file.path).unlink(missing_ok=True)
 
 
+# -- upkeep: what changes no row
+
+
+def expired(snapshot: Snapshot, hours: int, keep: Collection[int], now: float) -> tuple[Leftover, ...]:
+    """The files of a table that no reader needs any more, as they lie on disk; changes nothing.
+
+    Those that left the table more than `hours` ago and are in no version of `keep`, those older than that which no
+    commit ever named, and what interrupted writes of the Delta library left behind. `now` in seconds since 1970.
+
+    Raises:
+        HistoryGone: a version of `keep` is not there.
+        EnvironmentFault: the log is damaged.
+    """
+    root = snapshot.root
+    kept = {file.path for version in keep if (old := open_table(root, version)) for file in old.files}
+    with _translated(root):
+        # both modes of the library's vacuum leave out what the other finds only when it is told of no version to keep
+        named = snapshot._table.vacuum(hours, dry_run=True, enforce_retention_duration=False, full=True)
+    paths = [path for name in named if (path := _on_disk(root, name)) not in kept]
+    # the library writes beside the place and moves: what a kill leaves there it never removes itself
+    cut = now - min(hours, _LEFTOVER_HOURS) * 3600
+    paths += [str(path.relative_to(root)) for path in root.rglob("*#*") if path.is_file() and _mtime(path) <= cut]
+    return tuple(Leftover(path, (root / path).stat().st_size) for path in sorted(set(paths)) if (root / path).exists())
+
+
+def remove(root: Path, files: Iterable[Leftover]) -> None:
+    """Remove files that no reader needs any more, and the folders that became empty.
+
+    No commit says so, and none is needed: the log names a file of an older version whether it is there or not.
+    """
+    with _translated(root):
+        folders: set[Path] = set()
+        for file in files:
+            (root / file.path).unlink(missing_ok=True)
+            folders.update(parent for parent in (root / file.path).parents if parent != root and root in parent.parents)
+        for folder in sorted(folders, key=lambda folder: -len(folder.parts)):
+            if not any(folder.iterdir()):
+                folder.rmdir()
+
+
+def shorten_log(snapshot: Snapshot) -> int:
+    """Write a checkpoint and remove log entries before it that are past their retention; returns how many went."""
+    log = snapshot.root / "_delta_log"
+    before = len(list(log.iterdir()))
+    with _translated(snapshot.root):
+        if not (log / f"{snapshot.version:020d}.checkpoint.parquet").exists():
+            snapshot._table.create_checkpoint()
+            _make_durable(snapshot.root, range(snapshot.version, snapshot.version + 1))
+            before += 1
+        snapshot._table.cleanup_metadata()
+    return max(0, before - len(list(log.iterdir())))
+
+
+def crowded(snapshot: Snapshot) -> dict[tuple[str | None, ...], tuple[DataFile, ...]]:
+    """The partitions that hold SMALL_FILES or more files below SMALL bytes, with these files."""
+    small: dict[tuple[str | None, ...], list[DataFile]] = {}
+    for file in snapshot.files:
+        if file.size < SMALL:
+            small.setdefault(tuple(file.partition.get(name) for name in snapshot.partition_by), []).append(file)
+    return {partition: tuple(files) for partition, files in small.items() if len(files) >= SMALL_FILES}
+
+
+def compact(snapshot: Snapshot, partition: Sequence[str | None]) -> Snapshot:
+    """Write the small files of one partition as few large ones; no row changes, and no reader of changes sees one."""
+    with _translated(snapshot.root):
+        snapshot._table.optimize.compact(_only(snapshot, partition), target_size=_TARGET)
+        return _published(snapshot)
+
+
+def unordered(snapshot: Snapshot) -> tuple[tuple[str | None, ...], ...]:
+    """The partitions that hold files which came since the last z-order."""
+    since = snapshot.progress(_ORDERED)
+    try:
+        came = {file.path for file in changes(snapshot, since).added} if since is not None else None
+    except HistoryGone:
+        came = None
+    files = (file for file in snapshot.files if came is None or file.path in came)
+    return tuple(dict.fromkeys(tuple(file.partition.get(name) for name in snapshot.partition_by) for file in files))
+
+
+def z_order(snapshot: Snapshot, columns: Sequence[str], partitions: Sequence[Sequence[str | None]]) -> Snapshot:
+    """Write the rows of these partitions so that rows near each other in these columns lie together.
+
+    A last commit records how far the table is in order, so that `unordered` names only what came since; a crash
+    before it costs the work done and nothing else.
+    """
+    with _translated(snapshot.root):
+        for partition in partitions:
+            snapshot._table.optimize.z_order(columns, _only(snapshot, partition), target_size=_TARGET)
+        # by itself: with 1.6.6 an optimize takes commit properties and leaves the txn out
+        return commit(_published(snapshot), progress={_ORDERED: snapshot.version})
+
+
+def lifetimes(root: Path) -> dict[str, tuple[int, int | None]]:
+    """From which version on each file was part of the table, and from which no longer, as far as the log tells."""
+    found: dict[str, tuple[int, int | None]] = {}
+    for path in sorted((root / "_delta_log").glob("*.json")):
+        version = int(path.stem) if path.stem.isdigit() else -1
+        for action in _log_entry(root, version) if version >= 0 else ():
+            if add := action.get("add"):
+                found[unquote(add["path"])] = (version, None)
+            elif gone := action.get("remove"):
+                name = unquote(gone["path"])
+                found[name] = (found.get(name, (0, None))[0], version)
+    return found
+
+
+def _only(snapshot: Snapshot, partition: Sequence[str | None]) -> list[tuple[str, str, str]] | None:
+    """One partition in the Delta library's words, in which an empty text is NULL."""
+    return [(name, "=", value or "") for name, value in zip(snapshot.partition_by, partition, strict=True)] or None
+
+
+def _on_disk(root: Path, name: str) -> str:
+    """A path as the library names it; it may be encoded as in the log, while files on disk never are."""
+    return name if (root / name).exists() else unquote(name)
+
+
+def _mtime(path: Path) -> float:
+    return path.stat().st_mtime
+
+
 # -- Delta's actions
 
 
@@ -546,3 +680,49 @@ def _damaged(where: Path, found: str) -> EnvironmentFault:
 def _first_line(error: Exception) -> str:
     lines = [line.strip() for line in _COLOURS.sub("", str(error)).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
+
+
+# -- what the log tells of cost
+
+
+def bytes_written(snapshot: Snapshot, since: float) -> int:
+    """Bytes of all files that commits added since a moment (seconds since 1970), as far back as the log goes."""
+    written = 0
+    for version in range(snapshot.version, -1, -1):
+        try:
+            actions = list(_log_entry(snapshot.root, version))
+        except HistoryGone:
+            break
+        if any(action["commitInfo"].get("timestamp", 0) < since * 1000 for action in actions if "commitInfo" in action):
+            break
+        written += sum(action["add"].get("size") or 0 for action in actions if "add" in action)
+    return written
+
+
+# -- what a copy of a table needs
+
+
+def log_files(snapshot: Snapshot) -> list[str]:
+    """The files of the log from which this version can be opened without the rest, relative to the table.
+
+    The last checkpoint at or before it and every commit since the oldest that is still there without a gap.
+    `_last_checkpoint` is not among them: it may name a checkpoint of a later version, and nobody needs it.
+    """
+    names = sorted(path.name for path in (snapshot.root / "_delta_log").iterdir())
+    numbered = {name: int(found[1]) for name in names if (found := _IN_LOG.match(name))}
+    commits = {version for name, version in numbered.items() if name.endswith(f"{version:020d}.json")}
+    oldest = snapshot.version
+    while oldest - 1 in commits:
+        oldest -= 1
+    checkpoints = {version for name, version in numbered.items() if ".checkpoint." in name}
+    last = max((version for version in checkpoints if version <= snapshot.version), default=None)
+    kept = [
+        name
+        for name, version in numbered.items()
+        if (version == last if ".checkpoint." in name else oldest <= version <= snapshot.version)
+    ]
+    sidecars = (snapshot.root / "_delta_log" / "_sidecars").glob("*.parquet")
+    return [f"_delta_log/{name}" for name in kept] + [f"_delta_log/_sidecars/{path.name}" for path in sidecars]
+
+
+_IN_LOG = re.compile(r"(\d{20})\.(json|checkpoint\.[\w.-]+)$")

@@ -744,7 +744,14 @@ SILVER_FAULTS = [
         NOTE + "\n        customProperties: [{property: sequenceBy, value: x}]",
         "unknown property sequenceBy",
         f"{NOTE_AT}.customProperties[sequenceBy]",
-        "known: none",
+        "known: drift",
+    ),
+    (
+        NOTE,
+        NOTE + "\n        customProperties: [{property: drift, value: [0.3, 0.1]}]",
+        "drift a list",
+        f"{NOTE_AT}.customProperties[drift]",
+        "the lower first",
     ),
     # types
     (NOTE, "logicalType: time", "logicalType time", f"{NOTE_AT}.logicalType", "string, integer, number, boolean, date"),
@@ -853,6 +860,7 @@ SILVER_FAULTS = [
         "schema[0].customProperties[sequenceBy]",
         "keep one",
     ),
+    ("sequenceBy, value: ordered_at", "critical, value: very", "critical 'very'", "[critical]", "true or false"),
     ("sequenceBy, value: ordered_at", "businessDate, value: dya", "no column dya", "[businessDate]", "mean `day`?"),
     (
         "sequenceBy, value: ordered_at",
@@ -1019,7 +1027,7 @@ GOLD_FAULTS = [
         "sequenceBy, value: day",
         "unknown property sequenceBy",
         "[sequenceBy]",
-        "known: businessDate, lookback, r",
+        "known: businessDate, critical, lookback, r",
     ),
     ("version: 2.1.0", "version: v2", "version v2", "version", "MAJOR.MINOR.PATCH"),
 ]

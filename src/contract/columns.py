@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from src.contract import custom
@@ -41,7 +41,7 @@ def _column(part: Part) -> Column:
     said = part.said
     kind = _type(part)
     check_same_name(part)
-    custom.values(part, custom.COLUMN)
+    words = custom.values(part, custom.COLUMN)
     if said.get("semanticType", "column") == "measure":
         part.fault("semanticType measure", "semanticType", "a table has columns; leave it out")
     if not said.get("transformLogic", "-").strip():
@@ -55,7 +55,16 @@ def _column(part: Part) -> Column:
         rules=_rules(part) if kind else (),
         description=part.text("description"),
         classification=said.get("classification"),
+        drift=_drift(words),
     )
+
+
+def _drift(words: Mapping[str, Any]) -> tuple[float, float] | None:
+    """The bounds of a column's drift; those of the credit industry where the contract names none (Siddiqi 2006)."""
+    if "drift" not in words:
+        return None
+    low, high = (0.1, 0.25) if words["drift"] == "psi" else words["drift"]
+    return float(low), float(high)
 
 
 # -- types

@@ -30,6 +30,12 @@ def _is_names(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(map(is_text, value)) and len(set(value)) == len(value)
 
 
+def _is_drift(value: object) -> bool:
+    if isinstance(value, list):
+        return len(value) == 2 and all(map(is_number, value)) and 0 < value[0] < value[1]
+    return value == "psi"
+
+
 Words = Mapping[str, tuple[str, Callable[[Any], bool]]]  # name: what is expected, and whether a value is that
 
 FEED: Words = {
@@ -41,6 +47,8 @@ FEED: Words = {
 }
 _ANY_TABLE: Words = {
     "businessDate": ("the name of the column that the business dates a row by", is_text),
+    "zOrderBy": ("a list of distinct column names", _is_names),
+    "critical": ("true or false", lambda value: isinstance(value, bool)),
 }
 TABLE: Mapping[str, Words] = {  # by layer
     "silver": {
@@ -55,7 +63,9 @@ TABLE: Mapping[str, Words] = {  # by layer
         "lookback": ("a number of earlier partitions, 0 or more", lambda value: is_whole(value) and value >= 0),
     },
 }
-COLUMN: Words = {}
+COLUMN: Words = {
+    "drift": ("psi, or its two bounds, the lower first: [0.1, 0.25]", _is_drift),
+}
 RELATIONSHIP: Words = {
     "severity": ("error (stops the write) or warning", lambda value: value in SEVERITIES),
 }

@@ -85,6 +85,7 @@ class Column:
     rules: tuple[Rule, ...] = ()
     description: str = ""
     classification: str | None = None
+    drift: tuple[float, float] | None = None  # watched: from which PSI on its values moved somewhat, and clearly
 
 
 @dataclass(frozen=True)
@@ -157,6 +158,7 @@ class Table:
     lookback: int = 0  # how many earlier partitions a partition's rows depend on
     description: str = ""
     path: Path = Path()
+    z_order_by: tuple[str, ...] = ()  # columns by which `make optimize` lays rows together
     delete_when: str | None = None  # silver only: SQL condition over the typed columns
     history: str = "scd1"  # silver only: scd1 | scd2
     quality: tuple[Expectation, ...] = ()
@@ -164,6 +166,7 @@ class Table:
     slas: tuple[Sla, ...] = ()
     owner: str = ""
     business_date: str | None = None  # the column, of one of MOMENTS, that the business dates a row by
+    critical: bool = False  # somebody is woken when yesterday is not in it
 
     @property
     def id(self) -> str:

@@ -169,15 +169,19 @@ def _table(
         lookback=settings.get("lookback", 0),
         description=part.text("description"),
         path=file.path,
+        z_order_by=tuple(settings.get("zOrderBy", ())),
         delete_when=settings.get("deleteWhen"),
         history=settings.get("history", "scd1"),
         quality=expectations(part),
         relationships=relationships(part),
         slas=slas,
         owner=_owner(contract),
+        critical=settings.get("critical", False),
     )
     _check_table(table, part)
-    return replace(table, business_date=_business_date(table, settings.get("businessDate"), part))
+    table = replace(table, business_date=_business_date(table, settings.get("businessDate"), part))
+    _check_drift(table, part)
+    return table
 
 
 def _positioned(table: Part, flag: str, position: str) -> tuple[str, ...]:
@@ -212,12 +216,20 @@ def _check_table(table: Table, part: Part) -> None:
     if not kinds:
         part.fault(f"table {table.name} has no columns", "properties", "write `properties:`, one per column")
     part.file.check_columns(table.sequence_by, kinds, part.at("customProperties[sequenceBy]"))
+    part.file.check_columns(table.z_order_by, kinds, part.at("customProperties[zOrderBy]"))
+    if inside := set(table.z_order_by) & set(table.partition_by):
+        fix = "remove it: a partition holds one value of it"
+        part.fault(f"zOrderBy names the partition column {listed(inside)}", "customProperties[zOrderBy]", fix)
     for column, declared in zip(table.columns, part.parts("properties"), strict=True):
         if column.name in table.partition_by and column.type not in _PARTITION_TYPES:
             fix = f"partition by one of {listed(_PARTITION_TYPES)}"
             declared.fault(f"partition column {column.name} is {column.type}", "partitioned", fix)
         if column.name in table.partition_by and not column.required:
             declared.fault(f"partition column {column.name} may be absent", "required", "write `required: true`")
+    for name in table.z_order_by:
+        if kinds.get(name, "").startswith("DECIMAL"):  # the library cuts a column's place in the order at 16 bytes
+            fix = "name another column"
+            part.fault(f"zOrderBy of {name}, a decimal, orders nothing", "customProperties[zOrderBy]", fix)
     if table.lookback and not table.partition_by:
         fix = "mark a column `partitioned: true`, or remove lookback"
         part.fault(f"lookback {table.lookback} without partitions", "customProperties[lookback]", fix)
@@ -255,3 +267,13 @@ def _business_date(table: Table, named: str | None, part: Part) -> str | None:
     measured = [sla.column for sla in table.slas if sla.property == "latency" and sla.column in moments]
     days = [name for name in table.partition_by if kinds[name] == "DATE"]
     return measured[0] if measured else days[0] if len(days) == 1 else None
+
+
+def _check_drift(table: Table, part: Part) -> None:
+    """Drift compares the values of some business days with those of the days before."""
+    for column, declared in zip(table.columns, part.parts("properties"), strict=True):
+        at = "customProperties[drift]"
+        if column.drift and column.type in MOMENTS:
+            declared.fault(f"drift of {column.name}, a {column.type}", at, "remove it: dates always move on")
+        elif column.drift and not table.business_date:
+            declared.fault(f"drift of {column.name} without a business date", at, "name one: `businessDate`")

@@ -46,15 +46,22 @@ def record(engine: DuckEngine, data: Path, run: runs.Run, needs: Mapping[str, It
 
     Returns whether there is a new one.
     """
-    before = newest(data)
+    recorded = newest(data)
+    before = {name: _advanced(run, name, version) for name, version in recorded.items()}
     current = {name: table.version for name, root in query.tables(data).items() if (table := lake.open_table(root))}
     still = {name for name, version in before.items() if current.get(name) == version}
     through = _through(run, needs, still)
     versions = before | {name: version for name, version in current.items() if _owner(name) in through}
-    if versions == before:
+    if versions == recorded:
         return False
     add(engine, data, run, versions)
     return True
+
+
+def _advanced(run: runs.Run, name: str, version: int) -> int:
+    """The version of a table that has the rows of the released one, where this run only wrote them anew."""
+    since, now = run.rewritten.get(name, (version, version))
+    return now if since == version else version
 
 
 def add(engine: DuckEngine, data: Path, run: runs.Run, versions: Mapping[str, int]) -> None:
@@ -93,6 +100,20 @@ def named(engine: DuckEngine, data: Path, run_id: str) -> dict[str, int]:
     if not rows:
         raise UsageError(f"no release as old as run {run_id}", fix="name a later run")
     return dict(rows)
+
+
+def all_of(engine: DuckEngine, data: Path) -> dict[str, dict[str, int]]:
+    """Table versions of every release by its run id, the newest first."""
+    root = lake.place(data, TABLE)
+    if lake.open_table(root) is None:
+        return {}
+    query.publish(engine, {TABLE: root})
+    found: dict[str, dict[str, int]] = {}
+    for run_id, name, version in engine.rows(
+        'SELECT run_id, "table", version FROM ops.releases ORDER BY released_at DESC, run_id DESC'
+    ):
+        found.setdefault(run_id, {})[name] = version
+    return found
 
 
 def _word(text: str) -> str:

@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -30,7 +31,7 @@ from src.contract import Contracts, Table
 from src.engine import DuckEngine
 from src.errors import BoathouseError, EnvironmentFault, UsageError
 from src.house import House, Wanted, below, opened
-from src.maintenance import backfill, check, rollback
+from src.maintenance import backfill, check, optimize, rollback, vacuum
 from src.observe import lock, query, releases, runs
 from src.observe.holding import held
 from src.observe.runs import Run
@@ -78,6 +79,8 @@ def operation(random: Random) -> Operation:
         return ("backfill", random.choice(SLICES))
     if kind in ("compact", "vacuum", "checkpoint"):
         return (kind, random.choice(_TABLES))
+    if kind == "make vacuum":
+        return (kind, random.choice((0, 168)))
     if kind == "rollback":
         return ("rollback", random.randrange(4))
     if kind == "crash":
@@ -97,6 +100,8 @@ _KINDS = (
     ("compact", 5),
     ("vacuum", 5),
     ("checkpoint", 2),
+    ("make vacuum", 4),
+    ("make optimize", 4),
     ("rollback", 5),
 )
 _TABLES = (
@@ -209,8 +214,9 @@ def contract_text(rules: Rules) -> str:
     """The contract that asks for these rules."""
     made = ORDERS.replace("version: 1.0.0", f"version: {rules.version}.0.0")
     sequence = "    customProperties:\n      - {property: sequenceBy, value: [updated]}\n"
+    made += "      - {property: zOrderBy, value: [updated]}\n"
     if rules.family in ("arrival", "keyless"):
-        made = made.replace(sequence, "")
+        made = made.replace(sequence, "    customProperties:\n")
     if rules.family == "keyless":
         made = made.replace(", primaryKey: true, primaryKeyPosition: 1", "")
     if rules.family == "deletes":
@@ -287,6 +293,16 @@ class Shop:
 
     def stored(self, rules: Rules) -> Content:
         return oracle.stored(self.tools.connection, self.data, rules.note)
+
+    def seen(self) -> dict[str, list[tuple[Any, ...]]]:
+        """What readers find: the rows of every table of the newest release, but not those of the records."""
+        engine, found = self.house().engine, {}
+        for name, version in releases.newest(self.data).items():
+            table = lake.open_table(lake.place(self.data, name), version)
+            if table and table.files and not name.startswith("ops."):
+                scan = engine.scan(table.root, table.files, table.columns, table.partition_by, evolved=True)
+                found[name] = engine.rows(f"SELECT * FROM {scan} ORDER BY ALL")
+        return found
 
     def insist(self, what: str) -> None:
         """Compare the tables with what is believed of them."""
@@ -503,6 +519,24 @@ def _maintain(work: Callable[[DeltaTable], object]) -> Callable[[Shop, str], Non
     return maintain
 
 
+def _make_vacuum(shop: Shop, hours: int) -> None:
+    """`make vacuum`, as a purge or not, without what it prints; the newest release must outlive it."""
+    seen = shop.seen()
+    with held(shop.house(), "vacuum"):
+        list(vacuum.execute(vacuum.plan(shop.data, hours, time.time())))
+    shop.insist("vacuum")
+    _refuse("the release after vacuum", [] if shop.seen() == seen else ["readers see something else"])
+
+
+def _make_optimize(shop: Shop) -> None:
+    """`make optimize`, without what it prints."""
+    house, seen = shop.house(), shop.seen()
+    with held(house, "optimize") as this:
+        list(optimize.execute(optimize.plan(shop.data, house.contracts.silver), this))
+    shop.insist("optimize")
+    _refuse("the release after optimize", [] if shop.seen() == seen else ["readers see something else"])
+
+
 _ACTS: dict[str, Callable[..., object]] = {
     "land": _land,
     "copy": _copy,
@@ -516,6 +550,8 @@ _ACTS: dict[str, Callable[..., object]] = {
     "compact": _maintain(lambda table: table.optimize.compact()),
     "vacuum": _maintain(lambda table: table.vacuum(0, dry_run=False, enforce_retention_duration=False, full=True)),
     "checkpoint": _maintain(lambda table: table.create_checkpoint()),
+    "make vacuum": _make_vacuum,
+    "make optimize": _make_optimize,
 }
 
 

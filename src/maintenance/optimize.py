@@ -1,0 +1,116 @@
+"""Optimize writes the rows of a table anew where that pays, and changes none: nothing is computed again because of it.
+
+It pays to compact a partition that holds five or more files below 32 MiB, and to bring one into z-order, where the
+contract names columns for it (`zOrderBy`), when files came to it since the last time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from src import lake
+from src.contract import Table
+from src.house import House, opened
+from src.observe import console, edge, query, upkeep
+from src.observe.holding import held
+from src.observe.runs import Run
+from src.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+_Partition = tuple[str | None, ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One table: which of its partitions to compact, and which to bring into the order of these columns."""
+
+    table: str
+    snapshot: lake.Snapshot
+    compact: tuple[_Partition, ...]
+    columns: tuple[str, ...]
+    order: tuple[_Partition, ...]
+
+    @property
+    def why(self) -> str:
+        small = f"{len(self.compact)} partitions of small files" if self.compact else ""
+        order = f"{len(self.order)} partitions out of the order of {', '.join(self.columns)}" if self.order else ""
+        return ", ".join(filter(None, (small, order))) or "nothing to do"
+
+
+def plan(data: Path, declared: Mapping[str, Table]) -> list[Step]:
+    """What would be written anew in each table of every layer; changes nothing.
+
+    Raises:
+        EnvironmentFault: a table is damaged.
+    """
+    tables = {name: lake.open_table(root) for name, root in query.tables(data).items()}
+    return [_step(name, table, declared.get(name)) for name, table in tables.items() if table]
+
+
+def execute(steps: Sequence[Step], run: Run) -> Iterator[upkeep.Size]:
+    """Do the steps, and tell the run which versions have the same rows; gives each one's sizes."""
+    for step in steps:
+        table = step.snapshot
+        for partition in step.compact:
+            table = lake.compact(table, partition)
+        if step.order:
+            table = lake.z_order(table, step.columns, step.order)
+        if table.version != step.snapshot.version:
+            run.rewritten[step.table] = (step.snapshot.version, table.version)
+            before = step.snapshot
+            yield upkeep.Size(step.table, len(before.files), before.size, len(table.files), table.size)
+
+
+def _step(name: str, snapshot: lake.Snapshot, declared: Table | None) -> Step:
+    columns = declared.z_order_by if declared else ()
+    columns = columns if set(columns) <= set(snapshot.columns) else ()  # not built under this contract yet
+    order = lake.unordered(snapshot) if columns else ()
+    compact = tuple(partition for partition in lake.crowded(snapshot) if partition not in order)  # z-order compacts too
+    return Step(name, snapshot, compact, columns, order)
+
+
+# -- the command
+
+
+def show(told: Settings, source: Path, *, dry_run: bool) -> int:
+    """Plan, print and, unless it is a dry run, do; returns the exit code."""
+    with opened(told, source) as house:
+        if dry_run:
+            _print(plan(told.data_dir, _declared(house)))
+            print("dry run: nothing was written")
+            return 0
+        with held(house, "make optimize") as this:
+            steps = plan(told.data_dir, _declared(house))
+            _print(steps)
+            sizes = list(execute(steps, this))
+            upkeep.record(house, this, "optimize", sizes)
+    headers = ("table", "files", "bytes", "files after", "bytes after")
+    if sizes:
+        print()
+        console.table(headers, [tuple(vars(size).values()) for size in sizes])
+    print(f"{len(sizes)} tables changed in their files, none in its rows" if sizes else "0 changed")
+    return 0
+
+
+def _declared(house: House) -> dict[str, Table]:
+    return {**house.contracts.silver, **{table.id: table for table in house.marts}}
+
+
+def _print(steps: Sequence[Step]) -> None:
+    console.table(("table", "files", "would do"), [(step.table, len(step.snapshot.files), step.why) for step in steps])
+
+
+def main(typed: list[str]) -> int:
+    """Do what was typed; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m src.maintenance.optimize", description=__doc__)
+    parser.add_argument("--dry-run", action="store_true", help="say what would be written anew")
+    words = parser.parse_args(typed)
+    return edge.ended(ROOT, lambda told: show(told, ROOT / "src", dry_run=words.dry_run))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

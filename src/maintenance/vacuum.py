@@ -1,0 +1,181 @@
+"""Vacuum removes the files that no reader needs any more: 168 hours after they left their table, never sooner.
+
+What readers see stays whole: the newest version of every table and the newest release, however old these are.
+A shorter retention is a purge: it is asked for by name and confirmed, because rollback and time travel end there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from src import lake
+from src.errors import UsageError
+from src.house import House, opened
+from src.observe import backups, console, edge, lock, query, releases, runs, upkeep
+from src.observe.holding import held
+from src.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+RETENTION = 168  # hours (OPS-03)
+_CONFIRMED = "purge"
+_PATIENCE = 60  # seconds: alerts are written without the lake's lock, and must not be between file and commit
+
+
+@dataclass(frozen=True)
+class Step:
+    """One table: the version to look at, its files on disk and their bytes, and those that may go."""
+
+    table: str
+    root: Path
+    version: int
+    files: int
+    size: int
+    gone: tuple[lake.Leftover, ...]
+    shorten: bool  # its log too: readers of the newest release do not need what lies before
+
+    @property
+    def freed(self) -> int:
+        return sum(file.size for file in self.gone)
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A release that rollback reaches now and will no longer reach."""
+
+    run_id: str
+    table: str  # the first table that loses files of it
+
+
+def plan(data: Path, hours: int, now: float) -> list[Step]:
+    """What may go from each table of every layer; changes nothing. `now` in seconds since 1970.
+
+    Raises:
+        EnvironmentFault: a table is damaged.
+    """
+    released = releases.newest(data)
+    return [_step(name, root, released.get(name), hours, now) for name, root in query.tables(data).items()]
+
+
+def lost(house: House, steps: Sequence[Step]) -> list[Lost]:
+    """The releases that these steps put out of rollback's reach, the newest first."""
+    going = {step.table: _versions_gone(step) for step in steps if step.gone}
+    return [
+        Lost(run_id, table)
+        for run_id, versions in releases.all_of(house.engine, house.told.data_dir).items()
+        for table in [next((name for name in going if versions.get(name) in going[name]), None)]
+        if table
+    ]
+
+
+def execute(steps: Sequence[Step]) -> Iterator[tuple[Step, int]]:
+    """Remove what the steps name; gives each with the number of log entries that went with it."""
+    for step in steps:
+        lake.remove(step.root, step.gone)
+        table = lake.open_table(step.root) if step.shorten else None
+        yield step, lake.shorten_log(table) if table else 0
+
+
+def _step(name: str, root: Path, released: int | None, hours: int, now: float) -> Step:
+    table = lake.open_table(root)
+    if table is None:
+        raise UsageError(f"{name} is no table", where=root)
+    on_disk = [path for path in root.rglob("*") if path.is_file() and "_delta_log" not in path.parts]
+    gone = lake.expired(table, hours, () if released in (None, table.version) else (released,), now)
+    # a release is found in the log of ops.releases, so that stays whole: one entry for each run
+    shorten = name != releases.TABLE and released in (None, table.version)
+    size = sum(path.stat().st_size for path in on_disk)
+    return Step(name, root, table.version, len(on_disk), size, gone, shorten)
+
+
+def _versions_gone(step: Step) -> set[int]:
+    """The versions of a table that are whole now and not after the step."""
+    lives = lake.lifetimes(step.root)
+    going = {file.path for file in step.gone}
+    before, after = set(range(step.version + 1)), set(range(step.version + 1))
+    for path, (since, until) in lives.items():
+        held_in = range(since, step.version + 1 if until is None else until)
+        if path in going:
+            after.difference_update(held_in)
+        elif not (step.root / path).exists():
+            before.difference_update(held_in)
+    return before - after
+
+
+# -- the command
+
+
+def show(told: Settings, source: Path, words: argparse.Namespace) -> int:
+    """Plan, print and, unless it is a dry run, do; returns the exit code."""
+    hours = words.retention_hours
+    if hours < RETENTION and not words.purge:
+        fix = f"give --purge as well to go below {RETENTION} hours: rollback and time travel end there"
+        raise UsageError(f"a retention of {hours} hours", fix=fix)
+    with opened(told, source) as house:
+        steps = plan(told.data_dir, hours, runs.now().timestamp())
+        _print(house, steps)
+        if words.dry_run:
+            print("dry run: nothing was removed")
+            return 0
+        if hours < RETENTION and not words.yes:
+            _confirm()
+        with held(house, f"vacuum, {hours} hours kept") as this, lock.waited(told.data_dir, "alerts", _PATIENCE):
+            done = list(execute(plan(told.data_dir, hours, runs.now().timestamp())))  # anew: a run may have ended since
+            upkeep.record(house, this, "vacuum", [_size(step) for step, _ in done if step.gone])
+    files, freed = sum(len(step.gone) for step, _ in done), sum(step.freed for step, _ in done)
+    entries = sum(count for _, count in done)
+    print(f"removed {files:,} files, {freed:,} bytes, {entries:,} log entries" if files or entries else "0 changed")
+    return 0
+
+
+def _print(house: House, steps: Sequence[Step]) -> None:
+    headers = ("table", "files", "bytes", "files after", "bytes after")
+    after = [(step.files - len(step.gone), step.size - step.freed) for step in steps]
+    console.table(
+        headers, [(step.table, step.files, step.size, *left) for step, left in zip(steps, after, strict=True)]
+    )
+    gone = lost(house, steps)
+    if not gone:
+        print("rollback reaches every release that it reached before")
+        return
+    print(f"rollback will no longer reach {len(gone)} releases, from {gone[-1].run_id} to {gone[0].run_id}")
+    backup = backups.last_verified(house.engine, house.told.data_dir)
+    known = f"of release {backup.release}, at {backup.ended_at:%Y-%m-%d %H:%M} UTC" if backup else "none: `make backup`"
+    print(f"the last verified backup: {known}")
+
+
+def _confirm() -> None:
+    """Ask a person at a terminal; nobody else can say yes here."""
+    if not sys.stdin.isatty():
+        raise UsageError("a purge that nobody confirmed", fix="give --yes as well, or type it at a terminal")
+    print(f"Type {_CONFIRMED} to remove these files for good: ", end="", flush=True)
+    if sys.stdin.readline().strip() != _CONFIRMED:
+        raise UsageError("a purge that was not confirmed", fix=f"type {_CONFIRMED}; nothing was removed")
+
+
+def _size(step: Step) -> upkeep.Size:
+    return upkeep.Size(step.table, step.files, step.size, step.files - len(step.gone), step.size - step.freed)
+
+
+def main(typed: list[str]) -> int:
+    """Do what was typed; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m src.maintenance.vacuum", description=__doc__)
+    parser.add_argument("--retention-hours", type=_hours, default=RETENTION, help=f"default: {RETENTION}")
+    parser.add_argument("--purge", action="store_true", help=f"allow less than {RETENTION} hours")
+    parser.add_argument("--yes", action="store_true", help="do not ask before a purge")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be removed")
+    words = parser.parse_args(typed)
+    return edge.ended(ROOT, lambda told: show(told, ROOT / "src", words))
+
+
+def _hours(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of hours: write 0 or more")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,169 @@
+"""Optimize writes files anew where that pays; no row changes and nothing is computed again because of it."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from conftest import ORDERS, Lake
+
+from src import lake as delta
+from src.errors import ContractError, LockedError
+from src.house import opened
+from src.maintenance import optimize
+from src.observe import lock, releases, runs
+
+HEADER = "order_id,day,amount,updated\n"
+ROWS = "SELECT *, _file, _row FROM silver.shop.orders ORDER BY ALL"
+
+
+def do(lake: Lake, *, dry_run: bool = False) -> int:
+    return optimize.show(lake.told, lake.root / "src", dry_run=dry_run)
+
+
+def opened_table(lake: Lake, table: str) -> delta.Snapshot:
+    snapshot = delta.open_table(delta.place(lake.data, table))
+    assert snapshot is not None
+    return snapshot
+
+
+def files(lake: Lake, table: str) -> int:
+    return len(opened_table(lake, table).files)
+
+
+def version(lake: Lake, table: str) -> int:
+    return opened_table(lake, table).version
+
+
+def land(lake: Lake, first: int, last: int) -> None:
+    """One run for each number, each with a new order on the same day."""
+    for number in range(first, last + 1):
+        lake.land(f"shop/orders/{number}.csv", f"{HEADER}{number},2024-01-01,{100 - number},1\n")
+        lake.good()
+
+
+def test_five_small_files_of_a_partition_become_one_and_four_stay(
+    lake: Lake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake.shop()
+    land(lake, 1, 4)
+    assert do(lake) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "0 changed"
+    assert files(lake, "bronze.shop.orders") == 4
+    land(lake, 5, 5)
+    rows = lake.rows(ROWS)
+    assert do(lake) == 0
+    assert (files(lake, "bronze.shop.orders"), files(lake, "silver.shop.orders")) == (1, 1)
+    assert lake.rows(ROWS) == rows
+    assert lake.rows(
+        'SELECT "table", files_before, files_after FROM ops.maintenance WHERE "table" LIKE \'silver%\''
+    ) == [("silver.shop.orders", 5, 1)]
+    capsys.readouterr()
+    assert do(lake) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "0 changed"
+
+
+def test_nothing_is_computed_again_after_it_and_the_release_goes_with_it(lake: Lake) -> None:
+    lake.shop()
+    land(lake, 1, 6)
+    gold = {path: hashlib.sha256(path.read_bytes()).digest() for path in lake.data.glob("gold/**/*.parquet")}
+    assert do(lake) == 0
+    now = {
+        name: files for name in releases.newest(lake.data) if (files := delta.open_table(delta.place(lake.data, name)))
+    }
+    assert releases.newest(lake.data) == {name: table.version for name, table in now.items()}
+    run = lake.good()
+    assert [(step.records_read, step.records_written, step.partitions) for step in run.steps] == [(0, 0, 0)] * 3
+    assert {path: hashlib.sha256(path.read_bytes()).digest() for path in lake.data.glob("gold/**/*.parquet")} == gold
+    land(lake, 7, 7)
+    assert lake.rows("SELECT count(*), sum(amount) FROM silver.shop.orders") == [(7, 700 - 28)]
+
+
+def test_rows_that_silver_has_not_seen_are_still_seen_after_bronze_is_compacted(lake: Lake) -> None:
+    lake.shop()
+    land(lake, 1, 5)
+    lake.edit("silver/shop/orders.yaml", "required: true}", "requird: true}")
+    lake.edit("silver/shop/orders.yaml", "requird: true}", "required: true}")
+    lake.write("silver/shop/orders.sql", "SELECT nonsense FROM bronze.shop.orders")
+    lake.edit("silver/shop/orders.yaml", "version: 1.0.0", "version: 1.1.0")
+    lake.land("shop/orders/6.csv", f"{HEADER}6,2024-01-02,1,1\n")
+    assert "silver.shop.orders" in lake.run().failures
+    (lake.root / "src/silver/shop/orders.sql").unlink()
+    lake.edit("silver/shop/orders.yaml", "version: 1.1.0", "version: 1.0.0")
+    assert do(lake) == 0
+    assert files(lake, "bronze.shop.orders") == 1
+    assert lake.step(lake.good(), "silver.shop.orders").inserted == 1
+
+
+def test_a_dry_run_says_what_it_would_and_changes_nothing(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+    lake.shop()
+    land(lake, 1, 5)
+    before = {path: path.stat().st_mtime_ns for path in lake.data.rglob("*")}
+    assert do(lake, dry_run=True) == 0
+    assert {path: path.stat().st_mtime_ns for path in lake.data.rglob("*")} == before
+    said = [line.split("  ") for line in capsys.readouterr().out.splitlines() if line.startswith("silver.shop")]
+    assert said[0][-1] == "1 partitions of small files"
+
+
+def test_a_table_whose_contract_asks_is_brought_into_z_order_and_only_where_rows_came(lake: Lake) -> None:
+    lake.shop()
+    asked = "      - {property: sequenceBy, value: [updated]}\n"
+    assert asked in ORDERS
+    lake.edit("silver/shop/orders.yaml", asked, asked + "      - {property: zOrderBy, value: [updated]}\n")
+    lake.land("shop/orders/0.csv", HEADER + "".join(f"{n},2024-02-01,1,{n * 7 % 50}\n" for n in range(100, 150)))
+    land(lake, 1, 2)
+    root = delta.place(lake.data, "silver.shop.orders")
+    rows = lake.rows(ROWS)
+    assert do(lake) == 0
+    assert lake.rows(ROWS) == rows
+    table = delta.open_table(root)
+    assert table is not None and len(table.files) == 2
+    other = {file.path for file in table.files if file.partition["day"] == "2024-02-01"}
+    seen = [at for (at,) in lake.rows("SELECT updated FROM silver.shop.orders WHERE order_id >= 100")]
+    assert seen == sorted(seen)
+    land(lake, 3, 3)
+    assert do(lake) == 0
+    later = delta.open_table(root)
+    assert later is not None
+    assert {file.path for file in later.files if file.partition["day"] == "2024-02-01"} == other
+    assert len(later.files) == 2
+    run = lake.good()
+    assert [(step.records_written, step.partitions) for step in run.steps] == [(0, 0)] * 3
+
+
+def test_a_contract_that_asks_for_the_order_of_what_is_no_column_is_refused(lake: Lake) -> None:
+    lake.shop()
+    asked = "      - {property: sequenceBy, value: [updated]}\n"
+    lake.edit("silver/shop/orders.yaml", asked, asked + "      - {property: zOrderBy, value: [colour]}\n")
+    with pytest.raises(ContractError, match="colour"):
+        lake.run()
+    lake.edit("silver/shop/orders.yaml", "[colour]", "[day]")
+    with pytest.raises(ContractError, match="zOrderBy names the partition column day"):
+        lake.run()
+    lake.edit("silver/shop/orders.yaml", "[day]", "[amount]")
+    with pytest.raises(ContractError, match="zOrderBy of amount, a decimal"):
+        lake.run()
+
+
+def test_optimize_waits_for_nobody_who_holds_the_lake(lake: Lake) -> None:
+    lake.shop()
+    land(lake, 1, 5)
+    with lock.held(lake.data, command="make pipeline", run_id="r", now=runs.now()), pytest.raises(LockedError):
+        do(lake)
+    assert files(lake, "silver.shop.orders") == 5
+
+
+def test_a_killed_z_order_is_done_again(lake: Lake) -> None:
+    lake.shop()
+    asked = "      - {property: sequenceBy, value: [updated]}\n"
+    lake.edit("silver/shop/orders.yaml", asked, asked + "      - {property: zOrderBy, value: [updated]}\n")
+    land(lake, 1, 2)
+    with opened(lake.told, lake.root / "src") as house:
+        table = house.table("silver.shop.orders")
+        assert table is not None
+        table._table.optimize.z_order(["updated"])  # as far as a kill before the last commit leaves it
+        assert [step.order for step in optimize.plan(lake.data, house.contracts.silver) if step.order] == [
+            (("2024-01-01",),)
+        ]
+    assert do(lake) == 0
+    assert lake.good().failures == {}
