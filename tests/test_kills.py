@@ -37,7 +37,7 @@ def killing() -> Iterator[Killer]:
 def test_an_action_killed_anywhere_is_finished_by_a_plain_run(
     tools: Tools, killing: Killer, tmp_path: Path, action: str
 ) -> None:
-    staged = kills.scene(tools, tmp_path / "lake", kills.ACTIONS.index(action), action)
+    staged = kills.scene(tools, tmp_path / "lake", 12 + kills.ACTIONS.index(action), action)
     done = kills.play(killing, staged, tmp_path / "scratch", points=7, instants=2)
     assert done.recoveries == 9
     assert done.kills >= 7

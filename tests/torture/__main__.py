@@ -21,7 +21,7 @@ from torture.histories import Sum, live_many
 from torture.kills import kill_many
 
 _PER_TASK = 200  # histories that share an engine
-_EXHAUSTIVE = 4  # scenes whose every point is killed; each action once
+_EXHAUSTIVE = 6  # scenes whose every point is killed; each action once
 _POINTS, _INSTANTS = 20, 10  # kills of the other scenes: at points drawn at random, at random instants
 _TELL = 30  # seconds between two lines of progress
 

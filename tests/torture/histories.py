@@ -22,7 +22,7 @@ from typing import Any
 import duckdb
 from conftest import DAILY, MART, ORDERS
 from deltalake import DeltaTable
-from deltalake.table import TableAlterer
+from deltalake.table import TableAlterer, TableOptimizer
 from loguru import logger
 
 import main
@@ -424,6 +424,11 @@ def points(point: Callable[[], None]) -> Iterator[None]:
         around(DeltaTable, name)
     for name in ("add_columns", "set_table_properties"):
         around(TableAlterer, name)
+    for name in ("compact", "z_order"):
+        around(TableOptimizer, name)
+    for name in ("create_checkpoint", "cleanup_metadata"):
+        around(DeltaTable, name)
+    around(lake, "remove")
     around(DuckEngine, "write")
     around(lake, "_sync", after=False)
     around(lake, "discard", after=False)
@@ -519,20 +524,30 @@ def _maintain(work: Callable[[DeltaTable], object]) -> Callable[[Shop, str], Non
     return maintain
 
 
+def make_vacuum(house: House, hours: int) -> None:
+    """`make vacuum`, without what it prints."""
+    with held(house, "vacuum"):
+        list(vacuum.execute(vacuum.plan(house.told.data_dir, hours, time.time())))
+
+
+def make_optimize(house: House) -> None:
+    """`make optimize`, without what it prints."""
+    with held(house, "optimize") as this:
+        list(optimize.execute(optimize.plan(house.told.data_dir, house.contracts.silver), this))
+
+
 def _make_vacuum(shop: Shop, hours: int) -> None:
-    """`make vacuum`, as a purge or not, without what it prints; the newest release must outlive it."""
+    """A vacuum, as a purge or not; what readers see must outlive it."""
     seen = shop.seen()
-    with held(shop.house(), "vacuum"):
-        list(vacuum.execute(vacuum.plan(shop.data, hours, time.time())))
+    make_vacuum(shop.house(), hours)
     shop.insist("vacuum")
     _refuse("the release after vacuum", [] if shop.seen() == seen else ["readers see something else"])
 
 
 def _make_optimize(shop: Shop) -> None:
-    """`make optimize`, without what it prints."""
-    house, seen = shop.house(), shop.seen()
-    with held(house, "optimize") as this:
-        list(optimize.execute(optimize.plan(shop.data, house.contracts.silver), this))
+    """An optimize; readers must see what they saw."""
+    seen = shop.seen()
+    make_optimize(shop.house())
     shop.insist("optimize")
     _refuse("the release after optimize", [] if shop.seen() == seen else ["readers see something else"])
 

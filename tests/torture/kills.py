@@ -32,7 +32,7 @@ from torture import ROOT, histories, oracle
 from torture.histories import Difference, Shop, Sum, Tools
 from torture.oracle import Content, Rules
 
-ACTIONS = ("run", "bump", "backfill", "rollback")
+ACTIONS = ("run", "bump", "backfill", "rollback", "make optimize", "make vacuum")
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,10 @@ def perform(job: Job) -> None:
             assert not done.failures, done.failures
         elif kind == "rollback":
             histories.roll_back(house, *words)
+        elif kind == "make optimize":
+            histories.make_optimize(house)
+        elif kind == "make vacuum":
+            histories.make_vacuum(house, *words)
         else:
             done = main.run(house)
             assert not done.failures, done.failures
@@ -182,7 +186,7 @@ def scene(tools: Tools, root: Path, seed: int, action: str) -> Scene:
     """A random shop, one action before the end of its history."""
     random = Random(seed)
     past = [histories.operation(random) for _ in range(random.randint(1, 5))]
-    past = [done for done in past if done[0] != "vacuum" or action != "rollback"]  # or there is nothing to go back to
+    past = [done for done in past if "vacuum" not in done[0] or action != "rollback"]  # or there is nothing to go back to
     fresh = action == "run" and seed % 3 == 0
     told = histories.History(random.choice(oracle.FAMILIES), () if fresh else (("run",), *past, ("run",)))
     shop = histories.live(tools, root, told, end=False)
@@ -195,6 +199,8 @@ def scene(tools: Tools, root: Path, seed: int, action: str) -> Scene:
     words: dict[str, tuple[Any, ...]] = {
         "backfill": ("backfill", *random.choice(histories.SLICES)),
         "rollback": ("rollback", shop.released[0][0] if shop.released else ""),
+        "make optimize": ("make optimize",),
+        "make vacuum": ("make vacuum", 0),
     }
     return Scene(seed, shop, words.get(action, ("run",)), (*seen, (shop.rules, shop.expected())))
 
