@@ -33,6 +33,7 @@ BUILT_FROM = "contract"  # txn app id: the fingerprint of the contract a table's
 
 SMALL, SMALL_FILES = 32 * 2**20, 5  # compaction pays where a partition holds this many files below so many bytes
 _TARGET = 128 * 2**20  # bytes of a file that compaction writes
+LOG_ENTRIES = 10  # since the last checkpoint, before vacuum writes another
 _LEFTOVER_HOURS = 24  # no write takes longer
 _ORDERED = "z-order"  # txn app id: the version up to which the table is in order
 
@@ -409,16 +410,19 @@ def remove(root: Path, files: Iterable[Leftover]) -> None:
 
 
 def shorten_log(snapshot: Snapshot) -> int:
-    """Write a checkpoint and remove log entries before it that are past their retention; returns how many went."""
+    """Remove log entries that are past their retention and before a checkpoint; returns how many went.
+
+    A checkpoint is written where the newest is LOG_ENTRIES or more versions old: opening the table reads no more.
+    """
     log = snapshot.root / "_delta_log"
-    before = len(list(log.iterdir()))
+    checkpoints = [int(path.name[:20]) for path in log.glob("*.checkpoint*.parquet") if path.name[:20].isdigit()]
     with _translated(snapshot.root):
-        if not (log / f"{snapshot.version:020d}.checkpoint.parquet").exists():
+        if snapshot.version - max(checkpoints, default=0) >= LOG_ENTRIES:
             snapshot._table.create_checkpoint()
             _make_durable(snapshot.root, range(snapshot.version, snapshot.version + 1))
-            before += 1
+        before = len(list(log.iterdir()))
         snapshot._table.cleanup_metadata()
-    return max(0, before - len(list(log.iterdir())))
+    return before - len(list(log.iterdir()))
 
 
 def crowded(snapshot: Snapshot) -> dict[tuple[str | None, ...], tuple[DataFile, ...]]:
