@@ -153,6 +153,18 @@ def test_what_no_commit_names_goes_once_it_is_old(lake: Lake) -> None:
     assert [path.exists() for path in left] == [False, False, False]
 
 
+def test_a_purge_leaves_what_somebody_may_be_writing_without_the_lock(lake: Lake) -> None:
+    days(lake, 1)
+    root = lake.data / "ops/releases"
+    fresh, old = root / "part-fresh.parquet", root / "part-old.parquet"
+    for path in (fresh, old):
+        path.write_bytes(b"not committed yet")
+    os.utime(old, (time.time() - 2 * HOUR,) * 2)
+    assert do(lake, words(0, purge=True, yes=True)) == 0
+    assert (fresh.exists(), old.exists()) == (True, False)
+    fresh.unlink()
+
+
 def test_less_than_168_hours_is_refused_unless_a_purge_is_asked_for_and_confirmed(lake: Lake) -> None:
     days(lake, 2)
     before = files(lake, "silver.shop.orders")

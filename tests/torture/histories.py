@@ -430,7 +430,7 @@ def points(point: Callable[[], None]) -> Iterator[None]:
         around(DeltaTable, name)
     around(lake, "remove")
     around(DuckEngine, "write")
-    around(lake, "_sync", after=False)
+    around(lake.log, "sync", after=False)
     around(lake, "discard", after=False)
     around(lock, "_write")
     around(runs, "write", after=False)

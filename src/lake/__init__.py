@@ -1,0 +1,33 @@
+"""The only part that knows Delta: tables that carry their own state, and what keeps them healthy."""
+
+from src.lake.faults import HistoryGone as HistoryGone
+from src.lake.log import DataFile as DataFile
+from src.lake.log import commit_info as commit_info
+from src.lake.log import lifetimes as lifetimes
+from src.lake.tables import BUILT_FROM as BUILT_FROM
+from src.lake.tables import LAYERS as LAYERS
+from src.lake.tables import Changes as Changes
+from src.lake.tables import Snapshot as Snapshot
+from src.lake.tables import add_columns as add_columns
+from src.lake.tables import changes as changes
+from src.lake.tables import check_restorable as check_restorable
+from src.lake.tables import commit as commit
+from src.lake.tables import create as create
+from src.lake.tables import discard as discard
+from src.lake.tables import open_table as open_table
+from src.lake.tables import place as place
+from src.lake.tables import restore as restore
+from src.lake.tables import set_properties as set_properties
+from src.lake.upkeep import LOG_ENTRIES as LOG_ENTRIES
+from src.lake.upkeep import SMALL as SMALL
+from src.lake.upkeep import SMALL_FILES as SMALL_FILES
+from src.lake.upkeep import Leftover as Leftover
+from src.lake.upkeep import bytes_written as bytes_written
+from src.lake.upkeep import compact as compact
+from src.lake.upkeep import crowded as crowded
+from src.lake.upkeep import expired as expired
+from src.lake.upkeep import log_files as log_files
+from src.lake.upkeep import remove as remove
+from src.lake.upkeep import shorten_log as shorten_log
+from src.lake.upkeep import unordered as unordered
+from src.lake.upkeep import z_order as z_order

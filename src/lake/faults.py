@@ -1,0 +1,71 @@
+"""Every failure of the Delta library as one of ours, told by type first and by text where it must be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from src.errors import BoathouseError, DataError, EnvironmentFault, TransientError, from_os_error
+
+
+class HistoryGone(Exception):
+    """The commits or files between two versions are no longer there; the consumer starts from nothing."""
+
+
+_NO_ROOM = ("os error 28", "os error 27", "os error 122", "No space left", "File too large", "Resources exhausted")
+_NO_ACCESS = ("os error 13", "os error 1)", "os error 30", "Permission denied", "Read-only file system")
+_NOT_ALLOWED = ("append-only", "Table features must be specified")  # no retry will help
+NO_SUCH_VERSION = ("No files in log segment", "not the same as the specified end version")
+_DAMAGED = ("Json error", "Invalid Checkpoint", "found gap", "No table metadata or protocol", "Parquet")
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@contextmanager
+def translated(root: Path) -> Iterator[None]:
+    """Every failure of the Delta library as one of ours, told by type first and by text where it must be."""
+    from deltalake.exceptions import CommitFailedError, DeltaError
+
+    try:
+        yield
+    except (BoathouseError, HistoryGone):
+        raise
+    except OSError as error:
+        if error.errno is not None:
+            raise from_os_error(error, root) from error
+        raise _by_text(error, root) from error
+    except CommitFailedError as error:
+        found = _by_text(error, root)
+        if isinstance(found, EnvironmentFault) or any(sign in str(error) for sign in _NOT_ALLOWED):
+            raise found from error
+        fix = "another writer committed first; run again"
+        raise TransientError(_first_line(error), where=root, fix=fix) from error
+    except DeltaError as error:
+        raise _by_text(error, root) from error
+    except Exception as error:
+        if type(error) is not Exception:
+            raise
+        raise _by_text(error, root) from error  # how delta-rs raises what is wrong with a schema
+
+
+def damaged(where: Path, found: str) -> EnvironmentFault:
+    return EnvironmentFault(f"damaged table: {found}", where=where, fix="`make check` names the damage")
+
+
+def _by_text(error: Exception, root: Path) -> BoathouseError:
+    text = _COLOURS.sub("", str(error))
+    if any(sign in text for sign in _NO_ROOM):
+        fix = "free some space, then run again: nothing half-written is visible"
+        return EnvironmentFault("no space left on device", where=root, fix=fix)
+    if any(sign in text for sign in _NO_ACCESS):
+        fix = "give the user that runs the pipeline access to it"
+        return EnvironmentFault("permission denied", where=root, fix=fix)
+    if any(sign in text for sign in _DAMAGED):
+        return damaged(root, _first_line(error))
+    return DataError(_first_line(error), where=root)
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in _COLOURS.sub("", str(error)).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,104 @@
+"""The Delta log as it lies on disk: what its entries say, and that they have reached the disk."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from src.lake.faults import HistoryGone, damaged
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One Parquet file of a table: path relative to the table, bytes, rows, partition values as text."""
+
+    path: str
+    size: int
+    rows: int
+    partition: Mapping[str, str | None] = field(default_factory=dict)
+
+
+def entry(root: Path, version: int) -> Iterator[dict[str, Any]]:
+    path = root / "_delta_log" / f"{version:020d}.json"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise HistoryGone(f"{path} was cleaned up") from None
+    except UnicodeDecodeError as error:
+        raise damaged(path, "not text in UTF-8") from error
+    for line in text.split("\n"):
+        if line.strip():
+            try:
+                yield json.loads(line)
+            except ValueError as error:
+                raise damaged(path, f"not JSON: {error}") from error
+
+
+def logged_file(action: Mapping[str, Any]) -> DataFile:
+    stats = json.loads(action.get("stats") or "{}")
+    return DataFile(
+        path=unquote(action["path"]),
+        size=action.get("size") or 0,
+        rows=stats.get("numRecords", 0),
+        partition=action.get("partitionValues") or {},
+    )
+
+
+def commit_info(root: Path, version: int) -> dict[str, Any]:
+    """What a commit recorded about itself (run id, drift, ...); empty where the log entry is gone."""
+    try:
+        return next((action["commitInfo"] for action in entry(root, version) if "commitInfo" in action), {})
+    except HistoryGone:
+        return {}
+
+
+def lifetimes(root: Path) -> dict[str, tuple[int, int | None]]:
+    """From which version on each file was part of the table, and from which no longer, as far as the log tells."""
+    found: dict[str, tuple[int, int | None]] = {}
+    for path in sorted((root / "_delta_log").glob("*.json")):
+        version = int(path.stem) if path.stem.isdigit() else -1
+        for action in entry(root, version) if version >= 0 else ():
+            if add := action.get("add"):
+                found[unquote(add["path"])] = (version, None)
+            elif gone := action.get("remove"):
+                name = unquote(gone["path"])
+                found[name] = (found.get(name, (0, None))[0], version)
+    return found
+
+
+def make_durable(root: Path, versions: range) -> None:
+    """Force log entries to disk.
+
+    delta-rs never calls fsync: without this a power loss could take a commit back after the next
+    layer has consumed it.
+    """
+    log = root / "_delta_log"
+    for version in versions:
+        for entry in (log / f"{version:020d}.json", log / f"{version:020d}.checkpoint.parquet"):
+            if entry.exists():
+                sync(entry)
+    sync(log)
+    sync(root)
+
+
+def sync_files(root: Path, paths: Sequence[str]) -> None:
+    """Force data files, and the folders that name them, to disk."""
+    folders: set[Path] = set()
+    for path in paths:
+        sync(root / path)
+        folders.update(parent for parent in (root / path).parents if parent.is_relative_to(root))
+    for folder in folders:
+        sync(folder)
+
+
+def sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,401 @@
+"""Tables and their versions: opened, created, committed to, restored; what changed rows between two versions.
+
+A table carries its own progress: every commit records, as Delta `txn` actions, how far each input
+was consumed, in the same atomic log entry as the data. There is no other state.
+
+Commits are made from Parquet files that the engine has already written (`DataFile`): one log entry
+adds and removes files. A crash before the entry leaves files nobody refers to, which readers never
+see and vacuum removes; a crash after it leaves a finished commit.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from src.errors import BoathouseError, EnvironmentFault
+from src.lake import log
+from src.lake.faults import NO_SUCH_VERSION, HistoryGone, translated
+from src.lake.log import DataFile, entry, logged_file
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+LAYERS = ("bronze", "silver", "gold")
+BUILT_FROM = "contract"  # txn app id: the fingerprint of the contract a table's rows were built with
+_PROPERTIES = {
+    "delta.checkpointInterval": "50",
+    "delta.logRetentionDuration": "interval 60 days",
+    "delta.deletedFileRetentionDuration": "interval 168 hours",
+    # Other engines skip files by partition and by the files' own footers. Where the log has minimum and maximum for
+    # some columns, deltalake's to_pyarrow_dataset finds no row by any other column, and there is always one that can
+    # have none: long text, NaN, a column that was added later.
+    "delta.dataSkippingNumIndexedCols": "0",
+}
+_DELTA_TYPES = {
+    "VARCHAR": "string",
+    "BOOLEAN": "boolean",
+    "TINYINT": "byte",
+    "SMALLINT": "short",
+    "INTEGER": "integer",
+    "BIGINT": "long",
+    "FLOAT": "float",
+    "DOUBLE": "double",
+    "DATE": "date",
+    "TIMESTAMP WITH TIME ZONE": "timestamp",
+}
+_HARMLESS_TO_READ = {"v2Checkpoint", "vacuumProtocolCheck"}  # they say nothing about where a table's rows are
+_HARMLESS_TO_WRITE = {"appendOnly", "invariants"}  # what writer version 2 knows too
+_SQL_TYPES = {delta: sql for sql, delta in _DELTA_TYPES.items()}
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The files that came and went between two versions, as far as rows changed (compaction does not).
+
+    The log does not say how many rows a removed file had: they count 0 here.
+
+    `rebuilt`: the table was built anew under another contract in between, so a row's provenance says
+    nothing about whether it is the same row.
+    """
+
+    added: tuple[DataFile, ...]
+    removed: tuple[DataFile, ...]
+    rebuilt: bool = False
+
+
+class Snapshot:
+    """One version of one table; a commit made through it fails if another writer came in between."""
+
+    def __init__(self, root: Path, table: DeltaTable) -> None:
+        self.root = root
+        self._table = table
+        self.version = int(table.version())
+
+    @cached_property
+    def columns(self) -> dict[str, str]:
+        """Column names and DuckDB types, in order."""
+        return {field.name: _sql_type(field.type) for field in self._table.schema().fields}
+
+    @cached_property
+    def partition_by(self) -> tuple[str, ...]:
+        return tuple(self._table.metadata().partition_columns)
+
+    @cached_property
+    def identity(self) -> int:
+        """A number of 63 bits that is this table's and no other's, a re-created one's included."""
+        return uuid.UUID(str(self._table.metadata().id)).int >> 65
+
+    @cached_property
+    def properties(self) -> dict[str, str]:
+        return dict(self._table.metadata().configuration)
+
+    @cached_property
+    def files(self) -> tuple[DataFile, ...]:
+        """The files that hold this version's rows.
+
+        Raises:
+            EnvironmentFault: they say so in a way Boathouse does not read.
+        """
+        self._refuse_foreign_features()
+        with translated(self.root):
+            actions = self._table.get_add_actions(flatten=True)
+        paths, sizes, rows = (actions[name].to_pylist() for name in ("path", "size_bytes", "num_records"))
+        partitions = {name: actions[f"partition.{name}"].to_pylist() for name in self.partition_by}
+        return tuple(
+            DataFile(
+                path=unquote(path),
+                size=sizes[at],
+                rows=rows[at] or 0,
+                partition={name: _partition_text(values[at]) for name, values in partitions.items()},
+            )
+            for at, path in enumerate(paths)
+        )
+
+    @property
+    def rows(self) -> int:
+        return sum(file.rows for file in self.files)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the files that hold this version's rows."""
+        return sum(file.size for file in self.files)
+
+    def progress(self, source: str) -> int | None:
+        """How far this table has consumed a source, as its own commits recorded it; None for never."""
+        version = self._table.transaction_version(source)
+        return None if version is None else int(version)
+
+    def _refuse_foreign_features(self, *, to_write: bool = False) -> None:
+        """Refuse a table whose Parquet files alone no longer say what its rows are: another engine did that."""
+        protocol = self._table.protocol()
+        foreign = set(protocol.reader_features or ()) - _HARMLESS_TO_READ
+        if protocol.min_reader_version == 2:  # that version has no list: it stands for this one feature
+            foreign = {"columnMapping"}
+        if to_write and protocol.min_writer_version > 2:
+            older = {f"writer version {protocol.min_writer_version}"} if protocol.writer_features is None else set()
+            foreign |= older | set(protocol.writer_features or ()) - _HARMLESS_TO_READ - _HARMLESS_TO_WRITE
+        if foreign:
+            verb = "write" if to_write else "read"
+            raise EnvironmentFault(
+                f"the table uses {', '.join(sorted(foreign))}, which Boathouse does not {verb}",
+                where=self.root,
+                fix="another engine switched this on; restore the table, or rewrite it without the feature",
+            )
+
+
+def place(data: Path, table_id: str) -> Path:
+    """Where a table lies: silver.sales.order_lines is the folder silver/sales/order_lines below data."""
+    return data.joinpath(*table_id.split("."))
+
+
+def open_table(root: Path, version: int | None = None) -> Snapshot | None:
+    """The newest (or the given) version of the table at root; None where there is no table.
+
+    Raises:
+        HistoryGone: the given version is not there, or no longer.
+        EnvironmentFault: the log is damaged.
+    """
+    if not (root / "_delta_log").is_dir():
+        return None
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError
+
+    with translated(root):
+        try:
+            return Snapshot(root, DeltaTable(str(root), version=version))
+        except DeltaError as error:
+            if version is not None and any(sign in str(error) for sign in NO_SUCH_VERSION):
+                raise HistoryGone(f"version {version} of {root} is not there") from error
+            raise
+
+
+def create(
+    root: Path,
+    columns: Mapping[str, str],
+    partition_by: Sequence[str] = (),
+    properties: Mapping[str, str] | None = None,
+    *,
+    replace: bool = False,
+) -> Snapshot:
+    """Create an empty table, or replace one whose partitioning changes.
+
+    Properties outside Delta's own list are kept as they are (`delta.userMetadata` among them).
+    """
+    from deltalake import DeltaTable
+
+    from_version = -1
+    if replace and (existing := open_table(root)):
+        from_version = existing.version
+    with translated(root):
+        fresh = [folder for folder in (root, *root.parents) if not folder.exists()]
+        root.mkdir(parents=True, exist_ok=True)
+        table = DeltaTable.create(
+            str(root),
+            schema=_schema(columns),
+            mode="overwrite" if replace else "ignore",
+            partition_by=list(partition_by),
+            configuration=_PROPERTIES | dict(properties or {}),
+            raise_if_key_not_exists=False,
+            commit_properties=_commit_properties({BUILT_FROM: 0} if replace else {}, {}),
+        )
+        snapshot = Snapshot(root, table)
+        log.make_durable(root, range(from_version + 1, snapshot.version + 1))
+        for folder in fresh:
+            log.sync(folder.parent)
+    return snapshot
+
+
+def commit(
+    snapshot: Snapshot,
+    *,
+    add: Sequence[DataFile] = (),
+    remove: Sequence[DataFile] = (),
+    progress: Mapping[str, int] | None = None,
+    info: Mapping[str, str] | None = None,
+    overwrite: Mapping[str, str] | None = None,
+) -> Snapshot:
+    """Publish files and progress in one atomic log entry, on disk when this returns.
+
+    Give no files to record progress alone. `overwrite` (columns and types) replaces the whole
+    content and the schema. Every commit should name its progress: two writers that consumed the
+    same source then collide instead of writing twice.
+
+    Raises:
+        TransientError: another commit came in between; nothing was published.
+        DataError: the table is append-only and the commit removes rows; nothing was published.
+        EnvironmentFault: no room, no permission, or features Boathouse does not write; nothing was published.
+    """
+    snapshot._refuse_foreign_features(to_write=True)
+    with translated(snapshot.root):
+        # data first: a log entry must never refer to a file that a power loss can still take away
+        log.sync_files(snapshot.root, [file.path for file in add])
+        snapshot._table.create_write_transaction(
+            [_add_action(file) for file in add] + [_remove_action(file) for file in remove],
+            mode="append" if overwrite is None else "overwrite",
+            schema=_schema(overwrite or snapshot.columns),
+            partition_by=list(snapshot.partition_by),
+            commit_properties=_commit_properties(progress or {}, info or {}),
+        )
+        return published(snapshot)
+
+
+def add_columns(snapshot: Snapshot, columns: Mapping[str, str]) -> Snapshot:
+    """Add columns; rows written before read NULL there."""
+    with translated(snapshot.root):
+        snapshot._table.alter.add_columns(_schema(columns).fields)
+        return published(snapshot)
+
+
+def set_properties(snapshot: Snapshot, properties: Mapping[str, str]) -> Snapshot:
+    """Set table properties where they differ; a key Delta does not know is kept too."""
+    wanted = {key: value for key, value in properties.items() if snapshot.properties.get(key) != value}
+    if not wanted:
+        return snapshot
+    with translated(snapshot.root):
+        snapshot._table.alter.set_table_properties(wanted, raise_if_not_exists=False)
+        return published(snapshot)
+
+
+def check_restorable(root: Path, version: int) -> Snapshot:
+    """The old version of a table, once it is sure that all of its files are still there.
+
+    Raises:
+        EnvironmentFault: vacuum or log clean-up removed it.
+    """
+    fix = "name a later release, or restore a backup"
+    try:
+        old = open_table(root, version)
+    except (BoathouseError, HistoryGone):
+        old = None
+    if old is None:
+        raise EnvironmentFault(f"version {version} is no longer in the log", where=root, fix=fix)
+    lost = sum(not (root / file.path).exists() for file in old.files)
+    if lost:
+        raise EnvironmentFault(f"vacuum removed {lost} files of version {version}", where=root, fix=fix)
+    return old
+
+
+def restore(snapshot: Snapshot, version: int, sources: Sequence[str]) -> Snapshot:
+    """Make an older version's rows, schema, properties and progress the newest; `sources` name the progress.
+
+    Raises:
+        EnvironmentFault: vacuum removed files of that version; nothing was changed.
+    """
+    old = check_restorable(snapshot.root, version)
+    # progress that the old version did not have is set to -1, which every reader takes for "from the start"
+    back = {name: -1 if (at := old.progress(name)) is None else at for name in (*sources, BUILT_FROM)}
+    known = {
+        name: at for name, at in back.items() if at != snapshot.progress(name) and snapshot.progress(name) is not None
+    }
+    with translated(snapshot.root):
+        snapshot._table.restore(version, commit_properties=_commit_properties(known, {}))
+        return published(snapshot)
+
+
+def changes(snapshot: Snapshot, since: int) -> Changes:
+    """What changed rows in versions since+1 .. snapshot.version, net of files that came and went again.
+
+    Raises:
+        HistoryGone: log clean-up or vacuum took a part of it, or the table was made anew since.
+        EnvironmentFault: the log is damaged.
+    """
+    if since > snapshot.version:
+        raise HistoryGone(f"{snapshot.root} has no version {since} any more")
+    added: dict[str, DataFile] = {}
+    removed: dict[str, DataFile] = {}
+    rebuilt = False
+    for version in range(since + 1, snapshot.version + 1):
+        for action in entry(snapshot.root, version):
+            rebuilt = rebuilt or action.get("txn", {}).get("appId") == BUILT_FROM
+            if (add := action.get("add")) and add["dataChange"]:
+                added[add["path"]] = logged_file(add)
+            gone = action.get("remove")
+            if gone and gone["dataChange"] and added.pop(gone["path"], None) is None:
+                removed[gone["path"]] = logged_file(gone)
+    for file in (*added.values(), *removed.values()):
+        if not (snapshot.root / file.path).exists():
+            raise HistoryGone(f"{snapshot.root / file.path} was vacuumed")
+    return Changes(tuple(added.values()), tuple(removed.values()), rebuilt)
+
+
+def discard(root: Path, files: Sequence[DataFile]) -> None:
+    """Remove written files that no commit will refer to."""
+    for file in files:
+        (root / file.path).unlink(missing_ok=True)
+
+
+def published(before: Snapshot) -> Snapshot:
+    """The table after a commit made through `before`, once every log entry since then is on disk."""
+    after = open_table(before.root)
+    if after is None:
+        raise EnvironmentFault("the table vanished while it was written", where=before.root)
+    log.make_durable(before.root, range(before.version + 1, after.version + 1))
+    return after
+
+
+def _add_action(file: DataFile) -> Any:
+    from deltalake.transaction import AddAction
+
+    return AddAction(
+        path=file.path,
+        size=file.size,
+        partition_values=dict(file.partition),
+        modification_time=int(time.time() * 1000),
+        data_change=True,
+        stats=json.dumps({"numRecords": file.rows}),  # no minimum and maximum: see _PROPERTIES
+    )
+
+
+def _remove_action(file: DataFile) -> Any:
+    from deltalake.transaction import RemoveAction
+
+    return RemoveAction(file.path, True, int(time.time() * 1000), file.size, dict(file.partition))
+
+
+def _commit_properties(progress: Mapping[str, int], info: Mapping[str, str]) -> Any:
+    from deltalake import CommitProperties, Transaction
+
+    now = int(time.time() * 1000)
+    return CommitProperties(
+        app_transactions=[Transaction(source, version, now) for source, version in progress.items()],
+        custom_metadata=dict(info) or None,
+    )
+
+
+def _schema(columns: Mapping[str, str]) -> Any:
+    from deltalake import Field, Schema
+    from deltalake.schema import ArrayType, PrimitiveType
+
+    def delta(kind: str) -> Any:
+        if kind.endswith("[]"):
+            return ArrayType(delta(kind[:-2]), contains_null=True)
+        if kind.startswith("DECIMAL"):
+            return PrimitiveType(kind.lower())
+        return PrimitiveType(_DELTA_TYPES[kind])
+
+    return Schema([Field(name, delta(kind), nullable=True) for name, kind in columns.items()])
+
+
+def _sql_type(kind: Any) -> str:
+    if getattr(kind, "element_type", None) is not None:
+        return _sql_type(kind.element_type) + "[]"
+    name = str(kind.type)
+    if name.startswith("decimal"):
+        return name.upper().replace(" ", "")
+    return _SQL_TYPES.get(name, name.upper())
+
+
+def _partition_text(value: Any) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)

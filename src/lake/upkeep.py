@@ -1,0 +1,176 @@
+"""What changes no row: what may be removed, what is written anew, what a table costs and what a copy of it needs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+from src.lake.faults import HistoryGone, translated
+from src.lake.log import DataFile, entry, lifetimes, make_durable
+from src.lake.tables import Snapshot, changes, commit, published
+
+SMALL, SMALL_FILES = 32 * 2**20, 5  # compaction pays where a partition holds this many files below so many bytes
+_TARGET = 128 * 2**20  # bytes of a file that compaction writes
+LOG_ENTRIES = 10  # since the last checkpoint, before vacuum writes another
+_LEFTOVER_HOURS = 24  # no write takes longer
+_WRITING = 3600  # seconds between a file and its commit, at most, for those who write without the lake's lock
+_ORDERED = "z-order"  # txn app id: the version up to which the table is in order
+_IN_LOG = re.compile(r"(\d{20})\.(json|checkpoint\.[\w.-]+)$")
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """A file that no reader needs any more: path on disk relative to the table, bytes."""
+
+    path: str
+    size: int
+
+
+def expired(snapshot: Snapshot, hours: int, keep: Collection[int], now: float) -> tuple[Leftover, ...]:
+    """The files of a table that no reader needs any more, as they lie on disk; changes nothing.
+
+    Those that left the table more than `hours` ago and are in no version of `keep`, those older than that which no
+    commit ever named, and what interrupted writes of the Delta library left behind. `now` in seconds since 1970.
+
+    Raises:
+        DataError, EnvironmentFault: a version of `keep` is not there, or the log is damaged.
+    """
+    root = snapshot.root
+    with translated(root):
+        named = snapshot._table.vacuum(
+            hours, dry_run=True, enforce_retention_duration=False, full=True, keep_versions=list(keep) or None
+        )
+    paths = {_on_disk(root, name) for name in named}
+    young = {path for path in paths if _mtime(root / path) > now - _WRITING}
+    # alerts and backups are recorded without the lake's lock: theirs may be between file and commit
+    paths -= young - set(lifetimes(root)) if young else set()
+    # the library writes beside the place and moves: what a kill leaves there it never removes itself
+    cut = now - max(_WRITING, min(hours, _LEFTOVER_HOURS) * 3600)
+    paths |= {str(path.relative_to(root)) for path in root.rglob("*#*") if path.is_file() and _mtime(path) <= cut}
+    return tuple(Leftover(path, (root / path).stat().st_size) for path in sorted(paths) if (root / path).exists())
+
+
+def remove(root: Path, files: Iterable[Leftover]) -> None:
+    """Remove files that no reader needs any more, and the folders that became empty.
+
+    No commit says so, and none is needed: the log names a file of an older version whether it is there or not.
+    """
+    with translated(root):
+        folders: set[Path] = set()
+        for file in files:
+            (root / file.path).unlink(missing_ok=True)
+            folders.update(parent for parent in (root / file.path).parents if parent != root and root in parent.parents)
+        for folder in sorted(folders, key=lambda folder: -len(folder.parts)):
+            if not any(folder.iterdir()):
+                folder.rmdir()
+
+
+def shorten_log(snapshot: Snapshot) -> int:
+    """Remove log entries that are past their retention and before a checkpoint; returns how many went.
+
+    A checkpoint is written where the newest is LOG_ENTRIES or more versions old: opening the table reads no more.
+    """
+    log = snapshot.root / "_delta_log"
+    checkpoints = [int(path.name[:20]) for path in log.glob("*.checkpoint*.parquet") if path.name[:20].isdigit()]
+    with translated(snapshot.root):
+        if snapshot.version - max(checkpoints, default=0) >= LOG_ENTRIES:
+            snapshot._table.create_checkpoint()
+            make_durable(snapshot.root, range(snapshot.version, snapshot.version + 1))
+        before = len(list(log.iterdir()))
+        snapshot._table.cleanup_metadata()
+    return before - len(list(log.iterdir()))
+
+
+def crowded(snapshot: Snapshot) -> dict[tuple[str | None, ...], tuple[DataFile, ...]]:
+    """The partitions that hold SMALL_FILES or more files below SMALL bytes, with these files."""
+    small: dict[tuple[str | None, ...], list[DataFile]] = {}
+    for file in snapshot.files:
+        if file.size < SMALL:
+            small.setdefault(tuple(file.partition.get(name) for name in snapshot.partition_by), []).append(file)
+    return {partition: tuple(files) for partition, files in small.items() if len(files) >= SMALL_FILES}
+
+
+def compact(snapshot: Snapshot, partition: Sequence[str | None]) -> Snapshot:
+    """Write the small files of one partition as few large ones; no row changes, and no reader of changes sees one."""
+    with translated(snapshot.root):
+        snapshot._table.optimize.compact(_only(snapshot, partition), target_size=_TARGET)
+        return published(snapshot)
+
+
+def unordered(snapshot: Snapshot) -> tuple[tuple[str | None, ...], ...]:
+    """The partitions that hold files which came since the last z-order."""
+    since = snapshot.progress(_ORDERED)
+    try:
+        came = {file.path for file in changes(snapshot, since).added} if since is not None else None
+    except HistoryGone:
+        came = None
+    files = (file for file in snapshot.files if came is None or file.path in came)
+    return tuple(dict.fromkeys(tuple(file.partition.get(name) for name in snapshot.partition_by) for file in files))
+
+
+def z_order(snapshot: Snapshot, columns: Sequence[str], partitions: Sequence[Sequence[str | None]]) -> Snapshot:
+    """Write the rows of these partitions so that rows near each other in these columns lie together.
+
+    A last commit records how far the table is in order, so that `unordered` names only what came since; a crash
+    before it costs the work done and nothing else.
+    """
+    with translated(snapshot.root):
+        for partition in partitions:
+            snapshot._table.optimize.z_order(columns, _only(snapshot, partition), target_size=_TARGET)
+        # by itself: with 1.6.6 an optimize takes commit properties and leaves the txn out
+        return commit(published(snapshot), progress={_ORDERED: snapshot.version})
+
+
+def bytes_written(snapshot: Snapshot, since: float) -> int:
+    """Bytes of all files that commits added since a moment (seconds since 1970), as far back as the log goes."""
+    written = 0
+    for version in range(snapshot.version, -1, -1):
+        try:
+            actions = list(entry(snapshot.root, version))
+        except HistoryGone:
+            break
+        if any(action["commitInfo"].get("timestamp", 0) < since * 1000 for action in actions if "commitInfo" in action):
+            break
+        written += sum(action["add"].get("size") or 0 for action in actions if "add" in action)
+    return written
+
+
+def log_files(snapshot: Snapshot) -> list[str]:
+    """The files of the log from which this version can be opened without the rest, relative to the table.
+
+    The last checkpoint at or before it and every commit since the oldest that is still there without a gap.
+    `_last_checkpoint` is not among them: it may name a checkpoint of a later version, and nobody needs it.
+    """
+    names = sorted(path.name for path in (snapshot.root / "_delta_log").iterdir())
+    numbered = {name: int(found[1]) for name in names if (found := _IN_LOG.match(name))}
+    commits = {version for name, version in numbered.items() if name.endswith(f"{version:020d}.json")}
+    oldest = snapshot.version
+    while oldest - 1 in commits:
+        oldest -= 1
+    checkpoints = {version for name, version in numbered.items() if ".checkpoint." in name}
+    last = max((version for version in checkpoints if version <= snapshot.version), default=None)
+    kept = [
+        name
+        for name, version in numbered.items()
+        if (version == last if ".checkpoint." in name else oldest <= version <= snapshot.version)
+    ]
+    sidecars = (snapshot.root / "_delta_log" / "_sidecars").glob("*.parquet")
+    return [f"_delta_log/{name}" for name in kept] + [f"_delta_log/_sidecars/{path.name}" for path in sidecars]
+
+
+def _only(snapshot: Snapshot, partition: Sequence[str | None]) -> list[tuple[str, str, str]] | None:
+    """One partition in the Delta library's words, in which an empty text is NULL."""
+    return [(name, "=", value or "") for name, value in zip(snapshot.partition_by, partition, strict=True)] or None
+
+
+def _on_disk(root: Path, name: str) -> str:
+    """A path as the library names it; it may be encoded as in the log, while files on disk never are."""
+    return name if (root / name).exists() else unquote(name)
+
+
+def _mtime(path: Path) -> float:
+    """When a file was written, in seconds since 1970; one that is gone was written long ago."""
+    return path.stat().st_mtime if path.exists() else 0.0
