@@ -15,14 +15,13 @@ from pathlib import Path
 from src import lake
 from src.errors import UsageError
 from src.house import House, opened
-from src.observe import backups, console, edge, lock, query, releases, runs, upkeep
+from src.observe import backups, console, edge, query, releases, runs, upkeep
 from src.observe.holding import held
 from src.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 RETENTION = 168  # hours (OPS-03)
 _CONFIRMED = "purge"
-_PATIENCE = 60  # seconds: alerts are written without the lake's lock, and must not be between file and commit
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,7 @@ def show(told: Settings, source: Path, words: argparse.Namespace) -> int:
             return 0
         if hours < RETENTION and not words.yes:
             _confirm()
-        with held(house, f"vacuum, {hours} hours kept") as this, lock.waited(told.data_dir, "alerts", _PATIENCE):
+        with held(house, f"vacuum, {hours} hours kept") as this:
             done = list(execute(plan(told.data_dir, hours, runs.now().timestamp())))  # anew: a run may have ended since
             upkeep.record(house, this, "vacuum", [_size(step) for step, _ in done if step.gone])
     files, freed = sum(len(step.gone) for step, _ in done), sum(step.freed for step, _ in done)

@@ -1,0 +1,306 @@
+"""Backup copies one release to the remote: first what is not there yet, then a manifest that names all of it.
+
+A file goes by the hash of its content, so nothing is copied twice and nothing is ever overwritten. Until its
+manifest is there a backup does not exist: killed at any moment it leaves files that nobody names, which the
+next one uses or removes, and the backups before it as they were.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from src import house, lake
+from src.engine import DuckEngine
+from src.errors import BoathouseError, DataError, UsageError
+from src.maintenance import remote, snapshot
+from src.maintenance.remote import Remote
+from src.maintenance.snapshot import File, Manifest, Table, Taken
+from src.observe import backups, console, edge, lock, runs
+from src.observe.backups import Backup
+from src.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES, MANIFESTS = "files", "manifests"  # the two folders of the remote
+_NAMED = re.compile(r"(\d{8}T\d{9}-[0-9a-f]{6})\.json")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What is at the remote: files with their bytes, and the names of the backups, oldest first."""
+
+    files: dict[str, int]
+    names: list[str]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a backup would copy: its manifest, the files that are not at the remote yet, by name their place here."""
+
+    manifest: Manifest
+    fresh: dict[str, Path]
+    before: Manifest | None  # the newest backup, where it is good
+    afresh: bool  # the newest backup is damaged: everything is copied again
+    there: Listing
+
+    @property
+    def idle(self) -> bool:
+        """Whether the newest backup holds all of it already."""
+        return self.before is not None and not self.fresh
+
+
+def run(
+    engine: DuckEngine, told: Settings, place: Remote, clock: Callable[[], datetime], *, dry_run: bool = False
+) -> Plan:
+    """Back up the newest release of the lake; returns what was planned. `clock` gives the time in UTC.
+
+    Raises:
+        UsageError: there is no release yet.
+        LockedError: another backup or drill is going.
+        AuthError, TransientError, EnvironmentFault: the remote refuses, does not answer, or has no room.
+        DataError: what was copied is not what was read.
+    """
+    data, started = told.data_dir, clock()
+    snapshot.pinned(engine, data)  # nothing is written where there is nothing to back up
+    new = house.new_run_id(started)
+    with lock.held(data / backups.FOLDER, command="make backup", run_id=new, now=started):
+        try:
+            with snapshot.taken(engine, data) as taken:
+                planned = plan(engine, data, place, taken, new)
+                show(planned, data)
+                if dry_run:
+                    return planned
+                there = execute(planned, place, taken)
+        except BoathouseError as error:
+            if not dry_run:
+                failed = Backup(new, new, "backup", started, clock(), place.path, message=error.what)
+                backups.record(engine, data, failed)
+            raise
+        backups.record(engine, data, _described(planned, place, new, started, clock()))
+        _say(planned, place)
+        prune(place, told, planned, there)
+    return planned
+
+
+def plan(engine: DuckEngine, data: Path, place: Remote, taken: Taken, name: str) -> Plan:
+    """What there is to copy; changes nothing."""
+    listed = listing(place)
+    old, afresh = _newest(engine, data, place, listed.names)
+    # what no good backup names was never verified, whoever left it there
+    there = {file for file, size in old.objects.items() if listed.files.get(file) == size} if old else set()
+    version = str(engine.one("SELECT version()")[0])
+    tables = {}
+    places: dict[str, Path] = {}
+    for table_id, table in taken.tables.items():
+        known = old.tables.get(table_id) if old else None
+        files = _files(table.root, known, there)
+        same = known and old and old.engine == version and known.files == files
+        tables[table_id] = known if known and same else _table(engine, table_id, table, files)
+        places |= {file.name: table.root / path for path, file in files.items()}
+    manifest = Manifest(name, taken.release, version, tables)
+    if old and there == set(old.objects) and _without_own(old) == _without_own(manifest):
+        return Plan(manifest, {}, old, afresh, listed)
+    fresh = {file: places[file] for file in manifest.objects if file not in there}
+    return Plan(manifest, fresh, old, afresh, listed)
+
+
+def execute(planned: Plan, place: Remote, taken: Taken) -> Listing:
+    """Copy what is new, verify it by hash and that all of it is there, and only then add the manifest.
+
+    Returns what is at the remote then.
+    """
+    if planned.idle:
+        return planned.there
+    folder = taken.folder / FILES
+    for name, path in planned.fresh.items():
+        snapshot.link(path, folder / name)
+    place.put(planned.fresh, folder, FILES, afresh=planned.afresh)
+    place.check(planned.fresh, folder, FILES)
+    there = listing(place)
+    lost = [name for name, size in planned.manifest.objects.items() if there.files.get(name) != size]
+    if lost:
+        what = f"{len(lost)} files are not at the remote after the copy, such as {lost[0]}"
+        raise DataError(what, where=place.path, fix="let one lake alone use this place, then run `make backup` again")
+    _publish(planned.manifest, place, taken.folder)
+    return Listing(there.files, [*there.names, planned.manifest.id])
+
+
+def kept(names: Iterable[str], daily: int, weekly: int, monthly: int) -> set[str]:
+    """The backups that stay: the last of each of the newest so many days, weeks and months (UTC) that have one.
+
+    The newest is always among them. The rule is that of restic's `forget --keep-daily --keep-weekly --keep-monthly`.
+    """
+    newest_first = sorted(names, reverse=True)
+    stay = set(newest_first[:1])
+    for count, period in ((daily, "%Y-%m-%d"), (weekly, "%G-W%V"), (monthly, "%Y-%m")):
+        last_of: dict[str, str] = {}
+        for name in newest_first:
+            last_of.setdefault(f"{datetime.strptime(name[:15], '%Y%m%dT%H%M%S'):{period}}", name)
+        stay.update(list(last_of.values())[:count])
+    return stay
+
+
+def prune(place: Remote, told: Settings, planned: Plan, there: Listing) -> None:
+    """Remove the backups that need not stay, and the files that none of the others names.
+
+    A backup loses its manifest first: killed in between, it leaves files without a name and no name without files.
+    """
+    stay = kept(there.names, told.backup_keep_daily, told.backup_keep_weekly, told.backup_keep_monthly)
+    gone = [name for name in there.names if name not in stay]
+    place.delete([f"{name}.json" for name in gone], MANIFESTS)
+    known = [planned.before] if planned.before else []
+    known += [] if planned.idle else [planned.manifest]
+    try:
+        others = read(place, sorted(stay - {manifest.id for manifest in known}))
+    except DataError as error:  # what a damaged manifest names is not known, so nothing is surely unnamed
+        print(f"note: no files were pruned: {error.what}, {error.where}")
+        return
+    staying = [*others.values(), *(manifest for manifest in known if manifest.id in stay)]
+    unnamed = set(there.files).difference(*(manifest.objects for manifest in staying))
+    place.delete(unnamed, FILES)
+    if unnamed:
+        place.tidy(FILES)
+    if gone or unnamed:
+        print(f"pruned: {len(gone)} backups, {len(unnamed)} files that no backup names any more")
+
+
+def listing(place: Remote) -> Listing:
+    """What is at the remote."""
+    files, manifests = place.listing(FILES, MANIFESTS)
+    return Listing(files, sorted(found[1] for name in manifests if (found := _NAMED.fullmatch(name))))
+
+
+def listed(place: Remote) -> list[str]:
+    """The backups at the remote, oldest first."""
+    return sorted(found[1] for name in place.listing(MANIFESTS)[0] if (found := _NAMED.fullmatch(name)))
+
+
+def read(place: Remote, names: Collection[str]) -> dict[str, Manifest]:
+    """The manifests of these backups.
+
+    Raises:
+        DataError: one of them is damaged.
+    """
+    with tempfile.TemporaryDirectory(prefix="boathouse-") as folder:
+        place.get([f"{name}.json" for name in names], MANIFESTS, Path(folder))
+        found = {}
+        for name in names:
+            path = Path(folder) / f"{name}.json"
+            text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+            found[name] = snapshot.read(text, f"{place.path}, {MANIFESTS}/{name}.json")
+    return found
+
+
+def chosen(place: Remote, name: str | None) -> Manifest:
+    """The backup of that name, or the newest.
+
+    Raises:
+        UsageError: there is none.
+        DataError: its manifest is damaged.
+    """
+    names = listed(place)
+    if not names:
+        raise UsageError("there is no backup", where=place.path, fix="run `make backup` first, or set BACKUP_REMOTE")
+    if name is not None and name not in names:
+        raise UsageError(f"no backup {name}", where=place.path, fix=f"the newest are {', '.join(names[-5:])}")
+    wanted = name or names[-1]
+    return read(place, [wanted])[wanted]
+
+
+def show(planned: Plan, data: Path) -> None:
+    """Print what a backup holds and copies."""
+    rows = []
+    for name, table in planned.manifest.tables.items():
+        new = {file.name: file.size for file in table.files.values() if file.name in planned.fresh}
+        size = sum(file.size for file in table.files.values())
+        rows.append((name, table.version, table.rows, len(table.files), size, len(new), sum(new.values())))
+    console.table(("table", "version", "rows", "files", "bytes", "new files", "new bytes"), rows)
+    for name, table in planned.manifest.tables.items():
+        newest = lake.open_table(lake.place(data, name))
+        if newest and newest.version > table.version and not name.startswith("ops."):
+            print(f"note: {name}: version {newest.version} is in no release yet, and so in no backup")
+
+
+def _newest(engine: DuckEngine, data: Path, place: Remote, names: list[str]) -> tuple[Manifest | None, bool]:
+    """The newest backup where it is good, and whether it is damaged, as far as is known."""
+    if not names:
+        return None, False
+    if not backups.trusted(engine, data, names[-1]):
+        print(f"note: everything is copied afresh: a drill found backup {names[-1]} damaged")
+        return None, True
+    try:
+        return read(place, names[-1:])[names[-1]], False
+    except DataError as error:
+        print(f"note: everything is copied afresh: {error.what}, {error.where}")
+        return None, True
+
+
+def _files(root: Path, old: Table | None, there: set[str]) -> dict[str, File]:
+    """A table's files with their hashes; a data file that is at the remote already was hashed when it went there."""
+    found = {}
+    for path in sorted(path for path in root.rglob("*") if path.is_file()):
+        name, size = path.relative_to(root).as_posix(), path.stat().st_size
+        known = old.files.get(name) if old and not name.startswith("_delta_log/") else None
+        same = known and known.size == size and known.name in there
+        found[name] = known if known and same else File(size, snapshot.digest(path))
+    return found
+
+
+def _table(engine: DuckEngine, name: str, table: lake.Snapshot, files: dict[str, File]) -> Table:
+    return Table(table.version, *snapshot.content(engine, name, table), files)
+
+
+def _publish(manifest: Manifest, place: Remote, folder: Path) -> None:
+    """Add the manifest, and read back that it is what was written."""
+    name = f"{manifest.id}.json"
+    (folder / name).write_text(snapshot.write(manifest), encoding="utf-8")
+    place.put([name], folder, MANIFESTS)
+    place.check([name], folder, MANIFESTS)
+
+
+def _without_own(manifest: Manifest) -> dict[str, Table]:
+    """Its tables but that of the backups' own records, which alone is no reason for another backup."""
+    return {name: table for name, table in manifest.tables.items() if name != backups.TABLE}
+
+
+def _described(planned: Plan, place: Remote, run_id: str, started: datetime, ended: datetime) -> Backup:
+    manifest = planned.before if planned.idle and planned.before else planned.manifest
+    copied = 0 if planned.idle else sum(manifest.objects[name] for name in planned.fresh)
+    return manifest.described(run_id, "backup", started, ended, place.path, copied)
+
+
+def _say(planned: Plan, place: Remote) -> None:
+    objects = planned.manifest.objects
+    if planned.idle and planned.before:
+        print(f"0 changed: backup {planned.before.id} at {place.path} holds this release")
+        return
+    size = sum(objects[name] for name in planned.fresh)
+    print(f"backup {planned.manifest.id} at {place.path}: {len(planned.fresh)} files, {size:,} bytes copied")
+    print(f"verified: {len(planned.manifest.tables)} tables, {len(objects)} files, {sum(objects.values()):,} bytes")
+
+
+def main(typed: list[str]) -> int:
+    """Do what was typed; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m src.maintenance.backup", description=__doc__)
+    parser.add_argument("--dry-run", action="store_true", help="say what would be copied; copy nothing")
+    words = parser.parse_args(typed)
+    return edge.ended(ROOT, lambda told: _act(told, words.dry_run))
+
+
+def _act(told: Settings, dry_run: bool) -> int:
+    place = remote.of(told, ROOT)
+    with house.engine(told) as engine:
+        run(engine, told, place, runs.now, dry_run=dry_run)
+    if dry_run:
+        print("dry run: nothing was copied")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

