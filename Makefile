@@ -10,13 +10,20 @@ override FORMAT := $(value FORMAT)
 override VERB := $(value VERB)
 override RUN_DATE := $(value RUN_DATE)
 override REPROCESS_DAYS := $(value REPROCESS_DAYS)
-export SQL DOMAIN FORMAT VERB RUN_DATE REPROCESS_DAYS
+override RETENTION_HOURS := $(value RETENTION_HOURS)
+override BACKUP := $(value BACKUP)
+override TO := $(value TO)
+override KIND := $(value KIND)
+override HOUR := $(value HOUR)
+export SQL DOMAIN FORMAT VERB RUN_DATE REPROCESS_DAYS RETENTION_HOURS BACKUP TO KIND HOUR
 
 CHOSEN = $(if $(DOMAIN),--domain="$$DOMAIN") $(if $(RUN_DATE),--run-date="$$RUN_DATE") \
 	$(if $(REPROCESS_DAYS),--reprocess-days="$$REPROCESS_DAYS")
+DRY = $(if $(DRY_RUN),--dry-run)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline plan status query check schema-version docs test lint format torture bench clean ready ready-dev
+.PHONY: help setup pipeline plan status health report alerts query check schema-version vacuum optimize backup restore \
+	drill schedule rotate-logs docs test lint format torture bench clean ready ready-dev
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -31,8 +38,17 @@ pipeline: ready ## bring the lake up to date (DOMAIN=name for one domain, RUN_DA
 plan: ready ## what a run would do and why; changes nothing
 	@$(PYTHON) main.py plan $(CHOSEN)
 
-status: ready ## the tables, their versions and the last runs
+status: ready ## is it fine, and what should I do: incidents, last runs, every table
 	@$(PYTHON) main.py status
+
+health: ready ## measure, record, alert: one line per problem, exit code 1 if there is one (for cron)
+	@$(PYTHON) main.py health
+
+report: ready ## the daily summary as Markdown and one HTML file, in data/reports
+	@$(PYTHON) main.py report
+
+alerts: ready ## the incidents that are open (main.py alerts ack or snooze answers one)
+	@$(PYTHON) main.py alerts list
 
 query: ready ## read the lake: SQL="select ..." (FORMAT=table, csv or json)
 	@$(PYTHON) main.py query $(if $(FORMAT),--format="$$FORMAT") -- "$$SQL"
@@ -42,6 +58,27 @@ check: ready ## prove the laws on the lake as it is on disk
 
 schema-version: ready ## the version of each contract and of its table, and what differs (VERB=verify or retag)
 	@$(PYTHON) -m src.maintenance.schema_version $(if $(VERB),"$$VERB")
+
+vacuum: ready ## remove files that left their table 168 hours ago (DRY_RUN=1, RETENTION_HOURS=n with PURGE=1)
+	@$(PYTHON) -m src.maintenance.vacuum $(if $(RETENTION_HOURS),--retention-hours="$$RETENTION_HOURS") $(if $(PURGE),--purge) $(if $(YES),--yes) $(DRY)
+
+optimize: ready ## compact small files and z-order where contracts ask; changes no row (DRY_RUN=1)
+	@$(PYTHON) -m src.maintenance.optimize $(DRY)
+
+backup: ready ## copy the newest release to BACKUP_REMOTE, verify it, prune old ones (DRY_RUN=1)
+	@$(PYTHON) -m src.maintenance.backup $(DRY)
+
+restore: ready ## bring a backup back into an empty lake (BACKUP=id, TO=folder, DRY_RUN=1)
+	@$(PYTHON) -m src.maintenance.restore $(if $(BACKUP),--backup="$$BACKUP") $(if $(TO),--to="$$TO") $(DRY)
+
+drill: ready ## prove that the newest backup can be restored (BACKUP=id)
+	@$(PYTHON) -m src.maintenance.drill $(if $(BACKUP),--backup="$$BACKUP")
+
+schedule: ready ## what runs by itself: printed, or INSTALL=1, REMOVE=1 (KIND=systemd, HOUR=2, DRY_RUN=1)
+	@$(PYTHON) -m src.maintenance.schedule $(if $(INSTALL),--install) $(if $(REMOVE),--remove) $(if $(KIND),--kind="$$KIND") $(if $(HOUR),--hour="$$HOUR") $(DRY)
+
+rotate-logs: ready ## move the logs of earlier days aside, delete those older than 14 days (DRY_RUN=1)
+	@$(PYTHON) -m src.maintenance.rotate_logs $(DRY)
 
 docs: ready ## render what is rendered from code: mart READMEs, .env.example, the settings table
 	@$(PYTHON) main.py docs

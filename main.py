@@ -1,4 +1,4 @@
-"""What a person types: run (the default), plan, status, query, backfill, quarantine, rollback, check, docs.
+"""What a person types: run (the default), plan, status, query, backfill, alerts and the like; see --help.
 
 `run` carries what landed through bronze, silver and gold, strictly in this order, and blocks what
 depends on a failed step and nothing else. Exit codes are those of src/errors.py.
@@ -10,9 +10,11 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from pathlib import Path
+
+from loguru import logger
 
 from src import errors
 from src.bronze import ingest
@@ -20,7 +22,7 @@ from src.contract import Table
 from src.errors import BUG_EXIT_CODE, BoathouseError, UsageError
 from src.gold import aggregate
 from src.house import House, Wanted, engine, needs, opened, referred, sources, wanted
-from src.observe import console, edge, query, releases, runs
+from src.observe import alerts, console, edge, query, releases, runs
 from src.observe.holding import held
 from src.observe.runs import Run
 from src.outcome import Outcome
@@ -100,12 +102,13 @@ def _land_samples(house: House) -> None:
 def _run(told: Settings, words: argparse.Namespace) -> int:
     window = runs.window(runs.now().date(), words.run_date, words.reprocess_days)
     with opened(told, SOURCE) as house:
-        return _ended(run(house, words.domain, window))
+        return _ended(house, run(house, words.domain, window))
 
 
-def _ended(this: Run) -> int:
-    """Print what a run did and its heartbeat; returns the exit code."""
+def _ended(house: House, this: Run) -> int:
+    """Print what a run did and its heartbeat, and tell whom it concerns; returns the exit code."""
     steps = this.steps
+    _tell(house, this)
     console.changes(steps)
     console.unclaimed(this.unclaimed)
     error = this.error()
@@ -114,6 +117,16 @@ def _ended(this: Run) -> int:
         return 0
     console.failed(console.said(error))
     return error.exit_code if isinstance(error, BoathouseError) else BUG_EXIT_CODE
+
+
+def _tell(house: House, this: Run) -> None:
+    """Open, send and close the incidents of a run. What goes wrong here never fails the run: the next one sends it."""
+    told, found = house.told, alerts.of_run(this)
+    try:
+        urls = alerts.channels(told)
+        alerts.update(house.engine, told.data_dir, urls, found, runs.now(), alerts.looked_at(this))
+    except BoathouseError as error:
+        logger.warning("incidents not told: {}", error)
 
 
 def _plan(told: Settings, words: argparse.Namespace) -> int:
@@ -132,9 +145,61 @@ def _status(told: Settings, words: argparse.Namespace) -> int:
     from src.observe import status
 
     with opened(told, SOURCE) as house:
-        declared = [*house.contracts.feeds, *house.contracts.silver, *house.contracts.gold]
-        status.show(house.engine, told.data_dir, declared)
+        status.show(house, runs.now())
     return 0
+
+
+def _health(told: Settings, words: argparse.Namespace) -> int:
+    from src.observe import health
+
+    with opened(told, SOURCE) as house:
+        return health.show(house, runs.now())
+
+
+def _report(told: Settings, words: argparse.Namespace) -> int:
+    from src.observe import report
+
+    with opened(told, SOURCE) as house:
+        report.write(house, runs.now(), told.data_dir / "reports")
+    return 0
+
+
+def _alerts(told: Settings, words: argparse.Namespace) -> int:
+    now, who = runs.now(), os.environ.get("USER", "")
+    if words.verb != "list" and not words.about:
+        raise UsageError(
+            f"alerts {words.verb} of nothing", fix="name an incident of `make alerts`, or a table to confirm"
+        )
+    with engine(told) as running:
+        if words.verb == "list":
+            alerts.show(running, told.data_dir, now)
+        elif words.verb == "ack":
+            found = alerts.ack(running, told.data_dir, words.about, who, now, words.reason)
+            print(f"{found.incident}: no more messages until it gets worse or is over")
+        else:
+            until = _needed(words.until, "alerts snooze", "--until YYYY-MM-DD")
+            moment = datetime.combine(until, time.min, UTC) + timedelta(days=1)
+            found = alerts.snooze(running, told.data_dir, words.about, moment, who, now, words.reason)
+            print(f"{found.incident}: nothing until the end of {until}; then once, if it is still there")
+    return 0
+
+
+def _confirm(told: Settings, words: argparse.Namespace) -> int:
+    from src.observe import monitors
+
+    with opened(told, SOURCE) as house:
+        table = words.table if words.table in house.contracts.feeds else house.declared(words.table).id
+        day = monitors.IncidentDay(table, words.day, words.reason, runs.now())
+        with held(house, f"confirm {table} {words.day}"):
+            monitors.confirm(house.engine, told.data_dir, day)
+    print(f"{words.day} is no longer what other days of {table} are compared with")
+    return 0
+
+
+def _needed(value: date | None, command: str, write: str) -> date:
+    if value is None:
+        raise UsageError(f"{command} without an end", fix=f"write {write}")
+    return value
 
 
 def _query(told: Settings, words: argparse.Namespace) -> int:
@@ -156,7 +221,7 @@ def _backfill(told: Settings, words: argparse.Namespace) -> int:
             console.table(("table", "partition to be written again"), backfill.rows(planned))
             print()
             backfill.execute(house, planned, this)
-        return _ended(this)
+        return _ended(house, this)
 
 
 def _quarantine(told: Settings, words: argparse.Namespace) -> int:
@@ -179,13 +244,12 @@ def _quarantine(told: Settings, words: argparse.Namespace) -> int:
 def _waive(told: Settings, words: argparse.Namespace) -> int:
     from src.observe import quarantine
 
-    if words.until is None:
-        raise UsageError("a waiver without an end", fix="give its last day: --until YYYY-MM-DD")
+    until = _needed(words.until, "a waiver", "its last day: --until YYYY-MM-DD")
     who = os.environ.get("USER", "")
-    waiver = quarantine.Waiver(words.table, words.matching, words.reason, words.until, runs.now(), who)
+    waiver = quarantine.Waiver(words.table, words.matching, words.reason, until, runs.now(), who)
     with opened(told, SOURCE) as house, held(house, f"quarantine waive {words.table}"):
         covered = quarantine.waive(house.engine, told.data_dir, waiver)
-    print(f"waived until {words.until}: {covered} rows of {words.table}")
+    print(f"waived until {until}: {covered} rows of {words.table}")
     return 0
 
 
@@ -199,7 +263,7 @@ def _replay(told: Settings, table_id: str) -> int:
         table = house.declared(table_id)
         with held(house, f"quarantine replay {table_id}") as this:
             carry(house, this, Wanted((), (table,), below(house, {table_id})))
-        code = _ended(this)
+        code = _ended(house, this)
         after = quarantine.count(house.engine, told.data_dir, table_id)
     print(f"{table_id}: {before} rows were in quarantine, {after} are")
     if before == after and code == 0:
@@ -261,7 +325,18 @@ def _words(typed: list[str]) -> argparse.Namespace:
             "--run-date", type=_day, help="the last business day the run answers for (default: yesterday)"
         )
         added.add_argument("--reprocess-days", type=int, help="how many days up to then it answers for (default: 7)")
-    command("status", _status, "the last runs and the state of every table")
+    command("status", _status, "is it fine, and what should I do")
+    command("health", _health, "measure, record and alert; one line per problem, exit code 1 if there is one")
+    command("report", _report, "write the daily summary below data/reports")
+    added = command("alerts", _alerts, "open incidents: list, ack (known), snooze (for a while)")
+    added.add_argument("verb", choices=("list", "ack", "snooze"))
+    added.add_argument("about", nargs="?", default="", help="an incident of the list, or what it is about")
+    added.add_argument("--until", type=_day, help="snooze: the last day to hear nothing, YYYY-MM-DD")
+    added.add_argument("--reason", default="", help="why, for whoever looks next")
+    added = command("confirm", _confirm, "a day was an incident: no other day is compared with it")
+    added.add_argument("--table", required=True, help="a table or feed, as in ops.volume")
+    added.add_argument("--day", required=True, type=_day, help="YYYY-MM-DD")
+    added.add_argument("--reason", required=True, help="what happened that day")
     added = command("query", _query, "run a SELECT over any table, named layer.domain.table")
     added.add_argument("sql", help="for example: SELECT * FROM gold.sales.daily_revenue LIMIT 5")
     added.add_argument("--format", choices=("table", "csv", "json"), default="table")

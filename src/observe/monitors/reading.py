@@ -84,11 +84,13 @@ class Reading:
     def ops(self, table_id: str) -> bool:
         """Make an ops table readable by its name; False where there is none yet."""
         if table_id not in self._ops:
-            root = self.house.place(table_id)
-            self._ops[table_id] = bool(self.attempt(table_id, lake.open_table, root))
-            if self._ops[table_id]:
-                query.publish(self.house.engine, {table_id: root})
+            self._ops[table_id] = bool(self.attempt(table_id, self._published, table_id))
         return self._ops[table_id]
+
+    def _published(self, table_id: str) -> bool:
+        root = self.house.place(table_id)
+        query.publish(self.house.engine, {table_id: root})
+        return lake.open_table(root) is not None
 
     def table(self, table_id: str, version: int | None = None) -> lake.Snapshot | None:
         """A table at the version given, else that of the newest release, else its newest; None if not built."""
