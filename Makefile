@@ -71,8 +71,8 @@ backup: ready ## copy the newest release to BACKUP_REMOTE, verify it, prune old 
 restore: ready ## bring a backup back into an empty lake (BACKUP=id, TO=folder, DRY_RUN=1)
 	@$(PYTHON) -m src.maintenance.restore $(if $(BACKUP),--backup="$$BACKUP") $(if $(TO),--to="$$TO") $(DRY)
 
-drill: ready ## prove that the newest backup can be restored (BACKUP=id)
-	@$(PYTHON) -m src.maintenance.drill $(if $(BACKUP),--backup="$$BACKUP")
+drill: ready ## prove that the newest backup can be restored (BACKUP=id, DRY_RUN=1)
+	@$(PYTHON) -m src.maintenance.drill $(if $(BACKUP),--backup="$$BACKUP") $(DRY)
 
 schedule: ready ## what runs by itself: printed, or INSTALL=1, REMOVE=1 (KIND=systemd, HOUR=2, DRY_RUN=1)
 	@$(PYTHON) -m src.maintenance.schedule $(if $(INSTALL),--install) $(if $(REMOVE),--remove) $(if $(KIND),--kind="$$KIND") $(if $(HOUR),--hour="$$HOUR") $(DRY)

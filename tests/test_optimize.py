@@ -167,3 +167,18 @@ def test_a_killed_z_order_is_done_again(lake: Lake) -> None:
         ]
     assert do(lake) == 0
     assert lake.good().failures == {}
+
+
+def test_a_long_log_gets_a_checkpoint_and_a_short_one_does_not(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+    lake.shop()
+    land(lake, 1, 4)
+    log = delta.place(lake.data, "silver.shop.orders") / "_delta_log"
+    assert do(lake) == 0
+    assert list(log.glob("*.checkpoint.parquet")) == []
+    land(lake, 5, 11)
+    capsys.readouterr()
+    assert do(lake) == 0
+    assert len(list(log.glob("*.checkpoint.parquet"))) == 1
+    assert lake.rows("SELECT count(*) FROM silver.shop.orders") == [(11,)]
+    assert do(lake) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "0 changed"

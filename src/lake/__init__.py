@@ -22,7 +22,9 @@ from src.lake.upkeep import LOG_ENTRIES as LOG_ENTRIES
 from src.lake.upkeep import SMALL as SMALL
 from src.lake.upkeep import SMALL_FILES as SMALL_FILES
 from src.lake.upkeep import Leftover as Leftover
+from src.lake.upkeep import behind as behind
 from src.lake.upkeep import bytes_written as bytes_written
+from src.lake.upkeep import checkpoint as checkpoint
 from src.lake.upkeep import compact as compact
 from src.lake.upkeep import crowded as crowded
 from src.lake.upkeep import expired as expired

@@ -14,7 +14,7 @@ from src.lake.tables import Snapshot, changes, commit, published
 
 SMALL, SMALL_FILES = 32 * 2**20, 5  # compaction pays where a partition holds this many files below so many bytes
 _TARGET = 128 * 2**20  # bytes of a file that compaction writes
-LOG_ENTRIES = 10  # since the last checkpoint, before vacuum writes another
+LOG_ENTRIES = 10  # since the last checkpoint, before upkeep writes another
 _LEFTOVER_HOURS = 24  # no write takes longer
 _WRITING = 3600  # seconds between a file and its commit, at most, for those who write without the lake's lock
 _ORDERED = "z-order"  # txn app id: the version up to which the table is in order
@@ -68,18 +68,27 @@ def remove(root: Path, files: Iterable[Leftover]) -> None:
                 folder.rmdir()
 
 
-def shorten_log(snapshot: Snapshot) -> int:
-    """Remove log entries that are past their retention and before a checkpoint; returns how many went.
-
-    A checkpoint is written where the newest is LOG_ENTRIES or more versions old: opening the table reads no more.
-    """
+def behind(snapshot: Snapshot) -> bool:
+    """Whether opening the table reads so many log entries that a checkpoint pays: LOG_ENTRIES or more."""
     log = snapshot.root / "_delta_log"
     checkpoints = [int(path.name[:20]) for path in log.glob("*.checkpoint*.parquet") if path.name[:20].isdigit()]
-    with translated(snapshot.root):
-        if snapshot.version - max(checkpoints, default=0) >= LOG_ENTRIES:
+    return snapshot.version - max(checkpoints, default=0) >= LOG_ENTRIES
+
+
+def checkpoint(snapshot: Snapshot) -> None:
+    """Sum the log up in one file, on disk when this returns, where it pays."""
+    if behind(snapshot):
+        with translated(snapshot.root):
             snapshot._table.create_checkpoint()
             make_durable(snapshot.root, range(snapshot.version, snapshot.version + 1))
-        before = len(list(log.iterdir()))
+
+
+def shorten_log(snapshot: Snapshot) -> int:
+    """Remove log entries that are past their retention and before a checkpoint; returns how many went."""
+    log = snapshot.root / "_delta_log"
+    checkpoint(snapshot)
+    before = len(list(log.iterdir()))
+    with translated(snapshot.root):
         snapshot._table.cleanup_metadata()
     return before - len(list(log.iterdir()))
 

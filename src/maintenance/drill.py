@@ -113,12 +113,20 @@ def main(typed: list[str]) -> int:
     """Do what was typed; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m src.maintenance.drill", description=__doc__)
     parser.add_argument("--backup", metavar="ID", help="which one (default: the newest)")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be restored and compared")
     words = parser.parse_args(typed)
-    return edge.ended(ROOT, lambda told: _act(told, words.backup))
+    return edge.ended(ROOT, lambda told: _act(told, words.backup, dry_run=words.dry_run))
 
 
-def _act(told: Settings, name: str | None) -> int:
+def _act(told: Settings, name: str | None, *, dry_run: bool) -> int:
     place = remote.of(told, ROOT)
+    if dry_run:
+        manifest = backup.chosen(place, name)
+        console.table(
+            ("table", "version", "rows"), [(t, said.version, said.rows) for t, said in manifest.tables.items()]
+        )
+        print(f"dry run: backup {manifest.id} of release {manifest.release} was not restored")
+        return 0
     with house.engine(told) as engine:
         found = run(engine, told.data_dir, place, name, runs.now)
     console.table(("table", "rows", "the same as in the"), [(table, *what) for table, what in found.items()])

@@ -1,7 +1,8 @@
 """Optimize writes the rows of a table anew where that pays, and changes none: nothing is computed again because of it.
 
-It pays to compact a partition that holds five or more files below 32 MiB, and to bring one into z-order, where the
-contract names columns for it (`zOrderBy`), when files came to it since the last time.
+It pays to compact a partition that holds five or more files below 32 MiB, to bring one into z-order, where the
+contract names columns for it (`zOrderBy`), when files came to it since the last time, and to write a checkpoint of a
+log that has ten or more entries since the last.
 """
 
 from __future__ import annotations
@@ -33,12 +34,13 @@ class Step:
     compact: tuple[_Partition, ...]
     columns: tuple[str, ...]
     order: tuple[_Partition, ...]
+    checkpoint: bool
 
     @property
     def why(self) -> str:
         small = f"{len(self.compact)} partitions of small files" if self.compact else ""
         order = f"{len(self.order)} partitions out of the order of {', '.join(self.columns)}" if self.order else ""
-        return ", ".join(filter(None, (small, order))) or "nothing to do"
+        return ", ".join(filter(None, (small, order, "a checkpoint" if self.checkpoint else ""))) or "nothing to do"
 
 
 def plan(data: Path, declared: Mapping[str, Table]) -> list[Step]:
@@ -59,6 +61,7 @@ def execute(steps: Sequence[Step], run: Run) -> Iterator[upkeep.Size]:
             table = lake.compact(table, partition)
         if step.order:
             table = lake.z_order(table, step.columns, step.order)
+        lake.checkpoint(table)
         if table.version != step.snapshot.version:
             run.rewritten[step.table] = (step.snapshot.version, table.version)
             before = step.snapshot
@@ -70,7 +73,7 @@ def _step(name: str, snapshot: lake.Snapshot, declared: Table | None) -> Step:
     columns = columns if set(columns) <= set(snapshot.columns) else ()  # not built under this contract yet
     order = lake.unordered(snapshot) if columns else ()
     compact = tuple(partition for partition in lake.crowded(snapshot) if partition not in order)  # z-order compacts too
-    return Step(name, snapshot, compact, columns, order)
+    return Step(name, snapshot, compact, columns, order, lake.behind(snapshot))
 
 
 # -- the command
@@ -92,7 +95,8 @@ def show(told: Settings, source: Path, *, dry_run: bool) -> int:
     if sizes:
         print()
         console.table(headers, [tuple(vars(size).values()) for size in sizes])
-    print(f"{len(sizes)} tables changed in their files, none in its rows" if sizes else "0 changed")
+    summed = sum(step.checkpoint for step in steps)
+    print(f"{len(sizes)} tables written anew, no row changed; {summed} checkpoints" if sizes or summed else "0 changed")
     return 0
 
 

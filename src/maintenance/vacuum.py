@@ -137,10 +137,10 @@ def _print(house: House, steps: Sequence[Step]) -> None:
         headers, [(step.table, step.files, step.size, *left) for step, left in zip(steps, after, strict=True)]
     )
     gone = lost(house, steps)
-    if not gone:
+    if gone:
+        print(f"rollback will no longer reach {len(gone)} releases, from {gone[-1].run_id} to {gone[0].run_id}")
+    else:
         print("rollback reaches every release that it reached before")
-        return
-    print(f"rollback will no longer reach {len(gone)} releases, from {gone[-1].run_id} to {gone[0].run_id}")
     backup = backups.last_verified(house.engine, house.told.data_dir)
     known = f"of release {backup.release}, at {backup.ended_at:%Y-%m-%d %H:%M} UTC" if backup else "none: `make backup`"
     print(f"the last verified backup: {known}")
