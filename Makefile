@@ -22,8 +22,8 @@ CHOSEN = $(if $(DOMAIN),--domain="$$DOMAIN") $(if $(RUN_DATE),--run-date="$$RUN_
 DRY = $(if $(DRY_RUN),--dry-run)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline plan status health report alerts query check schema-version vacuum optimize backup restore \
-	drill schedule rotate-logs docs test lint format torture bench clean ready ready-dev
+.PHONY: help setup pipeline plan status health report alerts query check schema-version vacuum optimize backup restore
+.PHONY: drill schedule rotate-logs docs test lint format torture bench clean ready ready-dev
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22

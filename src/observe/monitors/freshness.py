@@ -12,7 +12,8 @@ is the `frequency` and two hours to do it in.
 
 A mart's table without a business date of its own, or with one that knows months only, is as fresh as the stalest
 dated table it reads, at the very version it was built from. What has no date at all is as fresh as the last run
-that went through it.
+that went through it. A table that was never built is not graded: what never arrived cannot be late, and a step that fails is told
+as such.
 """
 
 from __future__ import annotations
@@ -81,10 +82,10 @@ def limit_hours(table: Table) -> float | None:
 
 
 def _measure(reading: Reading, table: Table, limit: float | None) -> tuple[Freshness, list[Problem]] | None:
-    if limit is None:
-        return None
     snapshot = reading.table(table.id)
-    reach = _reach(reading, table, snapshot) if snapshot else _Reach(None, "nothing: it is not built")
+    if limit is None or snapshot is None:
+        return None
+    reach = _reach(reading, table, snapshot)
     rests = reach.business.rests() if reach.business else frozenset()
     rest = _rest_hours(reach.until, reading.now, rests)
     age = _hours(reach.until, reading.now)
@@ -137,8 +138,8 @@ def _knows_months_only(table: Table, snapshot: lake.Snapshot) -> bool:
     )
 
 
-def _written(snapshot: lake.Snapshot | None) -> datetime | None:
-    stamp = lake.commit_info(snapshot.root, snapshot.version).get("timestamp") if snapshot else None
+def _written(snapshot: lake.Snapshot) -> datetime | None:
+    stamp = lake.commit_info(snapshot.root, snapshot.version).get("timestamp")
     return starts(date(1970, 1, 1)) + timedelta(milliseconds=stamp) if stamp else None
 
 
