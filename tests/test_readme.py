@@ -7,29 +7,17 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars
+from clone import ROOT, bash, copy_project, write
 
-ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 NOT_RUN = "make test"  # it is what runs this
-NOT_COPIED = (".git", ".venv", ".env", "data", "logs", "tests")
-PYTHON = f"""#!/bin/sh
-exec "{sys.executable}" "$@"
-"""
-UV = """#!/bin/sh
-[ "$1" = venv ] || exit 0
-mkdir -p .venv/bin
-cp "{bin}/python3" .venv/bin/python
-"""
 
 
 @dataclass
@@ -41,33 +29,11 @@ class Shown:
     promised: list[tuple[str, str]] = field(default_factory=list)  # each ```text, and what was printed before it
 
     def run(self, script: str) -> subprocess.CompletedProcess[str]:
-        environ = {"PATH": f"{self.root.parent}:{os.environ['PATH']}", "HOME": str(self.root), "LANG": "C.UTF-8"}
-        environ |= {"SAMPLE_DAYS": "3", "SETTLE_SECONDS": "0"}
-        return subprocess.run(
-            ["bash", "-ec", script], cwd=self.root, env=environ, capture_output=True, text=True, check=False
-        )
+        return bash(self.root, script, SAMPLE_DAYS="3", SETTLE_SECONDS="0")
 
     def short(self, text: str) -> str:
         """Text as the README has it: paths from the project's folder."""
         return text.replace(f"{self.root}/", "")
-
-
-def copy_project(root: Path) -> None:
-    """A copy as a fresh clone is, and beside it a `uv` that needs no network: it lends this test's Python."""
-    root.mkdir()
-    for path in ROOT.iterdir():
-        if path.is_dir() and path.name not in NOT_COPIED and not path.name.endswith("cache"):
-            shutil.copytree(path, root / path.name, ignore=shutil.ignore_patterns("__pycache__"))
-        elif path.is_file() and path.name not in NOT_COPIED:
-            shutil.copy(path, root)
-    for name, text in (("python3", PYTHON), ("uv", UV.format(bin=root.parent))):
-        write(root.parent / name, text).chmod(0o755)
-
-
-def write(path: Path, text: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    return path
 
 
 def shape(text: str) -> str:

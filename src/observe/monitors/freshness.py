@@ -12,8 +12,8 @@ is the `frequency` and two hours to do it in.
 
 A mart's table without a business date of its own, or with one that knows months only, is as fresh as the stalest
 dated table it reads, at the very version it was built from. What has no date at all is as fresh as the last run
-that went through it. A table that was never built is not graded: what never arrived cannot be late, and a step that fails is told
-as such.
+that went through it. A table that was never built is not graded: what never arrived cannot be late,
+and a step that fails is told as such.
 """
 
 from __future__ import annotations
