@@ -66,7 +66,7 @@ def _ran(reading: Reading, first: datetime) -> tuple[Expected, list[Problem]]:
         return row, []
     since = f"since {last:%Y-%m-%d %H:%M} UTC, {age:.0f} h ago" if last else f"in the {age:.0f} h since the first"
     what = f"no successful run {since}; one is due every {due:g} h"
-    fix = "see `make status` for how the last one ended, and whether the schedule still starts it; then `make pipeline`"
+    fix = "look how the last runs ended, and whether the schedule still starts them; then `make pipeline`"
     return row, [Problem("run", "pipeline", "P1" if age > 2 * due else "P2", reading.yesterday, what, fix)]
 
 

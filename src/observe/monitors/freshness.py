@@ -32,6 +32,7 @@ GRACE_HOURS = 2.0  # what is due every so often is given this much longer to be 
 _BY_RUN = "the last run"
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _GRADES = ((0.5, "EXCELLENT"), (1.0, "GOOD"), (1.5, "ACCEPTABLE"))  # up to this part of the limit
+_IN_DAYS = 96  # hours, from which an age is told in days
 KEPT = ("EXCELLENT", "GOOD")  # the promise was kept
 
 
@@ -168,9 +169,10 @@ def _problems(reading: Reading, row: Freshness, reach: _Reach, rests: frozenset[
         what = f"{row.grade}: there is no row; promised within {row.limit_hours:g} h"
     else:
         what = f"{row.grade}: reaches to {reach.until:%Y-%m-%d %H:%M} UTC by {row.decided_by}"
-        what += f", {row.age_hours:.0f} h ago; promised within {row.limit_hours:g} h"
+        ago = f"{row.age_hours:.0f} h" if row.age_hours < _IN_DAYS else f"{row.age_hours / 24:.0f} days"
+        what += f", {ago} ago; promised within {row.limit_hours:g} h"
     what += "; critical, and yesterday is not in it" if lacks else ""
-    fix = "see `make status` for what failed or did not land; then `make pipeline`"
+    fix = "`make plan` says what landed since: mend what failed or did not arrive; then `make pipeline`"
     return [Problem("freshness", row.table, "P1" if lacks else "P2", reading.yesterday, what, fix)]
 
 
