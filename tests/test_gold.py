@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
 from conftest import Lake
+
+from src import lake as delta
 
 HEADER = "order_id,day,amount,updated\n"
 DAILY = "SELECT day, orders, amount FROM gold.shop.daily ORDER BY day"
@@ -280,3 +283,18 @@ def test_a_model_may_end_in_a_semicolon_or_a_comment(lake: Lake) -> None:
     lake.write("gold/shop/daily.sql", MODEL.strip() + "\n-- by day")
     lake.good()
     assert lake.rows(DAILY) == [(date(2024, 1, 1), 1, Decimal(10))]
+
+
+def test_gold_follows_a_table_that_was_deleted_and_made_anew_with_the_same_version(lake: Lake) -> None:
+    lake.shop()
+    lake.land("shop/orders/1.csv", "order_id,day,amount,updated\n1,2024-01-01,10,1\n")
+    lake.good()
+    before = delta.open_table(lake.data / "silver/shop/orders")
+    for layer in ("bronze", "silver", "quarantine"):
+        shutil.rmtree(lake.data / layer)
+    lake.land("shop/orders/1.csv", "order_id,day,amount,updated\n1,2024-01-01,99,1\n")
+    lake.good()
+    after = delta.open_table(lake.data / "silver/shop/orders")
+    assert before is not None and after is not None and before.version == after.version
+    assert lake.rows("SELECT day::VARCHAR, amount FROM gold.shop.daily") == [("2024-01-01", Decimal("99.00"))]
+    assert lake.step(lake.good(), "gold.shop.daily").partitions == 0

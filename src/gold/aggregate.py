@@ -44,6 +44,11 @@ def plan(table: Table, gold: lake.Snapshot | None, sources: Mapping[str, lake.Sn
     if gold.progress(lake.BUILT_FROM) != contract.fingerprint(table):
         return Work("rebuild", contract.why_rebuild(table, gold.properties), until)
     contract.check_version(table, gold.properties)
+    anew = [
+        name for name, snapshot in sources.items() if gold.progress(_identity(name)) not in (None, snapshot.identity)
+    ]
+    if anew:  # their versions say nothing here
+        return Work("rebuild", f"{', '.join(anew)} was made anew", until)
     moved = {name: gold.progress(name) for name, version in until.items() if gold.progress(name) != version}
     if not moved:
         return Work("nothing", "up to date", until)
@@ -84,10 +89,15 @@ def run(
         return build.whole()
     if not touched:
         # the sources moved without changing a row: remember that they were seen
-        return Outcome(version=lake.commit(gold, progress=work.until, info=build.info).version)
+        return Outcome(version=lake.commit(gold, progress=build.progress, info=build.info).version)
     if touched == _EVERYTHING or table.refresh == "full":
         return build.whole()
     return build.partitions(gold)
+
+
+def _identity(source: str) -> str:
+    """Progress: which table it was that was consumed."""
+    return f"identity:{source}"
 
 
 def partitions_of(engine: DuckEngine, table: Table, source: lake.Snapshot, rows: str) -> list[str]:
@@ -122,6 +132,11 @@ class _Build:
     batch: str
     again: Mapping[str, str]
 
+    @property
+    def progress(self) -> dict[str, int]:
+        """Which sources, and which versions of them, will have been consumed."""
+        return {**self.work.until, **{_identity(name): source.identity for name, source in self.sources.items()}}
+
     # -- everything
 
     def whole(self) -> Outcome:
@@ -133,7 +148,7 @@ class _Build:
         gold = lake.commit(
             gold,
             add=written,
-            progress={**self.work.until, lake.BUILT_FROM: contract.fingerprint(self.table)},
+            progress={**self.progress, lake.BUILT_FROM: contract.fingerprint(self.table)},
             info=self.info,
             overwrite=self._columns,
         )
@@ -232,7 +247,7 @@ class _Build:
         kept = self._scan(gold, [file for file in gold.files if file not in replaced])
         audits = self._audit(f"(SELECT * FROM {kept} UNION ALL BY NAME FROM result)")
         written = self.engine.write("FROM result", self.root, self.table.partition_by)
-        gold = lake.commit(gold, add=written, remove=replaced, progress=self.work.until, info=self.info)
+        gold = lake.commit(gold, add=written, remove=replaced, progress=self.progress, info=self.info)
         return _outcome(rows, len(outputs), gold.version, audits)
 
     def _partition_of(self, file: lake.DataFile) -> tuple[str | None, ...]:

@@ -165,7 +165,7 @@ def _problems(reading: Reading, row: Freshness, reach: _Reach, rests: frozenset[
     lacks = row.critical and row.grade not in KEPT and _lacks_yesterday(reading, reach, rests)
     if row.grade != "POOR" and not lacks:
         return []
-    if reach.until is None:
+    if reach.until is None or row.age_hours is None:
         what = f"{row.grade}: there is no row; promised within {row.limit_hours:g} h"
     else:
         what = f"{row.grade}: reaches to {reach.until:%Y-%m-%d %H:%M} UTC by {row.decided_by}"
