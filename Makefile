@@ -15,7 +15,8 @@ override BACKUP := $(value BACKUP)
 override TO := $(value TO)
 override KIND := $(value KIND)
 override HOUR := $(value HOUR)
-export SQL DOMAIN FORMAT VERB RUN_DATE REPROCESS_DAYS RETENTION_HOURS BACKUP TO KIND HOUR
+override MODE := $(value MODE)
+export SQL DOMAIN FORMAT VERB RUN_DATE REPROCESS_DAYS RETENTION_HOURS BACKUP TO KIND HOUR MODE
 
 CHOSEN = $(if $(DOMAIN),--domain="$$DOMAIN") $(if $(RUN_DATE),--run-date="$$RUN_DATE") \
 	$(if $(REPROCESS_DAYS),--reprocess-days="$$REPROCESS_DAYS")
@@ -32,8 +33,8 @@ help: ## this list
 setup: ## make this folder ready to run: .venv, folders, .env
 	@./setup.sh
 
-pipeline: ready ## bring the lake up to date (DOMAIN=name for one domain, RUN_DATE=day, REPROCESS_DAYS=n)
-	@$(PYTHON) main.py run $(CHOSEN)
+pipeline: ready ## bring the lake up to date (DOMAIN=name, RUN_DATE=day, REPROCESS_DAYS=n, MODE=all for every table whole)
+	@$(PYTHON) main.py run $(CHOSEN) $(if $(MODE),--mode="$$MODE")
 
 plan: ready ## what a run would do and why; changes nothing
 	@$(PYTHON) main.py plan $(CHOSEN)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from src.bronze import ingest
 from src.contract import Table
 from src.errors import BUG_EXIT_CODE, BoathouseError, UsageError
 from src.gold import aggregate
-from src.house import House, Wanted, engine, needs, opened, referred, sources, wanted
+from src.house import House, Wanted, below, engine, needs, opened, referred, sources, wanted
 from src.observe import alerts, console, edge, query, releases, runs
 from src.observe.holding import held
 from src.observe.runs import Run
@@ -30,29 +30,36 @@ from src.settings import Settings
 from src.silver import clean
 
 ROOT = Path(__file__).resolve().parent
+MODES = ("recent", "all")  # the first is the default
 SOURCE = ROOT / "src"
 
 
 # -- run: bronze, then silver, then gold
 
 
-def run(house: House, domain: str | None = None, window: runs.Window | None = None) -> Run:
+def run(house: House, domain: str | None = None, window: runs.Window | None = None, mode: str = MODES[0]) -> Run:
     """Carry everything that landed through the three layers and record what was done.
+
+    Mode `recent` computes what an input of moved, `all` every table of silver and gold whole: the result is the same.
 
     The window says which business days the run answers for. Every partition of it is right when the
     run is over: those an input of which moved are computed again, and so is any other that late rows touch.
     """
     chosen = wanted(house, domain)
-    command = "make pipeline" + (f" DOMAIN={domain}" if domain else "")
+    command = "make pipeline" + (f" DOMAIN={domain}" if domain else "") + (" MODE=all" if mode == "all" else "")
+    whole = {table.id for table in (*chosen.silver, *chosen.gold)} if mode == "all" else set()
     with held(house, command, window) as this:
         _land_samples(house)
         this.unclaimed = ingest.unclaimed(house.landing, house.contracts.feeds.values())
-        carry(house, this, chosen)
+        carry(house, this, chosen, whole)
     return this
 
 
-def carry(house: House, this: Run, chosen: Wanted) -> None:
-    """Do the steps of a run, in a blocking sequence: all of bronze, then all of silver, then all of gold."""
+def carry(house: House, this: Run, chosen: Wanted, whole: Collection[str] = ()) -> None:
+    """Do the steps of a run, in a blocking sequence: all of bronze, then all of silver, then all of gold.
+
+    `whole`: the tables that are computed whole even where no input of them moved.
+    """
     batch = this.run_id
     with console.progress(len(chosen)) as bar:
 
@@ -69,17 +76,21 @@ def carry(house: House, this: Run, chosen: Wanted) -> None:
             step(feed.id, partial(take, house.engine, house.landing, house.place(feed.id), feed), (), feed.path)
         for table in chosen.silver:
             places = clean.Places.of(table, house.place)
-            step(table.id, partial(clean.run, house.engine, table, places, batch=batch), needs(table))
+            step(
+                table.id,
+                partial(clean.run, house.engine, table, places, batch=batch, whole=table.id in whole),
+                needs(table),
+            )
         for table in chosen.gold:
-            step(table.id, partial(_aggregate, house, table, batch), needs(table))
+            step(table.id, partial(_aggregate, house, table, batch, table.id in whole), needs(table))
 
 
-def _aggregate(house: House, table: Table, batch: str) -> Outcome:
+def _aggregate(house: House, table: Table, batch: str, whole: bool) -> Outcome:
     waiting = [name for name in table.sources if house.table(name) is None]
     if waiting:
         return Outcome(notes=(f"waits for {', '.join(waiting)}, not built yet",))
     read, refers = sources(house, table), house.built(referred(table))
-    return aggregate.run(house.engine, table, house.place(table.id), read, refers, batch=batch)
+    return aggregate.run(house.engine, table, house.place(table.id), read, refers, batch=batch, whole=whole)
 
 
 def _land_samples(house: House) -> None:
@@ -102,7 +113,7 @@ def _land_samples(house: House) -> None:
 def _run(told: Settings, words: argparse.Namespace) -> int:
     window = runs.window(runs.now().date(), words.run_date, words.reprocess_days)
     with opened(told, SOURCE) as house:
-        return _ended(house, run(house, words.domain, window))
+        return _ended(house, run(house, words.domain, window, words.mode))
 
 
 def _ended(house: House, this: Run) -> int:
@@ -224,6 +235,21 @@ def _backfill(told: Settings, words: argparse.Namespace) -> int:
         return _ended(house, this)
 
 
+def _rebuild(told: Settings, words: argparse.Namespace) -> int:
+    with opened(told, SOURCE) as house:
+        table = house.declared(words.table)
+        under = below(house, {table.id})
+        chosen = Wanted((), (table,), under) if table.layer == "silver" else Wanted((), (), (table, *under))
+        then = ", ".join(other.id for other in under) or "nothing more"
+        print(f"{table.id} is computed whole from {', '.join(needs(table))}; then {then}")
+        if words.dry_run:
+            print("dry run: nothing was changed")
+            return 0
+        with held(house, f"rebuild {table.id}") as this:
+            carry(house, this, chosen, {table.id})
+        return _ended(house, this)
+
+
 def _quarantine(told: Settings, words: argparse.Namespace) -> int:
     from src.observe import quarantine
 
@@ -255,7 +281,6 @@ def _waive(told: Settings, words: argparse.Namespace) -> int:
 
 def _replay(told: Settings, table_id: str) -> int:
     """Build one table, and what reads it, under its contract as it is now; rows that now pass leave quarantine."""
-    from src.house import below
     from src.observe import quarantine
 
     with opened(told, SOURCE) as house:
@@ -325,6 +350,8 @@ def _words(typed: list[str]) -> argparse.Namespace:
             "--run-date", type=_day, help="the last business day the run answers for (default: yesterday)"
         )
         added.add_argument("--reprocess-days", type=int, help="how many days up to then it answers for (default: 7)")
+        if act is _run:
+            added.add_argument("--mode", choices=MODES, default=MODES[0], help="what moved, or every table whole")
     command("status", _status, "is it fine, and what should I do")
     command("health", _health, "measure, record and alert; one line per problem, exit code 1 if there is one")
     command("report", _report, "write the daily summary below data/reports")
@@ -347,6 +374,11 @@ def _words(typed: list[str]) -> argparse.Namespace:
     added.add_argument("--end", type=_day, help="last business day, YYYY-MM-DD")
     added.add_argument("--where", help="SQL condition over the table's columns, such as \"country = 'Norway'\"")
     added.add_argument("--dry-run", action="store_true", help="say which partitions would be written again")
+    added = command(
+        "rebuild", _rebuild, "compute one table whole again, from bronze, and what reads it where it differs"
+    )
+    added.add_argument("--table", required=True, help="silver.domain.table or gold.mart.table")
+    added.add_argument("--dry-run", action="store_true", help="say what would be computed")
     added = command("quarantine", _quarantine, "rejected rows: list, show, replay after a fix, waive for a while")
     added.add_argument("verb", choices=("list", "show", "replay", "waive"))
     added.add_argument("--table", help="silver.domain.table")

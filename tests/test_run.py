@@ -11,6 +11,10 @@ from pathlib import Path
 import pytest
 from conftest import DAILY, MART, ORDERS, ROOT, Lake
 
+import main
+from src import lake as delta
+from src.house import opened
+
 HEADER = "order_id,day,amount,updated\n"
 
 
@@ -289,3 +293,45 @@ def test_a_run_that_takes_over_from_a_dead_one_is_a_success_of_its_own(lake: Lak
         "SELECT run_id = 'dead', status, error_class FROM ops.pipeline_runs WHERE layer = 'run' ORDER BY 1"
     )
     assert runs == [(False, "success", None), (True, "failed", "interrupted")]
+
+
+def content(lake: Lake) -> list[list[tuple[object, ...]]]:
+    """Silver, gold and quarantine, without when the rows came."""
+    columns = {"silver.shop.orders": "*", "gold.shop.daily": "*", "quarantine.shop.orders": "_reasons, _file, _row"}
+    return [lake.rows(f"SELECT {names} FROM {table} ORDER BY ALL") for table, names in columns.items()]
+
+
+def test_everything_computed_whole_is_what_it_was(lake: Lake) -> None:
+    lake.shop()
+    lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n2,2024-01-01,5,1\nx,2024-01-01,5,1\n")
+    lake.good()
+    lake.land("shop/orders/2.csv", HEADER + "1,2024-01-02,11,2\n")
+    lake.good()
+    before = content(lake)
+    with opened(lake.told, lake.root / "src") as house:
+        run = main.run(house, mode="all")
+    assert run.failures == {}
+    assert lake.step(run, "silver.shop.orders").inserted == 2
+    assert lake.step(run, "gold.shop.daily").partitions == 2
+    assert content(lake) == before
+    assert lake.rows("SELECT command FROM ops.pipeline_runs WHERE layer = 'run' ORDER BY start_time")[-1] == (
+        "make pipeline MODE=all",
+    )
+    assert lake.good().records[-1].records_written == 0
+
+
+def test_a_rebuilt_table_is_what_bronze_says_whatever_was_done_to_it(lake: Lake) -> None:
+    lake.shop()
+    lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n2,2024-01-01,5,1\n")
+    lake.good()
+    before = content(lake)
+    silver = delta.open_table(lake.data / "silver/shop/orders")
+    assert silver is not None
+    delta.commit(silver, remove=silver.files)  # somebody's hand
+    assert lake.findings() != []
+    assert cli(lake, "rebuild", "--table", "silver.shop.orders", "--dry-run").returncode == 0
+    assert lake.rows("SELECT count(*) FROM silver.shop.orders") == [(0,)]
+    done = cli(lake, "rebuild", "--table", "silver.shop.orders")
+    assert done.returncode == 0, done.stderr
+    assert content(lake) == before
+    assert cli(lake, "rebuild", "--table", "silver.shop.nothing").returncode == 2

@@ -65,10 +65,12 @@ def run(
     *,
     batch: str,
     again: Mapping[str, str] | None = None,
+    whole: bool = False,
 ) -> Outcome:
     """Bring one gold table up to these versions of its sources; `refers` are the tables its foreign keys name.
 
-    `again`: relations of source rows, by source, whose partitions are computed even though no row changed.
+    `again`: relations of source rows, by source, whose partitions are computed even though no row changed;
+    `whole`: every partition is.
 
     Raises:
         ContractError: the model does not parse, or does not return what the contract says.
@@ -77,7 +79,7 @@ def run(
     gold = lake.open_table(root)
     work = plan(table, gold, sources)
     build = _Build(engine, table, root, sources, refers, work, batch, again or {})
-    if gold is None or work.kind == "rebuild":
+    if gold is None or work.kind == "rebuild" or whole:
         return build.whole()
     # before the rows: a crash after a rebuild, or a version without a change of logic, may have left an older tag
     gold = lake.set_properties(gold, contract.tags(table))

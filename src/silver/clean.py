@@ -82,8 +82,8 @@ def plan(table: Table, silver: lake.Snapshot | None, feeds: Mapping[str, lake.Sn
     return Work("merge", f"new versions: {moved}", until)
 
 
-def run(engine: DuckEngine, table: Table, places: Places, *, batch: str) -> Outcome:
-    """Bring one silver table up to its feeds' newest versions.
+def run(engine: DuckEngine, table: Table, places: Places, *, batch: str, whole: bool = False) -> Outcome:
+    """Bring one silver table up to its feeds' newest versions; `whole`: computed from all of bronze even so.
 
     Raises:
         ContractError: the contract does not fit the feed, or changed without the version bump it needs.
@@ -93,7 +93,7 @@ def run(engine: DuckEngine, table: Table, places: Places, *, batch: str) -> Outc
     silver = lake.open_table(places.table)
     work = plan(table, silver, feeds)
     merge = Merge(engine, table, places, batch)
-    if work.kind == "rebuild":
+    if work.kind == "rebuild" or (whole and silver):
         return merge.rebuild(feeds)
     if silver is None:
         return Outcome(notes=(work.why,))
