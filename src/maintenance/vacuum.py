@@ -111,7 +111,7 @@ def show(told: Settings, source: Path, words: argparse.Namespace) -> int:
     """Plan, print and, unless it is a dry run, do; returns the exit code."""
     hours = words.retention_hours
     if hours < RETENTION and not words.purge:
-        fix = f"give --purge as well to go below {RETENTION} hours: rollback and time travel end there"
+        fix = f"give --purge (make: PURGE=1) to go below {RETENTION} hours: rollback and time travel end there"
         raise UsageError(f"a retention of {hours} hours", fix=fix)
     with opened(told, source) as house:
         steps = plan(told.data_dir, hours, runs.now().timestamp())
