@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 from argparse import Namespace
 from pathlib import Path
 
 import pytest
-from conftest import Lake
+from conftest import ROOT, Lake
 
 from src import lake as delta
 from src.errors import EnvironmentFault, LockedError, UsageError
@@ -177,6 +179,21 @@ def test_less_than_168_hours_is_refused_unless_a_purge_is_asked_for_and_confirme
     assert {name for name in files(lake, "silver.shop.orders") if name.endswith(".parquet")} == live(
         lake, "silver.shop.orders"
     )
+
+
+@pytest.mark.parametrize(("typed", "code", "left"), [("no", 2, 2), ("purge", 0, 1)])
+def test_at_a_terminal_a_purge_is_confirmed_by_a_word(lake: Lake, typed: str, code: int, left: int) -> None:
+    days(lake, 2)
+    person, terminal = os.openpty()
+    os.write(person, f"{typed}\n".encode())
+    command = [sys.executable, "-m", "src.maintenance.vacuum", "--retention-hours", "0", "--purge"]
+    environ = os.environ | {"DATA_DIR": str(lake.data), "LOG_DIR": str(lake.root / "logs")}
+    ran = subprocess.run(command, cwd=ROOT, env=environ, stdin=terminal, capture_output=True, text=True, check=False)
+    os.close(person)
+    os.close(terminal)
+    assert ran.returncode == code, ran.stderr
+    assert "Type purge to remove these files for good" in ran.stdout
+    assert len([name for name in files(lake, "silver.shop.orders") if name.endswith(".parquet")]) == left
 
 
 def test_vacuum_waits_for_nobody_who_holds_the_lake(lake: Lake) -> None:

@@ -150,7 +150,7 @@ def _keep(house: House, found: Findings) -> None:
     """Record the figures; nothing where nothing ever ran: an empty or unmounted folder is left as it is.
 
     Not under the lake's lock, so that a run that hangs does not stop them. The lock of the alerts is enough: figures
-    are only ever added, and upkeep, which rewrites these tables, holds it as well.
+    are only ever added, to whatever upkeep made of the table meanwhile, and vacuum leaves files that are fresh.
     """
     if not ran(house):
         return
