@@ -250,6 +250,16 @@ def _rebuild(told: Settings, words: argparse.Namespace) -> int:
         return _ended(house, this)
 
 
+def _inspect(told: Settings, words: argparse.Namespace) -> int:
+    from src.observe import inspection
+
+    with opened(told, SOURCE) as house:
+        every = wanted(house, None)
+        tables = (house.declared(words.table),) if words.table else (*every.silver, *every.gold)
+        inspection.show(house, tables)
+    return 0
+
+
 def _quarantine(told: Settings, words: argparse.Namespace) -> int:
     from src.observe import quarantine
 
@@ -374,9 +384,9 @@ def _words(typed: list[str]) -> argparse.Namespace:
     added.add_argument("--end", type=_day, help="last business day, YYYY-MM-DD")
     added.add_argument("--where", help="SQL condition over the table's columns, such as \"country = 'Norway'\"")
     added.add_argument("--dry-run", action="store_true", help="say which partitions would be written again")
-    added = command(
-        "rebuild", _rebuild, "compute one table whole again, from bronze, and what reads it where it differs"
-    )
+    added = command("inspect", _inspect, "rows in each layer, keys twice, structure, days without rows")
+    added.add_argument("--table", help="silver.domain.table or gold.mart.table (default: every table)")
+    added = command("rebuild", _rebuild, "compute one table whole again, then what reads it")
     added.add_argument("--table", required=True, help="silver.domain.table or gold.mart.table")
     added.add_argument("--dry-run", action="store_true", help="say what would be computed")
     added = command("quarantine", _quarantine, "rejected rows: list, show, replay after a fix, waive for a while")
