@@ -18,12 +18,13 @@ from conftest import Lake
 
 from src.house import engine as new_engine
 from src.house import opened
-from src.observe import alerts, backups, health, pages, plots, report, runs, status
+from src.observe import alerts, backups, health, report, runs, status
 from src.observe.backups import Backup
 from src.observe.monitors.latency import Latency
-from src.observe.pages import Grid, Page, Section, Spark
-from src.observe.plots import Bar
 from src.observe.problems import Problem
+from src.observe.report import pages, plots
+from src.observe.report.pages import Grid, Page, Section, Spark
+from src.observe.report.plots import Bar
 from src.observe.runs import Audited, Record
 
 HEADER = "order_id,day,amount,updated\n"

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 
-from src.observe import plots
-from src.observe.plots import Plot
+from src.observe.report import plots
+from src.observe.report.plots import Plot
 
 
 class Figure(str):

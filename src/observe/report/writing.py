@@ -11,7 +11,7 @@ from pathlib import Path
 
 from src.errors import from_os_error
 from src.house import House
-from src.observe import pages, summary
+from src.observe.report import pages, summary
 
 
 def write(house: House, now: datetime, folder: Path) -> tuple[Path, Path]:

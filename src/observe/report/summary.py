@@ -14,12 +14,13 @@ from typing import Any
 
 from src.engine import literal
 from src.house import House
-from src.observe import alerts, backups, health, plots, runs, upkeep
+from src.observe import alerts, backups, health, runs, upkeep
 from src.observe.monitors import Findings, freshness, storage, volume
 from src.observe.monitors.reading import Reading, moment
-from src.observe.pages import Cell, Figure, Grid, Page, Section, Spark
-from src.observe.plots import Bar, Plot
 from src.observe.problems import CLASSES, Problem
+from src.observe.report import plots
+from src.observe.report.pages import Cell, Figure, Grid, Page, Section, Spark
+from src.observe.report.plots import Bar, Plot
 from src.observe.status import ago, size
 
 _DAYS = 30
