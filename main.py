@@ -178,9 +178,7 @@ def _report(told: Settings, words: argparse.Namespace) -> int:
 def _alerts(told: Settings, words: argparse.Namespace) -> int:
     now, who = runs.now(), os.environ.get("USER", "")
     if words.verb != "list" and not words.about:
-        raise UsageError(
-            f"alerts {words.verb} of nothing", fix="name an incident of `make alerts`, or a table to confirm"
-        )
+        raise UsageError(f"alerts {words.verb} of nothing", fix="name an incident of `make alerts`")
     with engine(told) as running:
         if words.verb == "list":
             alerts.show(running, told.data_dir, now)

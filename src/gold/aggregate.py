@@ -44,9 +44,8 @@ def plan(table: Table, gold: lake.Snapshot | None, sources: Mapping[str, lake.Sn
     if gold.progress(lake.BUILT_FROM) != contract.fingerprint(table):
         return Work("rebuild", contract.why_rebuild(table, gold.properties), until)
     contract.check_version(table, gold.properties)
-    anew = [
-        name for name, snapshot in sources.items() if gold.progress(_identity(name)) not in (None, snapshot.identity)
-    ]
+    known = {name: gold.progress(lake.identity_of(name)) for name in sources}
+    anew = [name for name, found in sources.items() if known[name] not in (None, found.identity)]
     if anew:  # their versions say nothing here
         return Work("rebuild", f"{', '.join(anew)} was made anew", until)
     moved = {name: gold.progress(name) for name, version in until.items() if gold.progress(name) != version}
@@ -97,11 +96,6 @@ def run(
     return build.partitions(gold)
 
 
-def _identity(source: str) -> str:
-    """Progress: which table it was that was consumed."""
-    return f"identity:{source}"
-
-
 def partitions_of(engine: DuckEngine, table: Table, source: lake.Snapshot, rows: str) -> list[str]:
     """The partitions of a gold table in which rows of a source (a relation) count, as text; changes nothing."""
     build = _Build(engine, table, Path(), {}, {}, Work("partitions", "", {}), "", {})
@@ -137,7 +131,7 @@ class _Build:
     @property
     def progress(self) -> dict[str, int]:
         """Which sources, and which versions of them, will have been consumed."""
-        return {**self.work.until, **{_identity(name): source.identity for name, source in self.sources.items()}}
+        return {**self.work.until, **{lake.identity_of(name): source.identity for name, source in self.sources.items()}}
 
     # -- everything
 
@@ -245,15 +239,12 @@ class _Build:
         rows = self._compute("SELECT {columns} FROM ({model}) SEMI JOIN outputs USING ({partition})")
         texts = ", ".join(f"{identifier(name)}::VARCHAR" for name in self.table.partition_by)
         outputs = set(self.engine.rows(f"SELECT {texts} FROM outputs"))
-        replaced = [file for file in gold.files if self._partition_of(file) in outputs]
+        replaced = [file for file in gold.files if gold.partition_of(file) in outputs]
         kept = self._scan(gold, [file for file in gold.files if file not in replaced])
         audits = self._audit(f"(SELECT * FROM {kept} UNION ALL BY NAME FROM result)")
         written = self.engine.write("FROM result", self.root, self.table.partition_by)
         gold = lake.commit(gold, add=written, remove=replaced, progress=self.progress, info=self.info)
         return _outcome(rows, len(outputs), gold.version, audits)
-
-    def _partition_of(self, file: lake.DataFile) -> tuple[str | None, ...]:
-        return tuple(file.partition[name] for name in self.table.partition_by)
 
     def _widen(self) -> None:
         """From `touched`: `outputs`, the partitions to replace, and `reads`, those the model must see.

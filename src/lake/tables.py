@@ -88,6 +88,10 @@ class Snapshot:
     def partition_by(self) -> tuple[str, ...]:
         return tuple(self._table.metadata().partition_columns)
 
+    def partition_of(self, file: DataFile) -> tuple[str | None, ...]:
+        """Which partition a file of this table lies in: its values as text, in the order of `partition_by`."""
+        return tuple(file.partition[name] for name in self.partition_by)
+
     @cached_property
     def identity(self) -> int:
         """A number of 63 bits that is this table's and no other's, a re-created one's included."""
@@ -149,6 +153,11 @@ class Snapshot:
                 where=self.root,
                 fix="another engine switched this on; restore the table, or rewrite it without the feature",
             )
+
+
+def identity_of(source: str) -> str:
+    """Progress: which table it was that was consumed. Versions of another one under its name say nothing."""
+    return f"identity:{source}"
 
 
 def place(data: Path, table_id: str) -> Path:

@@ -98,7 +98,7 @@ def crowded(snapshot: Snapshot) -> dict[tuple[str | None, ...], tuple[DataFile, 
     small: dict[tuple[str | None, ...], list[DataFile]] = {}
     for file in snapshot.files:
         if file.size < SMALL:
-            small.setdefault(tuple(file.partition.get(name) for name in snapshot.partition_by), []).append(file)
+            small.setdefault(snapshot.partition_of(file), []).append(file)
     return {partition: tuple(files) for partition, files in small.items() if len(files) >= SMALL_FILES}
 
 
@@ -117,7 +117,7 @@ def unordered(snapshot: Snapshot) -> tuple[tuple[str | None, ...], ...]:
     except HistoryGone:
         came = None
     files = (file for file in snapshot.files if came is None or file.path in came)
-    return tuple(dict.fromkeys(tuple(file.partition.get(name) for name in snapshot.partition_by) for file in files))
+    return tuple(dict.fromkeys(snapshot.partition_of(file) for file in files))
 
 
 def z_order(snapshot: Snapshot, columns: Sequence[str], partitions: Sequence[Sequence[str | None]]) -> Snapshot:

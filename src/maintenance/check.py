@@ -124,9 +124,7 @@ def _bronze(engine: DuckEngine, root: Path) -> Iterator[str]:
 def _keys(engine: DuckEngine, table: Table, whole: Mapping[str, Path]) -> Iterator[str]:
     silver = _opened(whole[table.id])
     scan = engine.scan(silver.root, silver.files, silver.columns, silver.partition_by)
-    keys = ", ".join(map(identifier, winners.key(table)))
-    twice = engine.one(f"SELECT count(*) FROM (SELECT 1 FROM {scan} GROUP BY {keys} HAVING count(*) > 1)")[0]
-    if twice:
+    if twice := winners.twice(engine, table, scan):
         yield f"{twice} keys with more than one row"
 
 

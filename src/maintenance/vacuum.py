@@ -41,14 +41,6 @@ class Step:
         return sum(file.size for file in self.gone)
 
 
-@dataclass(frozen=True)
-class Lost:
-    """A release that rollback reaches now and will no longer reach."""
-
-    run_id: str
-    table: str  # the first table that loses files of it
-
-
 def plan(data: Path, hours: int, now: float) -> list[Step]:
     """What may go from each table of every layer; changes nothing. `now` in seconds since 1970.
 
@@ -59,15 +51,11 @@ def plan(data: Path, hours: int, now: float) -> list[Step]:
     return [_step(name, root, released.get(name), hours, now) for name, root in query.tables(data).items()]
 
 
-def lost(house: House, steps: Sequence[Step]) -> list[Lost]:
-    """The releases that these steps put out of rollback's reach, the newest first."""
+def lost(house: House, steps: Sequence[Step]) -> list[str]:
+    """The run ids of the releases that rollback reaches now and not after these steps, the newest first."""
     going = {step.table: _versions_gone(step) for step in steps if step.gone}
-    return [
-        Lost(run_id, table)
-        for run_id, versions in releases.all_of(house.engine, house.told.data_dir).items()
-        for table in [next((name for name in going if versions.get(name) in going[name]), None)]
-        if table
-    ]
+    every = releases.all_of(house.engine, house.told.data_dir)
+    return [run_id for run_id, at in every.items() if any(at.get(name) in versions for name, versions in going.items())]
 
 
 def execute(steps: Sequence[Step]) -> Iterator[tuple[Step, int]]:
@@ -138,7 +126,7 @@ def _print(house: House, steps: Sequence[Step]) -> None:
     )
     gone = lost(house, steps)
     if gone:
-        print(f"rollback will no longer reach {len(gone)} releases, from {gone[-1].run_id} to {gone[0].run_id}")
+        print(f"rollback will no longer reach {len(gone)} releases, from {gone[-1]} to {gone[0]}")
     else:
         print("rollback reaches every release that it reached before")
     backup = backups.last_verified(house.engine, house.told.data_dir)

@@ -86,19 +86,13 @@ def _inspected(house: House, table: Table, found: Snapshot) -> Inspected:
         bronze=sum(bronze.rows for bronze in feeds.values()) if silver else None,
         quarantined=(quarantine.rows if quarantine else 0) if silver else None,
         rows=found.rows,
-        twice=_twice(house, table, found) if silver else None,
+        twice=winners.twice(house.engine, table, _scan(house, found)) if silver else None,
         structure=tuple(_structure(table, found)),
         first=min(days, default=None),
         last=max(days, default=None),
         days=len(days),
         holes=tuple(_holes(days)),
     )
-
-
-def _twice(house: House, table: Table, found: Snapshot) -> int:
-    keys = ", ".join(map(identifier, winners.key(table)))
-    scan = _scan(house, found)
-    return int(house.engine.one(f"SELECT count(*) FROM (SELECT 1 FROM {scan} GROUP BY {keys} HAVING count(*) > 1)")[0])
 
 
 def _structure(table: Table, found: Snapshot) -> Iterator[str]:

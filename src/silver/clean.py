@@ -124,7 +124,7 @@ class Merge:
         """Compute the table from all of bronze and replace it, and its quarantine, whole."""
         present = [(feed, snapshot) for feed in self.table.feeds if (snapshot := feeds[feed.id])]
         progress = {feed.id: snapshot.version for feed, snapshot in present}
-        identities = {_identity(feed): snapshot.identity for feed, snapshot in present}
+        identities = {lake.identity_of(feed.id): snapshot.identity for feed, snapshot in present}
         outcome = compute(self.engine, self.table, [(feed, bronze, bronze.files) for feed, bronze in present])
         deleted = finish(self.engine, self.table)
         kept = self._incoming()
@@ -272,7 +272,7 @@ class Merge:
             return list(silver.files)
         values = ", ".join(f"{identifier(name)}::VARCHAR" for name in partition_by)
         touched = set(self.engine.rows(f"SELECT DISTINCT {values} FROM incoming"))
-        return [file for file in silver.files if tuple(file.partition[name] for name in partition_by) in touched]
+        return [file for file in silver.files if silver.partition_of(file) in touched]
 
     def _partition_follows_from_key(self) -> bool:
         key = set(self.table.key or winners.key(self.table))
@@ -317,16 +317,11 @@ def _check_identity(table: Table, silver: lake.Snapshot, feeds: Mapping[str, lak
         EnvironmentFault: bronze was deleted, or replaced by another.
     """
     for feed in table.feeds:
-        bronze, known = feeds[feed.id], silver.progress(_identity(feed))
+        bronze, known = feeds[feed.id], silver.progress(lake.identity_of(feed.id))
         if known is not None and (bronze is None or bronze.identity != known):
             found = "is gone" if bronze is None else "is not the one this table was built from"
             fix = f"restore it from a backup, or delete {silver.root} to build the table from what bronze has now"
             raise EnvironmentFault(f"{feed.id} {found}", where=silver.root, fix=fix)
-
-
-def _identity(feed: Feed) -> str:
-    """Progress: which bronze table it was that was consumed."""
-    return f"identity:{feed.id}"
 
 
 def _is_behind(table: lake.Snapshot, source: str, version: int) -> bool:
