@@ -689,3 +689,9 @@ def test_a_data_file_that_is_missing_or_cut_off_is_named_when_it_is_read(engine:
     path.unlink()
     with pytest.raises(BoathouseError, match=path.name):
         ids(engine, reopened(root))
+
+
+def test_a_table_whose_creation_was_killed_before_its_first_entry_is_not_there_and_can_be_made(tmp_path: Path) -> None:
+    (tmp_path / "t" / "_delta_log").mkdir(parents=True)
+    assert lake.open_table(tmp_path / "t") is None
+    assert lake.create(tmp_path / "t", {"a": "BIGINT"}).version == 0

@@ -172,8 +172,9 @@ def open_table(root: Path, version: int | None = None) -> Snapshot | None:
         HistoryGone: the given version is not there, or no longer.
         EnvironmentFault: the log is damaged.
     """
-    if not (root / "_delta_log").is_dir():
-        return None
+    log = root / "_delta_log"
+    if not log.is_dir() or not any(path.suffix in (".json", ".parquet") for path in log.iterdir()):
+        return None  # killed while it was created, the library leaves an empty folder
     from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError
 
