@@ -8,12 +8,13 @@ import io
 import re
 from collections import Counter
 from datetime import date, timedelta
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from src.demo import sales
+from src.demo import company, sales
 from src.errors import EnvironmentFault
 
 FRIDAY = date(2026, 3, 27)
@@ -39,7 +40,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[list[str]]
 def test_the_same_seed_and_day_give_the_same_bytes_everywhere() -> None:
     text = sales.day(FRIDAY, 7)
     assert (
-        hashlib.sha256(text.encode()).hexdigest() == "84c8c897fbf5bc730187c4c4d7c943c5c563a5ee8fa52e2a341383984fc44f9d"
+        hashlib.sha256(text.encode()).hexdigest() == "d191bd65943567e8a8ed7f6ff38eaaba2f0d0d5f239e7176adc8b9c598f33782"
     )
 
 
@@ -198,3 +199,20 @@ def test_bad_debt_is_rare_and_on_an_a_invoice() -> None:
     debts = [row for day in days for row in lines(sales.day(day, 7)) if row[0].startswith("A")]
     assert 1 <= len(debts) <= 9
     assert all(row[1:4] == ["B", "Adjust bad debt", "1"] and row[6] == "" for row in debts)
+
+
+def test_the_shop_sells_the_devices_that_the_company_makes(files: dict[str, list[list[str]]]) -> None:
+    sold: Counter[str] = Counter()
+    for row in (row for rows in files.values() for row in filter(is_sound, rows)):
+        sold[row[1]] += int(row[3]) if row[0].isdigit() and row[3].isdigit() else 0
+    assert all(sold[model.number] > 20 for model in company.MODELS)
+
+
+def test_orders_are_the_sales_that_name_a_customer() -> None:
+    rows = [row for row in lines(sales.day(FRIDAY, 7)) if len(row) == 8]
+    ordered = sales.orders(FRIDAY, 7)
+    assert len(ordered) > 40
+    assert {order.number for order in ordered} <= {row[0] for row in rows if row[6] and row[0].isdigit()}
+    first = dict.fromkeys(tuple(row) for row in rows if row[0] == ordered[5].number)
+    assert ordered[5].amount == sum(int(row[3]) * Decimal(row[5]) for row in first)
+    assert sales.orders(date(2024, 3, 9), 7) == []  # a Saturday

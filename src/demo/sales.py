@@ -24,19 +24,21 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
 from random import Random
 
+from src.demo import company
 from src.errors import from_os_error
 
 HEADER = ("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country")
 FEED = Path("sales/order_lines")
 
 Row = tuple[str, ...]  # the fields of one line, in the order of HEADER
-_INVOICE, _QUANTITY, _DATE, _PRICE = (
-    HEADER.index(name) for name in ("InvoiceNo", "Quantity", "InvoiceDate", "UnitPrice")
+_INVOICE, _QUANTITY, _DATE, _PRICE, _CUSTOMER, _COUNTRY = (
+    HEADER.index(name) for name in ("InvoiceNo", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country")
 )
 
 _SATURDAY, _MONDAY = 5, 0
@@ -62,6 +64,7 @@ _ANONYMOUS_SIZES, _ANONYMOUS_WEIGHTS = (1, 2, 25, 60, 120), (45, 10, 20, 15, 10)
 _QUANTITIES = (1, 2, 3, 4, 6, 8, 10, 12, 20, 24, 25, 36, 48, 72, 96, 144)
 _QUANTITY_WEIGHTS = (260, 150, 70, 80, 110, 40, 60, 120, 20, 50, 20, 8, 8, 3, 2, 1)
 _BULK = 24  # from here the price is lower
+_WITH_DEVICE = 0.3  # of the sales also sell a device that the company makes itself
 
 _COPIES = 0.01
 _DIRTY = 0.005
@@ -143,6 +146,38 @@ def land(landing: Path, *, days: int, last: date, seed: int) -> list[Path]:
 def day(day: date, seed: int) -> str:
     """The text of the day's own file; only its header where the shop is closed."""
     return _text(next((rows for _, rows in _files(day, seed)), ()))
+
+
+@dataclass(frozen=True)
+class Order:
+    """A sale to a customer with an account, as the warehouse sees it."""
+
+    number: str
+    at: str  # YYYY-MM-DD HH:MM:SS
+    customer: str
+    country: str
+    amount: Decimal  # pounds
+
+
+def orders(today: date, seed: int) -> list[Order]:
+    """The sales of a day that name a customer, in the order of their numbers; none on closed days."""
+    if not _is_open(today):
+        return []
+    sales = _sales(_events(today, seed), _shop(seed), _stream(seed, today, "sales"))
+    return [
+        Order(number, rows[0][_DATE], rows[0][_CUSTOMER], rows[0][_COUNTRY], sum(map(_amount, rows), Decimal()))
+        for number, rows in sales
+        if rows[0][_CUSTOMER]
+    ]
+
+
+def customers(seed: int) -> tuple[tuple[str, str], ...]:
+    """Number and country of every customer with an account."""
+    return _shop(seed).customers
+
+
+def _amount(row: Row) -> Decimal:
+    return int(row[_QUANTITY]) * Decimal(row[_PRICE])
 
 
 def _files(today: date, seed: int) -> Iterator[tuple[str, Sequence[Row]]]:
@@ -267,6 +302,9 @@ def _sale(number: str, at: str, shop: _Shop, stream: Random) -> list[Row]:
         (number, one.code, one.name, str(many), at, one.bulk_price if many >= _BULK else one.price, customer, country)
         for one, many in zip(basket, quantities, strict=True)
     ]
+    if stream.random() < _WITH_DEVICE:
+        device, many = stream.choices(company.MODELS, company.WEIGHTS)[0], stream.choice((1, 1, 1, 2, 2, 6))
+        rows.append((number, device.number, device.name, str(many), at, device.price, customer, country))
     if country != _HOME:
         rows.append((number, "POST", "POSTAGE", "1", at, "18.0", customer, country))
     return rows
