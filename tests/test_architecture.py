@@ -43,6 +43,7 @@ HOMES: dict[str, tuple[list[str], str]] = {
     "filelock": (["src/observe/lock.py"], WHEN_USED),
     "apprise": (["src/observe/alerts/messages.py"], WHEN_USED),
     "jsonschema": (["src/contract/"], WHEN_USED),
+    "jsonschema_rs": (["src/contract/"], WHEN_USED),
     "yaml": (["src/contract/"], WHEN_USED),
     "open_data_contract_standard": (["src/contract/"], WHEN_USED),
     "pydantic": (["src/settings.py"], AT_ONCE),
