@@ -265,14 +265,21 @@ class Merge:
         """The files that can hold a key of `incoming`.
 
         Where the partition follows from the key alone a row cannot move, and the other partitions
-        are left out; elsewhere the old row may lie in any of them.
+        are left out; elsewhere the old row may lie in any of them. Of what is left only the key is
+        read first: the rows are wide, and few files hold one of the keys.
         """
-        partition_by = self.table.partition_by
-        if not partition_by or not self._partition_follows_from_key():
-            return list(silver.files)
-        values = ", ".join(f"{identifier(name)}::VARCHAR" for name in partition_by)
-        touched = set(self.engine.rows(f"SELECT DISTINCT {values} FROM incoming"))
-        return [file for file in silver.files if silver.partition_of(file) in touched]
+        files = list(silver.files)
+        if self.table.partition_by and self._partition_follows_from_key():
+            values = ", ".join(f"{identifier(name)}::VARCHAR" for name in self.table.partition_by)
+            touched = set(self.engine.rows(f"SELECT DISTINCT {values} FROM incoming"))
+            files = [file for file in files if silver.partition_of(file) in touched]
+        if not self.table.key:
+            return files  # all columns are the key
+        # a key has no NULL, so that it can be matched with =, by which the engine skips what cannot hold one
+        keys = ", ".join(map(identifier, self.table.key))
+        stored = self.engine.scan(silver.root, files, silver.columns, silver.partition_by, located=True)
+        holding = set(self.engine.values(f"SELECT DISTINCT _at FROM {stored} SEMI JOIN incoming USING ({keys})"))
+        return [file for file in files if str(silver.root / file.path) in holding]
 
     def _partition_follows_from_key(self) -> bool:
         key = set(self.table.key or winners.key(self.table))
