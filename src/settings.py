@@ -90,8 +90,8 @@ class Settings(BaseModel):
         le=2**31 - 1,
     )
     memory_limit: str = _setting(
-        "2GB",
-        "How much memory the engine may take before it spills to disk.",
+        "600MB",
+        "How much memory the engine may take before it spills to disk; a run takes up to 400 MB beside it.",
         write="a number and a unit, MB, GB, MiB or GiB, for example 2GB",
         pattern=r"^[1-9][0-9]{0,6}(\.[0-9]+)?(MB|GB|MiB|GiB)$",
     )

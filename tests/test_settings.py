@@ -32,7 +32,7 @@ def test_without_an_env_file_every_setting_has_its_default(tmp_path: Path) -> No
         sample_feed=False,
         sample_days=30,
         sample_seed=7,
-        memory_limit="2GB",
+        memory_limit="600MB",
         threads=0,
         settle_seconds=2,
     )
