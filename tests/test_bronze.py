@@ -9,6 +9,7 @@ import time
 
 import pytest
 from conftest import Lake
+from deltalake import DeltaTable
 
 HEADER = "order_id,day,amount,updated\n"
 ROWS = "SELECT order_id, day, amount, updated, _file, _row FROM bronze.shop.orders ORDER BY _ingested_at, _file, _row"
@@ -288,3 +289,26 @@ def test_a_file_that_changes_while_it_is_read_is_left_for_the_next_run(
     assert lake.rows("SELECT order_id FROM bronze.shop.orders") == [("1",)]
     lake.good()
     assert lake.rows("SELECT order_id FROM bronze.shop.orders ORDER BY 1") == [("1",), ("2",), ("3",)]
+
+
+def test_files_taken_before_a_checkpoint_of_the_log_are_known_after_it(lake: Lake) -> None:
+    lake.shop()
+    for day in range(3):
+        lake.land(f"shop/orders/{day}.csv", HEADER + f"{day},2024-01-01,10,1\n")
+        lake.good()
+    root = lake.data / "bronze" / "shop" / "orders"
+    DeltaTable(str(root)).create_checkpoint()
+    log = root / "_delta_log"
+    before = list(log.glob("*.json"))
+    lake.land("shop/orders/copy.csv", HEADER + "2,2024-01-01,10,1\n")
+    lake.land("shop/orders/new.csv", HEADER + "99,2024-01-01,10,1\n")
+    step = lake.step(lake.good(), "bronze.shop.orders")
+    assert (step.records_read, step.files) == (1, 1)
+    assert lake.rows(COUNT) == [(4,)]
+    (log / "_last_checkpoint").unlink()
+    for path in log.glob("*.checkpoint.parquet"):  # as another engine would write it: only the library reads it
+        path.rename(path.with_name(path.name.replace(".parquet", ".0000000001.0000000001.parquet")))
+    for path in before:
+        path.unlink()
+    assert lake.step(lake.good(), "bronze.shop.orders").records_read == 0
+    assert lake.rows(COUNT) == [(4,)]

@@ -695,3 +695,28 @@ def test_a_table_whose_creation_was_killed_before_its_first_entry_is_not_there_a
     (tmp_path / "t" / "_delta_log").mkdir(parents=True)
     assert lake.open_table(tmp_path / "t") is None
     assert lake.create(tmp_path / "t", {"a": "BIGINT"}).version == 0
+
+
+@pytest.mark.parametrize("interval", ["3", "1000"], ids=["with a checkpoint", "without"])
+def test_all_progress_read_at_once_is_what_the_table_says_one_by_one(
+    engine: DuckEngine, root: Path, interval: str
+) -> None:
+    table = lake.create(root, {"id": "BIGINT"}, properties={"delta.checkpointInterval": interval})
+    for at in range(8):
+        table = lake.commit(table, progress={f"file:{at}": 1, "again": at, "early" if at < 2 else "late": at})
+    for version in (4, table.version):
+        then = lake.open_table(root, version)
+        assert then is not None
+        checkpoint, later = lake.progress_log(root, version)
+        assert (checkpoint is not None) == (interval == "3")
+        sql = f"SELECT txn.appId, txn.version FROM read_parquet({literal(checkpoint)}) WHERE txn IS NOT NULL"
+        found = (dict(engine.rows(sql)) if checkpoint else {}) | later
+        assert len(found) == version + (3 if version > 2 else 2)
+        assert found == {name: then.progress(name) for name in found}
+
+
+def test_progress_whose_log_entries_are_gone_is_not_made_up(engine: DuckEngine, root: Path) -> None:
+    table = lake.commit(lake.create(root, {"id": "BIGINT"}), progress={"file:1": 1})
+    (root / "_delta_log" / f"{0:020d}.json").unlink()
+    with pytest.raises(lake.HistoryGone):
+        lake.progress_log(root, table.version)

@@ -12,9 +12,10 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 from src import lake
@@ -47,17 +48,19 @@ class Arrivals:
     new: tuple[Landed, ...] = ()
     known: int = 0
     same_bytes: tuple[Landed, ...] = ()  # taken before, under another name or with other times
+    renamed: tuple[str, ...] = ()  # those of them that came under another name
     waiting: tuple[str, ...] = ()  # still being written
     refused: tuple[BoathouseError, ...] = ()
 
 
-def arrivals(landing: Path, feed: Feed, bronze: lake.Snapshot | None, settle: float) -> Arrivals:
+def arrivals(engine: DuckEngine, landing: Path, feed: Feed, bronze: lake.Snapshot | None, settle: float) -> Arrivals:
     """Tell new files from known ones; changes nothing.
 
     `settle`: a file younger than this many seconds must keep its size for that long to be taken.
     """
     found, refused = _discover(landing, feed)
-    unread = [file for file in found if not _seen(bronze, f"stat:{file.name}", file.mark)]
+    recorded = _recorded(engine, bronze)
+    unread = [file for file in found if recorded(f"stat:{file.name}") != file.mark]
     settled, waiting = _settled(unread, settle)
     hashed: list[Landed] = []
     for file in settled:
@@ -65,7 +68,7 @@ def arrivals(landing: Path, feed: Feed, bronze: lake.Snapshot | None, settle: fl
             hashed.append(replace(file, sha256=_digest(file.path)))
         except OSError as error:
             refused.append(from_os_error(error, file.path))
-    taken = {file.sha256 for file in hashed if _seen(bronze, f"file:{file.sha256}")}
+    taken = {file.sha256 for file in hashed if recorded(f"file:{file.sha256}") is not None}
     new: dict[str, Landed] = {}
     same: list[Landed] = []
     for file in hashed:
@@ -73,7 +76,9 @@ def arrivals(landing: Path, feed: Feed, bronze: lake.Snapshot | None, settle: fl
             same.append(file)
         else:
             new[file.sha256] = file
-    return Arrivals(tuple(new.values()), len(found) - len(unread), tuple(same), tuple(waiting), tuple(refused))
+    renamed = tuple(file.name for file in same if recorded(f"stat:{file.name}") is None)
+    known = len(found) - len(unread)
+    return Arrivals(tuple(new.values()), known, tuple(same), renamed, tuple(waiting), tuple(refused))
 
 
 def run(
@@ -87,8 +92,8 @@ def run(
         EnvironmentFault: disk full, no permission on the lake; nothing half-written is visible.
     """
     bronze = lake.open_table(root)
-    arrived = arrivals(landing, feed, bronze, settle)
-    outcome = Outcome(refusals=arrived.refused, notes=_notes(arrived, bronze))
+    arrived = arrivals(engine, landing, feed, bronze, settle)
+    outcome = Outcome(refusals=arrived.refused, notes=_notes(arrived))
     for start in range(0, len(arrived.new), _FILES_PER_COMMIT):
         chunk = arrived.new[start : start + _FILES_PER_COMMIT]
         bronze, taken = _append(engine, root, feed, bronze, chunk, batch, now)
@@ -118,13 +123,14 @@ def _discover(landing: Path, feed: Feed) -> tuple[list[Landed], list[BoathouseEr
     found: list[Landed] = []
     refused: list[BoathouseError] = []
     home = landing.resolve()
+    resolved = cache(Path.resolve)  # once for each folder: it asks the system about every part of a path
     paths = {path for ending in ("", *_COMPRESSED) for path in landing.glob(feed.path + ending)}
     for path in sorted(paths):
         if _ignored(path.name):
             continue
         name = path.relative_to(landing).as_posix()
         try:
-            if not path.resolve().is_relative_to(home):
+            if not (path.resolve() if path.is_symlink() else resolved(path.parent)).is_relative_to(home):
                 fix = "copy the file into the landing zone, or remove the link"
                 raise DataError(f"{name} is a link out of the landing zone", where=path, fix=fix)
             facts = path.stat()
@@ -160,9 +166,22 @@ def _mark(facts: os.stat_result) -> int:
     return int.from_bytes(hashlib.sha256(identity.encode()).digest()[:8], "big") >> 1
 
 
-def _seen(bronze: lake.Snapshot | None, app: str, mark: int | None = None) -> bool:
-    recorded = bronze.progress(app) if bronze else None
-    return recorded is not None and (mark is None or recorded == mark)
+def _recorded(engine: DuckEngine, bronze: lake.Snapshot | None) -> Callable[[str], int | None]:
+    """What bronze has recorded, by source.
+
+    Read all at once: asked for one, the library looks through the records of all files that ever came, and
+    asked for each of them it takes a day's files longer every year.
+    """
+    if bronze is None:
+        return dict[str, int]().get
+    try:
+        checkpoint, later = lake.progress_log(bronze.root, bronze.version)
+    except lake.HistoryGone:
+        return bronze.progress
+    if checkpoint is None:
+        return later.get
+    earlier = f"SELECT txn.appId, txn.version FROM read_parquet({literal(checkpoint)}) WHERE txn IS NOT NULL"
+    return (dict(engine.rows(earlier)) | later).get
 
 
 def _settled(files: Sequence[Landed], settle: float) -> tuple[list[Landed], list[str]]:
@@ -193,11 +212,10 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def _notes(arrived: Arrivals, bronze: lake.Snapshot | None) -> tuple[str, ...]:
+def _notes(arrived: Arrivals) -> tuple[str, ...]:
     notes = []
-    renamed = [file.name for file in arrived.same_bytes if not _seen(bronze, f"stat:{file.name}")]
-    if renamed:
-        notes.append(f"of the same bytes as a file taken before: {_some(renamed)}")
+    if arrived.renamed:
+        notes.append(f"of the same bytes as a file taken before: {_some(arrived.renamed)}")
     if arrived.waiting:
         notes.append(f"{len(arrived.waiting)} files still being written, taken next run: {_some(arrived.waiting)}")
     return tuple(notes)

@@ -4,6 +4,7 @@ from src.lake.faults import HistoryGone as HistoryGone
 from src.lake.log import DataFile as DataFile
 from src.lake.log import commit_info as commit_info
 from src.lake.log import lifetimes as lifetimes
+from src.lake.log import progress_log as progress_log
 from src.lake.tables import BUILT_FROM as BUILT_FROM
 from src.lake.tables import LAYERS as LAYERS
 from src.lake.tables import Changes as Changes

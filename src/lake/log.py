@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from src.lake.faults import HistoryGone, damaged
+
+_CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\.parquet")
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,23 @@ def lifetimes(root: Path) -> dict[str, tuple[int, int | None]]:
                 name = unquote(gone["path"])
                 found[name] = (found.get(name, (0, None))[0], version)
     return found
+
+
+def progress_log(root: Path, version: int) -> tuple[Path | None, dict[str, int]]:
+    """Where all progress up to a version is: in the last checkpoint (None if there is none), and since then as given.
+
+    Raises:
+        HistoryGone: entries since then are gone, or in a checkpoint that only other engines write.
+    """
+    log = root / "_delta_log"
+    found = (int(match[1]) for path in log.iterdir() if (match := _CHECKPOINT.fullmatch(path.name)))
+    last = max((at for at in found if at <= version), default=-1)
+    later: dict[str, int] = {}
+    for at in range(last + 1, version + 1):
+        for action in entry(root, at):
+            if txn := action.get("txn"):
+                later[txn["appId"]] = txn["version"]
+    return (log / f"{last:020d}.checkpoint.parquet" if last >= 0 else None), later
 
 
 def make_durable(root: Path, versions: range) -> None:

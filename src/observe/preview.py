@@ -17,7 +17,7 @@ def rows(house: House, chosen: Wanted) -> list[Row]:
     told: list[Row] = []
     moving: set[str] = set()
     for feed in chosen.feeds:
-        arrived = ingest.arrivals(house.landing, feed, house.table(feed.id), house.told.settle_seconds)
+        arrived = ingest.arrivals(house.engine, house.landing, feed, house.table(feed.id), house.told.settle_seconds)
         told.append((feed.id, *_bronze(arrived)))
         if arrived.new:
             moving.add(feed.id)
