@@ -38,6 +38,7 @@ HOMES: dict[str, tuple[list[str], str]] = {
     "polars": (["src/bronze/readers", "src/gold/", "src/demo/"], WHEN_USED),
     "pyarrow": (["src/bronze/readers"], WHEN_USED),
     "fastexcel": (["src/bronze/readers"], WHEN_USED),
+    "xlsxwriter": (["src/demo/"], WHEN_USED),
     "loguru": (["src/observe/", "main.py"], AT_ONCE),
     "rich": (["src/observe/console.py"], WHEN_USED),
     "filelock": (["src/observe/lock.py"], WHEN_USED),

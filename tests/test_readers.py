@@ -605,7 +605,7 @@ def test_parquet_that_cannot_be_trusted_is_refused_whole(engine: DuckEngine, tmp
 
 
 def workbook(path: Path, sheets: dict[str, list[list[Any]]]) -> Path:
-    import xlsxwriter  # type: ignore[import-untyped]
+    import xlsxwriter
 
     with xlsxwriter.Workbook(path, {"default_date_format": "yyyy-mm-dd hh:mm:ss"}) as book:
         for name, rows in sheets.items():

@@ -1,1 +1,1 @@
-"""The sample company: seeded feeds for every shipped domain."""
+"""The sample company: it makes devices, sells them and ships them; a seeded feed for every shipped domain."""

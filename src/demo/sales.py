@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -31,7 +30,8 @@ from pathlib import Path
 from random import Random
 
 from src.demo import company
-from src.errors import from_os_error
+from src.demo.landing import stream as drawn
+from src.demo.landing import write
 
 HEADER = ("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country")
 FEED = Path("sales/order_lines")
@@ -64,7 +64,7 @@ _ANONYMOUS_SIZES, _ANONYMOUS_WEIGHTS = (1, 2, 25, 60, 120), (45, 10, 20, 15, 10)
 _QUANTITIES = (1, 2, 3, 4, 6, 8, 10, 12, 20, 24, 25, 36, 48, 72, 96, 144)
 _QUANTITY_WEIGHTS = (260, 150, 70, 80, 110, 40, 60, 120, 20, 50, 20, 8, 8, 3, 2, 1)
 _BULK = 24  # from here the price is lower
-_WITH_DEVICE = 0.3  # of the sales also sell a device that the company makes itself
+_WITH_DEVICE = 0.15  # of the sales also sell a device that the company makes itself
 
 _COPIES = 0.01
 _DIRTY = 0.005
@@ -138,7 +138,7 @@ def land(landing: Path, *, days: int, last: date, seed: int) -> list[Path]:
         for name, rows in _files(today, seed):
             path = folder / name
             if not path.exists():
-                _write(path, _text(rows), closed_at=datetime.combine(today, time(_CLOSES + 2), UTC))
+                write(path, _text(rows).encode(), closed_at=datetime.combine(today, time(_CLOSES + 2), UTC))
                 landed.append(path)
     return landed
 
@@ -163,7 +163,7 @@ def orders(today: date, seed: int) -> list[Order]:
     """The sales of a day that name a customer, in the order of their numbers; none on closed days."""
     if not _is_open(today):
         return []
-    sales = _sales(_events(today, seed), _shop(seed), _stream(seed, today, "sales"))
+    sales = _sales(_events(today, seed), _shop(seed), drawn(seed, today, "sales"))
     return [
         Order(number, rows[0][_DATE], rows[0][_CUSTOMER], rows[0][_COUNTRY], sum(map(_amount, rows), Decimal()))
         for number, rows in sales
@@ -191,19 +191,6 @@ def _files(today: date, seed: int) -> Iterator[tuple[str, Sequence[Row]]]:
         yield f"{today}-late.csv", late
 
 
-def _write(path: Path, text: str, *, closed_at: datetime) -> None:
-    # the temporary name is outside *.csv: no reader sees a half-written file, and a left-over does no harm
-    half = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        half.write_bytes(text.encode())
-        modified = min(closed_at.timestamp(), half.stat().st_mtime)
-        os.utime(half, (modified, modified))
-        os.replace(half, path)
-    except OSError as error:
-        raise from_os_error(error, path) from error
-
-
 def _text(rows: Iterable[Row]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
@@ -214,13 +201,13 @@ def _text(rows: Iterable[Row]) -> str:
 
 def _overlap(today: date, seed: int) -> Sequence[Row]:
     """The last lines of the day before, which its own file has too: they are kept from being spoilt there."""
-    count = _stream(seed, today, "overlap").choice(_OVERLAP)
+    count = drawn(seed, today, "overlap").choice(_OVERLAP)
     return _book(_earlier(today), seed)[-count:]
 
 
 def _spoilt(today: date, seed: int) -> list[Row]:
     """The day's lines with some written twice and some damaged."""
-    stream = _stream(seed, today, "faults")
+    stream = drawn(seed, today, "faults")
     rows = list(_book(today, seed))
     sound = len(rows) - _OVERLAP.stop
     for index in stream.choices(range(sound), k=round(len(rows) * _DIRTY)):
@@ -252,21 +239,21 @@ def _book(today: date, seed: int) -> tuple[Row, ...]:
     """Every line of the invoices that a day issues, without faults, by invoice number."""
     shop = _shop(seed)
     events = _events(today, seed)
-    sold = dict(_sales(events, shop, _stream(seed, today, "sales")))
-    others = dict(_others(events, shop, _earlier_sales(today, seed), _stream(seed, today, "others")))
+    sold = dict(_sales(events, shop, drawn(seed, today, "sales")))
+    others = dict(_others(events, shop, _earlier_sales(today, seed), drawn(seed, today, "others")))
     invoices = sold | others
     return tuple(row for event in events for row in invoices[event.number])
 
 
 def _earlier_sales(today: date, seed: int) -> list[Row]:
     before = _earlier(today)
-    sales = _sales(_events(before, seed), _shop(seed), _stream(seed, before, "sales"))
+    sales = _sales(_events(before, seed), _shop(seed), drawn(seed, before, "sales"))
     return [row for _, rows in sales for row in rows]
 
 
 def _events(today: date, seed: int) -> list[_Event]:
     """The day's invoices in the order of their numbers, which is that of the clock."""
-    stream = _stream(seed, today, "events")
+    stream = drawn(seed, today, "events")
     sales = min(_MOST_SALES, round(_SALES * _busy(today) * (0.85 + 0.3 * stream.random())))
     kinds = ["sale"] * sales + ["return"] * (sales // 8) + ["wrong"] * stream.choice((2, 3, 4))
     kinds += ["stock"] * stream.choice((1, 2, 3)) + ["debt"] * (stream.random() < _BAD_DEBT)
@@ -357,7 +344,7 @@ def _written_off(event: _Event, product: _Product, stream: Random) -> Row:
 
 def _late(today: date, seed: int) -> list[Row]:
     """Sales of the last nine days that only come in now; no earlier file has them."""
-    stream = _stream(seed, today, "late")
+    stream = drawn(seed, today, "late")
     shop = _shop(seed)
     before = (today - timedelta(days=back) for back in range(1, 10))
     open_days = [then for then in before if _is_open(then)]
@@ -393,11 +380,6 @@ def _falling(count: int) -> tuple[int, ...]:
 
 def _price(thousandths: int) -> str:
     return str(thousandths / 1000)
-
-
-def _stream(seed: int, today: date, purpose: str) -> Random:
-    # a text seeds through SHA-512, alike on every machine; hash() would differ from process to process
-    return Random(f"{seed}/{today.isoformat()}/{purpose}")
 
 
 def _number(today: date, place: int) -> str:

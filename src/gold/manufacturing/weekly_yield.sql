@@ -1,0 +1,14 @@
+-- One row per week, model and station. Both yields are of the units whose first test there lies in the week.
+SELECT
+    cast(extract(year FROM week) AS smallint) AS test_year,
+    week,
+    model,
+    station,
+    cast(count(*) AS bigint) AS units,
+    cast(count(*) FILTER (WHERE first_result = 'pass') AS bigint) AS first_passed,
+    cast(count(*) FILTER (WHERE final_result = 'pass') AS bigint) AS finally_passed,
+    cast(count(*) FILTER (WHERE tests > 1) AS bigint) AS retested,
+    cast(round(100.0 * first_passed / units, 2) AS decimal(5, 2)) AS first_pass_yield,
+    cast(round(100.0 * finally_passed / units, 2) AS decimal(5, 2)) AS final_yield
+FROM (SELECT *, cast(date_trunc('week', first_day) AS date) AS week FROM gold.manufacturing.unit_results) AS dated
+GROUP BY ALL
