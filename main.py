@@ -21,7 +21,7 @@ from src.bronze import ingest
 from src.contract import Table
 from src.errors import BUG_EXIT_CODE, BoathouseError, UsageError
 from src.gold import aggregate
-from src.house import House, Wanted, below, engine, needs, opened, referred, sources, wanted
+from src.house import House, Wanted, below, engine, needs, opened, referred, sources, waits_for, wanted
 from src.observe import alerts, console, edge, query, releases, runs
 from src.observe.holding import held
 from src.observe.runs import Run
@@ -86,7 +86,7 @@ def carry(house: House, this: Run, chosen: Wanted, whole: Collection[str] = ()) 
 
 
 def _aggregate(house: House, table: Table, batch: str, whole: bool) -> Outcome:
-    waiting = [name for name in table.sources if house.table(name) is None]
+    waiting = waits_for(house, table)
     if waiting:
         return Outcome(notes=(f"waits for {', '.join(waiting)}, not built yet",))
     read, refers = sources(house, table), house.built(referred(table))
@@ -99,10 +99,10 @@ def _land_samples(house: House) -> None:
     landed = (path for path in house.landing.rglob("*") if path.is_file() and not path.name.startswith("."))
     if not told.sample_feed or any(landed):
         return
-    from src.demo import sales
+    from src.demo import feeds
 
     yesterday = runs.now().date() - timedelta(days=1)
-    files = sales.land(house.landing, days=told.sample_days, last=yesterday, seed=told.sample_seed)
+    files = feeds.land(house.landing, days=told.sample_days, last=yesterday, seed=told.sample_seed)
     print(f"The landing zone was empty: landed {len(files)} files of the sample company in {house.landing}.")
     print("Set SAMPLE_FEED=false in .env once you land files of your own.")
 
@@ -141,13 +141,13 @@ def _tell(house: House, this: Run) -> None:
 
 
 def _plan(told: Settings, words: argparse.Namespace) -> int:
-    from src.observe import preview
+    from src.observe import forecast, preview
 
     window = runs.window(runs.now().date(), words.run_date, words.reprocess_days)
     with opened(told, SOURCE) as house:
-        chosen = wanted(house, words.domain)
-        rows = preview.rows(house, chosen)
-    console.table(("table", "would", "why"), rows)
+        ahead = forecast.Forecast(house)
+        rows = preview.rows(house, wanted(house, words.domain), ahead)
+    console.table(*preview.printed(rows, ahead))
     print(f"window {window}: computed again where an input moved, as is any other partition that late rows touch")
     return 0
 

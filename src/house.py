@@ -115,18 +115,48 @@ def _referred_first(tables: Mapping[str, Table]) -> list[Table]:
         return list(tables.values())
 
 
+class Unbuilt(lake.Snapshot):
+    """A source that is not built yet: the columns of its contract and no row, under a version that no table has.
+
+    A gold table records what it consumed of it like of any other source. The table that is built later is
+    another one by its identity, so that what was computed without it is then computed whole.
+    """
+
+    NEVER = -1  # its version, and its identity
+
+    def __init__(self, table: Table) -> None:
+        self.root, self.version, self.identity = table.path, self.NEVER, self.NEVER
+        self.columns = {column.name: column.type for column in table.columns}
+        self.partition_by, self.files, self.properties = (), (), {}
+
+
+def waits_for(house: House, table: Table) -> list[str]:
+    """What of its sources a gold table cannot be computed without and is not built yet.
+
+    An optional one is among them only where no source at all is there: a mart of nothing says nothing.
+    """
+    missing = [name for name in table.sources if house.table(name) is None]
+    return missing if len(missing) == len(table.sources) else [n for n in missing if n not in table.optional_sources]
+
+
+def readable(house: House, table: Table) -> dict[str, lake.Snapshot]:
+    """The newest versions of what a gold table reads, as far as built; an optional source that is not is empty."""
+    built = house.built(table.sources)
+    absent = (name for name in table.optional_sources if name not in built)
+    return built | {name: Unbuilt(house.declared(name)) for name in absent}
+
+
 def sources(house: House, table: Table) -> dict[str, lake.Snapshot]:
-    """The newest versions of what a gold table reads.
+    """The newest versions of what a gold table reads; an optional source that is not built is empty.
 
     Raises:
-        ContractError: one of them is not built yet.
+        ContractError: one that is not optional is not built yet.
     """
-    found = house.built(table.sources)
-    missing = [name for name in table.sources if name not in found]
+    missing = waits_for(house, table)
     if missing:
         fix = "run `make pipeline` without DOMAIN, so that every table it reads is built"
         raise ContractError(f"{table.id} reads {', '.join(missing)}, not built yet", where=table.path, fix=fix)
-    return found
+    return readable(house, table)
 
 
 def new_run_id(moment: datetime) -> str:
@@ -178,10 +208,17 @@ def _resolved(engine: DuckEngine, contracts: Contracts) -> tuple[Table, ...]:
             what = f"reads {', '.join(unknown)}, which is no table" if unknown else "reads no table"
             fix = f"name a table as layer.domain.table; there are {', '.join(sorted(known - {table.id}))}"
             faults.append(ContractError(what, where=table.model, fix=fix))
+        faults += [_unread(table, name, sources) for name in table.optional_sources if name not in sources]
         resolved[table.id] = replace(table, sources=tuple(sorted(sources)))
     if faults:
         raise Faults(faults)
     return tuple(_in_order(resolved))
+
+
+def _unread(table: Table, name: str, sources: Collection[str]) -> ContractError:
+    fix = f"remove it; {table.model.name} reads {', '.join(sorted(sources))}"
+    where = f"{table.path}, {table.name}, customProperties[optionalSources]"
+    return ContractError(f"optional source {name}, which the model does not read", where=where, fix=fix)
 
 
 def _unparsed(engine: DuckEngine, table: Table) -> Iterator[ContractError]:

@@ -156,6 +156,7 @@ class Table:
     python: Path | None = None  # gold only: the sibling <table>.py
     refresh: str = "incremental"  # incremental | full
     lookback: int = 0  # how many earlier partitions a partition's rows depend on
+    optional_sources: tuple[str, ...] = ()  # gold only: those of its sources that count as empty until they are built
     description: str = ""
     path: Path = Path()
     z_order_by: tuple[str, ...] = ()  # columns by which `make optimize` lays rows together

@@ -167,6 +167,7 @@ def _table(
         python=python,
         refresh=settings.get("refresh", "incremental"),
         lookback=settings.get("lookback", 0),
+        optional_sources=tuple(settings.get("optionalSources", ())),
         description=part.text("description"),
         path=file.path,
         z_order_by=tuple(settings.get("zOrderBy", ())),

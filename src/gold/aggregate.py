@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -196,13 +196,14 @@ class _Build:
             found.append(self._changed_partitions(source, moved))
         if not found:
             return 0
-        return self.engine.table("touched", " UNION ".join(found))
+        return self.engine.table("touched", f"FROM ({' UNION '.join(found)}) WHERE {self._in_one}")
 
     def partitions_of(self, source: lake.Snapshot, rows: str) -> list[str]:
         if not self._partition_in(source) or self.table.refresh == "full":
             return ["the whole table"]
         text = " || '/' || ".join(f"'{name}=' || {identifier(name)}::VARCHAR" for name in self.table.partition_by)
-        return self.engine.values(f"SELECT DISTINCT {text} FROM (SELECT {self._keys} FROM {rows}) ORDER BY 1")
+        keys = f"(SELECT {self._keys} FROM {rows})"
+        return self.engine.values(f"SELECT DISTINCT {text} FROM {keys} WHERE {self._in_one} ORDER BY 1")
 
     def _partition_in(self, source: lake.Snapshot) -> bool:
         """Whether a source has the columns that the partition is computed from."""
@@ -211,23 +212,30 @@ class _Build:
         return bool(needed) and needed <= columns
 
     def _changed_partitions(self, source: lake.Snapshot, moved: lake.Changes) -> str:
+        files = [*moved.added, *moved.removed]
+        if self._told_by_folders(source) and set(_PROVENANCE) <= set(source.columns):
+            # silver writes a file again only for a row in it that changed: no row has to be read to know its partition
+            return f"SELECT DISTINCT {self._keys} FROM {self._folders(source, files)}"
         if not moved.removed:
             return f"SELECT DISTINCT {self._keys} FROM {self._scan(source, moved.added)}"
-        return f"SELECT DISTINCT {self._names} FROM ({self._difference(source, moved, self._keys)})"
+        return self._difference(source, moved, self._keys, self._names)
 
     def _differs(self, source: lake.Snapshot, moved: lake.Changes) -> bool:
-        return bool(self.engine.rows(f"SELECT 1 FROM ({self._difference(source, moved, '1 AS one')}) LIMIT 1"))
+        return bool(self.engine.rows(self._difference(source, moved, "1 AS one", "one")))
 
-    def _difference(self, source: lake.Snapshot, moved: lake.Changes, keys: str) -> str:
-        """SELECT of `keys` for the rows that are not equally often in the added and in the removed files."""
+    def _difference(self, source: lake.Snapshot, moved: lake.Changes, keys: str, names: str) -> str:
+        """SELECT of the `keys`, called `names`, whose rows are not the same in the added and in the removed files.
+
+        Rows are the same if there are as many of them and the sum of their hashes (64 bits) is: kept apart they
+        would take the memory of everything that moved.
+        """
         told = set(_PROVENANCE) <= set(source.columns) and "_valid_to" not in source.columns  # history changes in place
-        names = list(_PROVENANCE if told else source.columns)
-        identity = ", ".join(f"{identifier(name)} AS _same{at}" for at, name in enumerate(names))
+        identity = ", ".join(map(identifier, _PROVENANCE if told else source.columns))
         sides = " UNION ALL ".join(
-            f"SELECT {keys}, {identity}, {sign} AS _sign FROM {self._scan(source, files)}"
+            f"SELECT {keys}, hash({identity})::HUGEINT AS _hash, {sign} AS _sign FROM {self._scan(source, files)}"
             for sign, files in ((1, moved.added), (-1, moved.removed))
         )
-        return f"SELECT * EXCLUDE (_sign), sum(_sign) AS _more FROM ({sides}) GROUP BY ALL HAVING sum(_sign) <> 0"
+        return f"SELECT {names} FROM ({sides}) GROUP BY ALL HAVING sum(_sign) <> 0 OR sum(_sign * _hash) <> 0"
 
     # -- some partitions
 
@@ -263,7 +271,8 @@ class _Build:
             for source in self.sources.values()
             if self._partition_in(source)
         )
-        self.engine.table("present", f"SELECT {name}, row_number() OVER (ORDER BY {name}) AS _place FROM ({present})")
+        numbered = f"SELECT {name}, row_number() OVER (ORDER BY {name}) AS _place FROM ({present}) WHERE {self._in_one}"
+        self.engine.table("present", numbered)
 
         def neighbours(of: str, first: int, last: int) -> str:
             at = f"(SELECT o.{name}, (SELECT count(*) FROM present p WHERE p.{name} <= o.{name}) AS _place FROM {of} o)"
@@ -287,21 +296,28 @@ class _Build:
 
     def _files_within_reads(self, source: lake.Snapshot) -> list[lake.DataFile]:
         """The files that can hold rows of `reads`: told by their folders where the partition follows from these."""
-        needed = {name for column in self._partition for name in self._references(column)}
-        if not source.files or not needed <= {name.lower() for name in source.partition_by}:
+        if not source.files or not self._told_by_folders(source):
             return list(source.files)
+        keyed = f"(SELECT _at, {self._keys} FROM {self._folders(source, source.files)})"
+        within = set(self.engine.values(f"SELECT _at FROM {keyed} SEMI JOIN reads USING ({self._names})"))
+        return [file for at, file in enumerate(source.files) if at in within]
+
+    def _told_by_folders(self, source: lake.Snapshot) -> bool:
+        """Whether the partition follows from the partition of a source."""
+        needed = {name for column in self._partition for name in self._references(column)}
+        return needed <= {name.lower() for name in source.partition_by}
+
+    def _folders(self, source: lake.Snapshot, files: Sequence[lake.DataFile]) -> str:
+        """A relation of the partition values of a source's files, and at which place (_at) each file stands."""
         rows = ", ".join(
-            f"({at}, {', '.join(literal(file.partition[name]) for name in source.partition_by)})"
-            for at, file in enumerate(source.files)
+            f"({at}, {', '.join(literal(value) for value in source.partition_of(file))})"
+            for at, file in enumerate(files)
         )
         names = ", ".join(map(identifier, source.partition_by))
         typed = ", ".join(
             f"{identifier(name)}::{source.columns[name]} AS {identifier(name)}" for name in source.partition_by
         )
-        listed = f"(SELECT _at, {typed} FROM (VALUES {rows}) v(_at, {names}))"
-        keyed = f"(SELECT _at, {self._keys} FROM {listed})"
-        within = set(self.engine.values(f"SELECT _at FROM {keyed} SEMI JOIN reads USING ({self._names})"))
-        return [file for at, file in enumerate(source.files) if at in within]
+        return f"(SELECT _at, {typed} FROM (VALUES {rows}) v(_at, {names}))"
 
     # -- the model
 
@@ -387,6 +403,11 @@ class _Build:
     def _names(self) -> str:
         """The partition columns, for a SELECT list or USING."""
         return ", ".join(map(identifier, self.table.partition_by))
+
+    @property
+    def _in_one(self) -> str:
+        """That the partition columns name a partition: a row for which one of them is NULL counts in none."""
+        return " AND ".join(f"{identifier(name)} IS NOT NULL" for name in self.table.partition_by)
 
     @property
     def _keys(self) -> str:

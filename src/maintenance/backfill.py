@@ -16,7 +16,7 @@ from src.contract import Table
 from src.engine import identifier
 from src.errors import UsageError
 from src.gold import aggregate
-from src.house import House, below, needs, referred, sources
+from src.house import House, Unbuilt, below, needs, referred, sources
 from src.observe.runs import Run
 from src.outcome import Outcome
 from src.silver import clean, slices
@@ -46,8 +46,7 @@ def plan(house: House, table_id: str, start: date | None, end: date | None, wher
     if table.layer == "gold":
         return _gold_plan(house, table, start, end, where)
     part = slices.cut(house.engine, table, clean.Places.of(table, house.place), _condition(table, start, end, where))
-    house.engine.table("changed", f"FROM {part.changed}")
-    again = {table.id: "changed"}
+    again = {table.id: part.changed}
     direct = tuple(mart for mart in house.marts if table.id in mart.sources)
     partitions = {table.id: list(part.partitions)} | {mart.id: _partitions(house, mart, again) for mart in direct}
     return Plan(table, part, again, below(house, {table.id}), partitions)
@@ -81,6 +80,8 @@ def _gold_plan(house: House, table: Table, start: date | None, end: date | None,
         )
     again = {}
     for name, source in sources(house, table).items():
+        if isinstance(source, Unbuilt):
+            continue
         scan = house.engine.scan(source.root, source.files, source.columns, source.partition_by)
         again[name] = f"(SELECT * FROM {scan} WHERE {_condition(house.declared(name), start, end, None)})"
     gold = (table, *below(house, {table.id}))

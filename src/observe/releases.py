@@ -50,6 +50,7 @@ def record(engine: DuckEngine, data: Path, run: runs.Run, needs: Mapping[str, It
     before = {name: _advanced(run, name, version) for name, version in recorded.items()}
     current = {name: table.version for name, root in query.tables(data).items() if (table := lake.open_table(root))}
     still = {name for name, version in before.items() if current.get(name) == version}
+    still |= {name for name in needs if name not in current and name not in before}  # nobody waits for what never was
     through = _through(run, needs, still)
     versions = before | {name: version for name, version in current.items() if _owner(name) in through}
     if versions == recorded:

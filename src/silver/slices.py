@@ -15,9 +15,10 @@ from src.silver.clean import Merge, Places, partitions_of
 
 @dataclass(frozen=True)
 class Slice:
-    """The part of a table that a backfill computes again, held in the temporary tables of the engine.
+    """The part of a table that a backfill computes again; its rows as they will be are in the engine's `incoming`.
 
-    `changed` is a relation of its rows as they are and as they will be; `partitions` are those that hold them.
+    `changed` is a relation of its rows as they are and as they will be, also when the table is written;
+    `partitions` are those that hold them.
     """
 
     silver: lake.Snapshot
@@ -44,13 +45,13 @@ def cut(engine: DuckEngine, table: Table, places: Places, where: str) -> Slice:
     finish(engine, table)
     engine.execute(f"DELETE FROM incoming WHERE NOT coalesce(({where}), false)")
     scan = engine.scan(silver.root, silver.files, silver.columns, silver.partition_by, located=True)
-    engine.table("sliced", f"SELECT * FROM {scan} WHERE {where}")
-    paths = set(engine.values("SELECT DISTINCT _at FROM sliced"))
+    sliced = f"{scan} WHERE {where}"  # these files stay on disk when they have left the table
+    paths = set(engine.values(f"SELECT DISTINCT _at FROM {sliced}"))
     replaced = tuple(file for file in silver.files if str(silver.root / file.path) in paths)
     again = engine.scan(silver.root, replaced, silver.columns, silver.partition_by)
     names = ", ".join(map(identifier, columns(table)))
     rows = f"SELECT {names} FROM incoming UNION ALL SELECT {names} FROM {again} WHERE NOT coalesce(({where}), false)"
-    changed = f"(SELECT {names} FROM incoming UNION ALL SELECT {names} FROM sliced)"
+    changed = f"(SELECT {names} FROM incoming UNION ALL SELECT {names} FROM {sliced})"
     keys = " || '/' || ".join(f"'{name}=' || {identifier(name)}::VARCHAR" for name in table.partition_by)
     partitions = engine.values(f"SELECT DISTINCT {keys} FROM {changed} ORDER BY 1") if keys else ["the whole table"]
     count = int(engine.one("SELECT count(*) FROM incoming")[0])
