@@ -36,7 +36,7 @@ setup: ## make this folder ready to run: .venv, folders, .env
 pipeline: ready ## bring the lake up to date (DOMAIN=name, RUN_DATE=day, REPROCESS_DAYS=n, MODE=all for every table whole)
 	@$(PYTHON) main.py run $(CHOSEN) $(if $(MODE),--mode="$$MODE")
 
-plan: ready ## what a run would do and why; changes nothing
+plan: ready ## what a run would do and why, how much it would read and how long it would take; changes nothing
 	@$(PYTHON) main.py plan $(CHOSEN)
 
 status: ready ## is it fine, and what should I do: incidents, last runs, every table

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from src.house import House, needs, new_run_id, wanted
-from src.observe import lock, releases, runs
+from src.observe import forecast, lock, releases, runs
 from src.observe.runs import Run
 
 
@@ -22,7 +22,8 @@ def held(house: House, command: str, window: runs.Window | None = None) -> Itera
     run_id = new_run_id(started)
     data = house.told.data_dir
     with lock.held(data, command=command, run_id=run_id, now=started) as dead:
-        this = Run(run_id, window or runs.window(started.date(), None, None), runs.now, command)
+        window = window or runs.window(started.date(), None, None)
+        this = Run(run_id, window, runs.now, command, forecast.of_run(house, run_id, command))
         if dead:
             this.interrupted(dead)
         yield this

@@ -1,19 +1,27 @@
-"""What a run would do, and why, told from the landing zone and the tables' versions; changes nothing."""
+"""What a run would do, and why, told from the landing zone and the tables' versions; changes nothing.
+
+Beside it stands how much it would read and how long it would take, told from earlier runs; `-` where these do not tell.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 
 from src.bronze import ingest
 from src.contract import Table
 from src.errors import BoathouseError
 from src.gold import aggregate
-from src.house import House, Wanted, needs
+from src.house import House, Wanted, needs, readable, waits_for
+from src.observe.forecast import Forecast
+from src.observe.runs import Expected
 from src.silver import batch, clean
 
 Row = tuple[str, str, str]  # table, what a run would do with it, why
 
 
-def rows(house: House, chosen: Wanted) -> list[Row]:
-    """One row per table, in the order a run takes them."""
+def rows(house: House, chosen: Wanted, ahead: Forecast | None = None) -> list[Row]:
+    """One row per table, in the order a run takes them; `ahead` hears what landed and what stands above it."""
+    ahead = ahead or Forecast(house)
     told: list[Row] = []
     moving: set[str] = set()
     for feed in chosen.feeds:
@@ -21,9 +29,50 @@ def rows(house: House, chosen: Wanted) -> list[Row]:
         told.append((feed.id, *_bronze(arrived)))
         if arrived.new:
             moving.add(feed.id)
+            ahead.feed(feed.id, len(arrived.new), _bytes(arrived.new))
     for table in (*chosen.silver, *chosen.gold):
         told.append((table.id, *_judged(house, table, moving)))
+        ahead.table(table)
     return told
+
+
+def printed(rows: Sequence[Row], ahead: Forecast) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Headers and lines to print: the rows, what is expected of each and, where files landed, of all together.
+
+    Bytes of new files; rows read (of a mart's table, computed) and seconds, as `ops.pipeline_runs` will count them.
+    """
+    lines = [("bytes", "rows", "seconds"), *(_expected(name, what, ahead) for name, what, _ in rows)]
+    names = [("table", "would"), *((name, what) for name, what, _ in rows)]
+    whys = ["why", *(why for *_, why in rows)]
+    total, (known, seconds) = ahead.total(), ahead.told()
+    if total.bytes is not None:
+        busy = sum(what != "nothing" for _, what, _ in rows)
+        lines.append((f"{total.bytes:,}", _shown(total.rows), f"{seconds:.2f}" if known else "-"))
+        names.append(("total", ""))
+        whys.append(f"the seconds are those of {known} of {busy} steps")
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = (tuple(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+    headers, *body = [(*name, *line, why) for name, line, why in zip(names, padded, whys, strict=True)]
+    return headers, body
+
+
+def _bytes(files: Iterable[ingest.Landed]) -> int | None:
+    try:
+        return sum(file.path.stat().st_size for file in files)
+    except OSError:
+        return None  # one was moved away since it was listed
+
+
+def _expected(name: str, what: str, ahead: Forecast) -> tuple[str, str, str]:
+    if what == "nothing" or (what == "fail" and name not in ahead.expected):
+        return "", "", ""
+    found = ahead.expected.get(name, Expected())
+    size = f"{found.bytes:,}" if found.bytes is not None else ""
+    return size, _shown(found.rows), "-" if found.seconds is None else f"{found.seconds:.2f}"
+
+
+def _shown(count: int | None) -> str:
+    return "-" if count is None else f"{count:,}"
 
 
 def _bronze(arrived: ingest.Arrivals) -> tuple[str, str]:
@@ -59,8 +108,8 @@ def _work(house: House, table: Table) -> tuple[str, str]:
         if work.kind == "rebuild":
             batch.rehearse(house.engine, table, feeds)
         return work.kind, work.why
-    sources = house.built(table.sources)
-    if target is None and len(sources) < len(table.sources):
-        return "nothing", f"waits for {', '.join(name for name in table.sources if name not in sources)}"
-    judged = aggregate.plan(table, target, sources)
+    waiting = waits_for(house, table)
+    if target is None and waiting:
+        return "nothing", f"waits for {', '.join(waiting)}"
+    judged = aggregate.plan(table, target, readable(house, table))
     return judged.kind, judged.why

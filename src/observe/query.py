@@ -34,7 +34,7 @@ def publish(engine: DuckEngine, roots: Mapping[str, Path], versions: Mapping[str
     for name, root in roots.items():
         snapshot = lake.open_table(root, (versions or {}).get(name))
         if snapshot:
-            evolved = name.startswith("bronze.")
+            evolved = name.startswith(("bronze.", "ops."))  # these gain columns
             scan = engine.scan(root, snapshot.files, snapshot.columns, snapshot.partition_by, evolved=evolved)
             engine.publish(name, f"SELECT * FROM {scan}")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -55,6 +55,18 @@ class Record:
     error_message: str | None = None
     notes: str | None = None
     command: str | None = None  # of the run itself: what was typed
+    bytes: int | None = None  # of the landed files taken
+    predicted_rows: int | None = None  # what src/observe/forecast.py expected of records_read
+    predicted_seconds: float | None = None  # and of latency
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a step was expected to read and how many seconds to take, told from the runs before; None: not told."""
+
+    rows: int | None = None
+    seconds: float | None = None
+    bytes: int | None = None  # of the landed files it takes
 
 
 @dataclass(frozen=True)
@@ -121,12 +133,17 @@ _RETRIES = (0.2, 1.0, 5.0)  # seconds to wait before a transient failure is trie
 
 @dataclass
 class Run:
-    """One run: its steps so far, and what failed. `clock` gives the time in UTC."""
+    """One run: its steps so far, and what failed. `clock` gives the time in UTC.
+
+    `expect` says what a step is expected to do: it is asked before the step, and with its outcome after one that took
+    files, of which it then knows; last for "run", the run itself.
+    """
 
     run_id: str
     window: Window
     clock: Callable[[], datetime]
     command: str
+    expect: Callable[[str, Outcome | None], Expected] = lambda step, outcome: Expected()
     records: list[Record] = field(default_factory=list)
     failures: dict[str, BoathouseError | Exception] = field(default_factory=dict)
     blocked: dict[str, str] = field(default_factory=dict)  # table id: what it waits for
@@ -141,6 +158,7 @@ class Run:
         self, table_id: str, work: Callable[[], Outcome], *, needs: Iterable[str] = (), source: str = ""
     ) -> Record:
         """Do one step unless something it needs failed or is blocked; nothing it raises gets out."""
+        expected = self._expected(table_id)
         started = self.clock()
         ill = [need for need in needs if need in self.failures or need in self.blocked]
         outcome = Outcome()
@@ -156,6 +174,9 @@ class Run:
             self.failures[table_id] = error
             _log_failure(table_id, error)
         record = self._record(table_id, started, outcome, error, source)
+        if outcome.files:
+            expected = self._expected(table_id, outcome)
+        record = _with(record, expected)
         self.records.append(record)
         if not error:
             logger.info(describe(record))
@@ -186,6 +207,7 @@ class Run:
             notes=f"window {self.window}",
             command=self.command,
         )
+        record = _with(record, self._expected("run"))
         self.records.append(record)
         logger.info("run {}: {}, {:,} records, {:.1f} s", self.run_id, status, record.records_read, record.latency)
         return record
@@ -229,6 +251,15 @@ class Run:
             )
         )
 
+    def _expected(self, step: str, outcome: Outcome | None = None) -> Expected:
+        """What a step is expected to do; nothing, from then on, where the past cannot be read."""
+        try:
+            return self.expect(step, outcome)
+        except BoathouseError as error:  # no run fails for want of a forecast
+            logger.warning("nothing is predicted: {}", error)
+            self.expect = lambda step, outcome: Expected()
+            return Expected()
+
     def _keep_audits(self, table_id: str, audits: Iterable[Result]) -> None:
         for audit in audits:
             self.audits.append(Audited(self.run_id, self.clock(), table_id, **vars(audit)))
@@ -267,6 +298,11 @@ class Run:
             error_message=f"waits for {waits}" if waits else str(error) if error else None,
             notes="\n".join(outcome.notes) or None,
         )
+
+
+def _with(record: Record, expected: Expected) -> Record:
+    rows, seconds = expected.rows, expected.seconds
+    return replace(record, bytes=expected.bytes, predicted_rows=rows, predicted_seconds=seconds)
 
 
 def _together(refusals: Sequence[BoathouseError]) -> BoathouseError:
