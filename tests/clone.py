@@ -1,11 +1,19 @@
-"""A copy of the project as a fresh clone is, for tests that do in it what a document shows."""
+"""A copy of the project as a fresh clone is, for tests that do in it what a document shows.
+
+```sh                run in one shell, which stops at the first command that fails
+```yaml, ```sql      written to the path in the comment on its first line
+```text              the end of what the ```sh before it prints; seconds and the days of a window may differ
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,6 +26,62 @@ _UV = """#!/bin/sh
 mkdir -p .venv/bin
 cp "{bin}/python3" .venv/bin/python
 """
+
+
+Blocks = list[tuple[str, str]]  # language and text, in the document's order
+
+
+def blocks(document: str) -> Blocks:
+    return re.findall(r"^```(\w*)\n(.*?)^```$", document, re.MULTILINE | re.DOTALL)
+
+
+@dataclass
+class Shown:
+    """A project in which everything was done that a document shows."""
+
+    root: Path
+    printed: list[str] = field(default_factory=list)  # by each ```sh
+    promised: list[tuple[str, str]] = field(default_factory=list)  # each ```text, and what was printed before it
+
+    def run(self, script: str) -> subprocess.CompletedProcess[str]:
+        return bash(self.root, script, SAMPLE_DAYS="3", SETTLE_SECONDS="0")
+
+    def short(self, text: str) -> str:
+        """Text as a document has it: paths from the project's folder."""
+        return text.replace(f"{self.root}/", "")
+
+    def kept(self) -> int:
+        """How many promises there were, once each of them is seen to be kept."""
+        for text, printed in self.promised:
+            kept = "\n".join(_steady(printed)).endswith("\n".join(_steady(text)))
+            assert kept, f"the document says\n{text}\nbut printed is\n{printed}"
+        return len(self.promised)
+
+
+def done_as_shown(root: Path, document: Blocks, leave: Iterable[str] = ()) -> Shown:
+    """A copy of the project in which the blocks were run and written; `leave`: beginnings of lines that are not run."""
+    copy_project(root)
+    shown = Shown(root)
+    for kind, text in document:
+        if kind == "sh":
+            script = "\n".join(line for line in text.splitlines() if not line.startswith(tuple(leave)))
+            done = shown.run(script)
+            assert done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
+            shown.printed.append(shown.short(done.stdout))
+        elif kind == "text":
+            shown.promised.append((text, shown.printed[-1]))
+        elif kind:
+            write(root / text.splitlines()[0].lstrip("#- "), text)
+    return shown
+
+
+def _steady(text: str) -> Iterator[str]:
+    """The lines without how long a run and its steps took, and without the days it answers for."""
+    timed = False
+    for line in text.splitlines():
+        timed = line.endswith("  seconds") or (timed and "  " in line)
+        line = re.sub(r"^window \S+ to \S+:", "window:", line)
+        yield re.sub(r" +(seconds|-+|[\d.]+)$" if timed else r", [\d.]+ s\)$", "", line)
 
 
 def copy_project(root: Path) -> None:
