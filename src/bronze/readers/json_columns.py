@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from src.bronze.readers.json_objects import Object, objects_in_array, objects_in_lines
+from src.bronze.readers.json_objects import Object, keys_in, objects_in_array, objects_in_lines
 from src.bronze.readers.records import Record, Records, checked
 from src.bronze.readers.text import fault_in, lines_of
 from src.contract import Feed
@@ -16,28 +16,33 @@ from src.errors import DataError
 
 
 def json_records(feed: Feed, path: Path) -> Records:
-    """The file is read twice, the second time as the engine asks."""
-
-    def objects() -> Iterator[tuple[Object, str]]:
-        with lines_of(feed, path) as lines:
-            found = objects_in_lines(lines) if feed.format == "ndjson" else objects_in_array(lines, path)
-            for values, raw in found:
-                yield fault_in(raw, feed) or values, raw
-
-    columns = _columns(objects())
-    names = checked(tuple(dict.fromkeys(columns.values())), path)
-    return names, lambda: _by_column(objects(), columns, names)
-
-
-def _columns(objects: Iterator[tuple[Object, str]]) -> dict[str, str]:
-    """Every key with its column, in order of first appearance."""
+    """The file is read twice, the second time as the engine asks; the first time only for its keys."""
     columns: dict[str, str] = {}
+
+    def objects(lines: Iterator[str]) -> Iterator[tuple[Object, str]]:
+        found = objects_in_lines(lines) if feed.format == "ndjson" else objects_in_array(lines, path)
+        for values, raw in found:
+            yield fault_in(raw, feed) or values, raw
+
+    def every() -> Iterator[tuple[Object, str]]:
+        with lines_of(feed, path) as lines:
+            yield from objects(lines)
+
+    with lines_of(feed, path) as lines:
+        if feed.format == "ndjson":
+            lines = (line for line in lines if not keys_in(line) <= columns.keys())
+        _add_columns(objects(lines), columns)
+    names = checked(tuple(dict.fromkeys(columns.values())), path)
+    return names, lambda: _by_column(every(), columns, names)
+
+
+def _add_columns(objects: Iterator[tuple[Object, str]], columns: dict[str, str]) -> None:
+    """Every key with its column, in order of first appearance."""
     first: dict[str, str] = {}
     for values, _ in objects:
         if isinstance(values, dict) and not values.keys() <= columns.keys():
             for key in values:
                 columns[key] = first.setdefault(key.lower(), key)
-    return columns
 
 
 def _by_column(

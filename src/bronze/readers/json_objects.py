@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -50,6 +50,7 @@ def _no_constant(name: str) -> None:
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_object, parse_float=_Number, parse_int=_Number, parse_constant=_no_constant
 )
+_KEYS = json.JSONDecoder(parse_int=float)  # an int may have too many digits
 _ENCODED = json.JSONEncoder(ensure_ascii=False).encode
 _BLANKS = re.compile(r"[ \t\r\n]*")
 _PLAIN = frozenset({str, _Number, type(None)})
@@ -63,6 +64,15 @@ def objects_in_lines(lines: Iterator[str]) -> Iterator[tuple[Object, str]]:
             yield _flat(_DECODER.decode(line), line), line
         except (ValueError, RecursionError) as error:
             yield f"not JSON: {_why(error)}", line
+
+
+def keys_in(line: str) -> Set[str]:
+    """The keys of a line's object, at a third of the cost; also those of one that is not taken, none of no JSON."""
+    try:
+        value = _KEYS.decode(line)
+    except (ValueError, RecursionError):
+        return frozenset()
+    return value.keys() if isinstance(value, dict) else frozenset()
 
 
 def objects_in_array(lines: Iterator[str], path: Path) -> Iterator[tuple[Object, str]]:
