@@ -44,7 +44,7 @@ class Shown:
     promised: list[tuple[str, str]] = field(default_factory=list)  # each ```text, and what was printed before it
 
     def run(self, script: str) -> subprocess.CompletedProcess[str]:
-        return bash(self.root, script, SAMPLE_DAYS="3", SETTLE_SECONDS="0")
+        return bash(self.root, script, SAMPLE_DAYS="7", SETTLE_SECONDS="0")
 
     def short(self, text: str) -> str:
         """Text as a document has it: paths from the project's folder."""

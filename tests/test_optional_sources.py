@@ -14,6 +14,7 @@ from src.house import opened, wanted
 from src.lake import open_table
 from src.maintenance import backfill
 from src.observe import preview, query, releases
+from src.observe.holding import held
 
 HEADER = "order_id,day,amount,updated\n"
 BOTH = """
@@ -153,6 +154,17 @@ def test_a_backfill_of_the_mart_passes_over_what_is_not_built(lake: Lake) -> Non
     with opened(lake.told, lake.root / "src") as house:
         planned = backfill.plan(house, "gold.shop.daily", date(2024, 1, 2), None, None)
     assert backfill.rows(planned) == [("gold.shop.daily", "day=2024-01-02")]
+
+
+def test_a_backfill_leaves_out_a_mart_that_still_waits_for_another_source(lake: Lake) -> None:
+    shop(lake, "{property: lookback, value: 0}")
+    land(lake, "orders", "1,2024-01-01,10,1\n")
+    lake.good()
+    with opened(lake.told, lake.root / "src") as house, held(house, "backfill") as run:
+        planned = backfill.plan(house, "silver.shop.orders", date(2024, 1, 1), None, None)
+        assert list(planned.partitions) == ["silver.shop.orders"]
+        backfill.execute(house, planned, run)
+    assert run.error() is None
 
 
 def test_a_name_that_the_model_does_not_read_is_a_fault(lake: Lake) -> None:

@@ -16,7 +16,7 @@ from src.contract import Table
 from src.engine import identifier
 from src.errors import UsageError
 from src.gold import aggregate
-from src.house import House, Unbuilt, below, needs, referred, sources
+from src.house import House, Unbuilt, below, needs, referred, sources, waits_for
 from src.observe.runs import Run
 from src.outcome import Outcome
 from src.silver import clean, slices
@@ -47,9 +47,10 @@ def plan(house: House, table_id: str, start: date | None, end: date | None, wher
         return _gold_plan(house, table, start, end, where)
     part = slices.cut(house.engine, table, clean.Places.of(table, house.place), _condition(table, start, end, where))
     again = {table.id: part.changed}
-    direct = tuple(mart for mart in house.marts if table.id in mart.sources)
+    direct = tuple(mart for mart in house.marts if table.id in mart.sources and not waits_for(house, mart))
     partitions = {table.id: list(part.partitions)} | {mart.id: _partitions(house, mart, again) for mart in direct}
-    return Plan(table, part, again, below(house, {table.id}), partitions)
+    gold = tuple(mart for mart in below(house, {table.id}) if not waits_for(house, mart))
+    return Plan(table, part, again, gold, partitions)
 
 
 def rows(planned: Plan) -> list[tuple[str, str]]:
@@ -84,7 +85,7 @@ def _gold_plan(house: House, table: Table, start: date | None, end: date | None,
             continue
         scan = house.engine.scan(source.root, source.files, source.columns, source.partition_by)
         again[name] = f"(SELECT * FROM {scan} WHERE {_condition(house.declared(name), start, end, None)})"
-    gold = (table, *below(house, {table.id}))
+    gold = (table, *(mart for mart in below(house, {table.id}) if not waits_for(house, mart)))
     return Plan(table, None, again, gold, {table.id: _partitions(house, table, again)})
 
 
