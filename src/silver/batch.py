@@ -31,8 +31,11 @@ def compute(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> Outc
         ContractError: the contract does not fit the feed.
     """
     read = _load(engine, table, sources)
-    quarantined = _set_aside(engine)
-    return Outcome(read=read, quarantined=quarantined, duplicates=winners.drop_losers(engine, table))
+    bad = f"SELECT {', '.join(_REJECTED)} FROM incoming WHERE {REASONS} IS NOT NULL"
+    quarantined = engine.table("rejected", f"{bad} UNION ALL FROM unsplit")
+    duplicates = winners.find_losers(engine, table, f"{REASONS} IS NULL")
+    _keep_winners(engine, read)
+    return Outcome(read=read, quarantined=quarantined, duplicates=duplicates)
 
 
 def finish(engine: DuckEngine, table: Table) -> int:
@@ -85,15 +88,18 @@ def _load(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> int:
     return engine.table("incoming", " UNION ALL ".join(typed)) + engine.table("unsplit", " UNION ALL ".join(unsplit))
 
 
+_ROWS_TO_DELETE_FROM = 16_000_000  # beyond, the engine's notes of what is deleted, 8 bytes a row, crowd memory
 _REJECTED = (REASONS, VALUES, *PROVENANCE, "_batch")
 
 
-def _set_aside(engine: DuckEngine) -> int:
-    """Move the rows that did not pass from `incoming` to `rejected`; returns how many."""
-    bad = f"SELECT {', '.join(_REJECTED)} FROM incoming WHERE {REASONS} IS NOT NULL"
-    rejected = engine.table("rejected", f"{bad} UNION ALL FROM unsplit")
-    engine.execute(f"DELETE FROM incoming WHERE {REASONS} IS NOT NULL")
-    return rejected
+def _keep_winners(engine: DuckEngine, rows: int) -> None:
+    """Take the rows that did not pass, and those that lost, out of `incoming`."""
+    gone = f"{REASONS} IS NOT NULL OR rowid IN (SELECT _id FROM losers)"
+    if rows <= _ROWS_TO_DELETE_FROM:
+        engine.execute(f"DELETE FROM incoming WHERE {gone}")
+        return
+    engine.table("kept", f"FROM incoming WHERE NOT ({gone})")
+    engine.execute("DROP TABLE incoming; ALTER TABLE kept RENAME TO incoming")
 
 
 def _shaped(engine: DuckEngine, table: Table, feed: Feed, rows: str) -> str:

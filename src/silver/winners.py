@@ -12,6 +12,7 @@ from src.contract import Table
 from src.engine import DuckEngine, identifier
 
 _ARRIVAL = ("_ingested_at", "_file", "_row")
+_ROWS_AT_ONCE = 4_000_000
 
 
 def key(table: Table) -> tuple[str, ...]:
@@ -30,18 +31,24 @@ def twice(engine: DuckEngine, table: Table, rows: str) -> int:
     return int(engine.one(f"SELECT count(*) FROM (SELECT 1 FROM {rows} GROUP BY {keys} HAVING count(*) > 1)")[0])
 
 
-def drop_losers(engine: DuckEngine, table: Table) -> int:
-    """Keep one row per key in `incoming`; returns how many went."""
+def find_losers(engine: DuckEngine, table: Table, sound: str) -> int:
+    """List the rows of `incoming` that lose against another of their key in the temporary table `losers` (_id).
+
+    Only rows for which `sound`, an SQL condition, is true contend. Returns how many lost.
+    """
     names = ", ".join(map(identifier, key(table)))
-    twice = f"SELECT hash({names}) FROM incoming GROUP BY 1 HAVING count(*) > 1"
-    ranked = (
-        f"SELECT rowid AS _id, row_number() OVER (PARTITION BY {names} ORDER BY {order(table, _EARLIEST)}) AS _place "
-        f"FROM incoming WHERE hash({names}) IN ({twice})"
-    )
-    losers = engine.table("losers", f"SELECT _id FROM ({ranked}) WHERE _place > 1")
-    if losers:
-        engine.execute("DELETE FROM incoming WHERE rowid IN (SELECT _id FROM losers)")
-    return losers
+    engine.table("twice", "SELECT 0::UBIGINT AS _hash WHERE false")
+    for part in _parts(table, engine.one("SELECT count(*) FROM incoming")[0]):
+        counted = f"SELECT hash({names}) FROM incoming WHERE {sound} AND {part} GROUP BY 1 HAVING count(*) > 1"
+        engine.execute(f"INSERT INTO twice {counted}")
+    near = f"SELECT rowid AS _id, * FROM incoming WHERE {sound} AND hash({names}) IN (SELECT _hash FROM twice)"
+    contenders = engine.table("contenders", near)
+    place = f"row_number() OVER (PARTITION BY {names} ORDER BY {order(table, _EARLIEST)})"
+    engine.table("losers", "SELECT _id FROM contenders WHERE false")
+    for part in _parts(table, contenders):
+        ranked = f"SELECT _id, {place} AS _place FROM contenders WHERE {part}"
+        engine.execute(f"INSERT INTO losers SELECT _id FROM ({ranked}) WHERE _place > 1")
+    return int(engine.one("SELECT count(*) FROM losers")[0])
 
 
 def contest(engine: DuckEngine, table: Table, columns: Mapping[str, str], stored: str) -> tuple[int, int]:
@@ -64,13 +71,26 @@ def contest(engine: DuckEngine, table: Table, columns: Mapping[str, str], stored
     )
     keys = ", ".join(map(identifier, key(table)))
     place = f"row_number() OVER (PARTITION BY {keys} ORDER BY {order(table, '_side')})"
-    engine.table(
-        "contest", f"SELECT _side, _id FROM (SELECT _side, _id, {place} AS _place FROM ({both})) WHERE _place > 1"
-    )
+    engine.table("contest", "SELECT 0 AS _side, rowid AS _id FROM stored WHERE false")
+    for part in _parts(table, 2 * found):
+        ranked = f"SELECT _side, _id, {place} AS _place FROM (SELECT * FROM ({both}) WHERE {part})"
+        engine.execute(f"INSERT INTO contest SELECT _side, _id FROM ({ranked}) WHERE _place > 1")
     engine.execute("DELETE FROM incoming WHERE rowid IN (SELECT _id FROM contest WHERE _side = 1)")
     lost = "SELECT _id FROM contest WHERE _side = 0"
     superseded = engine.table("superseded", f"SELECT _at, _nth FROM stored WHERE _at IS NOT NULL AND rowid IN ({lost})")
     return superseded, int(engine.one("SELECT count(*) FROM contest WHERE _side = 1")[0])
+
+
+def _parts(table: Table, rows: int) -> list[str]:
+    """Conditions that cut rows by their key, so that what is sorted or counted at once stays within memory.
+
+    The engine spills tables and joins to disk, but not all of a large grouping or window.
+    """
+    count = 1 + rows // _ROWS_AT_ONCE
+    if count == 1:
+        return ["true"]
+    names = ", ".join(map(identifier, key(table)))
+    return [f"hash({names}) % {count} = {part}" for part in range(count)]
 
 
 def set_deletions_aside(engine: DuckEngine, table: Table) -> int:
