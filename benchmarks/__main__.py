@@ -1,70 +1,102 @@
-"""First load of the real shop's 305 files against a DuckDB script, and a rerun with nothing new.
+"""Speed and memory of Boathouse beside its peers, from one command.
 
-Usage: make bench, or python -m benchmarks [ROUNDS]. Needs the real files (REAL_DATA). Each contender
-runs in a fresh process and in turn, so that a busy machine slows them alike: read the ratio.
+Usage: make bench, or python -m benchmarks; ARGS="--full" measures everything. What is made on the way (rows,
+venvs of the peers, tables) lies below BENCH_DIR, .bench where it is not set, and is used again.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
-import shutil
 import statistics
 import sys
-import tempfile
-import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-FILES = Path(os.environ.get("REAL_DATA", ROOT.parent / "shared" / "data")) / "online_retail"
+from benchmarks import machine, peers, render, results
+from benchmarks.contenders import ROOT, Boathouse, Floor, Missing
+from benchmarks.measure import Failed
+from benchmarks.plan import HISTORIES, SCENARIOS, Bench
+from benchmarks.scenarios import Entry, Unequal
+
+DEFAULT = [name for name in SCENARIOS if name not in ("year", "flat")]
 
 
-def timed(command: list[str], environ: Mapping[str, str]) -> tuple[float, float]:
-    """Wall seconds and peak MiB of one process."""
-    start = time.perf_counter()
-    process = os.posix_spawn(
-        command[0],
-        command,
-        dict(os.environ) | dict(environ),
-        file_actions=[(os.POSIX_SPAWN_OPEN, at, os.devnull, os.O_WRONLY, 0) for at in (1, 2)],
-    )
-    _, status, usage = os.wait4(process, 0)
-    if status:
-        raise SystemExit(f"{' '.join(command)} ended with {os.waitstatus_to_exitcode(status)}")
-    return time.perf_counter() - start, usage.ru_maxrss / 1024
+def main(typed: list[str]) -> int:
+    words = _words(typed)
+    if words.render:
+        render.write(ROOT)
+        return 0
+    folder = Path(os.environ.get("BENCH_DIR") or ROOT / ".bench").resolve()
+    bench = Bench(folder, words.sizes, words.rounds, words.fresh, Boathouse(), Floor(), peers.everyone())
+    missing = _ready(bench, words.contenders)
+    for name in words.only:
+        print(f"\n{name}", flush=True)
+        try:
+            entries = SCENARIOS[name](bench)
+        except (Unequal, Failed) as error:
+            print(f"refused: {error}")
+            return 1
+        show(entries)
+        if not words.no_record:
+            results.write(name, machine.described(), missing, entries)
+    if not words.no_record:
+        render.write(ROOT)
+    return 0
 
 
-def round_of(folder: Path) -> dict[str, tuple[float, float]]:
-    """One round of every contender, each from nothing."""
-    lake = folder / "lake"
-    shutil.copytree(FILES, lake / "landing/sales/order_lines")
-    environ = {"DATA_DIR": str(lake), "LOG_DIR": str(folder / "logs"), "SAMPLE_FEED": "false", "SETTLE_SECONDS": "0"}
-    pipeline = [sys.executable, str(ROOT / "main.py")]
-    script = [sys.executable, "-m", "benchmarks.duckdb_script", str(FILES), str(folder)]
-    return {
-        "DuckDB script": timed(script, {}),
-        "pipeline, first load": timed(pipeline, environ),
-        "pipeline, nothing new": timed(pipeline, environ),
-    }
+def _ready(bench: Bench, chosen: Sequence[str] | None) -> dict[str, str]:
+    """Keep the contenders that can take part; returns the others with the reason, which the results will tell."""
+    missing: dict[str, str] = {}
+    wanted = [peer for peer in bench.peers if chosen is None or peer.slug in chosen]
+    bench.peers = []
+    bench.boathouse.prepare(bench.folder)
+    for peer in wanted:
+        try:
+            peer.prepare(bench.folder)
+            bench.peers.append(peer)
+        except Missing as reason:
+            missing[peer.name] = str(reason)
+            print(f"missing: {peer.name}: {reason}")
+    return missing
 
 
-def main(rounds: int) -> None:
-    if not FILES.is_dir():
-        raise SystemExit(f"the real files are not at {FILES}; set REAL_DATA to the folder that holds online_retail/")
-    os.chdir(ROOT)
-    found: dict[str, list[tuple[float, float]]] = {}
-    for _ in range(rounds):
-        with tempfile.TemporaryDirectory() as folder:
-            for name, figures in round_of(Path(folder)).items():
-                found.setdefault(name, []).append(figures)
-    print(f"{rounds} rounds, {os.cpu_count()} cores, Python {sys.version.split()[0]}; medians")
-    print(f"{'contender':24}{'seconds':>9}{'ratio':>7}{'peak MiB':>10}")
-    floor = [seconds for seconds, _ in found["DuckDB script"]]
-    for name, figures in found.items():
-        seconds = [second for second, _ in figures]
-        ratio = statistics.median(one / other for one, other in zip(seconds, floor, strict=True))
-        print(f"{name:24}{statistics.median(seconds):9.2f}{ratio:7.2f}{max(peak for _, peak in figures):10.0f}")
+def show(entries: Sequence[Entry]) -> None:
+    """Medians, and how often the floor's."""
+    wide = max(len(f"{entry.task}: {entry.contender}") for entry in entries)
+    print(f"\n{'':{wide}}{'seconds':>9}{'x floor':>9}{'cpu s':>8}{'peak MiB':>10}{'written MiB':>13}")
+    floors = {entry.task: entry for entry in entries if entry.contender == Floor.name}
+    for entry in entries:
+        label = f"{entry.task}: {entry.contender}"
+        if entry.failed:
+            print(f"{label:{wide}} {entry.failed}")
+            continue
+        seconds, cpu, _, written = (statistics.median(column) for column in zip(*entry.rounds, strict=True))
+        floor = floors.get(entry.task)
+        ratio = f"{seconds / statistics.median(one.seconds for one in floor.rounds):.2f}" if floor else ""
+        peak = max(figures.peak_mib for figures in entry.rounds)
+        print(f"{label:{wide}}{seconds:9.2f}{ratio:>9}{cpu:8.2f}{peak:10.0f}{written:13.1f}")
+
+
+def _words(typed: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--full", action="store_true", help="every scenario at every size (some hours, 40 GB of disk)")
+    parser.add_argument("--quick", action="store_true", help="1m, no peers, 2 rounds, not recorded")
+    parser.add_argument("--only", nargs="+", choices=SCENARIOS, help="these scenarios")
+    parser.add_argument("--sizes", nargs="+", choices=HISTORIES, help="these histories (default: 1m)")
+    slugs = [peer.slug for peer in peers.everyone()]
+    parser.add_argument("--contenders", nargs="*", choices=[*slugs, "none"], help="these peers alone")
+    parser.add_argument("--rounds", type=int, help="rounds (default: 5 of short work, 3 of long)")
+    parser.add_argument("--fresh", action="store_true", help="load the histories again that tasks start from")
+    parser.add_argument("--no-record", action="store_true", help="print only; results and docs stay as they are")
+    parser.add_argument("--render", action="store_true", help="write docs/performance.md from the results")
+    words = parser.parse_args(typed)
+    words.only = words.only or (list(SCENARIOS) if words.full else DEFAULT)
+    words.sizes = words.sizes or (["1m", "10m", "30m"] if words.full else ["1m"])
+    if words.quick:
+        words.contenders, words.rounds, words.no_record = [], words.rounds or 2, True
+    return words
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,223 @@
+"""The benchmarks: rows as promised, the same work for everyone, and no time for who ended with other rows."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+from conftest import ROOT
+
+from benchmarks import generate, measure, plots, render, results, scenarios
+from benchmarks.contenders import HERE, Boathouse, Contender, Floor
+from benchmarks.generate import COLUMNS, History
+from benchmarks.scenarios import Entrant, Unequal
+
+SMALL = History(rows=20_000, days=10)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files of a small history."""
+    return generate.history(tmp_path_factory.mktemp("rows"), SMALL).parent.parent
+
+
+def selected(sql: str) -> list[tuple[object, ...]]:
+    with duckdb.connect() as connection:
+        return connection.execute(sql).fetchall()
+
+
+def rows(files: str) -> list[tuple[object, ...]]:
+    reader = {"csv": "read_csv({}, all_varchar = true)", "ndjson": "read_json({})", "parquet": "read_parquet({})"}
+    source = reader[files.rpartition(".")[2]].format(f"'{files}'")
+    columns = ", ".join(f"coalesce({name}::VARCHAR, '')" for name in COLUMNS)  # CSV tells no empty text from nothing
+    return selected(f"SELECT {columns} FROM {source} ORDER BY ALL")
+
+
+def share(folder: Path, condition: str) -> float:
+    files = f"read_csv('{folder}/*/csv/*.csv', all_varchar = true, force_not_null = ['order_id'])"
+    return float(str(selected(f"SELECT avg(({condition})::INT) FROM {files}")[0][0]))
+
+
+# -- the rows
+
+
+def test_the_same_seed_and_day_give_the_same_bytes(made: Path, tmp_path: Path) -> None:
+    again = generate.history(tmp_path, SMALL)
+    for path in again.iterdir():
+        assert path.read_bytes() == (made / SMALL.name / "csv" / path.name).read_bytes()
+    other = generate.history(tmp_path, History(rows=20_000, days=10, seed=8))
+    assert (other / "orders_2025-12-31.csv").read_bytes() != (again / "orders_2025-12-31.csv").read_bytes()
+
+
+def test_each_day_before_the_increment_has_a_file_of_its_share(made: Path) -> None:
+    files = sorted((made / SMALL.name / "csv").iterdir())
+    assert [files[0].name, files[-1].name, len(files)] == ["orders_2025-12-22.csv", "orders_2025-12-31.csv", 10]
+    assert len(rows(str(files[-1]))) == 2_000
+
+
+def test_rows_are_repeated_corrected_and_dirty_as_often_as_promised(made: Path) -> None:
+    assert share(made, "status = 'corrected'") == pytest.approx(0.02, abs=0.004)
+    for dirty in ("order_id = ''", "quantity LIKE 'x%'", "unit_price = '12,5O'", "order_ts LIKE '2025-13%'"):
+        assert share(made, dirty) == pytest.approx(0.005 / 4, abs=0.0006)
+    everything = rows(f"{made}/{SMALL.name}/csv/*.csv")
+    assert len(everything) - len(set(everything)) == pytest.approx(0.05 * 20_000, rel=0.15)
+
+
+def test_corrections_are_newer_and_as_far_back_as_asked(made: Path) -> None:
+    def back(file: Path) -> list[tuple[object, ...]]:
+        old = f"read_csv('{made}/{SMALL.name}/csv/*.csv', all_varchar = true)"
+        return selected(
+            f"SELECT DISTINCT DATE '2026-01-01' - try_cast(new.order_ts AS TIMESTAMP)::DATE "
+            f"FROM read_csv('{file}', all_varchar = true) new JOIN {old} old USING (order_id, line_id) "
+            "WHERE new.status = 'corrected' AND new.updated_at > old.updated_at ORDER BY 1"
+        )
+
+    assert back(generate.increment(made, SMALL, 3_000)) == [(day,) for day in range(1, 8)]
+    assert back(generate.increment(made, SMALL, 3_000, back=3)) == [(1,), (2,), (3,)]
+
+
+def test_all_formats_hold_the_same_rows(made: Path) -> None:
+    csv = rows(f"{made}/{SMALL.name}/csv/*.csv")
+    for form in ("ndjson", "parquet"):
+        assert rows(f"{generate.history(made, SMALL, form)}/*.{form}") == csv
+
+
+# -- a round
+
+
+def test_the_figures_of_a_run_are_those_of_its_whole_tree(tmp_path: Path) -> None:
+    child = "import os; data = bytearray(100_000_000); open('file', 'wb').write(data); os.sync()"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    figures = measure.run(measure.Command([sys.executable, "-c", parent], tmp_path))
+    assert figures.peak_mib > 95
+    assert 95 < figures.written_mib < 110
+    assert figures.cpu_seconds > 0
+    assert figures.seconds > 0
+
+
+def test_a_run_that_fails_tells_its_last_words(tmp_path: Path) -> None:
+    with pytest.raises(measure.Failed, match="ended with 3:\nno room"):
+        measure.run(measure.Command(["sh", "-c", "echo no room; exit 3"], tmp_path))
+
+
+@pytest.fixture(scope="module")
+def loaded(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[Contender, Path]]]:
+    """Boathouse and the floor after the same history and one more day: by name, with the folder of their tables."""
+    bench = tmp_path_factory.mktemp("bench")
+    history = sorted((made / SMALL.name / "csv").iterdir())
+    found: dict[str, tuple[Contender, Path]] = {}
+    for one in (Boathouse(), Floor()):
+        one.prepare(bench)
+        state = bench / one.slug
+        state.mkdir(exist_ok=True)
+        state = bench / "states" / one.slug
+        state.mkdir(parents=True)
+        for files in (history, [generate.increment(made, SMALL, 3_000)]):
+            measure.run(one.load(state, files))
+        found[one.slug] = (one, state)
+    yield found
+
+
+def test_boathouse_and_the_floor_end_with_the_same_tables(loaded: dict[str, tuple[Contender, Path]]) -> None:
+    ours, theirs = (scenarios.checked(one, state) for one, state in loaded.values())
+    assert ours == theirs
+    assert ours["bronze"]["rows"] == 22_910  # the first day has nothing to repeat or correct
+    assert ours["silver"]["rows"] == ours["silver"]["keys"] > 20_000
+
+
+def test_one_altered_row_is_noticed(loaded: dict[str, tuple[Contender, Path]], tmp_path: Path) -> None:
+    floor, state = loaded["floor"]
+    shutil.copytree(state, tmp_path / "altered")
+    file = next((tmp_path / "altered" / "silver").glob("*/*.parquet"))
+    changed = "SELECT * REPLACE (CASE WHEN file_row_number = 0 THEN 'lost' ELSE status END AS status)"
+    selected(f"COPY ({changed} FROM read_parquet('{file}', file_row_number = true)) TO '{file}.new' (FORMAT parquet)")
+    Path(f"{file}.new").rename(file)
+    entries = [scenarios.Entry("floor", "a day"), scenarios.Entry("altered", "a day")]
+    entries[0].result = scenarios.checked(floor, state)
+    entries[1].result = scenarios.checked(floor, tmp_path / "altered")
+    with pytest.raises(Unequal, match=r"a day: silver content: altered has \d+, floor has"):
+        scenarios.check_equal(entries)
+
+
+def test_rounds_start_from_the_same_state_and_take_turns(
+    loaded: dict[str, tuple[Contender, Path]], tmp_path: Path
+) -> None:
+    floor, state = loaded["floor"]
+    said: list[str] = []
+
+    def entrant(label: str) -> Entrant:
+        def command(state: Path) -> measure.Command:
+            assert not (state / "seen").exists()
+            return measure.Command(["touch", "seen"], state)
+
+        return Entrant(floor, "looking", command, base=lambda: state, label=label)
+
+    entries = scenarios.measured([entrant("one"), entrant("two")], 2, tmp_path, said.append)
+    assert [line.split(",")[0] for line in said] == [
+        *("  round 1: one", "  round 1: two"),
+        *("  round 2: one", "  round 2: two"),
+    ]
+    assert [len(entry.rounds) for entry in entries] == [2, 2]
+    assert not (state / "seen").exists()
+
+
+def test_a_contender_that_fails_is_told_of_and_the_others_go_on(tmp_path: Path) -> None:
+    def entrant(words: str) -> Entrant:
+        return Entrant(Floor(), words, lambda state: measure.Command(["sh", "-c", words], state), compared=[])
+
+    said: list[str] = []
+    entries = scenarios.measured([entrant("echo broken; exit 1"), entrant("true")], 2, tmp_path, said.append)
+    assert [len(entry.rounds) for entry in entries] == [0, 2]
+    assert entries[0].failed == "ended with 1"
+    assert said[0].endswith("ended with 1:\nbroken")
+    assert entries[1].failed == ""
+
+
+# -- what is told of it
+
+
+def test_the_page_is_what_the_newest_results_render_to() -> None:
+    found = results.read()
+    findings = (HERE / "findings.md").read_text(encoding="utf-8")
+    mend = "run `make bench ARGS=--render`"
+    assert (ROOT / render.PAGE).read_text(encoding="utf-8") == render.page(found, findings), mend
+    drawn = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / render.PLOTS).glob("*")}
+    assert drawn == render.drawn(found), mend
+
+
+MACHINE = {
+    **{"date": "2026-01-02", "commit": "abc1234", "changed": False, "cores": 2, "processor": "one", "memory_gib": 8.0},
+    **{"kernel": "Linux 6", "python": "3.11.7", "libraries": {"duckdb": "2.0.0"}},
+}
+
+
+def entry(contender: str, seconds: list[float], peak: float = 100.0) -> dict[str, object]:
+    rounds = [{"seconds": one, "cpu_seconds": one, "peak_mib": peak, "written_mib": 1.0} for one in seconds]
+    return {"contender": contender, "task": "a day of 30 k on 1m", "rounds": rounds, "result": {}, "failed": ""}
+
+
+def test_a_target_is_reached_by_the_medians_or_missed() -> None:
+    entries = [
+        entry("Boathouse", [1.4, 9.0, 1.2]),
+        entry(Floor().name, [1.0, 1.0, 1.1]),
+        entry("slow", [2.0]),
+        entry("slower", [3.0]),
+    ]
+    page = render.page({"daily-30k": {"machine": MACHINE, "missing": {"gone": "no wheel"}, "entries": entries}}, "")
+    assert "| a day of 30 k on 1m: against the floor | 1.4 x | 1.40 x | reached |" in page
+    assert "| a day of 30 k on 1m: against the fastest peer (slow) | 0.3 x | 0.70 x | **missed** |" in page
+    assert "| a day of 30 k on 10m: memory | 0.3 GB | | not measured |" in page
+    assert "| a day of 30 k on 1m | **Boathouse** | 1.40 | 1.20 - 9.00 | 1.40 | 1.40 | 100 | 1.0 |" in page
+    assert "- 2026-01-02, commit abc1234; 2 cores (one), 8.0 GiB, Linux 6, Python 3.11.7, duckdb 2.0.0" in page
+    assert "- gone did not take part: no wheel" in page
+
+
+def test_the_longest_bar_fills_the_plot_and_others_their_share() -> None:
+    drawn = plots.bars([("a day", [("Boathouse", 1.0, "1 s"), ("peer <2>", 4.0, "4 s")])], "Boathouse")
+    assert 'class="own" x="250" y="37" width="120.0"' in drawn
+    assert 'class="bar" x="250" y="61" width="480.0"' in drawn
+    assert "peer &lt;2&gt;" in drawn
