@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -49,9 +50,8 @@ def run(command: Command, *, timeout: float = 7200) -> Figures:
     Raises:
         Failed: its exit code is not 0, or it took longer than `timeout` seconds.
     """
-    log = command.cwd / ".output"
     os.sync()  # what the round before left to be written does not slow this one
-    with open(log, "wb") as output:
+    with tempfile.TemporaryFile() as output:
         start = time.perf_counter()
         child = subprocess.Popen(
             command.argv,
@@ -63,11 +63,12 @@ def run(command: Command, *, timeout: float = 7200) -> Figures:
         )
         _wait(child.pid, start + timeout)
         seconds = time.perf_counter() - start
+        output.seek(0)
+        told = output.read().decode("utf-8", "replace")[-2000:].strip()
     written = _written(child.pid)
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
-        told = log.read_text(encoding="utf-8", errors="replace")[-2000:].strip()
         raise Failed(command, child.returncode, told)
     return Figures(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, written / 2**20)
 
