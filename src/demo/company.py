@@ -1,4 +1,4 @@
-"""What the sample company's feeds have in common: the devices that it makes, sells and ships."""
+"""What the sample company's feeds have in common: the devices that it makes, sells and ships, and when it is closed."""
 
 from __future__ import annotations
 
@@ -24,3 +24,4 @@ MODELS = (
     Model("RG050", "RAIN GAUGE", "PN-7050-01", "14.75"),
 )
 WEIGHTS = (30, 18, 16, 9, 6, 21)  # how often each is made and sold
+HOLIDAYS = {(12, 25), (12, 26), (1, 1)}  # month and day

@@ -22,20 +22,17 @@ The faults that such feeds have:
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from random import Random
 
-from src.demo import sales
+from src.demo import landing, sales
 from src.demo.landing import stream as drawn
-from src.demo.landing import write
 
 FEED = Path("delivery")
 SHIPMENTS = (
@@ -108,24 +105,18 @@ class _Life:
         return f"S{self.order.number}"
 
 
-def land(landing: Path, *, days: int, last: date, seed: int) -> list[Path]:
-    """Land the files of the `days` days that end with `last` in `landing`; returns those that are new.
+def land(landing_zone: Path, *, days: int, last: date, seed: int) -> list[Path]:
+    """Land the files of the `days` days that end with `last` in `landing_zone`, as `landing.land` does."""
 
-    A file that is there stays as it is. A new one appears whole, and with the time at which its day's
-    business ended, so that a reader that waits for fresh files to settle need not wait.
-
-    Raises:
-        EnvironmentFault: a file cannot be written.
-    """
-    landed: list[Path] = []
-    for back in reversed(range(days)):
-        today = last - timedelta(days=back)
+    def files(today: date) -> Iterator[landing.File]:
         for name, text in _files(today):
-            path = landing / FEED / name
-            if not path.exists():
-                write(path, text(today, seed).encode(), datetime.combine(today, _CLOSES, UTC))
-                landed.append(path)
-    return landed
+            yield FEED / name, partial(_bytes, text, today, seed), datetime.combine(today, _CLOSES, UTC)
+
+    return landing.land(landing_zone, files, days=days, last=last)
+
+
+def _bytes(text: Callable[[date, int], str], today: date, seed: int) -> bytes:
+    return text(today, seed).encode()
 
 
 def _files(today: date) -> Iterator[tuple[str, Callable[[date, int], str]]]:
@@ -145,14 +136,14 @@ def carriers(today: date, seed: int) -> str:
     raised = date(2026, 1, 1)
     better = {"PACKHORSE": ("91.00", raised)} if today >= raised else {}
     rows = ((one, *better.get(one.code, (one.target, _OPENED))) for one in _CARRIERS)
-    return _csv(
+    return landing.csv_text(
         CARRIERS, ((one.code, one.name, one.mode, target, str(since), str(today)) for one, target, since in rows)
     )
 
 
 def customers(today: date, seed: int) -> str:
     """All customers as CSV, each as it is on the day."""
-    return _csv(CUSTOMERS, _customers((today - _OPENED).days // 7, seed))
+    return landing.csv_text(CUSTOMERS, _customers((today - _OPENED).days // 7, seed))
 
 
 def _customers(weeks: int, seed: int) -> list[tuple[str, ...]]:
@@ -204,7 +195,7 @@ def shipments(today: date, seed: int) -> str:
         rows[at] = _damaged(rows[at], stream)
     for at in sorted(stream.choices(range(len(rows)), k=_some(len(rows) * _COPIES, stream)), reverse=True):
         rows.insert(at, rows[at])
-    return _csv(SHIPMENTS, rows)
+    return landing.csv_text(SHIPMENTS, rows)
 
 
 def _overlap(today: date, seed: int) -> Sequence[tuple[str, ...]]:
@@ -385,11 +376,3 @@ def _some(expected: float, stream: Random) -> int:
 
 def _rounded(number: Decimal, to: str) -> Decimal:
     return number.quantize(Decimal(to), ROUND_HALF_UP)
-
-
-def _csv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return buffer.getvalue()

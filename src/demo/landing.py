@@ -2,12 +2,45 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
-from datetime import date, datetime
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from random import Random
 
 from src.errors import from_os_error
+
+# Where it lies below the landing zone, what makes its bytes, and when its day's business ended.
+File = tuple[Path, Callable[[], bytes], datetime]
+
+
+def land(landing_zone: Path, files: Callable[[date], Iterable[File]], *, days: int, last: date) -> list[Path]:
+    """Land the files of each of the `days` days that end with `last`; returns those that are new.
+
+    A file that is there stays as it is. A new one appears whole, and with the time at which its day's
+    business ended, so that a reader that waits for fresh files to settle need not wait.
+
+    Raises:
+        EnvironmentFault: a file cannot be written.
+    """
+    landed: list[Path] = []
+    for back in reversed(range(days)):
+        for name, made, closed_at in files(last - timedelta(days=back)):
+            path = landing_zone / name
+            if not path.exists():
+                write(path, made(), closed_at)
+                landed.append(path)
+    return landed
+
+
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[str]], line_end: str = "\n") -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator=line_end)
+    writer.writerow(header)
+    writer.writerows(rows)
+    return buffer.getvalue()
 
 
 def write(path: Path, data: bytes, closed_at: datetime) -> None:

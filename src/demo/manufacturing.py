@@ -19,12 +19,11 @@ and of the lines in the logs
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from random import Random
 
@@ -44,7 +43,6 @@ LINES = {"A": "csv", "B": "xlsx"}  # a line, and how it keeps its logs
 
 _UNITS = 45  # begun on a working day, give or take a sixth
 _SATURDAY = 5
-_HOLIDAYS = {(12, 25), (12, 26), (1, 1)}
 _OPENS, _CLOSES = 6, 22  # hours
 _LONGEST_LIFE = 90  # days from the first test of a unit to its last, at most
 
@@ -103,24 +101,13 @@ class _Test:
 
 
 def land(landing_zone: Path, *, days: int, last: date, seed: int) -> list[Path]:
-    """Land the uploads of the `days` days that end with `last` in `landing_zone`; returns the files that are new.
+    """Land the files of the `days` days that end with `last` in `landing_zone`, as `landing.land` does."""
 
-    A file that is there stays as it is. A new one appears whole, and with the time at which its day's
-    business ended, so that a reader that waits for fresh files to settle need not wait.
-
-    Raises:
-        EnvironmentFault: a file cannot be written.
-    """
-    landed: list[Path] = []
-    for back in reversed(range(days)):
-        today = last - timedelta(days=back)
+    def files(today: date) -> Iterator[landing.File]:
         for name, feed, line in _uploads(today):
-            path = landing_zone / name
-            if not path.exists():
-                data = upload(today, seed, feed, line)
-                landing.write(path, data, closed_at=datetime.combine(today, time(_CLOSES + 1), UTC))
-                landed.append(path)
-    return landed
+            yield name, partial(upload, today, seed, feed, line), datetime.combine(today, time(_CLOSES + 1), UTC)
+
+    return landing.land(landing_zone, files, days=days, last=last)
 
 
 def upload(today: date, seed: int, feed: Path, line: str) -> bytes:
@@ -271,7 +258,7 @@ def _open_after(day: date) -> date:
 
 
 def _is_open(day: date) -> bool:
-    return day.weekday() < _SATURDAY and (day.month, day.day) not in _HOLIDAYS
+    return day.weekday() < _SATURDAY and (day.month, day.day) not in company.HOLIDAYS
 
 
 # -- the files
@@ -294,13 +281,8 @@ def _board_cells(test: _Test) -> _Cells:
 
 
 def _text(header: Sequence[str], rows: Iterable[_Cells]) -> bytes:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\r\n")
-    writer.writerow(header)
-    writer.writerows(
-        [f"{cell:%Y-%m-%d %H:%M:%S}" if isinstance(cell, datetime) else cell for cell in row] for row in rows
-    )
-    return buffer.getvalue().encode()
+    said = ([f"{cell:%Y-%m-%d %H:%M:%S}" if isinstance(cell, datetime) else cell for cell in row] for row in rows)
+    return landing.csv_text(header, said, line_end="\r\n").encode()
 
 
 def _workbook(header: Sequence[str], rows: Sequence[_Cells]) -> bytes:

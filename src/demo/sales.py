@@ -18,20 +18,17 @@ is reversed and written again. On top come the faults every feed has:
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import accumulate
 from pathlib import Path
 from random import Random
 
-from src.demo import company
+from src.demo import company, landing
 from src.demo.landing import stream as drawn
-from src.demo.landing import write
 
 HEADER = ("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country")
 FEED = Path("sales/order_lines")
@@ -42,7 +39,6 @@ _INVOICE, _QUANTITY, _DATE, _PRICE, _CUSTOMER, _COUNTRY = (
 )
 
 _SATURDAY, _MONDAY = 5, 0
-_HOLIDAYS = {(12, 25), (12, 26), (1, 1)}
 _OPENS, _CLOSES = 8, 18  # hours
 
 # How busy the shop is: sales on a plain day, then what weekday, month and the years make of it.
@@ -122,30 +118,19 @@ class _Event:
     at: str
 
 
-def land(landing: Path, *, days: int, last: date, seed: int) -> list[Path]:
-    """Land the files of the `days` days that end with `last` in `landing`; returns those that are new.
+def land(landing_zone: Path, *, days: int, last: date, seed: int) -> list[Path]:
+    """Land the files of the `days` days that end with `last` in `landing_zone`, as `landing.land` does."""
 
-    A file that is there stays as it is. A new one appears whole, and with the time at which its day's
-    business ended, so that a reader that waits for fresh files to settle need not wait.
-
-    Raises:
-        EnvironmentFault: a file cannot be written.
-    """
-    folder = landing / FEED
-    landed: list[Path] = []
-    for back in reversed(range(days)):
-        today = last - timedelta(days=back)
+    def files(today: date) -> Iterator[landing.File]:
         for name, rows in _files(today, seed):
-            path = folder / name
-            if not path.exists():
-                write(path, _text(rows).encode(), closed_at=datetime.combine(today, time(_CLOSES + 2), UTC))
-                landed.append(path)
-    return landed
+            yield FEED / name, partial(_bytes, rows), datetime.combine(today, time(_CLOSES + 2), UTC)
+
+    return landing.land(landing_zone, files, days=days, last=last)
 
 
 def day(day: date, seed: int) -> str:
     """The text of the day's own file; only its header where the shop is closed."""
-    return _text(next((rows for _, rows in _files(day, seed)), ()))
+    return landing.csv_text(HEADER, next((rows for _, rows in _files(day, seed)), ()))
 
 
 @dataclass(frozen=True)
@@ -191,12 +176,8 @@ def _files(today: date, seed: int) -> Iterator[tuple[str, Sequence[Row]]]:
         yield f"{today}-late.csv", late
 
 
-def _text(rows: Iterable[Row]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(HEADER)
-    writer.writerows(rows)
-    return buffer.getvalue()
+def _bytes(rows: Iterable[Row]) -> bytes:
+    return landing.csv_text(HEADER, rows).encode()
 
 
 def _overlap(today: date, seed: int) -> Sequence[Row]:
@@ -397,7 +378,7 @@ def _busy(today: date) -> float:
 
 
 def _is_open(today: date) -> bool:
-    return today.weekday() != _SATURDAY and (today.month, today.day) not in _HOLIDAYS
+    return today.weekday() != _SATURDAY and (today.month, today.day) not in company.HOLIDAYS
 
 
 def _earlier(today: date) -> date:
