@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +11,6 @@ from typing import Any
 from urllib.parse import unquote
 
 from src.lake.faults import HistoryGone, damaged
-
-_CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\.parquet")
 
 
 @dataclass(frozen=True)
@@ -74,21 +71,28 @@ def lifetimes(root: Path) -> dict[str, tuple[int, int | None]]:
     return found
 
 
+def checkpoints(root: Path) -> list[int]:
+    """The versions of which the log has a checkpoint."""
+    names = (path.name[:20] for path in (root / "_delta_log").glob("*.checkpoint*.parquet"))
+    return [int(name) for name in names if name.isdigit()]
+
+
 def progress_log(root: Path, version: int) -> tuple[Path | None, dict[str, int]]:
     """Where all progress up to a version is: in the last checkpoint (None if there is none), and since then as given.
 
     Raises:
-        HistoryGone: entries since then are gone, or in a checkpoint that only other engines write.
+        HistoryGone: the checkpoint is of a kind that only other engines write, or entries since then are gone.
     """
-    log = root / "_delta_log"
-    found = (int(match[1]) for path in log.iterdir() if (match := _CHECKPOINT.fullmatch(path.name)))
-    last = max((at for at in found if at <= version), default=-1)
+    last = max((at for at in checkpoints(root) if at <= version), default=-1)
+    checkpoint = root / "_delta_log" / f"{last:020d}.checkpoint.parquet"
+    if last >= 0 and not checkpoint.exists():
+        raise HistoryGone(f"{root} has a checkpoint in several parts")
     later: dict[str, int] = {}
     for at in range(last + 1, version + 1):
         for action in entry(root, at):
             if txn := action.get("txn"):
                 later[txn["appId"]] = txn["version"]
-    return (log / f"{last:020d}.checkpoint.parquet" if last >= 0 else None), later
+    return (checkpoint if last >= 0 else None), later
 
 
 def make_durable(root: Path, versions: range) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from src.lake.faults import HistoryGone, translated
-from src.lake.log import DataFile, entry, lifetimes, make_durable
+from src.lake.log import DataFile, checkpoints, entry, lifetimes, make_durable
 from src.lake.tables import Snapshot, changes, commit, published
 
 SMALL, SMALL_FILES = 32 * 2**20, 5  # compaction pays where a partition holds this many files below so many bytes
@@ -70,9 +70,7 @@ def remove(root: Path, files: Iterable[Leftover]) -> None:
 
 def behind(snapshot: Snapshot) -> bool:
     """Whether opening the table reads so many log entries that a checkpoint pays: LOG_ENTRIES or more."""
-    log = snapshot.root / "_delta_log"
-    checkpoints = [int(path.name[:20]) for path in log.glob("*.checkpoint*.parquet") if path.name[:20].isdigit()]
-    return snapshot.version - max(checkpoints, default=0) >= LOG_ENTRIES
+    return snapshot.version - max(checkpoints(snapshot.root), default=0) >= LOG_ENTRIES
 
 
 def checkpoint(snapshot: Snapshot) -> None:
