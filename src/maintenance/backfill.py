@@ -47,9 +47,9 @@ def plan(house: House, table_id: str, start: date | None, end: date | None, wher
         return _gold_plan(house, table, start, end, where)
     part = slices.cut(house.engine, table, clean.Places.of(table, house.place), _condition(table, start, end, where))
     again = {table.id: part.changed}
-    direct = tuple(mart for mart in house.marts if table.id in mart.sources and not waits_for(house, mart))
+    gold = _ready_below(house, table)
+    direct = [mart for mart in gold if table.id in mart.sources]
     partitions = {table.id: list(part.partitions)} | {mart.id: _partitions(house, mart, again) for mart in direct}
-    gold = tuple(mart for mart in below(house, {table.id}) if not waits_for(house, mart))
     return Plan(table, part, again, gold, partitions)
 
 
@@ -85,8 +85,13 @@ def _gold_plan(house: House, table: Table, start: date | None, end: date | None,
             continue
         scan = house.engine.scan(source.root, source.files, source.columns, source.partition_by)
         again[name] = f"(SELECT * FROM {scan} WHERE {_condition(house.declared(name), start, end, None)})"
-    gold = (table, *(mart for mart in below(house, {table.id}) if not waits_for(house, mart)))
+    gold = (table, *_ready_below(house, table))
     return Plan(table, None, again, gold, {table.id: _partitions(house, table, again)})
+
+
+def _ready_below(house: House, table: Table) -> tuple[Table, ...]:
+    """The gold tables that stand on a table, without those that still wait for another source."""
+    return tuple(mart for mart in below(house, {table.id}) if not waits_for(house, mart))
 
 
 def _partitions(house: House, mart: Table, again: Mapping[str, str]) -> list[str]:
