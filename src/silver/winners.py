@@ -48,6 +48,7 @@ def find_losers(engine: DuckEngine, table: Table, sound: str) -> int:
     for part in _parts(table, contenders):
         ranked = f"SELECT _id, {place} AS _place FROM contenders WHERE {part}"
         engine.execute(f"INSERT INTO losers SELECT _id FROM ({ranked}) WHERE _place > 1")
+    engine.execute("DROP TABLE contenders")  # wide rows, which what follows has no room for
     return int(engine.one("SELECT count(*) FROM losers")[0])
 
 
