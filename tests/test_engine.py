@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -253,6 +254,53 @@ def test_what_is_written_is_told_as_it_is_on_disk(engine: DuckEngine, tmp_path: 
     }
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "id // 100",
+        "-id",
+        "DATE '2026-01-01' + (id // 100)::INTEGER",
+        "(id // 100)::DECIMAL(9,2) / 8",
+        "CASE WHEN id % 3 > 0 THEN 'p' || chr(39) || id // 100 END",
+        "CASE WHEN id < 950 THEN id END",
+        "id > 500",
+        "NULL::INTEGER",
+    ],
+)
+def test_rows_written_a_part_at_a_time_are_in_one_file_for_each_partition(
+    engine: DuckEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setattr("src.engine.duck._ROWS_AT_ONCE", 150)
+    sql = f"SELECT id, {value} AS p, 'q' || id % 2 AS q FROM range(1000) r(id)"
+    files = engine.write(sql, tmp_path, ("p", "q"), rows=1000)
+    partitions = [tuple(file.partition.items()) for file in files]
+    expected = engine.one(f"SELECT count(*) FROM (SELECT DISTINCT p, q FROM ({sql}))")[0]
+    assert len(set(partitions)) == len(partitions) == expected
+    read = engine.scan(tmp_path, files, engine.columns(sql), ("p", "q"))
+    assert engine.rows(f"FROM {read} ORDER BY id") == engine.rows(f"{sql} ORDER BY id")
+
+
+def test_many_rows_are_written_by_several_statements_and_a_failure_leaves_no_file_of_any(
+    engine: DuckEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("src.engine.duck._ROWS_AT_ONCE", 150)
+    asked: list[str] = []
+    answer = DuckEngine.rows
+
+    def rows(self: DuckEngine, sql: str) -> list[tuple[Any, ...]]:
+        asked.append(sql)
+        return answer(self, sql)
+
+    monkeypatch.setattr(DuckEngine, "rows", rows)
+    engine.write("SELECT id, id // 100 AS p FROM range(1000) r(id)", tmp_path, ("p",), rows=1000)
+    assert len([sql for sql in asked if sql.startswith("COPY")]) == 7
+    before = sorted(tmp_path.rglob("*.parquet"))
+    late = "SELECT CASE WHEN id > 800 THEN error('late') ELSE id END AS id, id // 100 AS p FROM range(1000) r(id)"
+    with pytest.raises(DataError, match="late"):
+        engine.write(late, tmp_path, ("p",), rows=1000)
+    assert sorted(tmp_path.rglob("*.parquet")) == before
+
+
 def test_empty_text_cannot_be_a_partition_and_leaves_no_files(engine: DuckEngine, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="empty text as a value of the partition columns p"):
         engine.write("SELECT 1 AS id, unnest(['', 'a']) AS p", tmp_path, ["p"])
@@ -356,6 +404,31 @@ def test_what_does_not_fit_into_memory_is_spilled_and_not_left_behind(tmp_path: 
         assert sum(path.stat().st_size for path in spill.iterdir()) > 1_000_000
         assert engine.one("SELECT count(DISTINCT text), sum(id) FROM wide") == (1_200_000, 719_999_400_000)
     assert not spill.exists() or list(spill.iterdir()) == []
+
+
+def test_a_large_table_is_compressed_on_disk_and_no_file_shows(tmp_path: Path) -> None:
+    spill = tmp_path / "spill"
+    with small(spill) as engine:
+        assert engine.table("wide", WIDE, large=True) == 1_200_000
+        assert list(spill.iterdir()) == []  # not even while it is open, so that no crash leaves it behind
+        assert engine.one("SELECT count(DISTINCT text), sum(id) FROM wide") == (1_200_000, 719_999_400_000)
+        engine.execute("DELETE FROM wide WHERE rowid IN (SELECT rowid FROM wide WHERE id >= 10)")
+        assert engine.values("SELECT id FROM wide ORDER BY id") == list(range(10))
+    assert not spill.exists() or list(spill.iterdir()) == []
+
+
+def test_a_table_takes_the_place_of_a_larger_or_smaller_one_of_its_name(tmp_path: Path) -> None:
+    with small(tmp_path) as engine:
+        for nth, large in enumerate([False, True, True, False, True, False]):
+            assert engine.table("rows", f"SELECT {nth} AS id", large=large) == 1
+            assert engine.values("SELECT id FROM rows") == [nth]
+            assert engine.values("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'rows'") == [1]
+
+
+def test_there_is_room_for_rows_whose_files_take_a_twentieth_of_memory_but_not_for_more(tmp_path: Path) -> None:
+    with small(tmp_path) as engine:
+        assert engine.has_room_for(1_200_000)
+        assert not engine.has_room_for(1_300_000)
 
 
 def test_memory_that_is_short_without_room_to_spill_is_an_environment_fault(tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ from src.lake import DataFile, discard
 _MISTAKES_IN_SQL = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.SyntaxException)
 _NO_ROOM = ("No space left", "File too large", "Disk quota", "Could not write all bytes")
 _MAX_OPEN_PARTITIONS = 2000  # DuckDB's default of 100 cuts a partition into several files beyond it
+_ROWS_AT_ONCE = 500_000  # written into partitions by one statement, which keeps all of them in memory until its end
+_UNPACKED = 12  # rows take about so many times the memory of the Parquet files they are read from
 
 
 def literal(value: object) -> str:
@@ -64,6 +66,8 @@ class DuckEngine:
         self._connection = duckdb.connect(
             config={"memory_limit": memory_limit, "threads": threads, "temp_directory": str(spill)}
         )
+        self._spill = spill
+        self._homes = {"temp.main"}
         self.execute("SET TimeZone = 'UTC'")
         self.execute("SET preserve_insertion_order = false")
         self.execute("SET enable_progress_bar = false")
@@ -154,10 +158,41 @@ class DuckEngine:
             raise ContractError(f"{len(tree['statements'])} statements", where=_shown(sql), fix="write one SELECT")
         return tree
 
-    def table(self, name: str, sql: str) -> int:
-        """Keep a SELECT's rows as a temporary table (it spills when memory is short); returns its rows."""
-        self.execute(f"CREATE OR REPLACE TEMP TABLE {identifier(name)} AS {sql}")
-        return int(self.one(f"SELECT count(*) FROM {identifier(name)}")[0])
+    def table(self, name: str, sql: str, *, large: bool = False) -> int:
+        """Keep a SELECT's rows as a table until the engine closes; returns its rows.
+
+        It lies in memory and spills when that is short; a `large` one is compressed on disk, where 10 million rows
+        take a tenth of what they would spill. For few rows that takes longer.
+        """
+        table = identifier(name)
+        self.execute(f"CREATE OR REPLACE {f'TABLE {self._scratch}.' if large else 'TEMP TABLE '}{table} AS {sql}")
+        for other in self._homes - {self._scratch if large else "temp.main"}:
+            self.execute(f"DROP TABLE IF EXISTS {other}.{table}")  # one of the same name from before
+        return int(self.one(f"SELECT count(*) FROM {table}")[0])
+
+    def has_room_for(self, size: int) -> bool:
+        """Whether the rows of so many bytes of Parquet fit in memory, beside what is done with them."""
+        return size * _UNPACKED * 2 <= self._memory
+
+    @cached_property
+    def _memory(self) -> int:
+        """The bytes of memory that the engine may take."""
+        return int(self.one("SELECT parse_formatted_bytes(current_setting('memory_limit'))")[0])
+
+    @cached_property
+    def _scratch(self) -> str:
+        """The schema of large tables: a database without a log, in a file that no name leads to once it is open.
+
+        So nothing is left of it, however the process ends.
+        """
+        self._spill.mkdir(parents=True, exist_ok=True)
+        file = self._spill / f"{uuid.uuid4()}.duckdb"
+        self.execute("SET checkpoint_on_detach = 'DISABLED'")
+        self.execute(f"ATTACH {literal(file)} AS scratch (RECOVERY_MODE no_wal_writes)")
+        file.unlink()
+        self.execute("USE scratch")
+        self._homes.add("scratch.main")
+        return "scratch.main"
 
     def view(self, name: str, sql: str) -> None:
         """Give a SELECT a name for the SQL that follows."""
@@ -222,34 +257,59 @@ class DuckEngine:
         self.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
         self.execute(f"CREATE OR REPLACE VIEW {schema}.{identifier(name)} AS {sql}")
 
-    def write(self, sql: str, root: Path, partition_by: Sequence[str] = ()) -> list[DataFile]:
+    def write(self, sql: str, root: Path, partition_by: Sequence[str] = (), rows: int = 0) -> list[DataFile]:
         """Write a SELECT's rows as new Parquet files below a table's folder; returns those with rows.
 
         Nothing refers to the files yet: if the process dies here, readers see nothing of them.
+        `rows`: about how many there are; many are written into partitions a part at a time.
 
         Raises:
             DataError: a partition value is empty text; no file is left.
+            EnvironmentFault: the disk is full, ...; no file is left.
         """
         if not os.path.isdir(root):
             raise EnvironmentFault("no such table folder", where=root)
         options = "FORMAT parquet, COMPRESSION zstd, RETURN_STATS"
-        target = root / f"part-{uuid.uuid4()}.parquet"
-        if partition_by:
-            keys = ", ".join(identifier(name) for name in partition_by)
-            options += f", PARTITION_BY ({keys}), FILENAME_PATTERN 'part-{{uuid}}', OVERWRITE_OR_IGNORE"
-            target = root
-        written = self.rows(f"COPY ({sql}) TO {literal(target)} ({options})")
+        if not partition_by:
+            return self._copied(sql, root / f"part-{uuid.uuid4()}.parquet", root, options)
+        keys = ", ".join(identifier(name) for name in partition_by)
+        options += f", PARTITION_BY ({keys}), FILENAME_PATTERN 'part-{{uuid}}', OVERWRITE_OR_IGNORE"
+        parts = self._parts(sql, identifier(partition_by[0])) if rows > _ROWS_AT_ONCE else [sql]
+        files: list[DataFile] = []
+        try:
+            for part in parts:
+                files += self._copied(part, root, root, options)
+            if any(value == "" for file in files for value in file.partition.values()):
+                what = f"empty text as a value of the partition columns {', '.join(partition_by)}"
+                raise DataError(what, where=root, fix="Delta cannot tell it from NULL: give these rows another value")
+        except BoathouseError:
+            discard(root, files)
+            raise
+        return files
+
+    def _copied(self, sql: str, target: Path, root: Path, options: str) -> list[DataFile]:
         files = []
+        written = self.rows(f"COPY ({sql}) TO {literal(target)} ({options})")
         for path, rows, size, _footer, _statistics, partition, *_ in written:
             if rows == 0:
                 os.unlink(path)
                 continue
             files.append(DataFile(os.path.relpath(path, root), size, rows, dict(partition or {})))
-        if any(value == "" for file in files for value in file.partition.values()):
-            discard(root, files)
-            what = f"empty text as a value of the partition columns {', '.join(partition_by)}"
-            raise DataError(what, where=root, fix="Delta cannot tell it from NULL: give these rows another value")
         return files
+
+    def _parts(self, sql: str, column: str) -> list[str]:
+        """A SELECT cut into SELECTs of some _ROWS_AT_ONCE rows, each with all the rows of its values of a column.
+
+        Rows come in about the order of their partitions, so that a part reads little beside its own.
+        """
+        counted = f"SELECT {column} AS value, count(*) AS rows FROM ({sql}) WHERE {column} IS NOT NULL GROUP BY 1"
+        placed = f"SELECT value, sum(rows) OVER (ORDER BY value) // {_ROWS_AT_ONCE} AS part FROM ({counted})"
+        ends = self.values(f"SELECT max(value) FROM ({placed}) GROUP BY part ORDER BY 1")[:-1]
+        below = [f"{column} <= {literal(end)}" for end in ends]
+        above = [f"{column} > {literal(end)}" for end in ends]
+        last = [f"{above[-1]} OR {column} IS NULL"] if ends else ["true"]
+        between = [f"{low} AND {high}" for low, high in zip(above, below[1:], strict=False)]
+        return [f"SELECT * FROM ({sql}) WHERE {condition}" for condition in [*below[:1], *between, *last]]
 
     # -- what the CSV reader could not split
 

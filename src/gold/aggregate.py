@@ -140,7 +140,7 @@ class _Build:
         rows = self.compute_whole()
         audits = self._audit("(FROM result)")
         gold = self._prepared()
-        written = self.engine.write("FROM result", self.root, self.table.partition_by)
+        written = self.engine.write("FROM result", self.root, self.table.partition_by, rows)
         gold = lake.commit(
             gold,
             add=written,
@@ -158,7 +158,8 @@ class _Build:
     def compute_whole(self) -> int:
         for name, source in self.sources.items():
             self.engine.publish(name, f"SELECT * FROM {self._scan(source, source.files)}")
-        return self._compute("SELECT {columns} FROM ({model})")
+        read = [file for source in self.sources.values() for file in source.files]
+        return self._compute("SELECT {columns} FROM ({model})", read)
 
     def _prepared(self) -> lake.Snapshot:
         gold = lake.open_table(self.root)
@@ -242,15 +243,18 @@ class _Build:
     def partitions(self, gold: lake.Snapshot) -> Outcome:
         """Compute the touched partitions, and those that look back on them, and replace them."""
         self._widen()
+        read: list[lake.DataFile] = []
         for name, source in self.sources.items():
-            self.engine.publish(name, self._within_reads(source))
-        rows = self._compute("SELECT {columns} FROM ({model}) SEMI JOIN outputs USING ({partition})")
+            files = self._files_within_reads(source)
+            self.engine.publish(name, self._within_reads(source, files))
+            read += files
+        rows = self._compute("SELECT {columns} FROM ({model}) SEMI JOIN outputs USING ({partition})", read)
         texts = ", ".join(f"{identifier(name)}::VARCHAR" for name in self.table.partition_by)
         outputs = set(self.engine.rows(f"SELECT {texts} FROM outputs"))
         replaced = [file for file in gold.files if gold.partition_of(file) in outputs]
         kept = self._scan(gold, [file for file in gold.files if file not in replaced])
         audits = self._audit(f"(SELECT * FROM {kept} UNION ALL BY NAME FROM result)")
-        written = self.engine.write("FROM result", self.root, self.table.partition_by)
+        written = self.engine.write("FROM result", self.root, self.table.partition_by, rows)
         gold = lake.commit(gold, add=written, remove=replaced, progress=self.progress, info=self.info)
         return _outcome(rows, len(outputs), gold.version, audits)
 
@@ -282,21 +286,20 @@ class _Build:
         self.engine.table("outputs", neighbours("touched", 1, back))
         self.engine.table("reads", neighbours("outputs", -back, 0))
 
-    def _within_reads(self, source: lake.Snapshot) -> str:
-        """A source cut to the partitions in `reads`; one without the partition's columns stays whole."""
+    def _within_reads(self, source: lake.Snapshot, files: Sequence[lake.DataFile]) -> str:
+        """Files of a source cut to the partitions in `reads`; whole where it has not the partition's columns."""
         if not self._partition_in(source):
-            return f"SELECT * FROM {self._scan(source, source.files)}"
+            return f"SELECT * FROM {self._scan(source, files)}"
         # renamed, so that a column of the source and the partition computed from it can share a name
         renamed = ", ".join(f"{identifier(name)} AS _key{at}" for at, name in enumerate(self.table.partition_by))
         match = " AND ".join(
             f"({column.expression or identifier(column.name)}) = _key{at}" for at, column in enumerate(self._partition)
         )
-        scan = self._scan(source, self._files_within_reads(source))
-        return f"SELECT s.* FROM {scan} s SEMI JOIN (SELECT {renamed} FROM temp.reads) ON {match}"
+        return f"SELECT s.* FROM {self._scan(source, files)} s SEMI JOIN (SELECT {renamed} FROM temp.reads) ON {match}"
 
     def _files_within_reads(self, source: lake.Snapshot) -> list[lake.DataFile]:
         """The files that can hold rows of `reads`: told by their folders where the partition follows from these."""
-        if not source.files or not self._told_by_folders(source):
+        if not (source.files and self._partition_in(source) and self._told_by_folders(source)):
             return list(source.files)
         keyed = f"(SELECT _at, {self._keys} FROM {self._folders(source, source.files)})"
         within = set(self.engine.values(f"SELECT _at FROM {keyed} SEMI JOIN reads USING ({self._names})"))
@@ -321,12 +324,17 @@ class _Build:
 
     # -- the model
 
-    def _compute(self, shape: str) -> int:
-        """Run the model into the temporary table `result`, checked against the contract; returns its rows."""
+    def _compute(self, shape: str, read: Sequence[lake.DataFile]) -> int:
+        """Run the model into the temporary table `result`, checked against the contract; returns its rows.
+
+        `read` are the files that it reads: there may be as many rows as they have.
+        """
         model = self._python() if self.table.python else self.engine.inline(str(self.table.sql))
         self._check_shape(self.engine.columns(model))
         names = ", ".join(map(identifier, self._columns))
-        rows = self.engine.table("result", shape.format(columns=names, model=model, partition=self._names))
+        sql = shape.format(columns=names, model=model, partition=self._names)
+        large = not self.engine.has_room_for(sum(file.size for file in read))
+        rows = self.engine.table("result", sql, large=large)
         self._check_rows()
         return rows
 
@@ -420,7 +428,7 @@ class _Build:
     def _references(self, column: Column) -> set[str]:
         return self.engine.column_references(column.expression) if column.expression else {column.name.lower()}
 
-    def _scan(self, source: lake.Snapshot, files: tuple[lake.DataFile, ...] | list[lake.DataFile]) -> str:
+    def _scan(self, source: lake.Snapshot, files: Sequence[lake.DataFile]) -> str:
         return self.engine.scan(source.root, files, source.columns, source.partition_by)
 
 

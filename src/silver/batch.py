@@ -78,6 +78,7 @@ def _load(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> int:
         engine.table("unsplit", f"SELECT {', '.join(_REJECTED)} FROM incoming")
         return 0
     typed, unsplit = [], []
+    large = not engine.has_room_for(sum(file.size for _, _, files in sources for file in files))
     for feed, bronze, files in sources:
         relation = engine.scan(bronze.root, files, bronze.columns, evolved=True)
         names = [name for name in bronze.columns if name not in _HOUSE]
@@ -85,7 +86,8 @@ def _load(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> int:
         typed.append(projection(engine, table, rows if table.sql is None else _shaped(engine, table, feed, rows)))
         reason = "['cannot split the line: ' || _reject] AS _reasons, _raw AS _values"
         unsplit.append(f"SELECT {reason}, {', '.join(_REJECTED[2:])} FROM {relation} WHERE _reject IS NOT NULL")
-    return engine.table("incoming", " UNION ALL ".join(typed)) + engine.table("unsplit", " UNION ALL ".join(unsplit))
+    read = engine.table("incoming", " UNION ALL ".join(typed), large=large)
+    return read + engine.table("unsplit", " UNION ALL ".join(unsplit))
 
 
 _ROWS_TO_DELETE_FROM = 16_000_000  # beyond, the engine's notes of what is deleted, 8 bytes a row, crowd memory
@@ -98,7 +100,7 @@ def _keep_winners(engine: DuckEngine, rows: int) -> None:
     if rows <= _ROWS_TO_DELETE_FROM:
         engine.execute(f"DELETE FROM incoming WHERE {gone}")
         return
-    engine.table("kept", f"FROM incoming WHERE NOT ({gone})")
+    engine.table("kept", f"FROM incoming WHERE NOT ({gone})", large=True)
     engine.execute("DROP TABLE incoming; ALTER TABLE kept RENAME TO incoming")
 
 

@@ -133,7 +133,7 @@ class Merge:
         self._quarantine(progress, overwrite=True)
         self._record_deletions(progress, overwrite=True)
         silver = self._prepared()
-        written = self.engine.write(self._select("incoming"), self.places.table, self.table.partition_by)
+        written = self.engine.write(self._select("incoming"), self.places.table, self.table.partition_by, kept)
         silver = lake.commit(
             silver,
             add=written,
@@ -186,7 +186,8 @@ class Merge:
         audits = self.audit(f"({self._select(whole)} UNION ALL {rows})") if kept or replaced else ()
         self._quarantine(progress, overwrite=False)
         self._record_deletions(progress, overwrite=False)
-        written = self.engine.write(rows, self.places.table, self.table.partition_by)
+        count = kept + sum(file.rows for file in replaced)
+        written = self.engine.write(rows, self.places.table, self.table.partition_by, count)
         silver = lake.commit(silver, add=written, remove=replaced, progress=progress, info=self.info)
         partitions = partitions_of([*written, *replaced])
         return replace(outcome, partitions=partitions, version=silver.version, audits=audits)

@@ -68,7 +68,8 @@ def backfill(engine: DuckEngine, table: Table, places: Places, part: Slice, *, b
     untouched = [file for file in part.silver.files if file not in part.replaced]
     whole = engine.scan(part.silver.root, untouched, part.silver.columns, part.silver.partition_by)
     audits = merge.audit(f"(SELECT * FROM {whole} UNION ALL {part.rows})")
-    written = engine.write(part.rows, places.table, table.partition_by)
+    rows = part.count + sum(file.rows for file in part.replaced)
+    written = engine.write(part.rows, places.table, table.partition_by, rows)
     progress = {feed.id: at for feed in table.feeds if (at := part.silver.progress(feed.id)) is not None}
     silver = lake.commit(part.silver, add=written, remove=part.replaced, progress=progress, info=merge.info)
     partitions = partitions_of([*written, *part.replaced])

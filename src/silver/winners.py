@@ -38,11 +38,12 @@ def find_losers(engine: DuckEngine, table: Table, sound: str) -> int:
     """
     names = ", ".join(map(identifier, key(table)))
     engine.table("twice", "SELECT 0::UBIGINT AS _hash WHERE false")
-    for part in _parts(table, engine.one("SELECT count(*) FROM incoming")[0]):
+    rows = engine.one("SELECT count(*) FROM incoming")[0]
+    for part in _parts(table, rows):
         counted = f"SELECT hash({names}) FROM incoming WHERE {sound} AND {part} GROUP BY 1 HAVING count(*) > 1"
         engine.execute(f"INSERT INTO twice {counted}")
     near = f"SELECT rowid AS _id, * FROM incoming WHERE {sound} AND hash({names}) IN (SELECT _hash FROM twice)"
-    contenders = engine.table("contenders", near)
+    contenders = engine.table("contenders", near, large=rows > _ROWS_AT_ONCE)
     place = f"row_number() OVER (PARTITION BY {names} ORDER BY {order(table, _EARLIEST)})"
     engine.table("losers", "SELECT _id FROM contenders WHERE false")
     for part in _parts(table, contenders):
