@@ -241,7 +241,8 @@ def _append(
     """Write and commit one chunk of files."""
     if bronze is None:
         bronze = lake.create(root, HOUSE_COLUMNS, properties={"delta.appendOnly": "true"})
-    reading = _Reading(engine, root, feed, batch, _later_than(bronze, now))
+    spelling = {name.lower(): name for name in bronze.columns if name not in HOUSE_COLUMNS}
+    reading = _Reading(engine, root, feed, batch, _later_than(bronze, now), spelling)
     groups = (files[start : start + _FILES_AT_ONCE] for start in range(0, len(files), _FILES_AT_ONCE))
     written, headers, refused = _together([reading.read(group, {}) for group in groups])
     moved = [file for file in files if file.name in headers and not _same(file)]
@@ -252,9 +253,10 @@ def _append(
         bronze, taken = _append(engine, root, feed, bronze, steady, batch, now)
         return bronze, replace(taken, notes=(*taken.notes, f"{len(moved)} files changed while read, taken next run"))
     drift = _drift(bronze, headers)
-    fresh = _new_columns(bronze.columns, headers)
-    if fresh:
-        bronze = lake.add_columns(bronze, fresh)
+    taken_columns = {name.lower() for header in headers.values() for name in header}
+    new = [name for low, name in spelling.items() if low in taken_columns and name not in bronze.columns]
+    if new:
+        bronze = lake.add_columns(bronze, dict.fromkeys(new, "VARCHAR"))
     progress = {_LAST_INGESTED: reading.moment}
     for file in files:
         if file.name in headers:
@@ -286,13 +288,18 @@ def _together(parts: Sequence[_Taken]) -> _Taken:
 
 @dataclass(frozen=True)
 class _Reading:
-    """How the files of one batch become Parquet files of the bronze table."""
+    """How the files of one batch become Parquet files of the bronze table.
+
+    `spelling` has the source columns by their names in lower case, each as the table or the first file writes it:
+    Delta knows no case, but some readers find a column only under the name that the table has for it.
+    """
 
     engine: DuckEngine
     root: Path
     feed: Feed
     batch: str
     moment: int
+    spelling: dict[str, str]
 
     def read(self, files: Sequence[Landed], careful: Mapping[str, bool]) -> _Taken:
         """Files in which the fast reader meets a line it cannot split are read again by the careful one."""
@@ -339,17 +346,13 @@ class _Reading:
     def _copy(self, opened: Sequence[tuple[Landed, readers.Rows]]) -> list[lake.DataFile]:
         if not opened:
             return []
-        columns = _all_columns(lake.open_table(self.root), {file.name: rows.columns for file, rows in opened})
-        return self.engine.write(_union([self._select(file, rows, columns) for file, rows in opened]), self.root)
+        for name in (name for _, rows in opened for name in rows.columns):
+            self.spelling.setdefault(name.lower(), name)
+        return self.engine.write(_union([self._select(file, rows) for file, rows in opened]), self.root)
 
-    def _select(self, file: Landed, rows: readers.Rows, columns: Sequence[str]) -> str:
-        own = {name.lower(): name for name in rows.columns}
-        values = [
-            f"{identifier(own[name.lower()])} AS {identifier(name)}"
-            if name.lower() in own
-            else f"NULL::VARCHAR AS {identifier(name)}"
-            for name in columns
-        ]
+    def _select(self, file: Landed, rows: readers.Rows) -> str:
+        own = {name.lower(): identifier(name) for name in rows.columns}
+        values = [f"{own.get(low, 'NULL::VARCHAR')} AS {identifier(name)}" for low, name in self.spelling.items()]
         house = (
             f"{literal(file.name)} AS _file, _row, make_timestamptz({self.moment}) AS _ingested_at, "
             f"{literal(self.batch)} AS _batch, _reject, _raw"
@@ -363,23 +366,6 @@ def _union(selects: Sequence[str]) -> str:
         return selects[0]
     middle = len(selects) // 2
     return f"({_union(selects[:middle])}) UNION ALL ({_union(selects[middle:])})"
-
-
-def _all_columns(bronze: lake.Snapshot | None, headers: Mapping[str, Sequence[str]]) -> list[str]:
-    """The source columns of the table and of the files, each once, whatever its upper and lower case."""
-    known = [name for name in (bronze.columns if bronze else {}) if name not in HOUSE_COLUMNS]
-    return known + list(_new_columns(dict.fromkeys(known, ""), headers))
-
-
-def _new_columns(columns: Mapping[str, str], headers: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    known = {name.lower() for name in columns}
-    fresh: dict[str, str] = {}
-    for header in headers.values():
-        for name in header:
-            if name.lower() not in known:
-                known.add(name.lower())
-                fresh[name] = "VARCHAR"
-    return fresh
 
 
 def _drift(bronze: lake.Snapshot, headers: Mapping[str, Sequence[str]]) -> list[str]:

@@ -1,0 +1,439 @@
+"""A load too large for one piece is cut into parts, and no row shows where.
+
+The sizes from which the house cuts are made tiny here, so that a few rows are a large load. What the
+fixture `lake` proves at the end of a test is computed with the usual sizes again.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from conftest import DAILY, MART, ORDERS, Lake
+from deltalake import DeltaTable
+from torture import histories, oracle
+from torture.histories import History, Tools
+
+import main
+from src import lake as delta
+from src.bronze import ingest
+from src.engine import duck
+from src.house import engine, opened
+from src.maintenance import backfill
+from src.observe import query
+from src.observe.holding import held
+from src.observe.runs import Record, Run
+from src.silver import batch, winners
+
+HEADER = "order_id,day,amount,updated\n"
+SEQUENCE = "    customProperties:\n      - {property: sequenceBy, value: [updated]}\n"
+DELETES = "      - {property: deleteWhen, value: amount = 0}\n"
+HISTORY = "      - {property: history, value: scd2}\n"
+KEY = ", primaryKey: true, primaryKeyPosition: 1"
+TABLE = "silver.shop.orders"
+ORDERED = f"SELECT order_id, day, amount, updated FROM {TABLE} ORDER BY ALL"
+D1, D2, D3 = date(2024, 1, 1), date(2024, 1, 2), date(2024, 1, 3)
+
+
+def sizes(monkeypatch: pytest.MonkeyPatch, rows: int, delete_from: int = 5, files: int = 2, commit: int = 4) -> None:
+    """Let the house cut: rows contending or written at once, rows to delete losers from, files in a statement and in
+    a commit; and keep every table of rows on disk."""
+    monkeypatch.setattr(duck, "_UNPACKED", 10**9)
+    monkeypatch.setattr(duck, "_ROWS_AT_ONCE", rows)
+    monkeypatch.setattr(winners, "_ROWS_AT_ONCE", rows)
+    monkeypatch.setattr(batch, "_ROWS_TO_DELETE_FROM", delete_from)
+    monkeypatch.setattr(ingest, "_FILES_AT_ONCE", files)
+    monkeypatch.setattr(ingest, "_FILES_PER_COMMIT", commit)
+
+
+@pytest.fixture
+def small(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Lake:
+    """A lake for which five rows and five files are a large load."""
+    sizes(monkeypatch, rows=3)
+    return lake.shop()
+
+
+def counts(step: Record) -> tuple[int, ...]:
+    """Rows read, and what became of them: inserted, updated, unchanged, duplicates, quarantined, deleted."""
+    became = (step.inserted, step.updated, step.unchanged, step.duplicates, step.quarantined, step.deleted)
+    return (step.records_read, *became)
+
+
+def each(keys: range, day: str, amount: int, updated: int) -> str:
+    """One line for each key."""
+    return "".join(f"{key},{day},{amount},{updated}\n" for key in keys)
+
+
+# -- the parts
+
+
+@pytest.mark.parametrize("keyed", [True, False])
+def test_every_row_is_in_exactly_one_part_with_all_rows_of_its_key_and_no_part_is_large(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, keyed: bool
+) -> None:
+    sizes(monkeypatch, rows=100)
+    lake.write("silver/shop/orders.yaml", ORDERS if keyed else ORDERS.replace(KEY, "").replace(SEQUENCE, ""))
+    absent = [f"nullif(n % {every}, 0)" for every in (2, 3, 5, 7)]
+    columns = f"{'n' if keyed else absent[0]} AS order_id, DATE '2024-01-01' + {absent[1]}::INTEGER AS day"
+    columns += f", {absent[2]}::DECIMAL(18,2) AS amount, {absent[3]}::INTEGER AS updated"
+    with opened(lake.told, lake.root / "src") as house:
+        rows = house.engine.table("incoming", f"SELECT {columns} FROM range(1000) t(n), range(2)")
+        parts = winners._parts(house.declared(TABLE), rows)
+        inside = " + ".join(f"({part})::INTEGER" for part in parts)
+        assert house.engine.rows(f"SELECT {inside}, count(*) FROM incoming GROUP BY 1") == [(1, 2000)]
+        number = " + ".join(f"{at} * ({part})::INTEGER" for at, part in enumerate(parts))
+        key = "order_id" if keyed else "order_id, day, amount, updated"
+        assert house.engine.values(f"SELECT DISTINCT count(DISTINCT {number}) FROM incoming GROUP BY {key}") == [1]
+        large = house.engine.values(f"SELECT count(*) FROM incoming GROUP BY {number}")
+        assert len(large) == 21
+        assert max(large) < (150 if keyed else 600)  # without a key, rows that lack the same are crowds
+
+
+# -- bronze
+
+
+def test_files_taken_in_several_statements_and_commits_each_give_their_rows_once(small: Lake) -> None:
+    for at in range(11):
+        small.land(f"shop/orders/{at:02}.csv", HEADER + f"{at},2024-01-01,1,1\n{at + 100},2024-01-02,2,1\n")
+    small.land("shop/orders/twin.csv", HEADER + "0,2024-01-01,1,1\n100,2024-01-02,2,1\n")
+    run = small.good()
+    step = small.step(run, "bronze.shop.orders")
+    assert (step.files, step.records_read, step.records_written) == (11, 22, 22)
+    found = small.rows("SELECT _file, _row, order_id, amount FROM bronze.shop.orders ORDER BY _file, _row")
+    first = [(f"shop/orders/{at:02}.csv", 1, str(at), "1") for at in range(11)]
+    second = [(f"shop/orders/{at:02}.csv", 2, str(at + 100), "2") for at in range(11)]
+    assert found == sorted(first + second)
+    commits = (
+        "SELECT min(_file[13:]), max(_file[13:]), count(*) FROM bronze.shop.orders GROUP BY _ingested_at ORDER BY 1"
+    )
+    assert small.rows(commits) == [("00.csv", "03.csv", 8), ("04.csv", "07.csv", 8), ("08.csv", "10.csv", 6)]
+    assert len(list((small.data / "bronze/shop/orders").glob("*.parquet"))) == 6
+    assert small.rows(f"SELECT count(*) FROM {TABLE}") == [(22,)]
+    again = small.step(small.good(), "bronze.shop.orders")
+    assert (again.files, again.records_read, again.version) == (0, 0, step.version)
+
+
+def test_columns_that_later_statements_bring_are_absent_before_and_a_bad_file_stops_none_beside_it(
+    small: Lake,
+) -> None:
+    small.land("shop/orders/0.csv", HEADER + "0,2024-01-01,1,1\n")
+    small.land("shop/orders/1.csv", "amount,order_id,DAY,updated\n1,1,2024-01-01,1\n")
+    small.land("shop/orders/2.csv", "order_id,day,amount,updated,note\n2,2024-01-01,1,1,a\n")
+    small.land("shop/orders/3.csv.gz", gzip.compress(HEADER.encode() * 200)[:-9])
+    small.land("shop/orders/4.csv", HEADER + '4,2024-01-01,1,1\n"5\n",2024-01-01,1,1\nshort,2024-01-01\n')
+    small.land("shop/orders/5.csv", "order_id,day,amount,coupon\n6,2024-01-01,1,b\n")
+    small.land("shop/orders/6.csv", HEADER)
+    small.land("shop/orders/7.csv", HEADER + "7,2024-01-01,1,1\n")
+    run = small.run()
+    assert list(run.failures) == ["bronze.shop.orders"]
+    assert "3.csv.gz" in str(run.failures["bronze.shop.orders"])
+    assert small.rows(
+        "SELECT _file[13:-5]::INTEGER, _row, order_id, updated, note, coupon, _reject IS NULL "
+        "FROM bronze.shop.orders ORDER BY 1, 2"
+    ) == [
+        (0, 1, "0", "1", None, None, True),
+        (1, 1, "1", "1", None, None, True),
+        (2, 1, "2", "1", "a", None, True),
+        (4, 1, "4", "1", None, None, True),
+        (4, 2, "5\n", "1", None, None, True),
+        (4, 3, None, None, None, None, False),
+        (5, 1, "6", None, None, "b", True),
+        (7, 1, "7", "1", None, None, True),
+    ]
+
+
+# -- silver
+
+
+def test_a_column_that_two_statements_spell_in_two_ways_has_its_values_for_every_reader(small: Lake) -> None:
+    for nth, spelling in enumerate(["Note", "Note", "note", "NOTE"]):
+        small.land(f"shop/orders/{nth}.csv", f"order_id,day,amount,updated,{spelling}\n{nth},2024-01-01,1,1,n{nth}\n")
+    small.good()
+    rows = DeltaTable(small.data / "bronze/shop/orders").to_pyarrow_table(columns=["Note"]).to_pylist()
+    assert sorted(row["Note"] for row in rows) == ["n0", "n1", "n2", "n3"]
+
+
+def test_a_first_load_keeps_the_winner_of_every_key_whether_losers_are_deleted_or_winners_copied(
+    small: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small.edit("silver/shop/orders.yaml", SEQUENCE, SEQUENCE + DELETES)
+    keys = range(40)
+    small.land("shop/orders/1.csv", HEADER + each(keys, "2024-01-01", 10, 1) + each(keys, "2024-01-01", 10, 1))
+    small.land("shop/orders/2.csv", HEADER + each(keys, "2024-01-02", 20, 3) + ",2024-01-01,1,9\nx,2024-01-01,1,9\n")
+    small.land(
+        "shop/orders/3.csv", HEADER + each(keys, "2024-01-03", 30, 2) + each(range(0, 40, 4), "2024-01-03", 5, 3)
+    )
+    small.land("shop/orders/4.csv", HEADER + each(range(40, 44), "2024-01-01", 7, 1) + "1,2024-13-01,1,9\n2,short\n")
+    small.land("shop/orders/5.csv", HEADER + each(keys[::8], "2024-01-01", 0, 4) + each(keys, "2024-01-01", 0, 2))
+    small.land("shop/orders/6.csv", HEADER + "".join(f"{key},2024-01-03,90,\n" for key in keys))
+    won = [(key, *((D3, Decimal(5), 3) if key % 4 == 0 else (D2, Decimal(20), 3))) for key in keys if key % 8]
+    won += [(key, D1, Decimal(7), 1) for key in range(40, 44)]
+    rejected = [("2.csv", 41), ("2.csv", 42), ("4.csv", 5), ("4.csv", 6)]
+    for delete_from in (5, 16_000_000):
+        sizes(monkeypatch, rows=3, delete_from=delete_from)
+        run = rebuilt(small) if (small.data / "silver").exists() else small.good()
+        assert counts(small.step(run, TABLE)) == (263, 39, 0, 0, 215, 4, 5)
+        assert small.rows(ORDERED) == won
+        assert small.rows("SELECT _file[13:], _row FROM quarantine.shop.orders ORDER BY ALL") == rejected
+        assert small.rows("SELECT order_id, amount FROM deletions.shop.orders ORDER BY 1") == [
+            (key, Decimal(0)) for key in keys[::8]
+        ]
+        assert small.rows("SELECT day, orders, amount FROM gold.shop.daily ORDER BY 1") == [
+            (D1, 4, Decimal(28)),
+            (D2, 30, Decimal(600)),
+            (D3, 5, Decimal(25)),
+        ]
+
+
+def rebuilt(lake: Lake) -> Run:
+    """Compute every table whole again, from all of bronze."""
+    with opened(lake.told, lake.root / "src") as house:
+        run = main.run(house, mode="all")
+    assert run.failures == {}
+    return run
+
+
+def test_new_rows_contend_with_stored_ones_of_their_key_in_whatever_part(small: Lake) -> None:
+    keys = range(50)
+    small.land("shop/orders/1.csv", HEADER + each(keys, "2024-01-01", 10, 5))
+    small.good()
+    newer, older, same, tied, lost = (range(at, 50, 5) for at in range(5))
+    small.land("shop/orders/2.csv", HEADER + each(newer, "2024-01-02", 11, 6) + each(older, "2024-01-02", 99, 4))
+    small.land("shop/orders/3.csv", HEADER + each(same, "2024-01-01", 10, 5) + each(tied, "2024-01-01", 12, 5))
+    small.land("shop/orders/4.csv", HEADER + each(lost, "2024-01-01", 9, 5) + each(range(50, 53), "2024-01-03", 1, 1))
+    small.land("shop/orders/5.csv", HEADER + each(newer, "2024-01-01", 50, 1) + each(range(50, 53), "2024-01-03", 1, 0))
+    run = small.good()
+    assert counts(small.step(run, TABLE)) == (66, 3, 20, 30, 13, 0, 0)
+    now = {0: (D2, Decimal(11), 6), 3: (D1, Decimal(12), 5)}
+    stand = (D1, Decimal(10), 5)
+    expected = [(key, *now.get(key % 5, stand)) for key in keys] + [(key, D3, Decimal(1), 1) for key in range(50, 53)]
+    assert small.rows(ORDERED) == expected
+    files = dict(small.rows(f"SELECT _file[13:], count(*) FROM {TABLE} GROUP BY 1"))
+    assert files == {"1.csv": 30, "2.csv": 10, "3.csv": 10, "4.csv": 3}
+
+
+def test_a_deleted_key_stays_deleted_against_older_rows_in_whatever_part(small: Lake) -> None:
+    small.edit("silver/shop/orders.yaml", SEQUENCE, SEQUENCE + DELETES)
+    keys = range(40)
+    small.land("shop/orders/1.csv", HEADER + each(keys, "2024-01-01", 10, 1))
+    small.good()
+    small.land("shop/orders/2.csv", HEADER + each(range(30), "2024-01-01", 0, 3))
+    run = small.good()
+    assert counts(small.step(run, TABLE)) == (30, 0, 0, 0, 0, 0, 30)
+    assert small.rows(ORDERED) == [(key, D1, Decimal(10), 1) for key in range(30, 40)]
+    small.land("shop/orders/3.csv", HEADER + each(keys, "2024-01-02", 15, 2))
+    run = small.good()
+    assert counts(small.step(run, TABLE)) == (40, 0, 10, 30, 0, 0, 0)
+    small.land("shop/orders/4.csv", HEADER + each(range(10), "2024-01-03", 40, 4))
+    small.good()
+    back = [(key, D3, Decimal(40), 4) for key in range(10)]
+    assert small.rows(ORDERED) == back + [(key, D2, Decimal(15), 2) for key in range(30, 40)]
+
+
+def test_without_a_sequence_the_later_arrival_wins_in_every_part(small: Lake) -> None:
+    small.edit("silver/shop/orders.yaml", SEQUENCE, "")
+    keys = range(40)
+    small.land("shop/orders/1.csv", HEADER + each(keys, "2024-01-01", 10, 9) + each(keys, "2024-01-01", 30, 1))
+    small.land("shop/orders/2.csv", HEADER + each(range(20), "2024-01-01", 20, 5))
+    small.good()
+    expected = [(key, D1, Decimal(20 if key < 20 else 30), 5 if key < 20 else 1) for key in keys]
+    assert small.rows(ORDERED) == expected
+    small.land("shop/orders/0.csv", HEADER + each(keys, "2024-01-02", 40, 0))
+    run = small.good()
+    assert counts(small.step(run, TABLE)) == (40, 0, 40, 0, 0, 0, 0)
+    assert small.rows(ORDERED) == [(key, D2, Decimal(40), 0) for key in keys]
+
+
+def test_rows_without_a_key_are_one_where_all_they_have_and_lack_is_equal_in_every_part(small: Lake) -> None:
+    small.edit("silver/shop/orders.yaml", KEY, "")
+    small.edit("silver/shop/orders.yaml", SEQUENCE, "")
+    small.edit("silver/shop/orders.yaml", ", required: true, partitioned: true, partitionKeyPosition: 1", "")
+    small.edit("silver/shop/orders.yaml", '"decimal(18,2)", required: true', '"decimal(18,2)"')
+    absent = [",,,\n", "1,,,\n", ",2024-01-01,,\n", ",,10,\n", ",,,5\n", "1,,10,\n", ",2024-01-01,,5\n"]
+    numbered = [f"{key},,{key},\n" for key in range(2, 30)]
+    small.edit("gold/shop/daily.sql", "GROUP BY", "WHERE day IS NOT NULL GROUP BY")
+    small.land("shop/orders/1.csv", HEADER + "".join(absent + numbered + numbered))
+    small.land("shop/orders/2.csv", HEADER + "".join(absent))
+    run = small.good()
+    assert counts(small.step(run, TABLE)) == (70, 35, 0, 0, 35, 0, 0)
+    small.land("shop/orders/3.csv", HEADER + "".join(numbered + absent) + ",2024-01-02,,\n")
+    run = small.good()
+    assert counts(small.step(run, TABLE)) == (36, 1, 0, 35, 0, 0, 0)
+    assert small.rows(
+        f"SELECT * EXCLUDE (_file, _row, _ingested_at) FROM {TABLE} WHERE amount IS NULL ORDER BY ALL"
+    ) == [
+        (1, None, None, None),
+        (None, D1, None, 5),
+        (None, D1, None, None),
+        (None, D2, None, None),
+        (None, None, None, 5),
+        (None, None, None, None),
+    ]
+    assert small.rows(f"SELECT order_id FROM {TABLE} WHERE amount IS NOT NULL AND order_id > 1 ORDER BY 1") == [
+        (key,) for key in range(2, 30)
+    ]
+    assert small.rows(f"SELECT count(*) FROM {TABLE}") == [(36,)]
+
+
+def test_versions_of_a_key_follow_each_other_in_whatever_part_they_fall(small: Lake) -> None:
+    small.edit("silver/shop/orders.yaml", SEQUENCE, SEQUENCE.replace("updated", "day") + DELETES + HISTORY)
+    keys, late, corrected, ended = range(20), range(0, 20, 2), range(1, 20, 4), range(3, 20, 4)
+    small.land("shop/orders/1.csv", HEADER + each(keys, "2024-01-01", 10, 1) + each(keys, "2024-01-05", 30, 1))
+    small.land("shop/orders/2.csv", HEADER + each(keys, "2024-01-01", 10, 1) + each(keys, "2024-01-05", 29, 1))
+    assert counts(small.step(small.good(), TABLE)) == (80, 40, 0, 0, 40, 0, 0)
+    small.land("shop/orders/3.csv", HEADER + each(late, "2024-01-03", 20, 1) + each(corrected, "2024-01-05", 31, 1))
+    small.land("shop/orders/4.csv", HEADER + each(ended, "2024-01-07", 0, 1) + each(keys, "2024-01-01", 9, 1))
+    assert counts(small.step(small.good(), TABLE)) == (40, 10, 5, 20, 0, 0, 5)
+    small.land("shop/orders/5.csv", HEADER + each(ended, "2024-01-06", 8, 1) + each(ended, "2024-01-07", 0, 1))
+    assert counts(small.step(small.good(), TABLE)) == (10, 5, 0, 5, 0, 0, 0)
+    evens: list[tuple[Any, ...]] = [(10, 1, 3, False), (20, 3, 5, False), (30, 5, None, True)]
+    versions: dict[int, list[tuple[Any, ...]]] = {
+        0: evens,
+        1: [(10, 1, 5, False), (31, 5, None, True)],
+        2: evens,
+        3: [(10, 1, 5, False), (30, 5, 6, False), (8, 6, 7, False)],
+    }
+    validity = "day(_valid_from), day(_valid_to), _is_current"
+    stored = small.rows(f"SELECT order_id, amount::INTEGER, {validity} FROM {TABLE} ORDER BY 1, 3")
+    assert stored == [(key, *version) for key in keys for version in versions[key % 4]]
+
+
+def test_a_backfill_over_everything_and_a_rebuild_mend_every_part_and_change_no_other_row(small: Lake) -> None:
+    small.edit("silver/shop/orders.yaml", SEQUENCE, SEQUENCE + DELETES)
+    keys = range(30)
+    small.land("shop/orders/1.csv", HEADER + each(keys, "2024-01-01", 10, 1) + each(keys, "2024-01-02", 20, 2))
+    small.good()
+    small.land("shop/orders/2.csv", HEADER + each(range(10), "2024-01-03", 30, 3) + each(range(5), "2024-01-03", 0, 4))
+    small.land("shop/orders/3.csv", HEADER + each(keys, "2024-01-01", 15, 1) + "x,2024-01-01,1,1\n")
+    small.good()
+    expected = [(key, D3, Decimal(30), 3) for key in range(5, 10)]
+    expected += [(key, D2, Decimal(20), 2) for key in range(10, 30)]
+    for mend in (rebuilt, refilled):
+        damage(small)
+        assert small.rows(ORDERED) == []
+        mend(small)
+        assert small.rows(ORDERED) == expected
+        assert small.rows("SELECT * FROM gold.shop.daily ORDER BY 1") == [(D2, 20, Decimal(400)), (D3, 5, Decimal(150))]
+        assert small.rows("SELECT _file, _row FROM quarantine.shop.orders") == [("shop/orders/3.csv", 31)]
+        assert small.rows("SELECT order_id FROM deletions.shop.orders ORDER BY 1") == [(key,) for key in range(5)]
+
+
+def damage(lake: Lake) -> None:
+    """Take all rows out of silver, as a careless hand with another engine would."""
+    silver = delta.open_table(lake.data / "silver/shop/orders")
+    assert silver is not None
+    delta.commit(silver, remove=silver.files)
+
+
+def refilled(lake: Lake) -> Run:
+    """Backfill the whole of the orders."""
+    with opened(lake.told, lake.root / "src") as house, held(house, "backfill") as run:
+        backfill.execute(house, backfill.plan(house, TABLE, None, None, "true"), run)
+    assert run.failures == {}
+    return run
+
+
+# -- any load
+
+UPDATED = "      - {name: updated, logicalType: integer, physicalType: integer}\n"
+MORE = """\
+      - {name: weight, logicalType: number, physicalType: double}
+      - {name: at, logicalType: timestamp}
+      - {name: note, logicalType: string, physicalType: varchar}
+"""
+FAMILIES = {
+    "deletes": ORDERS.replace(SEQUENCE, SEQUENCE + DELETES),
+    "arrival": ORDERS.replace(SEQUENCE, ""),
+    "keyless": ORDERS.replace(SEQUENCE, "").replace(KEY, "").replace(UPDATED, UPDATED + MORE),
+    "history": ORDERS.replace(SEQUENCE, SEQUENCE.replace("updated", "day") + DELETES + HISTORY),
+}
+
+GOOD = {
+    "order_id": (*map(str, range(1, 50)), " 7 ", "3.0"),
+    "day": ("2024-01-01", "2024-01-02", "2024-01-03"),
+    "amount": ("0", "10", "10.00", "7.5", "-2"),
+    "updated": ("1", "2", "3", ""),
+    "weight": ("0", "-0.0", "1e3", ""),
+    "at": ("2024-01-02", "2024-01-02T02:00:00+02:00", ""),
+    "note": ("Grüße", ""),
+}
+BAD = {"order_id": ("x", ""), "day": ("2024-02-30", ""), "amount": ("2.505", ""), "updated": ("late",)}
+
+
+def text(random: Random, seen: list[str]) -> str:
+    """A file of some 60 rows whose keys, sequences and contents collide; a few of them dirty."""
+    lines = []
+    for _ in range(random.randint(30, 70)):
+        values = GOOD
+        if random.random() < 0.1:
+            name = random.choice(list(BAD))
+            values = GOOD | {name: BAD[name]}
+        cells = [random.choice(choices) for choices in values.values()]
+        seen.append(",".join(cells if random.random() > 0.02 else cells[:3]))
+        lines.append(random.choice(seen) if random.random() < 0.3 else seen[-1])
+    return ",".join(GOOD) + "\n" + "\n".join(lines) + "\n"
+
+
+def lived(lake: Lake, seed: int) -> dict[str, list[tuple[Any, ...]]]:
+    """All rows of two families after two runs that contend, and what the steps counted."""
+    random, seen, found = Random(seed), list[str](), dict[str, list[tuple[Any, ...]]]()
+    families = list(FAMILIES)[seed % 2 :: 2]
+    for family in families:
+        lake.write(f"silver/{family}/orders.yaml", FAMILIES[family].replace("shop", family))
+        lake.write(f"gold/{family}/contract.yaml", MART.replace("shop", family))
+        lake.write(f"gold/{family}/daily.sql", DAILY.replace("shop", family))
+    for arrival in range(2):
+        for at in range(4):
+            content = text(random, seen)
+            for family in families:
+                lake.land(f"{family}/orders/{random.randint(0, 9)}{arrival}{at}.csv", content)
+        run = lake.good()
+        for family in families:
+            found[f"run {arrival} of {family}"] = [counts(lake.step(run, f"silver.{family}.orders"))]
+    return found | contents(lake)
+
+
+def contents(lake: Lake) -> dict[str, list[tuple[Any, ...]]]:
+    """The rows of every table but those of the records, without when and in which run they came."""
+    known = {name: root for name, root in query.tables(lake.data).items() if not name.startswith("ops.")}
+    with engine(lake.told) as running:
+        query.publish(running, known)
+        columns = "COLUMNS(lambda name: name NOT IN ('_ingested_at', '_batch'))"
+        return {name: running.rows(f"SELECT {columns} FROM {name} ORDER BY ALL") for name in known}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_load_in_parts_gives_row_by_row_what_it_gives_in_one_piece(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    expected = lived(Lake(tmp_path / "usual"), seed)
+    sizes(monkeypatch, rows=40 + seed, delete_from=60, files=1 + seed // 2, commit=3)
+    cut = Lake(tmp_path / "cut")
+    assert lived(cut, seed) == expected
+    rebuilt(cut)
+    anew = {name: rows for name, rows in contents(cut).items() if not name.startswith("deletions.")}
+    assert anew == {name: expected[name] for name in anew}
+    assert len(anew) == 8
+
+
+@pytest.fixture(scope="module")
+def tools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tools]:
+    made = Tools.at(tmp_path_factory.mktemp("large"))
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("family", oracle.FAMILIES)
+def test_a_random_history_of_loads_in_parts_gives_what_the_oracle_says(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str
+) -> None:
+    sizes(monkeypatch, rows=2, delete_from=2, files=1, commit=2)
+    random = Random(family)
+    told = [("land", f"{at % 7}.csv", histories.text(random)) if at % 4 else ("run",) for at in range(1, 9)]
+    histories.live(tools, tmp_path, History(family, tuple(told)))
