@@ -427,11 +427,17 @@ def anything(kind: str) -> Any:
     return makers[kind]()
 
 
-@pytest.fixture(scope="module")
-def measured(engine: DuckEngine, tmp_path_factory: pytest.TempPathFactory) -> lake.Snapshot:
-    """Five files of random rows whose ranges do not overlap, NULLs among them; the last file holds nothing else."""
+@pytest.fixture(scope="module", params=["", "id", "whole"])
+def measured(
+    engine: DuckEngine, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> lake.Snapshot:
+    """Five files of random rows whose ranges do not overlap, NULLs among them; the last file holds nothing else.
+
+    The log tells the bounds of no column, of one without NULL, or of one that it can tell for some files only.
+    """
     root = tmp_path_factory.mktemp("measured") / "t"
-    table = lake.create(root, {"id": "BIGINT", **EVERY_TYPE})
+    kinds = {"id": "BIGINT", **EVERY_TYPE}
+    table = lake.create(root, kinds, properties=lake.index(request.param, kinds.get(request.param, "")))
     slices = {name: sorted(anything(kind) for _ in range(60)) for name, kind in EVERY_TYPE.items()}
     for at in range(5):
         values = []
@@ -476,6 +482,52 @@ def test_other_engines_skip_no_file_that_holds_a_row_they_look_for(
         assert sorted(frame.filter(in_polars).select("id").collect()["id"]) == expected, condition
         sql = f"SELECT id FROM t WHERE {condition}".replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ")
         assert sorted(pa.table(query.execute(sql))["id"].to_pylist()) == expected, condition
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "bounds"),
+    [
+        ("BIGINT", [5, -(2**63), 2**63 - 1], (-(2**63), 2**63 - 1)),
+        ("TINYINT", [3], (3, 3)),
+        ("BIGINT", [5, None], None),
+        ("VARCHAR", ["a", "b"], None),
+        ("DOUBLE", [1.5], None),
+        ("DATE", [date(2024, 3, 1)], None),
+    ],
+)
+def test_the_log_tells_the_bounds_of_the_indexed_column_where_they_are_exact_and_no_row_lacks_it(
+    engine: DuckEngine, root: Path, kind: str, values: list[Any], bounds: tuple[int, int] | None
+) -> None:
+    kinds = {"key": kind, "other": "BIGINT"}
+    table = lake.create(root, kinds, properties=lake.index("key", kind))
+    files = engine.write(f"SELECT unnest({literal(values)})::{kind} AS key, 7::BIGINT AS other", root)
+    lake.commit(table, add=files)
+    [line] = [json.loads(line) for line in entry(root, 1).read_text().splitlines() if line.startswith('{"add"')]
+    told = json.loads(line["add"]["stats"])
+    rows = {"numRecords": len(values)}
+    ends = dict(zip(("minValues", "maxValues"), ({"key": end} for end in bounds or ()), strict=False))
+    assert told == rows | (ends | {"nullCount": {"key": 0}} if bounds else {})
+    [file] = reopened(root).files
+    assert file.bounds == ({"key": tuple(map(str, bounds))} if bounds else {})
+
+
+def test_bounds_are_known_after_a_checkpoint_and_compaction_and_of_files_that_came_before_not(
+    engine: DuckEngine, root: Path
+) -> None:
+    table = table_of(engine, root, 1, 2)
+    table = lake.set_properties(table, lake.index("id", "BIGINT"))
+    table = lake.commit(table, add=numbers(engine, root, 10, 12))
+    for _ in range(2):
+        assert [file.bounds for file in table.files] == [{"id": ("10", "12")}, {}]
+        DeltaTable(str(root)).create_checkpoint()
+        table = reopened(root)
+    DeltaTable(str(root)).optimize.compact()
+    assert [file.bounds for file in reopened(root).files] == [{"id": ("1", "12")}]
+
+
+@pytest.mark.parametrize("name", ["two words", "a,b", "a.b", 'a"b', "é", ""])
+def test_a_column_whose_name_the_property_cannot_carry_is_not_indexed(name: str) -> None:
+    assert lake.index(name, "BIGINT") == lake.index("", "")
 
 
 def test_the_log_counts_the_rows_of_a_file_and_says_no_more(engine: DuckEngine, root: Path) -> None:

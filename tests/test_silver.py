@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
 import pytest
 from conftest import Lake
+
+from src import lake as delta
 
 ORDERS = "SELECT order_id, day, amount, updated FROM silver.shop.orders ORDER BY order_id, amount"
 
@@ -57,6 +60,47 @@ def test_a_row_whose_partition_changes_moves_and_never_exists_twice(lake: Lake) 
         (date(2024, 1, 1), 1),
         (date(2024, 2, 1), 1),
     ]
+
+
+def test_files_that_cannot_hold_a_key_by_the_bounds_in_the_log_are_not_opened(lake: Lake) -> None:
+    lake.shop()
+    days = [f"{order},2024-01-0{1 + order // 10},1,1\n" for order in range(50)]
+    lake.land("shop/orders/1.csv", "order_id,day,amount,updated\n" + "".join(days))
+    lake.good()
+    files = {part: next((lake.data / f"silver/shop/orders/day=2024-01-0{part}").iterdir()) for part in range(1, 6)}
+    out = {part: path.rename(path.with_suffix(".out")) for part, path in files.items() if part not in (2, 4)}
+    lake.land("shop/orders/2.csv", "order_id,day,amount,updated\n12,2024-01-04,7,2\n")  # moves from one day to another
+    lake.land("shop/orders/3.csv", "order_id,day,amount,updated\n60,2024-01-09,7,2\n")
+    assert lake.step(lake.run("shop"), "silver.shop.orders").updated == 1
+    for part, path in out.items():
+        path.rename(files[part])
+    assert lake.rows("SELECT day, count(*) FROM silver.shop.orders GROUP BY 1 ORDER BY 1") == [
+        *((date(2024, 1, day), count) for day, count in [(1, 10), (2, 9), (3, 10), (4, 11), (5, 10), (9, 1)])
+    ]
+    lake.good()
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys"),
+    [
+        ("logicalType: integer, physicalType: bigint", [str(n * 7919 % 200 - 100) for n in range(200)]),
+        ("logicalType: date, physicalType: date", [f"2{n:03}-01-01" for n in range(200)]),
+        ("logicalType: string, physicalType: varchar", [f"{n % 7}-{n}" for n in range(200)]),
+    ],
+)
+def test_a_correction_finds_its_row_by_a_key_of_any_type_in_whatever_partition(
+    lake: Lake, kind: str, keys: list[str]
+) -> None:
+    lake.shop()
+    lake.edit("silver/shop/orders.yaml", "order_id, logicalType: integer, physicalType: bigint", f"order_id, {kind}")
+    first = [f"{key},2024-01-0{1 + nth % 5},1,1\n" for nth, key in enumerate(keys)]
+    lake.land("shop/orders/1.csv", "order_id,day,amount,updated\n" + "".join(first))
+    lake.good()
+    moved = [f"{key},2024-01-0{1 + (nth + 1) % 5},2,2\n" for nth, key in enumerate(keys) if nth % 3 == 0]
+    lake.land("shop/orders/2.csv", "order_id,day,amount,updated\n" + "".join(moved))
+    step = lake.step(lake.good(), "silver.shop.orders")
+    assert (step.inserted, step.updated) == (0, 67)
+    assert lake.rows("SELECT count(DISTINCT order_id), sum(amount) FROM silver.shop.orders") == [(200, 267)]
 
 
 def test_a_table_without_a_key_collapses_exact_duplicates_and_takes_absent_values_as_equal(lake: Lake) -> None:
@@ -417,3 +461,21 @@ def test_columns_may_have_any_name_that_the_house_might_think_of_too(lake: Lake)
         (3, "new"),
         (4, "old"),
     ]
+
+
+def test_a_file_with_a_key_outside_the_bounds_in_the_log_is_a_finding(lake: Lake) -> None:
+    lake.shop()
+    lake.environ["BROKEN_ON_PURPOSE"] = "1"
+    lake.land("shop/orders/1.csv", "order_id,day,amount,updated\n1,2024-01-01,10,1\n9,2024-01-01,10,1\n")
+    lake.good()
+    silver = delta.open_table(lake.data / "silver/shop/orders")
+    assert silver is not None
+    [file] = silver.files
+    assert lake.findings() == []
+    again = silver.root / file.path.replace("part-", "part-again-")
+    again.write_bytes((silver.root / file.path).read_bytes())
+    moved = replace(file, path=str(again.relative_to(silver.root)), bounds={"order_id": ("2", "9")})
+    delta.commit(silver, add=[moved], remove=[file])
+    [found] = lake.findings()
+    assert found.law == "the log tells which file can hold a key"
+    assert found.found.endswith("has order_id from 1 to 9, the log says 2 to 9")

@@ -290,11 +290,11 @@ class DuckEngine:
     def _copied(self, sql: str, target: Path, root: Path, options: str) -> list[DataFile]:
         files = []
         written = self.rows(f"COPY ({sql}) TO {literal(target)} ({options})")
-        for path, rows, size, _footer, _statistics, partition, *_ in written:
+        for path, rows, size, _footer, statistics, partition, *_ in written:
             if rows == 0:
                 os.unlink(path)
                 continue
-            files.append(DataFile(os.path.relpath(path, root), size, rows, dict(partition or {})))
+            files.append(DataFile(os.path.relpath(path, root), size, rows, dict(partition or {}), _bounds(statistics)))
         return files
 
     def _parts(self, sql: str, column: str) -> list[str]:
@@ -364,6 +364,18 @@ def _refuse_misleading_folders(root: Path, partition_by: Sequence[str]) -> None:
         if "=" in folder and folder.partition("=")[0].lower() in wanted:
             fix = "rename the folder, or move the lake (DATA_DIR)"
             raise EnvironmentFault(f"the folder {folder} above the table looks like a partition", where=root, fix=fix)
+
+
+def _bounds(statistics: Mapping[str, Mapping[str, str]]) -> dict[str, tuple[str, str]]:
+    """The least and greatest value, as text, of the columns of a written file that have a value in every row.
+
+    Of text and numbers with a fraction that is not always the exact value.
+    """
+    return {
+        name[1:-1].replace('""', '"'): (facts["min"], facts["max"])
+        for name, facts in statistics.items()
+        if facts.get("null_count") == "0" and "min" in facts and "max" in facts
+    }
 
 
 def _reads_table(tree: object) -> bool:

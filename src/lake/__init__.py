@@ -16,6 +16,7 @@ from src.lake.tables import commit as commit
 from src.lake.tables import create as create
 from src.lake.tables import discard as discard
 from src.lake.tables import identity_of as identity_of
+from src.lake.tables import index as index
 from src.lake.tables import open_table as open_table
 from src.lake.tables import place as place
 from src.lake.tables import restore as restore

@@ -15,12 +15,16 @@ from src.lake.faults import HistoryGone, damaged
 
 @dataclass(frozen=True)
 class DataFile:
-    """One Parquet file of a table: path relative to the table, bytes, rows, partition values as text."""
+    """One Parquet file of a table: path relative to the table, bytes, rows, partition values as text.
+
+    `bounds` are the least and the greatest value of columns, as text, as far as they are known.
+    """
 
     path: str
     size: int
     rows: int
     partition: Mapping[str, str | None] = field(default_factory=dict)
+    bounds: Mapping[str, tuple[str, str]] = field(default_factory=dict, compare=False)
 
 
 def entry(root: Path, version: int) -> Iterator[dict[str, Any]]:

@@ -11,6 +11,7 @@ see and vacuum removes; a crash after it leaves a finished commit.
 from __future__ import annotations
 
 import json
+import re
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -34,11 +35,14 @@ _PROPERTIES = {
     "delta.checkpointInterval": "50",
     "delta.logRetentionDuration": "interval 60 days",
     "delta.deletedFileRetentionDuration": "interval 168 hours",
-    # Other engines skip files by partition and by the files' own footers. Where the log has minimum and maximum for
-    # some columns, deltalake's to_pyarrow_dataset finds no row by any other column, and there is always one that can
-    # have none: long text, NaN, a column that was added later.
+    # Engines skip files by partition, by the files' own footers, and by the one column that is indexed. Where the log
+    # tells the least and greatest value of some columns only, deltalake's to_pyarrow_dataset finds no row by any
+    # other that it should tell, and there is always one for which it cannot: long text, NaN, a column added later.
     "delta.dataSkippingNumIndexedCols": "0",
 }
+_INDEXED = "delta.dataSkippingStatsColumns"
+_INDEXABLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT"}  # whose values every engine reads from the log as they are
+_PLAIN_NAME = re.compile("[A-Za-z_][A-Za-z_0-9]*")
 _DELTA_TYPES = {
     "VARCHAR": "string",
     "BOOLEAN": "boolean",
@@ -93,6 +97,12 @@ class Snapshot:
         return tuple(file.partition[name] for name in self.partition_by)
 
     @cached_property
+    def indexed(self) -> str | None:
+        """The column of which the log tells the least and the greatest value in each file written since it is set."""
+        name = self.properties.get(_INDEXED)
+        return name if name and self.columns.get(name) in _INDEXABLE else None
+
+    @cached_property
     def identity(self) -> int:
         """A number of 63 bits that is this table's and no other's, a re-created one's included."""
         return uuid.UUID(str(self._table.metadata().id)).int >> 65
@@ -113,15 +123,25 @@ class Snapshot:
             actions = self._table.get_add_actions(flatten=True)
         paths, sizes, rows = (actions[name].to_pylist() for name in ("path", "size_bytes", "num_records"))
         partitions = {name: actions[f"partition.{name}"].to_pylist() for name in self.partition_by}
+        bounds = self._bounds(actions)
         return tuple(
             DataFile(
                 path=unquote(path),
                 size=sizes[at],
                 rows=rows[at] or 0,
                 partition={name: _partition_text(values[at]) for name, values in partitions.items()},
+                bounds=bounds[at] if bounds else {},
             )
             for at, path in enumerate(paths)
         )
+
+    def _bounds(self, actions: Any) -> list[dict[str, tuple[str, str]]]:
+        """What the log tells of the indexed column in each file; nothing where it tells it of none."""
+        ends = [f"{end}.{self.indexed}" for end in ("min", "max")]
+        if not self.indexed or not set(ends) <= set(actions.schema.names):
+            return []
+        pairs = zip(*(actions[end].to_pylist() for end in ends), strict=True)
+        return [{} if None in pair else {self.indexed: (str(pair[0]), str(pair[1]))} for pair in pairs]
 
     @property
     def rows(self) -> int:
@@ -158,6 +178,14 @@ class Snapshot:
 def identity_of(source: str) -> str:
     """Progress: which table it was that was consumed. Versions of another one under its name say nothing."""
     return f"identity:{source}"
+
+
+def index(column: str, kind: str) -> dict[str, str]:
+    """The property by which a table's log tells the least and greatest value of a column in each file.
+
+    It tells those of no column where the values of this one are not in a log as they are.
+    """
+    return {_INDEXED: column if kind in _INDEXABLE and _PLAIN_NAME.fullmatch(column) else ""}
 
 
 def place(data: Path, table_id: str) -> Path:
@@ -248,7 +276,7 @@ def commit(
         # data first: a log entry must never refer to a file that a power loss can still take away
         log.sync_files(snapshot.root, [file.path for file in add])
         snapshot._table.create_write_transaction(
-            [_add_action(file) for file in add] + [_remove_action(file) for file in remove],
+            [_add_action(file, snapshot) for file in add] + [_remove_action(file) for file in remove],
             mode="append" if overwrite is None else "overwrite",
             schema=_schema(overwrite or snapshot.columns),
             partition_by=list(snapshot.partition_by),
@@ -351,16 +379,21 @@ def published(before: Snapshot) -> Snapshot:
     return after
 
 
-def _add_action(file: DataFile) -> Any:
+def _add_action(file: DataFile, table: Snapshot) -> Any:
     from deltalake.transaction import AddAction
 
+    facts: dict[str, Any] = {"numRecords": file.rows}
+    if table.indexed and (ends := file.bounds.get(table.indexed)):
+        least, greatest = map(int, ends)
+        facts |= {"minValues": {table.indexed: least}, "maxValues": {table.indexed: greatest}}
+        facts |= {"nullCount": {table.indexed: 0}}
     return AddAction(
         path=file.path,
         size=file.size,
         partition_values=dict(file.partition),
         modification_time=int(time.time() * 1000),
         data_change=True,
-        stats=json.dumps({"numRecords": file.rows}),  # no minimum and maximum: see _PROPERTIES
+        stats=json.dumps(facts),  # of no other column: see _PROPERTIES
     )
 
 

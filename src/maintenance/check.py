@@ -57,6 +57,9 @@ def run(engine: DuckEngine, data: Path, contracts: Contracts, marts: Sequence[Ta
     for table in contracts.silver.values():
         if _readable(table, [feed.id for feed in table.feeds], whole):
             yield from _each(table.id, "one row per key", partial(_keys, engine, table, whole))
+            yield from _each(
+                table.id, "the log tells which file can hold a key", partial(_bounds, engine, whole[table.id])
+            )
             yield from _each(table.id, "one pass gives the same", partial(_silver, engine, table, whole))
             yield from _each(table.id, "the table says its version", partial(_tags, table, whole))
     for table in marts:
@@ -128,6 +131,19 @@ def _keys(engine: DuckEngine, table: Table, whole: Mapping[str, Path]) -> Iterat
     scan = engine.scan(silver.root, silver.files, silver.columns, silver.partition_by)
     if twice := winners.twice(engine, table, scan):
         yield f"{twice} keys with more than one row"
+
+
+def _bounds(engine: DuckEngine, root: Path) -> Iterator[str]:
+    silver = _opened(root)
+    if not silver.indexed:
+        return
+    told = {str(root / file.path): file.bounds.get(silver.indexed) for file in silver.files}
+    scan = engine.scan(root, silver.files, silver.columns, silver.partition_by, located=True)
+    key = identifier(silver.indexed)
+    for path, *ends in engine.rows(f"SELECT _at, min({key})::VARCHAR, max({key})::VARCHAR FROM {scan} GROUP BY 1"):
+        said = told[path]
+        if said and said != tuple(ends):
+            yield f"{path} has {silver.indexed} from {' to '.join(ends)}, the log says {' to '.join(said)}"
 
 
 def _silver(engine: DuckEngine, table: Table, whole: Mapping[str, Path]) -> Iterator[str]:

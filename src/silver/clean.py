@@ -14,7 +14,7 @@ from pathlib import Path
 
 from src import audit, contract, lake
 from src.contract import Feed, Table
-from src.engine import DuckEngine, identifier
+from src.engine import DuckEngine, identifier, literal
 from src.errors import EnvironmentFault
 from src.outcome import Outcome
 from src.silver import history, winners
@@ -82,6 +82,13 @@ def plan(table: Table, silver: lake.Snapshot | None, feeds: Mapping[str, lake.Sn
     return Work("merge", f"new versions: {moved}", until)
 
 
+def properties(table: Table) -> dict[str, str]:
+    """What a stored table says of itself. Its log tells in which files a key can be, by the key's first column."""
+    kinds = {column.name: column.type for column in table.columns if column.name not in table.partition_by}
+    first = next(iter(table.key), "")
+    return contract.tags(table) | lake.index(first, kinds.get(first, ""))
+
+
 def run(engine: DuckEngine, table: Table, places: Places, *, batch: str, whole: bool = False) -> Outcome:
     """Bring one silver table up to its feeds' newest versions; `whole`: computed from all of bronze even so.
 
@@ -98,7 +105,7 @@ def run(engine: DuckEngine, table: Table, places: Places, *, batch: str, whole: 
     if silver is None:
         return Outcome(notes=(work.why,))
     # before the rows: a crash after a rebuild, or a version without a change of logic, may have left an older tag
-    silver = lake.set_properties(silver, contract.tags(table))
+    silver = lake.set_properties(silver, properties(table))
     if work.kind == "nothing":
         return Outcome(version=silver.version)
     outcome = Outcome()
@@ -141,7 +148,7 @@ class Merge:
             info=self.info,
             overwrite=columns(self.table),
         )
-        silver = lake.set_properties(silver, contract.tags(self.table))
+        silver = lake.set_properties(silver, properties(self.table))
         return replace(outcome, partitions=partitions_of(written), version=silver.version, audits=audits)
 
     def catch_up(self, feed: Feed, bronze: lake.Snapshot) -> Outcome:
@@ -236,7 +243,7 @@ class Merge:
         silver = lake.open_table(self.places.table)
         if silver and silver.partition_by == self.table.partition_by:
             return silver
-        tags = contract.tags(self.table) if silver is None else {}
+        tags = properties(self.table) if silver is None else {}
         replacing = silver is not None
         return lake.create(self.places.table, columns(self.table), self.table.partition_by, tags, replace=replacing)
 
@@ -266,8 +273,9 @@ class Merge:
         """The files that can hold a key of `incoming`.
 
         Where the partition follows from the key alone a row cannot move, and the other partitions
-        are left out; elsewhere the old row may lie in any of them. Of what is left only the key is
-        read first: the rows are wide, and few files hold one of the keys.
+        are left out; elsewhere the old row may lie in any of them. The log tells which files cannot
+        hold a key; of what is left only the key is read first: the rows are wide, and few files
+        hold one of the keys.
         """
         files = list(silver.files)
         if self.table.partition_by and self._partition_follows_from_key():
@@ -276,11 +284,27 @@ class Merge:
             files = [file for file in files if silver.partition_of(file) in touched]
         if not self.table.key:
             return files  # all columns are the key
+        files = self._within_bounds(silver, files)
         # a key has no NULL, so that it can be matched with =, by which the engine skips what cannot hold one
         keys = ", ".join(map(identifier, self.table.key))
         stored = self.engine.scan(silver.root, files, silver.columns, silver.partition_by, located=True)
         holding = set(self.engine.values(f"SELECT DISTINCT _at FROM {stored} SEMI JOIN incoming USING ({keys})"))
         return [file for file in files if str(silver.root / file.path) in holding]
+
+    def _within_bounds(self, silver: lake.Snapshot, files: Sequence[lake.DataFile]) -> list[lake.DataFile]:
+        """The files that a key of `incoming` can be in, as far as the log tells the bounds of one of its columns."""
+        name = silver.indexed
+        told = [(at, *file.bounds[name]) for at, file in enumerate(files) if name in file.bounds] if name else []
+        if not name or name not in self.table.key or not told:
+            return list(files)
+        rows = ", ".join(f"({at}, {literal(least)}, {literal(greatest)})" for at, least, greatest in told)
+        kind, key = silver.columns[name], identifier(name)
+        bounds = f"SELECT _at, _from::{kind} AS _from, _to::{kind} AS _to FROM (VALUES {rows}) v(_at, _from, _to)"
+        keys = f"SELECT DISTINCT {key} AS _key FROM incoming"
+        # of the keys from a file's least value on, the next one: is it in the file's bounds?
+        next_key = f"({bounds}) b ASOF JOIN ({keys}) i ON b._from <= i._key"
+        within = set(self.engine.values(f"SELECT _at FROM {next_key} WHERE _key <= _to"))
+        return [file for at, file in enumerate(files) if at in within or name not in file.bounds]
 
     def _partition_follows_from_key(self) -> bool:
         key = set(self.table.key or winners.key(self.table))
