@@ -6,7 +6,8 @@ cannot be read to its end, or whose header cannot be trusted, is refused whole.
 
 `read` leaves UTF-8 CSV and Parquet to the engine, whose CSV reader puts the lines it cannot split aside, unnumbered
 (`take_rejects`). A file that has such lines is read again by `read_carefully`, which numbers and keeps them. Both
-give the same rows of a file without such lines.
+give the same rows of a file without such lines. Of NDJSON the engine reads the lines for which it is proven that it
+loses nothing; the others are read exactly and stand in their places, so that both ways give the same rows of any file.
 
 An empty value is '', never NULL: NULL says that the record has no such value (JSON, Parquet).
 """
@@ -20,6 +21,7 @@ from src.bronze.readers.csv_careful import csv_records
 from src.bronze.readers.csv_fast import csv_by_engine, is_common
 from src.bronze.readers.files import PACKED as PACKED
 from src.bronze.readers.json_columns import json_records
+from src.bronze.readers.ndjson_fast import ndjson_by_engine
 from src.bronze.readers.parquet import parquet_by_engine
 from src.bronze.readers.records import HOUSE_COLUMNS as HOUSE_COLUMNS
 from src.bronze.readers.records import Records, streamed
@@ -46,6 +48,10 @@ def read(engine: DuckEngine, feed: Feed, path: Path) -> Rows:
     if feed.format == "csv" and is_common(feed):
         with refusing(path):
             if rows := csv_by_engine(feed, path):
+                return rows
+    if feed.format == "ndjson":
+        with refusing(path):
+            if rows := ndjson_by_engine(engine, feed, path):
                 return rows
     return read_carefully(engine, feed, path)
 

@@ -28,9 +28,9 @@ def opened(path: Path) -> BinaryIO:
     return open(path, "rb")
 
 
-def blocks(path: Path) -> Iterator[bytes]:
+def blocks(path: Path, size: int = BLOCK) -> Iterator[bytes]:
     with opened(path) as file:
-        while block := file.read(BLOCK):
+        while block := file.read(size):
             yield block
 
 

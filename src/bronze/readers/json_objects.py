@@ -160,7 +160,7 @@ def _flat(value: object, raw: str) -> Object:
         return str(value)
     if not isinstance(value, dict):
         return f"not a JSON object but {_kind(value)}"
-    if clash := _clash(tuple(value)):
+    if clash := clashing(tuple(value)):
         return clash
     if not _PLAIN.issuperset(map(type, value.values())):
         try:
@@ -179,7 +179,7 @@ def _kind(value: object) -> str:
 
 
 @lru_cache(maxsize=10_000)
-def _clash(keys: tuple[str, ...]) -> str | None:
+def clashing(keys: tuple[str, ...]) -> str | None:
     """Delta knows no case: two such keys would be one column."""
     lowered = [key.lower() for key in keys]
     twice = [key for key, low in zip(keys, lowered, strict=True) if lowered.count(low) > 1]

@@ -1,0 +1,192 @@
+"""NDJSON by the engine: fast for the lines that it is proven to read exactly; the others are left to `json_objects`.
+
+A file is read twice, as the exact way does: once for its keys and the proof of each line, and again when the engine
+asks for rows. It takes the values of proven lines itself; for an odd line it is handed what the exact reader says of
+it: its values, as JSON that holds text alone, or the reason why it has none.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from src.bronze.readers.files import blocks
+from src.bronze.readers.json_objects import Object, clashing, objects_in_lines
+from src.bronze.readers.ndjson_proof import Proof, proof, with_numbers_quoted
+from src.bronze.readers.records import Rows, checked
+from src.bronze.readers.text import fault_in, is_utf_8, shown
+from src.contract import Feed
+from src.engine import DuckEngine, identifier, literal
+from src.errors import DataError
+
+_BLOCK = 4 << 20  # bytes of lines proven at once
+_LONGEST = 16 << 20  # bytes of a line
+_KEPT = 1 << 20  # bytes of a file that is kept in memory between its two readings
+_WORTH_IT = 32 << 10  # bytes of a file: a shorter one is read before the engine has begun
+_ROWS_PER_BATCH = 4_096  # what a thread of the engine takes at once
+_MOST_COLUMNS = 500  # for each of them the engine goes through the keys of a line
+_MARK = b"\xef\xbb\xbf"  # UTF-8's byte order mark
+
+
+def ndjson_by_engine(engine: DuckEngine, feed: Feed, path: Path) -> Rows | None:
+    """None for a file that is better read exactly: a short one, or one of which more than half is odd."""
+    import pyarrow as pa
+
+    if not is_utf_8(feed) or path.stat().st_size < _WORTH_IT:
+        return None
+    seen = _Seen()
+    for block in _blocks(path):
+        if block is None or not seen.take(engine, feed, block):
+            return None
+    columns = tuple(seen.columns)
+    if not 0 < len(columns) <= _MOST_COLUMNS or clashing(columns):
+        return None
+    checked(columns, path)
+    stream = f"landed_{uuid.uuid4().hex}"
+    kinds = {"line": pa.large_string(), "_row": pa.int64(), "_reject": pa.string(), "_raw": pa.string()}
+    again = iter([seen.whole]) if seen.whole else _blocks(path)
+    engine.stream(stream, pa.RecordBatchReader.from_batches(pa.schema(kinds), _batches(feed, again, seen)))
+    return Rows(columns, _values(columns, stream), (stream,))
+
+
+def _values(columns: Sequence[str], stream: str) -> str:
+    pointers = literal(["/" + name.replace("~", "~0").replace("/", "~1") for name in columns])
+    values = ", ".join(f"found[{place}] AS {identifier(name)}" for place, name in enumerate(columns, 1))
+    found = f"SELECT json_extract_string(line, {pointers}) AS found, _row, _reject, _raw FROM {identifier(stream)}"
+    return f"SELECT {values}, _row, _reject, _raw FROM ({found})"
+
+
+# -- the lines
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Lines of a file that are not blank, without their ends."""
+
+    first: int  # number of the first record
+    lines: Any  # Arrow's bytes
+    end: str
+    open: bool  # the last line has no end
+
+    def text(self) -> Any:
+        """The lines as Arrow's text, NULL for those that are not UTF-8."""
+        import pyarrow as pa
+
+        try:
+            return self.lines.cast(pa.large_string())
+        except pa.ArrowInvalid:
+            decoded = (line.decode("utf-8", "replace") for line in self.lines.to_pylist())
+            return pa.array([None if "\ufffd" in line else line for line in decoded], pa.large_string())
+
+    def exactly(self, place: int, feed: Feed) -> tuple[Object, str]:
+        """What the exact reader says of a line, and the line."""
+        end = "" if self.open and place == len(self.lines) - 1 else self.end
+        line = self.lines[place].as_py().decode("utf-8", "surrogateescape") + end
+        ((values, raw),) = objects_in_lines(iter([line]))
+        return fault_in(raw, feed) or values, raw
+
+
+def _blocks(path: Path) -> Iterator[_Block | None]:
+    """The file's lines; None where they are too long or their ends are mixed."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    first = 1
+    for data in _whole_lines(path):
+        ends = {data.count(b"\r"), data.count(b"\r\n"), data.count(b"\n")} if b"\r" in data else {0}
+        if len(ends) > 1 or len(data) > _LONGEST or data.startswith(_MARK):
+            yield None
+        data, end = (data.replace(b"\r\n", b"\n"), "\r\n") if ends != {0} else (data, "\n")
+        lines = pc.split_pattern(pa.array([data], pa.large_binary()), b"\n").values
+        if not pc.all(pc.starts_with(lines, b"{")).as_py():
+            lines = lines.filter(pc.invert(pc.match_substring_regex(lines, r"^[ \t]*$")))
+        if len(lines):
+            yield _Block(first, lines, end, bool(data[data.rfind(b"\n") + 1 :].strip(b" \t")))
+        first += len(lines)
+
+
+def _whole_lines(path: Path) -> Iterator[bytes]:
+    """The file in pieces that end where a line does, without a byte order mark."""
+    held, mark = b"", _MARK
+    for part in blocks(path, _BLOCK):
+        held += part
+        end = held.rfind(b"\n") + 1
+        if end or len(held) > _LONGEST:
+            yield held[: end or None].removeprefix(mark)
+            held, mark = held[end:] if end else b"", b""
+    if held:
+        yield held.removeprefix(mark)
+
+
+# -- the first reading
+
+
+@dataclass
+class _Seen:
+    """What the first reading finds."""
+
+    columns: dict[str, None] = field(default_factory=dict)  # the keys in order of first appearance
+    proofs: list[Proof] = field(default_factory=list)  # of each block
+    whole: _Block | None = None  # the file, if it is small
+    _lines: int = 0
+    _odd: int = 0
+
+    def take(self, engine: DuckEngine, feed: Feed, block: _Block) -> bool:
+        """Whether it is worth going on: no more than half of the lines so far are odd."""
+        first = block.exactly(0, feed)[0]
+        told = proof(engine, block.text(), tuple(first) if isinstance(first, dict) else ())
+        self.whole = block if not self.proofs and block.lines.nbytes <= _KEPT else None
+        self.proofs.append(told)
+        self._lines += len(block.lines)
+        self._odd += len(told.odd)
+        if self._odd * 2 > self._lines:
+            return False
+        exact = ((place, block.exactly(place, feed)[0]) for place in told.odd)
+        keys = told.keys | {place: tuple(values) for place, values in exact if isinstance(values, dict)}
+        for _, names in sorted(keys.items()):
+            self.columns |= dict.fromkeys(names)
+        return True
+
+
+# -- the second
+
+
+def _batches(feed: Feed, blocks: Iterator[_Block | None], seen: _Seen) -> Iterator[Any]:
+    """`line`, `_row`, `_reject` and `_raw`, as the engine asks for them."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for block, told in zip(blocks, seen.proofs, strict=True):
+        if block is None:
+            raise DataError("the file changed while it was read")
+        lines = block.text()
+        if told.quoted is not None:
+            lines = pc.if_else(told.quoted, with_numbers_quoted(lines), lines)
+        others = [pa.nulls(len(lines), pa.string()), pa.nulls(len(lines), pa.string())]
+        columns = _with_odd([lines, *others], feed, block, told.odd, seen) if told.odd else [lines, *others]
+        numbers = pa.arange(block.first, block.first + len(lines))
+        batch = pa.record_batch([columns[0], numbers, *columns[1:]], ["line", "_row", "_reject", "_raw"])
+        yield from (batch.slice(start, _ROWS_PER_BATCH) for start in range(0, len(batch), _ROWS_PER_BATCH))
+
+
+def _with_odd(columns: list[Any], feed: Feed, block: _Block, odd: Sequence[int], seen: _Seen) -> list[Any]:
+    """The columns `line`, `_reject` and `_raw`, with what the exact reader says of odd lines."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    mask = pc.is_in(pa.arange(0, len(columns[0])), pa.array(odd, pa.int64()))
+    said = zip(*(_said(*block.exactly(place, feed), seen) for place in odd), strict=True)
+    news = zip(columns, said, strict=True)
+    return [pc.replace_with_mask(column, mask, pa.array(new, column.type)) for column, new in news]
+
+
+def _said(values: Object, raw: str, seen: _Seen) -> tuple[str | None, str | None, str | None]:
+    if isinstance(values, str):
+        return None, values, shown(raw)
+    if not values.keys() <= seen.columns.keys():
+        raise DataError("the file changed while it was read")
+    return json.dumps(values, ensure_ascii=False), None, None

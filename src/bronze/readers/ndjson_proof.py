@@ -1,0 +1,109 @@
+"""Which lines of NDJSON the engine reads as `json_objects` does, so that no value is lost.
+
+The engine's JSON reader writes numbers anew (1.10 as 1.1), takes NaN and a comma too many, and drops the second of two
+equal keys, all without a word. Two proofs hold against that; a line that has neither is odd.
+
+- A plain line fits a pattern: the keys of the block's first line, each once, with no value but text, true, false and
+  null, which the engine reads as anyone does. If it does not fit at once, its numbers are put between quotes, which
+  makes them text as well: where that is no number, or lies within a text, a quote is left that does not fit.
+- Any other line is compared with what the engine writes for it. Where both are the same but for blanks, every number
+  is as it was and every mark in its place; what may be wrong even then is looked for.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from src.bronze.readers.json_objects import clashing
+from src.engine import DuckEngine, literal
+
+_MOST_KEYS = 100  # in a pattern, whose size is limited
+_ROWS_PER_BATCH = 4_096
+
+_HEX = "[0-9a-fA-F]"
+_UNIT = f"[1-9a-cefA-CEF]{_HEX}{{3}}|0[1-9a-fA-F]{_HEX}{{2}}|00[1-9a-fA-F]{_HEX}|000[1-9a-fA-F]|[dD][0-7]{_HEX}{{2}}"
+_PAIR = rf"[dD][89abAB]{_HEX}{{2}}\\u[dD][c-fC-F]{_HEX}{{2}}"
+_TEXT = r'"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt])*"'
+_ANY_TEXT = rf'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u(?:{_UNIT}|{_PAIR})))*"'  # no NUL, no half of a surrogate pair
+_NUMBER = r'(": *)(-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)'  # behind a key
+
+# `line` as it came, `text` as the engine writes it, without blanks between its marks; NULL if it is no JSON.
+_NESTED_OR_NO_NUMBER = literal(r'":(-?(?i:nan|inf)|[\[{])')
+_NO_NUMBER = literal(r"(?i)[:,\[]-?(nan|inf(inity)?)[,\]}]")
+_DEEPEST = 200  # containers in a line: somewhere beyond, Python gives up, and the engine does not
+_CONTAINERS = "length(text) - length(replace(replace(text, '[', ''), '{', ''))"
+_TWICE = "list_filter(json_keys(text, '$.**'), lambda keys: len(list_distinct(keys)) < len(keys))"
+_PROVEN = rf"""
+    (text = line OR replace(text, ' ', '') = replace(line, ' ', ''))
+    AND starts_with(text, '{{')
+    AND NOT contains(text, '\u00')  -- NUL, and what Python spells otherwise within nested values
+    AND CASE WHEN NOT regexp_matches(text, {_NESTED_OR_NO_NUMBER}) THEN true
+             WHEN regexp_matches(text, {_NO_NUMBER}) OR {_CONTAINERS} > {_DEEPEST} THEN false
+             ELSE len({_TWICE}) = 0 END"""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What is known of a block's lines, by their places in it."""
+
+    keys: dict[int, tuple[str, ...]]  # of proven lines, every list of keys where it is first
+    odd: list[int]  # the lines that are not proven, in order
+    quoted: Any  # Arrow's true for lines that are proven with their numbers between quotes; None for none
+
+
+def proof(engine: DuckEngine, lines: Any, keys: tuple[str, ...]) -> Proof:
+    """`lines`: Arrow's text, NULL for what is none; `keys`: those of the first line, () for none."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found: dict[int, tuple[str, ...]] = {}
+    quoted, rest = None, pa.repeat(True, len(lines))
+    if 0 < len(keys) <= _MOST_KEYS:
+        rest = pc.invert(_fitting(lines, keys, _TEXT))
+        if pc.any(rest).as_py():
+            fitting = _fitting(with_numbers_quoted(lines), keys, _ANY_TEXT)
+            quoted, rest = pc.and_(rest, fitting), pc.and_not(rest, fitting)
+        if not pc.all(rest).as_py():
+            found[pc.index(rest, False).as_py()] = keys
+    odd: list[int] = []
+    if pc.any(rest).as_py():
+        for names, first, places in _compared(engine, pc.filter(lines, rest), pc.indices_nonzero(rest)):
+            if names is None or clashing(tuple(json.loads(names))):
+                odd += places
+            else:
+                found[first] = tuple(json.loads(names))
+    return Proof(found, sorted(odd), quoted)
+
+
+def with_numbers_quoted(lines: Any) -> Any:
+    import pyarrow.compute as pc
+
+    return pc.replace_substring_regex(lines, _NUMBER, r'\1"\2"')
+
+
+def _fitting(lines: Any, keys: tuple[str, ...], text: str) -> Any:
+    """Which lines are objects of these keys, in this order, with plain values; `text` is the pattern of a text."""
+    import pyarrow.compute as pc
+
+    names = (re.escape(json.dumps(key, ensure_ascii=False)) for key in keys)
+    pattern = r"^ *\{ *" + " *, *".join(f"{name} *: *(?:{text}|true|false|null)" for name in names) + r" *\} *$"
+    return pc.fill_null(pc.match_substring_regex(lines, pattern), False)
+
+
+def _compared(engine: DuckEngine, lines: Any, places: Any) -> list[tuple[str | None, int, list[int]]]:
+    """Lists of keys as JSON, NULL for lines that are not proven; where each is first, and everywhere it is."""
+    import pyarrow as pa
+
+    batch = pa.record_batch([lines, places], ["line", "place"])
+    parts = [batch.slice(start, _ROWS_PER_BATCH) for start in range(0, len(batch), _ROWS_PER_BATCH)]
+    engine.stream("landed_lines", pa.RecordBatchReader.from_batches(batch.schema, parts))
+    try:
+        return engine.rows(
+            f"SELECT CASE WHEN {_PROVEN} THEN to_json(json_keys(text))::VARCHAR END AS keys, min(place), list(place) "
+            "FROM (SELECT line, place, TRY(json(line))::VARCHAR AS text FROM landed_lines) GROUP BY keys"
+        )
+    finally:
+        engine.unstream("landed_lines")
