@@ -6,6 +6,7 @@ import json
 import os
 import random
 import resource
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -25,6 +26,7 @@ from pyarrow import fs
 from src import lake
 from src.engine import DuckEngine, identifier, literal
 from src.errors import BoathouseError, DataError, EnvironmentFault, TransientError
+from src.lake import log
 
 DAYS = {"id": "BIGINT", "day": "DATE"}
 
@@ -772,3 +774,48 @@ def test_progress_whose_log_entries_are_gone_is_not_made_up(engine: DuckEngine, 
     (root / "_delta_log" / f"{0:020d}.json").unlink()
     with pytest.raises(lake.HistoryGone):
         lake.progress_log(root, table.version)
+
+
+# -- what is opened again
+
+
+def test_a_log_is_read_once_as_long_as_nobody_writes(engine: DuckEngine, root: Path) -> None:
+    table = table_of(engine, root, 1)
+    assert reopened(root) is reopened(root) is table
+    DeltaTable(str(root)).alter.set_table_properties({"delta.appendOnly": "false"})  # another process
+    assert reopened(root).version == table.version + 1
+    assert reopened(root).properties["delta.appendOnly"] == "false"
+
+
+def test_a_snapshot_stays_at_its_version_when_a_commit_was_made_through_it(engine: DuckEngine, root: Path) -> None:
+    before = table_of(engine, root, 1)
+    after = lake.commit(before, add=numbers(engine, root, 2), progress={"feed": 2})
+    assert (ids(engine, before), before.progress("feed")) == ([1], 1)
+    assert (ids(engine, after), after.progress("feed")) == ([1, 2], 2)
+    again = lake.set_properties(after, {"delta.appendOnly": "true"})
+    assert "delta.appendOnly" not in after.properties
+    assert again.properties["delta.appendOnly"] == "true"
+    assert reopened(root) is again
+
+
+def test_a_table_made_anew_in_its_place_is_not_taken_for_the_one_before(engine: DuckEngine, root: Path) -> None:
+    first = table_of(engine, root, 1)
+    shutil.rmtree(root)
+    assert lake.open_table(root) is None
+    second = table_of(engine, root, 2)
+    assert (second.version, ids(engine, reopened(root))) == (first.version, [2])
+    assert reopened(root).identity != first.identity
+
+
+def test_what_another_writer_commits_between_a_commit_and_its_reading_is_seen(
+    engine: DuckEngine, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, durable = table_of(engine, root, 1), log.make_durable
+
+    def late(place: Path, versions: range) -> None:
+        durable(place, versions)
+        DeltaTable(str(root)).alter.set_table_properties({"delta.appendOnly": "false"})
+
+    monkeypatch.setattr(log, "make_durable", late)
+    ours = lake.commit(table, add=numbers(engine, root, 2))
+    assert reopened(root).version == ours.version + 1

@@ -27,6 +27,22 @@ class DataFile:
     bounds: Mapping[str, tuple[str, str]] = field(default_factory=dict, compare=False)
 
 
+Mark = tuple[int, str, int, int, int]
+
+
+def mark(root: Path) -> Mark | None:
+    """How many entries a log has, and what file the newest is: name, size, time, inode. None where there is none."""
+    try:
+        names = [name for name in os.listdir(root / "_delta_log") if name.endswith((".json", ".parquet"))]
+        if not names:
+            return None  # killed while it was created, the library leaves an empty folder
+        newest = max(names)
+        facts = os.stat(root / "_delta_log" / newest)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return len(names), newest, facts.st_size, facts.st_mtime_ns, facts.st_ino
+
+
 def entry(root: Path, version: int) -> Iterator[dict[str, Any]]:
     path = root / "_delta_log" / f"{version:020d}.json"
     try:

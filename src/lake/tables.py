@@ -42,6 +42,9 @@ _PROPERTIES = {
 }
 _INDEXED = "delta.dataSkippingStatsColumns"
 _INDEXABLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT"}  # whose values every engine reads from the log as they are
+# The newest version of each table that was opened, so that a run reads a log once and not at every step: it is known
+# to be the newest as long as the log's newest entry is the same file.
+_newest: dict[Path, tuple[log.Mark, Snapshot]] = {}
 _PLAIN_NAME = re.compile("[A-Za-z_][A-Za-z_0-9]*")
 _DELTA_TYPES = {
     "VARCHAR": "string",
@@ -80,8 +83,20 @@ class Snapshot:
 
     def __init__(self, root: Path, table: DeltaTable) -> None:
         self.root = root
-        self._table = table
         self.version = int(table.version())
+        self._loaded: DeltaTable | None = table
+
+    @property
+    def _table(self) -> DeltaTable:
+        """The library's table at this version; loaded again where the one it came with has moved on."""
+        if self._loaded is None:
+            self._loaded = _load(self.root, self.version)
+        return self._loaded
+
+    def moving(self) -> DeltaTable:
+        """The library's table, to change it: that moves it on to the next version, and this snapshot is of its own."""
+        table, self._loaded = self._table, None
+        return table
 
     @cached_property
     def columns(self) -> dict[str, str]:
@@ -200,15 +215,24 @@ def open_table(root: Path, version: int | None = None) -> Snapshot | None:
         HistoryGone: the given version is not there, or no longer.
         EnvironmentFault: the log is damaged.
     """
-    log = root / "_delta_log"
-    if not log.is_dir() or not any(path.suffix in (".json", ".parquet") for path in log.iterdir()):
-        return None  # killed while it was created, the library leaves an empty folder
+    mark = log.mark(root)
+    if mark is None:
+        return None
+    if version is not None:
+        return Snapshot(root, _load(root, version))
+    known = _newest.get(root)
+    if known is None or known[0] != mark:
+        known = _newest[root] = mark, Snapshot(root, _load(root))
+    return known[1]
+
+
+def _load(root: Path, version: int | None = None) -> DeltaTable:
     from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError
 
     with translated(root):
         try:
-            return Snapshot(root, DeltaTable(str(root), version=version))
+            return DeltaTable(str(root), version=version)
         except DeltaError as error:
             if version is not None and any(sign in str(error) for sign in NO_SUCH_VERSION):
                 raise HistoryGone(f"version {version} of {root} is not there") from error
@@ -275,21 +299,25 @@ def commit(
     with translated(snapshot.root):
         # data first: a log entry must never refer to a file that a power loss can still take away
         log.sync_files(snapshot.root, [file.path for file in add])
-        snapshot._table.create_write_transaction(
-            [_add_action(file, snapshot) for file in add] + [_remove_action(file) for file in remove],
+        actions = [_add_action(file, snapshot) for file in add] + [_remove_action(file) for file in remove]
+        schema, partition_by = _schema(overwrite or snapshot.columns), list(snapshot.partition_by)
+        table = snapshot.moving()
+        table.create_write_transaction(
+            actions,
             mode="append" if overwrite is None else "overwrite",
-            schema=_schema(overwrite or snapshot.columns),
-            partition_by=list(snapshot.partition_by),
+            schema=schema,
+            partition_by=partition_by,
             commit_properties=_commit_properties(progress or {}, info or {}),
         )
-        return published(snapshot)
+        return published(snapshot, table)
 
 
 def add_columns(snapshot: Snapshot, columns: Mapping[str, str]) -> Snapshot:
     """Add columns; rows written before read NULL there."""
     with translated(snapshot.root):
-        snapshot._table.alter.add_columns(_schema(columns).fields)
-        return published(snapshot)
+        table = snapshot.moving()
+        table.alter.add_columns(_schema(columns).fields)
+        return published(snapshot, table)
 
 
 def set_properties(snapshot: Snapshot, properties: Mapping[str, str]) -> Snapshot:
@@ -298,8 +326,9 @@ def set_properties(snapshot: Snapshot, properties: Mapping[str, str]) -> Snapsho
     if not wanted:
         return snapshot
     with translated(snapshot.root):
-        snapshot._table.alter.set_table_properties(wanted, raise_if_not_exists=False)
-        return published(snapshot)
+        table = snapshot.moving()
+        table.alter.set_table_properties(wanted, raise_if_not_exists=False)
+        return published(snapshot, table)
 
 
 def check_restorable(root: Path, version: int) -> Snapshot:
@@ -334,8 +363,9 @@ def restore(snapshot: Snapshot, version: int, sources: Sequence[str]) -> Snapsho
         name: at for name, at in back.items() if at != snapshot.progress(name) and snapshot.progress(name) is not None
     }
     with translated(snapshot.root):
-        snapshot._table.restore(version, commit_properties=_commit_properties(known, {}))
-        return published(snapshot)
+        table = snapshot.moving()
+        table.restore(version, commit_properties=_commit_properties(known, {}))
+        return published(snapshot, table)
 
 
 def changes(snapshot: Snapshot, since: int) -> Changes:
@@ -370,12 +400,17 @@ def discard(root: Path, files: Sequence[DataFile]) -> None:
         (root / file.path).unlink(missing_ok=True)
 
 
-def published(before: Snapshot) -> Snapshot:
-    """The table after a commit made through `before`, once every log entry since then is on disk."""
-    after = open_table(before.root)
-    if after is None:
-        raise EnvironmentFault("the table vanished while it was written", where=before.root)
+def published(before: Snapshot, table: DeltaTable) -> Snapshot:
+    """The table after a commit made through `before`, once every log entry since then is on disk.
+
+    `table` is what `before.moving()` gave: it reads the entries since then only, not the whole log again.
+    """
+    mark = log.mark(before.root)  # first: an entry that comes in between shows as another mark
+    table.update_incremental()
+    after = Snapshot(before.root, table)
     log.make_durable(before.root, range(before.version + 1, after.version + 1))
+    if mark:
+        _newest[before.root] = mark, after
     return after
 
 

@@ -103,8 +103,9 @@ def crowded(snapshot: Snapshot) -> dict[tuple[str | None, ...], tuple[DataFile, 
 def compact(snapshot: Snapshot, partition: Sequence[str | None]) -> Snapshot:
     """Write the small files of one partition as few large ones; no row changes, and no reader of changes sees one."""
     with translated(snapshot.root):
-        snapshot._table.optimize.compact(_only(snapshot, partition), target_size=_TARGET)
-        return published(snapshot)
+        where, table = _only(snapshot, partition), snapshot.moving()
+        table.optimize.compact(where, target_size=_TARGET)
+        return published(snapshot, table)
 
 
 def unordered(snapshot: Snapshot) -> tuple[tuple[str | None, ...], ...]:
@@ -125,10 +126,11 @@ def z_order(snapshot: Snapshot, columns: Sequence[str], partitions: Sequence[Seq
     before it costs the work done and nothing else.
     """
     with translated(snapshot.root):
+        table = snapshot.moving()
         for partition in partitions:
-            snapshot._table.optimize.z_order(columns, _only(snapshot, partition), target_size=_TARGET)
+            table.optimize.z_order(columns, _only(snapshot, partition), target_size=_TARGET)
         # by itself: with 1.6.6 an optimize takes commit properties and leaves the txn out
-        return commit(published(snapshot), progress={_ORDERED: snapshot.version})
+        return commit(published(snapshot, table), progress={_ORDERED: snapshot.version})
 
 
 def bytes_written(snapshot: Snapshot, since: float) -> int:
