@@ -109,10 +109,11 @@ def run(
 def unclaimed(landing: Path, feeds: Iterable[Feed]) -> list[str]:
     """Files in the landing zone that no feed takes, so that none is overlooked in silence."""
     patterns = [feed.path + ending for feed in feeds for ending in ("", *_COMPRESSED)]
-    names = (path.relative_to(landing).as_posix() for path in sorted(landing.rglob("*")) if path.is_file())
+    folders = ((Path(folder).relative_to(landing), files) for folder, _, files in os.walk(landing))
+    names = ((folder / file).as_posix() for folder, files in folders for file in files)
     return [
         name
-        for name in names
+        for name in sorted(names)
         if not _ignored(name.rsplit("/", 1)[-1]) and not any(_matches(name, pattern) for pattern in patterns)
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -20,12 +21,15 @@ LAYERS = ("bronze", "silver", "gold", "quarantine", "deletions", "ops")
 
 
 def tables(data: Path) -> dict[str, Path]:
-    """Every table on disk by its name."""
+    """Every table on disk by its name. Its own folders, one for each partition, are not looked into."""
     found = {}
     for layer in LAYERS:
-        for log in sorted((data / layer).glob("**/_delta_log")):
-            root = log.parent
-            found[".".join(root.relative_to(data).parts)] = root
+        for folder, inside, _ in os.walk(data / layer):
+            inside.sort()
+            if "_delta_log" in inside:
+                inside.clear()
+                root = Path(folder)
+                found[".".join(root.relative_to(data).parts)] = root
     return found
 
 
