@@ -85,6 +85,7 @@ class Snapshot:
         self.root = root
         self.version = int(table.version())
         self._loaded: DeltaTable | None = table
+        self._progress: dict[str, int | None] = {}
 
     @property
     def _table(self) -> DeltaTable:
@@ -169,8 +170,10 @@ class Snapshot:
 
     def progress(self, source: str) -> int | None:
         """How far this table has consumed a source, as its own commits recorded it; None for never."""
-        version = self._table.transaction_version(source)
-        return None if version is None else int(version)
+        if source not in self._progress:  # the library looks for it among all that there is, each time
+            version = self._table.transaction_version(source)
+            self._progress[source] = None if version is None else int(version)
+        return self._progress[source]
 
     def _refuse_foreign_features(self, *, to_write: bool = False) -> None:
         """Refuse a table whose Parquet files alone no longer say what its rows are: another engine did that."""
