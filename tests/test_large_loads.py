@@ -49,6 +49,7 @@ def sizes(monkeypatch: pytest.MonkeyPatch, rows: int, delete_from: int = 5, file
     monkeypatch.setattr(winners, "_ROWS_AT_ONCE", rows)
     monkeypatch.setattr(batch, "_ROWS_TO_DELETE_FROM", delete_from)
     monkeypatch.setattr(ingest, "_FILES_AT_ONCE", files)
+    monkeypatch.setattr(ingest, "_SMALL_AT_ONCE", 0)
     monkeypatch.setattr(ingest, "_FILES_PER_COMMIT", commit)
 
 

@@ -12,10 +12,11 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 
 from src import lake
@@ -29,6 +30,7 @@ from src.outcome import Outcome
 _COMPRESSED = tuple(readers.PACKED)
 _FILES_PER_COMMIT = 250  # bounds what a crash makes the next run repeat
 _FILES_AT_ONCE = 50  # in one statement, which opens them all at its start: with 250 it took 1.6 times the memory
+_SMALL_AT_ONCE = 32 << 20  # bytes: CSV files that are smaller together may be more, as one reader takes them in turn
 _LAST_INGESTED = "ingested_at"  # progress: microseconds of the newest _ingested_at
 
 
@@ -39,6 +41,7 @@ class Landed:
     path: Path
     name: str  # relative to the landing zone
     mark: int
+    size: int  # bytes
     sha256: str = ""
 
 
@@ -139,7 +142,7 @@ def _discover(landing: Path, feed: Feed) -> tuple[list[Landed], list[BoathouseEr
             if not stat.S_ISREG(facts.st_mode):
                 kind = "a folder" if stat.S_ISDIR(facts.st_mode) else "not a regular file"
                 raise DataError(f"{name} is {kind}", where=path, fix=f"move it away: {feed.path} takes files only")
-            found.append(Landed(path, name, _mark(facts)))
+            found.append(Landed(path, name, _mark(facts), facts.st_size))
         except DataError as error:
             refused.append(error)
         except OSError as error:
@@ -244,8 +247,7 @@ def _append(
         bronze = lake.create(root, HOUSE_COLUMNS, properties={"delta.appendOnly": "true"})
     spelling = {name.lower(): name for name in bronze.columns if name not in HOUSE_COLUMNS}
     reading = _Reading(engine, root, feed, batch, _later_than(bronze, now), spelling)
-    groups = (files[start : start + _FILES_AT_ONCE] for start in range(0, len(files), _FILES_AT_ONCE))
-    written, headers, refused = _together([reading.read(group, {}) for group in groups])
+    written, headers, refused = _together([reading.read(group, {}) for group in _at_once(feed, files)])
     moved = [file for file in files if file.name in headers and not _same(file)]
     if moved:
         # what was read may not be what was hashed: throw it away and take these files next run
@@ -270,12 +272,26 @@ def _append(
     return bronze, Outcome(read=rows, inserted=rows, written=rows, files=len(headers), refusals=refused, notes=notes)
 
 
+def _at_once(feed: Feed, files: Sequence[Landed]) -> Iterator[list[Landed]]:
+    """The files of each statement. What one bad line makes it read again is bounded, in files or in bytes."""
+    group: list[Landed] = []
+    for file in files:
+        size = sum(other.size for other in group) + file.size
+        if len(group) >= _FILES_AT_ONCE and (feed.format != "csv" or size > _SMALL_AT_ONCE):
+            yield group
+            group = []
+        group.append(file)
+    if group:
+        yield group
+
+
 def _later_than(bronze: lake.Snapshot, now: datetime) -> int:
     """Microseconds since 1970 for this batch, later than any before even when the clock went back."""
     micros = int(now.timestamp() * 1_000_000)
     return max(micros, (bronze.progress(_LAST_INGESTED) or 0) + 1)
 
 
+_Opened = tuple[Landed, readers.Rows]
 # Written data files, the header of every file taken, and why the others were refused.
 _Taken = tuple[list[lake.DataFile], dict[str, tuple[str, ...]], tuple[BoathouseError, ...]]
 
@@ -329,7 +345,7 @@ class _Reading:
         Raises:
             DataError: the engine stopped while it read; its error does not say at which file.
         """
-        opened: list[tuple[Landed, readers.Rows]] = []
+        opened: list[_Opened] = []
         refused: list[BoathouseError] = []
         try:
             for file in files:
@@ -344,21 +360,46 @@ class _Reading:
                 for name in rows.streams:
                     self.engine.unstream(name)
 
-    def _copy(self, opened: Sequence[tuple[Landed, readers.Rows]]) -> list[lake.DataFile]:
+    def _copy(self, opened: Sequence[_Opened]) -> list[lake.DataFile]:
         if not opened:
             return []
         for name in (name for _, rows in opened for name in rows.columns):
             self.spelling.setdefault(name.lower(), name)
-        return self.engine.write(_union([self._select(file, rows) for file, rows in opened]), self.root)
+        return self.engine.write(_union([self._select(part) for part in self._parts(opened)]), self.root)
 
-    def _select(self, file: Landed, rows: readers.Rows) -> str:
+    def _parts(self, opened: Sequence[_Opened]) -> Iterator[Sequence[_Opened]]:
+        """Files that one reader takes in turn; a kind has a reader for each thread, as each reads in one."""
+        threads = int(self.engine.one("SELECT current_setting('threads')")[0])
+        kinds: dict[object, list[_Opened]] = {}
+        for file, rows in opened:
+            kinds.setdefault(rows.kind or file.name, []).append((file, rows))
+        for alike in kinds.values():
+            yield from _shares(alike, threads)
+
+    def _select(self, part: Sequence[_Opened]) -> str:
+        """The rows of one file, or of several that are read in turn."""
+        names = [file.name for file, _ in part]
+        if len(part) == 1:
+            rows, landed = part[0][1], literal(names[0])
+        else:
+            rows, landed = readers.in_turn([rows for _, rows in part]), f"{literal(names)}[_file]"
         own = {name.lower(): identifier(name) for name in rows.columns}
         values = [f"{own.get(low, 'NULL::VARCHAR')} AS {identifier(name)}" for low, name in self.spelling.items()]
         house = (
-            f"{literal(file.name)} AS _file, _row, make_timestamptz({self.moment}) AS _ingested_at, "
+            f"{landed} AS _file, _row, make_timestamptz({self.moment}) AS _ingested_at, "
             f"{literal(self.batch)} AS _batch, _reject, _raw"
         )
         return f"SELECT {', '.join([*values, house])} FROM ({rows.sql})"
+
+
+def _shares(files: Sequence[_Opened], count: int) -> Iterable[list[_Opened]]:
+    """The files, in their order, cut into at most `count` parts of about as many bytes."""
+    ends = list(accumulate(file.size for file, _ in files))
+    shares: dict[int, list[_Opened]] = {}
+    for (file, rows), end in zip(files, ends, strict=True):
+        middle = end - file.size // 2
+        shares.setdefault(middle * count // (ends[-1] + 1), []).append((file, rows))
+    return shares.values()
 
 
 def _union(selects: Sequence[str]) -> str:

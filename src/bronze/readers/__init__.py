@@ -19,6 +19,7 @@ from pathlib import Path
 
 from src.bronze.readers.csv_careful import csv_records
 from src.bronze.readers.csv_fast import csv_by_engine, is_common
+from src.bronze.readers.csv_fast import in_turn as in_turn
 from src.bronze.readers.files import PACKED as PACKED
 from src.bronze.readers.json_columns import json_records
 from src.bronze.readers.ndjson_fast import ndjson_by_engine

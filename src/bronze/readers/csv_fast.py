@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
 from src.bronze.readers.csv_careful import header
 from src.bronze.readers.csv_dialect import DELIMITERS, dialect
 from src.bronze.readers.files import blocks, packing, pattern
-from src.bronze.readers.records import Rows, numbered
+from src.bronze.readers.records import Rows
 from src.bronze.readers.text import is_utf_8, lines_of
 from src.contract import Feed
 from src.engine import identifier, literal
@@ -31,17 +32,43 @@ def csv_by_engine(feed: Feed, path: Path) -> Rows | None:
         columns, text = header(feed, path, chain([first], lines))
     if not columns or (feed.header and text != first) or _is_odd(feed, path, len(columns)):
         return None
-    source = f"read_csv({literal(pattern(path))}, {_options(feed, path, columns)})"
-    return numbered(columns, ", ".join(map(identifier, columns)), source)
+    return _numbered(columns, (pattern(path),), _options(feed, path, len(columns)))
 
 
-def _options(feed: Feed, path: Path, columns: tuple[str, ...]) -> str:
-    kinds = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in columns)
+def in_turn(files: Sequence[Rows]) -> Rows:
+    """Files of one kind as one SELECT, whose reader costs as much to plan as the reader of one of them."""
+    first = files[0]
+    return _numbered(first.columns, tuple(name for rows in files for name in rows.files), first.options)
+
+
+def _numbered(columns: tuple[str, ...], files: tuple[str, ...], options: str) -> Rows:
+    """Each row with its file's place and its number in it: what it is further than the last row that began a file.
+
+    Windows without an order let rows stream by in one thread, in the order in which the reader, which is not parallel
+    either, takes them: the files as they are listed, each from its beginning to its end. Inside, columns have names
+    of ours, so that none of the file's can hide `file_index`, the engine's own column.
+    """
+    names = _names(len(columns))
+    begins = "CASE WHEN lag(file_index) OVER () IS DISTINCT FROM file_index THEN row_number() OVER () END"
+    placed = f"SELECT *, file_index::BIGINT + 1 AS _file, row_number() OVER () AS _row, {begins} AS _first"
+    values = ", ".join(f"{name} AS {identifier(column)}" for name, column in zip(names, columns, strict=True))
+    row = "_row - last_value(_first IGNORE NULLS) OVER (ROWS UNBOUNDED PRECEDING) + 1 AS _row"
+    house = f"{row}, NULL::VARCHAR AS _reject, NULL::VARCHAR AS _raw" + (", _file" if len(files) > 1 else "")
+    sql = f"SELECT {values}, {house} FROM ({placed} FROM read_csv({literal(files)}, {options}))"
+    return Rows(columns, sql, files=files, options=options)
+
+
+def _names(width: int) -> list[str]:
+    return [f"c{place}" for place in range(1, width + 1)]
+
+
+def _options(feed: Feed, path: Path, width: int) -> str:
+    kinds = ", ".join(f"{name}: 'VARCHAR'" for name in _names(width))
     options = {
         "auto_detect": "false",
         "header": literal(feed.header),
         "columns": f"{{{kinds}}}",
-        "force_not_null": literal(columns),
+        "force_not_null": literal(_names(width)),
         "delim": literal(feed.delimiter),
         "quote": literal(feed.quote),
         "escape": literal(feed.escape),

@@ -34,11 +34,20 @@ Records = tuple[tuple[str, ...], Callable[[], Iterator[Record]]]  # column names
 
 @dataclass(frozen=True)
 class Rows:
-    """One file as SQL."""
+    """One file as SQL, or several that one reader takes in turn."""
 
     columns: tuple[str, ...]  # as in the header, in file order
-    sql: str  # SELECT of these columns as VARCHAR, _row BIGINT, _reject VARCHAR, _raw VARCHAR
+    # SELECT of these columns as VARCHAR, _row BIGINT, _reject VARCHAR, _raw VARCHAR; of several also _file BIGINT:
+    # the place, from 1, of the row's file among them
+    sql: str
     streams: tuple[str, ...] = ()  # names to `unstream` after use; such SQL can be run only once
+    files: tuple[str, ...] = ()  # as the engine's reader finds them, where it can take several
+    options: str = ""  # of that reader
+
+    @property
+    def kind(self) -> object:
+        """Files of one kind can be read in turn; without it, a file is read alone."""
+        return (self.columns, self.options) if self.files else None
 
 
 def checked(columns: Sequence[str], path: Path) -> tuple[str, ...]:
