@@ -97,7 +97,7 @@ def test_rows_are_numbered_while_they_stream_by(engine: DuckEngine, tmp_path: Pa
     rows = [readers.read(engine, CSV, path) for path in paths]
     for sql in (rows[0].sql, readers.in_turn(rows).sql):
         plan = "".join(text for _, text in engine.rows(f"EXPLAIN {sql}"))
-        assert plan.count("WINDOW") == plan.count("STREAMING_WINDOW") == 2
+        assert plan.count("─ Streaming Window ─") == 2 and "─ Window ─" not in plan
 
 
 def test_columns_may_have_the_names_that_the_engine_and_the_reader_use(engine: DuckEngine, tmp_path: Path) -> None:
