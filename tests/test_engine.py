@@ -270,6 +270,7 @@ def test_what_is_written_is_told_as_it_is_on_disk(engine: DuckEngine, tmp_path: 
 def test_rows_written_a_part_at_a_time_are_in_one_file_for_each_partition(
     engine: DuckEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
+    monkeypatch.setattr("src.engine.duck._ROWS_UNCUT", 150)
     monkeypatch.setattr("src.engine.duck._ROWS_AT_ONCE", 150)
     sql = f"SELECT id, {value} AS p, 'q' || id % 2 AS q FROM range(1000) r(id)"
     files = engine.write(sql, tmp_path, ("p", "q"), rows=1000)
@@ -283,6 +284,7 @@ def test_rows_written_a_part_at_a_time_are_in_one_file_for_each_partition(
 def test_many_rows_are_written_by_several_statements_and_a_failure_leaves_no_file_of_any(
     engine: DuckEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("src.engine.duck._ROWS_UNCUT", 150)
     monkeypatch.setattr("src.engine.duck._ROWS_AT_ONCE", 150)
     asked: list[str] = []
     answer = DuckEngine.rows

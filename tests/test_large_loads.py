@@ -45,6 +45,7 @@ def sizes(monkeypatch: pytest.MonkeyPatch, rows: int, delete_from: int = 5, file
     """Let the house cut: rows contending or written at once, rows to delete losers from, files in a statement and in
     a commit; and keep every table of rows on disk."""
     monkeypatch.setattr(duck, "_UNPACKED", 10**9)
+    monkeypatch.setattr(duck, "_ROWS_UNCUT", rows)
     monkeypatch.setattr(duck, "_ROWS_AT_ONCE", rows)
     monkeypatch.setattr(winners, "_ROWS_AT_ONCE", rows)
     monkeypatch.setattr(batch, "_ROWS_TO_DELETE_FROM", delete_from)

@@ -25,7 +25,8 @@ from src.lake import DataFile, discard
 _MISTAKES_IN_SQL = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.SyntaxException)
 _NO_ROOM = ("No space left", "File too large", "Disk quota", "Could not write all bytes")
 _MAX_OPEN_PARTITIONS = 2000  # DuckDB's default of 100 cuts a partition into several files beyond it
-_ROWS_AT_ONCE = 500_000  # written into partitions by one statement, which keeps all of them in memory until its end
+_ROWS_UNCUT = 1_000_000  # written into partitions by one statement, which keeps all of them in memory until its end
+_ROWS_AT_ONCE = 500_000  # of more than that; fewer are not cut, as every part reads anew what it is made of
 _UNPACKED = 12  # rows take about so many times the memory of the Parquet files they are read from
 
 
@@ -274,7 +275,7 @@ class DuckEngine:
             return self._copied(sql, root / f"part-{uuid.uuid4()}.parquet", root, options)
         keys = ", ".join(identifier(name) for name in partition_by)
         options += f", PARTITION_BY ({keys}), FILENAME_PATTERN 'part-{{uuid}}', OVERWRITE_OR_IGNORE"
-        parts = self._parts(sql, identifier(partition_by[0])) if rows > _ROWS_AT_ONCE else [sql]
+        parts = self._parts(sql, identifier(partition_by[0])) if rows > _ROWS_UNCUT else [sql]
         files: list[DataFile] = []
         try:
             for part in parts:
