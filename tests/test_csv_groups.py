@@ -13,6 +13,8 @@ from conftest import Lake
 
 from src.bronze import ingest, readers
 from src.bronze.ingest import Landed
+from src.bronze.readers.csv_fast import csv_by_engine
+from src.bronze.readers.files import BLOCK
 from src.contract import Feed
 from src.engine import DuckEngine, identifier
 
@@ -268,3 +270,16 @@ def test_the_shares_of_the_threads_are_of_about_as_many_bytes() -> None:
     ]:
         parts = ingest._shares([(file, rows) for file in landed(sizes)], count)
         assert [[file.size for file, _ in part] for part in parts] == shares
+
+
+# -- what the engine is trusted with
+
+
+@pytest.mark.parametrize(("end", "trusted"), [('9,""\n', True), ('9,"\n', False), ('9,"" ""\n', False)])
+def test_a_file_is_left_to_the_engine_also_where_its_last_bytes_alone_tell_nothing_of_their_quotes(
+    tmp_path: Path, end: str, trusted: bool
+) -> None:
+    """Files are looked through a megabyte at a time; what is left over may be a few lines."""
+    path = tmp_path / "1.csv"
+    path.write_text("a,b\n" + '1,"x y"\n' * (BLOCK // 8 - 100) + "2,x\n" * 300 + end)
+    assert (csv_by_engine(CSV, path) is not None) == trusted

@@ -89,8 +89,8 @@ def _is_odd(feed: Feed, path: Path, width: int) -> bool:
     """
     quote = feed.quote.encode()
     gap = re.compile(quote + b" +(?=" + quote + b")")
-    before, last, start = b"", b"", True
-    for block in blocks(path):
+    before, earlier, last, start = b"", b"", b"", True
+    for nth, block in enumerate(blocks(path)):
         block = before + block
         if b"\0" in block or (width == 1 and b"\r" in block):
             return True
@@ -98,8 +98,9 @@ def _is_odd(feed: Feed, path: Path, width: int) -> bool:
             hits = (block[max(0, hit.start() - _NEAR) : hit.start() + 1] for hit in gap.finditer(block))
             if any(_may_close(text, feed) for text in hits):
                 return True
-            last, start = block, start and not last and not before
+            last, start = earlier + block, nth < 2  # the last block may be too short to tell anything
         before = block[max(0, len(block.rstrip(b" ")) - 1) :]
+        earlier = block[: len(block) - len(before)]
     return bool(last) and _may_stay_open(last, feed, start)
 
 
@@ -110,7 +111,7 @@ def _may_close(text: bytes, feed: Feed) -> bool:
 
 
 def _may_stay_open(block: bytes, feed: Feed, start: bool) -> bool:
-    """Whether the last quotes of a file may leave a value open; `block` is the last that has any."""
+    """Whether the last quotes of a file may leave a value open; `block`: the last that has any, and the one before."""
     end = block.find(b"\n", block.rindex(feed.quote.encode()))
     text = block[: end + 1] if end >= 0 else block
     place = _end_of_a_value(text, feed)
