@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 
 from src.bronze.readers.files import blocks
 from src.bronze.readers.json_objects import Object, clashing, objects_in_lines
-from src.bronze.readers.ndjson_proof import Proof, proof, with_numbers_quoted
+from src.bronze.readers.ndjson_proof import Proof, in_batches, proof, with_numbers_quoted
 from src.bronze.readers.records import Rows, checked
 from src.bronze.readers.text import fault_in, is_utf_8, shown
 from src.contract import Feed
@@ -27,9 +28,7 @@ _BLOCK = 4 << 20  # bytes of lines proven at once
 _LONGEST = 16 << 20  # bytes of a line
 _KEPT = 1 << 20  # bytes of a file that is kept in memory between its two readings
 _WORTH_IT = 32 << 10  # bytes of a file: a shorter one is read before the engine has begun
-_ROWS_PER_BATCH = 4_096  # what a thread of the engine takes at once
 _MOST_COLUMNS = 500  # for each of them the engine goes through the keys of a line
-_MARK = b"\xef\xbb\xbf"  # UTF-8's byte order mark
 
 
 def ndjson_by_engine(engine: DuckEngine, feed: Feed, path: Path) -> Rows | None:
@@ -98,7 +97,7 @@ def _blocks(path: Path) -> Iterator[_Block | None]:
     first = 1
     for data in _whole_lines(path):
         ends = {data.count(b"\r"), data.count(b"\r\n"), data.count(b"\n")} if b"\r" in data else {0}
-        if len(ends) > 1 or len(data) > _LONGEST or data.startswith(_MARK):
+        if len(ends) > 1 or len(data) > _LONGEST or data.startswith(BOM_UTF8):
             yield None
         data, end = (data.replace(b"\r\n", b"\n"), "\r\n") if ends != {0} else (data, "\n")
         lines = pc.split_pattern(pa.array([data], pa.large_binary()), b"\n").values
@@ -111,7 +110,7 @@ def _blocks(path: Path) -> Iterator[_Block | None]:
 
 def _whole_lines(path: Path) -> Iterator[bytes]:
     """The file in pieces that end where a line does, without a byte order mark."""
-    held, mark = b"", _MARK
+    held, mark = b"", BOM_UTF8
     for part in blocks(path, _BLOCK):
         held += part
         end = held.rfind(b"\n") + 1
@@ -170,7 +169,7 @@ def _batches(feed: Feed, blocks: Iterator[_Block | None], seen: _Seen) -> Iterat
         columns = _with_odd([lines, *others], feed, block, told.odd, seen) if told.odd else [lines, *others]
         numbers = pa.arange(block.first, block.first + len(lines))
         batch = pa.record_batch([columns[0], numbers, *columns[1:]], ["line", "_row", "_reject", "_raw"])
-        yield from (batch.slice(start, _ROWS_PER_BATCH) for start in range(0, len(batch), _ROWS_PER_BATCH))
+        yield from in_batches(batch)
 
 
 def _with_odd(columns: list[Any], feed: Feed, block: _Block, odd: Sequence[int], seen: _Seen) -> list[Any]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,7 @@ from src.bronze.readers.json_objects import clashing
 from src.engine import DuckEngine, literal
 
 _MOST_KEYS = 100  # in a pattern, whose size is limited
-_ROWS_PER_BATCH = 4_096
+_ROWS_PER_BATCH = 4_096  # what a thread of the engine takes at once
 
 _HEX = "[0-9a-fA-F]"
 _UNIT = f"[1-9a-cefA-CEF]{_HEX}{{3}}|0[1-9a-fA-F]{_HEX}{{2}}|00[1-9a-fA-F]{_HEX}|000[1-9a-fA-F]|[dD][0-7]{_HEX}{{2}}"
@@ -84,6 +85,11 @@ def with_numbers_quoted(lines: Any) -> Any:
     return pc.replace_substring_regex(lines, _NUMBER, r'\1"\2"')
 
 
+def in_batches(batch: Any) -> Iterator[Any]:
+    """Arrow's record batch in parts that several threads of the engine can take."""
+    return (batch.slice(start, _ROWS_PER_BATCH) for start in range(0, len(batch), _ROWS_PER_BATCH))
+
+
 def _fitting(lines: Any, keys: tuple[str, ...], text: str) -> Any:
     """Which lines are objects of these keys, in this order, with plain values; `text` is the pattern of a text."""
     import pyarrow.compute as pc
@@ -98,8 +104,7 @@ def _compared(engine: DuckEngine, lines: Any, places: Any) -> list[tuple[str | N
     import pyarrow as pa
 
     batch = pa.record_batch([lines, places], ["line", "place"])
-    parts = [batch.slice(start, _ROWS_PER_BATCH) for start in range(0, len(batch), _ROWS_PER_BATCH)]
-    engine.stream("landed_lines", pa.RecordBatchReader.from_batches(batch.schema, parts))
+    engine.stream("landed_lines", pa.RecordBatchReader.from_batches(batch.schema, in_batches(batch)))
     try:
         return engine.rows(
             f"SELECT CASE WHEN {_PROVEN} THEN to_json(json_keys(text))::VARCHAR END AS keys, min(place), list(place) "
