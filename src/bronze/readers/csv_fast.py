@@ -89,7 +89,8 @@ def _is_odd(feed: Feed, path: Path, width: int) -> bool:
     """
     quote = feed.quote.encode()
     gap = re.compile(quote + b" +(?=" + quote + b")")
-    before, earlier, last, start = b"", b"", b"", True
+    before, earlier, start = b"", b"", True
+    last: tuple[bytes, ...] = ()
     for nth, block in enumerate(blocks(path)):
         block = before + block
         if b"\0" in block or (width == 1 and b"\r" in block):
@@ -98,10 +99,10 @@ def _is_odd(feed: Feed, path: Path, width: int) -> bool:
             hits = (block[max(0, hit.start() - _NEAR) : hit.start() + 1] for hit in gap.finditer(block))
             if any(_may_close(text, feed) for text in hits):
                 return True
-            last, start = earlier + block, nth < 2  # the last block may be too short to tell anything
+            last, start = (earlier, block), nth < 2  # the last block alone may be too short to tell anything
         before = block[max(0, len(block.rstrip(b" ")) - 1) :]
         earlier = block[: len(block) - len(before)]
-    return bool(last) and _may_stay_open(last, feed, start)
+    return bool(last) and _may_stay_open(b"".join(last), feed, start)
 
 
 def _may_close(text: bytes, feed: Feed) -> bool:
