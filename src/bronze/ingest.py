@@ -369,12 +369,11 @@ class _Reading:
 
     def _parts(self, opened: Sequence[_Opened]) -> Iterator[Sequence[_Opened]]:
         """Files that one reader takes in turn; a kind has a reader for each thread, as each reads in one."""
-        threads = int(self.engine.one("SELECT current_setting('threads')")[0])
         kinds: dict[object, list[_Opened]] = {}
         for file, rows in opened:
             kinds.setdefault(rows.kind or file.name, []).append((file, rows))
         for alike in kinds.values():
-            yield from _shares(alike, threads)
+            yield from _shares(alike, self.engine.threads)
 
     def _select(self, part: Sequence[_Opened]) -> str:
         """The rows of one file, or of several that are read in turn."""

@@ -67,6 +67,7 @@ class DuckEngine:
         self._connection = duckdb.connect(
             config={"memory_limit": memory_limit, "threads": threads, "temp_directory": str(spill)}
         )
+        self.threads = threads
         self._spill = spill
         self._homes = {"temp.main"}
         self.execute("SET TimeZone = 'UTC'")
