@@ -42,10 +42,10 @@ _PROPERTIES = {
 }
 _INDEXED = "delta.dataSkippingStatsColumns"
 _INDEXABLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT"}  # whose values every engine reads from the log as they are
+_PLAIN_NAME = re.compile("[A-Za-z_][A-Za-z_0-9]*")
 # The newest version of each table that was opened, so that a run reads a log once and not at every step: it is known
 # to be the newest as long as the log's newest entry is the same file.
 _newest: dict[Path, tuple[log.Mark, Snapshot]] = {}
-_PLAIN_NAME = re.compile("[A-Za-z_][A-Za-z_0-9]*")
 _DELTA_TYPES = {
     "VARCHAR": "string",
     "BOOLEAN": "boolean",
