@@ -25,6 +25,15 @@ def broken(column: Column) -> list[tuple[str, str]]:
     return found
 
 
+def not_finite(column: Column) -> list[tuple[str, str]]:
+    """The rule that a number is one: as `broken`, for a column whose type knows infinity and NaN; none if allowed."""
+    if column.type not in ("FLOAT", "DOUBLE") or column.non_finite:
+        return []
+    name = identifier(column.name)
+    complaint = " is no number: allow it with `nonFinite: allowed`, or divide by nullif(..., 0)"
+    return [(f"NOT isfinite({name})", f"{literal(column.name + ': ')} || {name}::VARCHAR || {literal(complaint)}")]
+
+
 def _rule(column: Column, rule: Rule) -> tuple[str, str]:
     name, value = identifier(column.name), rule.value
     if rule.kind in _COMPARISONS:

@@ -1007,6 +1007,7 @@ def test_a_fault_says_what_was_found_where_and_what_to_write(
     assert fix in (fault.fix or "")
 
 
+NON_FINITE = "customProperties: [{property: nonFinite, value: allowed}]"
 GOLD_FAULTS = [
     ("{purpose: What the shop took., ", "{", "no business definition", "description.purpose", "in business words"),
     (GOLD[GOLD.index("team:") : GOLD.index("support:")], "", "no owner", "team", "role: owner"),
@@ -1030,6 +1031,13 @@ GOLD_FAULTS = [
         "known: businessDate, critical, lookback, o",
     ),
     ("version: 2.1.0", "version: v2", "version v2", "version", "MAJOR.MINOR.PATCH"),
+    (
+        "date}\n    customP",
+        f"date, {NON_FINITE}}}\n    customP",
+        "nonFinite of a DATE",
+        "customProperties[nonFinite]",
+        "remove it",
+    ),
 ]
 
 

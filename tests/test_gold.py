@@ -298,3 +298,57 @@ def test_gold_follows_a_table_that_was_deleted_and_made_anew_with_the_same_versi
     assert before is not None and after is not None and before.version == after.version
     assert lake.rows("SELECT day::VARCHAR, amount FROM gold.shop.daily") == [("2024-01-01", Decimal("99.00"))]
     assert lake.step(lake.good(), "gold.shop.daily").partitions == 0
+
+
+# -- what a partition is, and what may stand in it
+
+
+def test_a_partition_whose_column_needs_a_cast_keeps_its_earlier_rows(lake: Lake) -> None:
+    lake.shop()
+    moment = "{name: moment, logicalType: timestamp, required: true, partitioned: false}"
+    lake.edit("silver/shop/orders.yaml", "      - {name: updated", f"      - {moment}\n      - {{name: updated")
+    lake.edit("gold/shop/contract.yaml", "{name: day,", "{name: day, transformLogic: moment,")
+    lake.write(
+        "gold/shop/daily.sql",
+        "SELECT cast(moment AS DATE) AS day, count(*) AS orders, cast(sum(amount) AS decimal(18,2)) AS amount "
+        "FROM silver.shop.orders GROUP BY ALL",
+    )
+    header = "order_id,day,moment,amount,updated\n"
+    lake.land("shop/orders/1.csv", header + "1,2024-05-02,2024-05-02T09:30:00,20,1\n")
+    lake.good()
+    lake.land("shop/orders/2.csv", header + "2,2024-05-02,2024-05-02T11:00:00,40,1\n")
+    lake.good()
+    assert lake.rows(DAILY) == [(date(2024, 5, 2), 2, Decimal("60.00"))]
+
+
+def test_a_key_that_a_partition_of_an_earlier_run_has_already_blocks_the_commit(lake: Lake) -> None:
+    lake.shop()
+    lake.edit("gold/shop/contract.yaml", "{name: orders,", "{name: orders, primaryKey: true, primaryKeyPosition: 1,")
+    lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
+    lake.good()
+    lake.land("shop/orders/2.csv", HEADER + "2,2024-01-02,5,1\n")
+    error = str(lake.run().failures["gold.shop.daily"])
+    assert "key occurs more than once: 1 (2 rows)" in error or (
+        "key occurs more than once: 1 (also in the partition 2024-01-01)" in error
+    )
+    assert lake.rows(DAILY) == [(date(2024, 1, 1), 1, Decimal(10))]
+    (lake.data / "landing/shop/orders/2.csv").write_text(HEADER + "2,2024-01-02,5,2\n3,2024-01-02,5,1\n")
+    lake.good()
+    assert [row[:2] for row in lake.rows(DAILY)] == [(date(2024, 1, 1), 1), (date(2024, 1, 2), 2)]
+
+
+PER_ORDER = "SELECT day, count(*) AS orders, count(*) / sum(amount) AS amount FROM silver.shop.orders GROUP BY day"
+
+
+def test_infinity_and_nan_are_no_numbers_unless_the_contract_allows_them(lake: Lake) -> None:
+    lake.shop()
+    lake.write("gold/shop/daily.sql", PER_ORDER.replace("sum(amount)", "cast(sum(amount) AS double)"))
+    lake.edit("gold/shop/contract.yaml", 'physicalType: "decimal(18,2)"', "physicalType: double")
+    lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,0,1\n2,2024-01-02,2,1\n")
+    error = str(lake.run().failures["gold.shop.daily"])
+    assert "1 rows break a rule: amount: inf is no number: allow it with `nonFinite: allowed`" in error
+    assert not (lake.data / "gold/shop/daily").exists()
+    allowed = "physicalType: double, customProperties: [{property: nonFinite, value: allowed}]"
+    lake.edit("gold/shop/contract.yaml", "physicalType: double", allowed)
+    lake.good()
+    assert [row[2] for row in lake.rows(DAILY)] == [float("inf"), 0.5]

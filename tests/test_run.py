@@ -215,6 +215,19 @@ def test_a_query_reads_any_table_as_table_csv_or_json(lake: Lake, form: str, exp
     assert cli(lake, "query", "SELECT * FROM gold.shop.daily", "--format", form).stdout == expected
 
 
+def test_a_query_prints_json_whatever_the_numbers(lake: Lake) -> None:
+    lake.shop()
+    lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10.5,1\n")
+    lake.good()
+    sql = "SELECT 'inf'::DOUBLE AS a, ['-inf'::DOUBLE, 1.5] AS b, {'c': 'nan'::FLOAT} AS d FROM gold.shop.daily"
+
+    def refused(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    printed = json.loads(cli(lake, "query", sql, "--format", "json").stdout, parse_constant=refused)
+    assert printed == [{"a": "Infinity", "b": ["-Infinity", 1.5], "d": {"c": "NaN"}}]
+
+
 def test_a_query_cannot_change_anything_and_names_the_tables_there_are(lake: Lake) -> None:
     lake.shop()
     lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")

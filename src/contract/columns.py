@@ -41,7 +41,7 @@ def _column(part: Part) -> Column:
     said = part.said
     kind = _type(part)
     check_same_name(part)
-    words = custom.values(part, custom.COLUMN)
+    words = custom.values(part, custom.GOLD_COLUMN if part.file.layer == "gold" else custom.COLUMN)
     if said.get("semanticType", "column") == "measure":
         part.fault("semanticType measure", "semanticType", "a table has columns; leave it out")
     if not said.get("transformLogic", "-").strip():
@@ -56,7 +56,16 @@ def _column(part: Part) -> Column:
         description=part.text("description"),
         classification=said.get("classification"),
         drift=_drift(words),
+        non_finite=_non_finite(words, kind, part),
     )
+
+
+def _non_finite(words: Mapping[str, Any], kind: str | None, part: Part) -> bool:
+    if "nonFinite" in words and kind not in ("FLOAT", "DOUBLE", None):
+        part.fault(
+            f"nonFinite of a {kind}", "customProperties[nonFinite]", "remove it: only float and double have such"
+        )
+    return "nonFinite" in words
 
 
 def _drift(words: Mapping[str, Any]) -> tuple[float, float] | None:

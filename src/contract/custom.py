@@ -67,6 +67,10 @@ TABLE: Mapping[str, Words] = {  # by layer
 COLUMN: Words = {
     "drift": ("psi, or its two bounds, the lower first: [0.1, 0.25]", _is_drift),
 }
+GOLD_COLUMN: Words = {
+    **COLUMN,
+    "nonFinite": ("allowed, or leave it out: then infinity and NaN stop the write", lambda value: value == "allowed"),
+}
 RELATIONSHIP: Words = {
     "severity": ("error (stops the write) or warning", lambda value: value in SEVERITIES),
 }

@@ -86,6 +86,7 @@ class Column:
     description: str = ""
     classification: str | None = None
     drift: tuple[float, float] | None = None  # watched: from which PSI on its values moved somewhat, and clearly
+    non_finite: bool = False  # gold only: whether infinity and NaN pass for numbers
 
 
 @dataclass(frozen=True)

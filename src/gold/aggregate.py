@@ -253,6 +253,7 @@ class _Build:
         outputs = set(self.engine.rows(f"SELECT {texts} FROM outputs"))
         replaced = [file for file in gold.files if gold.partition_of(file) in outputs]
         kept = self._scan(gold, [file for file in gold.files if file not in replaced])
+        self._check_key_beside(kept)
         audits = self._audit(f"(SELECT * FROM {kept} UNION ALL BY NAME FROM result)")
         written = self.engine.write("FROM result", self.root, self.table.partition_by, rows)
         gold = lake.commit(gold, add=written, remove=replaced, progress=self.progress, info=self.info)
@@ -293,7 +294,8 @@ class _Build:
         # renamed, so that a column of the source and the partition computed from it can share a name
         renamed = ", ".join(f"{identifier(name)} AS _key{at}" for at, name in enumerate(self.table.partition_by))
         match = " AND ".join(
-            f"({column.expression or identifier(column.name)}) = _key{at}" for at, column in enumerate(self._partition)
+            f"({column.expression or identifier(column.name)})::{column.type} = _key{at}"
+            for at, column in enumerate(self._partition)
         )
         return f"SELECT s.* FROM {self._scan(source, files)} s SEMI JOIN (SELECT {renamed} FROM temp.reads) ON {match}"
 
@@ -352,7 +354,8 @@ class _Build:
             raise ContractError(f"{self.table.id}: {'; '.join(faults)}", where=self.table.model, fix=fix)
 
     def _check_rows(self) -> None:
-        for test, reason in (rule for column in self.table.columns for rule in rules.broken(column)):
+        finite = (rule for column in self.table.columns for rule in rules.not_finite(column))
+        for test, reason in (*finite, *(rule for column in self.table.columns for rule in rules.broken(column))):
             bad = self.engine.rows(f"SELECT {reason}, count(*) OVER () FROM result WHERE {test} LIMIT 1")
             if bad:
                 fix = "correct the model, or the rule in the contract"
@@ -370,6 +373,23 @@ class _Build:
                 shown = "; ".join(", ".join(map(str, row[:-1])) + f" ({row[-1]} rows)" for row in twice)
                 fix = f"the key is {', '.join(self.table.key)}: group by it, or change the contract"
                 raise DataError(f"key occurs more than once: {shown}", where=self.table.model, fix=fix)
+
+    def _check_key_beside(self, kept: str) -> None:
+        """Refuse a key of the `result` that a row of the kept partitions has too.
+
+        A key that holds the partition's columns cannot be in another partition: then nothing is read.
+        """
+        if not self.table.key or set(self.table.partition_by) <= set(self.table.key):
+            return
+        key = ", ".join(map(identifier, self.table.key))
+        places = " || ', ' || ".join(f"{identifier(name)}::VARCHAR" for name in self.table.partition_by)
+        stored = f"SELECT {key}, {places} FROM {kept} SEMI JOIN result USING ({key}) ORDER BY ALL LIMIT 3"
+        if duplicates := self.engine.rows(stored):
+            shown = "; ".join(
+                f"{', '.join(map(str, row[:-1]))} (also in the partition {row[-1]})" for row in duplicates
+            )
+            fix = f"the key is {', '.join(self.table.key)}: group by it, or change the contract"
+            raise DataError(f"key occurs more than once: {shown}", where=self.table.model, fix=fix)
 
     def _python(self) -> str:
         """Run a Python model: `model(tables)` takes and returns polars LazyFrames; returns SQL over its rows."""

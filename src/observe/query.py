@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import sys
 from collections.abc import Mapping
@@ -77,10 +78,19 @@ def _print(headers: list[str], rows: list[tuple[object, ...]], form: str, out: T
         writer.writerow(headers)
         writer.writerows(rows)
     elif form == "json":
-        records = [dict(zip(headers, row, strict=True)) for row in rows]
-        print(json.dumps(records, default=_json, ensure_ascii=False, indent=1), file=out)
+        records = [dict(zip(headers, map(_finite, row), strict=True)) for row in rows]
+        print(json.dumps(records, default=_json, ensure_ascii=False, indent=1, allow_nan=False), file=out)
     else:
         console.table(headers, rows, grouped=False, out=out)
+
+
+def _finite(value: object) -> object:
+    """Return a value with what JSON has no number for, infinity and NaN, as the texts Infinity, -Infinity and NaN."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return {name: _finite(item) for name, item in value.items()} if isinstance(value, dict) else value
 
 
 def _json(value: object) -> object:
