@@ -10,6 +10,7 @@ import pytest
 from conftest import Lake
 
 from src import lake as delta
+from src.house import engine as lake_engine
 
 ORDERS = "SELECT order_id, day, amount, updated FROM silver.shop.orders ORDER BY order_id, amount"
 
@@ -479,3 +480,69 @@ def test_a_file_with_a_key_outside_the_bounds_in_the_log_is_a_finding(lake: Lake
     [found] = lake.findings()
     assert found.law == "the log tells which file can hold a key"
     assert found.found.endswith("has order_id from 1 to 9, the log says 2 to 9")
+
+
+@pytest.mark.parametrize(
+    ("form", "name", "first", "second", "rejects"),
+    [
+        (
+            "ndjson",
+            "1.ndjson",
+            '{"order_id":1,"day"\n{"order_id":2,\n',
+            '{"order_id":3,"day":"2024-01-01","amount":5,"updated":1}\n',
+            2,
+        ),
+        (
+            "json",
+            "1.json",
+            '[["order_id","day"],[1,"2024-01-01"]]',
+            '[{"order_id":3,"day":"2024-01-01","amount":5,"updated":1}]',
+            2,
+        ),
+    ],
+)
+def test_rejects_of_a_first_file_without_one_readable_line_reach_quarantine_in_the_same_run(
+    lake: Lake, form: str, name: str, first: str, second: str, rejects: int
+) -> None:
+    lake.shop()
+    lake.edit("silver/shop/orders.yaml", "*.csv, format: csv", f"*.{form}, format: {form}")
+    lake.land(f"shop/orders/{name}", first)
+    run = lake.good()
+    counts = "SELECT count(*) FROM bronze.shop.orders WHERE _reject IS NOT NULL"
+    assert lake.rows(counts) == lake.rows("SELECT count(*) FROM quarantine.shop.orders") == [(rejects,)]
+    step = lake.step(run, "silver.shop.orders")
+    assert (step.records_read, step.quarantined) == (rejects, rejects)
+    assert lake.findings() == []
+    lake.land(f"shop/orders/2{name}", second)
+    lake.good()
+    assert lake.rows("SELECT order_id FROM silver.shop.orders") == [(3,)]
+    assert lake.rows("SELECT count(*) FROM quarantine.shop.orders") == [(rejects,)]
+
+
+def test_check_says_so_where_rows_of_bronze_were_never_read(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    from src.silver import batch, project
+
+    lake.shop()
+    lake.land("shop/orders/1.csv", "order_id,day,amount,updated\n1,2024-01-01,10,1\n2,2024-01-01\n")
+    lake.good()
+    trimmed = project.trimmed
+    monkeypatch.setattr(batch, "trimmed", lambda *given: trimmed(*given) + " AND false")
+    assert ["bronze has 2 rows, but 1 were read" in finding.found for finding in lake.findings()] == [True]
+    monkeypatch.undo()
+
+
+def test_check_says_so_where_a_row_of_a_file_never_reached_bronze(lake: Lake) -> None:
+    lake.shop()
+    lake.land("shop/orders/1.csv", "order_id,day,amount,updated\n1,2024-01-01,10,1\n2,2024-01-01,10,1\n")
+    lake.good()
+    root = lake.data / "bronze/shop/orders"
+    table = delta.open_table(root)
+    assert table
+    with lake_engine(lake.told) as engine:
+        scan = engine.scan(root, table.files, table.columns, evolved=True)
+        late = "SELECT * REPLACE ('x.csv' AS _file, _row + 1 AS _row)"
+        written = engine.write(f"{late} FROM {scan}", root)
+    delta.commit(table, add=written)
+    assert "2 rows of files" not in str(lake.findings())
+    assert "1 rows of files, by their numbers, are not there" in str(lake.findings())
+    lake.environ["BROKEN_ON_PURPOSE"] = "yes"

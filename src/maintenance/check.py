@@ -121,6 +121,10 @@ def _bronze(engine: DuckEngine, root: Path) -> Iterator[str]:
     )[0]
     if twice:
         yield f"{twice} rows of a file are there more than once"
+    arrived = f"SELECT count(*) AS rows, max(_row) AS last FROM {scan} GROUP BY _file, _ingested_at"
+    lost = engine.one(f"SELECT coalesce(sum(last - rows), 0)::BIGINT FROM ({arrived}) WHERE rows < last")[0]
+    if lost:
+        yield f"{lost} rows of files, by their numbers, are not there"
 
 
 # -- silver

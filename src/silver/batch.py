@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from src import lake
 from src.contract import Feed, Table
 from src.engine import DuckEngine, identifier
-from src.errors import ContractError
+from src.errors import ContractError, DataError
 from src.outcome import Outcome
 from src.silver import history, winners
-from src.silver.project import PROVENANCE, REASONS, VALUES, projection, trimmed
+from src.silver.project import PROVENANCE, REASONS, VALUES, helper_prefix, projection, source_column, trimmed
 
-_HOUSE = {*PROVENANCE, "_batch", "_reject", "_raw", "_source"}
+_ADDED = {*PROVENANCE, "_batch", "_reject", "_raw"}  # what bronze adds to a file's columns
 
 Source = tuple[Feed, lake.Snapshot, Sequence[lake.DataFile]]  # a feed, its bronze table, the files to read
 
@@ -68,26 +68,46 @@ def rehearse(engine: DuckEngine, table: Table, feeds: Mapping[str, lake.Snapshot
 
 
 def _load(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> int:
-    """Fill `incoming` with typed rows and `unsplit` with the lines no reader could split; returns the rows."""
-    # a feed whose files were all empty has shown no column yet
-    sources = [source for source in sources if any(name not in _HOUSE for name in source[1].columns)]
-    if not sources:
-        house = {"_batch": "VARCHAR", REASONS: "VARCHAR[]", VALUES: "VARCHAR"}
-        none = (f"NULL::{kind} AS {identifier(name)}" for name, kind in (row_columns(table) | house).items())
-        engine.table("incoming", f"SELECT {', '.join(none)} WHERE false")
-        engine.table("unsplit", f"SELECT {', '.join(_REJECTED)} FROM incoming")
-        return 0
+    """Fill `incoming` with typed rows and `unsplit` with the lines no reader could split; returns the rows.
+
+    Raises:
+        DataError: not every row of bronze was seen.
+    """
     typed, unsplit = [], []
     large = not engine.has_room_for(sum(file.size for _, _, files in sources for file in files))
     for feed, bronze, files in sources:
         relation = engine.scan(bronze.root, files, bronze.columns, evolved=True)
-        names = [name for name in bronze.columns if name not in _HOUSE]
-        rows = trimmed(relation, names)
-        typed.append(projection(engine, table, rows if table.sql is None else _shaped(engine, table, feed, rows)))
         reason = "['cannot split the line: ' || _reject] AS _reasons, _raw AS _values"
         unsplit.append(f"SELECT {reason}, {', '.join(_REJECTED[2:])} FROM {relation} WHERE _reject IS NOT NULL")
-    read = engine.table("incoming", " UNION ALL ".join(typed), large=large)
-    return read + engine.table("unsplit", " UNION ALL ".join(unsplit))
+        if names := [name for name in bronze.columns if name not in _ADDED]:  # a feed of rejects alone has none
+            rows, prefix = trimmed(relation, names), helper_prefix(names)
+            if table.sql is not None:
+                rows, prefix = _shaped(engine, table, feed, rows, source_column(prefix))
+            typed.append(projection(engine, table, rows, prefix))
+    read = engine.table("incoming", " UNION ALL ".join(typed or [_no_rows(table)]), large=large)
+    rejects = " UNION ALL ".join(unsplit or [f"SELECT {', '.join(_REJECTED)} FROM incoming"])
+    read += engine.table("unsplit", rejects)
+    if table.sql is None:  # which may make other rows of a row
+        _conserve(table, sources, read)
+    return read
+
+
+def _no_rows(table: Table) -> str:
+    kinds = row_columns(table) | {"_batch": "VARCHAR", REASONS: "VARCHAR[]", VALUES: "VARCHAR"}
+    return f"SELECT {', '.join(f'NULL::{kind} AS {identifier(name)}' for name, kind in kinds.items())} WHERE false"
+
+
+def _conserve(table: Table, sources: Sequence[Source], read: int) -> None:
+    """Refuse to go on where fewer or more rows were read than the log of bronze says there are.
+
+    Raises:
+        DataError: naming both counts.
+    """
+    files = [file for _, _, files in sources for file in files]
+    landed = sum(file.rows for file in files)
+    if read != landed and all(file.rows for file in files):  # another engine need not tell a file's rows
+        fix = "nothing was committed; this is a defect of Boathouse: report it with the log"
+        raise DataError(f"bronze has {landed} rows, but {read} were read", where=table.id, fix=fix)
 
 
 _ROWS_TO_DELETE_FROM = 16_000_000  # beyond, the engine's notes of what is deleted, 8 bytes a row, crowd memory
@@ -104,8 +124,11 @@ def _keep_winners(engine: DuckEngine, rows: int) -> None:
     engine.execute("DROP TABLE incoming; ALTER TABLE kept RENAME TO incoming")
 
 
-def _shaped(engine: DuckEngine, table: Table, feed: Feed, rows: str) -> str:
-    """The rows that the sibling SQL makes of a feed's rows.
+def _shaped(engine: DuckEngine, table: Table, feed: Feed, rows: str, as_they_were: str) -> tuple[str, str]:
+    """The rows that the sibling SQL makes of a feed's rows, and the prefix of the helper columns beside them.
+
+    `as_they_were` is the column of the feed's rows that holds their source values: here they are those that the SQL
+    made.
 
     They are computed here and now, because the feed's name stands for these rows only until the
     next table reads its own.
@@ -113,10 +136,12 @@ def _shaped(engine: DuckEngine, table: Table, feed: Feed, rows: str) -> str:
     engine.publish(feed.id, rows)
     made = f"made of {feed.id}"
     engine.table(made, _checked_sql(engine, table, feed))
-    values = [name for name in engine.columns(f"FROM {identifier(made)}") if name not in _HOUSE]
+    values = [name for name in engine.columns(f"FROM {identifier(made)}") if name not in {*_ADDED, as_they_were}]
+    prefix = helper_prefix(values)
     record = ", ".join(f"{identifier(name)}: {identifier(name)}" for name in values)
     kept = ", ".join([*map(identifier, values), *PROVENANCE, "_batch"])
-    return f"SELECT {kept}, {{{record}}} AS _source FROM {identifier(made)}"
+    source = identifier(source_column(prefix))
+    return f"SELECT {kept}, {{{record}}} AS {source} FROM {identifier(made)}", prefix
 
 
 def _checked_sql(engine: DuckEngine, table: Table, feed: Feed) -> str:

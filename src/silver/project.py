@@ -2,11 +2,14 @@
 
 Builds the SELECT that turns a feed's text into a table's typed columns. Nothing is rounded, cut
 short or guessed: what cannot be read without loss is a reason, and the row goes to quarantine.
+
+Beside the source's columns stand helper columns. Their names begin with a prefix with which no name of the source
+begins (`helper_prefix`), so that no file can take a helper's place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from src import rules
@@ -15,6 +18,7 @@ from src.engine import DuckEngine, identifier, literal
 from src.errors import ContractError
 
 PROVENANCE = {"_file": "VARCHAR", "_row": "BIGINT", "_ingested_at": "TIMESTAMP WITH TIME ZONE"}
+_ADDED = {*PROVENANCE, "_batch"}  # what bronze adds to a file's columns, as far as a projection sees it
 REASONS = "_reasons"  # VARCHAR[], NULL for a row that passes
 VALUES = "_values"  # the source values as JSON text, for rows that do not pass
 _BLANKS = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(160)"
@@ -23,14 +27,25 @@ _NUMBER = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
 _WHOLE = r"[+-]?[0-9]+(\.0*)?"
 _TIMESTAMP = "TIMESTAMP WITH TIME ZONE"
 # without the values a row does not have: a column that another file brings must not change what is kept of this row
-_SHOWN = "json_merge_patch('{}', to_json(_source))::VARCHAR"
+_SHOWN = "json_merge_patch('{{}}', to_json({source}))::VARCHAR"
+
+
+def helper_prefix(names: Iterable[str]) -> str:
+    """Return a text with which none of these names begins: whatever begins with it is a helper column."""
+    return "~" * (1 + max((len(name) - len(name.lstrip("~")) for name in names), default=0))
+
+
+def source_column(prefix: str) -> str:
+    """Return the name of the helper column that holds a row's source values as they were."""
+    return f"{prefix}source"
 
 
 def trimmed(source: str, columns: Sequence[str]) -> str:
-    """A bronze relation with outer blanks gone and empty text as NULL, its values as they were in _source."""
+    """A bronze relation with outer blanks gone and empty text as NULL, its values as they were in a helper column."""
     values = [f"{_without_blanks(identifier(name))} AS {identifier(name)}" for name in columns]
     record = ", ".join(f"{literal(name)}: {identifier(name)}" for name in columns)
-    kept = ["_file", "_row", "_ingested_at", "_batch", f"{{{record}}} AS _source"]
+    as_they_were = identifier(source_column(helper_prefix(columns)))
+    kept = ["_file", "_row", "_ingested_at", "_batch", f"{{{record}}} AS {as_they_were}"]
     return f"SELECT {', '.join([*values, *kept])} FROM {source} WHERE _reject IS NULL"
 
 
@@ -40,10 +55,11 @@ def _without_blanks(value: str) -> str:
     return f"CASE WHEN {clean} THEN {value} ELSE nullif(trim({value}, {_BLANKS}), '') END"
 
 
-def projection(engine: DuckEngine, table: Table, relation: str) -> str:
+def projection(engine: DuckEngine, table: Table, relation: str, prefix: str) -> str:
     """SELECT of the table's columns, typed, with provenance, reasons and source values.
 
-    `relation` is a SELECT with the raw columns, _file, _row, _ingested_at, _batch and _source.
+    `relation` is a SELECT with the raw columns, _file, _row, _ingested_at, _batch and `source_column(prefix)`;
+    `prefix` is that of the raw columns' names.
 
     Raises:
         ContractError: an expression names a column that is not there, or does not parse.
@@ -51,14 +67,15 @@ def projection(engine: DuckEngine, table: Table, relation: str) -> str:
     sql, kinds = relation, engine.columns(relation)
     inputs = _inputs_of(engine, table)
     for level in _levels(table, inputs):
-        sql, kinds = _typed_level(engine, table, level, sql, kinds)
-    failures = [reason for column in table.columns for reason in _failures(column, sorted(inputs[column.name]))]
+        sql, kinds = _typed_level(engine, table, level, sql, kinds, prefix)
+    failures = [reason for column in table.columns for reason in _failures(column, sorted(inputs[column.name]), prefix)]
+    has_failed, shown = identifier(f"{prefix}failed"), _SHOWN.format(source=identifier(source_column(prefix)))
     failed = " OR ".join(f"({test})" for test, _ in failures) or "false"
     reasons = ", ".join(f"CASE WHEN {test} THEN {text} END" for test, text in failures)
     return (
         f"SELECT {', '.join(identifier(column.name) for column in table.columns)}, {', '.join(PROVENANCE)}, _batch, "
-        f"CASE WHEN _failed THEN list_filter([{reasons}], lambda reason: reason IS NOT NULL) END AS {REASONS}, "
-        f"CASE WHEN _failed THEN {_SHOWN} END AS {VALUES} FROM (SELECT *, {failed} AS _failed FROM ({sql}))"
+        f"CASE WHEN {has_failed} THEN list_filter([{reasons}], lambda reason: reason IS NOT NULL) END AS {REASONS}, "
+        f"CASE WHEN {has_failed} THEN {shown} END AS {VALUES} FROM (SELECT *, {failed} AS {has_failed} FROM ({sql}))"
     )
 
 
@@ -121,6 +138,7 @@ class _Reading:
     kind: str
     broken: str
     shown: str
+    prefix: str
 
     @property
     def cast(self) -> str:
@@ -131,11 +149,16 @@ class _Reading:
     @property
     def typed(self) -> str:
         """The cast value, under the name by which it is read again."""
-        return self.value if self.kind == self.column.type else identifier(f"={self.column.name}")
+        return self.value if self.kind == self.column.type else identifier(f"{self.prefix}={self.column.name}")
 
 
 def _typed_level(
-    engine: DuckEngine, table: Table, level: Sequence[Column], relation: str, available: Mapping[str, str]
+    engine: DuckEngine,
+    table: Table,
+    level: Sequence[Column],
+    relation: str,
+    available: Mapping[str, str],
+    prefix: str,
 ) -> tuple[str, dict[str, str]]:
     """A SELECT that adds a level's columns, each with its reason, to a relation with the `available` columns; its
     columns and their types."""
@@ -147,36 +170,38 @@ def _typed_level(
         plain = spelled.get(expression.strip().strip('"').lower())
         if plain:
             value = identifier(plain)
-            readings.append(_Reading(column, value, available[plain], "false", f"{value}::VARCHAR"))
+            readings.append(_Reading(column, value, available[plain], "false", f"{value}::VARCHAR", prefix))
             continue
-        kind = _kind(engine, table, column, expression, available)
-        holder = identifier(f"~{column.name}")
+        kind = _kind(engine, table, column, expression, available, prefix)
+        holder = identifier(f"{prefix}:{column.name}")
         computed.append(f"TRY({{'v': {expression}}}) AS {holder}")
         shown = _inputs(engine.column_references(expression), spelled)
-        readings.append(_Reading(column, f"{holder}.v", kind, f"{holder} IS NULL", shown))
+        readings.append(_Reading(column, f"{holder}.v", kind, f"{holder} IS NULL", shown, prefix))
     if computed:
         relation = f"SELECT *, {', '.join(computed)} FROM ({relation})"
     hidden = [name for name in available if name.lower() in {column.name.lower() for column in level}]
-    hidden += [f"~{reading.column.name}" for reading in readings if reading.broken != "false"]
+    hidden += [f"{prefix}:{reading.column.name}" for reading in readings if reading.broken != "false"]
     # a level of their own, or the engine casts every value twice: to know whether it can be read, and to read it
     casts = [f"{reading.cast} AS {reading.typed}" for reading in readings if reading.cast != reading.typed]
     if casts:
         relation = f"SELECT *, {', '.join(casts)} FROM ({relation})"
-        hidden += [f"={reading.column.name}" for reading in readings if reading.cast != reading.typed]
+        hidden += [f"{prefix}={reading.column.name}" for reading in readings if reading.cast != reading.typed]
     rest = f"* EXCLUDE ({', '.join(map(identifier, hidden))})" if hidden else "*"
     outputs = [output for reading in readings for output in _outputs(reading)]
     kinds = {name: kind for name, kind in available.items() if name not in hidden}
-    kinds |= {column.name: column.type for column in level} | {f"?{column.name}": "VARCHAR" for column in level}
+    kinds |= {column.name: column.type for column in level} | {f"{prefix}?{column.name}": "VARCHAR" for column in level}
     return f"SELECT {rest}, {', '.join(outputs)} FROM ({relation})", kinds
 
 
-def _kind(engine: DuckEngine, table: Table, column: Column, expression: str, available: Mapping[str, str]) -> str:
+def _kind(
+    engine: DuckEngine, table: Table, column: Column, expression: str, available: Mapping[str, str], prefix: str
+) -> str:
     # asked of columns without rows: to bind the statement so far takes longer than to run it over a day
     columns = ", ".join(f"NULL::{kind} AS {identifier(name)}" for name, kind in available.items())
     try:
         return next(iter(engine.columns(f"SELECT {expression} AS v FROM (SELECT {columns})").values()))
     except ContractError as error:
-        seen = ", ".join(name for name in available if not name.startswith(("_", "?", "~")))
+        seen = ", ".join(name for name in available if name not in _ADDED and not name.startswith(prefix))
         fix = f"correct the file or `transformLogic`; the columns there are: {seen}"
         raise _in_column(table, column, error.what, fix) from None
 
@@ -196,7 +221,7 @@ def _outputs(reading: _Reading) -> list[str]:
     bad = f"({reading.broken}) OR ({value} IS NOT NULL AND NOT coalesce({_lossless(reading)}, false))"
     return [
         f"CASE WHEN {bad} THEN NULL ELSE {reading.typed} END AS {identifier(column.name)}",
-        f"CASE WHEN {bad} THEN {reason} END AS {identifier('?' + column.name)}",
+        f"CASE WHEN {bad} THEN {reason} END AS {identifier(f'{reading.prefix}?{column.name}')}",
     ]
 
 
@@ -241,15 +266,15 @@ def _wider(decimal: str) -> str:
 # -- what makes a row fail
 
 
-def _failures(column: Column, inputs: Sequence[str]) -> list[tuple[str, str]]:
+def _failures(column: Column, inputs: Sequence[str], prefix: str) -> list[tuple[str, str]]:
     """(SQL test that is true for a bad row, SQL text of the reason) for everything asked of a column.
 
     `inputs` are the table's columns that its expression reads: where one of these is bad, that a
     value is missing here says nothing new.
     """
-    name, unread = identifier(column.name), identifier("?" + column.name)
+    name, unread = identifier(column.name), identifier(f"{prefix}?{column.name}")
     found = [(f"{unread} IS NOT NULL", unread)]
     if column.required:
-        read = " AND ".join(f"{identifier('?' + other)} IS NULL" for other in (column.name, *inputs))
+        read = " AND ".join(f"{identifier(f'{prefix}?{other}')} IS NULL" for other in (column.name, *inputs))
         found.append((f"{name} IS NULL AND {read}", literal(f"{column.name}: required, but there is nothing")))
     return found + rules.broken(column)
