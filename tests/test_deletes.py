@@ -53,3 +53,53 @@ def test_a_key_comes_back_with_a_newer_row(lake: Lake) -> None:
     lake.land("shop/orders/4.csv", HEADER + "1,2024-01-05,50,2\n")
     lake.good()
     assert lake.rows(LEFT) == [(1, 99)]
+
+
+MEMBERS = """
+apiVersion: v3.1.0
+kind: DataContract
+id: shop.members
+version: 1.0.0
+status: active
+domain: shop
+servers: [{server: members, type: local, path: "members/*.csv", format: csv}]
+schema:
+  - name: members
+    properties:
+      - {name: id, logicalType: integer, primaryKey: true}
+      - {name: name, logicalType: string}
+      - {name: changed, logicalType: date, required: true}
+      - {name: op, logicalType: string, required: true}
+    customProperties:
+      - {property: sequenceBy, value: changed}
+      - {property: deleteWhen, value: op = 'D'}
+"""
+# the letters of a change log sort D before I and U, and a deletion often has no other value
+TIED = ("1,Ulla,2031-05-01,U\n", "1,,2031-05-01,D\n", "1,Vera,2031-05-01,I\n")
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(TIED)))
+@pytest.mark.parametrize("files", [1, 3])
+def test_a_deletion_wins_a_tie_in_a_batch_and_against_what_is_stored(
+    lake: Lake, order: tuple[str, ...], files: int
+) -> None:
+    lake.write("silver/shop/members.yaml", MEMBERS)
+    lake.land("members/0.csv", "id,name,changed,op\n2,Rosa,2031-05-01,I\n")
+    for at in range(files):
+        lake.land(f"members/{at + 1}.csv", "id,name,changed,op\n" + "".join(order[at::files]))
+        lake.good()
+    assert lake.rows("SELECT id, name FROM silver.shop.members") == [(2, "Rosa")]
+    lake.land("members/9.csv", "id,name,changed,op\n1,Ida,2031-05-02,I\n")
+    lake.good()
+    assert lake.rows("SELECT id, name FROM silver.shop.members ORDER BY id") == [(1, "Ida"), (2, "Rosa")]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(TIED)))
+def test_a_deletion_of_the_moment_of_a_version_ends_the_one_before_it(lake: Lake, order: tuple[str, ...]) -> None:
+    lake.write("silver/shop/members.yaml", MEMBERS + "      - {property: history, value: scd2}\n")
+    lake.land("members/0.csv", "id,name,changed,op\n1,Anna,2031-04-01,I\n")
+    for at, row in enumerate(order):
+        lake.land(f"members/{at + 1}.csv", "id,name,changed,op\n" + row)
+        lake.good()
+    rows = lake.rows("SELECT name, _valid_from::VARCHAR, _valid_to::VARCHAR FROM silver.shop.members")
+    assert rows == [("Anna", "2031-04-01", "2031-05-01")]

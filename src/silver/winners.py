@@ -1,5 +1,7 @@
 """One row per key: by sequence, ties by content and never by arrival; without a sequence the later arrival wins.
 
+A row that says its key is gone wins a tie, as a change and a deletion of one moment leave nothing.
+
 Works on the temporary table `incoming`, the typed rows of a batch. Only keys that occur twice are
 looked at closely, so that wide rows never enter a window.
 """
@@ -128,5 +130,12 @@ def order(table: Table, among_equals: str) -> str:
     if not table.sequence_by:
         return ", ".join(f"{name} DESC" for name in _ARRIVAL)
     rest = [column.name for column in table.columns if column.name not in {*table.key, *table.sequence_by}]
-    ranks = [f"{identifier(name)} DESC NULLS LAST" for name in (*table.sequence_by, *rest)]
+    ranks = [f"{identifier(name)} DESC NULLS LAST" for name in table.sequence_by]
+    ranks += [f"{_says_gone(table)} DESC"] if table.delete_when else []
+    ranks += [f"{identifier(name)} DESC NULLS LAST" for name in rest]
     return ", ".join([*ranks, among_equals])
+
+
+def _says_gone(table: Table) -> str:
+    """SQL that is true for a row that says its key is gone."""
+    return f"coalesce(({table.delete_when}), false)"

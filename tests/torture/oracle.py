@@ -149,7 +149,8 @@ def _good(rules: Rules) -> str:
 def _winners(rules: Rules) -> str:
     if not rules.keyed:
         return f"SELECT DISTINCT {rules.columns} FROM typed WHERE good"
-    order = "updated DESC NULLS LAST, day DESC NULLS LAST, amount DESC NULLS LAST"
+    order = "updated DESC NULLS LAST, " + ("amount = 0 DESC, " if rules.family == "deletes" else "")
+    order += "day DESC NULLS LAST, amount DESC NULLS LAST"
     order += ", note DESC NULLS LAST" if rules.note else ""
     if rules.family == "arrival":
         order = "arrival DESC, name DESC, nth DESC"
