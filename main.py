@@ -112,7 +112,7 @@ def _land_samples(house: House) -> None:
 
 def _run(told: Settings, words: argparse.Namespace) -> int:
     window = runs.window(runs.now().date(), words.run_date, words.reprocess_days)
-    with opened(told, SOURCE) as house:
+    with opened(told, SOURCE, window.end) as house:
         return _ended(house, run(house, words.domain, window, words.mode))
 
 
@@ -144,7 +144,7 @@ def _plan(told: Settings, words: argparse.Namespace) -> int:
     from src.observe import forecast, preview
 
     window = runs.window(runs.now().date(), words.run_date, words.reprocess_days)
-    with opened(told, SOURCE) as house:
+    with opened(told, SOURCE, window.end) as house:
         ahead = forecast.Forecast(house)
         rows = preview.rows(house, wanted(house, words.domain), ahead)
     console.table(*preview.printed(rows, ahead))

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -176,15 +176,28 @@ def engine(told: Settings) -> Iterator[DuckEngine]:
 
 
 @contextmanager
-def opened(told: Settings, source: Path) -> Iterator[House]:
+def opened(told: Settings, source: Path, run_date: date | None = None) -> Iterator[House]:
     """The house with the contracts below `source`, its engine running for the length of a with-block.
+
+    `run_date`: what run_date() is in their SQL (default: yesterday).
 
     Raises:
         Faults: contracts or models that are not what they should be, all of them at once.
     """
     contracts = contract.load(source)
     with engine(told) as running:
+        contracts = _dated(contracts, run_date or datetime.now(UTC).date() - timedelta(days=1), running)
         yield House(told, contracts, _resolved(running, contracts), running)
+
+
+def _dated(contracts: Contracts, day: date, engine: DuckEngine) -> Contracts:
+    """The contracts with the run date put into the tables whose SQL asks for it."""
+    engine.set_run_date(day)
+    silver, gold = (
+        {name: replace(table, run_date=day) if table.reads_run_date else table for name, table in tables.items()}
+        for tables in (contracts.silver, contracts.gold)
+    )
+    return replace(contracts, silver=silver, gold=gold)
 
 
 def _resolved(engine: DuckEngine, contracts: Contracts) -> tuple[Table, ...]:
@@ -195,14 +208,14 @@ def _resolved(engine: DuckEngine, contracts: Contracts) -> tuple[Table, ...]:
     """
     resolved: dict[str, Table] = {}
     faults: list[ContractError] = []
-    faults += [fault for table in contracts.silver.values() for fault in _unparsed(engine, table)]
+    tables = [*contracts.silver.values(), *contracts.gold.values()]
+    faults += [fault for table in tables for fault in _unsound(engine, table)]
     known = {*contracts.silver, *contracts.gold}
     for table in contracts.gold.values():
         try:
             sources = set(table.sources) if table.python else engine.table_references(str(table.sql))
-        except ContractError as error:
-            faults.append(ContractError(error.what, where=table.model, fix="correct the SQL"))
-            continue
+        except ContractError:
+            continue  # told above
         unknown = sorted(sources - known)
         if unknown or not sources:
             what = f"reads {', '.join(unknown)}, which is no table" if unknown else "reads no table"
@@ -221,19 +234,26 @@ def _unread(table: Table, name: str, sources: Collection[str]) -> ContractError:
     return ContractError(f"optional source {name}, which the model does not read", where=where, fix=fix)
 
 
-def _unparsed(engine: DuckEngine, table: Table) -> Iterator[ContractError]:
-    """What in a silver contract is no SQL."""
+def _unsound(engine: DuckEngine, table: Table) -> Iterator[ContractError]:
+    """What in a contract, or in the SQL beside it, is no SQL or is not a function of the rows it reads."""
     pieces = [(f"transformLogic of {column.name}", column.expression) for column in table.columns]
     for what, text in (*pieces, ("deleteWhen", table.delete_when)):
-        try:
-            engine.column_references(text or "1")
-        except ContractError as error:
-            fix = f'correct {text!r}; a name that is an SQL keyword goes in "double quotes"'
-            yield ContractError(f"{what}: {error.what}", where=table.path, fix=fix)
+        fix = f'correct {text!r}; a name that is an SQL keyword goes in "double quotes"'
+        yield from _judged(engine, f"SELECT {text}" if text else None, f"{what}: ", table.path, fix)
+    for expectation in table.quality:
+        query = (expectation.query or "").replace("${object}", "audited")
+        yield from _judged(engine, query or None, f"quality {expectation.id or 'query'}: ", table.path, "correct it")
+    yield from _judged(engine, table.sql, "", table.model, "correct the SQL")
+
+
+def _judged(engine: DuckEngine, sql: str | None, what: str, where: Path, fix: str) -> Iterator[ContractError]:
+    if sql is None:
+        return
     try:
-        engine.table_references(table.sql or "SELECT 1")
+        for name, instead in engine.unrepeatable(sql).items():
+            yield ContractError(f"{what}{name} is not a function of the rows it reads", where=where, fix=instead)
     except ContractError as error:
-        yield ContractError(error.what, where=table.model, fix="correct the SQL")
+        yield ContractError(f"{what}{error.what}", where=where, fix=fix)
 
 
 def _in_order(tables: Mapping[str, Table]) -> list[Table]:

@@ -18,6 +18,7 @@ from src.contract.model import Rule as Rule
 from src.contract.model import Sla as Sla
 from src.contract.model import Table as Table
 from src.contract.versions import Tagged as Tagged
+from src.contract.versions import as_stored as as_stored
 from src.contract.versions import check_bump as check_bump
 from src.contract.versions import check_version as check_version
 from src.contract.versions import fingerprint as fingerprint

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
 TIMESTAMP = "TIMESTAMP WITH TIME ZONE"  # as DuckDB's DESCRIBE names it; times are kept in UTC
 MOMENTS = ("DATE", TIMESTAMP)
+_RUN_DATE = re.compile(r"\brun_date\"?(\s|--.*|/\*.*?\*/)*\(", re.IGNORECASE)
 
 OPERATORS = (  # of an expectation
     "mustBe",
@@ -169,10 +172,17 @@ class Table:
     owner: str = ""
     business_date: str | None = None  # the column, of one of MOMENTS, that the business dates a row by
     critical: bool = False  # somebody is woken when yesterday is not in it
+    run_date: date | None = None  # of a table whose SQL asks for run_date(): what it is, an input like any other
 
     @property
     def id(self) -> str:
         return f"{self.layer}.{self.domain}.{self.name}"
+
+    @property
+    def reads_run_date(self) -> bool:
+        """Whether the SQL that makes its rows asks for run_date()."""
+        texts = [self.sql, self.delete_when, *(column.expression for column in self.columns)]
+        return any(_RUN_DATE.search(text) for text in texts if text)
 
     @property
     def model(self) -> Path:

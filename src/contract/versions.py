@@ -10,7 +10,8 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any
 
 from src.contract.model import Table
@@ -60,6 +61,8 @@ def logic(table: Table) -> dict[str, Any]:
         "python": table.python.read_text(encoding="utf-8").strip() if table.python else None,
         "feeds": {feed.name: {name: getattr(feed, name) for name in _READING} for feed in table.feeds},
     }
+    if table.run_date:  # an option that is not used leaves the facts, and so the fingerprint, as they were without it
+        facts["run_date"] = table.run_date.isoformat()
     plain: dict[str, Any] = json.loads(json.dumps(facts))
     return plain
 
@@ -169,6 +172,13 @@ def tagged(properties: Mapping[str, str]) -> Tagged | None:
     return Tagged(version, _fingerprint(facts), facts)
 
 
+def as_stored(table: Table, properties: Mapping[str, str]) -> Table:
+    """Return a table with the run date that its stored rows were computed with, where its SQL asks for run_date()."""
+    stored = tagged(properties)
+    day = stored.logic.get("run_date") if stored else None
+    return replace(table, run_date=date.fromisoformat(day)) if day and table.reads_run_date else table
+
+
 def check_version(table: Table, properties: Mapping[str, str]) -> None:
     """Refuse a version lower than the stored one, though the logic is the same.
 
@@ -191,4 +201,7 @@ def why_rebuild(table: Table, properties: Mapping[str, str]) -> str:
         return "the stored table does not say how it was built"
     check_bump(table, stored.logic, stored.version)
     _, changes = required_bump(stored.logic, logic(table))
+    before, now = stored.logic.get("run_date"), table.run_date and table.run_date.isoformat()
+    if before != now and not changes:
+        return f"run date {before} -> {now}"
     return f"contract {stored.version} -> {table.version}: {'; '.join(changes) or 'the last rebuild did not finish'}"

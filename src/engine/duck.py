@@ -13,12 +13,14 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from src.engine import unrepeatable
 from src.errors import BoathouseError, ContractError, DataError, EnvironmentFault, from_os_error
 from src.lake import DataFile, discard
 
@@ -75,6 +77,9 @@ class DuckEngine:
         self.execute("SET enable_progress_bar = false")
         self.execute(f"SET partitioned_write_max_open_files = {_MAX_OPEN_PARTITIONS}")
         self._published: set[str] = set()
+        self._trees: dict[
+            str, dict[str, Any]
+        ] = {}  # parsed statements; each contract and model is asked more than once
 
     def close(self) -> None:
         self._connection.close()
@@ -152,12 +157,28 @@ class DuckEngine:
     def _aggregates(self) -> set[str]:
         return set(self.values("SELECT function_name FROM duckdb_functions() WHERE function_type = 'aggregate'"))
 
+    def unrepeatable(self, sql: str) -> dict[str, str]:
+        """What in a SELECT is not a function of the rows it reads (now(), random(), ...), each with what to write.
+
+        Raises:
+            ContractError: it does not parse, or is not one SELECT.
+        """
+        tree = self._parsed(sql)
+        return unrepeatable.find(_nodes(tree)) if unrepeatable.may_be_in(sql) else {}
+
+    def set_run_date(self, day: date) -> None:
+        """Let run_date() be this day in all SQL that follows."""
+        self.execute(f"CREATE OR REPLACE TEMP MACRO {unrepeatable.RUN_DATE}() AS {literal(day)}::DATE")
+
     def _parsed(self, sql: str) -> dict[str, Any]:
+        if sql in self._trees:
+            return self._trees[sql]
         tree: dict[str, Any] = json.loads(self.one(f"SELECT json_serialize_sql({literal(sql)})")[0])
         if tree["error"]:
             raise ContractError(f"the SQL does not parse: {tree['error_message']}", where=_shown(sql))
         if len(tree["statements"]) != 1:
             raise ContractError(f"{len(tree['statements'])} statements", where=_shown(sql), fix="write one SELECT")
+        self._trees[sql] = tree
         return tree
 
     def table(self, name: str, sql: str, *, large: bool = False) -> int:

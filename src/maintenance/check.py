@@ -152,6 +152,7 @@ def _bounds(engine: DuckEngine, root: Path) -> Iterator[str]:
 
 def _silver(engine: DuckEngine, table: Table, whole: Mapping[str, Path]) -> Iterator[str]:
     silver = _opened(whole[table.id])
+    table = _as_built(engine, table, silver)
     if silver.progress(lake.BUILT_FROM) != contract.fingerprint(table):
         return  # the contract moved on since: the next run builds the table anew
     reached = {feed.id: _reached(silver, feed.id) for feed in table.feeds}
@@ -191,6 +192,7 @@ def _one_pass(engine: DuckEngine, table: Table, whole: Mapping[str, Path], reach
 
 def _gold(engine: DuckEngine, table: Table, declared: Mapping[str, Table], whole: Mapping[str, Path]) -> Iterator[str]:
     gold = _opened(whole[table.id])
+    table = _as_built(engine, table, gold)
     if gold.progress(lake.BUILT_FROM) != contract.fingerprint(table):
         return
     sources = {name: _consumed(gold, declared[name], whole) for name in table.sources}
@@ -238,6 +240,14 @@ def _sums(engine: DuckEngine, whole: Mapping[str, Path]) -> Iterator[str]:
     )
     for run_id, name in rows:
         yield f"run {run_id}, {name}"
+
+
+def _as_built(engine: DuckEngine, table: Table, stored: lake.Snapshot) -> Table:
+    """A table with the run date that its stored rows were computed with; run_date() is that day from then on."""
+    table = contract.as_stored(table, stored.properties)
+    if table.run_date:
+        engine.set_run_date(table.run_date)
+    return table
 
 
 def _opened(root: Path, version: int | None = None) -> lake.Snapshot:

@@ -72,6 +72,7 @@ def show(told: Settings, source: Path, verb: str, now: datetime) -> int:
 def _state(table: Table, stored: lake.Snapshot | None) -> State:
     if stored is None:
         return State(table, drift="not built yet", mend=_RUN)
+    table = contract.as_stored(table, stored.properties)
     tagged = contract.tagged(stored.properties)
     version = tagged.version if tagged else None
     return State(table, stored, version, *_drift(table, stored, version))
