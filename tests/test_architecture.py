@@ -22,6 +22,7 @@ ORDER = [
     ["audit"],
     ["outcome"],
     ["house"],
+    ["proof"],
     ["bronze", "silver", "gold"],
     ["observe"],
     ["maintenance"],

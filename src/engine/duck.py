@@ -20,7 +20,8 @@ from typing import Any
 
 import duckdb
 
-from src.engine import unrepeatable
+from src.engine import functions, unrepeatable
+from src.engine.functions import Functions
 from src.errors import BoathouseError, ContractError, DataError, EnvironmentFault, from_os_error
 from src.lake import DataFile, discard
 
@@ -77,6 +78,7 @@ class DuckEngine:
         self.execute("SET enable_progress_bar = false")
         self.execute(f"SET partitioned_write_max_open_files = {_MAX_OPEN_PARTITIONS}")
         self._published: set[str] = set()
+        self._types: dict[str, str] = {}  # of expressions without columns
         self._trees: dict[
             str, dict[str, Any]
         ] = {}  # parsed statements; each contract and model is asked more than once
@@ -110,7 +112,7 @@ class DuckEngine:
         Raises:
             ContractError: the expression does not parse.
         """
-        tree = self._parsed(f"SELECT {expression}")
+        tree = self.parse(f"SELECT {expression}")
         return {part.lower() for node in _nodes(tree) for part in node.get("column_names") or ()}
 
     def table_references(self, sql: str) -> set[str]:
@@ -119,7 +121,7 @@ class DuckEngine:
         Raises:
             ContractError: it does not parse, or is not one SELECT.
         """
-        nodes = list(_nodes(self._parsed(sql)))
+        nodes = list(_nodes(self.parse(sql)))
         own = {entry["key"].lower() for node in nodes for entry in (node.get("cte_map") or {}).get("map", ())}
         tables = (node["qualified_name"]["path"] for node in nodes if node.get("type") == "BASE_TABLE")
         return {".".join(path) for path in tables if len(path) > 1 or path[0].lower() not in own}
@@ -132,13 +134,16 @@ class DuckEngine:
 
     def looks_across_rows(self, sql: str) -> list[str]:
         """What in a SELECT makes a row depend on other rows: aggregates, windows, DISTINCT, LIMIT, ...; sorted."""
-        return sorted({found for node in _nodes(self._parsed(sql)) for found in self._across(node)})
+        return sorted({found for node in _nodes(self.parse(sql)) for found in self._across(node)})
 
     def _across(self, node: Mapping[str, Any]) -> Iterator[str]:
         kind = node.get("type")
         if node.get("class") == "WINDOW":
             yield "a window"
-        if node.get("class") == "FUNCTION" and (name := str(node["function_name"]).lower()) in self._aggregates:
+        if (
+            node.get("class") == "FUNCTION"
+            and (name := str(node["function_name"]).lower()) in self.functions.aggregates
+        ):
             yield f"{name}()"
         if node.get("group_expressions") or node.get("aggregate_handling") == "FORCE_AGGREGATES":
             yield "GROUP BY"
@@ -153,9 +158,24 @@ class DuckEngine:
         if node.get("sample"):
             yield "a sample"
 
+    @property
+    def version(self) -> str:
+        return duckdb.__version__
+
     @cached_property
-    def _aggregates(self) -> set[str]:
-        return set(self.values("SELECT function_name FROM duckdb_functions() WHERE function_type = 'aggregate'"))
+    def functions(self) -> Functions:
+        """The functions that the engine knows."""
+        return Functions.from_rows(self.rows(functions.LISTED))
+
+    def type_of(self, expression: str) -> str:
+        """The DuckDB type of an SQL expression without columns.
+
+        Raises:
+            BoathouseError: it has none.
+        """
+        if expression not in self._types:
+            self._types[expression] = str(self.one(f"SELECT typeof({expression})")[0])
+        return self._types[expression]
 
     def unrepeatable(self, sql: str) -> dict[str, str]:
         """What in a SELECT is not a function of the rows it reads (now(), random(), ...), each with what to write.
@@ -163,14 +183,19 @@ class DuckEngine:
         Raises:
             ContractError: it does not parse, or is not one SELECT.
         """
-        tree = self._parsed(sql)
+        tree = self.parse(sql)
         return unrepeatable.find(_nodes(tree)) if unrepeatable.may_be_in(sql) else {}
 
     def set_run_date(self, day: date) -> None:
         """Let run_date() be this day in all SQL that follows."""
         self.execute(f"CREATE OR REPLACE TEMP MACRO {unrepeatable.RUN_DATE}() AS {literal(day)}::DATE")
 
-    def _parsed(self, sql: str) -> dict[str, Any]:
+    def parse(self, sql: str) -> dict[str, Any]:
+        """A SELECT as DuckDB's own parser reads it: the tree that json_serialize_sql gives; not to be changed.
+
+        Raises:
+            ContractError: it does not parse, or is not one SELECT.
+        """
         if sql in self._trees:
             return self._trees[sql]
         tree: dict[str, Any] = json.loads(self.one(f"SELECT json_serialize_sql({literal(sql)})")[0])
