@@ -87,14 +87,14 @@ def refusal(engine: DuckEngine, feed: Feed, path: Path) -> str:
 
 
 def test_every_value_is_kept_exactly_as_it_arrived(engine: DuckEngine, tmp_path: Path) -> None:
-    content = 'id,value\n007,"1,234.50"\n1e400,NaN\nNULL,\\N\n 1 ,5" pipe\n"",\n"a ""b""","x\r\ny"\nñ,日本 🚲\n'
+    content = 'id,value\n007,"1,234.50"\n1e400,NaN\nNULL,\\N\n 1 ,5 pipe\n"",\n"a ""b""","x\r\ny"\nñ,日本 🚲\n'
     path = land(tmp_path, content)
     assert readers.read(engine, CSV, path).columns == ("id", "value")
     assert values(engine, CSV, path) == [
         ("007", "1,234.50"),
         ("1e400", "NaN"),
         ("NULL", "\\N"),
-        (" 1 ", '5" pipe'),
+        (" 1 ", "5 pipe"),
         ("", ""),
         ('a "b"', "x\r\ny"),
         ("ñ", "日本 🚲"),
@@ -125,11 +125,47 @@ def test_blank_lines_are_no_records_except_where_there_is_one_column(engine: Duc
 
 
 def test_blanks_around_a_quoted_value_are_no_part_of_it(engine: DuckEngine, tmp_path: Path) -> None:
-    assert values(engine, CSV, land(tmp_path, 'a,b\n "x" ,y\n  "x",y\n')) == [("x", "y"), ('  "x"', "y")]
+    assert values(engine, CSV, land(tmp_path, 'a,b\n "x" ,y\n1, "z"\n')) == [("x", "y"), ("1", "z")]
 
 
-def test_a_delimiter_at_the_end_of_a_line_is_no_reason_to_reject_it(engine: DuckEngine, tmp_path: Path) -> None:
-    assert values(engine, CSV, land(tmp_path, "a,b\n1,2,\n3,4,,\n")) == [("1", "2"), ("3", "4")]
+@pytest.mark.parametrize("header", ["a,b", "a,b,", '"a","b",'])
+@pytest.mark.parametrize("body", ["1,2,\n3,,\n", "\n1,2,\n\n3,,", '"1","2",""\r\n3,"",\r\n'])
+def test_an_empty_value_that_every_line_ends_with_is_the_exporter_s_and_dropped(
+    engine: DuckEngine, tmp_path: Path, header: str, body: str
+) -> None:
+    path = land(tmp_path, header + ("\r\n" if "\r" in body else "\n") + body)
+    assert readers.read(engine, CSV, path).columns == ("a", "b")
+    assert values(engine, CSV, path) == [("1", "2"), ("3", "")]
+    assert readers.read(engine, CSV, land(tmp_path, header + "\n")).columns == ("a", "b")
+
+
+def test_an_empty_value_that_only_some_lines_end_with_is_a_value_that_moved(engine: DuckEngine, tmp_path: Path) -> None:
+    path = land(tmp_path, "id,qty,price,note\n1,2,10.00,\n2,,3,20.00,\n3,4,30.00,x\n")
+    assert rejects(engine, CSV, path) == [
+        ("1", "2", "10.00", "", 1, None, None),
+        (None, None, None, None, 2, "expected 4 values, found 5, the last one empty", "2,,3,20.00,"),
+        ("3", "4", "30.00", "x", 3, None, None),
+    ]
+    for first in ("1,2,", "1,2"):  # whatever the first line says of the others
+        found = rejects(engine, CSV, land(tmp_path, f"a,b\n{first}\n3,4,,\n5,6,x\n"))
+        assert [row[-2] for row in found] == [
+            "expected 2 values, found 3, the last one empty" if first == "1,2," else None,
+            "expected 2 values, found 4, the last one empty",
+            "expected 2 values, found 3",
+        ]
+    path = land(tmp_path, "a,b,\n1,2,\n3,4,x\n")
+    with pytest.raises(DataError, match="a value behind the last column"):
+        taken(engine, readers.read(engine, CSV, path))
+    with pytest.raises(DataError, match="column 3 has no name"):
+        readers.read_carefully(engine, CSV, path)
+
+
+def test_the_first_column_may_have_no_name_as_a_data_frame_s_index(engine: DuckEngine, tmp_path: Path) -> None:
+    for header in (",id,qty", '"",id,qty'):
+        path = land(tmp_path, header + "\n0,1,2\n")
+        assert readers.read(engine, CSV, path).columns == ("_unnamed", "id", "qty")
+        assert values(engine, CSV, path) == [("0", "1", "2")]
+    assert "column _unnamed twice" in refusal(engine, CSV, land(tmp_path, ",_unnamed\n0,1\n"))
 
 
 def test_header_names_are_trimmed_and_keep_their_order(engine: DuckEngine, tmp_path: Path) -> None:
@@ -236,6 +272,19 @@ def test_text_after_a_closing_quote_costs_its_own_line_only(engine: DuckEngine, 
     ]
 
 
+def test_a_quote_inside_an_unquoted_value_costs_its_own_line_only(engine: DuckEngine, tmp_path: Path) -> None:
+    """A delimiter is missing before a quoted value that holds one: as many values as columns, and all of them wrong."""
+    lines = ['1,10.00"Table, round",x', '2,5" pipe,a,b', '3,4",6",b', '4,  "x",a,b', '5,a,b,c"', '6, "x" ,a,b']
+    assert [
+        row[4:] for row in rejects(engine, CSV, land(tmp_path, "id,price,name,note\n" + "\n".join(lines) + "\n"))
+    ] == [
+        *[(number, "a quote inside an unquoted value", line) for number, line in enumerate(lines[:5], 1)],
+        (6, None, None),
+    ]
+    unquoted = replace(CSV, quote="", escape="")
+    assert values(engine, unquoted, land(tmp_path, 'a,b\n5" pipe,"x"\n')) == [('5" pipe', '"x"')]
+
+
 def test_what_is_no_text_is_rejected_and_kept_legible(engine: DuckEngine, tmp_path: Path) -> None:
     assert rejects(engine, CSV, land(tmp_path, b"a,b\n1,2\xff\n3,\0\n4,\xc3\xa9\n")) == [
         (None, None, 1, "not valid utf-8 (byte 0xff at character 4)", "1,2\\xff"),
@@ -300,7 +349,7 @@ def test_both_ways_agree_on_every_short_file(engine: DuckEngine, tmp_path: Path,
 def test_both_ways_agree_on_long_files_wherever_the_engine_cuts_them(engine: DuckEngine, tmp_path: Path) -> None:
     """The engine reads in blocks; tiny ones put a cut into every kind of place."""
     chance = random.Random(2)
-    plain = ["", "x", '5" pipe', "a b", " lead", "trail ", "été", '""', ' "q" ', '"b"']
+    plain = ["", "x", "5' pipe", "a b", " lead", "trail ", "été", '""', ' "q" ', '"b"']
     inner = ["a", '""', ",", "\n", "é", '""\n', ",\n1,2", '\n""', "xxxxxxxxxxxxxx"]
     for number in range(20):
         width = chance.choice([1, 2, 3])
@@ -337,10 +386,14 @@ def test_row_numbers_are_those_of_the_file_in_a_union_of_many(engine: DuckEngine
     ("content", "what"),
     [
         ("a,,c\n1,2,3\n", 'column 2 has no name; the header is ["a", "", "c"]'),
-        ("a,b,\n1,2,\n", 'column 3 has no name; the header is ["a", "b", ""]'),
+        ("a,b,\n1,2\n", 'column 3 has no name; the header is ["a", "b", ""]'),
+        ("a,,\n1,,\n", 'column 2 has no name; the header is ["a", ""]'),
         ("Id,name, ID\n1,2,3\n", 'column ID twice; the header is ["Id", "name", "ID"]'),
         ("a,_ROW\n1,2\n", 'the house\'s own column _ROW in the file; the header is ["a", "_ROW"]'),
         ("a;b;c\n1;2;3\n", 'the header has 1 column "a;b;c", the delimiter is ","'),
+        ('id;"v"\n1;a\n', 'the header has 1 column "id;\\"v\\"", the delimiter is ","'),
+        ('"id";"v"\n1;a\n', 'the header has 1 column "\\"id\\";\\"v\\"", the delimiter is ","'),
+        ('id,v"x\n1,a\n', "the header cannot be read: a quote inside an unquoted value"),
         ("a\tb\n1\t2\n", 'the header has 1 column "a\\tb", the delimiter is ","'),
         ('a,"b\n1,2\n', "the header cannot be read: a quote is never closed"),
         ("a\0,b\n1,2\n", "the header cannot be read: NUL byte at character 2"),

@@ -1,7 +1,9 @@
 """How a CSV file marks its values: lines become records, and a line that cannot be split costs no other.
 
 - A value is quoted if it begins with the quote, or with one blank and the quote; that blank, and blanks behind the
-  closing quote, are no part of it. Anywhere else in an unquoted value a quote is a character like any other.
+  closing quote, are no part of it.
+- A quote anywhere else is a reason to reject the line, as RFC 4180 has it: a delimiter that is missing before a quoted
+  value would move all values behind it. Files that do not quote say so in the contract (`quote: ""`).
 - A blank line is no record, except in a file of one column, where it is an empty value.
 """
 
@@ -54,8 +56,12 @@ class Dialect:
         """One value up to the delimiter or the end: what is between quotes, or all of it."""
         quote, delimiter = re.escape(self.quote), re.escape(self.delimiter)
         quoted = f"{self._before}{quote}({self._inside}){quote}{self._after}"
-        plain = f"(?!{self._before}{quote})([^{delimiter}]*+|.*?)"
+        plain = f"([^{delimiter}{quote}]*+|[^{quote}]*?)"
         return re.compile(rf"(?:{quoted}|{plain})({delimiter}|\Z)", re.DOTALL)
+
+    @cached_property
+    def _begin(self) -> re.Pattern[str]:
+        return re.compile(self._before + re.escape(self.quote))
 
     @cached_property
     def _open(self) -> re.Pattern[str]:
@@ -92,7 +98,9 @@ class Dialect:
                 at = value.end()
                 continue
             reason = "a quoted value is followed by other text"
-            if self._open.match("".join(record), at):
+            if not self._begin.match(text, at):
+                reason = "a quote inside an unquoted value"
+            elif self._open.match("".join(record), at):
                 more, closed = self._until_closed(ahead, lines)
                 record += more
                 if closed:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import re
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
-from src.bronze.readers.csv_careful import header
+from src.bronze.readers.csv_careful import columns_of, every_record_ends_empty, header
 from src.bronze.readers.csv_dialect import DELIMITERS, dialect
 from src.bronze.readers.files import blocks, packing, pattern
 from src.bronze.readers.records import Rows
 from src.bronze.readers.text import is_utf_8, lines_of
 from src.contract import Feed
 from src.engine import identifier, literal
-
-_NEAR = 4096  # bytes looked at around a quote
 
 
 def is_common(feed: Feed) -> bool:
@@ -29,33 +27,39 @@ def csv_by_engine(feed: Feed, path: Path) -> Rows | None:
     """None for a file in which the engine would take something otherwise, without a word."""
     with lines_of(feed, path) as lines:
         first = next(lines)
-        columns, text = header(feed, path, chain([first], lines))
+        names, text = header(feed, path, chain([first], lines))
+        split = dialect(feed).records(lines, blank_lines=len(names) == 1)
+        record = next((values for values, _ in split if isinstance(values, list)), None)
+    ended = every_record_ends_empty(names, iter([record] if record else []))  # as the first one; the engine tells
+    columns = columns_of(names, ended, path)
     if not columns or (feed.header and text != first) or _is_odd(feed, path, len(columns)):
         return None
-    return _numbered(columns, (pattern(path),), _options(feed, path, len(columns)))
+    return _numbered(columns, (pattern(path),), _options(feed, path, len(columns) + ended), ended)
 
 
 def in_turn(files: Sequence[Rows]) -> Rows:
     """Files of one kind as one SELECT, whose reader costs as much to plan as the reader of one of them."""
     first = files[0]
-    return _numbered(first.columns, tuple(name for rows in files for name in rows.files), first.options)
+    return _numbered(first.columns, tuple(name for rows in files for name in rows.files), first.options, first.ended)
 
 
-def _numbered(columns: tuple[str, ...], files: tuple[str, ...], options: str) -> Rows:
+def _numbered(columns: tuple[str, ...], files: tuple[str, ...], options: str, ended: bool) -> Rows:
     """Each row with its file's place and its number in it: what it is further than the last row that began a file.
 
     Windows without an order let rows stream by in one thread, in the order in which the reader, which is not parallel
     either, takes them: the files as they are listed, each from its beginning to its end. Inside, columns have names
     of ours, so that none of the file's can hide `file_index`, the engine's own column.
     """
-    names = _names(len(columns))
+    names = _names(len(columns) + ended)
     begins = "CASE WHEN lag(file_index) OVER () IS DISTINCT FROM file_index THEN row_number() OVER () END"
     placed = f"SELECT *, file_index::BIGINT + 1 AS _file, row_number() OVER () AS _row, {begins} AS _first"
-    values = ", ".join(f"{name} AS {identifier(column)}" for name, column in zip(names, columns, strict=True))
+    values = ", ".join(f"{name} AS {identifier(column)}" for name, column in zip(names, columns, strict=False))
     row = "_row - last_value(_first IGNORE NULLS) OVER (ROWS UNBOUNDED PRECEDING) + 1 AS _row"
-    house = f"{row}, NULL::VARCHAR AS _reject, NULL::VARCHAR AS _raw" + (", _file" if len(files) > 1 else "")
+    # a row that has a value where every line should end stops the engine: the careful reader tells what is wrong
+    reject = f"CASE WHEN {names[-1]} <> '' THEN error('a value behind the last column') END" if ended else "NULL"
+    house = f"{row}, {reject}::VARCHAR AS _reject, NULL::VARCHAR AS _raw" + (", _file" if len(files) > 1 else "")
     sql = f"SELECT {values}, {house} FROM ({placed} FROM read_csv({literal(files)}, {options}))"
-    return Rows(columns, sql, files=files, options=options)
+    return Rows(columns, sql, files=files, options=options, ended=ended)
 
 
 def _names(width: int) -> list[str]:
@@ -69,6 +73,8 @@ def _options(feed: Feed, path: Path, width: int) -> str:
         "header": literal(feed.header),
         "columns": f"{{{kinds}}}",
         "force_not_null": literal(_names(width)),
+        # the engine drops surplus values that are NULL; one column alone needs NULL for its blank lines
+        "nullstr": "''" if width == 1 else "chr(0)",
         "delim": literal(feed.delimiter),
         "quote": literal(feed.quote),
         "escape": literal(feed.escape),
@@ -81,62 +87,54 @@ def _options(feed: Feed, path: Path, width: int) -> str:
 
 
 def _is_odd(feed: Feed, path: Path, width: int) -> bool:
-    """Whether the file may have what DuckDB 2.0 takes otherwise without a word: NUL, which it keeps; `"a" "b"`, of
-    which it makes one value; a quote never closed, whose record it drops; and in a file of one column CR, because
-    mixed line ends give it empty rows. Only a few bytes around quotes are looked at, the rest is searched.
+    """Whether the file may have what DuckDB 2.0 takes otherwise without a word: NUL, which it keeps; a quote that is
+    misplaced; and in a file of one column a delimiter, or CR, because mixed line ends give it empty rows.
 
     Reading the file through also proves packed ones whole: DuckDB takes half a .zst, and a .gz with a wrong checksum.
     """
-    quote = feed.quote.encode()
-    gap = re.compile(quote + b" +(?=" + quote + b")")
-    before, earlier, start = b"", b"", True
-    last: tuple[bytes, ...] = ()
+    quotes = _Quotes(feed) if feed.quote else None
+    marks = (b"\0", b"\r", feed.delimiter.encode()) if width == 1 else (b"\0",)
     for nth, block in enumerate(blocks(path)):
-        block = before + block
-        if b"\0" in block or (width == 1 and b"\r" in block):
+        block = block if nth else block.removeprefix(BOM_UTF8)
+        if any(mark in block for mark in marks) or (quotes and not quotes.in_place(block)):
             return True
-        if quote and quote in block:
-            hits = (block[max(0, hit.start() - _NEAR) : hit.start() + 1] for hit in gap.finditer(block))
-            if any(_may_close(text, feed) for text in hits):
-                return True
-            last, start = (earlier, block), nth < 2  # the last block alone may be too short to tell anything
-        before = block[max(0, len(block.rstrip(b" ")) - 1) :]
-        earlier = block[: len(block) - len(before)]
-    return bool(last) and _may_stay_open(b"".join(last), feed, start)
+    return quotes is not None and not quotes.at_end()
 
 
-def _may_close(text: bytes, feed: Feed) -> bool:
-    """Whether the quote that ends the text may close a value; not if it is the last of pairs after other text."""
-    value = text.rstrip(feed.quote.encode())
-    return (len(text) - len(value)) % 2 == 1 or value[-1:] in (b"", b" ", b"\n", b"\r", feed.delimiter.encode())
+class _Quotes:
+    """The proof that every quote of a file opens a value, closes one, or is one of two within a quoted value.
 
-
-def _may_stay_open(block: bytes, feed: Feed, start: bool) -> bool:
-    """Whether the last quotes of a file may leave a value open; `block`: the last that has any, and the one before."""
-    end = block.find(b"\n", block.rindex(feed.quote.encode()))
-    text = block[: end + 1] if end >= 0 else block
-    place = _end_of_a_value(text, feed)
-    if place is None and not start:
-        return True
-    rest = io.StringIO(text[place or 0 :].decode("utf-8-sig", "replace"), newline="")
-    return any(isinstance(values, str) for values, _ in dialect(feed).records(rest, blank_lines=True))
-
-
-def _end_of_a_value(text: bytes, feed: Feed) -> int | None:
-    """The last place behind which a value begins for sure, so that the rest can be split as if the file began there.
-
-    It is behind an odd number of quotes between other text and a delimiter or line end: whether that text is quoted
-    or not, the value ends with them.
+    The text between two quotes lies by turns outside of quoted values and inside. What lies outside must be nothing
+    (then the two quotes are a pair within one value), or begin behind a value's end and end before a value's begin.
     """
-    quote, delimiter = feed.quote.encode(), feed.delimiter.encode()
-    end = len(text)
-    while (at := text.rfind(quote, 0, end)) >= 0:
-        near = text[max(0, at - _NEAR) : at + 1]
-        value = near.rstrip(quote)
-        quotes = len(near) - len(value)
-        before, behind = value.rstrip(b" ")[-1:], text[at + 1 : at + 2]
-        over = behind in (b"", b"\r", b"\n", delimiter)
-        if over and quotes % 2 == 1 and before not in (b"", b"\r", b"\n", delimiter, quote):
-            return at + 2
-        end = at + 1 - quotes
-    return None
+
+    def __init__(self, feed: Feed) -> None:
+        mark = re.escape(feed.delimiter.encode())
+        self._quote = feed.quote.encode()
+        self._begun = re.compile(rb" *[%b\r\n]" % mark)
+        # NUL, of which the file has none, stands for a quote; it comes first, because it is sought at once
+        no_end = rb"(?<=[^ %b\r\n\0]\0)|(?<=[^%b\r\n] \0)" % (mark, mark)
+        no_begin = rb" *[^ %b\r\n\0]| +\0" % mark
+        self._misplaced = re.compile(rb"\0(?:%b|%b)" % (no_end, no_begin))
+        self._inside = False
+        self._held = b"\n"  # the text since the last quote, as far as it matters
+
+    def in_place(self, block: bytes) -> bool:
+        """Whether the quotes are in their places, as far as the file was seen."""
+        parts = block.split(self._quote)
+        if not self._inside:
+            parts[0] = self._held + parts[0]
+        outside = parts[1 if self._inside else 0 :: 2]
+        self._inside ^= len(parts) % 2 == 0
+        if not self._inside:
+            rest = outside.pop()  # its end is still to come
+            if rest.strip(b" "):
+                if not self._begun.match(rest):
+                    return False
+                rest = b"\n" + rest[-2:]
+            self._held = rest
+        return not self._misplaced.search(b"\0".join([b"", *outside, b""]))
+
+    def at_end(self) -> bool:
+        """Whether the file may end here."""
+        return not self._inside and bool(self._begun.match(self._held + b"\n"))

@@ -24,6 +24,7 @@ HOUSE_COLUMNS = {
     "_reject": "VARCHAR",
     "_raw": "VARCHAR",
 }
+UNNAMED = "_unnamed"  # the column of values whose name is empty: a data frame's index in CSV, the key "" in JSON
 _ROWS_PER_BATCH = 4_096  # small enough that Python's garbage collector does not go over the rows again and again
 _TEXT_PER_BATCH = 16 << 20  # characters: long values make shorter batches, so memory stays bounded
 
@@ -43,11 +44,12 @@ class Rows:
     streams: tuple[str, ...] = ()  # names to `unstream` after use; such SQL can be run only once
     files: tuple[str, ...] = ()  # as the engine's reader finds them, where it can take several
     options: str = ""  # of that reader
+    ended: bool = False  # each line ends with a delimiter, behind which there is one more value, which is empty
 
     @property
     def kind(self) -> object:
         """Files of one kind can be read in turn; without it, a file is read alone."""
-        return (self.columns, self.options) if self.files else None
+        return (self.columns, self.options, self.ended) if self.files else None
 
 
 def checked(columns: Sequence[str], path: Path) -> tuple[str, ...]:
