@@ -114,7 +114,7 @@ def test_files_taken_in_several_statements_and_commits_each_give_their_rows_once
     commits = (
         "SELECT min(_file[13:]), max(_file[13:]), count(*) FROM bronze.shop.orders GROUP BY _ingested_at ORDER BY 1"
     )
-    assert small.rows(commits) == [("00.csv", "03.csv", 8), ("04.csv", "07.csv", 8), ("08.csv", "10.csv", 6)]
+    assert small.rows(commits) == [(f"{at:02}.csv", f"{at:02}.csv", 2) for at in range(11)]
     assert len(list((small.data / "bronze/shop/orders").glob("*.parquet"))) == 6
     assert small.rows(f"SELECT count(*) FROM {TABLE}") == [(22,)]
     again = small.step(small.good(), "bronze.shop.orders")

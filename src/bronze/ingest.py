@@ -1,8 +1,19 @@
 """Bronze: rows are only ever added, exactly as they arrived.
 
-A file is known by the hash of its bytes, recorded in the very commit that holds its rows: the same
-bytes under any name are taken once, a corrected file under an old name is taken again, and there is
-no ledger beside the table that could disagree with it.
+A file is known by the hash of its bytes, recorded in the very commit that holds its rows, so that
+there is no ledger beside the table that could disagree with it. The same bytes under any name are
+taken once where that cannot change the answer. A path whose bytes differ from the last that were
+taken from it is an arrival, also where older bytes were the same: a list that returns to an earlier
+state has returned. So is a copy under a new name where the row that arrived last wins.
+
+Files of one run arrive in the order in which a person would list them: part9 before part10. Their
+times on disk do not count: a copy, an unpacked archive or a restored disk sets them anew.
+
+What is recorded, each as the number of a Delta `txn`:
+
+    file:<hash>   bytes that were taken, under whatever name
+    last:<path>   63 bits of the hash of the last bytes that came under a path
+    stat:<path>   a mark of the file on disk, so that what did not change is not read again
 """
 
 from __future__ import annotations
@@ -10,9 +21,10 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import os
+import re
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
@@ -44,6 +56,16 @@ class Landed:
     size: int  # bytes
     sha256: str = ""
 
+    @property
+    def content(self) -> int:
+        """63 bits of the hash of the bytes."""
+        return int(self.sha256[:16], 16) >> 1
+
+    @property
+    def seen(self) -> dict[str, int]:
+        """What bronze records of the path, once these bytes are taken."""
+        return {f"stat:{self.name}": self.mark, f"last:{self.name}": self.content}
+
 
 @dataclass(frozen=True)
 class Arrivals:
@@ -51,44 +73,73 @@ class Arrivals:
 
     new: tuple[Landed, ...] = ()
     known: int = 0
-    same_bytes: tuple[Landed, ...] = ()  # taken before, under another name or with other times
+    same_bytes: tuple[Landed, ...] = ()  # taken before or in this run, under another name or with other times
     renamed: tuple[str, ...] = ()  # those of them that came under another name
     waiting: tuple[str, ...] = ()  # still being written
     refused: tuple[BoathouseError, ...] = ()
 
 
-def arrivals(engine: DuckEngine, landing: Path, feed: Feed, bronze: lake.Snapshot | None, settle: float) -> Arrivals:
+def arrivals(
+    engine: DuckEngine,
+    landing: Path,
+    feed: Feed,
+    bronze: lake.Snapshot | None,
+    settle: float,
+    *,
+    latest_wins: bool = False,
+) -> Arrivals:
     """Tell new files from known ones; changes nothing.
 
     `settle`: a file younger than this many seconds must keep its size for that long to be taken.
+    `latest_wins`: a table of the feed keeps the row of a key that arrived last, so that a copy is an arrival.
     """
     found, refused = _discover(landing, feed)
     recorded = _recorded(engine, bronze)
     unread = [file for file in found if recorded(f"stat:{file.name}") != file.mark]
     settled, waiting = _settled(unread, settle)
-    hashed: list[Landed] = []
+    new: list[Landed] = []
+    same: list[Landed] = []
+    new_bytes: set[str] = set()
     for file in settled:
         try:
-            hashed.append(replace(file, sha256=_digest(file.path)))
+            file = replace(file, sha256=_digest(file.path))
         except OSError as error:
             refused.append(from_os_error(error, file.path))
-    taken = {file.sha256 for file in hashed if recorded(f"file:{file.sha256}") is not None}
-    new: dict[str, Landed] = {}
-    same: list[Landed] = []
-    for file in hashed:
-        if file.sha256 in taken or file.sha256 in new:
-            same.append(file)
+            continue
+        if _arrives(file, recorded, new_bytes, latest_wins):
+            new.append(file)
+            new_bytes.add(file.sha256)
         else:
-            new[file.sha256] = file
+            same.append(file)
     renamed = tuple(file.name for file in same if recorded(f"stat:{file.name}") is None)
     known = len(found) - len(unread)
-    return Arrivals(tuple(new.values()), known, tuple(same), renamed, tuple(waiting), tuple(refused))
+    return Arrivals(tuple(new), known, tuple(same), renamed, tuple(waiting), tuple(refused))
+
+
+def _arrives(
+    file: Landed, recorded: Callable[[str], int | None], new_bytes: Collection[str], latest_wins: bool
+) -> bool:
+    """Return True if the bytes of a file are to be taken; `new_bytes` are those that this run takes anyway."""
+    taken_before = recorded(f"file:{file.sha256}") is not None
+    if recorded(f"stat:{file.name}") is None:
+        return latest_wins or not (taken_before or file.sha256 in new_bytes)
+    last = recorded(f"last:{file.name}")
+    # a path that came before paths were remembered with their bytes: known bytes count as its last ones
+    return not taken_before or last not in (None, file.content)
 
 
 def run(
-    engine: DuckEngine, landing: Path, root: Path, feed: Feed, *, batch: str, now: datetime, settle: float
+    engine: DuckEngine,
+    landing: Path,
+    root: Path,
+    feed: Feed,
+    *,
+    batch: str,
+    now: datetime,
+    settle: float,
+    latest_wins: bool = False,
 ) -> Outcome:
-    """Append every new file of a feed to its bronze table, each exactly once.
+    """Append every new file of a feed to its bronze table, each exactly once; for `latest_wins` see `arrivals`.
 
     A file that cannot be read is refused whole and named in the outcome; the others are taken.
 
@@ -96,16 +147,19 @@ def run(
         EnvironmentFault: disk full, no permission on the lake; nothing half-written is visible.
     """
     bronze = lake.open_table(root)
-    arrived = arrivals(engine, landing, feed, bronze, settle)
+    arrived = arrivals(engine, landing, feed, bronze, settle, latest_wins=latest_wins)
     outcome = Outcome(refusals=arrived.refused, notes=_notes(arrived))
+    not_taken = {file.sha256 for file in arrived.new}
     for start in range(0, len(arrived.new), _FILES_PER_COMMIT):
         chunk = arrived.new[start : start + _FILES_PER_COMMIT]
-        bronze, taken = _append(engine, root, feed, bronze, chunk, batch, now)
-        outcome = outcome.plus(taken)
-    if bronze and arrived.same_bytes:
-        # so that they need not be read again only to find that they are known
-        marks = {f"stat:{file.name}": file.mark for file in arrived.same_bytes}
-        bronze = lake.commit(bronze, progress=marks, info={"run_id": batch})
+        bronze, taken, chunk_outcome = _append(engine, root, feed, bronze, chunk, batch, now)
+        not_taken -= {file.sha256 for file in taken}
+        outcome = outcome.plus(chunk_outcome)
+    # so that they need not be read again only to find that they are known; not those whose twin was refused
+    seen = [file.seen for file in arrived.same_bytes if file.sha256 not in not_taken]
+    if bronze and seen:
+        progress = {name: value for records in seen for name, value in records.items()}
+        bronze = lake.commit(bronze, progress=progress, info={"run_id": batch})
     return replace(outcome, version=bronze.version if bronze else None)
 
 
@@ -130,7 +184,7 @@ def _discover(landing: Path, feed: Feed) -> tuple[list[Landed], list[BoathouseEr
     home = landing.resolve()
     resolved = cache(Path.resolve)  # once for each folder: it asks the system about every part of a path
     paths = {path for ending in ("", *_COMPRESSED) for path in landing.glob(feed.path + ending)}
-    for path in sorted(paths):
+    for path in sorted(paths, key=_as_a_person_would):
         if _ignored(path.name):
             continue
         name = path.relative_to(landing).as_posix()
@@ -148,6 +202,12 @@ def _discover(landing: Path, feed: Feed) -> tuple[list[Landed], list[BoathouseEr
         except OSError as error:
             refused.append(from_os_error(error, path))
     return found, refused
+
+
+def _as_a_person_would(path: Path) -> tuple[list[list[str | int]], str]:
+    """A key by which paths sort folder by folder, and runs of digits by their number."""
+    parts = (re.split("([0-9]+)", part) for part in path.parts)
+    return [[int(text) if at % 2 else text for at, text in enumerate(texts)] for texts in parts], str(path)
 
 
 def _ignored(name: str) -> bool:
@@ -241,35 +301,40 @@ def _append(
     files: Sequence[Landed],
     batch: str,
     now: datetime,
-) -> tuple[lake.Snapshot, Outcome]:
-    """Write and commit one chunk of files."""
+) -> tuple[lake.Snapshot, list[Landed], Outcome]:
+    """Write and commit one chunk of files; returns also those that were taken."""
     if bronze is None:
         bronze = lake.create(root, HOUSE_COLUMNS, properties={"delta.appendOnly": "true"})
     spelling = {name.lower(): name for name in bronze.columns if name not in HOUSE_COLUMNS}
-    reading = _Reading(engine, root, feed, batch, _later_than(bronze, now), spelling)
+    first = _later_than(bronze, now)
+    # a microsecond apart: the order of the files is that of their rows' arrival
+    moments = {file.name: moment for moment, file in enumerate(files, first)}
+    reading = _Reading(engine, root, feed, batch, moments, spelling)
     written, headers, refused = _together([reading.read(group, {}) for group in _at_once(feed, files)])
     moved = [file for file in files if file.name in headers and not _same(file)]
     if moved:
         # what was read may not be what was hashed: throw it away and take these files next run
         lake.discard(root, written)
         steady = [file for file in files if file not in moved]
-        bronze, taken = _append(engine, root, feed, bronze, steady, batch, now)
-        return bronze, replace(taken, notes=(*taken.notes, f"{len(moved)} files changed while read, taken next run"))
+        bronze, taken, outcome = _append(engine, root, feed, bronze, steady, batch, now)
+        note = f"{len(moved)} files changed while read, taken next run"
+        return bronze, taken, replace(outcome, notes=(*outcome.notes, note))
     drift = _drift(bronze, headers)
     taken_columns = {name.lower() for header in headers.values() for name in header}
     new = [name for low, name in spelling.items() if low in taken_columns and name not in bronze.columns]
     if new:
         bronze = lake.add_columns(bronze, dict.fromkeys(new, "VARCHAR"))
-    progress = {_LAST_INGESTED: reading.moment}
-    for file in files:
-        if file.name in headers:
-            progress |= {f"file:{file.sha256}": 1, f"stat:{file.name}": file.mark}
-    if len(progress) > 1:
+    taken = [file for file in files if file.name in headers]
+    if taken:
+        progress = {_LAST_INGESTED: max(moments.values())}
+        for file in taken:
+            progress |= {f"file:{file.sha256}": 1, **file.seen}
         info = {"run_id": batch, **({"drift": "; ".join(drift)} if drift else {})}
         bronze = lake.commit(bronze, add=written, progress=progress, info=info)
     rows = sum(file.rows for file in written)
-    notes = tuple(drift) + tuple(f"{name} has no rows" for name, columns in headers.items() if not columns)
-    return bronze, Outcome(read=rows, inserted=rows, written=rows, files=len(headers), refusals=refused, notes=notes)
+    notes = tuple(drift) + tuple(f"{name} has no readable row" for name, columns in headers.items() if not columns)
+    outcome = Outcome(read=rows, inserted=rows, written=rows, files=len(headers), refusals=refused, notes=notes)
+    return bronze, taken, outcome
 
 
 def _at_once(feed: Feed, files: Sequence[Landed]) -> Iterator[list[Landed]]:
@@ -286,7 +351,7 @@ def _at_once(feed: Feed, files: Sequence[Landed]) -> Iterator[list[Landed]]:
 
 
 def _later_than(bronze: lake.Snapshot, now: datetime) -> int:
-    """Microseconds since 1970 for this batch, later than any before even when the clock went back."""
+    """Microseconds since 1970 for the first file of a commit, later than any before even when the clock went back."""
     micros = int(now.timestamp() * 1_000_000)
     return max(micros, (bronze.progress(_LAST_INGESTED) or 0) + 1)
 
@@ -315,7 +380,7 @@ class _Reading:
     root: Path
     feed: Feed
     batch: str
-    moment: int
+    moments: Mapping[str, int]  # microseconds since 1970, by the file's name
     spelling: dict[str, str]
 
     def read(self, files: Sequence[Landed], careful: Mapping[str, bool]) -> _Taken:
@@ -379,13 +444,14 @@ class _Reading:
         """The rows of one file, or of several that are read in turn."""
         names = [file.name for file, _ in part]
         if len(part) == 1:
-            rows, landed = part[0][1], literal(names[0])
+            rows, landed, moment = part[0][1], literal(names[0]), literal(self.moments[names[0]])
         else:
             rows, landed = readers.in_turn([rows for _, rows in part]), f"{literal(names)}[_file]"
+            moment = f"{literal([self.moments[name] for name in names])}[_file]"
         own = {name.lower(): identifier(name) for name in rows.columns}
         values = [f"{own.get(low, 'NULL::VARCHAR')} AS {identifier(name)}" for low, name in self.spelling.items()]
         house = (
-            f"{landed} AS _file, _row, make_timestamptz({self.moment}) AS _ingested_at, "
+            f"{landed} AS _file, _row, make_timestamptz({moment}) AS _ingested_at, "
             f"{literal(self.batch)} AS _batch, _reject, _raw"
         )
         return f"SELECT {', '.join([*values, house])} FROM ({rows.sql})"

@@ -221,3 +221,8 @@ class Contracts:
     silver: dict[str, Table]  # by id
     gold: dict[str, Table]  # by id, in the order of the contracts
     marts: dict[str, Mart]  # by name
+
+    def latest_wins(self, feed: Feed) -> bool:
+        """Return True if a table of a feed keeps, of the rows of a key, the one that arrived last."""
+        readers = (table for table in self.silver.values() if feed.id in {other.id for other in table.feeds})
+        return any(table.key and not table.sequence_by for table in readers)

@@ -25,7 +25,9 @@ def rows(house: House, chosen: Wanted, ahead: Forecast | None = None) -> list[Ro
     told: list[Row] = []
     moving: set[str] = set()
     for feed in chosen.feeds:
-        arrived = ingest.arrivals(house.engine, house.landing, feed, house.table(feed.id), house.told.settle_seconds)
+        bronze, settle = house.table(feed.id), house.told.settle_seconds
+        latest_wins = house.contracts.latest_wins(feed)
+        arrived = ingest.arrivals(house.engine, house.landing, feed, bronze, settle, latest_wins=latest_wins)
         told.append((feed.id, *_bronze(arrived)))
         if arrived.new:
             moving.add(feed.id)

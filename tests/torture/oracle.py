@@ -57,7 +57,9 @@ class Content:
 
 def expected(connection: duckdb.DuckDBPyConnection, archive: Path, rules: Rules) -> Content:
     """The content that one pass over the archive gives under these rules."""
-    connection.execute(_TYPED.format(archive=f"{archive}/*/*.csv", good=_good(rules)))
+    copies = rules.family == "arrival"  # the row that arrived last wins, so that a copy is an arrival
+    typed = _TYPED.format(archive=f"{archive}/*/*.csv", good=_good(rules), listed=_LISTED, copies=copies)
+    connection.execute(typed)
     silver = _rows(connection, _winners(rules))
     rejects = _rows(connection, "SELECT 'shop/orders/' || name, nth FROM typed WHERE NOT good")
     daily = "SELECT day, count(*), sum(amount)::DECIMAL(18,2)"
@@ -103,13 +105,19 @@ def rejected(connection: duckdb.DuckDBPyConnection, data: Path) -> Rows:
 
 # -- one pass
 
+# names as a person lists them: b2 before b10
+_LISTED = "regexp_replace(name, '[0-9]+', lpad(regexp_extract(name, '[0-9]+'), 9, '0'))"
 _TYPED = r"""
 CREATE OR REPLACE TEMP TABLE typed AS
 WITH landed AS (
-    SELECT parse_filename(parse_dirpath(filename))::INTEGER AS arrival, parse_filename(filename) AS name,
-        list_filter(string_split(content, chr(10)), lambda line: line <> '') AS lines
-    FROM read_text('{archive}')
-    QUALIFY row_number() OVER (PARTITION BY content ORDER BY arrival, name) = 1
+    SELECT arrival, name, list_filter(string_split(content, chr(10)), lambda line: line <> '') AS lines
+    FROM (
+        SELECT content, parse_filename(parse_dirpath(filename))::INTEGER AS arrival, parse_filename(filename) AS name
+        FROM read_text('{archive}')
+    )
+    QUALIFY row_number() OVER (PARTITION BY content ORDER BY arrival, {listed}) = 1
+        OR content <> lag(content) OVER (PARTITION BY name ORDER BY arrival)
+        OR ({copies} AND row_number() OVER (PARTITION BY name ORDER BY arrival) = 1)
 ), numbered AS (
     SELECT arrival, name, string_split(lines[1], ',') AS header,
         unnest(lines[2:]) AS line, generate_subscripts(lines[2:], 1) AS nth
@@ -153,7 +161,7 @@ def _winners(rules: Rules) -> str:
     order += "day DESC NULLS LAST, amount DESC NULLS LAST"
     order += ", note DESC NULLS LAST" if rules.note else ""
     if rules.family == "arrival":
-        order = "arrival DESC, name DESC, nth DESC"
+        order = f"arrival DESC, {_LISTED} DESC, nth DESC"
     won = f"SELECT * FROM typed WHERE good QUALIFY row_number() OVER (PARTITION BY order_id ORDER BY {order}) = 1"
     return f"SELECT {rules.columns} FROM ({won})" + (" WHERE amount <> 0" if rules.family == "deletes" else "")
 

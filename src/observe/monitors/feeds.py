@@ -96,23 +96,21 @@ def _feed(reading: Reading, feed: Feed) -> list[FeedSchema]:
 
 def _sides(reading: Reading, bronze: lake.Snapshot) -> _Sides | None:
     """What is compared with what; None where there is nothing before the newest files."""
-    batches: dict[datetime, int] = dict(
-        reading.house.engine.rows(
-            f"SELECT _ingested_at, count(*) FROM {reading.scan(bronze, evolved=True)} WHERE _reject IS NULL "
-            f"AND _ingested_at >= {moment(reading.since)} GROUP BY 1"
-        )
+    runs: list[tuple[datetime, datetime, int]] = reading.house.engine.rows(
+        f"SELECT min(_ingested_at), max(_ingested_at), count(*) FROM {reading.scan(bronze, evolved=True)} "
+        f"WHERE _reject IS NULL AND _ingested_at >= {moment(reading.since)} GROUP BY _batch ORDER BY 1"
     )
-    if len(batches) < 2:
+    if len(runs) < 2:
         return None
-    newest = max(batches)
+    *earlier, (began, newest, rows) = runs
     week = newest - _WEEK
-    if not any(at <= week for at in batches):
-        week = max(at for at in batches if at < newest)
+    if not any(first <= week for first, _, _ in earlier):
+        week = earlier[-1][1]
     return _Sides(
-        f"_ingested_at = {moment(newest)}",
+        f"_ingested_at >= {moment(began)}",
         f"_ingested_at > {moment(week)}",
         f"_ingested_at <= {moment(week)} AND _ingested_at > {moment(newest - timedelta(days=DAYS))}",
-        batches[newest],
+        rows,
     )
 
 
