@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -94,7 +93,7 @@ LANDED = (
 DAY_ONE, DAY_TWO = date(2024, 1, 1), date(2024, 1, 2)
 ANSWERS = {
     "sequence": [(1, DAY_ONE, 10, 2), (2, DAY_TWO, 0, 3)],
-    "arrival": [(1, DAY_TWO, 9, 1), (2, DAY_TWO, 0, 3)],
+    "arrival": [(1, DAY_ONE, 10, 2), (2, DAY_ONE, 5, 1)],  # as the copy says, which arrived last
     "keyless": [(1, DAY_ONE, 10, 2), (1, DAY_TWO, 9, 1), (2, DAY_ONE, 5, 1), (2, DAY_TWO, 0, 3)],
     "deletes": [(1, DAY_ONE, 10, 2)],
 }
@@ -108,9 +107,29 @@ def test_the_oracle_says_what_a_person_would(tools: Tools, tmp_path: Path, famil
     (tmp_path / "1" / "same_bytes.csv").write_text(HEADER + LANDED[0])
     content = oracle.expected(tools.connection, tmp_path, Rules(family))
     assert sorted(content.silver.elements()) == [(*row[:2], Decimal(row[2]), row[3]) for row in ANSWERS[family]]
-    assert list(content.rejects.elements()) == [("shop/orders/a.csv", 3)]
+    copied = [("shop/orders/same_bytes.csv", 3)] if family == "arrival" else []
+    assert sorted(content.rejects.elements()) == [("shop/orders/a.csv", 3), *copied]
     assert sum(row[1] for row in content.gold) == len(ANSWERS[family])
     assert sum(row[2] for row in content.gold) == sum(row[2] for row in ANSWERS[family])
+
+
+@pytest.mark.parametrize(
+    ("files", "amount"),
+    [
+        ([("0/a", 10), ("1/a", 12), ("2/a", 10), ("3/a", 10)], 10),  # a state that comes back
+        ([("0/a", 10), ("1/a", 12), ("1/b", 12), ("2/a", 12), ("2/b", 10)], 10),
+        ([("0/a", 10), ("1/b", 12), ("1/a", 10)], 12),  # a file that lies there still is no arrival
+        ([("0/b10", 10), ("0/b9", 12)], 10),  # as a person lists them
+    ],
+)
+def test_the_oracle_knows_what_arrived_last(
+    tools: Tools, tmp_path: Path, files: list[tuple[str, int]], amount: int
+) -> None:
+    for name, value in files:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.csv").write_text(f"{HEADER}1,2024-01-01,{value},1\n")
+    content = oracle.expected(tools.connection, tmp_path, Rules("arrival"))
+    assert list(content.silver.elements()) == [(1, DAY_ONE, Decimal(amount), 1)]
 
 
 def _oldest(table: object, among_equals: str) -> str:
@@ -126,7 +145,9 @@ def test_a_wrong_winner_does_not_escape_and_its_history_is_made_small(
     tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: object
 ) -> None:
     monkeypatch.setattr(winners, "order", broken)
-    told = replace(histories.history(Random(38)), family="sequence")
+    rows = ("1,2024-01-01,12,2\n2,2024-01-02,5,1\n", "3,2024-01-03,1,1\n2,2024-01-02,3,1\n1,2024-01-01,9,2\n")
+    noise = (("checkpoint", "silver/shop/orders"), ("again",), ("make optimize",))
+    told = History("sequence", (("land", "b.csv", HEADER + rows[0]), *noise, ("land", "c.csv", HEADER + rows[1])))
     assert histories.fails(tools, tmp_path / "lake", told).startswith("Difference")
     small = histories.smallest(tools, tmp_path / "lake", told)
     assert len(small.operations) <= 2

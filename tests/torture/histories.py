@@ -591,6 +591,9 @@ def _refuse(what: str, found: Sequence[str]) -> None:
         raise Difference("\n  ".join([f"{what}:", *found[:12]]))
 
 
+_RUNS = {"run": 1, "crash": 1, "again": 2, "revert": 2}  # of an operation, as far as it always has some
+
+
 # -- telling them
 
 
@@ -692,5 +695,5 @@ def live_many(first: int, count: int) -> Sum:
                 total.differences.append(f"history of seed {seed}: {again}\n  the smallest that fails: {small}")
             total.histories += 1
             total.steps += len(told.operations) + 1
-            total.runs += 1 + sum({"run": 1, "crash": 1, "again": 2, "revert": 2}.get(done[0], 0) for done in told.operations)
+            total.runs += 1 + sum(_RUNS.get(done[0], 0) for done in told.operations)
     return total
