@@ -131,37 +131,6 @@ def test_only_the_files_that_hold_a_superseded_row_are_rewritten(lake: Lake) -> 
     assert len(after - before) == 1
 
 
-# value as it arrives, type of the column, stored value or the reason it is quarantined
-READINGS = [
-    ("12", "integer", "bigint", 12),
-    (" 12\t", "integer", "bigint", 12),
-    ("17850.0", "integer", "bigint", 17850),
-    ("1.9", "integer", "bigint", "cannot read 1.9 as bigint"),
-    ("1,234", "integer", "bigint", "cannot read 1,234 as bigint"),
-    ("0x10", "integer", "bigint", "cannot read 0x10 as bigint"),
-    ("1_000", "integer", "bigint", "cannot read 1_000 as bigint"),
-    ("9223372036854775808", "integer", "bigint", "cannot read 9223372036854775808 as bigint"),
-    ("300", "integer", "tinyint", "cannot read 300 as tinyint"),
-    ("2.50", "number", "decimal(18,2)", Decimal("2.50")),
-    ("2.505", "number", "decimal(18,2)", "cannot read 2.505 as decimal(18,2)"),
-    ("1,234.50", "number", "decimal(18,2)", "cannot read 1,234.50 as decimal(18,2)"),
-    ("NaN", "number", "decimal(18,2)", "cannot read NaN as decimal(18,2)"),
-    ("NaN", "number", "double", "cannot read NaN as double"),
-    ("1e400", "number", "double", "cannot read 1e400 as double"),
-    ("inf", "number", "double", "cannot read inf as double"),
-    ("1e3", "number", "double", 1000.0),
-    ("true", "boolean", "boolean", True),
-    ("maybe", "boolean", "boolean", "cannot read maybe as boolean"),
-    ("2011-02-28", "date", "date", date(2011, 2, 28)),
-    ("2011-02-30", "date", "date", "cannot read 2011-02-30 as date"),
-    ("2011-02-28 10:00:00", "date", "date", "cannot read 2011-02-28 10:00:00 as date"),
-    ("epoch", "date", "date", "cannot read epoch as date"),
-    ("infinity", "timestamp", "timestamp", "cannot read infinity as timestamp"),
-    ("2011-02-30 10:00", "timestamp", "timestamp", "cannot read 2011-02-30 10:00 as timestamp"),
-    ("Grüße, 東京", "string", "varchar", "Grüße, 東京"),
-    ("   ", "string", "varchar", None),
-]
-
 ONE_COLUMN = """
 apiVersion: v3.1.0
 kind: DataContract
@@ -179,23 +148,6 @@ schema:
       - {{name: nr, logicalType: integer}}
       - {{name: value, logicalType: {logical}, physicalType: "{physical}"}}
 """
-
-
-@pytest.mark.parametrize(("text", "logical", "physical", "expected"), READINGS)
-def test_a_value_is_read_without_loss_or_quarantined(
-    lake: Lake, text: str, logical: str, physical: str, expected: object
-) -> None:
-    lake.write("silver/shop/things.yaml", ONE_COLUMN.format(logical=logical, physical=physical))
-    lake.land("1.csv", f"nr|value\n1|{text}\n")
-    lake.good()
-    if isinstance(expected, str) and expected.startswith("cannot read"):
-        assert lake.rows("SELECT * FROM silver.shop.things") == []
-        [(reasons, values, file, row)] = lake.rows("SELECT _reasons, _values, _file, _row FROM quarantine.shop.things")
-        assert reasons == [f"value: {expected}"]
-        assert text in values
-        assert (file, row) == ("1.csv", 1)
-    else:
-        assert lake.rows("SELECT value FROM silver.shop.things") == [(expected,)]
 
 
 def test_times_are_kept_in_utc(lake: Lake) -> None:

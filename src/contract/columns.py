@@ -129,6 +129,8 @@ def _physical_type(text: str) -> str | None:
     kind = _TYPES.get(spelled[1]) if spelled else None
     if spelled is None or kind is None:
         return None
+    if kind == TIMESTAMP and spelled[2] == "6" and spelled[3] is None:
+        return kind  # the digits of a second that it has
     if kind != "DECIMAL":
         return kind if spelled[2] is None else None  # a length would be ignored: it is a rule, maxLength
     precision, scale = int(spelled[2] or 0), int(spelled[3] or 0)

@@ -13,19 +13,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from src import rules
-from src.contract import Column, Table
+from src.contract import TIMESTAMP, Column, Table
 from src.engine import DuckEngine, identifier, literal
 from src.errors import ContractError
+from src.silver import exact
 
 PROVENANCE = {"_file": "VARCHAR", "_row": "BIGINT", "_ingested_at": "TIMESTAMP WITH TIME ZONE"}
 _ADDED = {*PROVENANCE, "_batch"}  # what bronze adds to a file's columns, as far as a projection sees it
 REASONS = "_reasons"  # VARCHAR[], NULL for a row that passes
 VALUES = "_values"  # the source values as JSON text, for rows that do not pass
 _BLANKS = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(160)"
-_INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT"}
-_NUMBER = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
-_WHOLE = r"[+-]?[0-9]+(\.0*)?"
-_TIMESTAMP = "TIMESTAMP WITH TIME ZONE"
 # without the values a row does not have: a column that another file brings must not change what is kept of this row
 _SHOWN = "json_merge_patch('{{}}', to_json({source}))::VARCHAR"
 
@@ -144,12 +141,17 @@ class _Reading:
     def cast(self) -> str:
         if self.kind == self.column.type:
             return self.value
-        return f"TRY_CAST({self.value} AS {self.column.type})"
+        return exact.cast(self.value, self.kind, self.column.type)
 
     @property
     def typed(self) -> str:
         """The cast value, under the name by which it is read again."""
         return self.value if self.kind == self.column.type else identifier(f"{self.prefix}={self.column.name}")
+
+    @property
+    def reason(self) -> str:
+        """The name of the column that says why the value could not be had."""
+        return identifier(f"{self.prefix}?{self.column.name}")
 
 
 def _typed_level(
@@ -174,23 +176,27 @@ def _typed_level(
             continue
         kind = _kind(engine, table, column, expression, available, prefix)
         holder = identifier(f"{prefix}:{column.name}")
+        value = f"{holder}.v"
+        if kind == "JSON" and column.type != "VARCHAR":
+            value, kind = f"({value} ->> '$')", "VARCHAR"  # text in JSON is read like other text
         computed.append(f"TRY({{'v': {expression}}}) AS {holder}")
         shown = _inputs(engine.column_references(expression), spelled)
-        readings.append(_Reading(column, f"{holder}.v", kind, f"{holder} IS NULL", shown, prefix))
+        readings.append(_Reading(column, value, kind, f"{holder} IS NULL", shown, prefix))
     if computed:
         relation = f"SELECT *, {', '.join(computed)} FROM ({relation})"
     hidden = [name for name in available if name.lower() in {column.name.lower() for column in level}]
     hidden += [f"{prefix}:{reading.column.name}" for reading in readings if reading.broken != "false"]
-    # a level of their own, or the engine casts every value twice: to know whether it can be read, and to read it
+    # levels of their own, or the engine casts and judges every value twice: for the value, and for the reason
     casts = [f"{reading.cast} AS {reading.typed}" for reading in readings if reading.cast != reading.typed]
     if casts:
         relation = f"SELECT *, {', '.join(casts)} FROM ({relation})"
         hidden += [f"{prefix}={reading.column.name}" for reading in readings if reading.cast != reading.typed]
+    relation = f"SELECT *, {', '.join(map(_judged, readings))} FROM ({relation})"
     rest = f"* EXCLUDE ({', '.join(map(identifier, hidden))})" if hidden else "*"
-    outputs = [output for reading in readings for output in _outputs(reading)]
+    values = [f"CASE WHEN {r.reason} IS NULL THEN {r.typed} END AS {identifier(r.column.name)}" for r in readings]
     kinds = {name: kind for name, kind in available.items() if name not in hidden}
     kinds |= {column.name: column.type for column in level} | {f"{prefix}?{column.name}": "VARCHAR" for column in level}
-    return f"SELECT {rest}, {', '.join(outputs)} FROM ({relation})", kinds
+    return f"SELECT {rest}, {', '.join(values)} FROM ({relation})", kinds
 
 
 def _kind(
@@ -213,54 +219,22 @@ def _inputs(references: set[str], spelled: Mapping[str, str]) -> str:
     return "concat_ws(', ', " + ", ".join(parts or ["'no input'"]) + ")"
 
 
-def _outputs(reading: _Reading) -> list[str]:
-    """The typed value, and beside it the reason it could not be had (NULL if it could)."""
+def _judged(reading: _Reading) -> str:
+    """SQL of the reason why a value could not be had, under its name; NULL where it could."""
+    kept = exact.is_kept(reading.value, reading.typed, reading.kind, reading.column.type)
+    bad = f"({reading.broken}) OR ({reading.value} IS NOT NULL AND NOT coalesce({kept}, false))"
+    return f"CASE WHEN {bad} THEN {_reason(reading)} END AS {reading.reason}"
+
+
+def _reason(reading: _Reading) -> str:
+    """SQL text that says why a value could not be had."""
     column, value = reading.column, reading.value
-    kind = column.type.lower() if column.type != _TIMESTAMP else "timestamp"
-    reason = f"{literal(column.name + ': cannot read ')} || left({reading.shown}, 200) || {literal(' as ' + kind)}"
-    bad = f"({reading.broken}) OR ({value} IS NOT NULL AND NOT coalesce({_lossless(reading)}, false))"
-    return [
-        f"CASE WHEN {bad} THEN NULL ELSE {reading.typed} END AS {identifier(column.name)}",
-        f"CASE WHEN {bad} THEN {reason} END AS {identifier(f'{reading.prefix}?{column.name}')}",
-    ]
-
-
-# -- casts that lose nothing
-
-
-def _lossless(reading: _Reading) -> str:
-    """SQL that is true where the cast of a value that is there lost nothing."""
-    value, typed, target = reading.value, reading.typed, reading.column.type
-    if reading.kind == target or target == "VARCHAR":
-        return "true"
-    if reading.kind == "VARCHAR":
-        return _lossless_text(value, typed, target)
-    return f"{typed} IS NOT NULL" if target == _TIMESTAMP else f"{typed} = {value}"
-
-
-def _lossless_text(value: str, typed: str, target: str) -> str:
-    number = f"regexp_full_match({value}, '{_NUMBER}')"
-    starts_with_digit = f"{value} >= '0' AND {value} < ':'"
-    # most numbers are written as the engine writes them: to see that is cheaper than to match a pattern
-    plain = f"CASE WHEN {typed}::VARCHAR = {value} THEN true ELSE"
-    if target in _INTEGERS:
-        return f"{plain} regexp_full_match({value}, '{_WHOLE}') AND {typed} IS NOT NULL END"
-    if target in ("FLOAT", "DOUBLE"):
-        return f"{number} AND isfinite({typed})"
-    if target.startswith("DECIMAL"):
-        return f"{plain} {number} AND {typed} = TRY_CAST({value} AS {_wider(target)}) END"
-    if target == "DATE":
-        return f"{starts_with_digit} AND {typed} = TRY_CAST({value} AS TIMESTAMP)"
-    if target == _TIMESTAMP:
-        return f"{starts_with_digit} AND {typed} IS NOT NULL"
-    return f"{typed} IS NOT NULL"
-
-
-def _wider(decimal: str) -> str:
-    """A decimal type with nine more fraction digits (as far as 38 allow), to see what a cast would round."""
-    precision, scale = map(int, decimal[len("DECIMAL(") : -1].split(","))
-    more = min(9, 38 - precision)
-    return f"DECIMAL({precision + more},{scale + more})"
+    kind = column.type.lower() if column.type != TIMESTAMP else "timestamp"
+    shown, as_kind = f"left({reading.shown}, 200)", literal(f" as {kind}")
+    unread = f"{literal(f'{column.name}: cannot read ')} || {shown} || {as_kind}"
+    lost, hint = exact.why_not(value, reading.typed, reading.kind, column.type)
+    rounded = f"{literal(f'{column.name}: ')} || {shown} || {as_kind} || ': a digit would be lost'"
+    return f"CASE WHEN {lost} THEN {rounded} ELSE {unread} || coalesce({hint}, '') END"
 
 
 # -- what makes a row fail
