@@ -553,8 +553,10 @@ def test_lines_that_are_no_json_object_are_rejected(engine: DuckEngine, tmp_path
 
 def test_json_nested_without_end_is_rejected_not_a_crash(engine: DuckEngine, tmp_path: Path) -> None:
     deep = '{"a":' + "[" * 100_000 + "]" * 100_000 + "}"
-    assert rejects(engine, NDJSON, land(tmp_path, deep + '\n{"a":1}\n'))[0][2] == "not JSON: nested too deeply"
-    assert "nested too deeply" in refusal(engine, JSON, land(tmp_path, deep))
+    assert rejects(engine, NDJSON, land(tmp_path, deep + '\n{"a":1}\n'))[0][2] == (
+        "not JSON: nested more than 1,000 levels deep"
+    )
+    assert "nested more than 1,000 levels deep" in refusal(engine, JSON, land(tmp_path, deep))
 
 
 def test_keys_that_differ_by_case_between_lines_are_one_column(engine: DuckEngine, tmp_path: Path) -> None:
@@ -563,8 +565,139 @@ def test_keys_that_differ_by_case_between_lines_are_one_column(engine: DuckEngin
     assert values(engine, NDJSON, path) == [("1", None), ("2", "3"), ("4", None)]
 
 
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"k":', "}")])
+@pytest.mark.parametrize("levels", [1, 200, 500, 999])
+def test_json_may_be_nested_a_thousand_levels_deep(
+    engine: DuckEngine, tmp_path: Path, opening: str, closing: str, levels: int
+) -> None:
+    deep = opening * levels + '"é"' + closing * levels
+    lines = ['{"id":1}', f'{{"id":2,"v":{deep}}}', '{"id":3}']
+    expected = [("1", None), ("2", deep), ("3", None)]
+    assert values(engine, JSON, land(tmp_path, f"[{','.join(lines)}]")) == expected
+    assert (
+        values(engine, NDJSON, land(tmp_path, "\n".join(lines * 400))) == expected * 400
+    )  # long enough for the engine
+
+
+def test_an_empty_key_is_a_name(engine: DuckEngine, tmp_path: Path) -> None:
+    lines = ['{"":1,"a":"x"}', '{"a":"y","":{"":2}}', '{"a":"z"}']
+    expected = [("1", "x"), ('{"":2}', "y"), (None, "z")]
+    for feed, content in ((JSON, f"[{','.join(lines)}]"), (NDJSON, "\n".join(lines))):
+        path = land(tmp_path, content)
+        assert readers.read(engine, feed, path).columns == ("_unnamed", "a")
+        assert values(engine, feed, path) == expected
+    assert values(engine, NDJSON, land(tmp_path, "\n".join(lines * 1_500))) == expected * 1_500
+    clash = rejects(engine, NDJSON, land(tmp_path, '{"":1,"_unnamed":2}\n{"_unnamed":3}\n'))
+    assert [(row[0], row[2]) for row in clash] == [(None, 'keys "" and "_unnamed" are one column'), ("3", None)]
+
+
+JSON_TEXTS = [  # as in JSONTestSuite: text, and the value kept of it
+    ("0", "0"),
+    ("-0", "-0"),
+    ("123.456e78", "123.456e78"),
+    ("1E+2", "1E+2"),
+    ("0e1", "0e1"),
+    ("-123123123123123123123123123123", "-123123123123123123123123123123"),
+    (
+        "0.4e00669999999999999999999999999999999999999999999999",
+        "0.4e00669999999999999999999999999999999999999999999999",
+    ),
+    ("-0.000000000000000000000000000000000000000000000000000001",) * 2,
+    ("true", "true"),
+    ("null", None),
+    ('""', ""),
+    ('"\\u0060\\u012a\\u12AB"', "`Īካ"),
+    ('"\\uD801\\udc37"', "𐐷"),
+    ('"\\"\\\\\\/\\b\\f\\n\\r\\t"', '"\\/\b\f\n\r\t'),
+    ('"\u2028\u2029\x7f"', "\u2028\u2029\x7f"),
+    ('"a/*b*/c"', "a/*b*/c"),
+    ('" 7 "', " 7 "),
+    ("[]", "[]"),
+    ("[1,null,null,2]", "[1,null,null,2]"),
+    ("[ 1.50 , -0 ]", "[1.50,-0]"),
+    ('{"a":[],"b":{}}', '{"a":[],"b":{}}'),
+    ('{"":0}', '{"":0}'),
+]
+NO_JSON_TEXTS = [
+    "",
+    "[1 true]",
+    "[,1]",
+    "[1,,2]",
+    '["",]',
+    '["a"',
+    "[x",
+    "nul",
+    "True",
+    "-",
+    "+1",
+    "01",
+    "-01",
+    "1.",
+    ".5",
+    "1.e1",
+    "1e",
+    "0x42",
+    "1_000",
+    "Infinity",
+    "-Infinity",
+    "NaN",
+    "-NaN",
+    "[NaN]",
+    '{"a":NaN}',
+    "٣",
+    "'a'",
+    '"a',
+    '"\\x00"',
+    '"\\u00A"',
+    '"\\uD800"',
+    '"\\uD800\\u"',
+    '"\\u0000"',
+    '"\\a"',
+    '"\x01"',
+    '"a\tb"',
+    "[1]]",
+    '{"a":1 "b":2}',
+    '{"a" 1}',
+    "{a:1}",
+    "{1:1}",
+    '{"a":1,}',
+    '{"a":1,"a":1}',
+    '{"a":{"b":1,"b":2}}',
+    "1/*c*/",
+    "1 // c",
+    "1 #c",
+    "\u00a01",
+    "\ufeff1",
+]
+
+
+@pytest.mark.parametrize("copies", [1, 2_000])  # many are long enough for the engine
+def test_json_is_taken_exactly_or_turned_away(engine: DuckEngine, tmp_path: Path, copies: int) -> None:
+    chance = random.Random(6)
+    texts: list[tuple[str, Any]] = [*JSON_TEXTS, *((text, KeyError) for text in NO_JSON_TEXTS)]
+    wanted = [*texts, *chance.choices(JSON_TEXTS, k=copies - 1)]
+    lines = [f'{{"id":{number},"v":{text}}}' for number, (text, _) in enumerate(wanted)]
+    found = rejects(engine, NDJSON, land(tmp_path, "\n".join(lines)))
+    for number, ((text, value), (_, kept, row, reason, raw)) in enumerate(zip(wanted, found, strict=True)):
+        assert row == number + 1
+        assert (kept, reason) == (value, None) if value is not KeyError else (reason and raw), text
+
+
+@pytest.mark.parametrize("text", NO_JSON_TEXTS)
+def test_an_array_with_what_is_no_json_is_refused_or_its_item_turned_away(
+    engine: DuckEngine, tmp_path: Path, text: str
+) -> None:
+    path = land(tmp_path, f'[{{"v":1}},{{"v":{text}}}]')
+    try:
+        found = taken(engine, readers.read(engine, JSON, path))
+    except DataError as error:
+        assert error.where
+    else:
+        assert [(row[0], row[2] is None) for row in found] == [("1", True), (None, False)]
+
+
 def test_keys_that_no_column_can_have_refuse_the_file(engine: DuckEngine, tmp_path: Path) -> None:
-    assert "column 1 has no name" in refusal(engine, NDJSON, land(tmp_path, '{"":1}\n'))
+    assert "column 1 has no name" in refusal(engine, NDJSON, land(tmp_path, '{" ":1}\n'))
     assert "the house's own column _file" in refusal(engine, NDJSON, land(tmp_path, '{"_file":1}\n'))
 
 

@@ -1,24 +1,29 @@
 """JSON text becomes objects, each with its text: values as text, numbers as they are written, nested ones as JSON.
 
-An object of which something would be lost, or no object at all, is the reason why it has no values.
+An object of which something would be lost, or no object at all, is the reason why it has no values. An empty key is
+a name like any other; no table can have a column of that name, so it is `_unnamed`.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Set
+import sys
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from src.bronze.readers.files import BLOCK
+from src.bronze.readers.records import UNNAMED
 from src.bronze.readers.text import NO_TEXT, quoted
 from src.errors import DataError
 
 Object = dict[str, Any] | str  # an object's values as text, or why it has none
+_T = TypeVar("_T")
+_DEEPEST = 1_000  # levels of nested values
 
 
 class _Number(str):
@@ -61,7 +66,7 @@ def objects_in_lines(lines: Iterator[str]) -> Iterator[tuple[Object, str]]:
         if _BLANKS.fullmatch(line):
             continue
         try:
-            yield _flat(_DECODER.decode(line), line), line
+            yield _deeply(lambda line=line: _flat(_DECODER.decode(line), line)), line  # type: ignore[misc]
         except (ValueError, RecursionError) as error:
             yield f"not JSON: {_why(error)}", line
 
@@ -69,7 +74,7 @@ def objects_in_lines(lines: Iterator[str]) -> Iterator[tuple[Object, str]]:
 def keys_in(line: str) -> Set[str]:
     """The keys of a line's object, at a third of the cost; also those of one that is not taken, none of no JSON."""
     try:
-        value = _KEYS.decode(line)
+        value = _deeply(lambda: _KEYS.decode(line))
     except (ValueError, RecursionError):
         return frozenset()
     return value.keys() if isinstance(value, dict) else frozenset()
@@ -79,17 +84,34 @@ def objects_in_array(lines: Iterator[str], path: Path) -> Iterator[tuple[Object,
     count = 0
     try:
         for value, raw in _JsonText(lines).items():
-            yield _flat(value, raw), raw
+            yield _deeply(lambda value=value, raw=raw: _flat(value, raw)), raw  # type: ignore[misc]
             count += 1
     except (ValueError, RecursionError) as error:
         fix = "correct the file; if each line is an object of its own, the format is ndjson. Nothing of it was taken"
         raise DataError(f"malformed JSON after {count} objects: {_why(error)}", where=path, fix=fix) from error
 
 
+def _deeply(read: Callable[[], _T]) -> _T:
+    """Return what `read` gives; where Python's own limit is too low for what is nested, with one that is high enough.
+
+    Raises:
+        RecursionError: it is nested more than _DEEPEST levels deep.
+    """
+    try:
+        return read()
+    except RecursionError:
+        limit = sys.getrecursionlimit()
+        sys.setrecursionlimit(limit + 4 * _DEEPEST)  # a level takes up to three calls
+        try:
+            return read()
+        finally:
+            sys.setrecursionlimit(limit)
+
+
 def _why(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg[:1].lower()}{error.msg[1:]} at character {error.pos + 1}"
-    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
+    return f"nested more than {_DEEPEST:,} levels deep" if isinstance(error, RecursionError) else str(error)
 
 
 class _JsonText:
@@ -133,7 +155,7 @@ class _JsonText:
     def _value(self) -> tuple[Any, str]:
         while True:
             try:
-                value, end = _DECODER.raw_decode(self._text, self._at)
+                value, end = _deeply(lambda: _DECODER.raw_decode(self._text, self._at))
             except json.JSONDecodeError:
                 if self._read_on():
                     continue
@@ -160,11 +182,15 @@ def _flat(value: object, raw: str) -> Object:
         return str(value)
     if not isinstance(value, dict):
         return f"not a JSON object but {_kind(value)}"
+    if "" in value:
+        if UNNAMED in value:
+            return f'keys "" and {quoted(UNNAMED)} are one column'
+        value = {key or UNNAMED: item for key, item in value.items()}
     if clash := clashing(tuple(value)):
         return clash
     if not _PLAIN.issuperset(map(type, value.values())):
         try:
-            value = {key: item if type(item) in _PLAIN else _json_text(item) for key, item in value.items()}
+            value = {key: item if type(item) in _PLAIN else _json_text(item, 1) for key, item in value.items()}
         except ValueError as error:
             return str(error)
     if "\\u" in raw and NO_TEXT.search("".join(chain(value, filter(None, value.values())))):
@@ -186,14 +212,16 @@ def clashing(keys: tuple[str, ...]) -> str | None:
     return f"keys {', '.join(map(quoted, twice))} differ only by case" if twice else None
 
 
-def _json_text(value: object) -> str:
+def _json_text(value: object, level: int) -> str:
     """A nested value as compact JSON, key order and numbers as they are."""
     if isinstance(value, _Number):
         return value
+    if level > _DEEPEST:
+        raise RecursionError
     if isinstance(value, dict):
-        return "{" + ",".join(f"{_ENCODED(key)}:{_json_text(item)}" for key, item in value.items()) + "}"
+        return "{" + ",".join([f"{_ENCODED(key)}:{_json_text(item, level + 1)}" for key, item in value.items()]) + "}"
     if isinstance(value, list):
-        return "[" + ",".join(map(_json_text, value)) + "]"
+        return "[" + ",".join([_json_text(item, level + 1) for item in value]) + "]"
     if isinstance(value, _Twice):
         raise ValueError(value)
     return _ENCODED(value)

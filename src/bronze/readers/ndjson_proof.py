@@ -72,10 +72,11 @@ def proof(engine: DuckEngine, lines: Any, keys: tuple[str, ...]) -> Proof:
     odd: list[int] = []
     if pc.any(rest).as_py():
         for names, first, places in _compared(engine, pc.filter(lines, rest), pc.indices_nonzero(rest)):
-            if names is None or clashing(tuple(json.loads(names))):
+            keys = tuple(json.loads(names)) if names is not None else ("",)
+            if "" in keys or clashing(keys):
                 odd += places
             else:
-                found[first] = tuple(json.loads(names))
+                found[first] = keys
     return Proof(found, sorted(odd), quoted)
 
 
