@@ -90,7 +90,8 @@ def _aggregate(house: House, table: Table, batch: str, whole: bool) -> Outcome:
     if waiting:
         return Outcome(notes=(f"waits for {', '.join(waiting)}, not built yet",))
     read, refers = sources(house, table), house.built(referred(table))
-    return aggregate.run(house.engine, table, house.place(table.id), read, refers, batch=batch, whole=whole)
+    root, proof = house.place(table.id), house.proof(table)
+    return aggregate.run(house.engine, table, root, read, refers, proof, batch=batch, whole=whole)
 
 
 def _land_samples(house: House) -> None:
@@ -147,8 +148,11 @@ def _plan(told: Settings, words: argparse.Namespace) -> int:
     with opened(told, SOURCE, window.end) as house:
         ahead = forecast.Forecast(house)
         rows = preview.rows(house, wanted(house, words.domain), ahead)
+        whole = preview.computed_whole(house, wanted(house, words.domain))
     console.table(*preview.printed(rows, ahead))
     print(f"window {window}: computed again where an input moved, as is any other partition that late rows touch")
+    for reason in whole:
+        print(reason)
     return 0
 
 
@@ -331,7 +335,7 @@ def _docs(told: Settings, words: argparse.Namespace) -> int:
     from src.observe import documents
 
     with opened(told, SOURCE) as house:
-        documents.write(ROOT, house.contracts, house.marts)
+        documents.write(ROOT, house)
     return 0
 
 

@@ -11,10 +11,11 @@ from datetime import UTC, date, datetime, timedelta
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-from src import contract, lake
+from src import contract, lake, proof
 from src.contract import Contracts, Feed, Table
 from src.engine import DuckEngine
 from src.errors import ContractError, Faults, UsageError
+from src.proof import Proof
 from src.settings import Settings
 
 
@@ -42,6 +43,11 @@ class House:
     def built(self, names: Collection[str]) -> dict[str, lake.Snapshot]:
         """The newest versions of those of these tables that are built."""
         return {name: found for name in names if (found := self.table(name))}
+
+    def proof(self, table: Table) -> Proof:
+        """Whether the SQL of a gold table proves that its partitions stand alone; kept beside the lake."""
+        tables = {**self.contracts.silver, **{mart.id: mart for mart in self.marts}}
+        return proof.of(self.engine, table, tables, self.told.data_dir / ".proofs")
 
     def declared(self, table_id: str) -> Table:
         """The contract of a silver or gold table.

@@ -1020,8 +1020,9 @@ GOLD_FAULTS = [
         "remove",
     ),
     ("- name: top", "- name: daily", "duplicate table daily", "schema[1].name", "keep one"),
-    ("value: full", "value: never", "refresh 'never'", "schema[1].customProperties[refresh]", "incremental or full"),
+    ("value: full", "value: never", "refresh 'never'", "schema[1].customProperties[refresh]", "incremental, full or"),
     ("value: 1}", "value: -1}", "lookback -1", "schema[0].customProperties[lookback]", "0 or more"),
+    ("value: full", "value: partitions", "refresh partitions without partitions", "[refresh]", "partitioned: true"),
     ("refresh, value: full", "lookback, value: 2", "lookback 2 without partitions", "[lookback]", "partitioned: true"),
     (
         "refresh, value: full",

@@ -116,7 +116,7 @@ Quality expectations:
 
 def write(lake: Lake) -> None:
     with house.opened(lake.told, lake.root / "src") as opened:
-        documents.write(lake.root, opened.contracts, opened.marts)
+        documents.write(lake.root, opened)
 
 
 def with_mart(lake: Lake) -> Path:
@@ -129,7 +129,7 @@ def with_mart(lake: Lake) -> Path:
 
 def test_no_document_of_this_project_is_stale(lake: Lake) -> None:
     with house.opened(lake.told, main.ROOT / "src") as opened:
-        stale = documents.stale(main.ROOT, opened.contracts, opened.marts)
+        stale = documents.stale(main.ROOT, opened)
     names = ", ".join(str(path.relative_to(main.ROOT)) for path in stale)
     assert not stale, f"stale: {names}; run `make docs`"
 

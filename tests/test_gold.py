@@ -151,32 +151,6 @@ def test_a_table_refreshed_in_full_and_one_without_partitions_are_overwritten_wh
     assert len(files(lake, "gold.shop.daily")) == 1
 
 
-PYTHON_MODEL = """
-import polars as pl
-
-def model(tables: dict[str, pl.LazyFrame]) -> pl.LazyFrame:
-    orders = tables["silver.shop.orders"]
-    return orders.group_by("day").agg(
-        pl.len().cast(pl.Int64).alias("orders"), pl.col("amount").sum().cast(pl.Decimal(18, 2)).alias("amount")
-    )
-"""
-
-
-def test_a_python_model_gives_the_same_as_its_sql_and_is_cut_to_the_touched_partitions(lake: Lake) -> None:
-    lake.shop()
-    (lake.root / "src/gold/shop/daily.sql").unlink()
-    lake.write("gold/shop/daily.py", PYTHON_MODEL)
-    lake.edit(
-        "gold/shop/contract.yaml", "{name: orders,", "{name: orders, transformSourceObjects: [silver.shop.orders],"
-    )
-    lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n2,2024-01-02,10,1\n")
-    lake.good()
-    lake.land("shop/orders/2.csv", HEADER + "3,2024-01-02,5.50,1\n")
-    run = lake.good()
-    assert lake.rows(DAILY) == [(date(2024, 1, 1), 1, Decimal(10)), (date(2024, 1, 2), 2, Decimal("15.50"))]
-    assert lake.step(run, "gold.shop.daily").partitions == 1
-
-
 PRICES = """
 apiVersion: v3.1.0
 kind: DataContract

@@ -59,7 +59,7 @@ TABLE: Mapping[str, Words] = {  # by layer
     },
     "gold": {
         **_ANY_TABLE,
-        "refresh": ("incremental or full", lambda value: value in ("incremental", "full")),
+        "refresh": ("incremental, full or partitions", lambda value: value in ("incremental", "full", "partitions")),
         "lookback": ("a number of earlier partitions, 0 or more", lambda value: is_whole(value) and value >= 0),
         "optionalSources": ("a list of distinct table ids, such as silver.domain.table", _is_names),
     },

@@ -158,7 +158,7 @@ class Table:
     sources: tuple[str, ...] = ()  # gold only: ids of the tables a Python model reads; of SQL the caller knows
     sql: str | None = None  # text of the sibling <table>.sql
     python: Path | None = None  # gold only: the sibling <table>.py
-    refresh: str = "incremental"  # incremental | full
+    refresh: str = "incremental"  # incremental | full | partitions: the author's word that partitions stand alone
     lookback: int = 0  # how many earlier partitions a partition's rows depend on
     optional_sources: tuple[str, ...] = ()  # gold only: those of its sources that count as empty until they are built
     description: str = ""

@@ -234,6 +234,9 @@ def _check_table(table: Table, part: Part) -> None:
     if table.lookback and not table.partition_by:
         fix = "mark a column `partitioned: true`, or remove lookback"
         part.fault(f"lookback {table.lookback} without partitions", "customProperties[lookback]", fix)
+    if table.refresh == "partitions" and not table.partition_by:
+        fix = "mark a column `partitioned: true`, or remove refresh"
+        part.fault("refresh partitions without partitions", "customProperties[refresh]", fix)
     if table.delete_when and not table.key:
         fix = "mark the key `primaryKey: true`: a deletion takes away the row of a key"
         part.fault("deleteWhen without a key", "customProperties[deleteWhen]", fix)

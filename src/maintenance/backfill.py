@@ -10,19 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
-from typing import TYPE_CHECKING
 
 from src.contract import Table
 from src.engine import identifier
 from src.errors import UsageError
 from src.gold import aggregate
+from src.gold.cut import Cut
 from src.house import House, Unbuilt, below, needs, referred, sources, waits_for
 from src.observe.runs import Run
 from src.outcome import Outcome
 from src.silver import clean, slices
-
-if TYPE_CHECKING:
-    from src.lake import Snapshot
 
 
 @dataclass(frozen=True)
@@ -69,9 +66,9 @@ def execute(house: House, planned: Plan, run: Run) -> None:
 
 
 def _gold(house: House, mart: Table, again: Mapping[str, str], batch: str) -> Outcome:
-    root, refers = house.place(mart.id), house.built(referred(mart))
+    root, refers, proof = house.place(mart.id), house.built(referred(mart)), house.proof(mart)
     own = {name: rows for name, rows in again.items() if name in mart.sources}
-    return aggregate.run(house.engine, mart, root, sources(house, mart), refers, batch=batch, again=own)
+    return aggregate.run(house.engine, mart, root, sources(house, mart), refers, proof, batch=batch, again=own)
 
 
 def _gold_plan(house: House, table: Table, start: date | None, end: date | None, where: str | None) -> Plan:
@@ -96,9 +93,11 @@ def _ready_below(house: House, table: Table) -> tuple[Table, ...]:
 
 def _partitions(house: House, mart: Table, again: Mapping[str, str]) -> list[str]:
     found: set[str] = set()
-    tables: Mapping[str, Snapshot] = house.built(list(again))
+    read = sources(house, mart)
+    way = aggregate.way_of(house.engine, mart, house.table(mart.id), read, house.proof(mart))
+    cut = Cut(house.engine, mart, read, way.cuts)
     for name, rows in again.items():
-        found.update(aggregate.partitions_of(house.engine, mart, tables[name], rows))
+        found.update(aggregate.partitions_of(cut, name, rows))
     return sorted(found)
 
 

@@ -17,6 +17,7 @@ from src.contract import Contracts, Table
 from src.engine import DuckEngine, identifier
 from src.errors import BoathouseError
 from src.gold import aggregate
+from src.gold.compare import differences
 from src.house import Unbuilt
 from src.observe import console, query, runs
 from src.silver import batch, winners
@@ -197,9 +198,10 @@ def _gold(engine: DuckEngine, table: Table, declared: Mapping[str, Table], whole
         return
     sources = {name: _consumed(gold, declared[name], whole) for name in table.sources}
     aggregate.compute(engine, table, sources)
-    names = ", ".join(identifier(column.name) for column in table.columns)
-    scan = engine.scan(gold.root, gold.files, gold.columns, gold.partition_by)
-    yield from _differences(engine, f"SELECT {names} FROM {scan}", f"SELECT {names} FROM result")
+    columns = {column.name: column.type for column in table.columns}
+    yield from differences(
+        engine, columns, engine.scan(gold.root, gold.files, gold.columns, gold.partition_by), "result"
+    )
 
 
 def _consumed(gold: lake.Snapshot, source: Table, whole: Mapping[str, Path]) -> lake.Snapshot:

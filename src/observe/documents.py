@@ -17,41 +17,42 @@ from pathlib import Path
 from typing import Any
 
 from src import errors, settings
-from src.contract import Column, Contracts, Expectation, Mart, Rule, Sla, Table
+from src.contract import Column, Expectation, Mart, Rule, Sla, Table
 from src.errors import UsageError, from_os_error
+from src.gold.way import located
+from src.house import House
+from src.proof import Proof
 
 README = "README.md"
 _MARK = "<!-- Rendered from contract.yaml by `make docs`: change the contract, not this file. -->"
 
 
-def rendered(root: Path, contracts: Contracts, marts: Sequence[Table]) -> dict[Path, str]:
+def rendered(root: Path, house: House) -> dict[Path, str]:
     """Every rendered document of the project in `root`: its path and what it should say.
-
-    `marts` are the gold tables with their sources filled in.
 
     Raises:
         UsageError: a marker in the README has no counterpart.
     """
-    resolved = {table.id: table for table in marts}
-    documents = {mart.path.with_name(README): mart_readme(mart, resolved) for mart in contracts.marts.values()}
+    marts = house.contracts.marts.values()
+    documents = {mart.path.with_name(README): mart_readme(mart, house) for mart in marts}
     documents[root / settings.ENV_EXAMPLE] = settings.env_template()
     if (root / README).is_file():
         documents[root / README] = _with_sections(root)
     return documents
 
 
-def stale(root: Path, contracts: Contracts, marts: Sequence[Table]) -> dict[Path, str]:
+def stale(root: Path, house: House) -> dict[Path, str]:
     """The documents that are not there or say something else, with what they should say."""
-    return {path: text for path, text in rendered(root, contracts, marts).items() if _read(path) != text}
+    return {path: text for path, text in rendered(root, house).items() if _read(path) != text}
 
 
-def write(root: Path, contracts: Contracts, marts: Sequence[Table]) -> None:
+def write(root: Path, house: House) -> None:
     """Write the stale documents, and print which.
 
     Raises:
         UsageError: a mart has a README that somebody wrote; nothing was written.
     """
-    documents = stale(root, contracts, marts)
+    documents = stale(root, house)
     for path in documents:
         _refuse_to_overwrite(root, path)
     for path, text in documents.items():
@@ -122,7 +123,7 @@ def _with_sections(root: Path) -> str:
 # -- a mart's README
 
 
-def mart_readme(mart: Mart, resolved: Mapping[str, Table]) -> str:
+def mart_readme(mart: Mart, house: House) -> str:
     """What a reader of the mart must know: what it means, who owns it, how often it is renewed, every column."""
     parts = [
         f"# {_text(mart.title)}",
@@ -132,8 +133,9 @@ def mart_readme(mart: Mart, resolved: Mapping[str, Table]) -> str:
         *_section("Usage", mart.usage),
         *_section("Limitations", mart.limitations),
     ]
+    resolved = {table.id: table for table in house.marts}
     for declared, table in zip(mart.document["schema"], mart.tables, strict=True):
-        parts += _table(declared, resolved.get(table.id, table))
+        parts += _table(declared, resolved[table.id], house.proof(resolved[table.id]))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -151,23 +153,23 @@ def _section(title: str, text: str) -> list[str]:
     return [f"## {title}", _text(text)] if text else []
 
 
-def _table(declared: Mapping[str, Any], table: Table) -> list[str]:
+def _table(declared: Mapping[str, Any], table: Table, proof: Proof) -> list[str]:
     """One table of a mart. `declared` is its part of the contract, for what only a reader needs."""
     headers = ("column", "type", "meaning", "required", "rules", "classification")
     columns = _grid(headers, map(_column, table.columns))
-    parts = [f"## {table.name}", _text(table.description), _list(_table_facts(declared, table)), columns]
+    parts = [f"## {table.name}", _text(table.description), _list(_table_facts(declared, table, proof)), columns]
     expectations = [*(_expectation(expectation, table.id) for expectation in table.quality), *_notes(declared)]
     if expectations:
         parts += ["Quality expectations:", _grid(("expectation", "measured", "severity"), expectations)]
     return parts
 
 
-def _table_facts(declared: Mapping[str, Any], table: Table) -> Iterator[tuple[str, str]]:
+def _table_facts(declared: Mapping[str, Any], table: Table, proof: Proof) -> Iterator[tuple[str, str]]:
     yield "Grain", _text(str(declared.get("dataGranularityDescription", "")))
     yield "Key", _names(table.key) or "none"
     yield "Partitioned by", ", ".join(_partition(table))
     yield "Reads", _names(table.sources)
-    yield "Recomputed", _recomputed(table)
+    yield "Recomputed", _recomputed(table, proof)
     yield "Service levels", "; ".join(map(_sla, table.slas))
 
 
@@ -178,11 +180,18 @@ def _partition(table: Table) -> Iterator[str]:
         yield f"`{name}`" + (f", computed as {_code(expression)}" if expression else "")
 
 
-def _recomputed(table: Table) -> str:
+def _recomputed(table: Table, proof: Proof) -> str:
     if table.refresh == "full" or not table.partition_by:
         return "whole, whenever a table it reads changes"
     also = {0: "", 1: " and the one that follows"}.get(table.lookback, f" and the {table.lookback} that follow")
-    return f"the partitions whose rows changed in a table it reads{also}"
+    some = f"the partitions whose rows changed in a table it reads{also}"
+    if proof.refusal and table.refresh == "partitions":
+        return f"{some}, as the contract claims and every run checks"
+    if proof.refusal:
+        why = _text(located(table, proof.refusal))
+        return f"whole, whenever a table it reads changes: {why}. To change that: {_text(proof.refusal.fix)}"
+    others = [name for name in table.sources if name not in proof.cuts]
+    return some + (f"; all of them when {_names(others)} changes" if others else "")
 
 
 def _column(column: Column) -> tuple[str, ...]:

@@ -11,7 +11,8 @@ from src.bronze import ingest
 from src.contract import Table
 from src.errors import BoathouseError
 from src.gold import aggregate
-from src.house import House, Wanted, needs, readable, waits_for
+from src.gold.way import Way
+from src.house import House, Unbuilt, Wanted, needs, readable, waits_for
 from src.observe.forecast import Forecast
 from src.observe.runs import Expected
 from src.silver import batch, clean
@@ -36,6 +37,16 @@ def rows(house: House, chosen: Wanted, ahead: Forecast | None = None) -> list[Ro
         told.append((table.id, *_judged(house, table, moving)))
         ahead.table(table)
     return told
+
+
+def computed_whole(house: House, chosen: Wanted) -> list[str]:
+    """Why tables with partitions are computed whole at every change, and what to do about it, two lines for each."""
+    ways = {table.id: _way(house, table) for table in chosen.gold}
+    return [
+        f"{name}: whole at every change: {way.why_whole}\n  fix: {way.fix}"
+        for name, way in ways.items()
+        if way.why_whole
+    ]
 
 
 def printed(rows: Sequence[Row], ahead: Forecast) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
@@ -114,4 +125,11 @@ def _work(house: House, table: Table) -> tuple[str, str]:
     if target is None and waiting:
         return "nothing", f"waits for {', '.join(waiting)}"
     judged = aggregate.plan(table, target, readable(house, table))
-    return judged.kind, judged.why
+    whole = judged.kind == "partitions" and not _way(house, table).by_partitions
+    return "whole" if whole else judged.kind, judged.why
+
+
+def _way(house: House, table: Table) -> Way:
+    read = readable(house, table)
+    read |= {name: Unbuilt(house.declared(name)) for name in table.sources if name not in read}
+    return aggregate.way_of(house.engine, table, house.table(table.id), read, house.proof(table))

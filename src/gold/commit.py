@@ -1,0 +1,110 @@
+"""A gold table is replaced whole or by partitions, in one commit, once what it will hold has been audited."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from src import audit, contract, lake
+from src.contract import Table
+from src.engine import DuckEngine, identifier
+from src.gold import laws
+from src.outcome import Outcome
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What one run commits to one table, from the temporary table `result`.
+
+    `until`: the versions of the sources that will have been consumed; `refers`: the tables its foreign keys name.
+    """
+
+    engine: DuckEngine
+    table: Table
+    root: Path
+    sources: Mapping[str, lake.Snapshot]
+    refers: Mapping[str, lake.Snapshot]
+    until: Mapping[str, int]
+    batch: str
+
+    def whole(self, rows: int, also: Mapping[str, int]) -> Outcome:
+        """Replace everything; `also`: more progress to record.
+
+        Raises:
+            DataError: the rows break the contract, or an audit; nothing was committed.
+        """
+        laws.check(self.engine, self.table)
+        audits = self._audit("(FROM result)")
+        gold = self._prepared()
+        written = self.engine.write("FROM result", self.root, self.table.partition_by, rows)
+        progress = {**self.progress, **also, lake.BUILT_FROM: contract.fingerprint(self.table)}
+        gold = lake.commit(gold, add=written, progress=progress, info=self.info, overwrite=self._columns)
+        gold = lake.set_properties(gold, contract.tags(self.table))
+        return _outcome(rows, len(written) if self.table.partition_by else 0, gold.version, audits)
+
+    def partitions(self, gold: lake.Snapshot, outputs: str, rows: int) -> Outcome:
+        """Replace the partitions of a relation; one that has no row any more is emptied.
+
+        Raises:
+            DataError: as `whole`.
+        """
+        laws.check(self.engine, self.table)
+        kept, replaced = self.split(gold, outputs)
+        beside = self._scan(gold, kept)
+        laws.check_key_beside(self.engine, self.table, beside)
+        audits = self._audit(f"(SELECT * FROM {beside} UNION ALL BY NAME FROM result)")
+        written = self.engine.write("FROM result", self.root, self.table.partition_by, rows)
+        gold = lake.commit(gold, add=written, remove=replaced, progress=self.progress, info=self.info)
+        return _outcome(rows, self.engine.one(f"SELECT count(*) FROM {outputs}")[0], gold.version, audits)
+
+    def split(self, gold: lake.Snapshot, outputs: str) -> tuple[list[lake.DataFile], list[lake.DataFile]]:
+        """The files of the stored table outside of some partitions, and those in them."""
+        texts = ", ".join(f"{identifier(name)}::VARCHAR" for name in self.table.partition_by)
+        within = set(self.engine.rows(f"SELECT {texts} FROM {outputs}"))
+        replaced = [file for file in gold.files if gold.partition_of(file) in within]
+        return [file for file in gold.files if file not in replaced], replaced
+
+    def seen(self, gold: lake.Snapshot) -> Outcome:
+        """Remember that the sources moved without changing a row."""
+        return Outcome(version=lake.commit(gold, progress=self.progress, info=self.info).version)
+
+    def note(self, progress: Mapping[str, int]) -> None:
+        """Record something of the table's state without consuming anything."""
+        lake.commit(self._prepared(), progress=progress, info=self.info)
+
+    def stored(self, gold: lake.Snapshot, outputs: str) -> str:
+        """A relation of the stored rows outside of some partitions."""
+        return self._scan(gold, self.split(gold, outputs)[0])
+
+    def _audit(self, relation: str) -> tuple[audit.Result, ...]:
+        others = {name: self._scan(other, other.files) for name, other in self.refers.items()}
+        return audit.run(self.engine, self.table, relation, others | {self.table.id: "audited"})
+
+    def _prepared(self) -> lake.Snapshot:
+        gold = lake.open_table(self.root)
+        if gold and gold.partition_by == self.table.partition_by:
+            return gold
+        tags = contract.tags(self.table) if gold is None else {}
+        return lake.create(self.root, self._columns, self.table.partition_by, tags, replace=gold is not None)
+
+    def _scan(self, source: lake.Snapshot, files: list[lake.DataFile] | tuple[lake.DataFile, ...]) -> str:
+        return self.engine.scan(source.root, files, source.columns, source.partition_by)
+
+    @property
+    def progress(self) -> dict[str, int]:
+        """Which sources, and which versions of them, will have been consumed."""
+        return {**self.until, **{lake.identity_of(name): source.identity for name, source in self.sources.items()}}
+
+    @property
+    def info(self) -> dict[str, str]:
+        return {"run_id": self.batch, "userMetadata": json.dumps({"version": self.table.version})}
+
+    @property
+    def _columns(self) -> dict[str, str]:
+        return {column.name: column.type for column in self.table.columns}
+
+
+def _outcome(rows: int, partitions: int, version: int, audits: tuple[audit.Result, ...]) -> Outcome:
+    return Outcome(read=rows, inserted=rows, written=rows, partitions=partitions, version=version, audits=audits)

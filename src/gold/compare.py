@@ -1,0 +1,41 @@
+"""Whether two computations of the same rows gave the same; sums of floats may differ by the order of their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from src.engine import DuckEngine, identifier
+
+_TOLERANCE = 1e-9  # of the larger of two floats: sums of a billion rows differ by less, a row more or less by more
+
+
+def differences(engine: DuckEngine, columns: Mapping[str, str], stored: str, computed: str) -> Iterator[str]:
+    """What one relation has too much and what it lacks, as another says it should be; nothing where they are equal."""
+    names = ", ".join(map(identifier, columns))
+    stored, computed = f"SELECT {names} FROM {stored}", f"SELECT {names} FROM {computed}"
+    floats = [name for name, kind in columns.items() if kind in ("FLOAT", "DOUBLE")]
+    for label, one, other in (("should not be there", stored, computed), ("missing", computed, stored)):
+        surplus = _unmatched(columns, floats, one, other) if floats else f"{one} EXCEPT ALL {other}"
+        rows = engine.one(f"SELECT count(*) FROM ({surplus})")[0]
+        if rows:
+            example = engine.one(f"SELECT t::VARCHAR FROM ({surplus}) t LIMIT 1")[0]
+            yield f"{rows} rows {label}, such as {example[:200]}"
+
+
+def _unmatched(columns: Mapping[str, str], floats: list[str], one: str, other: str) -> str:
+    """SELECT of the rows of one that no row of the other is, whose floats are close; rows pair up in their order."""
+    exact = [identifier(name) for name in columns if name not in floats]
+    order = ", ".join(map(identifier, floats))
+    within = f"PARTITION BY {', '.join(exact)} " if exact else ""
+    numbered = f"SELECT *, row_number() OVER ({within}ORDER BY {order}) AS _nth FROM ({{}})"
+    same = [f"a.{name} IS NOT DISTINCT FROM b.{name}" for name in ("_nth", *exact)]
+    same += [_close(identifier(name)) for name in floats]
+    kept = ", ".join(f"a.{identifier(name)}" for name in columns)
+    sides = f"({numbered.format(one)}) a ANTI JOIN ({numbered.format(other)}) b"
+    return f"SELECT {kept} FROM {sides} ON {' AND '.join(same)}"
+
+
+def _close(name: str) -> str:
+    a, b = f"a.{name}::DOUBLE", f"b.{name}::DOUBLE"
+    near = f"abs({a} - {b}) <= {_TOLERANCE} * greatest(abs({a}), abs({b}))"
+    return f"({a} IS NOT DISTINCT FROM {b} OR coalesce(isfinite({a}) AND isfinite({b}) AND {near}, false))"

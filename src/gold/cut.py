@@ -1,0 +1,100 @@
+"""Which rows and files of a source belong to some partitions of a gold table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from src import lake
+from src.contract import Table
+from src.engine import DuckEngine, identifier, literal
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The sources of one table in these versions, and by which expressions each is cut; others are read whole.
+
+    A relation of partitions has the table's partition columns, without NULL.
+    """
+
+    engine: DuckEngine
+    table: Table
+    sources: Mapping[str, lake.Snapshot]
+    by: Mapping[str, tuple[str, ...]]
+
+    def scan(self, source: lake.Snapshot, files: Sequence[lake.DataFile]) -> str:
+        return self.engine.scan(source.root, files, source.columns, source.partition_by)
+
+    def keys(self, name: str) -> str:
+        """The partition columns computed from a cut source's columns, for a SELECT list."""
+        return ", ".join(f"{self._typed(at, name)} AS {column}" for at, column in enumerate(self.columns))
+
+    def rows_within(self, name: str, partitions: str, files: Sequence[lake.DataFile]) -> str:
+        """SELECT of the rows of a source's files that belong to a relation of partitions; all where it is not cut."""
+        scan = self.scan(self.sources[name], files)
+        if name not in self.by:
+            return f"SELECT * FROM {scan}"
+        # renamed, so that a column of the source and the partition computed from it can share a name
+        renamed = ", ".join(f"{column} AS _key{at}" for at, column in enumerate(self.columns))
+        match = " AND ".join(f"{self._typed(at, name)} = _key{at}" for at in range(len(self.columns)))
+        return f"SELECT s.* FROM {scan} s SEMI JOIN (SELECT {renamed} FROM {partitions}) ON {match}"
+
+    def files_within(self, name: str, partitions: str) -> list[lake.DataFile]:
+        """The files that can hold such rows: told by their folders where the partition follows from these."""
+        source = self.sources[name]
+        if not (source.files and name in self.by and self.told_by_folders(name)):
+            return list(source.files)
+        keyed = f"(SELECT _at, {self.keys(name)} FROM {self.folders(source, source.files)})"
+        within = set(self.engine.values(f"SELECT _at FROM {keyed} SEMI JOIN {partitions} USING ({self.names})"))
+        return [file for at, file in enumerate(source.files) if at in within]
+
+    def told_by_folders(self, name: str) -> bool:
+        """Whether the partition follows from the partition that a row of a source lies in."""
+        needed = {column for by in self.by[name] for column in self.engine.column_references(by)}
+        return needed <= {column.lower() for column in self.sources[name].partition_by}
+
+    def folders(self, source: lake.Snapshot, files: Sequence[lake.DataFile]) -> str:
+        """A relation of the partition values of a source's files, and at which place (_at) each file stands."""
+        rows = ", ".join(
+            f"({at}, {', '.join(literal(value) for value in source.partition_of(file))})"
+            for at, file in enumerate(files)
+        )
+        names = ", ".join(map(identifier, source.partition_by))
+        typed = ", ".join(
+            f"{identifier(name)}::{source.columns[name]} AS {identifier(name)}" for name in source.partition_by
+        )
+        return f"(SELECT _at, {typed} FROM (VALUES {rows}) v(_at, {names}))"
+
+    def present(self) -> str:
+        """SELECT of the partitions that the rows of the cut sources belong to."""
+        found = (f"SELECT DISTINCT {self.keys(name)} FROM {self.scan(s, s.files)}" for name, s in self._cut_sources())
+        return f"SELECT {self.names} FROM ({' UNION '.join(found)}) WHERE {self.in_one}"
+
+    def _cut_sources(self) -> list[tuple[str, lake.Snapshot]]:
+        return [(name, self.sources[name]) for name in self.by]
+
+    def _typed(self, at: int, name: str) -> str:
+        kinds = {column.name: column.type for column in self.table.columns}
+        return f"({self.by[name][at]})::{kinds[self.table.partition_by[at]]}"
+
+    # -- names
+
+    @property
+    def columns(self) -> list[str]:
+        return [identifier(name) for name in self.table.partition_by]
+
+    @property
+    def names(self) -> str:
+        """The partition columns, for a SELECT list or USING."""
+        return ", ".join(self.columns)
+
+    @property
+    def in_one(self) -> str:
+        """That the partition columns name a partition: a row for which one of them is NULL counts in none."""
+        return " AND ".join(f"{column} IS NOT NULL" for column in self.columns)
+
+    @property
+    def text(self) -> str:
+        """A partition as a person reads it, such as day=2024-01-31, of a row with its columns."""
+        pairs = zip(self.table.partition_by, self.columns, strict=True)
+        return " || '/' || ".join(f"'{name}=' || {column}::VARCHAR" for name, column in pairs)

@@ -1,0 +1,137 @@
+"""A model is run over sources seen by their names, into a temporary table whose shape the contract says."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from src import lake
+from src.contract import Table
+from src.engine import DuckEngine, identifier, literal
+from src.errors import ContractError
+from src.gold.cut import Cut
+
+
+@dataclass(frozen=True)
+class Model:
+    """One table's model over these versions of its sources; it knows of no commit."""
+
+    engine: DuckEngine
+    table: Table
+    sources: Mapping[str, lake.Snapshot]
+
+    @property
+    def columns(self) -> dict[str, str]:
+        return {column.name: column.type for column in self.table.columns}
+
+    def whole(self, into: str) -> int:
+        """Compute every row into a temporary table; returns how many.
+
+        Raises:
+            ContractError: the model does not parse, or does not return what the contract says.
+        """
+        return self._run(self._publish_whole(), "", into)
+
+    def filtered(self, outputs: str, into: str) -> int:
+        """Compute the partitions in a relation from all rows of all sources: right whatever they depend on.
+
+        The partitions stand in the statement as literals, which the engine takes down to the files it reads.
+
+        Raises:
+            ContractError: as `whole`.
+        """
+        return self._run(self._publish_whole(), f"WHERE {self._among(outputs)}", into)
+
+    def from_own_rows(self, cut: Cut, reads: str, outputs: str, into: str) -> int:
+        """Compute the partitions `outputs` from those rows of the cut sources that belong to the partitions `reads`.
+
+        Raises:
+            ContractError: as `whole`.
+        """
+        read: list[lake.DataFile] = []
+        for name in self.sources:
+            files = cut.files_within(name, f"temp.{reads}")
+            self.engine.publish(name, cut.rows_within(name, f"temp.{reads}", files))
+            read += files
+        return self._run(read, f"SEMI JOIN {outputs} USING ({cut.names})", into)
+
+    def _publish_whole(self) -> list[lake.DataFile]:
+        for name, source in self.sources.items():
+            scan = self.engine.scan(source.root, source.files, source.columns, source.partition_by)
+            self.engine.publish(name, f"SELECT * FROM {scan}")
+        return [file for source in self.sources.values() for file in source.files]
+
+    def _among(self, outputs: str) -> str:
+        """A condition that the rows of a relation of partitions meet, and no other."""
+        kinds = self.columns
+        names = [identifier(name) for name in self.table.partition_by]
+        texts = ", ".join(f"{name}::VARCHAR" for name in names)
+        rows = [
+            [f"{literal(value)}::{kinds[name]}" for value, name in zip(row, self.table.partition_by, strict=True)]
+            for row in self.engine.rows(f"SELECT {texts} FROM {outputs}")
+        ]
+        if not rows:
+            return "false"
+        # each column for itself, which the engine can take to the files; and where there are several, together
+        tests = [
+            f"{name} IN ({', '.join(set(column))})" for name, column in zip(names, zip(*rows, strict=True), strict=True)
+        ]
+        if len(names) > 1:
+            together = ", ".join(f"({', '.join(row)})" for row in rows)
+            tests.append(f"({', '.join(names)}) IN ({together})")
+        return " AND ".join(tests)
+
+    def _run(self, read: Sequence[lake.DataFile], only: str, into: str) -> int:
+        """Run the model over the published sources; `read` are their files: it may have as many rows as they have."""
+        model = self._python() if self.table.python else self.engine.inline(str(self.table.sql))
+        self._check_shape(self.engine.columns(model))
+        names = ", ".join(map(identifier, self.columns))
+        large = not self.engine.has_room_for(sum(file.size for file in read))
+        return self.engine.table(into, f"SELECT {names} FROM ({model}) {only}", large=large)
+
+    def _check_shape(self, found: Mapping[str, str]) -> None:
+        wanted = self.columns
+        faults = [f"no column {name}" for name in wanted if name not in found]
+        faults += [f"column {name} is not in the contract" for name in found if name not in wanted]
+        faults += [
+            f"column {name} is {found[name]}, the contract says {kind}"
+            for name, kind in wanted.items()
+            if name in found and found[name] != kind
+        ]
+        if faults:
+            fix = "end the model with a cast of every column to the contract's type, or change the contract"
+            raise ContractError(f"{self.table.id}: {'; '.join(faults)}", where=self.table.model, fix=fix)
+
+    def _python(self) -> str:
+        """Run a Python model: `model(tables)` takes and returns polars LazyFrames; returns SQL over its rows."""
+        import polars
+
+        module = _module(self.table.model)
+        if not callable(getattr(module, "model", None)):
+            fix = "define model(tables: dict[str, pl.LazyFrame]) -> pl.LazyFrame"
+            raise ContractError("no function model", where=self.table.model, fix=fix)
+        tables = {
+            name: polars.DataFrame(self.engine.arrow(f"SELECT * FROM {name}").read_all()).lazy()
+            for name in self.sources
+        }
+        result: Any = module.model(tables)
+        self.engine.stream("model", result.collect().to_arrow())
+        kinds = self.engine.columns("FROM model")
+        views = (
+            f"{identifier(n)}::VARCHAR AS {identifier(n)}" if k == "VARCHAR" else identifier(n)
+            for n, k in kinds.items()
+        )
+        return f"SELECT {', '.join(views)} FROM model"
+
+
+def _module(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ContractError("cannot be imported", where=path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
