@@ -90,6 +90,20 @@ def test_columns_are_taken_by_name_and_the_drift_is_recorded(lake: Lake) -> None
     assert lake.rows("SELECT count(*) FROM silver.shop.orders") == [(3,)]
 
 
+def test_drift_between_the_files_of_a_first_load_is_recorded_as_between_loads(lake: Lake) -> None:
+    lake.shop()
+    lake.land("shop/orders/0.csv", "")
+    lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
+    lake.land("shop/orders/2.csv", "order_id,day,amount,Updated,total  price\n2,2024-01-01,10,1,6\n")
+    lake.land("shop/orders/10.csv", "amount,day,order_id,total price\n3,2024-01-01,10,6\n")
+    notes = str(lake.step(lake.good(), "bronze.shop.orders").notes)
+    assert "new column total  price in shop/orders/2.csv" in notes
+    assert "new column total price in shop/orders/10.csv" in notes
+    assert "missing column updated in shop/orders/10.csv" in notes
+    assert "columns in another order in shop/orders/10.csv" in notes
+    assert "1.csv" not in notes.replace("/10.csv", "")
+
+
 @pytest.mark.parametrize("content", ["", "\n\n", "\ufeff", HEADER, HEADER.strip()])
 def test_a_file_without_rows_is_taken_and_gives_none(lake: Lake, content: str) -> None:
     lake.shop()

@@ -169,7 +169,7 @@ def unclaimed(landing: Path, feeds: Iterable[Feed]) -> list[str]:
     folders = ((Path(folder).relative_to(landing), files) for folder, _, files in os.walk(landing))
     names = ((folder / file).as_posix() for folder, files in folders for file in files)
     return [
-        name
+        _shown(name)
         for name in sorted(names)
         if not _ignored(name.rsplit("/", 1)[-1]) and not any(_matches(name, pattern) for pattern in patterns)
     ]
@@ -189,6 +189,9 @@ def _discover(landing: Path, feed: Feed) -> tuple[list[Landed], list[BoathouseEr
             continue
         name = path.relative_to(landing).as_posix()
         try:
+            if not _is_text(name):
+                fix = "give it a name in UTF-8; nothing of it was taken"
+                raise DataError("the name is not UTF-8", where=_shown(path.as_posix()), fix=fix)
             if not (path.resolve() if path.is_symlink() else resolved(path.parent)).is_relative_to(home):
                 fix = "copy the file into the landing zone, or remove the link"
                 raise DataError(f"{name} is a link out of the landing zone", where=path, fix=fix)
@@ -208,6 +211,19 @@ def _as_a_person_would(path: Path) -> tuple[list[list[str | int]], str]:
     """A key by which paths sort folder by folder, and runs of digits by their number."""
     parts = (re.split("([0-9]+)", part) for part in path.parts)
     return [[int(text) if at % 2 else text for at, text in enumerate(texts)] for texts in parts], str(path)
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # bytes of the name that are no UTF-8 stand in it as surrogates
+        return False
+    return True
+
+
+def _shown(name: str) -> str:
+    """A name with the bytes that are no text escaped: caf\\xe9.csv."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _ignored(name: str) -> bool:
@@ -476,10 +492,10 @@ def _union(selects: Sequence[str]) -> str:
 
 
 def _drift(bronze: lake.Snapshot, headers: Mapping[str, Sequence[str]]) -> list[str]:
-    """How the files' headers differ from the table's columns so far: gained, lost, reordered."""
-    known = [name.lower() for name in bronze.columns if name not in HOUSE_COLUMNS]
-    if not known:
-        return []
+    """How the files' headers differ from the table's columns so far (in a first load: from the first header)."""
+    columns = [name for name in bronze.columns if name not in HOUSE_COLUMNS]
+    first = next((header for header in headers.values() if header), ())
+    known = [name.lower() for name in columns or first]
     seen: dict[str, list[str]] = {}
     for file, header in headers.items():
         names = [name.lower() for name in header]

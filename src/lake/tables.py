@@ -221,6 +221,7 @@ def open_table(root: Path, version: int | None = None) -> Snapshot | None:
     mark = log.mark(root)
     if mark is None:
         return None
+    _refuse_misread_folder(root)
     if version is not None:
         return Snapshot(root, _load(root, version))
     known = _newest.get(root)
@@ -242,6 +243,15 @@ def _load(root: Path, version: int | None = None) -> DeltaTable:
             raise
 
 
+def _refuse_misread_folder(root: Path) -> None:
+    """Refuse a folder that the Delta library (1.6.6) writes to by its name, and looks for by another: %41 as A."""
+    path = str(root.absolute())
+    taken_for = unquote(path).replace("\\", "/")
+    if taken_for != path:
+        fix = "rename the folder, or move the lake (DATA_DIR)"
+        raise EnvironmentFault(f"the Delta library takes {path} for {taken_for}", where=root, fix=fix)
+
+
 def create(
     root: Path,
     columns: Mapping[str, str],
@@ -256,6 +266,7 @@ def create(
     """
     from deltalake import DeltaTable
 
+    _refuse_misread_folder(root)
     from_version = -1
     if replace and (existing := open_table(root)):
         from_version = existing.version
