@@ -36,9 +36,10 @@ AT_ONCE, WHEN_USED = "at once", "when used"
 HOMES: dict[str, tuple[list[str], str]] = {
     "deltalake": (["src/lake/"], WHEN_USED),
     "duckdb": (["src/engine/"], AT_ONCE),
-    "polars": (["src/bronze/readers", "src/gold/", "src/demo/"], WHEN_USED),
+    "polars": (["src/gold/", "src/demo/"], WHEN_USED),
     "pyarrow": (["src/bronze/readers"], WHEN_USED),
-    "fastexcel": (["src/bronze/readers"], WHEN_USED),
+    "fastexcel": (["src/bronze/workbooks/"], WHEN_USED),
+    "python_calamine": (["src/bronze/workbooks/"], WHEN_USED),
     "xlsxwriter": (["src/demo/"], WHEN_USED),
     "loguru": (["src/observe/", "main.py"], AT_ONCE),
     "rich": (["src/observe/console.py"], WHEN_USED),

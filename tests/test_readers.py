@@ -832,4 +832,4 @@ def test_excel_that_cannot_be_trusted_is_refused_whole(engine: DuckEngine, tmp_p
     assert refusal(engine, XLSX, path) == 'column 2 has no name; the header is ["a", "", "A"]'
     encrypted = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(2000)
     for damaged in (b"", b"a,b\n", path.read_bytes()[:-100], encrypted):
-        assert "not an Excel file that can be read" in refusal(engine, XLSX, land(tmp_path, damaged))
+        assert "workbook" in refusal(engine, XLSX, land(tmp_path, damaged))

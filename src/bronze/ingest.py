@@ -325,7 +325,7 @@ def _append(
     first = _later_than(bronze, now)
     # a microsecond apart: the order of the files is that of their rows' arrival
     moments = {file.name: moment for moment, file in enumerate(files, first)}
-    reading = _Reading(engine, root, feed, batch, moments, spelling)
+    reading = _Reading(engine, root, feed, batch, moments, spelling, {})
     written, headers, refused = _together([reading.read(group, {}) for group in _at_once(feed, files)])
     moved = [file for file in files if file.name in headers and not _same(file)]
     if moved:
@@ -349,6 +349,7 @@ def _append(
         bronze = lake.commit(bronze, add=written, progress=progress, info=info)
     rows = sum(file.rows for file in written)
     notes = tuple(drift) + tuple(f"{name} has no readable row" for name, columns in headers.items() if not columns)
+    notes += _by_wording({name: reading.remarks.get(name, ()) for name in headers})
     outcome = Outcome(read=rows, inserted=rows, written=rows, files=len(headers), refusals=refused, notes=notes)
     return bronze, taken, outcome
 
@@ -398,6 +399,7 @@ class _Reading:
     batch: str
     moments: Mapping[str, int]  # microseconds since 1970, by the file's name
     spelling: dict[str, str]
+    remarks: dict[str, tuple[str, ...]]  # filled while files are opened: what a person should know of each
 
     def read(self, files: Sequence[Landed], careful: Mapping[str, bool]) -> _Taken:
         """Files in which the fast reader meets a line it cannot split are read again by the careful one."""
@@ -432,7 +434,8 @@ class _Reading:
             for file in files:
                 read = readers.read_carefully if careful.get(file.name) else readers.read
                 try:
-                    opened.append((file, read(self.engine, self.feed, file.path)))
+                    opened.append((file, rows := read(self.engine, self.feed, file.path)))
+                    self.remarks[file.name] = rows.notes
                 except DataError as error:
                     refused.append(error)
             return self._copy(opened), {file.name: rows.columns for file, rows in opened}, tuple(refused)
@@ -489,6 +492,15 @@ def _union(selects: Sequence[str]) -> str:
         return selects[0]
     middle = len(selects) // 2
     return f"({_union(selects[:middle])}) UNION ALL ({_union(selects[middle:])})"
+
+
+def _by_wording(remarks: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """What is said of files, each wording once."""
+    said: dict[str, list[str]] = {}
+    for file, notes in remarks.items():
+        for note in notes:
+            said.setdefault(note, []).append(file)
+    return tuple(f"{note} in {_some(files)}" for note, files in said.items())
 
 
 def _drift(bronze: lake.Snapshot, headers: Mapping[str, Sequence[str]]) -> list[str]:

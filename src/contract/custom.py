@@ -43,7 +43,7 @@ FEED: Words = {
     "escape": ('one character, or "" for none', _is_character),
     "header": ("true or false", lambda value: isinstance(value, bool)),
     "columns": ("a list of distinct names", _is_names),
-    "sheet": ("the name of a sheet", is_text),
+    "sheet": ('the name of a sheet, or "*" for all that are visible', is_text),
 }
 _ANY_TABLE: Words = {
     "businessDate": ("the name of the column that the business dates a row by", is_text),

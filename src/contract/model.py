@@ -62,7 +62,7 @@ class Feed:
     escape: str = '"'
     header: bool = True
     columns: tuple[str, ...] = ()  # names where the file has no header
-    sheet: str | None = None  # Excel: the sheet's name; default the first
+    sheet: str | None = None  # of a workbook: its name, or "*" for all visible; default the first visible
     declared_in: Path | None = field(default=None, compare=False)
 
     @property

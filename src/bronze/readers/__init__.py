@@ -28,7 +28,7 @@ from src.bronze.readers.records import HOUSE_COLUMNS as HOUSE_COLUMNS
 from src.bronze.readers.records import Records, streamed
 from src.bronze.readers.records import Rows as Rows
 from src.bronze.readers.refusals import refusing
-from src.bronze.readers.xlsx import xlsx_records
+from src.bronze.readers.xlsx import xlsx_by_child
 from src.contract import Feed
 from src.engine import DuckEngine
 
@@ -36,7 +36,6 @@ _RECORDS: dict[str, Callable[[Feed, Path], Records]] = {
     "csv": csv_records,
     "ndjson": json_records,
     "json": json_records,
-    "xlsx": xlsx_records,
 }
 
 
@@ -66,5 +65,7 @@ def read_carefully(engine: DuckEngine, feed: Feed, path: Path) -> Rows:
     with refusing(path):
         if feed.format == "parquet":
             return parquet_by_engine(engine, path)
+        if feed.format == "xlsx":
+            return xlsx_by_child(engine, feed, path)
         columns, records = _RECORDS[feed.format](feed, path)
         return streamed(engine, columns, records)

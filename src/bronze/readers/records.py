@@ -45,6 +45,7 @@ class Rows:
     files: tuple[str, ...] = ()  # as the engine's reader finds them, where it can take several
     options: str = ""  # of that reader
     ended: bool = False  # each line ends with a delimiter, behind which there is one more value, which is empty
+    notes: tuple[str, ...] = ()  # what a person should know of the file
 
     @property
     def kind(self) -> object:

@@ -1,45 +1,119 @@
-"""Excel: the first row that is not blank is the header; blank rows are no records, empty cells are ''.
+"""Workbooks (.xlsx, .xlsm; .xls, .xlsb, .ods), read by a process of their own: `src/bronze/workbooks` says how.
 
-calamine's text: 1 and not 1.0, 2024-01-31 00:00:00, true; a formula's value, and nothing for an error.
+A file at which that process fails, whatever it does, is refused, and the next file has a new one. Rows are kept aside
+until the whole file is known to be good, in memory if they are few.
 """
 
 from __future__ import annotations
 
+import atexit
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from threading import Lock
+from typing import IO, Any
 
-from src.bronze.readers.records import Record, Records, checked
-from src.bronze.readers.refusals import contract_of, unreadable
-from src.bronze.readers.text import quoted
+from src.bronze.readers.records import Record, Rows, checked, streamed
+from src.bronze.readers.refusals import contract_of
+from src.bronze.workbooks import child
 from src.contract import Feed
+from src.engine import DuckEngine
 from src.errors import DataError
 
+_IN_MEMORY = 1 << 20  # bytes of rows of one workbook
+_ROOT = Path(child.__file__).parents[3]
+_SERVE = "import sys; sys.path.insert(0, sys.argv[1]); from src.bronze.workbooks import child; "
+_SERVE += "child.serve(sys.stdin, sys.stdout, int(sys.argv[2]))"
 
-def xlsx_records(feed: Feed, path: Path) -> Records:
-    columns = checked([(name or "").strip() for name in next(_sheet(feed, path), ())], path)
+
+def xlsx_by_child(engine: DuckEngine, feed: Feed, path: Path) -> Rows:
+    with open(path, "rb"):
+        pass  # no permission is told as such
+    lines = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - read when the engine asks
+    answer = _reader.read(path, feed.sheet, lines)
+    if "refused" in answer:
+        lines.close()
+        raise DataError(answer["refused"], where=path, fix=answer["fix"].replace("the contract", contract_of(feed)))
 
     def records() -> Iterator[Record]:
-        rows = _sheet(feed, path)
-        next(rows, None)
-        return (([cell or "" for cell in row], "") for row in rows)
+        lines.seek(0)
+        for line in lines:
+            yield from json.loads(line)
 
-    return columns, records
+    weakref.finalize(records, lines.close)
+    return replace(streamed(engine, checked(answer["columns"], path), records), notes=tuple(answer["notes"]))
 
 
-def _sheet(feed: Feed, path: Path) -> Iterator[tuple[str | None, ...]]:
-    content = path.read_bytes()
-    import fastexcel
-    import polars as pl
+class _Reader:
+    """The other end of the child, which is started when a workbook comes and serves until this process ends."""
 
-    try:
-        sheets = fastexcel.read_excel(content).sheet_names
-        sheet = feed.sheet if feed.sheet is not None else sheets[0]
-        if sheet not in sheets:
-            fix = f"set the sheet in {contract_of(feed)}, or correct the file"
-            raise DataError(f'no sheet "{sheet}"; the file has {", ".join(map(quoted, sheets))}', where=path, fix=fix)
-        frame = pl.read_excel(
-            content, sheet_name=sheet, engine="calamine", has_header=False, infer_schema_length=0, raise_if_empty=False
-        )
-    except fastexcel.FastExcelError as error:
-        raise unreadable(path, "not an Excel file that can be read", error) from error
-    return frame.iter_rows()
+    def __init__(self, memory: int = child.MEMORY) -> None:
+        self._memory = memory
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = Lock()
+        atexit.register(self.close)
+
+    def read(self, path: Path, sheet: str | None, lines: IO[bytes]) -> dict[str, Any]:
+        """The child's last word about a file; before it, its records are written to `lines`."""
+        with self._lock:
+            used = self._process is not None
+            answer, code = self._asked(path, sheet, lines)
+            if answer is None and used and code != -signal.SIGXCPU:  # what it read before may have worn it out
+                lines.seek(0)
+                lines.truncate()
+                answer, code = self._asked(path, sheet, lines)
+            return answer or self._refusal(code)
+
+    def close(self) -> int:
+        """End the child; returns its exit code."""
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        with process:
+            process.kill()
+        return process.returncode
+
+    def _asked(self, path: Path, sheet: str | None, lines: IO[bytes]) -> tuple[dict[str, Any] | None, int]:
+        """The last word, or None and the exit code of a child that ended instead."""
+        question = json.dumps({"path": os.fsencode(path).hex(), "sheet": sheet})
+        process = self._process = self._process or self._started()
+        assert process.stdin and process.stdout
+        try:
+            process.stdin.write(question.encode() + b"\n")
+            process.stdin.flush()
+            for line in process.stdout:
+                if line.startswith(b"{") and line.endswith(b"\n"):
+                    return json.loads(line), 0
+                lines.write(line)
+        except BrokenPipeError:
+            pass
+        except BaseException:
+            self.close()  # what it still has to say belongs to no later question
+            raise
+        process.wait()
+        return None, self.close()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        """A child in a session of its own: it ends when its input does, not by a Ctrl-C that this process handles."""
+        pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
+        command = [sys.executable, "-I", "-c", _SERVE, str(_ROOT), str(self._memory)]
+        return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=nothing, start_new_session=True)
+
+    def _refusal(self, code: int) -> dict[str, Any]:
+        if code in (child.NO_MEMORY, -signal.SIGABRT):  # a library that gets no memory aborts
+            what = f"too large or damaged: reading it takes more than {self._memory >> 20} MB of memory"
+        elif code == -signal.SIGXCPU:
+            what = f"too large or damaged: reading it takes more than {child.SECONDS} seconds"
+        else:
+            what = f"damaged workbook: its reader ended with {code}"
+        return {"refused": what, "fix": "save it with fewer cells, or as .csv, and land that; nothing of it was taken"}
+
+
+_reader = _Reader()
