@@ -7,6 +7,7 @@ the last good version of a table whose audit failed.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -14,20 +15,21 @@ from typing import Any
 
 from src.contract import Expectation, Relationship, Table
 from src.engine import DuckEngine, identifier, literal
-from src.errors import DataError
+from src.errors import ContractError, DataError
 
 _SAMPLES = 5
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one audit found. `value` is in `unit` (rows or percent of all rows); samples are JSON text."""
+    """What one audit found. `value` is in `unit` (rows or percent of all rows), None where nothing was measured;
+    samples are JSON text."""
 
     rule: str
     column: str | None
     operator: str
     bound: str
-    value: float
+    value: float | None
     unit: str
     severity: str
     passed: bool
@@ -51,7 +53,8 @@ def describe(audit: Result) -> str:
     """One result in one line."""
     of = f" of {audit.column}" if audit.column else ""
     unit = " %" if audit.unit == "percent" else ""
-    shown = f"{audit.rule}{of} is {audit.value:g}{unit}, {audit.operator} {audit.bound}"
+    found = "measured nothing (its query gave NULL)" if audit.value is None else f"is {audit.value:g}{unit}"
+    shown = f"{audit.rule}{of} {found}, {audit.operator} {audit.bound}"
     return shown + (f", such as {audit.samples}" if audit.samples and not audit.passed else "")
 
 
@@ -71,7 +74,7 @@ def run(engine: DuckEngine, table: Table, relation: str, others: Mapping[str, st
     counts = engine.one(f"SELECT count(*){''.join(f', count(*) FILTER (WHERE {bad})' for bad in counted)} FROM audited")
     rows, found = int(counts[0]), iter(counts[1:])
     results = tuple(
-        _result(engine, check, rows, next(found) if check.bad else engine.one(check.query)[0]) for check in checks
+        _result(engine, check, rows, next(found) if check.bad else _asked(engine, table, check)) for check in checks
     )
     if any(not result.passed and result.severity == "error" for result in results):
         raise AuditError(table, results)
@@ -159,12 +162,31 @@ def _referring(relationship: Relationship, other: str | None) -> _Check:
     return _Check("relationship", expectation, query=f"SELECT count(*) FROM audited a WHERE {orphan}")
 
 
-def _result(engine: DuckEngine, check: _Check, rows: int, found: Any) -> Result:
+def _asked(engine: DuckEngine, table: Table, check: _Check) -> float | None:
+    """What a query gives; None where that is nothing: no row, NULL, or no number (NaN).
+
+    Raises:
+        ContractError: it gives something else than one number.
+    """
+    answer = engine.rows(check.query)
+    found = answer[0][0] if answer else None
+    try:
+        if len(answer) > 1 or len(answer[0] if answer else "1") > 1:
+            raise ValueError
+        value = None if found is None else float(found)
+    except (TypeError, ValueError):
+        shown = repr(found)[:80] + (", and more" if answer[1:] or len(answer[0]) > 1 else "")
+        fix = "let the query give one number: one row with one column"
+        raise ContractError(f"audit {check.rule}: the query gives {shown}", where=table.path, fix=fix) from None
+    return None if value is None or math.isnan(value) else value
+
+
+def _result(engine: DuckEngine, check: _Check, rows: int, found: float | None) -> Result:
     expectation = check.expectation
-    value = float(found if found is not None else 0)
-    if expectation.unit == "percent":
+    value = found if found is None else float(found)
+    if value is not None and expectation.unit == "percent":
         value = 100 * value / rows if rows else 0.0
-    passed = _OPERATORS[expectation.operator](value, expectation.bound)
+    passed = value is not None and _OPERATORS[expectation.operator](value, expectation.bound)
     return Result(
         rule=check.rule,
         column=expectation.column,

@@ -1,8 +1,16 @@
-"""Row rules of a contract as SQL: a test that is true for a bad row, and the complaint."""
+"""Row rules of a contract as SQL: a test that is true for a bad row, and the complaint.
+
+A value is compared with the bound as it is written, though the column's type may not have it: of an integer,
+`maximum: 99.5` allows 99 and not 100.
+"""
 
 from __future__ import annotations
 
-from src.contract import Column, Rule
+import struct
+from datetime import UTC, date, datetime
+from decimal import ROUND_FLOOR, Decimal, localcontext
+
+from src.contract import TIMESTAMP, Column, Rule
 from src.engine import identifier, literal
 from src.errors import ContractError
 
@@ -38,9 +46,10 @@ def _rule(column: Column, rule: Rule) -> tuple[str, str]:
     name, value = identifier(column.name), rule.value
     if rule.kind in _COMPARISONS:
         sign, complaint = _COMPARISONS[rule.kind]
-        return f"{name} {sign} {literal(value)}::{column.type}", f"{complaint} {value}"
+        near, side = _nearest(value, column.type)
+        return f"{name} {_SIGNS[side].get(sign, sign)} {near}", f"{complaint} {value}"
     if rule.kind == "multipleOf":
-        return f"{name} % {literal(value)} <> 0", f"is not a multiple of {value}"
+        return _is_no_multiple(name, column.type, Decimal(str(value))), f"is not a multiple of {value}"
     if rule.kind == "minLength":
         return f"length({name}) < {literal(value)}", f"is shorter than {value}"
     if rule.kind == "maxLength":
@@ -48,6 +57,75 @@ def _rule(column: Column, rule: Rule) -> tuple[str, str]:
     if rule.kind == "pattern":
         return f"NOT regexp_matches({name}, {literal(value)})", f"does not match {value}"
     if rule.kind == "enum" and isinstance(value, tuple):
-        allowed = ", ".join(f"{literal(item)}::{column.type}" for item in value)
-        return f"{name} NOT IN ({allowed})", f"is none of {', '.join(map(str, value))}"
+        nearest = [_nearest(item, column.type) for item in value]
+        allowed = ", ".join(near for near, side in nearest if side == 0)
+        test = f"{name} NOT IN ({allowed})" if allowed else f"{name} IS NOT NULL"
+        return test, f"is none of {', '.join(map(str, value))}"
     raise ContractError(f"column {column.name}: unknown rule {rule.kind}")
+
+
+# -- a bound, and the value of a type that is nearest to it
+
+_SIGNS = {  # how a value compares with the bound, by how it compares with the nearest, which is less, equal or more
+    -1: {">=": ">", "<": "<="},
+    0: {},
+    1: {">": ">=", "<=": "<"},
+}
+_BITS = {"TINYINT": 8, "SMALLINT": 16, "INTEGER": 32, "BIGINT": 64}
+_LARGEST = {"FLOAT": 3.4028234663852886e38, "DOUBLE": 1.7976931348623157e308}
+
+
+def _nearest(bound: object, kind: str) -> tuple[str, int]:
+    """SQL of a value of a type with no other between it and the bound, and whether it is less, equal or more."""
+    if kind == "DATE":
+        return f"DATE {literal(date.fromisoformat(str(bound)).isoformat())}", 0
+    if kind == TIMESTAMP:
+        moment = datetime.fromisoformat(str(bound))
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return f"TIMESTAMPTZ {literal(moment.isoformat())}", 0
+    if kind in ("VARCHAR", "BOOLEAN"):
+        return f"{literal(bound)}::{kind}", 0
+    written = Decimal(str(bound))
+    near = _float(written, kind) if kind in _LARGEST else _on_grid(written, kind)
+    return f"{literal(f'{near:f}')}::{kind}", (near > written) - (near < written)
+
+
+def _on_grid(written: Decimal, kind: str) -> Decimal:
+    """The greatest value of a whole or decimal type that is not above a number; the least one where there is none."""
+    with localcontext(prec=400):
+        if kind in _BITS:
+            digits, least, most = 0, Decimal(-(2 ** (_BITS[kind] - 1))), Decimal(2 ** (_BITS[kind] - 1) - 1)
+        else:
+            precision, digits = _precision_and_scale(kind)
+            most = Decimal(10**precision - 1).scaleb(-digits)
+            least = -most
+        within = min(max(written, least), most)
+        return within.quantize(Decimal(1).scaleb(-digits), ROUND_FLOOR)
+
+
+def _precision_and_scale(decimal: str) -> tuple[int, int]:
+    precision, scale = decimal[len("DECIMAL(") : -1].split(",")
+    return int(precision), int(scale)
+
+
+def _float(written: Decimal, kind: str) -> Decimal:
+    """The nearest number of a floating type, as the shortest text that gives it says it."""
+    number = max(min(float(written), _LARGEST[kind]), -_LARGEST[kind])
+    if kind == "DOUBLE":
+        return Decimal(repr(number))
+    single = struct.unpack("f", struct.pack("f", number))[0]
+    texts = (f"{single:.{digits}g}" for digits in range(1, 10))
+    return Decimal(next(text for text in texts if struct.unpack("f", struct.pack("f", float(text)))[0] == single))
+
+
+def _is_no_multiple(name: str, kind: str, unit: Decimal) -> str:
+    """SQL that is true of a number that is no multiple of a unit, both taken as the decimals they are written as."""
+    scale = max(0, -int(unit.normalize().as_tuple().exponent))
+    if kind in _BITS and scale == 0:
+        return f"{name} % {literal(int(unit))} <> 0"
+    if kind.startswith("DECIMAL"):
+        scale = max(scale, _precision_and_scale(kind)[1])
+    wide = f"DECIMAL(38,{scale})"
+    exact = f"TRY_CAST({name}::VARCHAR AS {wide})"  # NULL, so no multiple, where the number is too large to tell
+    kept = f"TRY_CAST({exact}::VARCHAR AS {kind}) = {name}"
+    return f"{name} IS NOT NULL AND NOT coalesce({kept} AND {exact} % {literal(f'{unit:f}')}::{wide} = 0, false)"

@@ -73,6 +73,41 @@ def test_an_audit_of_severity_error_decides_whether_the_table_is_written(
     assert (lake.data / "silver/shop/orders").exists() == passes
 
 
+NOTHING = [
+    '{type: sql, id: debt, query: "SELECT max(amount) FROM ${object} WHERE amount > 99", mustBeLessThan: 5}',
+    '{type: sql, id: debt, query: "SELECT max(amount) FROM ${object} WHERE amount > 99", mustNotBe: 5}',
+    '{type: sql, id: debt, query: "SELECT amount FROM ${object} WHERE amount > 99", mustBe: 0}',
+    """{type: sql, id: debt, query: "SELECT 'NaN'::DOUBLE", mustNotBe: 5}""",
+]
+
+
+@pytest.mark.parametrize("rule", NOTHING)
+def test_an_audit_that_measures_nothing_has_not_passed(lake: Lake, rule: str) -> None:
+    lake.shop()
+    with_quality(lake, rule)
+    lake.land("shop/orders/1.csv", GOOD)
+    run = lake.run()
+    assert "debt measured nothing (its query gave NULL)" in str(run.failures["silver.shop.orders"])
+    assert lake.rows("SELECT value, passed FROM ops.quality_results") == [(None, False)]
+    assert not (lake.data / "silver/shop/orders").exists()
+
+
+def test_a_warning_that_measures_nothing_is_recorded_as_such(lake: Lake) -> None:
+    lake.shop()
+    with_quality(lake, NOTHING[0].replace("mustBeLessThan: 5", "mustBeLessThan: 5, severity: warning"))
+    lake.land("shop/orders/1.csv", GOOD)
+    lake.good()
+    assert lake.rows("SELECT value, passed FROM ops.quality_results") == [(None, False)]
+
+
+def test_an_audit_whose_query_gives_no_single_number_is_a_mistake_of_the_contract(lake: Lake) -> None:
+    lake.shop()
+    with_quality(lake, '{type: sql, id: debt, query: "SELECT amount FROM ${object} ORDER BY 1", mustBe: 10}')
+    lake.land("shop/orders/1.csv", GOOD)
+    run = lake.run()
+    assert "audit debt: the query gives Decimal('10.00'), and more" in str(run.failures["silver.shop.orders"])
+
+
 def test_after_a_failed_audit_readers_keep_the_last_good_version_and_the_next_good_rows_go_on_from_it(
     lake: Lake,
 ) -> None:

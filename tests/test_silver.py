@@ -180,6 +180,67 @@ def test_a_row_that_breaks_a_rule_is_quarantined_with_the_reason(lake: Lake, rul
     assert lake.step(run, "silver.shop.things").quarantined == 1
 
 
+BOUNDS = [  # type, rule, values that pass, values that break it: the bound counts as it is written
+    ("integer", "bigint", "logicalTypeOptions: {maximum: 99.5}", ["99", "-5"], ["100"]),
+    ("integer", "bigint", "logicalTypeOptions: {exclusiveMaximum: 99.5}", ["99"], ["100"]),
+    ("integer", "bigint", "logicalTypeOptions: {minimum: 99.5}", ["100"], ["99"]),
+    ("integer", "bigint", "logicalTypeOptions: {exclusiveMinimum: -0.5}", ["0"], ["-1"]),
+    ("integer", "tinyint", "logicalTypeOptions: {maximum: 1000, minimum: -1000}", ["127", "-128"], []),
+    ("integer", "tinyint", "logicalTypeOptions: {minimum: 1000}", [], ["127"]),
+    (
+        "integer",
+        "bigint",
+        "logicalTypeOptions: {maximum: 9007199254740993}",
+        ["9007199254740993"],
+        ["9007199254740994"],
+    ),
+    ("integer", "tinyint", "enum: [{value: 300}, {value: 5}]", ["5"], ["44"]),
+    ("number", "decimal(5,1)", "logicalTypeOptions: {maximum: 10.25}", ["10.2"], ["10.3"]),
+    ("number", "decimal(5,1)", "logicalTypeOptions: {minimum: 10.25}", ["10.3"], ["10.2"]),
+    ("number", "decimal(38,2)", "logicalTypeOptions: {maximum: 10.255}", ["10.25"], ["10.26", "9" * 36]),
+    ("number", "decimal(5,1)", "enum: [{value: 10.25}, {value: 1.5}]", ["1.5"], ["10.2", "10.3"]),
+    ("number", "decimal(5,1)", "enum: [{value: 10.25}]", [], ["10.2", "10.3"]),
+    ("number", "double", "logicalTypeOptions: {maximum: 0.3}", ["0.3"], ["0.30000000000000004"]),
+    ("number", "float", "logicalTypeOptions: {maximum: 0.1}", ["0.1"], ["0.10000001"]),
+    ("number", "float", "logicalTypeOptions: {exclusiveMinimum: 16777217}", ["16777218"], ["16777216"]),
+    ("number", "float", "enum: [{value: 0.1}]", ["0.1"], ["0.2"]),
+    (
+        "number",
+        "double",
+        "logicalTypeOptions: {multipleOf: 0.1}",
+        ["0.3", "0.7", "1.1", "1e20", "-0.5"],
+        ["0.35", "1e-9"],
+    ),
+    ("number", "float", "logicalTypeOptions: {multipleOf: 0.1}", ["0.3", "0.7"], ["0.35"]),
+    ("number", "decimal(9,2)", "logicalTypeOptions: {multipleOf: 0.25}", ["0.50", "-1.25"], ["0.30"]),
+    ("number", "decimal(9,1)", "logicalTypeOptions: {multipleOf: 0.25}", ["0.5"], ["0.2"]),
+    ("integer", "bigint", "logicalTypeOptions: {multipleOf: 2.5}", ["5", "-10"], ["4"]),
+    ("integer", "bigint", "logicalTypeOptions: {multipleOf: 5}", ["5", "-10"], ["4"]),
+    ("date", "date", "logicalTypeOptions: {maximum: '2031-W01-1'}", ["2030-12-30"], ["2030-12-31"]),
+    ("date", "date", "enum: [{value: '2031-01-02'}]", ["2031-01-02"], ["2031-01-03"]),
+    (
+        "timestamp",
+        "timestamp",
+        "logicalTypeOptions: {maximum: '2031-01-01T10:00:00+02:00'}",
+        ["2031-01-01 08:00:00"],
+        ["2031-01-01 08:00:00.000001"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("logical", "physical", "rule", "passing", "failing"), BOUNDS)
+def test_a_rule_compares_with_its_bound_as_written(
+    lake: Lake, logical: str, physical: str, rule: str, passing: list[str], failing: list[str]
+) -> None:
+    contract = ONE_COLUMN.format(logical=logical, physical=physical).replace(f'"{physical}"', f'"{physical}", {rule}')
+    lake.write("silver/shop/things.yaml", contract)
+    lines = [*passing, *failing]
+    lake.land("1.csv", "nr|value\n" + "".join(f"{nr}|{text}\n" for nr, text in enumerate(lines, 1)))
+    lake.good()
+    assert [lines[nr - 1] for (nr,) in lake.rows("SELECT nr FROM silver.shop.things ORDER BY nr")] == passing
+    assert [lines[nr - 1] for (nr,) in lake.rows("SELECT _row FROM quarantine.shop.things ORDER BY _row")] == failing
+
+
 TEXT_RULES = [
     ("logicalTypeOptions: {minLength: 3}", "ab", "value: ab is shorter than 3"),
     ("logicalTypeOptions: {maxLength: 3}", "abcd", "value: abcd is longer than 3"),

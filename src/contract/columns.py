@@ -233,6 +233,8 @@ def _comparable(value: Any, logical: str) -> Any:
             if logical == "date":
                 return date.fromisoformat(value)
             time = datetime.fromisoformat(value)
+            if re.search(r"[.,]\d{6}0*[1-9]", value):
+                return None  # finer than any value of the column; it would be cut to a microsecond
         except (TypeError, ValueError):
             return None
         return time if time.tzinfo else time.replace(tzinfo=UTC)

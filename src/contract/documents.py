@@ -8,7 +8,9 @@ where it lets unknown keys through, finds no fault with.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -137,6 +139,15 @@ def _loader_class() -> Any:
                 seen.add(str(key.value))
             return super().construct_mapping(node, deep)
 
+        def construct_yaml_float(self, node: Any) -> float:
+            number = float(super().construct_yaml_float(node))
+            written = node.value.replace("_", "")
+            if re.fullmatch(r"[-+.0-9eE]+", written) and Decimal(written) != Decimal(repr(number)):
+                line = node.start_mark.line + 1
+                self.faults.append((line, f"{node.value}: read as {number!r}", "write a number of at most 15 digits"))
+            return number
+
+    Loader.add_constructor("tag:yaml.org,2002:float", Loader.construct_yaml_float)
     Loader.yaml_implicit_resolvers = {
         first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
         for first, resolvers in base.yaml_implicit_resolvers.items()

@@ -80,7 +80,7 @@ class Audited:
     column: str | None
     operator: str
     bound: str
-    value: float
+    value: float | None
     unit: str
     severity: str
     passed: bool

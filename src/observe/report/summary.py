@@ -333,7 +333,8 @@ def _failed_audits(past: _Past) -> Grid:
     rows = past.rows(
         runs.AUDITS,
         "SELECT \"table\", rule || coalesce(' ' || \"column\", ''), severity, "
-        "round(arg_max(value, run_time), 4)::VARCHAR || ' ' || unit, operator || ' ' || bound, "
+        "coalesce(round(arg_max_null(value, run_time), 4)::VARCHAR || ' ' || unit, 'nothing'), "
+        "operator || ' ' || bound, "
         "strftime(max(run_time), '%Y-%m-%d %H:%M'), count(*) "
         f"FROM ops.quality_results WHERE NOT passed AND {past.within('run_time', past.days[-7])} "
         'GROUP BY "table", rule, "column", severity, unit, operator, bound ORDER BY max(run_time) DESC, 1, 2 LIMIT 30',
