@@ -810,7 +810,7 @@ SILVER_FAULTS = [
         NOTE,
         options("number", "maximum: 0.12345678901234567890"),
         "0.12345678901234567890: read as",
-        "line",
+        "line 24",
         "15 digits",
     ),
     (NOTE, options("integer", "minimum: .nan"), "minimum is not an integer", "Options.minimum", "write an integer"),
