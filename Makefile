@@ -23,7 +23,7 @@ CHOSEN = $(if $(DOMAIN),--domain="$$DOMAIN") $(if $(RUN_DATE),--run-date="$$RUN_
 DRY = $(if $(DRY_RUN),--dry-run)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline plan status health report alerts query check schema-version vacuum optimize backup restore
+.PHONY: help setup pipeline plan status health report alerts query check repair schema-version vacuum optimize backup restore
 .PHONY: drill schedule rotate-logs docs test lint format torture bench clean ready ready-dev
 
 help: ## this list
@@ -54,8 +54,11 @@ alerts: ready ## the incidents that are open (main.py alerts ack or snooze answe
 query: ready ## read the lake: SQL="select ..." (FORMAT=table, csv or json)
 	@$(PYTHON) main.py query $(if $(FORMAT),--format="$$FORMAT") -- "$$SQL"
 
-check: ready ## prove the laws on the lake as it is on disk
-	@$(PYTHON) main.py check
+check: ready ## prove the laws on the lake as it is on disk, and compare it with the backup (QUICK=1: file sizes only)
+	@$(PYTHON) main.py check $(if $(QUICK),--quick)
+
+repair: ready ## bring single files that rotted or are gone back from the newest backup (DRY_RUN=1)
+	@$(PYTHON) main.py repair $(DRY)
 
 schema-version: ready ## the version of each contract and of its table, and what differs (VERB=verify or retag)
 	@$(PYTHON) -m src.maintenance.schema_version $(if $(VERB),"$$VERB")

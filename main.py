@@ -325,10 +325,17 @@ def _rollback(told: Settings, words: argparse.Namespace) -> int:
 
 
 def _check(told: Settings, words: argparse.Namespace) -> int:
-    from src.maintenance import check
+    from src.maintenance import check, remote
 
     with opened(told, SOURCE) as house:
-        return check.show(house.engine, told.data_dir, house.contracts, house.marts)
+        return check.show(house, partial(remote.of, told, ROOT), quick=words.quick)
+
+
+def _repair(told: Settings, words: argparse.Namespace) -> int:
+    from src.maintenance import remote, repair
+
+    with opened(told, SOURCE) as house:
+        return repair.show(house, remote.of(told, ROOT), dry_run=words.dry_run)
 
 
 def _docs(told: Settings, words: argparse.Namespace) -> int:
@@ -401,7 +408,10 @@ def _words(typed: list[str]) -> argparse.Namespace:
     added = command("rollback", _rollback, "make an earlier release the newest again")
     added.add_argument("--to", required=True, metavar="RUN_ID", help="a run_id of ops.releases")
     added.add_argument("--dry-run", action="store_true", help="say what would be restored")
-    command("check", _check, "prove the laws on the lake as it lies on disk")
+    added = command("check", _check, "prove the laws on the lake as it lies on disk, and compare it with the backup")
+    added.add_argument("--quick", action="store_true", help="of the files the sizes only, and no backup")
+    added = command("repair", _repair, "bring files that rotted or are gone back from the newest backup")
+    added.add_argument("--dry-run", action="store_true", help="say what would be brought back")
     command("docs", _docs, "render the documents that are made from contracts and settings")
     return parser.parse_args(typed or ["run"])
 

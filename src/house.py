@@ -122,7 +122,7 @@ def _referred_first(tables: Mapping[str, Table]) -> list[Table]:
 
 
 class Unbuilt(lake.Snapshot):
-    """A source that is not built yet: the columns of its contract and no row, under a version that no table has.
+    """A source that is not built yet: the columns it will have and no row, under a version that no table has.
 
     A gold table records what it consumed of it like of any other source. The table that is built later is
     another one by its identity, so that what was computed without it is then computed whole.
@@ -132,7 +132,7 @@ class Unbuilt(lake.Snapshot):
 
     def __init__(self, table: Table) -> None:
         self.root, self.version, self.identity = table.path, self.NEVER, self.NEVER
-        self.columns = {column.name: column.type for column in table.columns}
+        self.columns = table.stored_columns
         self.partition_by, self.files, self.properties = (), (), {}
 
 

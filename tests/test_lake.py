@@ -286,7 +286,7 @@ def test_changes_whose_files_were_vacuumed_are_gone(engine: DuckEngine, root: Pa
     old = table_of(engine, root, 1)
     lake.commit(old, add=numbers(engine, root, 2), remove=old.files)
     DeltaTable(str(root)).vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
-    with pytest.raises(lake.HistoryGone, match="vacuumed"):
+    with pytest.raises(lake.HistoryGone, match="is gone"):
         lake.changes(reopened(root), old.version)
 
 
@@ -303,9 +303,9 @@ def test_changes_and_versions_whose_log_was_cleaned_up_are_gone(engine: DuckEngi
     assert not entry(root, 2).exists()
     now = reopened(root)
     assert (ids(engine, now), now.progress("feed")) == ([1, 2, 3, 4, 5], 1)
-    with pytest.raises(lake.HistoryGone, match="cleaned up"):
+    with pytest.raises(lake.HistoryGone, match="no log entry 2"):
         lake.changes(now, 1)
-    with pytest.raises(lake.HistoryGone, match="version 1 "):
+    with pytest.raises(lake.HistoryGone, match="no version 1\n"):
         lake.open_table(root, 1)
     assert lake.commit_info(root, 1) == {}
     assert len(lake.changes(now, now.version - 1).added) == 1

@@ -128,6 +128,13 @@ def test_a_source_that_is_taken_away_leaves_the_mart_too(lake: Lake) -> None:
     lake.good()
     assert lake.rows(DAILY) == [(date(2024, 1, 1), 1, Decimal(10))]
     assert lake.good().records[-1].records_written == 0
+    # as long as its contract is there nobody knows whether that was meant
+    assert {one.table for one in lake.findings()} == {"bronze.shop.returns", "silver.shop.returns"}
+    (lake.root / "src/silver/shop/returns.yaml").unlink()
+    lake.write("gold/shop/daily.sql", BOTH.partition(" UNION")[0] + ") GROUP BY day")
+    lake.edit("gold/shop/contract.yaml", f"customProperties: [{OPTIONAL}]", "")
+    lake.edit("gold/shop/contract.yaml", "1.0.0", "1.1.0")
+    lake.good()
 
 
 def test_the_check_takes_what_was_not_built_for_empty_and_sees_what_is_not_so(lake: Lake) -> None:

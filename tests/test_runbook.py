@@ -191,7 +191,12 @@ def a_source_that_fails(site: Site) -> None:
     assert bash(site.root, "make pipeline", **site.environ).returncode == 2
 
 
-def files_of_gold_cut_short(site: Site) -> None:
+def a_bit_of_bronze_and_files_of_gold_cut_short(site: Site) -> None:
+    site.need("make backup")
+    file = next((site.root / "data/bronze/sales/order_lines").glob("*.parquet"))
+    rotten = bytearray(file.read_bytes())
+    rotten[len(rotten) // 3] ^= 1
+    file.write_bytes(rotten)
     for file in (site.root / "data/gold/sales/daily_revenue").rglob("*.parquet"):
         file.write_bytes(file.read_bytes()[:10])
 
@@ -223,7 +228,7 @@ def a_repository_and_one_place_for_backups(site: Site) -> None:
 BEFORE: dict[str, Callable[[Site], None]] = {
     "Every day": a_lake_with_a_past,
     "How urgent": a_source_that_fails,
-    "A damaged table": files_of_gold_cut_short,
+    "A damaged table": a_bit_of_bronze_and_files_of_gold_cut_short,
     "The lake is held": somebody_who_holds_the_lake,
     "A person's data": a_landed_file_that_is_gone,
     "A new machine": a_repository_and_one_place_for_backups,
@@ -266,6 +271,7 @@ def what_is_to_be_seen_is_there(site: Site) -> None:
     assert site.printed("Every day", "make status")[0].startswith("fine")
     assert "source bronze.sales.order_lines" in site.printed("How urgent", "make alerts")[0]
     assert "broken.csv" in site.printed("source", "make query")[0]
+    assert "repaired from backup" in site.printed("A damaged table", "make repair")[1]
     assert "changed" in site.printed("A damaged table", "make pipeline")[0]
     assert "20260601T020000000-abc123" in site.printed("The lake is held", "make query")[0]
     assert "restored backup" in site.printed("A new machine", "make restore")[0]

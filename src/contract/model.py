@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 TIMESTAMP = "TIMESTAMP WITH TIME ZONE"  # as DuckDB's DESCRIBE names it; times are kept in UTC
 MOMENTS = ("DATE", TIMESTAMP)
 _RUN_DATE = re.compile(r"\brun_date\"?(\s|--.*|/\*.*?\*/)*\(", re.IGNORECASE)
+# the columns of every silver row that say where it came from
+PROVENANCE = {"_file": "VARCHAR", "_row": "BIGINT", "_ingested_at": TIMESTAMP}
 
 OPERATORS = (  # of an expectation
     "mustBe",
@@ -188,6 +190,20 @@ class Table:
     def model(self) -> Path:
         """Where its SQL or Python lies; a silver table without either has nothing there."""
         return self.python or self.path.with_name(f"{self.name}.sql")
+
+    @property
+    def row_columns(self) -> dict[str, str]:
+        """The columns of a row in itself and their types: those of the contract and, in silver, where it came from."""
+        declared = {column.name: column.type for column in self.columns}
+        return declared | PROVENANCE if self.layer == "silver" else declared
+
+    @property
+    def stored_columns(self) -> dict[str, str]:
+        """All columns of the table on disk: those of a row and, with history scd2, its validity."""
+        if self.history != "scd2":
+            return self.row_columns
+        moment = next(column.type for column in self.columns if column.name == self.sequence_by[0])
+        return self.row_columns | {"_valid_from": moment, "_valid_to": moment, "_is_current": "BOOLEAN"}
 
 
 @dataclass(frozen=True)

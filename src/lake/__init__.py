@@ -2,9 +2,11 @@
 
 from src.lake.faults import HistoryGone as HistoryGone
 from src.lake.log import DataFile as DataFile
+from src.lake.log import broken as broken
 from src.lake.log import commit_info as commit_info
 from src.lake.log import lifetimes as lifetimes
 from src.lake.log import progress_log as progress_log
+from src.lake.log import sync as sync
 from src.lake.tables import BUILT_FROM as BUILT_FROM
 from src.lake.tables import LAYERS as LAYERS
 from src.lake.tables import Changes as Changes
@@ -15,6 +17,7 @@ from src.lake.tables import check_restorable as check_restorable
 from src.lake.tables import commit as commit
 from src.lake.tables import create as create
 from src.lake.tables import discard as discard
+from src.lake.tables import forget as forget
 from src.lake.tables import identity_of as identity_of
 from src.lake.tables import index as index
 from src.lake.tables import open_table as open_table

@@ -9,9 +9,17 @@ from pathlib import Path
 
 from src.errors import BoathouseError, DataError, EnvironmentFault, TransientError, from_os_error
 
+REPAIR = "`make check` names the damage, `make repair` brings files back from the newest backup"
 
-class HistoryGone(Exception):
-    """The commits or files between two versions are no longer there; the consumer starts from nothing."""
+
+class HistoryGone(EnvironmentFault):
+    """A version, or commits or files between two versions, are no longer there.
+
+    A consumer that reads changes starts from nothing; for whoever must read that very version the table is damaged.
+    """
+
+    def __init__(self, what: str, *, where: object | None = None) -> None:
+        super().__init__(what, where=where, fix=REPAIR)
 
 
 _NO_ROOM = ("os error 28", "os error 27", "os error 122", "No space left", "File too large", "Resources exhausted")
@@ -29,7 +37,7 @@ def translated(root: Path) -> Iterator[None]:
 
     try:
         yield
-    except (BoathouseError, HistoryGone):
+    except BoathouseError:
         raise
     except OSError as error:
         if error.errno is not None:
@@ -47,10 +55,14 @@ def translated(root: Path) -> Iterator[None]:
         if type(error) is not Exception:
             raise
         raise _by_text(error, root) from error  # how delta-rs raises what is wrong with a schema
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # what its Rust code did not foresee; no subclass of Exception
+            raise
+        raise damaged(root, f"the Delta library gave up: {_first_line(error)}") from error
 
 
 def damaged(where: Path, found: str) -> EnvironmentFault:
-    return EnvironmentFault(f"damaged table: {found}", where=where, fix="`make check` names the damage")
+    return EnvironmentFault(f"damaged table: {found}", where=where, fix=REPAIR)
 
 
 def _by_text(error: Exception, root: Path) -> BoathouseError:
@@ -66,6 +78,6 @@ def _by_text(error: Exception, root: Path) -> BoathouseError:
     return DataError(_first_line(error), where=root)
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     lines = [line.strip() for line in _COLOURS.sub("", str(error)).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__

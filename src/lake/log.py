@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from src.errors import EnvironmentFault
 from src.lake.faults import HistoryGone, damaged
 
 
@@ -48,7 +49,7 @@ def entry(root: Path, version: int) -> Iterator[dict[str, Any]]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise HistoryGone(f"{path} was cleaned up") from None
+        raise HistoryGone(f"damaged table: no log entry {version}", where=root) from None
     except UnicodeDecodeError as error:
         raise damaged(path, "not text in UTF-8") from error
     for line in text.split("\n"):
@@ -57,6 +58,17 @@ def entry(root: Path, version: int) -> Iterator[dict[str, Any]]:
                 yield json.loads(line)
             except ValueError as error:
                 raise damaged(path, f"not JSON: {error}") from error
+
+
+def broken(root: Path) -> Iterator[tuple[str, str]]:
+    """The entries of a log that say nothing or cannot be read, each with why. The library reads over an empty one."""
+    for path in sorted((root / "_delta_log").glob("*.json")):
+        if path.stem.isdigit():
+            try:
+                if not any(entry(root, int(path.stem))):
+                    yield path.name, "is empty: its commit is lost"
+            except EnvironmentFault as error:
+                yield path.name, error.what
 
 
 def logged_file(action: Mapping[str, Any]) -> DataFile:
@@ -106,7 +118,7 @@ def progress_log(root: Path, version: int) -> tuple[Path | None, dict[str, int]]
     last = max((at for at in checkpoints(root) if at <= version), default=-1)
     checkpoint = root / "_delta_log" / f"{last:020d}.checkpoint.parquet"
     if last >= 0 and not checkpoint.exists():
-        raise HistoryGone(f"{root} has a checkpoint in several parts")
+        raise HistoryGone("a checkpoint in several parts", where=root)
     later: dict[str, int] = {}
     for at in range(last + 1, version + 1):
         for action in entry(root, at):

@@ -230,6 +230,11 @@ def open_table(root: Path, version: int | None = None) -> Snapshot | None:
     return known[1]
 
 
+def forget(root: Path) -> None:
+    """Read a table's log from disk at its next opening: somebody changed an entry of it, which no writer ever does."""
+    _newest.pop(root, None)
+
+
 def _load(root: Path, version: int | None = None) -> DeltaTable:
     from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError
@@ -239,7 +244,7 @@ def _load(root: Path, version: int | None = None) -> DeltaTable:
             return DeltaTable(str(root), version=version)
         except DeltaError as error:
             if version is not None and any(sign in str(error) for sign in NO_SUCH_VERSION):
-                raise HistoryGone(f"version {version} of {root} is not there") from error
+                raise HistoryGone(f"damaged table: no version {version}", where=root) from error
             raise
 
 
@@ -354,7 +359,7 @@ def check_restorable(root: Path, version: int) -> Snapshot:
     fix = "name a later release, or restore a backup"
     try:
         old = open_table(root, version)
-    except (BoathouseError, HistoryGone):
+    except BoathouseError:
         old = None
     if old is None:
         raise EnvironmentFault(f"version {version} is no longer in the log", where=root, fix=fix)
@@ -390,7 +395,7 @@ def changes(snapshot: Snapshot, since: int) -> Changes:
         EnvironmentFault: the log is damaged.
     """
     if since > snapshot.version:
-        raise HistoryGone(f"{snapshot.root} has no version {since} any more")
+        raise HistoryGone(f"damaged table: no version {since}", where=snapshot.root)
     added: dict[str, DataFile] = {}
     removed: dict[str, DataFile] = {}
     rebuilt = False
@@ -404,7 +409,7 @@ def changes(snapshot: Snapshot, since: int) -> Changes:
                 removed[gone["path"]] = logged_file(gone)
     for file in (*added.values(), *removed.values()):
         if not (snapshot.root / file.path).exists():
-            raise HistoryGone(f"{snapshot.root / file.path} was vacuumed")
+            raise HistoryGone(f"{file.path} is gone", where=snapshot.root)
     return Changes(tuple(added.values()), tuple(removed.values()), rebuilt)
 
 

@@ -8,18 +8,16 @@ next one uses or removes, and the backups before it as they were.
 from __future__ import annotations
 
 import argparse
-import re
 import sys
-import tempfile
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from src import house, lake
 from src.engine import DuckEngine
-from src.errors import BoathouseError, DataError, UsageError
-from src.maintenance import remote, snapshot
+from src.errors import BoathouseError, DataError
+from src.maintenance import archive, remote, rot, snapshot
 from src.maintenance.remote import Remote
 from src.maintenance.snapshot import File, Manifest, Table, Taken
 from src.observe import backups, console, edge, lock, runs
@@ -27,16 +25,6 @@ from src.observe.backups import Backup
 from src.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES, MANIFESTS = "files", "manifests"  # the two folders of the remote
-_NAMED = re.compile(r"(\d{8}T\d{9}-[0-9a-f]{6})\.json")
-
-
-@dataclass(frozen=True)
-class Listing:
-    """What is at the remote: files with their bytes, and the names of the backups, oldest first."""
-
-    files: dict[str, int]
-    names: list[str]
 
 
 @dataclass(frozen=True)
@@ -47,7 +35,7 @@ class Plan:
     fresh: dict[str, Path]
     before: Manifest | None  # the newest backup, where it is good
     afresh: bool  # the newest backup is damaged: everything is copied again
-    there: Listing
+    there: archive.Listing
 
     @property
     def idle(self) -> bool:
@@ -64,13 +52,14 @@ def run(
         UsageError: there is no release yet.
         LockedError: another backup or drill is going.
         AuthError, TransientError, EnvironmentFault: the remote refuses, does not answer, or has no room.
-        DataError: what was copied is not what was read.
+        DataError: what was copied is not what was read, or the lake is not what the newest backup has of it.
     """
     data, started = told.data_dir, clock()
     snapshot.pinned(engine, data)  # nothing is written where there is nothing to back up
     new = house.new_run_id(started)
     with lock.held(data / backups.FOLDER, command="make backup", run_id=new, now=started):
         try:
+            _refuse_rot(engine, data, place)
             with snapshot.taken(engine, data) as taken:
                 planned = plan(engine, data, place, taken, new)
                 show(planned, data)
@@ -90,7 +79,7 @@ def run(
 
 def plan(engine: DuckEngine, data: Path, place: Remote, taken: Taken, name: str) -> Plan:
     """What there is to copy; changes nothing."""
-    listed = listing(place)
+    listed = archive.listing(place)
     old, afresh = _newest(engine, data, place, listed.names)
     # what no good backup names was never verified, whoever left it there
     there = {file for file, size in old.objects.items() if listed.files.get(file) == size} if old else set()
@@ -103,32 +92,33 @@ def plan(engine: DuckEngine, data: Path, place: Remote, taken: Taken, name: str)
         same = known and old and old.engine == version and known.files == files
         tables[table_id] = known if known and same else _table(engine, table_id, table, files)
         places |= {file.name: table.root / path for path, file in files.items()}
-    manifest = Manifest(name, taken.release, version, tables)
+    number = 1 + max((backups.order(name)[0] for name in listed.names), default=0)
+    manifest = Manifest(f"{number:06d}-{name}", taken.release, version, tables)
     if old and there == set(old.objects) and _without_own(old) == _without_own(manifest):
         return Plan(manifest, {}, old, afresh, listed)
     fresh = {file: places[file] for file in manifest.objects if file not in there}
     return Plan(manifest, fresh, old, afresh, listed)
 
 
-def execute(planned: Plan, place: Remote, taken: Taken) -> Listing:
+def execute(planned: Plan, place: Remote, taken: Taken) -> archive.Listing:
     """Copy what is new, verify it by hash and that all of it is there, and only then add the manifest.
 
     Returns what is at the remote then.
     """
     if planned.idle:
         return planned.there
-    folder = taken.folder / FILES
+    folder = taken.folder / archive.FILES
     for name, path in planned.fresh.items():
         snapshot.link(path, folder / name)
-    place.put(planned.fresh, folder, FILES, afresh=planned.afresh)
-    place.check(planned.fresh, folder, FILES)
-    there = listing(place)
+    place.put(planned.fresh, folder, archive.FILES, afresh=planned.afresh)
+    place.check(planned.fresh, folder, archive.FILES)
+    there = archive.listing(place)
     lost = [name for name, size in planned.manifest.objects.items() if there.files.get(name) != size]
     if lost:
         what = f"{len(lost)} files are not at the remote after the copy, such as {lost[0]}"
         raise DataError(what, where=place.path, fix="let one lake alone use this place, then run `make backup` again")
     _publish(planned.manifest, place, taken.folder)
-    return Listing(there.files, [*there.names, planned.manifest.id])
+    return archive.Listing(there.files, [*there.names, planned.manifest.id])
 
 
 def kept(names: Iterable[str], daily: int, weekly: int, monthly: int) -> set[str]:
@@ -136,81 +126,38 @@ def kept(names: Iterable[str], daily: int, weekly: int, monthly: int) -> set[str
 
     The newest is always among them. The rule is that of restic's `forget --keep-daily --keep-weekly --keep-monthly`.
     """
-    newest_first = sorted(names, reverse=True)
+    newest_first = sorted(names, key=backups.order, reverse=True)
     stay = set(newest_first[:1])
     for count, period in ((daily, "%Y-%m-%d"), (weekly, "%G-W%V"), (monthly, "%Y-%m")):
         last_of: dict[str, str] = {}
         for name in newest_first:
-            last_of.setdefault(f"{datetime.strptime(name[:15], '%Y%m%dT%H%M%S'):{period}}", name)
+            last_of.setdefault(f"{archive.made(name):{period}}", name)
         stay.update(list(last_of.values())[:count])
     return stay
 
 
-def prune(place: Remote, told: Settings, planned: Plan, there: Listing) -> None:
+def prune(place: Remote, told: Settings, planned: Plan, there: archive.Listing) -> None:
     """Remove the backups that need not stay, and the files that none of the others names.
 
     A backup loses its manifest first: killed in between, it leaves files without a name and no name without files.
     """
     stay = kept(there.names, told.backup_keep_daily, told.backup_keep_weekly, told.backup_keep_monthly)
     gone = [name for name in there.names if name not in stay]
-    place.delete([f"{name}.json" for name in gone], MANIFESTS)
+    place.delete([f"{name}.json" for name in gone], archive.MANIFESTS)
     known = [planned.before] if planned.before else []
     known += [] if planned.idle else [planned.manifest]
     try:
-        others = read(place, sorted(stay - {manifest.id for manifest in known}))
+        others = archive.read(place, stay - {manifest.id for manifest in known})
     except DataError as error:  # what a damaged manifest names is not known, so nothing is surely unnamed
         print(f"note: no files were pruned: {error.what}, {error.where}")
         return
     staying = [*others.values(), *(manifest for manifest in known if manifest.id in stay)]
     unnamed = set(there.files).difference(*(manifest.objects for manifest in staying))
-    place.delete(unnamed, FILES)
+    place.delete(unnamed, archive.FILES)
     if unnamed:
-        place.tidy(FILES)
+        place.tidy(archive.FILES)
     if gone or unnamed:
         print(f"pruned: {len(gone)} backups, {len(unnamed)} files that no backup names any more")
-
-
-def listing(place: Remote) -> Listing:
-    """What is at the remote."""
-    files, manifests = place.listing(FILES, MANIFESTS)
-    return Listing(files, sorted(found[1] for name in manifests if (found := _NAMED.fullmatch(name))))
-
-
-def listed(place: Remote) -> list[str]:
-    """The backups at the remote, oldest first."""
-    return sorted(found[1] for name in place.listing(MANIFESTS)[0] if (found := _NAMED.fullmatch(name)))
-
-
-def read(place: Remote, names: Collection[str]) -> dict[str, Manifest]:
-    """The manifests of these backups.
-
-    Raises:
-        DataError: one of them is damaged.
-    """
-    with tempfile.TemporaryDirectory(prefix="boathouse-") as folder:
-        place.get([f"{name}.json" for name in names], MANIFESTS, Path(folder))
-        found = {}
-        for name in names:
-            path = Path(folder) / f"{name}.json"
-            text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-            found[name] = snapshot.read(text, f"{place.path}, {MANIFESTS}/{name}.json")
-    return found
-
-
-def chosen(place: Remote, name: str | None) -> Manifest:
-    """The backup of that name, or the newest.
-
-    Raises:
-        UsageError: there is none.
-        DataError: its manifest is damaged.
-    """
-    names = listed(place)
-    if not names:
-        raise UsageError("there is no backup", where=place.path, fix="run `make backup` first, or set BACKUP_REMOTE")
-    if name is not None and name not in names:
-        raise UsageError(f"no backup {name}", where=place.path, fix=f"the newest are {', '.join(names[-5:])}")
-    wanted = name or names[-1]
-    return read(place, [wanted])[wanted]
 
 
 def show(planned: Plan, data: Path) -> None:
@@ -227,6 +174,19 @@ def show(planned: Plan, data: Path) -> None:
             print(f"note: {name}: version {newest.version} is in no release yet, and so in no backup")
 
 
+def _refuse_rot(engine: DuckEngine, data: Path, place: Remote) -> None:
+    """A good copy is never replaced by a damaged one.
+
+    Raises:
+        DataError: a file that the newest backup has is not the same in the lake any more.
+    """
+    before = archive.newest(place)
+    damage = list(rot.find(engine, data, place, before)) if before else []
+    if before and damage:
+        what = f"{len(damage)} files of the lake are not what backup {before.id} has: {rot.told(damage)}"
+        raise DataError(what, where=data, fix="`make repair` brings them back; the backups are as they were")
+
+
 def _newest(engine: DuckEngine, data: Path, place: Remote, names: list[str]) -> tuple[Manifest | None, bool]:
     """The newest backup where it is good, and whether it is damaged, as far as is known."""
     if not names:
@@ -235,7 +195,7 @@ def _newest(engine: DuckEngine, data: Path, place: Remote, names: list[str]) -> 
         print(f"note: everything is copied afresh: a drill found backup {names[-1]} damaged")
         return None, True
     try:
-        return read(place, names[-1:])[names[-1]], False
+        return archive.read(place, names[-1:])[names[-1]], False
     except DataError as error:
         print(f"note: everything is copied afresh: {error.what}, {error.where}")
         return None, True
@@ -260,8 +220,8 @@ def _publish(manifest: Manifest, place: Remote, folder: Path) -> None:
     """Add the manifest, and read back that it is what was written."""
     name = f"{manifest.id}.json"
     (folder / name).write_text(snapshot.write(manifest), encoding="utf-8")
-    place.put([name], folder, MANIFESTS)
-    place.check([name], folder, MANIFESTS)
+    place.put([name], folder, archive.MANIFESTS)
+    place.check([name], folder, archive.MANIFESTS)
 
 
 def _without_own(manifest: Manifest) -> dict[str, Table]:

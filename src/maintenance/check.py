@@ -1,8 +1,9 @@
 """Check proves the laws on the lake as it lies on disk; it changes nothing, and the tests end with it.
 
-The laws: every table opens and its files are whole; bronze only ever grew; silver is what one pass
-over all of bronze gives, one row per key, and quarantine what that pass rejects; gold is what its
-model gives over the versions it says it read; every step's rows add up; every table says its version.
+The laws: every table opens, every column of every file that readers need can be read, and no file differs
+from what the newest backup has of it; bronze only ever grew; silver is what one pass over all of bronze
+gives, one row per key, and quarantine what that pass rejects; gold is what its model gives over the
+versions it says it read; every step's rows add up; every table says its version.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ from functools import partial
 from pathlib import Path
 
 from src import contract, lake
-from src.contract import Contracts, Table
+from src.contract import PROVENANCE, Contracts, Table
 from src.engine import DuckEngine, identifier
 from src.errors import BoathouseError
 from src.gold import aggregate
 from src.gold.compare import differences
-from src.house import Unbuilt
-from src.observe import console, query, runs
+from src.house import House, Unbuilt
+from src.maintenance import archive, rot
+from src.maintenance.remote import Remote
+from src.maintenance.snapshot import Manifest
+from src.observe import console, query, releases, runs
 from src.silver import batch, winners
-from src.silver.project import PROVENANCE
 
 
 @dataclass(frozen=True)
@@ -33,25 +36,70 @@ class Finding:
     found: str
 
 
-def show(engine: DuckEngine, data: Path, contracts: Contracts, marts: Sequence[Table]) -> int:
+@dataclass(frozen=True)
+class Copy:
+    """The newest backup, whose hashes tell what changed that never changes."""
+
+    place: Remote
+    manifest: Manifest
+
+
+def show(house: House, place: Callable[[], Remote], *, quick: bool) -> int:
     """Print what does not hold, or that everything does; returns the exit code (0 or 1)."""
-    findings = list(run(engine, data, contracts, marts))
+    data = house.told.data_dir
     count = len(query.tables(data))
+    copy = None if quick or not count else _copy(place)
+    with console.progress(count * 2 if copy else count) as bar:
+
+        def say(name: str) -> None:
+            if bar:
+                bar.done()
+                bar.start(name)
+
+        findings = list(run(house.engine, data, house.contracts, house.marts, copy, quick=quick, say=say))
     if findings:
         console.table(("table", "law", "found"), [(f.table, f.law, f.found) for f in findings])
+        print("`make repair` brings back files that the newest backup has; what else to do: docs/runbook.md")
         return 1
     print(f"{count} tables checked: every law holds" if count else "no tables yet; run `make pipeline`")
     return 0
 
 
-def run(engine: DuckEngine, data: Path, contracts: Contracts, marts: Sequence[Table]) -> Iterator[Finding]:
-    """Every law that does not hold on the lake at `data`."""
+def _copy(place: Callable[[], Remote]) -> Copy | None:
+    """What there is to compare with; that it cannot be reached is told and holds nothing up."""
+    try:
+        remote = place()
+        manifest = archive.newest(remote)
+    except BoathouseError as error:
+        print(f"note: not compared with the newest backup: {error.what}")
+        return None
+    return Copy(remote, manifest) if manifest else None
+
+
+def run(
+    engine: DuckEngine,
+    data: Path,
+    contracts: Contracts,
+    marts: Sequence[Table],
+    copy: Copy | None = None,
+    *,
+    quick: bool = False,
+    say: Callable[[str], None] = lambda name: None,
+) -> Iterator[Finding]:
+    """Every law that does not hold on the lake at `data`; `say` is told of each table before its files are read.
+
+    `quick`: of the files the sizes only.
+    """
+    rotten = set()
+    for damage in rot.find(engine, data, copy.place, copy.manifest, say) if copy else ():
+        rotten.add(damage.table)
+        yield Finding(damage.table, "its files are those that were backed up", f"{damage.path} {damage.found}")
     whole = {}
-    for name, root in query.tables(data).items():
-        damage = list(_each(name, "the table opens and its files are whole", partial(_damage, root)))
-        yield from damage
-        if not damage:
+    for name, root, found in files(engine, data, quick=quick, say=say):
+        yield from found
+        if not found and name not in rotten:
             whole[name] = root
+    yield from _gone(data, contracts, marts)
     for feed in contracts.feeds:
         if feed in whole:
             yield from _each(feed, "rows are only ever added", partial(_bronze, engine, whole[feed]))
@@ -76,7 +124,7 @@ def _each(table: str, law: str, found: Callable[[], Iterable[str]]) -> Iterator[
     try:
         for what in found():
             yield Finding(table, law, what)
-    except (BoathouseError, lake.HistoryGone) as error:
+    except BoathouseError as error:
         yield Finding(table, law, f"could not be checked: {' '.join(str(error).split())}")
 
 
@@ -87,16 +135,89 @@ def _readable(table: Table, needs: Iterable[str], whole: Mapping[str, Path]) -> 
 # -- files
 
 
-def _damage(root: Path) -> Iterator[str]:
-    snapshot = lake.open_table(root)
-    for file in snapshot.files if snapshot else ():
+def files(
+    engine: DuckEngine, data: Path, *, quick: bool = False, say: Callable[[str], None] = lambda name: None
+) -> Iterator[tuple[str, Path, list[Finding]]]:
+    """Every table on disk, and what is wrong with its log and its files."""
+    released = _released(data)
+    for name, root in query.tables(data).items():
+        say(name)
+        read = partial(_damage, engine, name, root, released.get(name), quick=quick)
+        yield name, root, list(_each(name, "the table opens and its files are whole", read))
+
+
+def _released(data: Path) -> dict[str, int]:
+    """The versions of the newest release; none where these cannot be read, which is told of their table."""
+    try:
+        return releases.newest(data)
+    except BoathouseError:
+        return {}
+
+
+def _damage(engine: DuckEngine, name: str, root: Path, released: int | None, *, quick: bool) -> Iterator[str]:
+    """What is wrong with the log, and with the files of the versions that readers see: the newest and the released."""
+    for entry, found in lake.broken(root):
+        yield f"{entry}: {found}"
+    newest = _opened(root)
+    versions = [newest] if released in (None, newest.version) else [newest, _opened(root, released)]
+    known: set[str] = set()
+    for snapshot in versions:
+        files = [file for file in snapshot.files if file.path not in known]
+        known.update(file.path for file in files)
+        damage = list(_misshapen(root, files))
+        yield from damage
+        if not damage and not quick:
+            yield from _unreadable(engine, name, snapshot, files)
+
+
+def _misshapen(root: Path, files: Iterable[lake.DataFile]) -> Iterator[str]:
+    for file in files:
         path = root / file.path
-        if not path.exists():
+        if path.is_symlink():
+            yield f"{file.path} is a symbolic link, of which no backup can be made: put the file itself in its place"
+        elif not path.is_file():
             yield f"{file.path} is missing"
         elif path.stat().st_size != file.size:
             yield f"{file.path} has {path.stat().st_size} bytes, the log says {file.size}"
         elif not _is_parquet(path):
             yield f"{file.path} does not begin and end as Parquet does"
+
+
+def _unreadable(
+    engine: DuckEngine, name: str, snapshot: lake.Snapshot, files: Sequence[lake.DataFile]
+) -> Iterator[str]:
+    """Read every column of every file: those that cannot be read, or have not the rows that the log says."""
+
+    def counted(some: Sequence[lake.DataFile]) -> dict[str, int]:
+        kinds, evolved = snapshot.columns, name.startswith(("bronze.", "ops."))
+        scan = engine.scan(snapshot.root, some, kinds, snapshot.partition_by, evolved=evolved, located=True)
+        columns = ", ".join(map(identifier, kinds))
+        rows = engine.rows(f"SELECT _at, count(*), bit_xor(hash({columns})) FROM {scan} GROUP BY _at")
+        return {path: count for path, count, _ in rows}
+
+    try:
+        found = counted(files)
+    except BoathouseError:  # not every error of the engine says which file it was
+        found = {}
+        for file in files:
+            try:
+                found |= counted([file])
+            except BoathouseError as error:
+                yield f"{file.path} cannot be read: {error.what}"
+                return
+    for file in files:
+        rows = found.get(str(snapshot.root / file.path), 0)
+        if rows != file.rows:
+            yield f"{file.path} has {rows} rows, the log says {file.rows}"
+
+
+def _gone(data: Path, contracts: Contracts, marts: Sequence[Table]) -> Iterator[Finding]:
+    """The tables that are not there any more: those of the newest release, and what lies beside a silver table."""
+    there = query.tables(data)
+    beside = {f"quarantine.{table.domain}.{table.name}" for table in contracts.silver.values() if table.id in there}
+    declared = {*contracts.feeds, *contracts.silver, *(table.id for table in marts)}
+    for name in sorted({*beside, *(declared & set(_released(data)))} - set(there)):
+        yield Finding(name, "the table is there", "it is gone")
 
 
 def _is_parquet(path: Path) -> bool:
@@ -158,10 +279,13 @@ def _silver(engine: DuckEngine, table: Table, whole: Mapping[str, Path]) -> Iter
         return  # the contract moved on since: the next run builds the table anew
     reached = {feed.id: _reached(silver, feed.id) for feed in table.feeds}
     _one_pass(engine, table, whole, reached)
-    names = ", ".join(identifier(name) for name in batch.columns(table) if name not in PROVENANCE)
+    names = ", ".join(identifier(name) for name in table.stored_columns if name not in PROVENANCE)
     scan = engine.scan(silver.root, silver.files, silver.columns, silver.partition_by)
     yield from _differences(engine, f"SELECT {names} FROM {scan}", f"SELECT {names} FROM incoming")
-    quarantine = _opened(whole[f"quarantine.{table.domain}.{table.name}"])
+    beside = f"quarantine.{table.domain}.{table.name}"
+    if beside not in whole:
+        return  # told already
+    quarantine = _opened(whole[beside])
     # after a crash between their commits the quarantine is ahead of its table until the next run
     ahead = {feed: max(at, _reached(quarantine, feed)) for feed, at in reached.items()}
     if ahead != reached:
@@ -218,6 +342,9 @@ def _consumed(gold: lake.Snapshot, source: Table, whole: Mapping[str, Path]) -> 
 
 
 def _differences(engine: DuckEngine, stored: str, computed: str) -> Iterator[str]:
+    sides = [engine.one(f"SELECT count(*), sum(hash(t)::HUGEINT) FROM ({side}) t") for side in (stored, computed)]
+    if sides[0] == sides[1]:  # as many rows, and all the same by their hashes: nothing has to be kept in memory
+        return
     for label, one, other in (("should not be there", stored, computed), ("missing", computed, stored)):
         rows = engine.one(f"SELECT count(*) FROM ({one} EXCEPT ALL {other})")[0]
         if rows:
@@ -255,5 +382,5 @@ def _as_built(engine: DuckEngine, table: Table, stored: lake.Snapshot) -> Table:
 def _opened(root: Path, version: int | None = None) -> lake.Snapshot:
     snapshot = lake.open_table(root, version)
     if snapshot is None:
-        raise lake.HistoryGone(f"no table at {root}")
+        raise lake.HistoryGone("no table", where=root)
     return snapshot

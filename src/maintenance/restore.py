@@ -17,7 +17,7 @@ from pathlib import Path
 from src import house, lake
 from src.engine import DuckEngine
 from src.errors import DataError, UsageError, from_os_error
-from src.maintenance import backup, remote, snapshot
+from src.maintenance import archive, remote, snapshot
 from src.maintenance.remote import Remote
 from src.maintenance.snapshot import Manifest
 from src.observe import backups, console, edge, lock, query, runs
@@ -34,7 +34,7 @@ def plan(place: Remote, target: Path, name: str | None) -> Manifest:
         DataError: its manifest is damaged.
     """
     _refuse_lake(target)
-    return backup.chosen(place, name)
+    return archive.chosen(place, name)
 
 
 def execute(
@@ -58,7 +58,7 @@ def execute(
             whole = fetch(place, manifest, fetched)
             size = sum(manifest.objects.values())
             backups.append(engine, whole, manifest.described(run_id, "restore", started, clock(), place.path, size))
-            shutil.rmtree(fetched / backup.FILES)  # linked into the tables by now
+            shutil.rmtree(fetched / archive.FILES)  # linked into the tables by now
             os.sync()  # a power loss must not find the names in place and the files not
             _into_place(whole, target)
         fetched.rmdir()
@@ -73,10 +73,10 @@ def fetch(place: Remote, manifest: Manifest, folder: Path) -> Path:
     Raises:
         DataError: a file is missing or damaged at the remote, or a table is not what the manifest says.
     """
-    files, whole = folder / backup.FILES, folder / "lake"
+    files, whole = folder / archive.FILES, folder / "lake"
     shutil.rmtree(whole, ignore_errors=True)
     files.mkdir(parents=True, exist_ok=True)
-    place.get(manifest.objects, backup.FILES, files)
+    place.get(manifest.objects, archive.FILES, files)
     _prove(manifest, files, place)
     for name, table in manifest.tables.items():
         for path, file in table.files.items():

@@ -127,26 +127,16 @@ def taken(engine: DuckEngine, data: Path) -> Iterator[Taken]:
 
 def pinned(engine: DuckEngine, data: Path) -> tuple[str, dict[str, int]]:
     """The newest release, its run and its versions, and with them the newest versions of the ops tables."""
-    root = lake.place(data, releases.TABLE)
-    table = lake.open_table(root)  # before any other: what is pinned later is never behind it
-    known = table.version if table else 0
-    if table:
-        query.publish(engine, {releases.TABLE: root}, {releases.TABLE: known})
-    rows = (
-        engine.rows(
-            'SELECT run_id, "table", version FROM ops.releases '
-            "WHERE released_at = (SELECT max(released_at) FROM ops.releases)"
-        )
-        if table
-        else []
-    )
-    if not rows:
+    table = releases.published(engine, data)  # before any other: what is pinned later is never behind it
+    newest = 'SELECT run_id, "table", version FROM releases WHERE nth = (SELECT max(nth) FROM releases)'
+    rows = engine.rows(newest) if table else []
+    if table is None or not rows:
         raise UsageError("there is no release yet", where=data, fix="run `make pipeline` first")
     versions = {name: version for _, name, version in rows}
     for name, place in query.tables(data).items():
         if name.startswith("ops.") and (found := lake.open_table(place)):
             versions[name] = found.version
-    return rows[0][0], dict(sorted((versions | {releases.TABLE: known}).items()))
+    return rows[0][0], dict(sorted((versions | {releases.TABLE: table.version}).items()))
 
 
 def content(engine: DuckEngine, name: str, table: lake.Snapshot) -> tuple[int, str]:
@@ -205,6 +195,11 @@ def _copied(name: str, sources: Mapping[str, lake.Snapshot], root: Path) -> lake
     """Link one table's files into the snapshot, and open it there."""
     source = sources[name]
     for path in [*lake.log_files(source), *(file.path for file in source.files)]:
+        if (source.root / path).is_symlink():
+            fix = (
+                "put the file itself in its place: `make repair` where a backup has it, else `cp --remove-destination`"
+            )
+            raise EnvironmentFault(f"{name}: {path} is a symbolic link", where=source.root, fix=fix)
         link(source.root / path, root / path)
     for path in _unread(name, sources):
         if not (root / path).exists():

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -29,7 +30,7 @@ class Backup:
 
     run_id: str
     backup: str  # names the backup; several drills may be of one
-    kind: str  # backup | drill | restore
+    kind: str  # backup | drill | restore | repair
     started_at: datetime
     ended_at: datetime
     remote: str
@@ -41,10 +42,20 @@ class Backup:
     verified: bool = False
     message: str | None = None  # why it is not verified
     versions: str = "{}"  # JSON: the version of every table in it
+    number: int | None = None  # counts up with each record, whatever the clock said; earlier ones have none
 
     @property
     def table_versions(self) -> dict[str, int]:
         return {name: int(version) for name, version in json.loads(self.versions).items()}
+
+
+def order(name: str) -> tuple[int, str]:
+    """What backups are sorted by: the number that begins the name.
+
+    Names of before there were numbers begin with a time; these backups come first, in the order of their times.
+    """
+    number = name.partition("-")[0]
+    return (int(number), name) if number.isdigit() else (0, name)
 
 
 def last_verified(engine: DuckEngine, data: Path) -> Backup | None:
@@ -53,7 +64,19 @@ def last_verified(engine: DuckEngine, data: Path) -> Backup | None:
     A backup that a later drill found damaged is not among them. `ended_at` says when it was last found whole.
     """
     found = [row for row in _last_words(engine, data).values() if row.verified]
-    return max(found, key=lambda row: row.backup, default=None)
+    return max(found, key=lambda row: order(row.backup), default=None)
+
+
+def last_tried(engine: DuckEngine, data: Path) -> Backup | None:
+    """The newest record of a backup or a drill, however it ended; None where there is none."""
+    rows = [row for row in (*_stored(engine, data), *_waiting(data).values()) if row.kind in ("backup", "drill")]
+    return max(rows, key=_recorded, default=None)
+
+
+def made(engine: DuckEngine, data: Path) -> set[str]:
+    """The backups that this lake was copied to or came from."""
+    rows = (*_stored(engine, data), *_waiting(data).values())
+    return {row.backup for row in rows if row.kind in ("backup", "restore") and row.verified}
 
 
 def trusted(engine: DuckEngine, data: Path, backup: str) -> bool:
@@ -71,7 +94,8 @@ def record(engine: DuckEngine, data: Path, row: Backup) -> bool:
     Raises:
         EnvironmentFault: there is no writing in the lake.
     """
-    _keep(data, row)
+    known = [*_stored(engine, data), *_waiting(data).values()]
+    _keep(data, replace(row, number=_next(known)))
     try:
         append(engine, data)
     except BoathouseError as error:
@@ -83,26 +107,37 @@ def record(engine: DuckEngine, data: Path, row: Backup) -> bool:
 def append(engine: DuckEngine, data: Path, row: Backup | None = None) -> None:
     """Write the records that wait, and one more, into the table."""
     waiting = _waiting(data)
-    known = {known.run_id for known in _stored(engine, data)} if waiting else set()
+    stored = _stored(engine, data)
+    known = {known.run_id for known in stored}
     # a kill after the commit and before the files go: the record is there already and is not written twice
     rows = [found for found in waiting.values() if found.run_id not in known]
-    runs.append(engine, data, TABLE, Backup, [*rows, *([row] if row else [])])
+    rows += [replace(row, number=_next([*stored, *rows]))] if row else []
+    runs.append(engine, data, TABLE, Backup, rows)
     for path in waiting:
         path.unlink(missing_ok=True)
 
 
 def _last_words(engine: DuckEngine, data: Path) -> dict[str, Backup]:
     """Of every backup the last thing known."""
-    rows = [*_stored(engine, data), *_waiting(data).values()]
-    return {row.backup: row for row in sorted(rows, key=lambda row: row.ended_at)}
+    rows = [row for row in (*_stored(engine, data), *_waiting(data).values()) if row.kind != "repair"]
+    return {row.backup: row for row in sorted(rows, key=_recorded)}
+
+
+def _recorded(row: Backup) -> tuple[int, datetime]:
+    return row.number or 0, row.ended_at
+
+
+def _next(known: Sequence[Backup]) -> int:
+    return 1 + max((row.number or 0 for row in known), default=0)
 
 
 def _stored(engine: DuckEngine, data: Path) -> list[Backup]:
     root = lake.place(data, TABLE)
-    if lake.open_table(root) is None:
+    table = lake.open_table(root)
+    if table is None:
         return []
     query.publish(engine, {TABLE: root})
-    names = list(Backup.__dataclass_fields__)
+    names = [name for name in Backup.__dataclass_fields__ if name in table.columns]  # an older lake lacks the newest
     chosen = ", ".join(f"{name}::VARCHAR" if name.endswith("_at") else name for name in names)
     rows = [dict(zip(names, values, strict=True)) for values in engine.rows(f"SELECT {chosen} FROM {TABLE}")]
     return [_typed(row) for row in rows]

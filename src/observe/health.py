@@ -12,7 +12,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from src import lake
 from src.errors import BoathouseError
 from src.house import House
 from src.observe import alerts, lock, monitors, query, runs
@@ -51,7 +50,7 @@ def look(house: House, now: datetime) -> Findings:
     """What the monitors find. That they cannot look, or that nothing ever ran, is a problem too; changes nothing."""
     try:
         found = monitors.evaluate(house, now)
-    except (BoathouseError, lake.HistoryGone) as error:
+    except BoathouseError as error:
         what = f"cannot be read, so not every monitor could look: {str(error).splitlines()[0]}"
         fix = "`make check` names the damage; restore from the last verified backup"
         return Findings(problems=(Problem("table", BLIND, "P1", now.date(), what, fix),))

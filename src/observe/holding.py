@@ -28,6 +28,7 @@ def held(house: House, command: str, window: runs.Window | None = None) -> Itera
             this.interrupted(dead)
         yield this
         this.finish()
+        this.counted(releases.following(data) - 1)
         runs.write(house.engine, data, this)
         everything = wanted(house, None)
         read: dict[str, list[str]] = {feed.id: [] for feed in everything.feeds} | {

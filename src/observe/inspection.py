@@ -16,7 +16,7 @@ from src.engine import identifier
 from src.house import House
 from src.lake import Snapshot
 from src.observe import console
-from src.silver import batch, winners
+from src.silver import winners
 
 _HOLES = 3  # spans of days without rows that are told, the newest
 
@@ -97,7 +97,7 @@ def _inspected(house: House, table: Table, found: Snapshot) -> Inspected:
 
 def _structure(table: Table, found: Snapshot) -> Iterator[str]:
     """The columns that are not there, not declared, or of another type."""
-    declared = batch.columns(table) if table.layer == "silver" else {each.name: each.type for each in table.columns}
+    declared = table.stored_columns
     for name, kind in declared.items():
         if name not in found.columns:
             yield f"no column {name}"

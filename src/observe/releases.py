@@ -29,6 +29,7 @@ class Entry:
     released_at: datetime
     table: str
     version: int
+    number: int | None = None  # counts up with each release, whatever the clock said; earlier ones have none
 
 
 def newest(data: Path) -> dict[str, int]:
@@ -53,6 +54,8 @@ def record(engine: DuckEngine, data: Path, run: runs.Run, needs: Mapping[str, It
     still |= {name for name in needs if name not in current and name not in before}  # nobody waits for what never was
     through = _through(run, needs, still)
     versions = before | {name: version for name, version in current.items() if _owner(name) in through}
+    # one that is gone stays while a contract declares it: `make check` then says so
+    versions = {name: version for name, version in versions.items() if name in current or _owner(name) in needs}
     if versions == recorded:
         return False
     add(engine, data, run, versions)
@@ -68,8 +71,29 @@ def _advanced(run: runs.Run, name: str, version: int) -> int:
 def add(engine: DuckEngine, data: Path, run: runs.Run, versions: Mapping[str, int]) -> None:
     """Make these versions the newest release, under the run's id."""
     moment = run.clock()
-    entries = [Entry(run.run_id, moment, name, version) for name, version in sorted(versions.items())]
+    number = following(data)
+    entries = [Entry(run.run_id, moment, name, version, number) for name, version in sorted(versions.items())]
     runs.append(engine, data, TABLE, Entry, entries, info={_KEY: json.dumps(dict(versions))})
+
+
+def following(data: Path) -> int:
+    """The number that the next release gets: the table's next version, for that never goes back."""
+    table = lake.open_table(lake.place(data, TABLE))
+    return table.version + 1 if table else 1
+
+
+def published(engine: DuckEngine, data: Path) -> lake.Snapshot | None:
+    """Make `releases` readable, with a `nth` that grows with each release; returns the table, None where it is not.
+
+    Those of before there were numbers come first, in the order of their times.
+    """
+    table = lake.open_table(lake.place(data, TABLE))
+    if table:
+        scan = engine.scan(table.root, table.files, table.columns, table.partition_by, evolved=True)
+        number = "number" if "number" in table.columns else "NULL"
+        order = f"coalesce({number}, 0), released_at"
+        engine.view("releases", f"SELECT *, dense_rank() OVER (ORDER BY {order}) AS nth FROM {scan}")
+    return table
 
 
 def _owner(name: str) -> str:
@@ -85,18 +109,22 @@ def named(engine: DuckEngine, data: Path, run_id: str) -> dict[str, int]:
         UsageError: no run of that name, or no release that old.
     """
     there = query.tables(data)
-    if TABLE not in there or runs.TABLE not in there:
+    if runs.TABLE not in there or published(engine, data) is None:
         raise UsageError("there is no release yet", fix="run `make pipeline` first")
-    query.publish(engine, {name: there[name] for name in (TABLE, runs.TABLE)})
-    ended = engine.values(
-        f"SELECT end_time::VARCHAR FROM ops.pipeline_runs WHERE layer = 'run' AND run_id = '{_word(run_id)}'"
+    query.publish(engine, {runs.TABLE: there[runs.TABLE]})
+    before = "releases" if "releases" in engine.columns("FROM ops.pipeline_runs") else "NULL"
+    ended = engine.rows(
+        f"SELECT end_time::VARCHAR, {before} FROM ops.pipeline_runs WHERE layer = 'run' AND run_id = '{_word(run_id)}'"
     )
     if not ended:
-        known = engine.values("SELECT DISTINCT run_id FROM ops.releases ORDER BY run_id DESC LIMIT 5")
+        known = engine.values("SELECT run_id FROM releases GROUP BY run_id ORDER BY max(nth) DESC LIMIT 5")
         raise UsageError(f"no run {run_id}", fix=f"the newest releases are {', '.join(known)}")
+    moment, count = ended[0]
+    earlier = f"released_at <= TIMESTAMPTZ '{moment}'" if count is None else f"coalesce(number, 0) <= {count}"
     rows = engine.rows(
-        'SELECT "table", version FROM ops.releases WHERE released_at = (SELECT max(released_at) FROM ops.releases '
-        f"WHERE run_id = '{_word(run_id)}' OR released_at <= TIMESTAMPTZ '{ended[0]}')"
+        'SELECT "table", version FROM releases WHERE nth = coalesce('
+        f"(SELECT max(nth) FROM releases WHERE run_id = '{_word(run_id)}'), "
+        f"(SELECT max(nth) FROM releases WHERE {earlier}))"
     )
     if not rows:
         raise UsageError(f"no release as old as run {run_id}", fix="name a later run")
@@ -105,15 +133,10 @@ def named(engine: DuckEngine, data: Path, run_id: str) -> dict[str, int]:
 
 def all_of(engine: DuckEngine, data: Path) -> dict[str, dict[str, int]]:
     """Table versions of every release by its run id, the newest first."""
-    root = lake.place(data, TABLE)
-    if lake.open_table(root) is None:
-        return {}
-    query.publish(engine, {TABLE: root})
     found: dict[str, dict[str, int]] = {}
-    for run_id, name, version in engine.rows(
-        'SELECT run_id, "table", version FROM ops.releases ORDER BY released_at DESC, run_id DESC'
-    ):
-        found.setdefault(run_id, {})[name] = version
+    if published(engine, data):
+        for run_id, name, version in engine.rows('SELECT run_id, "table", version FROM releases ORDER BY nth DESC'):
+            found.setdefault(run_id, {})[name] = version
     return found
 
 

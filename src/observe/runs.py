@@ -58,6 +58,7 @@ class Record:
     bytes: int | None = None  # of the landed files taken
     predicted_rows: int | None = None  # what src/observe/forecast.py expected of records_read
     predicted_seconds: float | None = None  # and of latency
+    releases: int | None = None  # of the run itself: how far ops.releases had counted when it ended
 
 
 @dataclass(frozen=True)
@@ -211,6 +212,10 @@ class Run:
         self.records.append(record)
         logger.info("run {}: {}, {:,} records, {:.1f} s", self.run_id, status, record.records_read, record.latency)
         return record
+
+    def counted(self, releases: int) -> None:
+        """Note in the run's own record how many releases there were before its own: clocks do not tell."""
+        self.records[-1] = replace(self.records[-1], releases=releases)
 
     @property
     def steps(self) -> list[Record]:

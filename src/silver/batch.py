@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from src import lake
-from src.contract import Feed, Table
+from src.contract import PROVENANCE, Feed, Table
 from src.engine import DuckEngine, identifier
 from src.errors import ContractError, DataError
 from src.outcome import Outcome
 from src.silver import history, winners
-from src.silver.project import PROVENANCE, REASONS, VALUES, helper_prefix, projection, source_column, trimmed
+from src.silver.project import REASONS, VALUES, helper_prefix, projection, source_column, trimmed
 
 _ADDED = {*PROVENANCE, "_batch", "_reject", "_raw"}  # what bronze adds to a file's columns
 
@@ -41,18 +41,8 @@ def compute(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> Outc
 def finish(engine: DuckEngine, table: Table) -> int:
     """After `compute` over all of bronze: what the table holds stays in `incoming`; returns the deletions."""
     deleted = winners.set_deletions_aside(engine, table)
-    history.lay_out(engine, table, row_columns(table), None, None)
+    history.lay_out(engine, table, table.row_columns, None, None)
     return deleted
-
-
-def columns(table: Table) -> dict[str, str]:
-    """The stored columns of a silver table: the contract's, where a row came from, and with history its validity."""
-    return row_columns(table) | history.validity(table)
-
-
-def row_columns(table: Table) -> dict[str, str]:
-    """The columns of a row in itself: those of the contract, and where it came from."""
-    return {column.name: column.type for column in table.columns} | PROVENANCE
 
 
 def rehearse(engine: DuckEngine, table: Table, feeds: Mapping[str, lake.Snapshot | None]) -> None:
@@ -93,7 +83,7 @@ def _load(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> int:
 
 
 def _no_rows(table: Table) -> str:
-    kinds = row_columns(table) | {"_batch": "VARCHAR", REASONS: "VARCHAR[]", VALUES: "VARCHAR"}
+    kinds = table.row_columns | {"_batch": "VARCHAR", REASONS: "VARCHAR[]", VALUES: "VARCHAR"}
     return f"SELECT {', '.join(f'NULL::{kind} AS {identifier(name)}' for name, kind in kinds.items())} WHERE false"
 
 

@@ -13,13 +13,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from src import audit, contract, lake
-from src.contract import Feed, Table
+from src.contract import PROVENANCE, Feed, Table
 from src.engine import DuckEngine, identifier, literal
 from src.errors import EnvironmentFault
 from src.outcome import Outcome
 from src.silver import history, winners
-from src.silver.batch import Source, columns, compute, finish, row_columns
-from src.silver.project import PROVENANCE
+from src.silver.batch import Source, compute, finish
 
 QUARANTINE_COLUMNS = {
     "_reasons": "VARCHAR[]",
@@ -146,7 +145,7 @@ class Merge:
             add=written,
             progress={**progress, **identities, lake.BUILT_FROM: contract.fingerprint(self.table)},
             info=self.info,
-            overwrite=columns(self.table),
+            overwrite=self.table.stored_columns,
         )
         silver = lake.set_properties(silver, properties(self.table))
         return replace(outcome, partitions=partitions_of(written), version=silver.version, audits=audits)
@@ -178,7 +177,7 @@ class Merge:
         stored = self.engine.scan(silver.root, candidates, silver.columns, silver.partition_by, located=True)
         gone = self._deletions()
         against = f"(SELECT * FROM {stored} UNION ALL BY NAME SELECT * FROM {gone})" if gone else stored
-        row = row_columns(self.table)
+        row = self.table.row_columns
         superseded, unchanged = winners.contest(self.engine, self.table, row, against)
         deleted = winners.set_deletions_aside(self.engine, self.table)
         updated = superseded - winners.removed_by_deletions(self.engine, self.table) if deleted else superseded
@@ -222,7 +221,7 @@ class Merge:
     def _record_deletions(self, progress: Mapping[str, int], *, overwrite: bool) -> None:
         """Commit the rows in `deleted`: a late, older row of their keys must not bring these back."""
         if self.table.delete_when:
-            kinds = row_columns(self.table)
+            kinds = self.table.row_columns
             rows = f"SELECT {', '.join(map(identifier, kinds))} FROM deleted"
             self._beside(self.places.deletions, kinds, rows, progress, overwrite=overwrite)
 
@@ -245,7 +244,8 @@ class Merge:
             return silver
         tags = properties(self.table) if silver is None else {}
         replacing = silver is not None
-        return lake.create(self.places.table, columns(self.table), self.table.partition_by, tags, replace=replacing)
+        columns, keys = self.table.stored_columns, self.table.partition_by
+        return lake.create(self.places.table, columns, keys, tags, replace=replacing)
 
     def current(self) -> lake.Snapshot:
         silver = lake.open_table(self.places.table)
@@ -332,7 +332,7 @@ class Merge:
         return replaced, f"{rows} UNION ALL {self._select(survivors)}"
 
     def _select(self, relation: str) -> str:
-        return f"SELECT {', '.join(map(identifier, columns(self.table)))} FROM {relation}"
+        return f"SELECT {', '.join(map(identifier, self.table.stored_columns))} FROM {relation}"
 
     def _incoming(self) -> int:
         return int(self.engine.one("SELECT count(*) FROM incoming")[0])

@@ -13,14 +13,6 @@ from src.engine import DuckEngine, identifier
 from src.silver import winners
 
 
-def validity(table: Table) -> dict[str, str]:
-    """The columns that SCD2 adds and their types; none for a table without history."""
-    if table.history != "scd2":
-        return {}
-    moment = next(column.type for column in table.columns if column.name == table.sequence_by[0])
-    return {"_valid_from": moment, "_valid_to": moment, "_is_current": "BOOLEAN"}
-
-
 def lay_out(
     engine: DuckEngine, table: Table, columns: Mapping[str, str], stored: str | None, deletions: str | None
 ) -> int:

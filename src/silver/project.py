@@ -13,12 +13,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from src import rules
-from src.contract import TIMESTAMP, Column, Table
+from src.contract import PROVENANCE, TIMESTAMP, Column, Table
 from src.engine import DuckEngine, identifier, literal
 from src.errors import ContractError
 from src.silver import exact
 
-PROVENANCE = {"_file": "VARCHAR", "_row": "BIGINT", "_ingested_at": "TIMESTAMP WITH TIME ZONE"}
 _ADDED = {*PROVENANCE, "_batch"}  # what bronze adds to a file's columns, as far as a projection sees it
 REASONS = "_reasons"  # VARCHAR[], NULL for a row that passes
 VALUES = "_values"  # the source values as JSON text, for rows that do not pass

@@ -9,7 +9,7 @@ from src.contract import Table
 from src.engine import DuckEngine, identifier
 from src.errors import ContractError
 from src.outcome import Outcome
-from src.silver.batch import columns, compute, finish
+from src.silver.batch import compute, finish
 from src.silver.clean import Merge, Places, partitions_of
 
 
@@ -49,7 +49,7 @@ def cut(engine: DuckEngine, table: Table, places: Places, where: str) -> Slice:
     paths = set(engine.values(f"SELECT DISTINCT _at FROM {sliced}"))
     replaced = tuple(file for file in silver.files if str(silver.root / file.path) in paths)
     again = engine.scan(silver.root, replaced, silver.columns, silver.partition_by)
-    names = ", ".join(map(identifier, columns(table)))
+    names = ", ".join(map(identifier, table.stored_columns))
     rows = f"SELECT {names} FROM incoming UNION ALL SELECT {names} FROM {again} WHERE NOT coalesce(({where}), false)"
     changed = f"(SELECT {names} FROM incoming UNION ALL SELECT {names} FROM {sliced})"
     keys = " || '/' || ".join(f"'{name}=' || {identifier(name)}::VARCHAR" for name in table.partition_by)

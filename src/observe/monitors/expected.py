@@ -59,7 +59,9 @@ def due_hours(reading: Reading) -> float:
 def _ran(reading: Reading, first: datetime) -> tuple[Expected, list[Problem]]:
     """When the pipeline last went through whole; where it never did, the time counts from the first record on."""
     due, ask = due_hours(reading), reading.house.engine.one
-    last = ask(f"SELECT max(end_time) FROM ops.pipeline_runs WHERE {_PIPELINE} AND status = 'success'")[0]
+    # a time to come was written while the clock was ahead, and says nothing
+    before = f"end_time <= {moment(reading.now)}"
+    last = ask(f"SELECT max(end_time) FROM ops.pipeline_runs WHERE {_PIPELINE} AND status = 'success' AND {before}")[0]
     age = (reading.now - (last or first)).total_seconds() / 3600
     row = Expected(reading.now, "pipeline run", age if last else None, due, "hours", age <= due)
     if row.met:
@@ -75,9 +77,11 @@ def _backed_up(reading: Reading, first: datetime) -> tuple[Expected, list[Proble
     made = reading.attempt(backups.TABLE, _made, reading)
     age = (reading.now - made).total_seconds() / 86400 if made else None
     young = reading.now - first < timedelta(days=_BACKUP_DAYS)
-    met = young if age is None else age <= _BACKUP_DAYS
+    met = young if age is None else -1 <= age <= _BACKUP_DAYS  # one dated in the future says nothing of its age
     row = Expected(reading.now, "verified backup", age, _BACKUP_DAYS, "days", met)
-    what = "there is no verified backup" if age is None else f"the last verified backup is {age:.0f} days old"
+    what = "there is no verified backup"
+    if age is not None:
+        what = f"the last verified backup is {age:.0f} days old" if age > 0 else f"a verified backup of {made}, to come"
     failed = _failed(reading)
     said = [*([] if met else [what]), *failed]
     fix = "`make backup` makes one and verifies it; see whether the schedule still does"
@@ -98,13 +102,8 @@ def _made(reading: Reading) -> datetime | None:
 
 def _failed(reading: Reading) -> list[str]:
     """What the last backup or drill says where it did not find everything whole."""
-    if not reading.ops(backups.TABLE):
-        return []
-    rows = reading.house.engine.rows(
-        "SELECT verified, kind, backup, message FROM ops.backups WHERE kind <> 'restore' "
-        "ORDER BY ended_at DESC, run_id DESC LIMIT 1"
-    )
-    return [f"the last {kind} ({name}) failed: {message}" for verified, kind, name, message in rows if not verified]
+    last = backups.last_tried(reading.house.engine, reading.house.told.data_dir)
+    return [f"the last {last.kind} ({last.backup}) failed: {last.message}"] if last and not last.verified else []
 
 
 def _audits(reading: Reading) -> list[Expected]:

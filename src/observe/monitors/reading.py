@@ -110,7 +110,7 @@ class Reading:
             return None
         try:
             return work(*args, **named)
-        except (BoathouseError, lake.HistoryGone) as error:
+        except BoathouseError as error:
             what = f"cannot be read: {str(error).splitlines()[0]}"
             fix = "`make check` names the damage; restore the table from the last verified backup"
             self.damage[table_id] = Problem("table", table_id, "P1", self.today, what, fix)

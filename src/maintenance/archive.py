@@ -1,0 +1,110 @@
+"""What lies at the remote: every file once, under the hash of its content, and one manifest for each backup.
+
+`files/ab/ab12...` and `manifests/<id>.json`; whatever else is there is not looked at.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from src.errors import DataError, UsageError
+from src.maintenance import snapshot
+from src.maintenance.remote import Remote
+from src.maintenance.snapshot import File, Manifest
+from src.observe import backups
+
+FILES, MANIFESTS = "files", "manifests"  # the two folders of the remote
+# a number that counts up, so that the newest is the one made last whatever a clock said; earlier ones have none
+_NAMED = re.compile(r"((?:\d{6,}-)?(\d{8}T\d{6})\d{3}-[0-9a-f]{6})\.json")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What is at the remote: files with their bytes, and the names of the backups, oldest first."""
+
+    files: dict[str, int]
+    names: list[str]
+
+
+def listing(place: Remote) -> Listing:
+    """What is at the remote."""
+    files, manifests = place.listing(FILES, MANIFESTS)
+    return Listing(files, _names(manifests))
+
+
+def listed(place: Remote) -> list[str]:
+    """The backups at the remote, oldest first."""
+    return _names(place.listing(MANIFESTS)[0])
+
+
+def _names(manifests: Iterable[str]) -> list[str]:
+    """The backups that these manifests are of, oldest first."""
+    return sorted((found[1] for name in manifests if (found := _NAMED.fullmatch(name))), key=backups.order)
+
+
+def read(place: Remote, names: Collection[str]) -> dict[str, Manifest]:
+    """The manifests of these backups.
+
+    Raises:
+        DataError: one of them is damaged.
+    """
+    with tempfile.TemporaryDirectory(prefix="boathouse-") as folder:
+        place.get([f"{name}.json" for name in names], MANIFESTS, Path(folder))
+        found = {}
+        for name in names:
+            path = Path(folder) / f"{name}.json"
+            text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+            found[name] = snapshot.read(text, f"{place.path}, {MANIFESTS}/{name}.json")
+    return found
+
+
+def chosen(place: Remote, name: str | None) -> Manifest:
+    """The backup of that name, or the newest.
+
+    Raises:
+        UsageError: there is none.
+        DataError: its manifest is damaged.
+    """
+    names = listed(place)
+    if not names:
+        raise UsageError("there is no backup", where=place.path, fix="run `make backup` first, or set BACKUP_REMOTE")
+    if name is not None and name not in names:
+        raise UsageError(f"no backup {name}", where=place.path, fix=f"the newest are {', '.join(names[-5:])}")
+    wanted = name or names[-1]
+    return read(place, [wanted])[wanted]
+
+
+def newest(place: Remote) -> Manifest | None:
+    """The newest backup whose manifest can be read; None where there is none."""
+    for name in reversed(listed(place)):
+        try:
+            return read(place, [name])[name]
+        except DataError:
+            continue
+    return None
+
+
+def fetched(place: Remote, file: File, folder: Path) -> Path:
+    """Fetch one file of a backup into a folder; returns it once its hash is right.
+
+    Raises:
+        DataError: it is missing or damaged at the remote.
+    """
+    place.get([file.name], FILES, folder)
+    path = folder / file.name
+    if not path.is_file() or snapshot.digest(path) != file.sha256:
+        path.unlink(missing_ok=True)
+        raise DataError("missing or damaged in the backup too", where=f"{place.path}, {FILES}/{file.name}")
+    return path
+
+
+def made(name: str) -> datetime:
+    """When a backup was made, as its name says (UTC)."""
+    found = _NAMED.fullmatch(f"{name}.json")
+    assert found, name
+    return datetime.strptime(found[2], "%Y%m%dT%H%M%S")

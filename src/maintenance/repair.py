@@ -1,0 +1,141 @@
+"""Repair brings single files of the lake back from the newest backup, by their hashes, and says what it cannot.
+
+Each is fetched, proven and moved into its place in one step, the logs before the data files that they name: killed at
+any moment it leaves files that are right or as they were, and does the rest next time. What the backup does not have,
+because it is younger or damaged there too, is named, with what else can be done.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from src import lake
+from src.errors import BoathouseError, UsageError, from_os_error
+from src.house import House, new_run_id
+from src.maintenance import archive, check, rot
+from src.maintenance.remote import Remote
+from src.maintenance.rot import Damage
+from src.maintenance.snapshot import Manifest
+from src.observe import backups, console, lock, query, runs
+
+FOUND = 1  # the exit code of a check that found something
+_TURNS = 3  # a log that was brought back may name data files that are gone too
+_HINT = "_delta_log/_last_checkpoint"
+_ELSE = {
+    "bronze": "land its files again, or `make restore` into another folder",
+    "ops": "put its folder aside: records are lost, and no row of another table",
+}
+_AGAIN = "put it aside with what lies beside it and all that reads it, then `make pipeline`"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a repair does: files to bring back, hints of a log that name nothing, and what it cannot mend, in words."""
+
+    back: list[Damage]
+    hints: list[Path]
+    lost: list[tuple[str, str]]  # table, what
+
+    @property
+    def idle(self) -> bool:
+        return not (self.back or self.hints)
+
+
+def plan(house: House, place: Remote, manifest: Manifest) -> Plan:
+    """What is to be mended, and what cannot be; changes nothing."""
+    data = house.told.data_dir
+    damage = list(rot.find(house.engine, data, place, manifest))
+    there = archive.listing(place).files
+    back = [one for one in damage if there.get(one.file.name) == one.file.size]
+    gone = [one for one in damage if there.get(one.file.name) != one.file.size]
+    lost = [(one.table, f"{one.path} {one.found}, and is damaged in the backup too") for one in gone]
+    told = {one.table for one in damage}
+    found = check.files(house.engine, data)
+    lost += [(one.table, one.found) for _, _, findings in found for one in findings if one.table not in told]
+    hints = [root / _HINT for root in query.tables(data).values() if _misleads(root)]
+    return Plan(back, hints, lost)
+
+
+def _misleads(root: Path) -> bool:
+    """Whether a log's hint names a checkpoint that is not there, which keeps the library from opening the table."""
+    try:
+        version = int(json.loads((root / _HINT).read_text(encoding="utf-8"))["version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False  # there is none, or none that the library would follow
+    return not list((root / "_delta_log").glob(f"{version:020d}.checkpoint*.parquet"))
+
+
+def execute(house: House, place: Remote, manifest: Manifest, planned: Plan, clock: Callable[[], datetime]) -> Plan:
+    """Mend, and look again until there is nothing left to mend; returns what could not be.
+
+    Raises:
+        LockedError: another command works on the lake.
+        AuthError, TransientError, EnvironmentFault: as the remote and the disk say.
+    """
+    data, started = house.told.data_dir, clock()
+    run_id = new_run_id(started)
+    with lock.held(data, command="make repair", run_id=run_id, now=started):
+        mended, failed = 0, []
+        for _ in range(_TURNS):
+            for hint in planned.hints:
+                hint.unlink(missing_ok=True)
+            for damage in planned.back:
+                try:
+                    _bring(place, damage, data / backups.FOLDER / "repair")
+                    mended += damage.file.size
+                except BoathouseError as error:
+                    failed.append((damage.table, f"{damage.path} {damage.found}: {error.what}"))
+            planned = plan(house, place, manifest)
+            if planned.idle or failed:
+                break
+    row = manifest.described(run_id, "repair", started, clock(), place.path, mended, "; ".join(w for _, w in failed))
+    with lock.held(data / backups.FOLDER, command="make repair", run_id=run_id, now=started):
+        backups.record(house.engine, data, row)
+    return Plan([], [], [*failed, *planned.lost])
+
+
+def _bring(place: Remote, damage: Damage, folder: Path) -> None:
+    """Put one file of the backup into its place, whole and on disk, or leave what is there."""
+    path = damage.root / damage.path
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        fetched = archive.fetched(place, damage.file, folder)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lake.sync(fetched)
+        os.replace(fetched, path)  # of a link it replaces the link, not what that leads to
+        lake.sync(path.parent)
+        lake.forget(damage.root)
+    except OSError as error:
+        raise from_os_error(error, path) from error
+
+
+def show(house: House, place: Remote, *, dry_run: bool) -> int:
+    """Plan, print and, unless it is a dry run, do; returns the exit code (1: something could not be mended).
+
+    Raises:
+        UsageError: there is no backup whose manifest can be read.
+    """
+    manifest = archive.newest(place)
+    if manifest is None:
+        raise UsageError("there is no backup to repair from", where=place.path, fix="see docs/runbook.md")
+    planned = plan(house, place, manifest)
+    rows = [(one.table, one.path, one.found, one.file.size) for one in planned.back]
+    rows += [("", str(hint), "names a checkpoint that is not there: removed", 0) for hint in planned.hints]
+    if rows:
+        console.table(("table", "file", "what was found", "bytes"), rows)
+    lost = planned.lost
+    if dry_run:
+        print(f"dry run: {len(rows)} files of backup {manifest.id} were not brought back")
+    elif planned.idle:
+        print(f"0 changed: no file differs from backup {manifest.id}")
+    else:
+        lost = execute(house, place, manifest, planned, runs.now).lost
+        print(f"repaired from backup {manifest.id}: {len(rows)} files")
+    for table, what in lost:
+        print(f"not repaired: {table}: {what}: {_ELSE.get(table.partition('.')[0], _AGAIN)}")
+    return FOUND if lost or (dry_run and rows) else 0

@@ -1,0 +1,352 @@
+"""What rots is told by the hashes of the newest backup, blamed on the one that rotted, and brought back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import Lake
+from test_backup import HEAD, at, backed_up, built, clock, drilled, flip, objects, restored, shop
+
+from src import lake as delta
+from src.errors import DataError, EnvironmentFault, UsageError
+from src.house import engine as new_engine
+from src.house import opened
+from src.maintenance import archive, check, drill, repair, rot, snapshot
+from src.observe import backups, query, releases
+
+__all__ = ["built", "shop"]  # the fixtures of the tests of backups
+ORDERS, BRONZE, DAILY = "silver.shop.orders", "bronze.shop.orders", "gold.shop.daily"
+
+
+def data_file(shop: Lake, table: str) -> Path:
+    found = delta.open_table(delta.place(shop.data, table))
+    assert found
+    return found.root / found.files[0].path
+
+
+def entry(shop: Lake, table: str, version: int) -> Path:
+    return delta.place(shop.data, table) / "_delta_log" / f"{version:020d}.json"
+
+
+def newest_entry(shop: Lake, table: str) -> Path:
+    found = delta.open_table(delta.place(shop.data, table))
+    assert found
+    return entry(shop, table, found.version)
+
+
+def damage(shop: Lake) -> list[tuple[str, str]]:
+    """The damaged files of the lake and how."""
+    manifest = archive.newest(at(shop))
+    assert manifest
+    with new_engine(shop.told) as engine:
+        return [(one.table, one.found) for one in rot.find(engine, shop.data, at(shop), manifest)]
+
+
+def checked(shop: Lake) -> list[check.Finding]:
+    """What `make check` finds, the backup in hand."""
+    place = at(shop)
+    manifest = archive.newest(place)
+    copy = check.Copy(place, manifest) if manifest else None
+    with opened(shop.told, shop.root / "src") as house:
+        return list(check.run(house.engine, shop.data, house.contracts, house.marts, copy))
+
+
+def repaired(shop: Lake, *, dry_run: bool = False) -> int:
+    with opened(shop.told, shop.root / "src") as house:
+        return repair.show(house, at(shop), dry_run=dry_run)
+
+
+def content(shop: Lake) -> list[tuple[object, ...]]:
+    return shop.rows("SELECT order_id, amount::VARCHAR FROM silver.shop.orders ORDER BY 1")
+
+
+FOUR = [(1, "10.00"), (2, "21.00"), (3, "5.00"), (4, "7.00")]
+
+
+# -- a damaged lake never takes the good backup with it
+
+
+def test_rot_in_the_lake_is_never_copied_over_the_good_backup(shop: Lake) -> None:
+    first = backed_up(shop)
+    before = objects(shop)
+    flip(data_file(shop, BRONZE))
+    with pytest.raises(DataError, match=r"bronze.shop.orders: part-.* has not the bytes that were backed up"):
+        backed_up(shop)
+    assert archive.listed(at(shop)) == [first.manifest.id]
+    assert objects(shop) == before
+    assert repaired(shop) == 0
+    assert backed_up(shop).idle
+
+
+def test_a_drill_judges_the_backup_by_its_manifest_and_tells_of_the_lake_apart(shop: Lake) -> None:
+    backed_up(shop)
+    flip(data_file(shop, BRONZE))
+    with new_engine(shop.told) as engine:
+        found = drill.run(engine, shop.data, at(shop), None, clock(1))
+        assert [(one.table, one.found) for one in found.damage] == [(BRONZE, "has not the bytes that were backed up")]
+        last = backups.last_verified(engine, shop.data)
+    assert last and last.kind == "drill"
+    assert repaired(shop) == 0
+
+
+def test_what_rots_before_a_backup_of_new_rows_is_refused_too(shop: Lake) -> None:
+    backed_up(shop)
+    old = data_file(shop, BRONZE)
+    shop.land("shop/orders/3.csv", HEAD + "5,2026-01-03,1.00,1\n")
+    shop.good()
+    flip(old)
+    with pytest.raises(DataError, match="1 files of the lake are not what backup"):
+        backed_up(shop, days=1)
+    assert repaired(shop) == 0
+    assert not backed_up(shop, days=1).idle
+    assert drilled(shop)[BRONZE] == 6
+
+
+# -- check sees it
+
+
+def test_check_names_the_file_whose_bytes_changed_in_any_layer(shop: Lake) -> None:
+    backed_up(shop)
+    for table in (BRONZE, ORDERS, DAILY, "ops.pipeline_runs"):
+        flip(data_file(shop, table))
+        assert (table, "its files are those that were backed up") in [(one.table, one.law) for one in checked(shop)]
+        assert repaired(shop) == 0
+    assert checked(shop) == []
+
+
+def test_check_reads_every_column_of_every_file(lake: Lake) -> None:
+    """No law reads _row of silver: a file that readers cannot read was found whole."""
+    import pyarrow.parquet
+
+    lake.environ["BROKEN_ON_PURPOSE"] = "1"
+    lake.shop()
+    lake.land("shop/orders/1.csv", HEAD + "".join(f"{at},2026-01-01,{at}.00,1\n" for at in range(3000)))
+    lake.good()
+    assert lake.findings() == []
+    path = data_file(lake, ORDERS)
+    group = pyarrow.parquet.read_metadata(path).row_group(0)
+    column = next(c for at in range(group.num_columns) if (c := group.column(at)).path_in_schema == "_row")
+    start = min(offset for offset in (column.dictionary_page_offset, column.data_page_offset) if offset)
+    raw = bytearray(path.read_bytes())
+    raw[start : start + column.total_compressed_size] = b"\xff" * column.total_compressed_size
+    path.write_bytes(raw)
+    found = lake.findings()
+    assert [(one.table, one.law) for one in found] == [(ORDERS, "the table opens and its files are whole")]
+    assert f"day=2026-01-01/{path.name} cannot be read" in found[0].found
+    with opened(lake.told, lake.root / "src") as house:
+        quick = check.run(house.engine, lake.data, house.contracts, house.marts, quick=True)
+        assert [one.law for one in quick] == []
+
+
+def test_check_counts_the_rows_of_each_file(shop: Lake) -> None:
+    shop.environ["BROKEN_ON_PURPOSE"] = "1"
+    log = newest_entry(shop, BRONZE)
+    said = log.read_text().replace('\\"numRecords\\": 2', '\\"numRecords\\": 3')
+    assert said != log.read_text()
+    log.write_text(said)
+    assert [one.found.partition(".parquet ")[2] for one in shop.findings() if one.table == BRONZE] == [
+        "has 2 rows, the log says 3"
+    ]
+
+
+def test_check_tells_of_a_table_that_is_gone(shop: Lake) -> None:
+    shop.environ["BROKEN_ON_PURPOSE"] = "1"
+    shutil.rmtree(shop.data / "quarantine")
+    shutil.rmtree(shop.data / "gold")
+    assert [(one.table, one.law, one.found) for one in shop.findings()] == [
+        (DAILY, "the table is there", "it is gone"),
+        ("quarantine.shop.orders", "the table is there", "it is gone"),
+    ]
+
+
+def test_check_tells_of_an_empty_log_entry_which_the_library_reads_over(shop: Lake) -> None:
+    shop.environ["BROKEN_ON_PURPOSE"] = "1"
+    log = newest_entry(shop, BRONZE)
+    log.write_text("")
+    assert f"{log.name}: is empty: its commit is lost" in [one.found for one in shop.findings()]
+
+
+def test_a_data_file_that_is_a_link_is_told_by_check_and_by_backup(shop: Lake, tmp_path: Path) -> None:
+    path = data_file(shop, ORDERS)
+    moved = path.rename(tmp_path / "moved.parquet")
+    path.symlink_to(moved)
+    assert [one.found.partition(" is a ")[2].partition(",")[0] for one in shop.findings()] == ["symbolic link"]
+    with pytest.raises(EnvironmentFault, match=r"silver.shop.orders: .* is a symbolic link"):
+        backed_up(shop)
+    path.unlink()
+    shutil.copy(moved, path)
+    backed_up(shop)
+    path.unlink()
+    path.symlink_to(moved)
+    assert damage(shop) == [(ORDERS, "is a symbolic link")]
+    assert repaired(shop) == 0
+    assert not path.is_symlink()
+    assert moved.exists()
+
+
+def test_a_released_version_that_is_lost_is_a_damaged_table_for_whoever_reads_it(shop: Lake) -> None:
+    shop.environ["BROKEN_ON_PURPOSE"] = "1"
+    newest_entry(shop, ORDERS).unlink()
+    with new_engine(shop.told) as engine, pytest.raises(EnvironmentFault, match="damaged table: no version") as caught:
+        query.show(engine, shop.data, f"SELECT * FROM {ORDERS}", "csv", releases.newest(shop.data))
+    assert caught.value.exit_code == 5
+    assert "make repair" in str(caught.value.fix)
+
+
+# -- repair
+
+
+def lose(path: Path) -> None:
+    path.unlink()
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def halve(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+@pytest.mark.parametrize(
+    ("harm", "table", "what"),
+    [
+        (flip, ORDERS, data_file),
+        (lose, BRONZE, data_file),
+        (halve, "ops.releases", data_file),
+        (flip, BRONZE, newest_entry),
+        (lose, ORDERS, newest_entry),
+        (empty, DAILY, newest_entry),
+        (halve, "quarantine.shop.orders", newest_entry),
+        (lose, "ops.releases", newest_entry),
+    ],
+)
+def test_a_file_that_was_harmed_is_brought_back_as_it_was(
+    shop: Lake, harm: Callable[[Path], None], table: str, what: Callable[[Lake, str], Path]
+) -> None:
+    backed_up(shop)
+    path = what(shop, table)
+    before = path.read_bytes()
+    harm(path)
+    delta.forget(delta.place(shop.data, table))
+    assert checked(shop) != []
+    assert repaired(shop, dry_run=True) == 1
+    assert not path.exists() or path.read_bytes() != before
+    assert repaired(shop) == 0
+    assert path.read_bytes() == before
+    assert checked(shop) == []
+    assert content(shop) == FOUR
+    assert [step.records_read for step in shop.good().steps] == [0, 0, 0]
+
+
+def test_a_whole_table_of_the_release_is_brought_back(shop: Lake) -> None:
+    backed_up(shop)
+    shutil.rmtree(shop.data / "bronze")
+    shutil.rmtree(shop.data / "quarantine")
+    assert repaired(shop) == 0
+    assert checked(shop) == []
+    assert [step.records_read for step in shop.good().steps] == [0, 0, 0]
+
+
+def test_what_is_younger_than_the_backup_is_not_repaired_and_is_said(
+    shop: Lake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.environ["BROKEN_ON_PURPOSE"] = "1"
+    backed_up(shop)
+    shop.land("shop/orders/3.csv", HEAD + "5,2026-01-05,1.00,1\n")
+    shop.good()
+    found = delta.open_table(delta.place(shop.data, DAILY))
+    assert found
+    path = next(found.root / file.path for file in found.files if "2026-01-05" in file.path)
+    path.unlink()
+    assert repaired(shop) == 1
+    assert f"not repaired: {DAILY}: day=2026-01-05/{path.name} is missing: put it aside" in capsys.readouterr().out
+
+
+def test_what_is_damaged_in_the_backup_too_is_said_and_left(shop: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+    shop.environ["BROKEN_ON_PURPOSE"] = "1"
+    planned = backed_up(shop)
+    for name in planned.manifest.objects:
+        path = shop.root / "backups" / "files" / name
+        path.write_bytes(b"\0" * path.stat().st_size)
+    path = data_file(shop, ORDERS)
+    flip(path)
+    flipped = path.read_bytes()
+    assert repaired(shop) == 1
+    assert "missing or damaged in the backup too" in capsys.readouterr().out
+    assert path.read_bytes() == flipped
+
+
+def test_a_version_that_was_written_anew_is_another_history_and_no_rot(shop: Lake) -> None:
+    """The newest entry was lost, and the next commit took its number: to put it back would take these rows away."""
+    backed_up(shop)
+    newest_entry(shop, BRONZE).unlink()
+    shop.land("shop/orders/3.csv", HEAD + "5,2026-01-05,1.00,1\n")
+    shop.environ["BROKEN_ON_PURPOSE"] = "1"  # what silver has consumed is another matter
+    shop.run()
+    assert (BRONZE, rot.GONE) not in damage(shop)
+    assert [table for table, _ in damage(shop) if table == BRONZE] == []
+
+
+def test_a_lake_restored_from_an_older_backup_is_not_damaged(shop: Lake, tmp_path: Path) -> None:
+    first = backed_up(shop)
+    shop.land("shop/orders/3.csv", HEAD + "5,2026-01-03,1.00,1\n")
+    shop.good()
+    backed_up(shop, days=1)
+    other = restored(shop, tmp_path / "other", name=first.manifest.id, place=at(shop))
+    other.environ["BACKUP_REMOTE"] = str(shop.root / "backups")
+    assert damage(other) == []
+    other.land("shop/orders/4.csv", HEAD + "6,2026-01-06,1.00,1\n")
+    other.good()
+    assert damage(other) == []
+    assert checked(other) == []
+
+
+def test_a_hint_that_names_no_checkpoint_is_removed(shop: Lake) -> None:
+    backed_up(shop)
+    hint = delta.place(shop.data, ORDERS) / "_delta_log" / "_last_checkpoint"
+    hint.write_text('{"version":99,"size":3}')
+    delta.forget(hint.parents[1])
+    assert repaired(shop) == 0
+    assert not hint.exists()
+    assert content(shop) == FOUR
+
+
+def test_without_a_backup_there_is_nothing_to_repair_from(shop: Lake) -> None:
+    with pytest.raises(UsageError, match="there is no backup to repair from"):
+        repaired(shop)
+
+
+# -- the newest is the one made last
+
+
+def test_the_newest_backup_is_the_one_made_last_whatever_the_clock_said(shop: Lake, tmp_path: Path) -> None:
+    backed_up(shop, days=400)  # while the clock was ahead
+    shop.land("shop/orders/3.csv", HEAD + "5,2026-01-03,1.00,1\n")
+    shop.good()
+    second = backed_up(shop, days=1)
+    assert archive.listed(at(shop))[-1] == second.manifest.id
+    newest = archive.newest(at(shop))
+    assert newest and newest.id == second.manifest.id
+    with new_engine(shop.told) as engine:
+        last = backups.last_verified(engine, shop.data)
+    assert last and last.backup == second.manifest.id
+    assert restored(shop, tmp_path / "other").rows(f"SELECT count(*) FROM {ORDERS}") == [(5,)]
+
+
+def test_backups_of_before_there_were_numbers_come_first(shop: Lake) -> None:
+    first = backed_up(shop)
+    folder = shop.root / "backups" / "manifests"
+    old = replace(first.manifest, id="20991231T000000000-abcdef")
+    (folder / f"{old.id}.json").write_text(snapshot.write(old))
+    assert archive.listed(at(shop)) == [old.id, first.manifest.id]
+    (folder / f"{first.manifest.id}.json").unlink()
+    shop.land("shop/orders/3.csv", HEAD + "5,2026-01-03,1.00,1\n")
+    shop.good()
+    assert backed_up(shop, days=1).manifest.id.startswith("000001-")
+    assert archive.listed(at(shop))[-1].startswith("000001-")
