@@ -117,6 +117,27 @@ def test_a_cut_that_fails_on_a_row_leaves_the_row_out(engine: DuckEngine) -> Non
     assert engine.values(f"SELECT {cut} FROM (VALUES ('u-2031'), ('nobody')) t(buyer)") == [2031, None]
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT cast(k AS varchar) AS code, count(*) AS x FROM silver.shop.readings GROUP BY k",
+        "SELECT cast(k AS varchar) AS code, count(*) OVER (PARTITION BY k) AS x FROM silver.shop.readings",
+        "WITH r AS (FROM silver.shop.readings) "
+        "SELECT cast(a.k AS varchar) AS code, b.id AS x FROM r a JOIN r b ON a.k = b.k",
+        "SELECT cast(v AS varchar) AS code, count(*) AS x FROM (SELECT n AS v FROM silver.shop.counts "
+        "UNION ALL SELECT k FROM silver.shop.readings) GROUP BY 1",
+    ],
+)
+def test_values_that_are_equal_and_yet_not_the_same_are_not_one_partition(engine: DuckEngine, sql: str) -> None:
+    # 0.0 = -0.0, and 1 = 1.0, but as text they differ
+    readings = replace(ORDERS, name="readings", columns=(Column("id", "BIGINT"), Column("k", "DOUBLE")))
+    counts = replace(ORDERS, name="counts", columns=(Column("id", "BIGINT"), Column("n", "INTEGER")))
+    tables = {table.id: table for table in (readings, counts)}
+    table = mart(sql, partition=Column("code", "VARCHAR"))
+    found = prove(engine, replace(table, sources=tuple(name for name in tables if name in sql)), tables)
+    assert (found.cuts, found.refusal is None) == ({}, False)
+
+
 # -- why not
 
 

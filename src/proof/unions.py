@@ -54,24 +54,16 @@ class Union:
         depending = [arm for arm in self.arms if arm.relation.depends]
         if not depending:
             return result
+        # what is the tag of all that every arm depends on, as one and the same function of the columns
         tags = frozenset.intersection(
             *(self.lifted(dependency, arm) for arm in depending for dependency in arm.relation.depends)
         )
-        tags = frozenset(tag for tag in tags if all(self._tells(tag, arm) for arm in depending))
         if not tags:
             source = self.reasoning.source_of(depending[0].relation.depends[0])
             fix = "let every arm give the column by which its source is cut, in the same place and of the same type"
             raise Refused(f"the arms of {word} do not hold the partition in the same columns", node, source, fix)
         result.depends = [tags]
         return result
-
-    def _tells(self, tag: Tag, arm: Arm) -> bool:
-        """Whether a tag of the result is equal, in this arm, to a tag of all that the arm depends on."""
-        own = tuple(self.reasoning.canonical(self._lowered(part, arm)) for part in tag)
-        return all(
-            any(self.reasoning.are_equal(own, other, arm.relation.known) for other in dependency)
-            for dependency in arm.relation.depends
-        )
 
     def lifted(self, dependency: Dependency, arm: Arm) -> Dependency:
         """The tags of a dependency of an arm as functions of the result's columns."""
@@ -104,12 +96,6 @@ class Union:
             combinations = itertools.islice(itertools.product(*sides), _CHOICES)
             found = {self.reasoning.canonical(rebuilt(expression, combination)) for combination in combinations}
         return found
-
-    def _lowered(self, expression: Expression, arm: Arm) -> Expression:
-        """A function of the result's columns as the same function of an arm's values."""
-        if expression in self.columns:
-            return arm.values[self.columns.index(expression)]
-        return rebuilt(expression, tuple(self._lowered(part, arm) for part in parts_of(expression)))
 
 
 def aligned(relations: Sequence[Relation], *, by_name: bool) -> tuple[list[str], list[Arm]]:

@@ -13,6 +13,11 @@ SELECT day + INTERVAL 0 DAY AS d, day, id FROM orders;
 SELECT o.* REPLACE (amount + 1 AS amount) FROM orders o;
 SELECT day, id FROM orders WHERE day = '2031-01-30' OR day = '2031-01-31';
 SELECT p.day, p.id, p.sent FROM parcels p WHERE p.day = p.sent;
+SELECT day, id FROM orders WHERE day = ANY (SELECT day FROM orders WHERE amount > 3);
+
+-- refused | day | 0
+SELECT day, id FROM orders WHERE day >= ALL (SELECT day FROM orders WHERE amount > 3);
+SELECT day, id FROM orders WHERE day > ANY (SELECT day FROM orders WHERE amount > 3);
 
 -- refused | buyer | 0
 SELECT any_value(buyer) AS buyer, wavg(amount, amount) x FROM orders;
@@ -54,6 +59,8 @@ SELECT DATE '2031-01-31' AS day, count(*) x FROM orders WHERE day = '2031-01-30'
 SELECT max(day) AS day, buyer FROM orders GROUP BY GROUPING SETS ((id, buyer), (buyer));
 SELECT min(day) FILTER (WHERE amount > 3) AS day, id, count(*) x FROM orders GROUP BY id;
 SELECT CASE WHEN day IS NULL THEN NULL ELSE day END AS day, count(*) x FROM orders GROUP BY 1;
+SELECT coalesce(day, DATE '2031-01-30') AS day, id, count(*) x FROM orders WHERE day IS NOT NULL GROUP BY GROUPING
+    SETS ((id, day), (id));
 
 -- proven | buyer | 0
 SELECT buyer, count(*) n, min(day) AS first_day FROM orders GROUP BY buyer;
@@ -126,6 +133,9 @@ SELECT cast(moment AS date) AS day, count(*) OVER (PARTITION BY date_trunc('hour
     (PARTITION BY day) y FROM orders;
 SELECT day, n FROM (SELECT day, count(*) n FROM orders GROUP BY ALL) QUALIFY rank() OVER (ORDER BY n DESC) = 1;
 SELECT day, percent_rank() OVER (ORDER BY amount, id) x, id FROM orders;
+SELECT o.day, o.id FROM orders o, orders p WHERE o.day = p.sent AND p.day = p.sent AND o.buyer = p.buyer QUALIFY
+    count(*) OVER (PARTITION BY p.buyer) > 1;
+SELECT day, id FROM (SELECT day, id, sent AS day_2 FROM orders) QUALIFY count(*) OVER (PARTITION BY day_2) > 1;
 
 -- proven | buyer | 0
 SELECT buyer, day, sum(sum(amount)) OVER (PARTITION BY buyer ORDER BY day) x FROM orders WHERE day IS NOT NULL GROUP
@@ -140,6 +150,8 @@ SELECT cast(date_trunc('month', day) AS date) AS month, day, sum(n) OVER (ORDER 
     FROM orders GROUP BY day);
 SELECT cast(date_trunc('month', day) AS date) AS month, day, dense_rank() OVER (PARTITION BY date_trunc('year', day)
     ORDER BY day, id) r, id FROM orders;
+SELECT cast(date_trunc('month', day) AS date) AS month, id, row_number() OVER (PARTITION BY date_trunc('week', day)
+    ORDER BY id) r FROM orders;
 
 -- proven | year = cast(year(day) AS integer) | 0
 SELECT cast(year(day) AS integer) AS year, id, row_number() OVER (PARTITION BY date_trunc('quarter', day) ORDER BY id)
@@ -204,6 +216,7 @@ SELECT max(day) AS day, id, max(b.segment) s FROM orders o LEFT JOIN buyers b US
 SELECT o.day, o.id, o.day = r.day AS same FROM orders o LEFT JOIN returns r ON r.day = o.day AND r.order_id = o.id;
 SELECT r.day, o.id FROM orders o LEFT JOIN returns r ON r.order_id = o.id;
 SELECT day, count(*) x FROM orders NATURAL JOIN rates GROUP BY day;
+SELECT o.day, o.id FROM orders o, orders p WHERE o.day = p.sent AND p.day = p.sent AND o.id < p.id;
 
 -- refused | day | 0
 SELECT coalesce(r.day, DATE '2031-01-30') AS day, o.id FROM orders o LEFT JOIN returns r ON r.day = o.day;
@@ -220,6 +233,8 @@ SELECT p.sent AS day, count(*) x FROM parcels p LEFT JOIN parcels q ON p.day = p
     p.sent;
 WITH RECURSIVE n AS (SELECT min(day) AS d FROM orders UNION ALL SELECT d + 1 FROM n WHERE d < DATE '2031-01-31')
     SELECT o.day, o.id FROM orders o JOIN n ON n.d = o.day;
+WITH RECURSIVE n AS (SELECT day AS d, 1 AS i FROM orders UNION SELECT d + 1, i + 1 FROM n WHERE i < 3) SELECT o.day,
+    count(*) x FROM orders o JOIN n ON n.d = o.day GROUP BY o.day;
 
 -- proven | buyer | 0
 SELECT o.buyer, o.id, b.segment FROM orders o JOIN buyers b ON b.buyer = o.buyer WHERE b.segment = 'a';
@@ -298,6 +313,12 @@ SELECT o.day, o.id FROM orders o WHERE EXISTS (SELECT 1 FROM (SELECT day AS rday
 SELECT coalesce(a.day, b.day) AS day, a.n, b.n AS m FROM (SELECT day, count(*) n FROM orders GROUP BY day) a FULL JOIN
     (SELECT day, count(*) n FROM returns GROUP BY day) b ON a.n = b.n;
 SELECT day, id FROM orders WHERE (SELECT bool_or(amount > 5) FROM orders);
+SELECT DISTINCT ON (c.weekday) c.weekday, c.day FROM calendar c ORDER BY c.weekday, (SELECT count(*) FROM orders o
+    WHERE o.day = c.day), c.day;
+SELECT o.day, o.id FROM orders o JOIN buyers b ON b.buyer = o.buyer AND EXISTS (SELECT 1 FROM orders r WHERE r.day =
+    DATE '2031-01-30');
+SELECT a.sent AS day, a.id, count(*) c FROM orders a JOIN (SELECT sent AS s FROM orders) b ON b.s = a.day GROUP BY
+    a.sent, a.day, a.id HAVING day = a.sent;
 
 -- proven | buyer | 0
 SELECT DISTINCT ON (b.buyer) b.buyer, c.weekday FROM buyers b, calendar c ORDER BY b.buyer, (SELECT count(*) FROM
@@ -358,6 +379,9 @@ WITH m AS (SELECT day, count(*) n FROM orders GROUP BY 1) SELECT a.day, a.n, b.n
     b.day = cast(a.day - INTERVAL (-1) DAY AS date);
 WITH m AS (SELECT day, lag(count(*)) OVER (ORDER BY day) n FROM orders GROUP BY 1) SELECT a.day, b.n AS before FROM m
     a LEFT JOIN m b ON b.day = a.day - 1;
+SELECT c.day, o.n, b.n AS before FROM (SELECT day FROM calendar ORDER BY day LIMIT 100) c LEFT JOIN (SELECT day,
+    count(*) n FROM orders GROUP BY day) o ON o.day = c.day LEFT JOIN (SELECT day, count(*) n FROM orders GROUP BY
+    day) b ON b.day = c.day - 1;
 
 -- proven | day | 2
 SELECT day, avg(n) OVER (ORDER BY day ROWS BETWEEN 2 PRECEDING AND CURRENT ROW) x FROM (SELECT day, count(*) n FROM

@@ -163,10 +163,15 @@ def compute_all(
     """Compute models in random instances, each until there is enough of it."""
     random = Random(seed)
     for _ in range(instances):
-        instance = Instance(engine, random)
-        for model in models:
-            if not enough(model):
-                instance.compute(model)
+        compute_once(engine, models, random, enough)
+
+
+def compute_once(engine: DuckEngine, models: list[Model], random: Random, enough: Callable[[Model], bool]) -> None:
+    """Compute models in one random instance, save those of which there is enough."""
+    instance = Instance(engine, random)
+    for model in models:
+        if not enough(model):
+            instance.compute(model)
 
 
 def enough_of(refused: int) -> Callable[[Model], bool]:
