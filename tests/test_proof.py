@@ -189,6 +189,18 @@ def test_a_refusal_names_the_construct_its_line_the_source_and_the_fix(engine: D
         ("SELECT day FROM silver.shop.orders\nWHERE day < now()", "now() is not a function of the rows", 2),
         ("SELECT day FROM silver.shop.orders USING SAMPLE 3", "a sample is not a function of the rows", 1),
         ("SELECT day, nothing FROM silver.shop.orders", "the name nothing is not understood", 1),
+        ("SELECT day, buyer::JSON -> 'day' AS x FROM silver.shop.orders", "the arrow -> is not understood", 1),
+        ("SELECT day, orders FROM silver.shop.orders", "orders, a whole row of the table, is not understood", None),
+        (
+            "SELECT day FROM silver.shop.orders GROUP BY 7",
+            "the parsed model has a shape that the proof does not know",
+            None,
+        ),
+        (
+            "SELECT day, " + "(" * 400 + "1" + " + 1)" * 400 + " AS x FROM silver.shop.orders",
+            "the parsed model has a shape that the proof does not know (RecursionError)",
+            None,
+        ),
         ("SELECT 1 AS x FROM silver.shop.orders", "the partition column day is not in the result", None),
         ("PIVOT silver.shop.orders ON buyer USING sum(amount)", "it is not one plain SELECT", None),
     ],

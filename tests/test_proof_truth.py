@@ -15,6 +15,7 @@ from proof_truth.models import Case
 from proof_truth.splice import NEW, Model, compute_all, enough_of
 
 from src.engine import DuckEngine
+from src.proof.proving import UNKNOWN_SHAPE
 
 SEED, INSTANCES = 31, 5
 
@@ -50,6 +51,7 @@ def test_a_written_model_is_proven_or_refused_as_it_says(cases: list[Case]) -> N
 def test_a_refusal_says_what_and_what_to_do(cases: list[Case]) -> None:
     found = [case.model.proof.refusal for case in cases if not case.proven]
     assert [refusal for refusal in found if refusal is None or not refusal.what or not refusal.fix] == []
+    assert [refusal for refusal in found if refusal and UNKNOWN_SHAPE in refusal.what] == []
 
 
 def test_a_written_model_that_is_proven_is_right_by_partitions(cases: list[Case]) -> None:
@@ -73,3 +75,5 @@ def test_a_random_model_that_is_proven_is_right_by_partitions(engine: DuckEngine
     compute_all(engine, proven, INSTANCES, SEED, enough_of(INSTANCES))
     assert [shown(model) for model in proven if model.wrong] == []
     assert sum(model.computed > 0 for model in proven) > 15
+    whats = [refusal.what for model in made if (refusal := model.proof.refusal)]
+    assert [what for what in whats if UNKNOWN_SHAPE in what] == []

@@ -24,7 +24,7 @@ _PROVENANCE = {"_file": "VARCHAR", "_row": "BIGINT", "_ingested_at": TIMESTAMP} 
 
 
 def sources_of(engine: DuckEngine, table: Table, tables: Mapping[str, Table], budget: Budget) -> dict[str, Source]:
-    """What is known of each table that a gold table reads."""
+    """What is known of each table that a gold table reads; contracts whose SQL does not parse are refused when loaded."""
     return {name: _source(engine, tables[name], tables, budget) for name in table.sources}
 
 

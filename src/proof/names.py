@@ -59,7 +59,10 @@ def _in_scope(path: list[str], scope: Relation) -> list[Expression]:
     if len(path) == 1:
         if path[0] in scope.merged:
             return [scope.merged[path[0]]]
-        return [value for _, name, value in scope.outputs if name.lower() == path[0]]
+        found = [value for _, name, value in scope.outputs if name.lower() == path[0]]
+        if not found and path[0] in scope.paths:
+            raise Refused(f"{path[0]}, a whole row of the table, is not understood", fix="name its columns")
+        return found
     for cut in range(len(path) - 1, 0, -1):
         table, column, fields = path[:cut], path[cut], path[cut + 1 :]
         found = [
@@ -94,13 +97,9 @@ def expand_star(node: Mapping[str, Any], scope: Relation) -> list[tuple[str, Exp
         if node.get(key):
             raise Refused(f"{word} is not understood", node, fix="name the columns")
     table = node.get("relation_name", "").lower()
-    excluded = {_excluded(item).lower() for item in node.get("exclude_list") or ()}
+    excluded = {name.lower() for name in node.get("exclude_list") or ()}
     return [
         (name, value if table else scope.merged.get(name.lower(), value))
         for alias, name, value in scope.outputs
         if name.lower() not in excluded and (alias == table if table else (alias, name) not in scope.hidden)
     ]
-
-
-def _excluded(item: Any) -> str:
-    return item if isinstance(item, str) else str(item.get("column") or item.get("name") or "")

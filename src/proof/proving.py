@@ -17,6 +17,9 @@ from src.proof.sources import Source
 from src.proof.walk import Walk, parse
 
 STEPS = 100_000
+UNKNOWN_SHAPE = "the parsed model has a shape that the proof does not know"
+# The tree is the engine's, and grows with it: what the walk does not find where it looks is one more thing unknown.
+_UNKNOWN_SHAPE = (LookupError, TypeError, ValueError, AttributeError, RecursionError)
 
 
 def prove(engine: DuckEngine, table: Table, tables: Mapping[str, Table], *, steps: int = STEPS) -> Proof:
@@ -32,6 +35,8 @@ def prove(engine: DuckEngine, table: Table, tables: Mapping[str, Table], *, step
         cuts = _proven(engine, table, sources_of(engine, table, tables, budget), budget)
     except Refused as refused:
         return Proof({}, refused.as_refusal(table.sql))
+    except _UNKNOWN_SHAPE as error:
+        return Proof({}, Refusal(f"{UNKNOWN_SHAPE} ({type(error).__name__})", None, None, WHOLE))
     return Proof(cuts)
 
 

@@ -479,6 +479,8 @@ class Walk:
             self._scalar(argument.get("expression", argument), scopes or [relation], ctes, Context())
         alias = (node.get("alias") or function["function_name"]).lower()
         names = node.get("column_name_alias") or [alias]
+        if function["function_name"].lower() == "unnest" and len(function["arguments"]) != 1:
+            raise Refused("unnest() of several lists is not understood", node, fix="unnest them one by one")
         if node.get("with_ordinality") == "WITH_ORDINALITY" and len(names) < 2:
             names = [*names, "ordinality"]
         relation.outputs = [(alias, name, self._opaque(name, relation)) for name in names]
@@ -490,8 +492,7 @@ class Walk:
         if reference not in ("REGULAR", "CROSS", "NATURAL", "ASOF") or node.get("ranking_expression"):
             raise Refused(f"a {reference.lower()} join is not understood", node)
         left = self._from(node["left"], ctes, scopes)
-        lateral = node["right"]["type"] in ("SUBQUERY", "TABLE_FUNCTION")
-        right = self._from(node["right"], ctes, [left, *scopes] if lateral else scopes)
+        right = self._from(node["right"], ctes, [left, *scopes])  # which may name columns of the left side
         join = self._joined(node, left, right, ctes, scopes)
         if reference == "ASOF":
             if kind not in ("INNER", "LEFT"):
@@ -525,7 +526,9 @@ class Walk:
             merged={**left.merged, **right.merged},
             paths={**left.paths, **right.paths},
         )
-        for one, two in pairs:
+        for one, two in (
+            pairs[:-1] if node["ref_type"] == "ASOF" else pairs
+        ):  # its last column is not equal, but nearest
             known += self._equated(one, two)
         known += self._condition(node.get("condition"), [both, *scopes], ctes, Context())
         if both.depends:
@@ -602,6 +605,9 @@ class Walk:
             return _constant(node)
         if kind == "CAST":
             return self._cast(node, scopes, ctes, context)
+        if kind == "LAMBDA" and node.get("syntax_type") != "LAMBDA_KEYWORD":
+            fix = "write `lambda x: ...`, or json_extract() with its path"  # the parser cannot tell the two apart
+            raise Refused("the arrow -> is not understood", node, fix=fix)
         if kind == "LAMBDA":
             parameters = {n["column_names"][0].lower() for n in nodes(node["lhs"]) if n.get("class") == "COLUMN_REF"}
             return self._scalar(node["expr"], scopes, ctes, context.binding(parameters))

@@ -245,6 +245,12 @@ SELECT o.buyer, o.id, b.segment FROM orders o JOIN buyers b ON b.buyer = o.buyer
 SELECT o.day, o.id, r.rate FROM orders o ASOF LEFT JOIN rates r ON r.day <= o.day;
 SELECT o.day, sum(o.amount * r.rate) x FROM orders o ASOF JOIN rates r ON o.day >= r.day GROUP BY o.day;
 SELECT o.day, o.id, r.id AS rid FROM orders o ASOF JOIN returns r ON o.buyer = r.buyer AND o.day >= r.day;
+SELECT day, o.id, r.rate FROM orders o ASOF LEFT JOIN rates r USING (day);
+SELECT o.day, o.id, r.id AS rid FROM orders o ASOF JOIN orders r ON r.day = o.day AND o.id > r.id;
+
+-- refused | day | 0
+SELECT day, o.id, r.id AS rid FROM orders o ASOF JOIN orders r USING (buyer, day);
+SELECT o.day, o.id, r.id AS rid FROM orders o ASOF JOIN orders r ON r.buyer = o.buyer AND o.day > r.day;
 
 -- == Lateral joins
 
@@ -319,6 +325,12 @@ SELECT o.day, o.id FROM orders o JOIN buyers b ON b.buyer = o.buyer AND EXISTS (
     DATE '2031-01-30');
 SELECT a.sent AS day, a.id, count(*) c FROM orders a JOIN (SELECT sent AS s FROM orders) b ON b.s = a.day GROUP BY
     a.sent, a.day, a.id HAVING day = a.sent;
+SELECT o.day, o.id FROM orders o WHERE EXISTS (SELECT 1 FROM orders amount WHERE amount IS NULL AND amount.buyer =
+    o.buyer);
+SELECT o.day, o.id, z.n FROM orders o, (buyers b CROSS JOIN (SELECT count(*) n FROM returns r WHERE r.day = o.day) z)
+    WHERE b.buyer = o.buyer;
+SELECT o.day, o.id, z.n FROM orders o, (buyers b CROSS JOIN (SELECT count(*) n FROM orders r WHERE r.day < o.day) z)
+    WHERE b.buyer = o.buyer;
 
 -- proven | buyer | 0
 SELECT DISTINCT ON (b.buyer) b.buyer, c.weekday FROM buyers b, calendar c ORDER BY b.buyer, (SELECT count(*) FROM
