@@ -12,7 +12,6 @@ from collections.abc import Mapping
 
 from src.contract import TIMESTAMP, Table
 from src.engine import DuckEngine
-from src.errors import ContractError
 from src.proof.expressions import Expression, NoSql, SourceColumn, column_name, to_sql
 from src.proof.refusals import Budget, Refused
 from src.proof.relations import Relation
@@ -24,7 +23,7 @@ _PROVENANCE = {"_file": "VARCHAR", "_row": "BIGINT", "_ingested_at": TIMESTAMP} 
 
 
 def sources_of(engine: DuckEngine, table: Table, tables: Mapping[str, Table], budget: Budget) -> dict[str, Source]:
-    """What is known of each table that a gold table reads; contracts whose SQL does not parse are refused when loaded."""
+    """What is known of each table that a gold table reads."""
     return {name: _source(engine, tables[name], tables, budget) for name in table.sources}
 
 
@@ -42,17 +41,20 @@ def _source(engine: DuckEngine, table: Table, tables: Mapping[str, Table], budge
 
 
 def _generated(engine: DuckEngine, table: Table) -> dict[str, str]:
-    """The silver columns whose transformLogic reads other columns of the table alone."""
-    own = {column.name.lower() for column in table.columns}
-    found = {}
-    for column in table.columns:
-        try:
-            read = engine.column_references(column.expression) if column.expression else set()
-        except ContractError:
-            continue  # told when contracts are loaded
-        if read and read <= own - {column.name.lower()}:
-            found[column.name] = str(column.expression)
-    return found
+    """The silver columns whose transformLogic reads other columns of the table alone, and no column of the file.
+
+    Where the table's column names itself, the file has one of that name too: another expression could mean either.
+    """
+    reads = {
+        column.name.lower(): engine.column_references(column.expression) if column.expression else set[str]()
+        for column in table.columns
+    }
+    own = {name for name, read in reads.items() if name not in read}
+    return {
+        column.name: str(column.expression)
+        for column in table.columns
+        if (read := reads[column.name.lower()]) and read <= own - {column.name.lower()}
+    }
 
 
 def _made_by_model(engine: DuckEngine, table: Table, tables: Mapping[str, Table], budget: Budget) -> dict[str, str]:

@@ -43,7 +43,7 @@ def resolve(
     if len(path) == 1 and name in context.bound:
         return Opaque(BOUND, name)
     for depth, scope in enumerate(scopes):
-        found = _in_scope(path, scope)
+        found = _in_scope(path, scope, node)
         if depth == 0 and len(path) == 1 and name in context.aliases:
             if not found:
                 return context.aliases[name]
@@ -54,14 +54,14 @@ def resolve(
     raise Refused(f"the name {'.'.join(node['column_names'])} is not understood", node)
 
 
-def _in_scope(path: list[str], scope: Relation) -> list[Expression]:
+def _in_scope(path: list[str], scope: Relation, node: Mapping[str, Any]) -> list[Expression]:
     """The values that a name can mean in one scope."""
     if len(path) == 1:
         if path[0] in scope.merged:
             return [scope.merged[path[0]]]
         found = [value for _, name, value in scope.outputs if name.lower() == path[0]]
         if not found and path[0] in scope.paths:
-            raise Refused(f"{path[0]}, a whole row of the table, is not understood", fix="name its columns")
+            raise Refused(f"{path[0]}, a whole row of the table, is not understood", node, fix="name its columns")
         return found
     for cut in range(len(path) - 1, 0, -1):
         table, column, fields = path[:cut], path[cut], path[cut + 1 :]

@@ -526,9 +526,8 @@ class Walk:
             merged={**left.merged, **right.merged},
             paths={**left.paths, **right.paths},
         )
-        for one, two in (
-            pairs[:-1] if node["ref_type"] == "ASOF" else pairs
-        ):  # its last column is not equal, but nearest
+        nearest = node["ref_type"] == "ASOF" and len(pairs) > 0  # by its last column, which is not equated
+        for one, two in pairs[:-1] if nearest else pairs:
             known += self._equated(one, two)
         known += self._condition(node.get("condition"), [both, *scopes], ctes, Context())
         if both.depends:
