@@ -6,6 +6,11 @@ depends on a failed step and nothing else. Exit codes are those of src/errors.py
 
 from __future__ import annotations
 
+from src import stopping
+
+if __name__ == "__main__":
+    stopping.at_once()  # first, so that Ctrl-C while the libraries load gives no traceback
+
 import argparse
 import os
 import sys

@@ -80,7 +80,8 @@ class PartialError(BoathouseError):
 def exit_codes() -> dict[int, str]:
     """Every exit code and the class of failure it stands for, lowest first."""
     codes = {cls.exit_code: cls.error_class for cls in BoathouseError.__subclasses__()}
-    return dict(sorted((codes | {0: "success", 1: "a check found something", BUG_EXIT_CODE: "bug"}).items()))
+    others = {0: "success", 1: "a check found something", BUG_EXIT_CODE: "bug", 130: "stopped", 143: "terminated"}
+    return dict(sorted((codes | others).items()))
 
 
 class Faults(ContractError):

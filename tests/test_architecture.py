@@ -13,7 +13,7 @@ from conftest import ROOT
 
 # Imports go one way: a part may import those above it, never one beside or below it.
 ORDER = [
-    ["errors"],
+    ["errors", "stopping"],
     ["settings"],
     ["contract"],
     ["lake"],

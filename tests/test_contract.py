@@ -567,6 +567,18 @@ def test_a_relationship_to_a_broken_contract_is_not_a_second_fault(tmp_path: Pat
     assert fault.what.startswith("not YAML")
 
 
+def test_aliases_that_grow_without_end_or_stand_for_themselves_are_refused(tmp_path: Path) -> None:
+    levels = [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]" for n in range(1, 9)]
+    for text in ("l0: &l0 [1]\n" + "\n".join(levels), "a: &a [*a]"):
+        fault = the_fault(tmp_path, {"silver/shop/orders.yaml": f"{SILVER}\n{text}"})
+        assert fault.what == "more than 200,000 values once its aliases are followed"
+    noted = "      - &note\n        name: note\n"
+    again = "      - {<<: *note, name: remark}\n      - name: amount\n"
+    text = edited(SILVER, "      - name: note\n", noted)
+    table = orders(tmp_path, "      - name: amount\n", again, text)
+    assert column(table, "remark").type == column(table, "note").type == "VARCHAR"
+
+
 # -- faults of one silver contract: old text, new text, and what, where and fix say
 
 NOTE = "logicalType: string"

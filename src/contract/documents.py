@@ -20,6 +20,7 @@ from src.contract.faults import File, hint, kind, listed, shown
 from src.contract.model import OPERATORS
 from src.errors import BoathouseError, ContractError
 
+_MOST_VALUES = 200_000  # of one document: a contract of 10,000 columns has some 100,000
 _RESERVED = ("bronze", "gold", "ops", "quarantine", "silver")
 _IGNORED = ("__pycache__", "__init__.py", "README.md")
 
@@ -98,7 +99,12 @@ def _parse(text: str, file: File) -> dict[str, Any] | None:
 
     loader = _loader_class()(text)
     try:
-        document = loader.get_single_data()
+        tree = loader.get_single_node()
+        if not _is_bounded(tree):
+            fix = "write out what the aliases (*name) stand for: followed one by one they grow without end"
+            file.fault(f"more than {_MOST_VALUES:,} values once its aliases are followed", fix=fix)
+            return None
+        document = loader.construct_document(tree) if tree else None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
@@ -112,6 +118,20 @@ def _parse(text: str, file: File) -> dict[str, Any] | None:
         file.fault(f"the file holds {kind(document)}", fix="write a contract: `apiVersion: ...` and so on")
         return None
     return None if loader.faults else document
+
+
+def _is_bounded(tree: Any) -> bool:
+    """Return whether a document has at most _MOST_VALUES values, those behind an alias counted at each of its uses.
+
+    A few lines of aliases of aliases stand for more values than there is memory, or for themselves.
+    """
+    waiting, count = [tree] if tree else [], 0
+    while waiting and count <= _MOST_VALUES:
+        count += 1
+        value = waiting.pop().value
+        if isinstance(value, list):
+            waiting += (part for item in value for part in (item if isinstance(item, tuple) else (item,)))
+    return count <= _MOST_VALUES
 
 
 @cache

@@ -22,7 +22,7 @@ import duckdb
 
 from src.engine import functions, unrepeatable
 from src.engine.functions import Functions
-from src.errors import BoathouseError, ContractError, DataError, EnvironmentFault, from_os_error
+from src.errors import BoathouseError, ContractError, DataError, EnvironmentFault, UsageError, from_os_error
 from src.lake import DataFile, discard
 
 _MISTAKES_IN_SQL = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.SyntaxException)
@@ -68,7 +68,14 @@ class DuckEngine:
 
     def __init__(self, *, memory_limit: str, threads: int, spill: Path) -> None:
         self._connection = duckdb.connect(
-            config={"memory_limit": memory_limit, "threads": threads, "temp_directory": str(spill)}
+            config={
+                "memory_limit": memory_limit,
+                "threads": threads,
+                "temp_directory": str(spill),
+                "autoinstall_known_extensions": False,  # nothing is ever downloaded, whatever a statement asks for
+                "autoload_known_extensions": False,
+                "python_enable_replacements": False,  # no statement reads a variable of this program
+            }
         )
         self.threads = threads
         self._spill = spill
@@ -82,6 +89,7 @@ class DuckEngine:
         self._trees: dict[
             str, dict[str, Any]
         ] = {}  # parsed statements; each contract and model is asked more than once
+        self._scanned: set[str] = set()
 
     def close(self) -> None:
         self._connection.close()
@@ -279,6 +287,7 @@ class DuckEngine:
         names = ", ".join(identifier(name) for name in columns)
         names += ", _at, file_row_number AS _nth" if located else ""
         paths = [str(root / file.path) for file in files]
+        self._scanned.update(paths)
         empty = "SELECT " + ", ".join(f"NULL::{kind} AS {identifier(name)}" for name, kind in columns.items())
         if not paths:
             return f"({empty}{', NULL::VARCHAR AS _at, NULL::BIGINT AS _nth' if located else ''} WHERE false)"
@@ -304,6 +313,11 @@ class DuckEngine:
         schema = identifier(catalog) + "." + identifier(spaces[1] if len(spaces) > 1 else "main")
         self.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
         self.execute(f"CREATE OR REPLACE VIEW {schema}.{identifier(name)} AS {sql}")
+
+    def confine(self) -> None:
+        """From now on read only the lake's files that were scanned so far: no other file, no network, no setting."""
+        self.execute(f"SET allowed_paths = {literal(sorted(self._scanned))}")
+        self.execute("SET enable_external_access = false; SET lock_configuration = true")
 
     def write(self, sql: str, root: Path, partition_by: Sequence[str] = (), rows: int = 0) -> list[DataFile]:
         """Write a SELECT's rows as new Parquet files below a table's folder; returns those with rows.
@@ -383,6 +397,9 @@ def _translated(sql: str) -> Iterator[None]:
         raise
     except _MISTAKES_IN_SQL as error:
         raise ContractError(_first_line(error), where=_shown(sql)) from error
+    except duckdb.PermissionException as error:
+        fix = "name a table as layer.domain.table: a query reads the tables of the lake and nothing else"
+        raise UsageError(_first_line(error), where=_shown(sql), fix=fix) from error
     except duckdb.OutOfMemoryException as error:
         fix = "free some space or memory (MEMORY_LIMIT), then run again: nothing half-written is visible"
         raise EnvironmentFault(_first_line(error), where=_shown(sql), fix=fix) from error

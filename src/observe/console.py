@@ -1,10 +1,17 @@
-"""What a person sees: a progress bar on a terminal, plain lines elsewhere, a table of what changed, the heartbeat."""
+"""What a person sees: a progress bar on a terminal, plain lines elsewhere, a table of what changed, the heartbeat.
+
+How a line prints never decides how a command ends: what the terminal's encoding lacks is escaped, and a reader that
+went away stops nothing. Values of landed files are shown with their control characters escaped, as these could move
+the cursor, set the window's title or hide what was printed before.
+"""
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, TextIO
@@ -15,6 +22,88 @@ if TYPE_CHECKING:
     from src.observe.runs import Record
 
 _GREEN, _RED, _PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[0m"
+# control characters, the marks that turn the direction of text, and bytes that were no UTF-8 in a file's name
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+class _Unfailing(io.TextIOBase):
+    """A stream that goes silent where the one below can no longer be written to: a closed pipe, a full disk."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self._gone = False
+
+    def write(self, text: str) -> int:
+        self._try(lambda: self.stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._try(self.stream.flush)
+
+    def isatty(self) -> bool:
+        return self.stream.isatty()
+
+    def fileno(self) -> int:
+        return self.stream.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self.stream.encoding
+
+    def _try(self, act: Callable[[], object]) -> None:
+        if self._gone:
+            return
+        try:
+            act()
+        except (OSError, ValueError):
+            self._gone = True
+            discard_output(self.stream)
+
+
+@contextmanager
+def unfailing() -> Iterator[None]:
+    """Print what can be printed within a with-block, and let no line that cannot be decide anything."""
+    before = sys.stdout, sys.stderr
+    for stream in before:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    out, err = map(_Unfailing, before)
+    sys.stdout, sys.stderr = out, err
+    try:
+        yield
+    finally:
+        out.flush()
+        err.flush()
+        sys.stdout, sys.stderr = before
+
+
+def data_output() -> TextIO:
+    """Return standard output for what a command exists to print: that it cannot be written is then its failure."""
+    return sys.stdout.stream if isinstance(sys.stdout, _Unfailing) else sys.stdout
+
+
+def discard_output(stream: TextIO) -> None:
+    """Lead a broken stream to nowhere, so that the interpreter does not fail on it at its end."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+    except (OSError, ValueError):
+        pass  # it has no file below it
+
+
+def plain(text: str) -> str:
+    """Return the text with its control characters escaped, line ends too."""
+    return _UNSEEN.sub(_escaped, text)
+
+
+def plain_lines(text: str) -> str:
+    """Return the text with its control characters escaped, but for the line ends that part a message's lines."""
+    return "\n".join(map(plain, text.split("\n")))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()
 
 
 @contextmanager
@@ -81,13 +170,13 @@ def changes(records: Sequence[Record]) -> None:
     table(headers, rows)
     for record in records:
         for note in (record.notes or "").splitlines() if record.layer != "run" else ():
-            print(f"note: {record.layer}.{record.domain}.{record.table}: {note}")
+            print(f"note: {record.layer}.{record.domain}.{record.table}: {plain(note)}")
 
 
 def unclaimed(files: Sequence[str], most: int = 5) -> None:
     """Name the landed files that no feed takes, so that none is overlooked in silence."""
     if files:
-        shown = ", ".join(files[:most]) + (", ..." if len(files) > most else "")
+        shown = plain(", ".join(files[:most])) + (", ..." if len(files) > most else "")
         print(f"note: {len(files)} landed files belong to no feed: {shown}")
 
 
@@ -101,12 +190,12 @@ def finished(run: Record, steps: Sequence[Record]) -> None:
 
 def said(error: BaseException) -> str:
     """A failure in words: what, where and what to do, or that it is a bug."""
-    return str(error) if isinstance(error, BoathouseError) else f"a bug: {type(error).__name__}: {error}"
+    return plain_lines(str(error) if isinstance(error, BoathouseError) else f"a bug: {type(error).__name__}: {error}")
 
 
 def failed(message: str) -> None:
     """The heartbeat of a run that failed, on stderr."""
-    first, *rest = message.splitlines() or [""]
+    first, *rest = plain_lines(message).split("\n")
     print(_coloured(f"✗ Pipeline Failed: {first}", _RED, sys.stderr), file=sys.stderr)
     for line in rest:
         print(line, file=sys.stderr)
@@ -114,7 +203,7 @@ def failed(message: str) -> None:
 
 def complain(message: str) -> None:
     """A refused command, on stderr."""
-    print(f"{_coloured('error:', _RED, sys.stderr)} {message}", file=sys.stderr)
+    print(f"{_coloured('error:', _RED, sys.stderr)} {plain_lines(message)}", file=sys.stderr)
 
 
 def _changed(step: Record) -> bool:
@@ -132,7 +221,7 @@ def _shown(value: object, grouped: bool) -> str:
         return ""
     if grouped and isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    return str(value)
+    return plain(str(value))
 
 
 def _coloured(text: str, colour: str, stream: TextIO) -> str:

@@ -91,6 +91,7 @@ def exit_codes() -> str:
         ("1", "`make check` found a law that does not hold"),
         *((code, meaning) for _, code, meaning in tree()),
         (str(errors.BUG_EXIT_CODE), "a bug: its traceback is in the log"),
+        ("130, 143", "stopped by Ctrl-C, by TERM; the next run finishes the work"),
     ]
     return _grid(("code", "meaning"), rows)
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from src import settings
+from src import settings, stopping
 from src.errors import BUG_EXIT_CODE, BoathouseError
 from src.observe import console, logs
 from src.settings import Settings
@@ -18,19 +18,26 @@ def ended(root: Path, act: Callable[[Settings], int], *, beats: bool = False) ->
 
     `beats`: it is a run of the pipeline, whose failure is the heartbeat and whose steps the console shows.
     """
+    with stopping.heeded(), console.unfailing():
+        return _ended(root, act, beats)
+
+
+def _ended(root: Path, act: Callable[[Settings], int], beats: bool) -> int:
     secrets: tuple[str, ...] = ()
+    complain = console.failed if beats else console.complain
     try:
         told = settings.load(root, os.environ)
         secrets = told.secrets()
         level = "WARNING" if sys.stdout.isatty() or not beats else told.log_level
         logs.start(told.log_dir, level=told.log_level, secrets=secrets, console_level=level)
         return act(told)
-    except BoathouseError as error:
-        (console.failed if beats else console.complain)(logs.struck(str(error), secrets))
-        return error.exit_code
-    except BrokenPipeError:
-        return 0
-    except Exception as error:  # a bug has a traceback in the log and one line on the console
-        logs.bug(error)
+    except (Exception, KeyboardInterrupt) as error:
+        if code := stopping.exit_code():  # whatever a library made of it on the way
+            complain(stopping.message())
+            return code
+        if isinstance(error, BoathouseError):
+            complain(logs.struck(str(error), secrets))
+            return error.exit_code
+        logs.bug(error)  # has a traceback in the log and one line on the console
         console.failed(logs.struck(console.said(error), secrets))
         return BUG_EXIT_CODE

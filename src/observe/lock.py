@@ -55,8 +55,12 @@ def held(data: Path, *, command: str, run_id: str, now: datetime) -> Iterator[Ho
         _write(card, Holder(os.getpid(), os.uname().nodename, now.isoformat(timespec="seconds"), command, run_id))
         try:
             yield dead
-        finally:
+        except KeyboardInterrupt:
+            raise  # the card stays, and tells the next run who did not finish, as after a kill
+        except BaseException:
             card.unlink(missing_ok=True)
+            raise
+        card.unlink(missing_ok=True)
     finally:
         lock.release()
 

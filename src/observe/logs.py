@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.observe import rotation
+from src.observe import console, rotation
 
 if TYPE_CHECKING:
     from loguru import Record
@@ -28,7 +28,7 @@ def start(folder: Path, *, level: str, secrets: Sequence[str], console_level: st
     from loguru import logger
 
     def strike(record: Record) -> None:
-        record["message"] = struck(record["message"], secrets)
+        record["message"] = console.plain_lines(struck(record["message"], secrets))
 
     def line(record: Record) -> str:
         if not record["exception"]:
@@ -54,7 +54,8 @@ def _traceback(record: Record, secrets: Sequence[str]) -> str:
     failure = record["exception"]
     if failure is None:
         return ""
-    return struck("".join(traceback.format_exception(failure.type, failure.value, failure.traceback)), secrets)
+    lines = traceback.format_exception(failure.type, failure.value, failure.traceback)
+    return console.plain_lines(struck("".join(lines), secrets))
 
 
 def struck(text: str, secrets: Sequence[str]) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 import os
-import sys
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
@@ -15,7 +15,7 @@ from typing import TextIO
 
 from src import lake
 from src.engine import DuckEngine
-from src.errors import ContractError, UsageError
+from src.errors import ContractError, UsageError, from_os_error
 from src.observe import console
 
 LAYERS = ("bronze", "silver", "gold", "quarantine", "deletions", "ops")
@@ -45,15 +45,17 @@ def publish(engine: DuckEngine, roots: Mapping[str, Path], versions: Mapping[str
 
 
 def show(
-    engine: DuckEngine, data: Path, sql: str, form: str, versions: Mapping[str, int], out: TextIO = sys.stdout
+    engine: DuckEngine, data: Path, sql: str, form: str, versions: Mapping[str, int], out: TextIO | None = None
 ) -> int:
     """Run a SELECT and print it as table, csv or json.
 
-    Tables are read at `versions`, those of one release, so that a run going on is not seen half-way.
+    Tables are read at `versions`, those of one release, so that a run going on is not seen half-way. The statement
+    sees nothing else: no other file, no network, no setting.
 
     Raises:
         UsageError: it names a table that is not there.
         ContractError: it is not one SELECT.
+        EnvironmentFault: the result cannot be written.
     """
     known = tables(data)
     if not sql.strip():
@@ -65,14 +67,26 @@ def show(
         there = ", ".join(known) or "none yet; run `make pipeline`"
         raise UsageError(f"no table {', '.join(unknown)}", fix=f"name one as layer.domain.table; there are {there}")
     publish(engine, {name: known[name] for name in wanted}, versions)
+    engine.confine()
     try:
-        _print(list(engine.columns(sql)), engine.rows(sql), form, out)
+        headers, rows = list(engine.columns(sql)), engine.rows(sql)
     except ContractError as error:
         raise UsageError(error.what, where=sql) from error
+    out = out or console.data_output()
+    try:
+        _print(headers, rows, form, out)
+        out.flush()
+    except BrokenPipeError:  # whoever reads has seen enough
+        console.discard_output(out)
+    except OSError as error:
+        console.discard_output(out)
+        raise from_os_error(error, "the output") from error
     return 0
 
 
 def _print(headers: list[str], rows: list[tuple[object, ...]], form: str, out: TextIO) -> None:
+    if form != "table" and isinstance(out, io.TextIOWrapper):
+        out.reconfigure(encoding="utf-8")  # a program reads it: nothing may be escaped for a terminal's sake
     if form == "csv":
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(headers)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from src import lake
+from src import lake, stopping
 from src.audit import AuditError, Result
 from src.audit import describe as describe_audit
 from src.engine import DuckEngine, identifier, literal
@@ -158,7 +158,12 @@ class Run:
     def step(
         self, table_id: str, work: Callable[[], Outcome], *, needs: Iterable[str] = (), source: str = ""
     ) -> Record:
-        """Do one step unless something it needs failed or is blocked; nothing it raises gets out."""
+        """Do one step unless something it needs failed or is blocked; nothing it raises gets out.
+
+        Raises:
+            KeyboardInterrupt: a stop was asked for.
+        """
+        stopping.check()
         expected = self._expected(table_id)
         started = self.clock()
         ill = [need for need in needs if need in self.failures or need in self.blocked]
@@ -351,6 +356,7 @@ def _attempt(work: Callable[[], Outcome]) -> tuple[Outcome, Exception | None]:
             logger.warning("trying again in {} s: {}", pause, error)
             time.sleep(pause)
         except Exception as error:  # a step's failure must not stop the steps that do not need it
+            stopping.check()
             return Outcome(), error
     raise AssertionError("unreachable")
 

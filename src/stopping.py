@@ -1,0 +1,67 @@
+"""Ctrl-C, or the TERM of a service manager, stops a command: what runs is left, nothing further is begun.
+
+The signal becomes a KeyboardInterrupt, which no step takes for its own failure. A library may turn it into an error
+of its own on the way (DuckDB: "Query interrupted"), or lose it; so that it was asked for is also kept here.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "TERM"}
+_asked: list[signal.Signals] = []
+
+
+@contextmanager
+def heeded() -> Iterator[None]:
+    """Let SIGINT and SIGTERM raise KeyboardInterrupt within a with-block.
+
+    Only the main thread may set what a signal does: in another one nothing is changed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    _asked.clear()
+    before = {number: signal.signal(number, _stop) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def exit_code() -> int | None:
+    """Return 128 and the signal's number, as shells count, if a stop was asked for; else None."""
+    return 128 + _asked[0] if _asked else None
+
+
+def check() -> None:
+    """Raise KeyboardInterrupt if a stop was asked for."""
+    if _asked:
+        raise KeyboardInterrupt
+
+
+def message() -> str:
+    """Return the one line that says by what a command was stopped."""
+    return f"stopped by {_SIGNALS[_asked[0]]}: nothing half-written is visible, the next run finishes the work"
+
+
+def at_once() -> None:
+    """Let a signal end the process with its one line, while programs are loading and nothing has begun."""
+    for number in _SIGNALS:
+        signal.signal(number, _exit)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    _asked.append(signal.Signals(number))
+    raise KeyboardInterrupt
+
+
+def _exit(number: int, frame: FrameType | None) -> None:
+    os.write(2, f"stopped by {_SIGNALS[signal.Signals(number)]}: nothing was begun\n".encode())
+    os._exit(128 + number)
