@@ -130,10 +130,12 @@ def test_control_characters_of_landed_values_reach_no_terminal_and_no_log(lake: 
     lake.land("shop/orders/1.csv", f"order_id,day,amount,updated,note\n{rows}")
     lake.land(f"shop/orders/{evil}.csv", "no,columns,that\n")
     lake.land(f"nowhere/{evil}.csv", "a\n")
-    shown = ended(lake, "run")[1:]
-    shown += ended(lake, "query", "SELECT note FROM silver.shop.orders")[1:]
-    shown += ended(lake, "quarantine", "show", "--table", "silver.shop.orders")[1:]
-    text = "".join((*shown, (lake.root / "logs/app.log").read_text()))
+    looks = (
+        ("run",),
+        ("query", "SELECT note FROM silver.shop.orders"),
+        ("quarantine", "show", "--table", "silver.shop.orders"),
+    )
+    text = "".join("".join(ended(lake, *look)[1:]) for look in looks) + (lake.root / "logs/app.log").read_text()
     assert "\\x1b]0;title\\x07\\u202e\\x9b2J" in text
     assert [character for character in text if character in "\x1b\x07\x9b\u202e"] == []
 
