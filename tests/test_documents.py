@@ -174,7 +174,8 @@ def test_only_what_is_between_the_markers_of_a_readme_is_rendered(lake: Lake) ->
     write(lake)
     lines = readme.read_text(encoding="utf-8").splitlines()
     assert lines[:3] == ["# Mine", "<!-- exit codes -->", "| code | meaning |"]
-    assert lines[-3:] == ["| 70 | a bug: its traceback is in the log |", "<!-- /exit codes -->", "last"]
+    stopped = "| 130, 143 | stopped by Ctrl-C, by TERM; the next run finishes the work |"
+    assert lines[-3:] == [stopped, "<!-- /exit codes -->", "last"]
 
 
 def test_a_readme_without_markers_stays_as_it_is(lake: Lake) -> None:
