@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
 from conftest import Lake
 
+from src import contract
 from src import lake as delta
+from src.contract import Column, Table
 from src.house import engine as lake_engine
 
 ORDERS = "SELECT order_id, day, amount, updated FROM silver.shop.orders ORDER BY order_id, amount"
@@ -304,6 +306,75 @@ def test_an_expression_reads_source_columns_and_earlier_columns_of_the_table(lak
     lake.land("1.csv", "nr|value\n1|7\n")
     lake.good()
     assert lake.rows("SELECT value, doubled, quadrupled FROM silver.shop.things") == [(7, 14, 28)]
+
+
+DATES = """
+apiVersion: v3.1.0
+kind: DataContract
+id: shop.dates
+version: 1.0.0
+status: active
+servers:
+  - {server: dates, type: local, path: "*.csv", format: csv}
+schema:
+  - name: dates
+    properties:
+      - {name: id, logicalType: integer, primaryKey: true}
+"""
+DAY = """      - {name: day, logicalType: date, transformLogic: "make_date(year::int, month::int, day::int)"}
+"""
+NOON = """      - name: noon
+        logicalType: timestamp
+        transformLogic: make_timestamp(year::int, month::int, day::int, 12, 0, 0)
+"""
+
+
+@pytest.mark.parametrize("columns", [DAY + NOON, NOON + DAY])
+def test_a_name_means_the_files_column_where_the_tables_column_of_that_name_is_made_of_it(
+    lake: Lake, columns: str
+) -> None:
+    month = """      - name: month
+        logicalType: date
+        transformLogic: make_date(year::int, month::int, sign(day::int)::int)
+"""
+    lake.write("silver/shop/dates.yaml", DATES + columns + month)
+    lake.land("a.csv", "id,year,month,day\n1,2026,6,1\n2,2026,6,2\n")
+    lake.good()
+    assert lake.rows("SELECT id, day, noon, month FROM silver.shop.dates ORDER BY id") == [
+        (1, date(2026, 6, 1), datetime(2026, 6, 1, 12, tzinfo=UTC), date(2026, 6, 1)),
+        (2, date(2026, 6, 2), datetime(2026, 6, 2, 12, tzinfo=UTC), date(2026, 6, 1)),
+    ]
+
+
+def test_another_name_means_the_tables_column_even_where_a_later_file_has_one(lake: Lake) -> None:
+    columns = """      - {name: country, logicalType: string, transformLogic: upper(Country)}
+      - {name: home, logicalType: boolean, transformLogic: country = 'UK'}
+      - {name: day, logicalType: date, transformLogic: "strptime(sent, '%d.%m.%Y')"}
+      - {name: month, logicalType: date, transformLogic: "cast(date_trunc('month', day) as date)"}
+"""
+    lake.write("silver/shop/dates.yaml", DATES + columns)
+    lake.land("a.csv", "id,Country,sent\n1,uk,02.06.2026\n")
+    lake.good()
+    lake.land("b.csv", "id,Country,sent,day\n2,uk,03.06.2026,1999-01-01\n")
+    lake.good()
+    assert lake.rows("SELECT id, home, day, month FROM silver.shop.dates ORDER BY id") == [
+        (1, True, date(2026, 6, 2), date(2026, 6, 1)),
+        (2, True, date(2026, 6, 3), date(2026, 6, 1)),
+    ]
+
+
+def test_a_contract_whose_names_now_mean_the_files_columns_needs_a_new_version() -> None:
+    columns = (
+        Column("day", "DATE", expression="make_date(year::int, month::int, day::int)"),
+        Column("next", "DATE", expression="day + 1"),
+        Column("until", "DATE", expression="strptime('day', 'day') + interval 1 day"),
+        Column("date", "DATE", expression="cast(sent as date)"),
+        Column("month", "DATE", expression="date_trunc('month', date)"),
+    )
+    table = Table("silver", "shop", "dates", "1.0.0", columns)
+    said = [column["expression"] for column in contract.logic(table)["columns"]]
+    assert said[1] == "day + 1 /* of the file: day */"
+    assert [said[0], *said[2:]] == [columns[0].expression, *(column.expression for column in columns[2:])]
 
 
 def test_an_expression_that_fails_on_one_row_quarantines_that_row_alone(lake: Lake) -> None:

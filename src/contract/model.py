@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -92,6 +92,15 @@ class Column:
     classification: str | None = None
     drift: tuple[float, float] | None = None  # watched: from which PSI on its values moved somewhat, and clearly
     non_finite: bool = False  # gold only: whether infinity and NaN pass for numbers
+
+    def hides_its_source(self, names: Callable[[str], Collection[str]]) -> bool:
+        """Whether it is made, by more than its name, of the file's column that it shares its name with.
+
+        `names` gives the names in an expression, as they are written.
+        """
+        if self.expression is None or self.expression.strip().strip('"') == self.name:
+            return False
+        return self.name in names(self.expression)
 
 
 @dataclass(frozen=True)

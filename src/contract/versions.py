@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
-from src.contract.model import Table
+from src.contract.model import Column, Table
 from src.errors import ContractError
 
 SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
@@ -45,7 +45,7 @@ def logic(table: Table) -> dict[str, Any]:
             {
                 "name": column.name,
                 "type": column.type,
-                "expression": column.expression,
+                "expression": _expression(table, column),
                 "required": column.required,
                 "unique": column.unique,
                 "rules": [[rule.kind, rule.value] for rule in column.rules],
@@ -65,6 +65,25 @@ def logic(table: Table) -> dict[str, Any]:
         facts["run_date"] = table.run_date.isoformat()
     plain: dict[str, Any] = json.loads(json.dumps(facts))
     return plain
+
+
+_WORD = re.compile(r"(?<![\w.:])\"?([a-z_][a-z0-9_]*)\"?(?![\w.]|\s*\()")
+_TEXT_OR_TYPE = re.compile(r"\binterval\s+(?:'[^']*'|\w+)\s+\w+|'(?:[^']|'')*'|\bas\s+\w+", re.IGNORECASE)
+
+
+def _expression(table: Table, column: Column) -> str | None:
+    """A column's expression; where it reads the file's column though the table makes another of the same name of it,
+    it says so: until 2026 such a name meant the table's column, and no row may change its meaning unseen."""
+    if column.expression is None or table.layer != "silver":
+        return column.expression
+    made = {other.name for other in table.columns if other.name != column.name and other.hides_its_source(_words)}
+    read = sorted(_words(column.expression) & made)
+    return f"{column.expression} /* of the file: {', '.join(read)} */" if read else column.expression
+
+
+def _words(expression: str) -> set[str]:
+    """The words of an expression that may be columns; no engine is at hand to parse it."""
+    return set(_WORD.findall(_TEXT_OR_TYPE.sub(" ", expression)))
 
 
 def fingerprint(table: Table) -> int:

@@ -120,8 +120,12 @@ class DuckEngine:
         Raises:
             ContractError: the expression does not parse.
         """
+        return {name.lower() for name in self.column_names(expression)}
+
+    def column_names(self, expression: str) -> set[str]:
+        """As `column_references`, as they are written."""
         tree = self.parse(f"SELECT {expression}")
-        return {part.lower() for node in _nodes(tree) for part in node.get("column_names") or ()}
+        return {part for node in _nodes(tree) for part in node.get("column_names") or ()}
 
     def table_references(self, sql: str) -> set[str]:
         """The tables a SELECT reads, such as silver.sales.order_lines; names of its own CTEs are not among them.

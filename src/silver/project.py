@@ -61,10 +61,12 @@ def projection(engine: DuckEngine, table: Table, relation: str, prefix: str) -> 
         ContractError: an expression names a column that is not there, or does not parse.
     """
     sql, kinds = relation, engine.columns(relation)
-    inputs = _inputs_of(engine, table)
-    for level in _levels(table, inputs):
+    names = _names_in(engine, table)
+    for level in _levels(table, names):
         sql, kinds = _typed_level(engine, table, level, sql, kinds, prefix)
-    failures = [reason for column in table.columns for reason in _failures(column, sorted(inputs[column.name]), prefix)]
+    failures = [
+        reason for column in table.columns for reason in _failures(column, sorted(names.own[column.name]), prefix)
+    ]
     has_failed, shown = identifier(f"{prefix}failed"), _SHOWN.format(source=identifier(source_column(prefix)))
     failed = " OR ".join(f"({test})" for test, _ in failures) or "false"
     reasons = ", ".join(f"CASE WHEN {test} THEN {text} END" for test, text in failures)
@@ -78,23 +80,39 @@ def projection(engine: DuckEngine, table: Table, relation: str, prefix: str) -> 
 # -- expressions in the order they need each other
 
 
-def _inputs_of(engine: DuckEngine, table: Table) -> dict[str, set[str]]:
-    """The table's own columns that each column's expression reads.
+@dataclass(frozen=True)
+class _Names:
+    """What the names in each column's expression mean.
 
-    In an expression a name means the table's own column where there is one, else the source's;
-    a column that names itself means the source's.
+    A name means the table's own column where there is one, else the file's. Where that column is made of the file's
+    column of the same name (`day: make_date(year, month, day)`), the name means the file's in all expressions.
     """
-    names = {column.name for column in table.columns}
-    return {column.name: (_references(engine, table, column) & names) - {column.name} for column in table.columns}
+
+    own: Mapping[str, set[str]]  # by column: the table's columns that its expression reads
+    hidden_by: Mapping[str, set[str]]  # by column: who reads the file's column that is hidden once it is there
 
 
-def _levels(table: Table, inputs: Mapping[str, set[str]]) -> list[list[Column]]:
-    """Columns grouped so that each group needs only source columns and earlier groups."""
+def _names_in(engine: DuckEngine, table: Table) -> _Names:
+    names = {column.name: _written(engine, table, column) for column in table.columns}
+    made = {c.name for c in table.columns if c.hides_its_source(engine.column_names)}
+    own: dict[str, set[str]] = {}
+    hidden_by: dict[str, set[str]] = {name: set() for name in names}
+    for column, written in names.items():
+        own[column] = ({name.lower() for name in written - made} & set(names)) - {column}
+        for name in (written & made) - {column}:
+            hidden_by[name].add(column)
+    return _Names(own, hidden_by)
+
+
+def _levels(table: Table, names: _Names) -> list[list[Column]]:
+    """Columns grouped so that each group needs only the file's columns, none of them hidden yet, and earlier groups."""
     levels: list[list[Column]] = []
     done: set[str] = set()
     left = list(table.columns)
     while left:
-        ready = [column for column in left if inputs[column.name] <= done]
+        ready = [column for column in left if names.own[column.name] <= done]
+        while early := [c for c in ready if names.hidden_by[c.name] - done - {column.name for column in ready}]:
+            ready = [column for column in ready if column not in early]
         if not ready:
             raise ContractError(
                 f"transformLogic goes in a circle: {', '.join(column.name for column in left)} need each other",
@@ -107,11 +125,12 @@ def _levels(table: Table, inputs: Mapping[str, set[str]]) -> list[list[Column]]:
     return levels
 
 
-def _references(engine: DuckEngine, table: Table, column: Column) -> set[str]:
+def _written(engine: DuckEngine, table: Table, column: Column) -> set[str]:
+    """The names in a column's expression, as they are written there."""
     if column.expression is None:
-        return {column.name.lower()}
+        return {column.name}
     try:
-        return engine.column_references(column.expression)
+        return engine.column_names(column.expression)
     except ContractError as error:
         raise _in_column(table, column, error.what) from None
 
