@@ -7,7 +7,7 @@ exactly these from the sources and replaces them in one commit; one that became 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from src import contract, lake
@@ -35,6 +35,7 @@ class Work:
     kind: str  # nothing | partitions | rebuild
     why: str
     until: Mapping[str, int]  # source id: version to have consumed afterwards
+    lost: bool = False  # a source lost what the table consumed
 
 
 def plan(table: Table, gold: lake.Snapshot | None, sources: Mapping[str, lake.Snapshot]) -> Work:
@@ -53,6 +54,10 @@ def plan(table: Table, gold: lake.Snapshot | None, sources: Mapping[str, lake.Sn
     anew = [name for name, found in sources.items() if known[name] not in (None, found.identity)]
     if anew:  # their versions say nothing here
         return Work("rebuild", f"{', '.join(anew)} was made anew", until)
+    lost = [name for name, found in sources.items() if lake.is_another(gold, name, found)]
+    if lost:
+        why = f"the log of {', '.join(lost)} lost entries: what was consumed is not there any more"
+        return Work("rebuild", why, until, lost=True)
     moved = {name: gold.progress(name) for name, version in until.items() if gold.progress(name) != version}
     if not moved:
         return Work("nothing", "up to date", until)
@@ -87,10 +92,11 @@ def run(
     build = _Build(
         model=Model(engine, table, sources),
         way=way_of(engine, table, gold, sources, proof),
-        commit=Commit(engine, table, root, sources, refers, work.until, batch),
+        commit=Commit(engine, table, root, sources, refers, batch),
     )
     if gold is None or work.kind == "rebuild" or whole:
-        return build.whole(gold)
+        outcome = build.whole(gold)
+        return replace(outcome, notes=(*outcome.notes, work.why)) if work.lost else outcome
     # before the rows: a crash after a rebuild, or a version without a change of logic, may have left an older tag
     gold = lake.set_properties(gold, contract.tags(table))
     if work.kind == "nothing" and not again:

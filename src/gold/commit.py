@@ -18,7 +18,7 @@ from src.outcome import Outcome
 class Commit:
     """What one run commits to one table, from the temporary table `result`.
 
-    `until`: the versions of the sources that will have been consumed; `refers`: the tables its foreign keys name.
+    `sources`: in the versions that will have been consumed; `refers`: the tables its foreign keys name.
     """
 
     engine: DuckEngine
@@ -26,7 +26,6 @@ class Commit:
     root: Path
     sources: Mapping[str, lake.Snapshot]
     refers: Mapping[str, lake.Snapshot]
-    until: Mapping[str, int]
     batch: str
 
     def whole(self, rows: int, also: Mapping[str, int]) -> Outcome:
@@ -95,7 +94,8 @@ class Commit:
     @property
     def progress(self) -> dict[str, int]:
         """Which sources, and which versions of them, will have been consumed."""
-        return {**self.until, **{lake.identity_of(name): source.identity for name, source in self.sources.items()}}
+        identities = {lake.identity_of(name): source.identity for name, source in self.sources.items()}
+        return {**lake.consumed(self.sources), **identities}
 
     @property
     def info(self) -> dict[str, str]:

@@ -15,11 +15,13 @@ from src.lake.tables import add_columns as add_columns
 from src.lake.tables import changes as changes
 from src.lake.tables import check_restorable as check_restorable
 from src.lake.tables import commit as commit
+from src.lake.tables import consumed as consumed
 from src.lake.tables import create as create
 from src.lake.tables import discard as discard
 from src.lake.tables import forget as forget
 from src.lake.tables import identity_of as identity_of
 from src.lake.tables import index as index
+from src.lake.tables import is_another as is_another
 from src.lake.tables import open_table as open_table
 from src.lake.tables import place as place
 from src.lake.tables import restore as restore

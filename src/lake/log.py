@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -69,6 +70,19 @@ def broken(root: Path) -> Iterator[tuple[str, str]]:
                     yield path.name, "is empty: its commit is lost"
             except EnvironmentFault as error:
                 yield path.name, error.what
+
+
+def entry_hash(root: Path, version: int) -> int | None:
+    """Return 63 bits of the hash of what a log entry says; None where there is none, as log clean-up leaves it.
+
+    Of each action what no other entry has in common with it: the file's path, what was consumed, the moment.
+    """
+    try:
+        actions = [(kind, facts) for action in entry(root, version) for kind, facts in action.items()]
+    except (HistoryGone, NotADirectoryError):
+        return None
+    said = [[kind, *map(facts.get, ("path", "appId", "version", "id", "timestamp"))] for kind, facts in actions]
+    return int.from_bytes(hashlib.sha256(json.dumps(said).encode()).digest()[:8], "big") >> 1
 
 
 def logged_file(action: Mapping[str, Any]) -> DataFile:

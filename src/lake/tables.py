@@ -198,6 +198,33 @@ def identity_of(source: str) -> str:
     return f"identity:{source}"
 
 
+def entry_of(source: str) -> str:
+    """Progress: the hash of the log entry that made the consumed version; -1 where that entry was gone."""
+    return f"entry:{source}"
+
+
+def consumed(sources: Mapping[str, Snapshot]) -> dict[str, int]:
+    """The progress to record where these versions of sources are consumed: their numbers, and what they were."""
+    entries = {name: log.entry_hash(source.root, source.version) for name, source in sources.items()}
+    numbers = {name: source.version for name, source in sources.items()}
+    return numbers | {entry_of(name): -1 if found is None else found for name, found in entries.items()}
+
+
+def is_another(consumer: Snapshot, name: str, source: Snapshot) -> bool:
+    """Return True if the version that a table consumed of a source is not what the source now has under that number.
+
+    So it is where the newest entries of the source's log were lost: the next commits take their numbers. A table that
+    did not record what it consumed, and an entry that log clean-up took, raise no alarm.
+    """
+    at, entry = consumer.progress(name), consumer.progress(entry_of(name))
+    if at is None or at < 0:
+        return False
+    if at > source.version:
+        return True
+    found = log.entry_hash(source.root, at) if entry not in (None, -1) else None
+    return found is not None and found != entry
+
+
 def index(column: str, kind: str) -> dict[str, str]:
     """The property by which a table's log tells the least and greatest value of a column in each file.
 
@@ -376,8 +403,9 @@ def restore(snapshot: Snapshot, version: int, sources: Sequence[str]) -> Snapsho
         EnvironmentFault: vacuum removed files of that version; nothing was changed.
     """
     old = check_restorable(snapshot.root, version)
+    recorded = [*sources, *map(entry_of, sources)]
     # progress that the old version did not have is set to -1, which every reader takes for "from the start"
-    back = {name: -1 if (at := old.progress(name)) is None else at for name in (*sources, BUILT_FROM)}
+    back = {name: -1 if (at := old.progress(name)) is None else at for name in (*recorded, BUILT_FROM)}
     known = {
         name: at for name, at in back.items() if at != snapshot.progress(name) and snapshot.progress(name) is not None
     }

@@ -36,6 +36,7 @@ class Work:
     kind: str  # nothing | merge | rebuild
     why: str
     until: Mapping[str, int]  # feed id: bronze version to have consumed afterwards
+    lost: bool = False  # bronze lost what the table consumed
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,10 @@ def plan(table: Table, silver: lake.Snapshot | None, feeds: Mapping[str, lake.Sn
     if silver.progress(lake.BUILT_FROM) != contract.fingerprint(table):
         return Work("rebuild", contract.why_rebuild(table, silver.properties), until)
     contract.check_version(table, silver.properties)
+    lost = [name for name in until if (bronze := feeds[name]) and lake.is_another(silver, name, bronze)]
+    if lost:
+        why = f"the log of {', '.join(lost)} lost entries: what was consumed is not there any more"
+        return Work("rebuild", why, until, lost=True)
     behind = [feed for feed, version in until.items() if _is_behind(silver, feed, version)]
     if not behind:
         return Work("nothing", "up to date", until)
@@ -100,7 +105,8 @@ def run(engine: DuckEngine, table: Table, places: Places, *, batch: str, whole: 
     work = plan(table, silver, feeds)
     merge = Merge(engine, table, places, batch)
     if work.kind == "rebuild" or (whole and silver):
-        return merge.rebuild(feeds)
+        outcome = merge.rebuild(feeds)
+        return replace(outcome, notes=(*outcome.notes, work.why)) if work.lost else outcome
     if silver is None:
         return Outcome(notes=(work.why,))
     # before the rows: a crash after a rebuild, or a version without a change of logic, may have left an older tag
@@ -129,7 +135,7 @@ class Merge:
     def rebuild(self, feeds: Mapping[str, lake.Snapshot | None]) -> Outcome:
         """Compute the table from all of bronze and replace it, and its quarantine, whole."""
         present = [(feed, snapshot) for feed in self.table.feeds if (snapshot := feeds[feed.id])]
-        progress = {feed.id: snapshot.version for feed, snapshot in present}
+        progress = lake.consumed({feed.id: snapshot for feed, snapshot in present})
         identities = {lake.identity_of(feed.id): snapshot.identity for feed, snapshot in present}
         outcome = compute(self.engine, self.table, [(feed, bronze, bronze.files) for feed, bronze in present])
         deleted = finish(self.engine, self.table)
@@ -155,9 +161,14 @@ class Merge:
 
         After a crash the quarantine may be ahead of the table; then the table first catches up to
         it, adding nothing to quarantine, and goes on from there.
+
+        Raises:
+            HistoryGone: the quarantine consumed what bronze has not any more.
         """
         silver = self.current()
         quarantine = lake.open_table(self.places.quarantine)
+        if quarantine and lake.is_another(quarantine, feed.id, bronze):
+            raise lake.HistoryGone(f"the log of {feed.id} lost entries")
         ahead = quarantine.progress(feed.id) if quarantine else None
         outcome = Outcome()
         if ahead is not None and ahead < bronze.version and _is_behind(silver, feed.id, ahead):
@@ -167,7 +178,7 @@ class Merge:
         return outcome.plus(self._merge(feed, bronze, self.current()))
 
     def _merge(self, feed: Feed, bronze: lake.Snapshot, silver: lake.Snapshot) -> Outcome:
-        progress = {feed.id: bronze.version}
+        progress = lake.consumed({feed.id: bronze})
         since = silver.progress(feed.id)
         new = bronze.files if since is None else lake.changes(bronze, since).added
         if not new:
@@ -230,7 +241,8 @@ class Merge:
     ) -> None:
         """Commit rows to a table beside the silver table, unless a run that died after this did so already."""
         table = lake.open_table(root) or lake.create(root, kinds)
-        if not overwrite and not any(_is_behind(table, feed, version) for feed, version in progress.items()):
+        versions = [(feed.id, progress[feed.id]) for feed in self.table.feeds if feed.id in progress]
+        if not overwrite and not any(_is_behind(table, feed, version) for feed, version in versions):
             return
         files = self.engine.write(rows, root)
         whole = kinds if overwrite and (files or table.files) else None
