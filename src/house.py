@@ -49,6 +49,17 @@ class House:
         tables = {**self.contracts.silver, **{mart.id: mart for mart in self.marts}}
         return proof.of(self.engine, table, tables, self.told.data_dir / ".proofs")
 
+    def expecting(self, feed: Feed) -> Feed:
+        """Return the feed with the names of the columns that its tables read, none where an expression is no SQL."""
+        names: set[str] = set()
+        try:
+            for table in self.contracts.silver.values():
+                if feed.id in (other.id for other in table.feeds):
+                    names |= _source_columns(self.engine, table)
+        except ContractError:
+            return feed  # silver tells which
+        return replace(feed, reads=tuple(sorted(names)))
+
     def declared(self, table_id: str) -> Table:
         """The contract of a silver or gold table.
 
@@ -100,6 +111,17 @@ def below(house: House, tables: set[str]) -> tuple[Table, ...]:
             found.append(table)
             reached.add(table.id)
     return tuple(found)
+
+
+def _source_columns(engine: DuckEngine, table: Table) -> set[str]:
+    """Every name in the SQL of a silver table, in lower case: the columns it reads of its feeds, and maybe others."""
+    if table.sql is not None:
+        return engine.column_references(f"({engine.inline(table.sql)})")
+    return {
+        name
+        for column in table.columns
+        for name in (engine.column_references(column.expression) if column.expression else {column.name.lower()})
+    }
 
 
 def needs(table: Table) -> list[str]:

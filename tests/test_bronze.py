@@ -326,3 +326,23 @@ def test_files_taken_before_a_checkpoint_of_the_log_are_known_after_it(lake: Lak
         path.unlink()
     assert lake.step(lake.good(), "bronze.shop.orders").records_read == 0
     assert lake.rows(COUNT) == [(4,)]
+
+
+def test_a_file_of_which_no_table_reads_a_column_is_refused_and_the_others_are_taken(lake: Lake) -> None:
+    lake.shop()
+    lake.edit("silver/shop/orders.yaml", "{name: amount,", "{name: amount, transformLogic: '\"Total price\"',")
+    lake.land("shop/orders/1.csv", "order_id,day,Total price,updated\n1,2024-01-01,10,1\n")
+    lake.land("shop/orders/2.csv", "Orders of June,,,\n\norder_id,day,Total price,updated\n2,2024-01-01,10,1\n")
+    lake.land("shop/orders/3.csv", "id,when\n3,2024-01-01\n")
+    lake.land("shop/orders/4.csv", "x,total price\n3,7\n")  # one column is enough: the others are drift
+    run = lake.run()
+    refused = str(run.failures["bronze.shop.orders"])
+    assert "2.csv" in refused or "3.csv" in refused
+    assert lake.rows('SELECT _file, order_id, "Total price" FROM bronze.shop.orders ORDER BY _file') == [
+        ("shop/orders/1.csv", "1", "10"),
+        ("shop/orders/4.csv", None, "7"),
+    ]
+    (lake.data / "landing/shop/orders/2.csv").unlink()
+    (lake.data / "landing/shop/orders/3.csv").unlink()
+    lake.good()
+    assert lake.rows("SELECT order_id FROM silver.shop.orders") == [(1,)]

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from src.bronze import readers
+from src.bronze.readers import files
 from src.contract import Feed
 from src.engine import DuckEngine, identifier
 from src.errors import ContractError, DataError, EnvironmentFault
@@ -397,7 +398,7 @@ def test_row_numbers_are_those_of_the_file_in_a_union_of_many(engine: DuckEngine
         ("a\tb\n1\t2\n", 'the header has 1 column "a\\tb", the delimiter is ","'),
         ('a,"b\n1,2\n', "the header cannot be read: a quote is never closed"),
         ("a\0,b\n1,2\n", "the header cannot be read: NUL byte at character 2"),
-        ("a,b\n1,2\n".encode("utf-16"), "the header cannot be read: not valid utf-8 (byte 0xff at character 1)"),
+        (b"a\xff,b\n1,2\n", "the header cannot be read: not valid utf-8 (byte 0xff at character 2)"),
     ],
 )
 def test_a_header_that_cannot_be_trusted_refuses_the_file(
@@ -441,6 +442,26 @@ def test_an_encoding_nobody_knows_is_the_contract_s_fault(engine: DuckEngine, tm
 def test_a_file_without_the_byte_order_mark_its_encoding_needs_is_refused(engine: DuckEngine, tmp_path: Path) -> None:
     path = land(tmp_path, "a,b\n1,2\n".encode("utf-16-le"))
     assert "does not start with BOM" in refusal(engine, replace(CSV, encoding="utf-16"), path)
+
+
+@pytest.mark.parametrize("feed", [CSV, NDJSON, JSON], ids=lambda feed: feed.format)
+@pytest.mark.parametrize(
+    ("written", "said", "what"),
+    [
+        ("utf-16", "utf-8", "the file begins with the byte order mark of utf-16, the contract says utf-8"),
+        ("utf-32", "utf-8", "the file begins with the byte order mark of utf-32, the contract says utf-8"),
+        ("utf-8-sig", "cp1252", "the file begins with the byte order mark of utf-8, the contract says cp1252"),
+        ("utf-16-le", "utf-8", "every second byte is NUL, as in utf-16-le; the contract says utf-8"),
+        ("utf-16-be", "latin-1", "every second byte is NUL, as in utf-16-be; the contract says latin-1"),
+    ],
+)
+def test_a_file_in_another_encoding_than_the_contract_says_is_refused_with_its_name(
+    engine: DuckEngine, tmp_path: Path, feed: Feed, written: str, said: str, what: str
+) -> None:
+    content = {"csv": "a,b\n1,2\n", "ndjson": '{"a":1}\n' * 5_000, "json": '[{"a":1}]'}[feed.format]
+    path = land(tmp_path, content.encode(written))
+    assert refusal(engine, replace(feed, encoding=said), path) == what
+    assert taken(engine, readers.read(engine, replace(feed, encoding=written), path))[0][0] == "1"
 
 
 def test_a_directory_or_a_pipe_is_refused(engine: DuckEngine, tmp_path: Path) -> None:
@@ -493,6 +514,55 @@ def test_a_damaged_packed_file_is_refused_whole(engine: DuckEngine, tmp_path: Pa
     flipped[-6] ^= 0xFF  # in gzip the checksum
     for damaged in (whole[: len(whole) // 2], whole[:-1], whole[:3], b"a,b\n1,2\n", *[bytes(flipped)] * (kind == "gz")):
         assert "damaged" in refusal(engine, feed, land(tmp_path, damaged, f"1.csv.{kind}"))
+
+
+@pytest.mark.parametrize("feed", [CSV, NDJSON, JSON], ids=lambda feed: feed.format)
+@pytest.mark.parametrize("kind", ["gz", "zst"])
+def test_a_packed_file_that_unpacks_beyond_its_bound_is_refused(
+    engine: DuckEngine, tmp_path: Path, feed: Feed, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "ALWAYS_UNPACKED", 100_000)
+    monkeypatch.setattr(files, "MOST_UNPACKED", 50)
+    row = "x" * 99
+    text = {"csv": "a\n" + f"{row}\n" * 9_000, "ndjson": f'{{"a":"{row}"}}\n' * 9_000}
+    content = text.get(feed.format) or json.dumps([{"a": row}] * 9_000)
+    path = land(tmp_path, packed(kind, content.encode()), f"1.csv.{kind}")
+    assert len(content) > 50 * path.stat().st_size
+    assert "unpacks to more than" in refusal(engine, feed, path)
+    monkeypatch.setattr(files, "ALWAYS_UNPACKED", 2_000_000)
+    assert len(values(engine, feed, path)) == 9_000
+
+
+# -- what the tables read
+
+
+READ = replace(CSV, reads=("amount", "day", "name"), declared_in=Path("src/silver/shop/orders.yaml"))
+
+
+def test_a_header_below_title_rows_is_told_with_its_line(engine: DuckEngine, tmp_path: Path) -> None:
+    titles = 'Report;;;\n"As of\n1 June";;;\n\n'
+    path = land(tmp_path, titles + "Day;Name;Other;X\n2024-01-01;name;1;2\n")
+    for read in (readers.read, readers.read_carefully):
+        with pytest.raises(DataError) as refused:
+            read(engine, replace(READ, delimiter=";"), path)
+        assert refused.value.what == (
+            'none of the columns that are read (amount, day, name) in the header, which is ["Report", "", "", ""]; '
+            'line 5 looks like the header: ["Day", "Name", "Other", "X"]'
+        )
+        assert refused.value.fix == "remove what is above line 5; nothing of the file was taken"
+
+
+def test_a_file_without_one_column_that_is_read_is_refused(engine: DuckEngine, tmp_path: Path) -> None:
+    what = 'none of the columns that are read (amount, day, name); the file has ["x", "y"]'
+    assert refusal(engine, READ, land(tmp_path, "x,y\n1,2\n")) == what
+    for count in (1, 3_000):
+        assert refusal(engine, replace(READ, format="ndjson"), land(tmp_path, '{"x":1,"y":2}\n' * count)) == what
+    assert refusal(engine, replace(READ, format="json"), land(tmp_path, '[{"x":1,"y":2}]')) == what
+    assert "the delimiter is" in refusal(engine, READ, land(tmp_path, "day;name\n1;2\n"))
+    assert values(engine, READ, land(tmp_path, "x, DAY\n1,2\n")) == [("1", "2")]
+    assert values(engine, READ, land(tmp_path, "")) == []
+    bare = replace(READ, header=False, columns=("x", "y"))
+    assert values(engine, bare, land(tmp_path, "1,2\n")) == [("1", "2")]
 
 
 # -- NDJSON and JSON

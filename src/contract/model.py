@@ -66,6 +66,7 @@ class Feed:
     columns: tuple[str, ...] = ()  # names where the file has no header
     sheet: str | None = None  # of a workbook: its name, or "*" for all visible; default the first visible
     declared_in: Path | None = field(default=None, compare=False)
+    reads: tuple[str, ...] = field(default=(), compare=False)  # columns that its tables read, in lower case; () unknown
 
     @property
     def id(self) -> str:

@@ -20,6 +20,7 @@ from pathlib import Path
 from src.bronze.readers.csv_careful import csv_records
 from src.bronze.readers.csv_fast import csv_by_engine, is_common
 from src.bronze.readers.csv_fast import in_turn as in_turn
+from src.bronze.readers.expected import refuse_foreign
 from src.bronze.readers.files import PACKED as PACKED
 from src.bronze.readers.json_columns import json_records
 from src.bronze.readers.ndjson_fast import ndjson_by_engine
@@ -31,6 +32,7 @@ from src.bronze.readers.refusals import refusing
 from src.bronze.readers.xlsx import xlsx_by_child
 from src.contract import Feed
 from src.engine import DuckEngine
+from src.errors import DataError
 
 _RECORDS: dict[str, Callable[[Feed, Path], Records]] = {
     "csv": csv_records,
@@ -48,11 +50,11 @@ def read(engine: DuckEngine, feed: Feed, path: Path) -> Rows:
     if feed.format == "csv" and is_common(feed):
         with refusing(path):
             if rows := csv_by_engine(feed, path):
-                return rows
+                return _of_the_feed(engine, feed, path, rows)
     if feed.format == "ndjson":
         with refusing(path):
             if rows := ndjson_by_engine(engine, feed, path):
-                return rows
+                return _of_the_feed(engine, feed, path, rows)
     return read_carefully(engine, feed, path)
 
 
@@ -64,8 +66,18 @@ def read_carefully(engine: DuckEngine, feed: Feed, path: Path) -> Rows:
     """
     with refusing(path):
         if feed.format == "parquet":
-            return parquet_by_engine(engine, path)
+            return _of_the_feed(engine, feed, path, parquet_by_engine(engine, path))
         if feed.format == "xlsx":
-            return xlsx_by_child(engine, feed, path)
+            return _of_the_feed(engine, feed, path, xlsx_by_child(engine, feed, path))
         columns, records = _RECORDS[feed.format](feed, path)
-        return streamed(engine, columns, records)
+        return _of_the_feed(engine, feed, path, streamed(engine, columns, records))
+
+
+def _of_the_feed(engine: DuckEngine, feed: Feed, path: Path, rows: Rows) -> Rows:
+    try:
+        refuse_foreign(rows.columns, feed, path)
+    except DataError:
+        for stream in rows.streams:
+            engine.unstream(stream)
+        raise
+    return rows

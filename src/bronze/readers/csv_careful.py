@@ -12,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 
 from src.bronze.readers.csv_dialect import DELIMITERS, Dialect, dialect
+from src.bronze.readers.expected import refuse_title_rows
 from src.bronze.readers.files import prove_whole
 from src.bronze.readers.records import UNNAMED, Record, Records, checked
 from src.bronze.readers.refusals import contract_of
@@ -42,6 +43,8 @@ def header(feed: Feed, path: Path, lines: Iterator[str]) -> tuple[list[str], str
         return list(feed.columns), ""
     values, raw = next(dialect(feed).records(lines, blank_lines=False), ([], ""))
     fault = fault_in(raw, feed)
+    if not fault:
+        refuse_title_rows([raw.strip()] if isinstance(values, str) else values, feed, path)
     if not fault and (isinstance(values, str) or len(values) == 1):
         _refuse_another_delimiter(raw, feed, path)
     if fault or isinstance(values, str):

@@ -1,4 +1,7 @@
-"""The bytes of a landed file: unpacked on the way, and known to be whole before anything of them is taken."""
+"""The bytes of a landed file: unpacked on the way, and known to be whole before anything of them is taken.
+
+What a packed file unpacks to is bounded, so that a few kilobytes cannot fill the disk.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,15 @@ import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
+
+from src.errors import DataError
 
 BLOCK = 1 << 20  # bytes read at once
 PACKED = {".gz": "gzip", ".zst": "zstd"}  # endings of packed files, and the packing as the engine calls it
+
+MOST_UNPACKED = 200  # times its own size; tables pack to a fifth or a tenth, tables of one value to a hundredth
+ALWAYS_UNPACKED = 1 << 30  # bytes that any packed file may unpack to
 
 
 def packing(path: Path) -> str | None:
@@ -20,12 +28,41 @@ def packing(path: Path) -> str | None:
 def opened(path: Path) -> BinaryIO:
     """The file's bytes, unpacked if its name says that they are packed."""
     if packing(path) == "gzip":
-        return cast(BinaryIO, gzip.open(path, "rb"))
+        return _bounded(cast(BinaryIO, gzip.open(path, "rb")), path)
     if packing(path) == "zstd":
         import pyarrow as pa
 
-        return cast(BinaryIO, io.BufferedReader(pa.CompressedInputStream(pa.PythonFile(open(path, "rb")), "zstd")))
+        return _bounded(pa.CompressedInputStream(pa.PythonFile(open(path, "rb")), "zstd"), path)
     return open(path, "rb")
+
+
+def _bounded(unpacked: Any, path: Path) -> BinaryIO:
+    return cast(BinaryIO, io.BufferedReader(_Bounded(unpacked, path), BLOCK))
+
+
+class _Bounded(io.RawIOBase):
+    """An unpacked file that ends with an error where it gets too long."""
+
+    def __init__(self, unpacked: Any, path: Path) -> None:
+        self._unpacked, self._path = unpacked, path
+        self._most = max(ALWAYS_UNPACKED, MOST_UNPACKED * path.stat().st_size)
+        self._read = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count: int = self._unpacked.readinto(buffer)
+        self._read += count
+        if self._read > self._most:
+            what = f"unpacks to more than {self._most:,} bytes; the file has {self._path.stat().st_size:,}"
+            fix = "if this is right, land it unpacked or in parts; nothing of it was taken"
+            raise DataError(what, where=self._path, fix=fix)
+        return count
+
+    def close(self) -> None:
+        self._unpacked.close()
+        super().close()
 
 
 def blocks(path: Path, size: int = BLOCK) -> Iterator[bytes]:

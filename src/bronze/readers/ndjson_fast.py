@@ -19,7 +19,7 @@ from src.bronze.readers.files import blocks
 from src.bronze.readers.json_objects import Object, clashing, objects_in_lines
 from src.bronze.readers.ndjson_proof import Proof, in_batches, proof, with_numbers_quoted
 from src.bronze.readers.records import Rows, checked
-from src.bronze.readers.text import fault_in, is_utf_8, shown
+from src.bronze.readers.text import fault_in, is_utf_8, refuse_another_encoding, shown
 from src.contract import Feed
 from src.engine import DuckEngine, identifier, literal
 from src.errors import DataError
@@ -37,6 +37,7 @@ def ndjson_by_engine(engine: DuckEngine, feed: Feed, path: Path) -> Rows | None:
 
     if not is_utf_8(feed) or path.stat().st_size < _WORTH_IT:
         return None
+    refuse_another_encoding(feed, path)
     seen = _Seen()
     for block in _blocks(path):
         if block is None or not seen.take(engine, feed, block):

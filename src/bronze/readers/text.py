@@ -15,7 +15,7 @@ from pathlib import Path
 from src.bronze.readers.files import opened
 from src.bronze.readers.refusals import contract_of
 from src.contract import Feed
-from src.errors import ContractError
+from src.errors import ContractError, DataError
 
 LONGEST_LINE = 64 << 20  # characters; a longer line comes in pieces
 NO_TEXT = re.compile("[\0\ud800-\udfff]")  # what no value may hold: NUL, and half surrogates
@@ -27,9 +27,38 @@ def lines_of(feed: Feed, path: Path) -> Iterator[Iterator[str]]:
     """The file's lines with their ends (LF, CRLF or CR), without a byte order mark."""
     codecs.register_error("boathouse", _keep_bytes)
     errors = "surrogateescape" if is_utf_8(feed) else "boathouse"  # the same, without a call for each byte
+    refuse_another_encoding(feed, path)
     with opened(path) as raw, io.TextIOWrapper(raw, _encoding(feed), errors=errors, newline="") as text:
         first = text.readline(LONGEST_LINE)
         yield chain([first.removeprefix("\ufeff")], iter(partial(text.readline, LONGEST_LINE), ""))
+
+
+_MARKS = (  # of byte order, the longer ones first
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def refuse_another_encoding(feed: Feed, path: Path) -> None:
+    """Refuse a file whose first bytes say another encoding than the contract: its text would be read as another."""
+    with opened(path) as raw:
+        start = raw.read(64)
+    said = _encoding(feed)
+    for mark, name in _MARKS:
+        if start.startswith(mark):
+            if said.startswith(name):
+                return
+            what = f"the file begins with the byte order mark of {name}, the contract says {feed.encoding}"
+            raise DataError(what, where=path, fix=f"set encoding: {name} in {contract_of(feed)}, or correct the file")
+    if len(start) >= 4 and not said.startswith(("utf-16", "utf-32")):
+        for name, zeros in (("utf-16-le", start[1::2]), ("utf-16-be", start[::2])):
+            if not zeros.strip(b"\0"):
+                what = f"every second byte is NUL, as in {name}; the contract says {feed.encoding}"
+                fix = f"set encoding: {name} in {contract_of(feed)}, or correct the file"
+                raise DataError(what, where=path, fix=fix)
 
 
 def is_utf_8(feed: Feed) -> bool:
