@@ -78,7 +78,8 @@ def carry(house: House, this: Run, chosen: Wanted, whole: Collection[str] = ()) 
         for feed in chosen.feeds:
             settle, latest_wins = house.told.settle_seconds, house.contracts.latest_wins(feed)
             take = partial(ingest.run, batch=batch, now=this.started, settle=settle, latest_wins=latest_wins)
-            step(feed.id, partial(take, house.engine, house.landing, house.place(feed.id), house.expecting(feed)), (), feed.path)
+            expecting = house.expecting(feed)
+            step(feed.id, partial(take, house.engine, house.landing, house.place(feed.id), expecting), (), feed.path)
         for table in chosen.silver:
             places = clean.Places.of(table, house.place)
             step(
