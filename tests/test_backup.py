@@ -202,6 +202,32 @@ def test_a_lake_with_tables_is_never_replaced(shop: Lake) -> None:
         restore.plan(at(shop), shop.data, None)
 
 
+def test_records_of_who_looked_first_do_not_refuse_a_restore_and_go_on_in_it(shop: Lake, tmp_path: Path) -> None:
+    backed_up(shop)
+    shop.land("shop/orders/3.csv", HEAD + "5,2026-01-03,1.00,1\n")
+    shop.good()
+    newest = backed_up(shop, days=1)
+    other = Lake(tmp_path / "other", shop.environ)
+    shutil.copytree(shop.root / "src", other.root / "src")
+    with new_engine(other.told) as engine:
+        found = drill.run(engine, other.data, at(shop), None, clock(2))
+    assert found.damage == []  # there is no lake that could have any
+    early = other.run()
+    assert set(query.tables(other.data)) == {"ops.backups", "ops.pipeline_runs", "ops.quality_results"}
+    restored(shop, other.root)
+    said = other.rows("SELECT kind, backup, number FROM ops.backups ORDER BY number")
+    assert [kind for kind, *_ in said] == ["backup", "restore", "drill"]
+    assert [number for *_, number in said] == [1, 2, 3]
+    assert other.rows(f"SELECT count(*) FROM ops.pipeline_runs WHERE run_id = '{early.run_id}' AND layer = 'run'") == [
+        (1,)
+    ]
+    assert not (other.root / "data.before-restore").exists()
+    with new_engine(other.told) as engine:
+        last = backups.last_verified(engine, other.data)
+    assert last and last.backup == newest.manifest.id
+    assert other.findings() == []
+
+
 def test_files_where_tables_go_are_never_replaced(shop: Lake, tmp_path: Path) -> None:
     backed_up(shop)
     stray = tmp_path / "other" / "data" / "silver" / "notes.txt"

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from datetime import date
+from dataclasses import InitVar, dataclass
+from datetime import date, datetime, timedelta
 
 import pytest
 from conftest import Lake
 
 from src import lake as delta
 from src.errors import EnvironmentFault, UsageError
+from src.house import engine as new_engine
 from src.house import opened
-from src.maintenance import rollback
-from src.observe import releases
+from src.maintenance import rollback, snapshot
+from src.observe import releases, runs
 from src.observe.holding import held
 from src.observe.runs import Run
 
 HEADER = "order_id,day,amount,updated\n"
 DAILY = "SELECT day, amount FROM gold.shop.daily ORDER BY day"
+
+
+@dataclass(frozen=True)
+class Before:
+    """A row of ops.releases as it was before there were numbers."""
+
+    run_id: str
+    released_at: datetime
+    table: str
+    version: int
+    number: InitVar[int | None] = None
 
 
 def roll_back(lake: Lake, to: str) -> None:
@@ -44,6 +57,45 @@ def test_a_successful_run_is_a_release_and_an_idle_one_adds_none(lake: Lake) -> 
         for name in ("bronze.shop.orders", "silver.shop.orders", "quarantine.shop.orders", "gold.shop.daily")
         if (version := delta.open_table(delta.place(lake.data, name)).version) is not None  # type: ignore[union-attr]
     }
+
+
+def test_the_newest_release_is_the_one_recorded_last_whatever_the_clock_said(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.shop()
+    lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
+    first = lake.good()
+    released = releases.newest(lake.data)
+    now = runs.now()
+    monkeypatch.setattr(runs, "now", lambda: now - timedelta(days=400))
+    lake.land("shop/orders/2.csv", HEADER + "2,2024-01-02,20,1\n")
+    second = lake.good()
+    idle = lake.good()
+    assert second.started < first.started
+    with new_engine(lake.told) as engine:
+        assert list(releases.all_of(engine, lake.data)) == [second.run_id, first.run_id]
+        pinned, versions = snapshot.pinned(engine, lake.data)
+        assert pinned == second.run_id
+        assert versions.items() >= releases.newest(lake.data).items()
+        for run in (second, idle):
+            assert releases.named(engine, lake.data, run.run_id) == releases.newest(lake.data)
+        assert releases.named(engine, lake.data, first.run_id) == released
+
+
+def test_releases_of_before_there_were_numbers_come_first(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake.shop()
+    monkeypatch.setattr(releases, "Entry", Before)
+    monkeypatch.setattr(runs.Run, "counted", lambda run, count: None)
+    first, second = two_days(lake)
+    monkeypatch.undo()
+    now = runs.now()
+    monkeypatch.setattr(runs, "now", lambda: now - timedelta(days=400))
+    lake.land("shop/orders/3.csv", HEADER + "3,2024-01-03,5,1\n")
+    third = lake.good()
+    with new_engine(lake.told) as engine:
+        assert list(releases.all_of(engine, lake.data)) == [third.run_id, second.run_id, first.run_id]
+        old = [releases.named(engine, lake.data, run.run_id)["bronze.shop.orders"] for run in (first, second, third)]
+    assert old == sorted(set(old))
 
 
 def test_after_a_partial_run_readers_see_the_family_of_the_failed_table_as_it_was(lake: Lake) -> None:

@@ -118,8 +118,11 @@ def show(house: House, place: Remote, *, dry_run: bool) -> int:
     """Plan, print and, unless it is a dry run, do; returns the exit code (1: something could not be mended).
 
     Raises:
-        UsageError: there is no backup whose manifest can be read.
+        UsageError: there is no lake, or no backup whose manifest can be read.
     """
+    if not query.holding(house.told.data_dir):
+        fix = "`make restore` brings the whole lake back from a backup"
+        raise UsageError("there is no lake to repair", where=house.told.data_dir, fix=fix)
     manifest = archive.newest(place)
     if manifest is None:
         raise UsageError("there is no backup to repair from", where=place.path, fix="see docs/runbook.md")

@@ -1,7 +1,8 @@
 """Restore brings a backup back as a lake that the next run goes on with, or leaves no trace of having tried.
 
 All of it is fetched beside the lake, every file compared with its hash, every table opened; one rename then
-makes it the lake. Killed before, it goes on next time from what was fetched; a lake that has tables is refused.
+makes it the lake. Killed before, it goes on next time from what was fetched; a lake that has tables is refused. Records
+alone (`ops`) are none: whoever looked at the health of an empty lake left some. They go on in the restored tables.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 from src import house, lake
-from src.engine import DuckEngine
+from src.engine import DuckEngine, identifier
 from src.errors import DataError, UsageError, from_os_error
 from src.maintenance import archive, remote, snapshot
 from src.maintenance.remote import Remote
@@ -58,6 +59,7 @@ def execute(
             whole = fetch(place, manifest, fetched)
             size = sum(manifest.objects.values())
             backups.append(engine, whole, manifest.described(run_id, "restore", started, clock(), place.path, size))
+            _merge_records(engine, target, whole)
             shutil.rmtree(fetched / archive.FILES)  # linked into the tables by now
             os.sync()  # a power loss must not find the names in place and the files not
             _into_place(whole, target)
@@ -87,6 +89,26 @@ def fetch(place: Remote, manifest: Manifest, folder: Path) -> Path:
             what = f"{found}, the manifest says {table.version} and {table.rows}"
             raise DataError(what, where=f"backup {manifest.id}", fix="name another backup")
     return whole
+
+
+def _merge_records(engine: DuckEngine, target: Path, whole: Path) -> None:
+    """Add the records that lie at the target to the restored ones, in which the newer count on from the older."""
+    for name, root in query.tables(target).items():
+        source, restored = lake.open_table(root), lake.open_table(lake.place(whole, name))
+        if source is None or not source.files:
+            continue
+        restored = restored or lake.create(lake.place(whole, name), source.columns)
+        later = {column: kind for column, kind in source.columns.items() if column not in restored.columns}
+        restored = lake.add_columns(restored, later) if later else restored
+        kept = {column: identifier(column) for column in source.columns}
+        if "number" in source.columns:
+            query.publish(engine, {name: restored.root})
+            kept["number"] = f"number + (SELECT coalesce(max(number), 0) FROM {name})"
+        kinds = restored.columns.items()
+        columns = [f"{kept.get(column, f'NULL::{kind}')} AS {identifier(column)}" for column, kind in kinds]
+        scan = engine.scan(source.root, source.files, source.columns, evolved=True)
+        written = engine.write(f"SELECT {', '.join(columns)} FROM {scan}", restored.root)
+        lake.commit(restored, add=written)
 
 
 def _prove(manifest: Manifest, files: Path, place: Remote) -> None:
@@ -133,7 +155,7 @@ def _carry_over(aside: Path, target: Path) -> None:
     for entry in sorted(aside.iterdir()):
         if not (target / entry.name).exists():
             os.rename(entry, target / entry.name)
-    shutil.rmtree(aside)  # what is left are empty folders of layers: see _refuse_lake
+    shutil.rmtree(aside)  # what is left are empty folders of layers, and records that were merged: see _refuse_lake
 
 
 def _aside(target: Path) -> Path:
@@ -144,13 +166,14 @@ def _refuse_lake(target: Path) -> None:
     """A restore never replaces anything.
 
     Raises:
-        UsageError: the folder holds tables, or files where tables go.
+        UsageError: the folder holds tables other than records, or files where tables go.
     """
     fix = "restore to another folder (TO=folder), or move this one away"
-    there = list(query.tables(target))
+    there = query.holding(target)
     if there:
         raise UsageError(f"there are tables already: {', '.join(there)}", where=target, fix=fix)
-    files = [path for layer in query.LAYERS for path in (target / layer).rglob("*") if not path.is_dir()]
+    layers = [layer for layer in query.LAYERS if layer != query.RECORDS]
+    files = [path for layer in layers for path in (target / layer).rglob("*") if not path.is_dir()]
     if files:
         raise UsageError(f"{len(files)} files lie where tables go, such as {files[0]}", where=target, fix=fix)
     if os.path.ismount(target):

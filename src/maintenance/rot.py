@@ -20,7 +20,7 @@ from src.errors import BoathouseError
 from src.maintenance import archive, snapshot
 from src.maintenance.remote import Remote
 from src.maintenance.snapshot import File, Manifest, Table
-from src.observe import backups, releases
+from src.observe import backups, query, releases
 
 _LOG = "_delta_log/"
 _NUMBERED = re.compile(r"(\d{20})\.(json|checkpoint\.)")
@@ -46,6 +46,8 @@ def find(
     engine: DuckEngine, data: Path, place: Remote, manifest: Manifest, say: Callable[[str], None] = lambda name: None
 ) -> Iterator[Damage]:
     """Compare the lake with a backup by hash, file by file; `say` is told of each table. Changes nothing."""
+    if not query.holding(data):
+        return  # no lake: that is not mended file by file
     try:
         released = releases.newest(data)
     except BoathouseError:  # what is damaged there is among what is found

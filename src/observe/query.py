@@ -18,7 +18,8 @@ from src.engine import DuckEngine
 from src.errors import ContractError, UsageError, from_os_error
 from src.observe import console
 
-LAYERS = ("bronze", "silver", "gold", "quarantine", "deletions", "ops")
+RECORDS = "ops"  # of what was done; without any other table they are no lake
+LAYERS = ("bronze", "silver", "gold", "quarantine", "deletions", RECORDS)
 
 
 def tables(data: Path) -> dict[str, Path]:
@@ -32,6 +33,11 @@ def tables(data: Path) -> dict[str, Path]:
                 root = Path(folder)
                 found[".".join(root.relative_to(data).parts)] = root
     return found
+
+
+def holding(data: Path) -> list[str]:
+    """The tables that make a folder a lake: all but the records."""
+    return [name for name in tables(data) if not name.startswith(f"{RECORDS}.")]
 
 
 def publish(engine: DuckEngine, roots: Mapping[str, Path], versions: Mapping[str, int] | None = None) -> None:

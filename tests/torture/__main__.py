@@ -3,6 +3,7 @@
 python -m tests.torture --kills 1000 --histories 10000
 python -m tests.torture --seed 4711     the history of one seed again, made as small as it still fails
 python -m tests.torture --scene 12      the kills of one scene again
+python -m tests.torture --rot 200       200 scenes of rot; --first 7 --rot 1 plays the one of seed 7 again
 """
 
 from __future__ import annotations
@@ -13,16 +14,18 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, as_completed, wait
 from random import Random
 
 from torture import histories
 from torture.histories import Sum, live_many
 from torture.kills import kill_many
+from torture.rot import rot_many
 
 _PER_TASK = 200  # histories that share an engine
 _EXHAUSTIVE = 6  # scenes whose every point is killed; each action once
 _POINTS, _INSTANTS = 20, 10  # kills of the other scenes: at points drawn at random, at random instants
+_ROT_PER_TASK = 20  # scenes of rot that share their shops
 _TELL = 30  # seconds between two lines of progress
 
 
@@ -54,6 +57,21 @@ def _many(words: argparse.Namespace) -> Sum:
     return total
 
 
+def _rotten(words: argparse.Namespace) -> Sum:
+    """Scenes of rot, each worker with shops of its own."""
+    total, started = Sum(), time.monotonic()
+    context = multiprocessing.get_context("spawn")
+    started_workers = context.Value("i", 0)
+    with ProcessPoolExecutor(words.jobs, context, histories.settle, (started_workers,)) as pool:
+        starts = range(words.first, words.first + words.rot, _ROT_PER_TASK)
+        tasks = [pool.submit(rot_many, at, min(_ROT_PER_TASK, words.first + words.rot - at)) for at in starts]
+        for task in as_completed(tasks):
+            total.add(task.result())
+            print(*task.result().differences, sep="\n", flush=True)
+            print(total.line(time.monotonic() - started), flush=True)
+    return total
+
+
 def _scenes(pool: ProcessPoolExecutor, first: int) -> Callable[[], Future[Sum] | None]:
     seeds = iter(range(first, sys.maxsize))
 
@@ -82,6 +100,7 @@ def main(typed: list[str]) -> int:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--seed", type=int, help="live the history of one seed again")
+    parser.add_argument("--rot", type=int, help="play so many scenes of rot, and nothing else")
     parser.add_argument("--scene", type=int, help="kill one scene again, at each of its points")
     words = parser.parse_args(typed)
     if words.seed is not None:
@@ -91,6 +110,8 @@ def main(typed: list[str]) -> int:
     elif words.scene is not None:
         total = kill_many(words.scene, None, _INSTANTS)
         print(*total.differences, total.line(0), sep="\n")
+    elif words.rot is not None:
+        total = _rotten(words)
     else:
         total = _many(words)
     return 1 if total.differences else 0

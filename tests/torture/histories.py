@@ -648,6 +648,8 @@ class Sum:
     histories: int = 0
     steps: int = 0
     runs: int = 0
+    rotten: int = 0  # scenes of rot
+    told: int = 0  # of these: where a command said something
     differences: list[str] = field(default_factory=list)
 
     def add(self, other: Sum) -> None:
