@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from conftest import Lake
+from deltalake import DeltaTable
 from test_backup import HEAD, at, backed_up, built, clock, drilled, flip, objects, restored, shop
+from torture.rot import rot_many
 
 from src import lake as delta
 from src.errors import DataError, EnvironmentFault, UsageError
@@ -350,3 +352,68 @@ def test_backups_of_before_there_were_numbers_come_first(shop: Lake) -> None:
     shop.good()
     assert backed_up(shop, days=1).manifest.id.startswith("000001-")
     assert archive.listed(at(shop))[-1].startswith("000001-")
+
+
+# -- what the scenes of rot found
+
+
+def test_an_entry_that_is_gone_is_missed_though_a_checkpoint_sums_it_up(shop: Lake) -> None:
+    """The library opens the newest version without it, and no older one, and commits nothing more."""
+    table = delta.open_table(delta.place(shop.data, BRONZE))
+    assert table
+    DeltaTable(str(table.root)).create_checkpoint()
+    backed_up(shop)
+    path = newest_entry(shop, BRONZE)
+    path.unlink()
+    assert f"{path.name}: is missing" in [one.found for one in checked(shop)]
+    assert repaired(shop) == 0
+    assert checked(shop) == []
+
+
+def test_a_link_that_is_younger_than_the_backup_is_replaced_by_the_file_itself(shop: Lake, tmp_path: Path) -> None:
+    backed_up(shop)
+    shop.land("shop/orders/3.csv", HEAD + "5,2026-01-05,1.00,1\n")
+    shop.good()
+    for path in (newest_entry(shop, BRONZE), data_file(shop, "ops.pipeline_runs")):
+        moved = Path(shutil.move(path, tmp_path / path.name))
+        path.symlink_to(moved)
+        assert [one.found.partition("is a ")[2][:13] for one in checked(shop)] == ["symbolic link"]
+        assert repaired(shop) == 0
+        assert not path.is_symlink()
+    assert checked(shop) == []
+    assert not backed_up(shop, days=1).idle
+
+
+def test_files_that_were_taken_again_while_their_entry_was_damaged_are_said(
+    shop: Lake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Bronze forgot that it had them; with the entry back in its place their rows are there twice."""
+    shop.environ["BROKEN_ON_PURPOSE"] = "1"
+    backed_up(shop)
+    path = newest_entry(shop, BRONZE)
+    path.write_text(path.read_text().splitlines()[0] + "\n")  # the commit without its files and their progress
+    delta.forget(delta.place(shop.data, BRONZE))
+    shop.run()
+    assert repaired(shop) == 1
+    said = f"1 files of version {int(path.stem)} were taken again while it was damaged, rows are doubled"
+    assert said in capsys.readouterr().out
+
+
+def test_a_table_of_records_with_the_rows_of_another_is_damage_and_no_crash(shop: Lake) -> None:
+    backed_up(shop)
+    backed_up(shop, days=1)
+    path, other = data_file(shop, "ops.backups"), data_file(shop, "ops.releases")
+    before = path.read_bytes()
+    path.write_bytes(other.read_bytes())
+    with new_engine(shop.told) as engine, pytest.raises(EnvironmentFault, match="damaged table"):
+        backups.last_verified(engine, shop.data)
+    assert [one.table for one in checked(shop)] == ["ops.backups"]
+    path.write_bytes(before)
+
+
+@pytest.mark.parametrize("first", [0, 5, 10, 15])
+def test_nothing_that_rots_ends_green_and_wrong(first: int) -> None:
+    """`python -m tests.torture --rot 200` plays more of them."""
+    played = rot_many(first, 5, bases=2)
+    assert played.differences == []
+    assert played.rotten == 5

@@ -1,11 +1,13 @@
 """The only part that knows Delta: tables that carry their own state, and what keeps them healthy."""
 
 from src.lake.faults import HistoryGone as HistoryGone
+from src.lake.faults import damaged as damaged
 from src.lake.log import DataFile as DataFile
 from src.lake.log import broken as broken
 from src.lake.log import commit_info as commit_info
 from src.lake.log import lifetimes as lifetimes
 from src.lake.log import progress_log as progress_log
+from src.lake.log import recorded as recorded
 from src.lake.log import sync as sync
 from src.lake.tables import BUILT_FROM as BUILT_FROM
 from src.lake.tables import LAYERS as LAYERS

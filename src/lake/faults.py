@@ -25,7 +25,10 @@ class HistoryGone(EnvironmentFault):
 _NO_ROOM = ("os error 28", "os error 27", "os error 122", "No space left", "File too large", "Resources exhausted")
 _NO_ACCESS = ("os error 13", "os error 1)", "os error 30", "Permission denied", "Read-only file system")
 _NOT_ALLOWED = ("append-only", "Table features must be specified")  # no retry will help
-NO_SUCH_VERSION = ("No files in log segment", "not the same as the specified end version")
+NO_SUCH_VERSION = (
+    *("No files in log segment", "not the same as the specified end version"),
+    "Invalid table version",  # its entry is gone, and a checkpoint of it is there
+)
 _DAMAGED = ("Json error", "Invalid Checkpoint", "found gap", "No table metadata or protocol", "Parquet")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 

@@ -62,14 +62,23 @@ def entry(root: Path, version: int) -> Iterator[dict[str, Any]]:
 
 
 def broken(root: Path) -> Iterator[tuple[str, str]]:
-    """The entries of a log that say nothing or cannot be read, each with why. The library reads over an empty one."""
-    for path in sorted((root / "_delta_log").glob("*.json")):
-        if path.stem.isdigit():
-            try:
-                if not any(entry(root, int(path.stem))):
-                    yield path.name, "is empty: its commit is lost"
-            except EnvironmentFault as error:
-                yield path.name, error.what
+    """The entries of a log that are not there, say nothing or cannot be read, each with why.
+
+    The library reads over an empty one, and over one of which there is a checkpoint. Only the oldest are cleaned up.
+    """
+    there = {int(path.stem) for path in (root / "_delta_log").glob("*.json") if path.stem.isdigit()}
+    last = max((*there, *checkpoints(root)), default=-1)
+    for version in range(min(there, default=last), last + 1):
+        name = f"{version:020d}.json"
+        try:
+            if version not in there:
+                yield name, "is missing"
+            elif (root / "_delta_log" / name).is_symlink():
+                yield name, "is a symbolic link"
+            elif not any(entry(root, version)):
+                yield name, "is empty: its commit is lost"
+        except EnvironmentFault as error:
+            yield name, error.what
 
 
 def entry_hash(root: Path, version: int) -> int | None:
@@ -101,6 +110,14 @@ def commit_info(root: Path, version: int) -> dict[str, Any]:
         return next((action["commitInfo"] for action in entry(root, version) if "commitInfo" in action), {})
     except HistoryGone:
         return {}
+
+
+def recorded(root: Path, version: int) -> set[str]:
+    """What a commit recorded progress of; nothing where the log entry is gone."""
+    try:
+        return {action["txn"]["appId"] for action in entry(root, version) if "txn" in action}
+    except HistoryGone:
+        return set()
 
 
 def lifetimes(root: Path) -> dict[str, tuple[int, int | None]]:

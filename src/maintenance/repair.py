@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,7 +28,7 @@ FOUND = 1  # the exit code of a check that found something
 _TURNS = 3  # a log that was brought back may name data files that are gone too
 _HINT = "_delta_log/_last_checkpoint"
 _ELSE = {
-    "bronze": "land its files again, or `make restore` into another folder",
+    "bronze": "move the lake away and `make restore` the backup, as docs/runbook.md says",
     "ops": "put its folder aside: records are lost, and no row of another table",
 }
 _AGAIN = "put it aside with what lies beside it and all that reads it, then `make pipeline`"
@@ -35,15 +36,19 @@ _AGAIN = "put it aside with what lies beside it and all that reads it, then `mak
 
 @dataclass(frozen=True)
 class Plan:
-    """What a repair does: files to bring back, hints of a log that name nothing, and what it cannot mend, in words."""
+    """What a repair does, and what it cannot mend, in words.
+
+    `back`: files of the backup; `links`: what they lead to is put in their place; `hints` of a log that name nothing.
+    """
 
     back: list[Damage]
+    links: list[Path]
     hints: list[Path]
     lost: list[tuple[str, str]]  # table, what
 
     @property
     def idle(self) -> bool:
-        return not (self.back or self.hints)
+        return not (self.back or self.links or self.hints)
 
 
 def plan(house: House, place: Remote, manifest: Manifest) -> Plan:
@@ -54,11 +59,19 @@ def plan(house: House, place: Remote, manifest: Manifest) -> Plan:
     back = [one for one in damage if there.get(one.file.name) == one.file.size]
     gone = [one for one in damage if there.get(one.file.name) != one.file.size]
     lost = [(one.table, f"{one.path} {one.found}, and is damaged in the backup too") for one in gone]
-    told = {one.table for one in damage}
+    linked = {name: _links(root) for name, root in query.tables(data).items()}
+    told = {one.table for one in damage} | {name for name, paths in linked.items() if paths}
     found = check.files(house.engine, data)
     lost += [(one.table, one.found) for _, _, findings in found for one in findings if one.table not in told]
+    better = {one.root / one.path for one in back}
+    links = [path for paths in linked.values() for path in paths if path not in better]
     hints = [root / _HINT for root in query.tables(data).values() if _misleads(root)]
-    return Plan(back, hints, lost)
+    return Plan(back, links, hints, lost)
+
+
+def _links(root: Path) -> list[Path]:
+    """The files of a table that are links to a file: readers do not mind, backups do."""
+    return [path for path in sorted(root.rglob("*")) if path.is_symlink() and path.is_file()]
 
 
 def _misleads(root: Path) -> bool:
@@ -80,23 +93,48 @@ def execute(house: House, place: Remote, manifest: Manifest, planned: Plan, cloc
     data, started = house.told.data_dir, clock()
     run_id = new_run_id(started)
     with lock.held(data, command="make repair", run_id=run_id, now=started):
-        mended, failed = 0, []
+        mended, failed, entries = 0, [], list[Damage]()
         for _ in range(_TURNS):
             for hint in planned.hints:
                 hint.unlink(missing_ok=True)
+            for link in planned.links:
+                with_copy = link.with_name(f".{link.name}.new")
+                shutil.copyfile(link, with_copy)
+                _replace(with_copy, link)
             for damage in planned.back:
                 try:
                     _bring(place, damage, data / backups.FOLDER / "repair")
                     mended += damage.file.size
+                    entries += [damage] if damage.table.startswith("bronze.") and damage.path.endswith(".json") else []
                 except BoathouseError as error:
                     failed.append((damage.table, f"{damage.path} {damage.found}: {error.what}"))
             planned = plan(house, place, manifest)
             if planned.idle or failed:
                 break
+        failed += [(damage.table, what) for damage in entries if (what := _taken_again(damage))]
+        shutil.rmtree(data / backups.FOLDER / "repair", ignore_errors=True)
     row = manifest.described(run_id, "repair", started, clock(), place.path, mended, "; ".join(w for _, w in failed))
     with lock.held(data / backups.FOLDER, command="make repair", run_id=run_id, now=started):
         backups.record(house.engine, data, row)
-    return Plan([], [], [*failed, *planned.lost])
+    return Plan([], [], [], [*failed, *planned.lost])
+
+
+def _taken_again(damage: Damage) -> str:
+    """That files which an entry of bronze took were taken once more while it was damaged; empty text where not."""
+    version = int(Path(damage.path).stem)
+    newest = lake.open_table(damage.root)
+    later = range(version + 1, newest.version + 1 if newest else 0)
+    files = {name for name in lake.recorded(damage.root, version) if name.startswith("file:")}
+    again = sum(len(files & lake.recorded(damage.root, at)) for at in later)
+    return (
+        f"{again} files of version {version} were taken again while it was damaged, rows are doubled" if again else ""
+    )
+
+
+def _replace(fresh: Path, path: Path) -> None:
+    lake.sync(fresh)
+    os.replace(fresh, path)  # of a link it replaces the link, not what that leads to
+    lake.sync(path.parent)
 
 
 def _bring(place: Remote, damage: Damage, folder: Path) -> None:
@@ -106,9 +144,7 @@ def _bring(place: Remote, damage: Damage, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         fetched = archive.fetched(place, damage.file, folder)
         path.parent.mkdir(parents=True, exist_ok=True)
-        lake.sync(fetched)
-        os.replace(fetched, path)  # of a link it replaces the link, not what that leads to
-        lake.sync(path.parent)
+        _replace(fetched, path)
         lake.forget(damage.root)
     except OSError as error:
         raise from_os_error(error, path) from error
@@ -128,6 +164,7 @@ def show(house: House, place: Remote, *, dry_run: bool) -> int:
         raise UsageError("there is no backup to repair from", where=place.path, fix="see docs/runbook.md")
     planned = plan(house, place, manifest)
     rows = [(one.table, one.path, one.found, one.file.size) for one in planned.back]
+    rows += [("", str(link), "is a symbolic link: replaced by the file itself", 0) for link in planned.links]
     rows += [("", str(hint), "names a checkpoint that is not there: removed", 0) for hint in planned.hints]
     if rows:
         console.table(("table", "file", "what was found", "bytes"), rows)

@@ -111,13 +111,14 @@ class _Looking:
         """The files of a log that are not what they were; those from a version on that was written anew are others."""
         there = _numbers(path.name for path in (root / _LOG).iterdir())
         last = max(there["json"], default=-1)
-        summed = max(there["checkpoint."], default=-1)  # opening the table reads no entry up to here
+        # no entry before a checkpoint is needed, and only the oldest are ever cleaned up
+        since = min(max(there["checkpoint."], default=0), min(there["json"], default=last))
         for path in sorted(path for path in table.files if path.startswith(_LOG)):
             file, named = table.files[path], _NUMBERED.match(path.removeprefix(_LOG))
             found = _differs(root / path, file)
             version = int(named[1]) if named else -1
             if found == GONE and named:
-                needed = version > summed if named[2] == "json" else not there["checkpoint."] and 0 not in there["json"]
+                needed = version >= since if named[2] == "json" else not there["checkpoint."] and 0 not in there["json"]
                 if needed and (version < last or self._descends):
                     yield path, found, file
             elif found and found != LINK and named and named[2] == "json" and self._anew(root / path, file):

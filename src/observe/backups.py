@@ -94,7 +94,11 @@ def record(engine: DuckEngine, data: Path, row: Backup) -> bool:
     Raises:
         EnvironmentFault: there is no writing in the lake.
     """
-    known = [*_stored(engine, data), *_waiting(data).values()]
+    known = list(_waiting(data).values())
+    try:
+        known += _stored(engine, data)
+    except BoathouseError as error:
+        logger.warning("the records of backups cannot be read: {}", error)
     _keep(data, replace(row, number=_next(known)))
     try:
         append(engine, data)
@@ -140,7 +144,10 @@ def _stored(engine: DuckEngine, data: Path) -> list[Backup]:
     names = [name for name in Backup.__dataclass_fields__ if name in table.columns]  # an older lake lacks the newest
     chosen = ", ".join(f"{name}::VARCHAR" if name.endswith("_at") else name for name in names)
     rows = [dict(zip(names, values, strict=True)) for values in engine.rows(f"SELECT {chosen} FROM {TABLE}")]
-    return [_typed(row) for row in rows]
+    try:
+        return [_typed(row) for row in rows]
+    except ValueError as error:
+        raise lake.damaged(root, f"no records of backups: {error}") from error
 
 
 def _waiting(data: Path) -> dict[Path, Backup]:

@@ -33,12 +33,19 @@ class Entry:
 
 
 def newest(data: Path) -> dict[str, int]:
-    """Table versions of the newest release; empty where there is none."""
+    """Table versions of the newest release; empty where there is none.
+
+    Raises:
+        EnvironmentFault: its record is damaged.
+    """
     table = lake.open_table(lake.place(data, TABLE))
     for version in range(table.version, 0, -1) if table else ():
         found = lake.commit_info(lake.place(data, TABLE), version).get(_KEY)
         if found:
-            return {name: int(at) for name, at in json.loads(found).items()}
+            try:
+                return {name: int(at) for name, at in json.loads(found).items()}
+            except (ValueError, TypeError, AttributeError) as error:
+                raise lake.damaged(lake.place(data, TABLE), f"version {version} names no release: {error}") from error
     return {}
 
 

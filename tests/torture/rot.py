@@ -50,6 +50,7 @@ class Scene:
     shop: Shop
     home: Path  # where things are put aside
     said: list[str] = field(default_factory=list)
+    content: bool = False  # in the end every command was
 
     @property
     def place(self) -> Remote:
@@ -200,15 +201,16 @@ def by_the_book(scene: Scene, random: Random) -> bool:
     """Do what the runbook says; whether in the end every command was content."""
     if random.random() < 0.5:  # nobody looked yet
         scene.attempt("run", partial(_run, scene))
-    clean = scene.attempt("check", partial(_check, scene))
+    clean, lost = scene.attempt("check", partial(_check, scene)), False
     if not clean:
         scene.attempt("repair", partial(_repair, scene))
-        clean = scene.attempt("check", partial(_check, scene))
-    if not clean:
+        lost = any(line.startswith("repair: ") and "bronze." in line for line in scene.said)
+        clean = scene.attempt("check", partial(_check, scene)) and not lost
+    if not clean and not lost:
         _put_aside(scene, ("gold",))
         scene.attempt("run", partial(_run, scene))
         clean = scene.attempt("check", partial(_check, scene))
-    if not clean:
+    if not clean and not lost:
         _put_aside(scene, ("silver", "quarantine", "deletions", "gold"))
         scene.attempt("run", partial(_run, scene))
         clean = scene.attempt("check", partial(_check, scene))
@@ -237,7 +239,13 @@ def _check(scene: Scene) -> str:
 
 
 def _repair(scene: Scene) -> str:
-    return "not everything" if repair.show(scene.shop.house(), scene.place, dry_run=False) else ""
+    house, manifest = scene.shop.house(), archive.newest(scene.place)
+    if manifest is None:
+        return "no backup"
+    planned = repair.plan(house, scene.place, manifest)
+    if not planned.idle:
+        planned = repair.execute(house, scene.place, manifest, planned, runs.now)
+    return "; ".join(f"{table}: {what}" for table, what in planned.lost)
 
 
 def _drill(scene: Scene) -> str:
@@ -292,9 +300,11 @@ def play(tools: Tools, staged: Shop, root: Path, seed: int) -> Scene:
     where = f"rot {seed}: {'; '.join(map(str, done))}; clock {ahead.days} days"
     try:
         with clock(ahead):
-            content = by_the_book(scene, random)
-        if content:
+            scene.content = by_the_book(scene, random)
+        if scene.content:
             _insist(scene)
+        elif not any(one.path.startswith("backups/") for one in done):
+            raise Difference("is not mended though the backup is whole")
     except Difference as error:
         raise Difference(f"{where}: {error}\n  " + "\n  ".join(line[:300] for line in scene.said)) from error
     return scene
@@ -324,6 +334,7 @@ def rot_many(first: int, count: int, bases: int = _BASES) -> Sum:
                 scene = play(tools, shops[number], home / "scene", seed)
                 total.rotten += 1
                 total.told += bool(scene.said)
+                total.mended += scene.content
             except Exception as error:
                 total.differences.append(f"{type(error).__name__}: {error}")
             finally:
