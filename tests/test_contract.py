@@ -707,7 +707,7 @@ SILVER_FAULTS = [
         "format: csv\n    customProperties: [{property: qoute, value: x}]",
         "unknown property qoute",
         "servers[0].customProperties[qoute]",
-        "did you mean `quote`? known: columns, escape, header, quote, sheet",
+        "did you mean `quote`? known: columns, decimal, escape, header, quote, sheet, thousands",
     ),
     (
         "format: csv",
@@ -729,6 +729,20 @@ SILVER_FAULTS = [
         "header true, 2 columns",
         "servers[0].customProperties",
         "or neither",
+    ),
+    (
+        "format: csv",
+        'format: csv\n    customProperties: [{property: thousands, value: "."}, {property: decimal, value: "."}]',
+        "thousands and decimal are both .",
+        "customProperties[thousands]",
+        "decimal",
+    ),
+    (
+        "format: csv",
+        "format: ndjson\n    customProperties: [{property: decimal, value: ','}]",
+        "decimal with format ndjson",
+        "customProperties[decimal]",
+        "decimal is for csv",
     ),
     (
         "format: csv",

@@ -271,6 +271,57 @@ def test_a_time_finer_than_a_microsecond_is_cut_only_where_the_contract_says_so(
     assert lake.rows("SELECT value FROM silver.shop.things") == [(datetime(2031, 5, 1, 10, tzinfo=UTC),)]
 
 
+NOTATIONS = [  # what the feed says, the column's type, texts with their values
+    (
+        '{property: thousands, value: "."}',  # a point between thousands leaves the comma for the fraction
+        "decimal(9,2)",
+        {
+            "1.000": Decimal("1000.00"),
+            "-1.234.567,89": Decimal("-1234567.89"),
+            "12": Decimal("12.00"),
+            "1234,5": Decimal("1234.50"),
+            "1,234": LOST,
+            "2.50": NO,
+            "1.00.000": NO,
+            "1234.567": NO,
+            "1,234.50": NO,
+            "1.000.": NO,
+        },
+    ),
+    ('{property: thousands, value: "."}', "bigint", {"1.000": 1000, "1.003": 1003, "3": 3, "1.5": NO, "1,5": NO}),
+    (
+        '{property: decimal, value: ","}',
+        "double",
+        {"0,5": 0.5, "1,5e3": 1500.0, "7": 7.0, "1.5": NO, "1.000": NO, "1.000,5": NO},
+    ),
+    ('{property: thousands, value: ","}', "bigint", {"1,000": 1000, "12,34": NO, "1000": 1000, "1,000,000": 1000000}),
+    (
+        "{property: thousands, value: ' '}, {property: decimal, value: ','}",
+        "decimal(9,2)",
+        {"1 234,50": Decimal("1234.50"), "1\u202f234": Decimal("1234.00"), "12 34": NO},
+    ),
+]
+
+
+@pytest.mark.parametrize(("words", "physical", "readings"), NOTATIONS)
+def test_numbers_are_read_as_their_feed_writes_them(
+    lake: Lake, words: str, physical: str, readings: dict[str, Any]
+) -> None:
+    logical = "integer" if physical == "bigint" else "number"
+    text = ONE_COLUMN.format(logical=logical, physical=physical)
+    lake.write(
+        "silver/shop/things.yaml", text.replace('delimiter: "|"', f'delimiter: "|", customProperties: [{words}]')
+    )
+    texts = list(readings)
+    lake.land("1.csv", "nr|value\n" + "".join(f"{nr}|{text}\n" for nr, text in enumerate(texts)))
+    lake.good()
+    found: dict[str, Any] = {texts[nr]: value for nr, value in lake.rows("SELECT nr, value FROM silver.shop.things")}
+    for nr, (reason,) in lake.rows("SELECT _row - 1, _reasons FROM quarantine.shop.things"):
+        assert reason.startswith((f"value: cannot read {texts[nr]} as", f"value: {texts[nr]} as"))
+        found[texts[nr]] = LOST if reason.endswith(LOST) else NO
+    assert found == readings
+
+
 COMPUTED = [  # what an expression gives, the column's type, what is kept of it
     ("9007199254740993::BIGINT", "number", "double", LOST),
     ("9007199254740992::BIGINT", "number", "double", 9007199254740992.0),

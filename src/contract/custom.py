@@ -44,6 +44,8 @@ FEED: Words = {
     "header": ("true or false", lambda value: isinstance(value, bool)),
     "columns": ("a list of distinct names", _is_names),
     "sheet": ('the name of a sheet, or "*" for all that are visible', is_text),
+    "decimal": ('"." or ","', lambda value: value in (".", ",")),
+    "thousands": ('".", ",", " " or "\'"', lambda value: value in (".", ",", " ", "'")),
 }
 _ANY_TABLE: Words = {
     "businessDate": ("the name of the column that the business dates a row by", is_text),

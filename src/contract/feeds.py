@@ -18,6 +18,8 @@ _ONLY_FOR = {
     "header": ("csv",),
     "columns": ("csv",),
     "sheet": ("xlsx",),
+    "decimal": ("csv",),  # the other formats have numbers of their own, which are written in one way
+    "thousands": ("csv",),
 }
 
 
@@ -63,6 +65,8 @@ def _feed(server: Part) -> Feed:
     if "encoding" in options:
         options["encoding"] = _encoding(options["encoding"], server)
     options["columns"] = tuple(options.get("columns", ()))
+    if options.get("thousands") == ".":
+        options.setdefault("decimal", ",")
     feed = Feed(
         domain=server.file.domain,
         name=said["server"],
@@ -84,6 +88,9 @@ def _check(feed: Feed, server: Part) -> None:
         server.fault(f"path {feed.path}", "path", "write a glob below the landing zone, for example sales/orders/*.csv")
     if not 1 <= len(feed.delimiter) <= 4 or set(feed.delimiter) & {"\n", "\r", feed.quote}:
         server.fault(f"delimiter {feed.delimiter!r}", "delimiter", 'write one character, for example ";" or "\\t"')
+    if feed.thousands == feed.decimal:
+        fix = 'write what stands before the fraction: `decimal: "."` or `decimal: ","`'
+        server.fault(f"thousands and decimal are both {feed.decimal}", "customProperties[thousands]", fix)
     if feed.header == bool(feed.columns):
         fix = "name the columns of files without a header: `header: false` and `columns: [...]`, or neither"
         server.fault(f"header {str(feed.header).lower()}, {len(feed.columns)} columns", "customProperties", fix)

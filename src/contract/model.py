@@ -65,6 +65,8 @@ class Feed:
     header: bool = True
     columns: tuple[str, ...] = ()  # names where the file has no header
     sheet: str | None = None  # of a workbook: its name, or "*" for all visible; default the first visible
+    decimal: str = "."  # what stands before the fraction of a number
+    thousands: str = ""  # what sets its thousands apart; default nothing
     declared_in: Path | None = field(default=None, compare=False)
     reads: tuple[str, ...] = field(default=(), compare=False)  # columns that its tables read, in lower case; () unknown
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
-from src.contract.model import Column, Table
+from src.contract.model import Column, Feed, Table
 from src.errors import ContractError
 
 SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
@@ -33,6 +33,7 @@ _LONG_FACTS = ("sql", "python")
 _VERSION_TAG, _LOGIC_TAG = "lakehouse.schemaVersion", "lakehouse.logic"
 _BUMPS = ("none", "patch", "minor", "major")
 _READING = ("format", "delimiter", "encoding", "quote", "escape", "header", "columns", "sheet")
+_NOTATION = ("decimal", "thousands")  # of numbers; a feed with the usual one has the facts that it had without them
 
 
 # -- what determines the rows
@@ -59,7 +60,7 @@ def logic(table: Table) -> dict[str, Any]:
         "history": table.history,
         "sql": table.sql.strip() if table.sql else None,
         "python": table.python.read_text(encoding="utf-8").strip() if table.python else None,
-        "feeds": {feed.name: {name: getattr(feed, name) for name in _READING} for feed in table.feeds},
+        "feeds": {feed.name: _reading(feed) for feed in table.feeds},
     }
     if table.run_date:  # an option that is not used leaves the facts, and so the fingerprint, as they were without it
         facts["run_date"] = table.run_date.isoformat()
@@ -84,6 +85,12 @@ def _expression(table: Table, column: Column) -> str | None:
 def _words(expression: str) -> set[str]:
     """The words of an expression that may be columns; no engine is at hand to parse it."""
     return set(_WORD.findall(_TEXT_OR_TYPE.sub(" ", expression)))
+
+
+def _reading(feed: Feed) -> dict[str, Any]:
+    """How a feed's values are read."""
+    notation = {name: getattr(feed, name) for name in _NOTATION if getattr(feed, name) != getattr(Feed, name)}
+    return {name: getattr(feed, name) for name in _READING} | notation
 
 
 def fingerprint(table: Table) -> int:

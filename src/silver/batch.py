@@ -73,7 +73,7 @@ def _load(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> int:
             rows, prefix = trimmed(relation, names), helper_prefix(names)
             if table.sql is not None:
                 rows, prefix = _shaped(engine, table, feed, rows, source_column(prefix))
-            typed.append(projection(engine, table, rows, prefix))
+            typed.append(projection(engine, table, rows, prefix, feed))
     read = engine.table("incoming", " UNION ALL ".join(typed or [_no_rows(table)]), large=large)
     rejects = " UNION ALL ".join(unsplit or [f"SELECT {', '.join(_REJECTED)} FROM incoming"])
     read += engine.table("unsplit", rejects)

@@ -8,6 +8,7 @@ are written as the engine writes them; to see that is cheap, so that what costs 
 from __future__ import annotations
 
 from src.contract import TIMESTAMP
+from src.engine import literal
 
 INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
 FLOATS = {  # how many digits any number keeps; from where on it keeps them (nearer to zero there are fewer)
@@ -28,6 +29,27 @@ _STORABLE = {  # the years that tables, and whoever reads them, can hold
     "DATE": "BETWEEN DATE '0001-01-01' AND DATE '9999-12-31'",
     TIMESTAMP: "BETWEEN TIMESTAMPTZ '0001-01-01 00:00:00+00' AND TIMESTAMPTZ '9999-12-31 23:59:59.999999+00'",
 }
+
+
+def is_number(kind: str) -> bool:
+    """Whether a type is one of numbers."""
+    return kind in INTEGERS or kind in FLOATS or kind.startswith("DECIMAL")
+
+
+def plain_number(text: str, decimal: str, thousands: str) -> str:
+    """SQL of a number's text as it is usually written, with a point and nothing between thousands.
+
+    NULL where it is not written as the feed says: thousands are groups of three, or not set apart at all.
+    """
+    between = "[ \u00a0\u202f]" if thousands == " " else f"[{thousands or ' '}]"
+    joined = f"regexp_replace({text}, {literal(between)}, '', 'g')"
+    grouped = literal(f"[+-]?[0-9]{{1,3}}({between}[0-9]{{3}})+([{decimal}][0-9]*)?")
+    foreign = literal(f"[^{decimal}0-9eE+-]")
+    return (
+        f"CASE WHEN regexp_full_match({text}, {grouped}) AND {literal(bool(thousands))} "
+        f"THEN replace({joined}, '{decimal}', '.') "
+        f"WHEN NOT regexp_matches({text}, {foreign}) THEN replace({text}, '{decimal}', '.') END"
+    )
 
 
 def cast(value: str, kind: str, target: str) -> str:

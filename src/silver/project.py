@@ -10,10 +10,10 @@ begins (`helper_prefix`), so that no file can take a helper's place.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from src import rules
-from src.contract import PROVENANCE, TIMESTAMP, Column, Table
+from src.contract import PROVENANCE, TIMESTAMP, Column, Feed, Table
 from src.engine import DuckEngine, identifier, literal
 from src.errors import ContractError
 from src.silver import exact
@@ -51,11 +51,11 @@ def _without_blanks(value: str) -> str:
     return f"CASE WHEN {clean} THEN {value} ELSE nullif(trim({value}, {_BLANKS}), '') END"
 
 
-def projection(engine: DuckEngine, table: Table, relation: str, prefix: str) -> str:
+def projection(engine: DuckEngine, table: Table, relation: str, prefix: str, feed: Feed | None = None) -> str:
     """SELECT of the table's columns, typed, with provenance, reasons and source values.
 
     `relation` is a SELECT with the raw columns, _file, _row, _ingested_at, _batch and `source_column(prefix)`;
-    `prefix` is that of the raw columns' names.
+    `prefix` is that of the raw columns' names; `feed` says how its numbers are written.
 
     Raises:
         ContractError: an expression names a column that is not there, or does not parse.
@@ -63,7 +63,7 @@ def projection(engine: DuckEngine, table: Table, relation: str, prefix: str) -> 
     sql, kinds = relation, engine.columns(relation)
     names = _names_in(engine, table)
     for level in _levels(table, names):
-        sql, kinds = _typed_level(engine, table, level, sql, kinds, prefix)
+        sql, kinds = _typed_level(engine, table, level, sql, kinds, prefix, feed)
     failures = [
         reason for column in table.columns for reason in _failures(column, sorted(names.own[column.name]), prefix)
     ]
@@ -179,6 +179,7 @@ def _typed_level(
     relation: str,
     available: Mapping[str, str],
     prefix: str,
+    feed: Feed | None,
 ) -> tuple[str, dict[str, str]]:
     """A SELECT that adds a level's columns, each with its reason, to a relation with the `available` columns; its
     columns and their types."""
@@ -204,6 +205,12 @@ def _typed_level(
         relation = f"SELECT *, {', '.join(computed)} FROM ({relation})"
     hidden = [name for name in available if name.lower() in {column.name.lower() for column in level}]
     hidden += [f"{prefix}:{reading.column.name}" for reading in readings if reading.broken != "false"]
+    if feed and (feed.decimal, feed.thousands) != (Feed.decimal, Feed.thousands):
+        rewritten = {reading: _rewritten(reading, feed) for reading in readings if _is_numeric_text(reading)}
+        texts = [f"{text} AS {reading.value}" for reading, text in rewritten.values()]
+        relation = f"SELECT {', '.join(['*', *texts])} FROM ({relation})"
+        hidden += [f"{prefix}#{reading.column.name}" for reading in rewritten]
+        readings = [rewritten[reading][0] if reading in rewritten else reading for reading in readings]
     # levels of their own, or the engine casts and judges every value twice: for the value, and for the reason
     casts = [f"{reading.cast} AS {reading.typed}" for reading in readings if reading.cast != reading.typed]
     if casts:
@@ -235,6 +242,17 @@ def _inputs(references: set[str], spelled: Mapping[str, str]) -> str:
     names = sorted(spelled[name] for name in references if name in spelled)
     parts = [f"{literal(name + '=')} || coalesce({identifier(name)}::VARCHAR, 'nothing')" for name in names]
     return "concat_ws(', ', " + ", ".join(parts or ["'no input'"]) + ")"
+
+
+def _is_numeric_text(reading: _Reading) -> bool:
+    return reading.kind == "VARCHAR" and exact.is_number(reading.column.type)
+
+
+def _rewritten(reading: _Reading, feed: Feed) -> tuple[_Reading, str]:
+    """The reading of a number's text as it is usually written, and SQL of that text, which stands under its name."""
+    name = identifier(f"{reading.prefix}#{reading.column.name}")
+    broken = f"({reading.broken}) OR ({reading.value} IS NOT NULL AND {name} IS NULL)"
+    return replace(reading, value=name, broken=broken), exact.plain_number(reading.value, feed.decimal, feed.thousands)
 
 
 def _judged(reading: _Reading) -> str:
