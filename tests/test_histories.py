@@ -14,7 +14,7 @@ from random import Random
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from torture import histories, oracle
+from torture import figures, histories, oracle
 from torture.histories import Difference, History, Tools
 from torture.oracle import Rules
 
@@ -51,6 +51,21 @@ def test_any_history_gives_what_one_pass_gives(
     tools: Tools, tmp_path_factory: pytest.TempPathFactory, family: str, operations: list[histories.Operation]
 ) -> None:
     histories.live(tools, tmp_path_factory.mktemp("any"), History(family, tuple(operations)))
+
+
+@pytest.mark.parametrize("figure", [name for name in figures.KINDS if name])
+def test_a_mart_that_looks_across_days_is_what_one_pass_gives(tools: Tools, tmp_path: Path, figure: str) -> None:
+    """The first day gets a row after the others, a later one grows, and a day becomes empty."""
+    operations = (
+        ("run",),
+        ("land", "b.csv", HEADER + "2,2024-01-03,20,1\n3,2024-01-05,30,1\n"),
+        ("run",),
+        ("land", "c.csv", HEADER + "4,2024-01-01,7.5,1\n"),
+        ("run",),
+        ("land", "d.csv", HEADER + "2,2024-01-05,3,2\n5,2024-01-07,10,1\n"),
+        ("again",),
+    )
+    histories.live(tools, tmp_path, History("sequence", operations, figure))
 
 
 BUMPED = (("run",), ("bump", 5, False))

@@ -150,14 +150,15 @@ def carried(root: Path, name: str) -> tuple[dict[str, int], list[str], list[floa
 @pytest.mark.parametrize(
     ("codes", "ended"),
     [
-        ({}, {"optimize": 0, "backup": 0, "drill": 0, "vacuum": 0}),
-        ({"optimize": "exit 5"}, {"optimize": 5, "backup": 0, "drill": 0, "vacuum": 0}),
-        ({"backup": "exit 7"}, {"optimize": 0, "backup": 7}),
-        ({"drill": "exit 4"}, {"optimize": 0, "backup": 0, "drill": 4}),
-        ({"vacuum": "exit 70"}, {"optimize": 0, "backup": 0, "drill": 0, "vacuum": 70}),
+        ({}, {"optimize": 0, "check": 0, "backup": 0, "drill": 0, "vacuum": 0}),
+        ({"optimize": "exit 5"}, {"optimize": 5, "check": 0, "backup": 0, "drill": 0, "vacuum": 0}),
+        ({"check": "exit 1"}, {"optimize": 0, "check": 1, "backup": 0, "drill": 0}),
+        ({"backup": "exit 7"}, {"optimize": 0, "check": 0, "backup": 7}),
+        ({"drill": "exit 4"}, {"optimize": 0, "check": 0, "backup": 0, "drill": 4}),
+        ({"vacuum": "exit 70"}, {"optimize": 0, "check": 0, "backup": 0, "drill": 0, "vacuum": 70}),
     ],
 )
-def test_nothing_is_vacuumed_before_a_backup_was_made_and_restored(
+def test_nothing_is_vacuumed_before_every_law_holds_and_a_backup_was_made_and_restored(
     project: Project, codes: dict[str, str], ended: dict[str, int]
 ) -> None:
     make_codes(project.root, **codes)
@@ -165,7 +166,7 @@ def test_nothing_is_vacuumed_before_a_backup_was_made_and_restored(
     assert found == ended
     assert list(found) == list(ended)
     left_out = [line.split()[1] for line in said if "left out" in line]
-    assert left_out == [name for name in ("optimize", "backup", "drill", "vacuum") if name not in ended]
+    assert left_out == [name for name in ("optimize", "check", "backup", "drill", "vacuum") if name not in ended]
 
 
 def test_the_day_is_reported_also_when_the_pipeline_failed(project: Project) -> None:

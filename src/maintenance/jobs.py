@@ -44,12 +44,18 @@ class Time:
 
 
 # The report is of the day, so it follows the pipeline, also one that failed. Files are compacted before they are
-# backed up, so that the backup is of what stays; and vacuum, which alone destroys, comes last, after a backup that
-# a drill has restored.
+# backed up, so that the backup is of what stays; and vacuum, which alone destroys, comes last, after a check that found
+# every law to hold and a backup that a drill has restored.
 JOBS = {
     "hourly": (Step("health"),),
     "daily": (Step("rotate-logs"), Step("pipeline"), Step("report")),
-    "weekly": (Step("optimize"), Step("backup"), Step("drill", ("backup",)), Step("vacuum", ("backup", "drill"))),
+    "weekly": (
+        Step("optimize"),
+        Step("check"),
+        Step("backup"),
+        Step("drill", ("backup",)),
+        Step("vacuum", ("check", "backup", "drill")),
+    ),
 }
 DEFAULT_HOUR = 2
 PAUSE = timedelta(minutes=5)

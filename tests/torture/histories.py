@@ -35,7 +35,7 @@ from src.maintenance import backfill, check, optimize, rollback, vacuum
 from src.observe import lock, query, releases, runs
 from src.observe.holding import held
 from src.observe.runs import Run
-from torture import oracle
+from torture import figures, oracle
 from torture.oracle import Content, Rules
 
 Operation = tuple[Any, ...]
@@ -55,6 +55,7 @@ class History:
 
     family: str
     operations: tuple[Operation, ...]
+    figure: str = ""  # which kind of mart looks across days, of figures.KINDS
 
 
 # -- making histories up
@@ -63,7 +64,7 @@ class History:
 def history(random: Random) -> History:
     """One random history of 3 to 8 operations."""
     operations = [operation(random) for _ in range(random.choice((3, 3, 4, 4, 5, 5, 6, 8)))]
-    return History(random.choice(oracle.FAMILIES), tuple(operations))
+    return History(random.choice(oracle.FAMILIES), tuple(operations), random.choice(list(figures.KINDS)))
 
 
 def operation(random: Random) -> Operation:
@@ -202,16 +203,28 @@ class Tools:
     def source(self, rules: Rules) -> Path:
         """The folder with the contracts of these rules."""
         wanted = contract_text(rules)
-        source = self.home / "contracts" / hashlib.sha256(wanted.encode()).hexdigest()[:16] / "src"
+        name = hashlib.sha256(f"{wanted}{rules.figure}".encode()).hexdigest()[:16]
+        source = self.home / "contracts" / name / "src"
         if not source.exists():
             for path, content in (
                 ("silver/shop/orders.yaml", wanted),
                 ("gold/shop/contract.yaml", MART),
                 ("gold/shop/daily.sql", DAILY),
+                *_figure_files(rules.figure),
             ):
                 (source / path).parent.mkdir(parents=True, exist_ok=True)
                 (source / path).write_text(content, encoding="utf-8")
         return source
+
+
+def _figure_files(name: str) -> list[tuple[str, str]]:
+    """The contract and the model of the mart that looks across days, and of the calendar that it may read."""
+    kind = figures.KINDS[name]
+    if not kind.model:
+        return []
+    model = f"gold/figures/figure.{'py' if kind.is_python else 'sql'}"
+    calendar = [("silver/shop/calendar.yaml", figures.CALENDAR_CONTRACT)] if kind.calendar else []
+    return [("gold/figures/contract.yaml", kind.contract), (model, kind.model), *calendar]
 
 
 def contract_text(rules: Rules) -> str:
@@ -335,8 +348,12 @@ def live(tools: Tools, root: Path, told: History, *, every: int = 5, end: bool =
     Raises:
         Difference: something was not as the oracle says.
     """
-    shop = Shop(tools, root, Rules(told.family))
+    shop = Shop(tools, root, Rules(told.family, figure=told.figure))
     shop.land("0.csv", FIRST)
+    if figures.KINDS[told.figure].calendar:
+        calendar = shop.data / "landing/shop/calendar/days.csv"
+        calendar.parent.mkdir(parents=True)
+        calendar.write_text(figures.CALENDAR, encoding="utf-8")
     for operation in (*told.operations, *([("run",)] if end else [])):
         act(shop, operation, every=every)
     if end:

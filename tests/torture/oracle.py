@@ -7,12 +7,14 @@ a corrected file does not replace the one it corrects.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import duckdb
 from deltalake import DeltaTable
+
+from torture.figures import KINDS
 
 Rows = Counter[tuple[Any, ...]]
 FAMILIES = ("sequence", "arrival", "keyless", "deletes")
@@ -27,6 +29,7 @@ class Rules:
     minimum: int | None = None  # of amount
     note: bool = False  # whether the contract has the drift column
     version: int = 1
+    figure: str = ""  # which kind of mart looks across days; empty: none
 
     @property
     def keyed(self) -> bool:
@@ -39,16 +42,17 @@ class Rules:
 
 @dataclass(frozen=True)
 class Content:
-    """The rows of a shop: silver (contract columns), rejects (file, row), gold (day, orders, amount)."""
+    """The rows of a shop: silver (contract columns), rejects (file, row), gold (day, orders, amount) and figure."""
 
     silver: Rows
     rejects: Rows
     gold: Rows
+    figure: Rows = field(default_factory=Counter)
 
     def differences(self, other: Content) -> list[str]:
         """How `other` differs from this, in words."""
         said = []
-        for name in ("silver", "rejects", "gold"):
+        for name in ("silver", "rejects", "gold", "figure"):
             mine, theirs = getattr(self, name), getattr(other, name)
             said += [f"{name} lacks {count} x {_shown(row)}" for row, count in (mine - theirs).items()]
             said += [f"{name} has {count} x {_shown(row)} too many" for row, count in (theirs - mine).items()]
@@ -63,7 +67,16 @@ def expected(connection: duckdb.DuckDBPyConnection, archive: Path, rules: Rules)
     silver = _rows(connection, _winners(rules))
     rejects = _rows(connection, "SELECT 'shop/orders/' || name, nth FROM typed WHERE NOT good")
     daily = "SELECT day, count(*), sum(amount)::DECIMAL(18,2)"
-    return Content(silver, rejects, _rows(connection, f"{daily} FROM ({_winners(rules)}) GROUP BY day"))
+    gold = _rows(connection, f"{daily} FROM ({_winners(rules)}) GROUP BY day")
+    return Content(silver, rejects, gold, _figure(connection, rules))
+
+
+def _figure(connection: duckdb.DuckDBPyConnection, rules: Rules) -> Rows:
+    """What the mart that looks across days must hold."""
+    if not rules.figure:
+        return Counter()
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE winners AS {_winners(rules)}")
+    return _rows(connection, KINDS[rules.figure].expected)
 
 
 def stored(connection: duckdb.DuckDBPyConnection, data: Path, note: bool, at: dict[str, int] | None = None) -> Content:
@@ -72,10 +85,12 @@ def stored(connection: duckdb.DuckDBPyConnection, data: Path, note: bool, at: di
     silver = _scan(data / "silver" / BESIDE, at.get("silver.shop.orders"))
     quarantine = _scan(data / "quarantine" / BESIDE, at.get("quarantine.shop.orders"))
     gold = _scan(data / "gold/shop/daily", at.get("gold.shop.daily"))
+    figure = _scan(data / "gold/figures/figure", at.get("gold.figures.figure"))
     return Content(
         silver=_rows(connection, f"SELECT {Rules(note=note).columns} FROM {silver}") if silver else Counter(),
         rejects=_rows(connection, f"SELECT _file, _row FROM {quarantine}") if quarantine else Counter(),
         gold=_rows(connection, f"SELECT day, orders, amount FROM {gold}") if gold else Counter(),
+        figure=_rows(connection, f"SELECT day, x FROM {figure}") if figure else Counter(),
     )
 
 
