@@ -166,11 +166,11 @@ class _Build:
         if not self.has_new_claim(gold):
             return self.commit.whole(rows, {})
         try:
-            self.claim.check_new("result")
+            checked = self.claim.check_new("result")
         except Refuted:
             self.commit.note(way.refuted(self.model.table))
             raise
-        return self.commit.whole(rows, way.checked(self.model.table))
+        return self.commit.whole(rows, way.checked(self.model.table) if checked else {})
 
     def partitions(self, gold: lake.Snapshot) -> Outcome:
         """Compute the partitions in `outputs`, and replace them."""

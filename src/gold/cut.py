@@ -51,7 +51,7 @@ class Cut:
     def told_by_folders(self, name: str) -> bool:
         """Whether the partition follows from the partition that a row of a source lies in."""
         needed = {column for by in self.by[name] for column in self.engine.column_references(by)}
-        return needed <= {column.lower() for column in self.sources[name].partition_by}
+        return bool(needed) and needed <= {column.lower() for column in self.sources[name].partition_by}
 
     def folders(self, source: lake.Snapshot, files: Sequence[lake.DataFile]) -> str:
         """A relation of the partition values of a source's files, and at which place (_at) each file stands."""
