@@ -215,7 +215,11 @@ def test_a_wrong_claim_is_found_before_anything_is_published(lake: Lake) -> None
     lake.good()  # whole from now on
     assert [row[1] for row in lake.rows(DAILY)] == [3, 3, 3]
     lake.land("shop/orders/2.csv", HEADER + "4,2024-01-02,5.50,1\n")
-    assert partitions(lake, lake.good()) == 3
+    run = lake.good()
+    assert partitions(lake, run) == 3
+    assert "computed whole: the claim `refresh: partitions` did not hold" in str(
+        lake.step(run, "gold.shop.daily").notes
+    )
     assert [row[1] for row in lake.rows(DAILY)] == [4, 4, 4]
     told = cli(lake, "plan").stdout
     assert "gold.shop.daily: whole at every change: the claim `refresh: partitions` did not hold when" in told

@@ -219,13 +219,16 @@ def test_a_query_prints_json_whatever_the_numbers(lake: Lake) -> None:
     lake.shop()
     lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10.5,1\n")
     lake.good()
-    sql = "SELECT 'inf'::DOUBLE AS a, ['-inf'::DOUBLE, 1.5] AS b, {'c': 'nan'::FLOAT} AS d FROM gold.shop.daily"
+    sql = "SELECT 'inf'::DOUBLE AS a, ['-inf'::DOUBLE, 1.5] AS b, {'c': 'nan'::FLOAT} AS d, "
+    sql += "12345678901234567.89::DECIMAL(38,2) AS e, 0.1::DECIMAL(3,1) AS f FROM gold.shop.daily"
 
     def refused(constant: str) -> None:
         raise AssertionError(f"{constant} is no JSON")
 
     printed = json.loads(cli(lake, "query", sql, "--format", "json").stdout, parse_constant=refused)
-    assert printed == [{"a": "Infinity", "b": ["-Infinity", 1.5], "d": {"c": "NaN"}}]
+    assert printed == [
+        {"a": "Infinity", "b": ["-Infinity", 1.5], "d": {"c": "NaN"}, "e": "12345678901234567.89", "f": 0.1}
+    ]
 
 
 def test_a_query_cannot_change_anything_and_names_the_tables_there_are(lake: Lake) -> None:

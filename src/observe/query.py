@@ -115,5 +115,6 @@ def _finite(value: object) -> object:
 
 def _json(value: object) -> object:
     if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
+        number = int(value) if value == value.to_integral_value() else float(value)
+        return number if Decimal(repr(number)) == value else str(value)  # as text where a reader would round it
     return value.isoformat() if isinstance(value, date | datetime) else str(value)
