@@ -268,7 +268,7 @@ def test_check_finds_a_row_that_one_pass_would_not_give(lake: Lake) -> None:
     ended = cli(lake, "check")
     assert ended.returncode == 1
     assert "one pass gives the same" in ended.stdout
-    lake.environ["BROKEN_ON_PURPOSE"] = ""
+    lake.environ["BROKEN_ON_PURPOSE"] = "yes"
     (lake.data / "silver").rename(lake.root / "gone")
 
 
