@@ -27,7 +27,7 @@ from src.contract import Table
 from src.errors import BUG_EXIT_CODE, BoathouseError, UsageError
 from src.gold import aggregate
 from src.house import House, Wanted, below, engine, needs, opened, referred, sources, waits_for, wanted
-from src.observe import alerts, console, edge, query, releases, runs
+from src.observe import alerts, console, edge, landing, query, releases, runs
 from src.observe.holding import held
 from src.observe.runs import Run
 from src.outcome import Outcome
@@ -55,6 +55,7 @@ def run(house: House, domain: str | None = None, window: runs.Window | None = No
     whole = {table.id for table in (*chosen.silver, *chosen.gold)} if mode == "all" else set()
     with held(house, command, window) as this:
         _land_samples(house)
+        this.landing, this.landing_seen = landing.problem(house, this.window.end), True
         this.unclaimed = ingest.unclaimed(house.landing, house.contracts.feeds.values())
         carry(house, this, chosen, whole)
     return this
@@ -101,10 +102,10 @@ def _aggregate(house: House, table: Table, batch: str, whole: bool) -> Outcome:
 
 
 def _land_samples(house: House) -> None:
-    """Give a newcomer something to see: the sample company's files, where nothing has landed at all."""
+    """Give a newcomer something to see: the sample company's files, where nothing has landed at all, nor ever did."""
     told = house.told
     landed = (path for path in house.landing.rglob("*") if path.is_file() and not path.name.startswith("."))
-    if not told.sample_feed or any(landed):
+    if not told.sample_feed or any(landed) or any(house.table(feed) for feed in house.contracts.feeds):
         return
     from src.demo import feeds
 
@@ -129,6 +130,8 @@ def _ended(house: House, this: Run) -> int:
     _tell(house, this)
     console.changes(steps)
     console.unclaimed(this.unclaimed)
+    if this.landing:
+        console.note(f"{this.landing.what} -> {this.landing.fix}")
     error = this.error()
     if error is None:
         console.finished(this.records[-1], steps)

@@ -625,7 +625,7 @@ def test_a_blocked_table_is_neither_told_nor_taken_for_recovered(desk: Desk) -> 
     lake.land("shop/orders/1.csv", REFUSED)
     run = lake.run()
     assert [problem.incident for problem in alerts.of_run(run)] == ["source bronze.shop.orders"]
-    assert alerts.looked_at(run) == {"source bronze.shop.orders"}
+    assert alerts.looked_at(run) == {"source bronze.shop.orders", "source landing"}
 
 
 def test_a_table_that_fails_is_a_problem_of_the_table_and_a_bug_says_so(desk: Desk) -> None:

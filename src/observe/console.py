@@ -173,6 +173,11 @@ def changes(records: Sequence[Record]) -> None:
             print(f"note: {record.layer}.{record.domain}.{record.table}: {plain(note)}")
 
 
+def note(text: str) -> None:
+    """What a run found that is no failure of a step."""
+    print(f"note: {plain(text)}")
+
+
 def unclaimed(files: Sequence[str], most: int = 5) -> None:
     """Name the landed files that no feed takes, so that none is overlooked in silence."""
     if files:

@@ -20,6 +20,7 @@ from src.audit import describe as describe_audit
 from src.engine import DuckEngine, identifier, literal
 from src.errors import BoathouseError, PartialError, TransientError, UsageError
 from src.observe.lock import Holder
+from src.observe.problems import Problem
 from src.outcome import Outcome
 
 TABLE = "ops.pipeline_runs"
@@ -149,6 +150,8 @@ class Run:
     failures: dict[str, BoathouseError | Exception] = field(default_factory=dict)
     blocked: dict[str, str] = field(default_factory=dict)  # table id: what it waits for
     unclaimed: list[str] = field(default_factory=list)  # files in the landing zone that no feed takes
+    landing_seen: bool = False  # whether it was looked at
+    landing: Problem | None = None  # that the landing zone is empty where files came before
     audits: list[Audited] = field(default_factory=list)
     rewritten: dict[str, tuple[int, int]] = field(default_factory=dict)  # table id: versions with the same rows
 
@@ -210,7 +213,7 @@ class Run:
             quarantined=sum(step.quarantined for step in steps),
             error_class=getattr(error, "error_class", "bug") if error else None,
             error_message=str(error) if error else None,
-            notes=f"window {self.window}",
+            notes="\n".join([f"window {self.window}", *([self.landing.what] if self.landing else [])]),
             command=self.command,
         )
         record = _with(record, self._expected("run"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from src.errors import BoathouseError
-from src.observe import console
+from src.observe import console, landing
 from src.observe.problems import Problem
 from src.observe.runs import Run
 
@@ -15,14 +15,19 @@ _AGAIN = "see app.log; then run again: `make pipeline`"
 
 
 def of_run(run: Run) -> list[Problem]:
-    """The problems of a run: one of each failed step (P2), of kind `source` in bronze and `table` below it."""
-    return [_problem(run, table_id, error) for table_id, error in run.failures.items()]
+    """The problems of a run: one of each failed step (P2), of kind `source` in bronze and `table` below it.
+
+    So is a landing zone that is empty where files came before.
+    """
+    steps = [_problem(run, table_id, error) for table_id, error in run.failures.items()]
+    return [*([run.landing] if run.landing else []), *steps]
 
 
 def looked_at(run: Run) -> set[str]:
     """The incidents of which a run knows whether they are there: those of the steps it did, blocked ones left out."""
     done = (f"{step.layer}.{step.domain}.{step.table}" for step in run.steps if step.status != "blocked")
-    return {f"{_kind(table_id)} {table_id}" for table_id in done}
+    seen = {landing.INCIDENT} if run.landing_seen else set()
+    return seen | {f"{_kind(table_id)} {table_id}" for table_id in done}
 
 
 def _kind(table_id: str) -> str:

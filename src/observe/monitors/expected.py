@@ -2,7 +2,8 @@
 
 A successful `make pipeline` is due within the smallest `frequency` of the contracts (a day, where none says) and two
 hours; after that it is P2, after twice that P1. A verified backup is due every 8 days, once the lake is 8 days old.
-Where the last step of a feed or table failed or was blocked, that is P2 until a run mends it.
+Where the last step of a feed or table failed or was blocked, that is P2 until a run mends it. So is a landing zone
+that is gone or empty where files came before.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from src.engine import literal
-from src.observe import backups, lock, runs
+from src.observe import backups, landing, lock, runs
 from src.observe.monitors.freshness import GRACE_HOURS
 from src.observe.monitors.reading import Reading, moment
 from src.observe.problems import Problem
@@ -46,7 +47,15 @@ def measure(reading: Reading) -> tuple[tuple[Expected, ...], tuple[Problem, ...]
         return (), tuple(_going(reading, None))
     ran, late = _ran(reading, first)
     backed_up, unsafe = _backed_up(reading, first)
-    problems = [*late, *unsafe, *_steps(reading), *_died(reading), *_going(reading, _usual_seconds(reading))]
+    bare = landing.problem(reading.house, reading.yesterday)
+    problems = [
+        *late,
+        *unsafe,
+        *([bare] if bare else []),
+        *_steps(reading),
+        *_died(reading),
+        *_going(reading, _usual_seconds(reading)),
+    ]
     return (ran, *_audits(reading), backed_up), tuple(problems)
 
 
