@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-from src import contract, lake, proof
+from src import contract, lake, proof, stopping
 from src.contract import Contracts, Feed, Table
 from src.engine import DuckEngine
 from src.errors import ContractError, Faults, UsageError
@@ -198,7 +198,8 @@ def engine(told: Settings) -> Iterator[DuckEngine]:
     threads = told.threads or os.cpu_count() or 1
     running = DuckEngine(memory_limit=told.memory_limit, threads=threads, spill=told.data_dir / ".spill")
     try:
-        yield running
+        with stopping.interrupting(running.interrupt):
+            yield running
     finally:
         running.close()
 

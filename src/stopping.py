@@ -2,6 +2,9 @@
 
 The signal becomes a KeyboardInterrupt, which no step takes for its own failure. A library may turn it into an error
 of its own on the way (DuckDB: "Query interrupted"), or lose it; so that it was asked for is also kept here.
+
+Python heeds a signal only when the main thread is back from what it called, and an engine whose other threads do the
+work may wait for hours. A thread of our own learns of the signal from a pipe, and interrupts the engine.
 """
 
 from __future__ import annotations
@@ -9,12 +12,13 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 _SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "TERM"}
 _asked: list[signal.Signals] = []
+_interrupts: list[Callable[[], None]] = []  # of what is at work outside of Python
 
 
 @contextmanager
@@ -28,11 +32,37 @@ def heeded() -> Iterator[None]:
         return
     _asked.clear()
     before = {number: signal.signal(number, _stop) for number in _SIGNALS}
+    arrived, bell = os.pipe()
+    os.set_blocking(bell, False)
+    bell_before = signal.set_wakeup_fd(bell, warn_on_full_buffer=False)
+    watcher = threading.Thread(target=_watch, args=(arrived,), daemon=True)
+    watcher.start()
     try:
         yield
     finally:
+        signal.set_wakeup_fd(bell_before)
+        os.close(bell)  # which ends the watcher
+        watcher.join()
+        os.close(arrived)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def interrupting(interrupt: Callable[[], None]) -> Iterator[None]:
+    """Call `interrupt`, from another thread, if a stop is asked for within a with-block."""
+    _interrupts.append(interrupt)
+    try:
+        yield
+    finally:
+        _interrupts.remove(interrupt)
+
+
+def _watch(arrived: int) -> None:
+    while numbers := os.read(arrived, 64):
+        if set(numbers) & set(_SIGNALS):
+            for interrupt in tuple(_interrupts):
+                interrupt()
 
 
 def exit_code() -> int | None:

@@ -47,17 +47,20 @@ def test_a_stopped_run_says_so_in_one_line_begins_nothing_more_and_the_next_run_
     daily = after.read_text().partition("schema:\n")[2]
     after.write_text(after.read_text() + daily.replace("daily", "later"))
     lake.write("gold/shop/later.sql", DAILY)
-    process = start(lake, "run", LOG_LEVEL="INFO")
-    assert process.stderr
-    lines = [process.stderr.readline()]
-    while b"silver.shop.orders" not in lines[-1]:
-        lines.append(process.stderr.readline())
-    time.sleep(0.3)  # the engine is in the model by then; wherever it is, the outcome is the same
-    process.send_signal(number)
-    said = process.communicate()[1].decode()
+    with start(lake, "run", LOG_LEVEL="INFO") as process:
+        try:
+            assert process.stderr
+            while line := process.stderr.readline():
+                if b"silver.shop.orders" in line:
+                    break
+            time.sleep(0.3)  # the engine is in the model by then; wherever it is, the outcome is the same
+            process.send_signal(number)
+            said = process.communicate(timeout=60)[1].decode()
+        finally:
+            process.kill()  # a model without end must not outlive its test
     assert process.returncode == code
-    line = f"stopped by {name}: nothing half-written is visible, the next run finishes the work"
-    assert said == f"✗ Pipeline Failed: {line}\n"
+    stopped = f"stopped by {name}: nothing half-written is visible, the next run finishes the work"
+    assert said == f"✗ Pipeline Failed: {stopped}\n"
     assert not (lake.data / "gold/shop/later").exists()
     lake.write("gold/shop/daily.sql", DAILY)
     lake.good()

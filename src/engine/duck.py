@@ -94,6 +94,10 @@ class DuckEngine:
     def close(self) -> None:
         self._connection.close()
 
+    def interrupt(self) -> None:
+        """End the statement that runs, if one does, with an error; for another thread to call."""
+        self._connection.interrupt()
+
     # -- running SQL
 
     def execute(self, sql: str) -> None:
