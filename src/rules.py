@@ -42,6 +42,19 @@ def not_finite(column: Column) -> list[tuple[str, str]]:
     return [(f"NOT isfinite({name})", f"{literal(column.name + ': ')} || {name}::VARCHAR || {literal(complaint)}")]
 
 
+_NULL_FOLDER = "__HIVE_DEFAULT_PARTITION__"  # stands for no value
+_FOLDER_BYTES = 255  # of a name, on the usual file systems
+
+
+def no_folder(column: Column) -> tuple[str, str]:
+    """The rule that a partition's value can name its folder, `<column>=<value>` in URL encoding: as one of `broken`."""
+    name, room = identifier(column.name), _FOLDER_BYTES - len(f"{column.name}=")
+    too_long = f"CASE WHEN 3 * strlen({name}) <= {room} THEN false ELSE strlen(url_encode({name})) > {room} END"
+    test = f"{name} IN ('', '{_NULL_FOLDER}') OR contains({name}, chr(0)) OR {too_long}"
+    said = f"CASE WHEN {name} = '' THEN 'empty text' ELSE left({name}, 80) END"
+    return f"coalesce({test}, false)", f"{literal(f'{column.name}: ')} || {said} || ' cannot name a partition'"
+
+
 def _rule(column: Column, rule: Rule) -> tuple[str, str]:
     name, value = identifier(column.name), rule.value
     if rule.kind in _COMPARISONS:

@@ -322,6 +322,37 @@ def test_numbers_are_read_as_their_feed_writes_them(
     assert found == readings
 
 
+PARTITIONS = {  # the text of a partition, and whether it can be one
+    "north": True,
+    "Grüße/東京 ..": True,
+    ".": True,
+    "..": True,
+    "NULL": True,
+    "a" * 249: True,
+    "a" * 250: False,
+    "ü" * 41: True,
+    "ü" * 42: False,
+    "__HIVE_DEFAULT_PARTITION__": False,
+    "nothing": False,  # of which the contract makes empty text
+    "zero": False,  # of which it makes a NUL
+}
+
+
+def test_a_row_whose_text_can_name_no_partition_is_quarantined_and_the_others_are_taken(lake: Lake) -> None:
+    made = "case value when 'nothing' then '' when 'zero' then chr(0) else value end"
+    text = ONE_COLUMN.format(logical="string", physical="varchar")
+    text = text.replace('"varchar"}', f'"varchar", required: true, partitioned: true, transformLogic: "{made}"}}')
+    lake.write("silver/shop/things.yaml", text)
+    texts = list(PARTITIONS)
+    lake.land("1.csv", "nr|value\n" + "".join(f"{nr}|{text}\n" for nr, text in enumerate(texts)))
+    lake.good()
+    taken = lake.rows("SELECT nr, value FROM silver.shop.things ORDER BY nr")
+    assert taken == [(nr, text) for nr, text in enumerate(texts) if PARTITIONS[text]]
+    refused = lake.rows("SELECT _row - 1, _reasons FROM quarantine.shop.things")
+    assert {texts[nr] for nr, _ in refused} == {text for text, good in PARTITIONS.items() if not good}
+    assert all(reason.endswith(" cannot name a partition") for _, (reason,) in refused)
+
+
 COMPUTED = [  # what an expression gives, the column's type, what is kept of it
     ("9007199254740993::BIGINT", "number", "double", LOST),
     ("9007199254740992::BIGINT", "number", "double", 9007199254740992.0),

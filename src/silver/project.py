@@ -65,7 +65,9 @@ def projection(engine: DuckEngine, table: Table, relation: str, prefix: str, fee
     for level in _levels(table, names):
         sql, kinds = _typed_level(engine, table, level, sql, kinds, prefix, feed)
     failures = [
-        reason for column in table.columns for reason in _failures(column, sorted(names.own[column.name]), prefix)
+        failure
+        for column in table.columns
+        for failure in _failures(column, sorted(names.own[column.name]), prefix, column.name in table.partition_by)
     ]
     has_failed, shown = identifier(f"{prefix}failed"), _SHOWN.format(source=identifier(source_column(prefix)))
     failed = " OR ".join(f"({test})" for test, _ in failures) or "false"
@@ -276,7 +278,7 @@ def _reason(reading: _Reading) -> str:
 # -- what makes a row fail
 
 
-def _failures(column: Column, inputs: Sequence[str], prefix: str) -> list[tuple[str, str]]:
+def _failures(column: Column, inputs: Sequence[str], prefix: str, partitioned: bool) -> list[tuple[str, str]]:
     """(SQL test that is true for a bad row, SQL text of the reason) for everything asked of a column.
 
     `inputs` are the table's columns that its expression reads: where one of these is bad, that a
@@ -287,4 +289,6 @@ def _failures(column: Column, inputs: Sequence[str], prefix: str) -> list[tuple[
     if column.required:
         read = " AND ".join(f"{identifier(f'{prefix}?{other}')} IS NULL" for other in (column.name, *inputs))
         found.append((f"{name} IS NULL AND {read}", literal(f"{column.name}: required, but there is nothing")))
+    if partitioned and column.type == "VARCHAR":
+        found.append(rules.no_folder(column))
     return found + rules.broken(column)
