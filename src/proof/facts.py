@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 
-from src.contract import TIMESTAMP, Table
+from src.contract import Table
 from src.engine import DuckEngine
 from src.proof.expressions import Expression, NoSql, SourceColumn, column_name, to_sql
 from src.proof.refusals import Budget, Refused
@@ -19,8 +19,6 @@ from src.proof.sources import Source
 from src.proof.unions import Arm, Union
 from src.proof.walk import Walk
 
-_PROVENANCE = {"_file": "VARCHAR", "_row": "BIGINT", "_ingested_at": TIMESTAMP}  # silver adds to every row
-
 
 def sources_of(engine: DuckEngine, table: Table, tables: Mapping[str, Table], budget: Budget) -> dict[str, Source]:
     """What is known of each table that a gold table reads."""
@@ -28,16 +26,11 @@ def sources_of(engine: DuckEngine, table: Table, tables: Mapping[str, Table], bu
 
 
 def _source(engine: DuckEngine, table: Table, tables: Mapping[str, Table], budget: Budget) -> Source:
-    columns = {column.name: column.type for column in table.columns}
     if table.layer == "gold":
-        # its key is checked in the partitions of a run, so nothing is known to be unique across them
-        return Source(table.id, columns, generated=_made_by_model(engine, table, tables, budget))
-    scd2 = table.history == "scd2"
-    if scd2:
-        moment = columns[table.sequence_by[0]]
-        columns |= {"_valid_from": moment, "_valid_to": moment, "_is_current": "BOOLEAN"}
-    key = () if scd2 else table.key  # of which every version is a row
-    return Source(table.id, columns | _PROVENANCE, key, _generated(engine, table))
+        # its key is checked by each run, which is not yet a fact of what is stored
+        return Source(table.id, table.stored_columns, generated=_made_by_model(engine, table, tables, budget))
+    key = table.key if table.history == "scd1" else ()  # of which every version is a row
+    return Source(table.id, table.stored_columns, key, _generated(engine, table))
 
 
 def _generated(engine: DuckEngine, table: Table) -> dict[str, str]:

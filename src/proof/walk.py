@@ -105,6 +105,7 @@ class Walk:
             names = ", ".join(name for name, _ in self.partition)
             own, other = (", ".join(shown(part, titles) for part in tag) for tag in (target, min(dependency, key=repr)))
             source = self.reasoning.source_of(dependency)
+            other = other if other != own else "that of another row"
             what = f"{names} = {own} is not {other}, by which {source or 'a source'} is cut"
             raise Refused(what, self._item_of(tree), source, f"let {names} be what its source is cut by; or {WHOLE}")
 

@@ -1,4 +1,4 @@
-"""Random models: joins of eight kinds, groups, windows, set operations, subqueries and CTEs, one in the other.
+"""Random models: joins of nine kinds, groups, windows, set operations, subqueries and CTEs, one in the other.
 
 Names are shuffled on the way, so that they shadow each other and mislead.
 """
@@ -24,13 +24,15 @@ def _kind(type_: str) -> str:
 
 
 def draw(random: Random, engine: DuckEngine) -> Model:
-    """A model that binds, partitioned by one of its dates."""
+    """A model that binds, partitioned by one of its dates; one of three claims a lookback."""
     while True:
-        sql, columns = _Drawing(random).query(random.randrange(1, 5))
+        lookback = random.choice([0, 0, 0, 0, 1, 2])
+        drawing = _Drawing(random)
+        sql, columns = drawing.looking_back() if lookback else drawing.query(random.randrange(1, 5))
         dates = [name for name, kind in columns if kind == DATE]
         if not dates:
             continue
-        model = Model(sql, Column(random.choice(dates), "DATE"))
+        model = Model(sql, Column(random.choice(dates), "DATE"), lookback)
         try:
             engine.columns(f"SELECT {model.partition.name} FROM ({sql.replace('silver.shop.', 'shop_new.')})")
         except BoathouseError:
@@ -41,16 +43,24 @@ def draw(random: Random, engine: DuckEngine) -> Model:
 class _Drawing:
     """One model as it is drawn, from the outside in."""
 
-    def __init__(self, random: Random) -> None:
-        self._random, self._aliases = random, 0
+    def __init__(self, random: Random, innermost: Query | None = None) -> None:
+        self._random, self._innermost, self._aliases = random, innermost, 0
 
     def query(self, depth: int) -> Query:
         """A SELECT and its columns, of so many SELECTs in each other."""
         if depth <= 0 or self._random.random() < 0.12:
             return self._table()
         rare = [self._project, self._where, self._distinct, self._window, self._set_operation, self._limit]
-        rare += [self._subquery, self._cte]
+        rare += [self._subquery, self._cte, self._lateral, self._grouping_sets, self._lagged, self._shifted]
         return self._random.choice([*rare, *[self._group] * 2, *[self._join] * 3])(depth)
+
+    def looking_back(self) -> Query:
+        """A SELECT over few tables that reads dates before its own, maybe in another of its kind."""
+        made = self._random.choice([self._lagged, self._lagged, self._shifted])(self._random.choice([1, 1, 2]))
+        if self._random.random() < 0.6:
+            return made
+        outer = _Drawing(self._random, made)
+        return self._random.choice([outer._lagged, outer._shifted, outer._join, outer._where, outer._group])(1)
 
     def _alias(self) -> str:
         self._aliases += 1
@@ -68,8 +78,13 @@ class _Drawing:
         return [f"{a}.{one} = {b}.{two}" for one, two in chosen]
 
     def _table(self) -> Query:
+        if self._innermost:
+            return self._innermost
         table = self._random.choice(["orders"] * 4 + ["returns"] * 2 + ["parcels", "calendar", "rates"])
         columns = [(name, _kind(type_)) for name, type_ in COLUMNS[table].items() if name != "moment"]
+        if table == "orders" and self._random.random() < 0.2:
+            day = "SELECT * EXCLUDE (moment) REPLACE (cast(moment AS date) AS day)"
+            return f"{day} FROM silver.shop.orders", columns
         return f"SELECT * FROM silver.shop.{table}", columns
 
     def _project(self, depth: int) -> Query:
@@ -149,8 +164,9 @@ class _Drawing:
         )
         shared = [name for name, of in left if (name, of) in right]
         using: list[str] = []
-        if shared and self._random.random() < 0.35 and "ASOF" not in kind:
+        if shared and self._random.random() < 0.35:
             using = [name for name in shared if self._random.random() < 0.6] or shared[:1]
+            self._random.shuffle(using)  # an as-of join takes the nearest by the last
             on = f"USING ({', '.join(using)})"
         else:
             kind, on = self._on(kind, a, left, b, right)
@@ -209,6 +225,54 @@ class _Drawing:
             rows = self._random.choice(["", f" WHERE {where}"])
             tests += [f"{a}.{name} {word}IN (SELECT {other} FROM ({two}) {b}{rows})" for word in ("", negated)]
         return f"SELECT * FROM ({one}) {a} WHERE {self._random.choice(tests)}", left
+
+    def _lateral(self, depth: int) -> Query:
+        (one, left), (two, right) = self.query(depth - 1), self.query(depth - 2)
+        a, b, c = self._alias(), self._alias(), self._alias()
+        where = " AND ".join(self._equated(a, b, self._pairs(left, right))) or "true"
+        most = self._pick(right, DATE) or right[0][0]
+        made = self._random.choice(["count(*)", "count(*)", f"count({b}.{most})"])
+        join = self._random.choice(["CROSS JOIN LATERAL", "LEFT JOIN LATERAL"])
+        on = " ON true" if "LEFT" in join else ""
+        of_each = f"SELECT {made} AS n FROM ({two}) {b} WHERE {where}"
+        kept = [(name, kind) for name, kind in left if name != "n"]
+        shown = ", ".join(f"{a}.{name}" for name, _ in kept)
+        return f"SELECT {shown}, {c}.n FROM ({one}) {a} {join} ({of_each}) {c}{on}", [*kept, ("n", NUMBER)]
+
+    def _grouping_sets(self, depth: int) -> Query:
+        sql, columns = self.query(depth - 1)
+        keys = [(name, kind) for name, kind in columns if name != "c"][:3]
+        chosen = [[name for name, _ in keys if self._random.random() < 0.7] for _ in range(2)]
+        sets = ", ".join(f"({', '.join(names)})" for names in chosen)
+        made = [(name, name, kind) for name, kind in keys if any(name in names for names in chosen)]
+        return self._selected([*made, ("count(*)", "c", NUMBER)], sql, f" GROUP BY GROUPING SETS ({sets})")
+
+    def _lagged(self, depth: int) -> Query:
+        """One row per date, and what the dates before it have."""
+        sql, columns = self.query(depth - 1)
+        date = self._pick(columns, DATE)
+        if not date:
+            return sql, columns
+        before = self._random.choice(["lag(count(*)) OVER ({})", "lag(count(*), 2) OVER ({})"])
+        if self._random.random() < 0.4:
+            before = "sum(count(*)) OVER ({} ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)"
+        where = self._random.choice(["", "", f" WHERE {date} IS NOT NULL"])
+        made = [(date, date, DATE), (before.format(f"ORDER BY {date}"), "w", NUMBER), ("count(*)", "c", NUMBER)]
+        return self._selected(made, sql, f"{where} GROUP BY {date}")
+
+    def _shifted(self, depth: int) -> Query:
+        """Rows, and what there is of a date some days before theirs."""
+        (one, left), (two, right) = self.query(depth - 1), self.query(depth - 2)
+        a, b = self._alias(), self._alias()
+        date, other = self._pick(left, DATE), self._pick(right, DATE)
+        if not date or not other:
+            return one, left
+        days = self._random.choice(["1", "2", "INTERVAL 1 DAY", "INTERVAL 2 DAY", "INTERVAL (-1) DAY"])
+        of_each = f"SELECT {other} AS y, count(*) AS z FROM ({two}) {self._alias()} GROUP BY 1"
+        kept = [(name, kind) for name, kind in left if name != "z"]
+        shown = ", ".join(f"{a}.{name}" for name, _ in kept)
+        on = f"{b}.y = cast({a}.{date} - {days} AS date)"
+        return f"SELECT {shown}, {b}.z FROM ({one}) {a} LEFT JOIN ({of_each}) {b} ON {on}", [*kept, ("z", NUMBER)]
 
     def _cte(self, depth: int) -> Query:
         (one, left), a, b, c = self.query(depth - 1), self._alias(), self._alias(), self._alias()
