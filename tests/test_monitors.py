@@ -553,6 +553,22 @@ def test_rows_written_again_amplify_and_what_is_older_than_30_days_is_not_counte
 # -- what is expected
 
 
+def test_what_was_recorded_while_the_clock_was_ahead_does_not_hide_what_fails_now(lake: Lake) -> None:
+    lake.shop()
+    start = datetime(2024, 3, 4, 5, tzinfo=UTC)
+    ahead, wrong = start + 400 * DAY, "no such column"
+    step = {"layer": "silver", "domain": "shop", "table": "orders"}
+    failed = ran(start + DAY, **step, status="failed", error_class="contract", error_message=wrong)
+    keep(lake, runs.TABLE, Record, [ran(start), ran(ahead), ran(ahead, **step), failed])
+    made = Backup("r1", "000001-20250408T050000000-abcdef", "backup", ahead, ahead, "b", verified=True)
+    keep(lake, backups.TABLE, Backup, [made])
+    found = look(lake, start + 2 * DAY)
+    assert of(found, "run") == [("pipeline", "P2")]
+    assert of(found, "table") == [("silver.shop.orders", "P2")]
+    assert of(found, "backup") == [("lake", "P2")]
+    assert "to come" in the_problem(found, "backup").what
+
+
 def test_no_successful_run_within_its_time_is_p2_and_within_twice_of_it_p1(lake: Lake) -> None:
     lake.shop()
     start = datetime(2024, 3, 4, 5, tzinfo=UTC)

@@ -5,6 +5,7 @@ from src.lake.faults import damaged as damaged
 from src.lake.log import DataFile as DataFile
 from src.lake.log import broken as broken
 from src.lake.log import commit_info as commit_info
+from src.lake.log import digest as digest
 from src.lake.log import lifetimes as lifetimes
 from src.lake.log import progress_log as progress_log
 from src.lake.log import recorded as recorded
@@ -21,6 +22,7 @@ from src.lake.tables import consumed as consumed
 from src.lake.tables import create as create
 from src.lake.tables import discard as discard
 from src.lake.tables import forget as forget
+from src.lake.tables import hashes as hashes
 from src.lake.tables import identity_of as identity_of
 from src.lake.tables import index as index
 from src.lake.tables import is_another as is_another

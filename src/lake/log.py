@@ -112,6 +112,12 @@ def commit_info(root: Path, version: int) -> dict[str, Any]:
         return {}
 
 
+def digest(path: Path) -> str:
+    """The SHA-256 of a file."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
 def recorded(root: Path, version: int) -> set[str]:
     """What a commit recorded progress of; nothing where the log entry is gone."""
     try:

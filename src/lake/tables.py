@@ -23,7 +23,7 @@ from urllib.parse import unquote
 
 from src.errors import BoathouseError, EnvironmentFault
 from src.lake import log
-from src.lake.faults import NO_SUCH_VERSION, HistoryGone, translated
+from src.lake.faults import NO_SUCH_VERSION, HistoryGone, damaged, translated
 from src.lake.log import DataFile, entry, logged_file
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 LAYERS = ("bronze", "silver", "gold")
 BUILT_FROM = "contract"  # txn app id: the fingerprint of the contract a table's rows were built with
+_HASHES = "sha256"  # in a commit: of each file that it adds
 _PROPERTIES = {
     "delta.checkpointInterval": "10",  # a table of 362 files opens in 3 ms, with 13 entries since a checkpoint in 6
     "delta.logRetentionDuration": "interval 60 days",
@@ -336,6 +337,9 @@ def commit(
     content and the schema. Every commit should name its progress: two writers that consumed the
     same source then collide instead of writing twice.
 
+    Of a table to which rows are only ever added it says the hash of each file: nothing else can make these rows again,
+    so nothing else could tell that one rotted.
+
     Raises:
         TransientError: another commit came in between; nothing was published.
         DataError: the table is append-only and the commit removes rows; nothing was published.
@@ -345,6 +349,9 @@ def commit(
     with translated(snapshot.root):
         # data first: a log entry must never refer to a file that a power loss can still take away
         log.sync_files(snapshot.root, [file.path for file in add])
+        if _only_grows(snapshot):
+            hashes = {file.path: log.digest(snapshot.root / file.path) for file in add}
+            info = {**(info or {}), _HASHES: json.dumps(hashes)}
         actions = [_add_action(file, snapshot) for file in add] + [_remove_action(file) for file in remove]
         schema, partition_by = _schema(overwrite or snapshot.columns), list(snapshot.partition_by)
         table = snapshot.moving()
@@ -439,6 +446,26 @@ def changes(snapshot: Snapshot, since: int) -> Changes:
         if not (snapshot.root / file.path).exists():
             raise HistoryGone(f"{file.path} is gone", where=snapshot.root)
     return Changes(tuple(added.values()), tuple(removed.values()), rebuilt)
+
+
+def hashes(snapshot: Snapshot) -> dict[str, str]:
+    """The SHA-256 of each file of which a commit that is still in the log says it: see `commit`.
+
+    Raises:
+        EnvironmentFault: the log is damaged.
+    """
+    found: dict[str, str] = {}
+    for version in range(snapshot.version + 1) if _only_grows(snapshot) else ():
+        said = log.commit_info(snapshot.root, version).get(_HASHES)
+        try:
+            found |= json.loads(said) if said else {}
+        except (ValueError, TypeError) as error:
+            raise damaged(snapshot.root, f"version {version} has no hashes: {error}") from error
+    return found
+
+
+def _only_grows(snapshot: Snapshot) -> bool:
+    return snapshot.properties.get("delta.appendOnly") == "true"
 
 
 def discard(root: Path, files: Sequence[DataFile]) -> None:

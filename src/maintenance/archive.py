@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from src import lake
 from src.errors import DataError, UsageError
 from src.maintenance import snapshot
 from src.maintenance.remote import Remote
@@ -97,7 +98,7 @@ def fetched(place: Remote, file: File, folder: Path) -> Path:
     """
     place.get([file.name], FILES, folder)
     path = folder / file.name
-    if not path.is_file() or snapshot.digest(path) != file.sha256:
+    if not path.is_file() or lake.digest(path) != file.sha256:
         path.unlink(missing_ok=True)
         raise DataError("missing or damaged in the backup too", where=f"{place.path}, {FILES}/{file.name}")
     return path

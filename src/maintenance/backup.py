@@ -88,7 +88,7 @@ def plan(engine: DuckEngine, data: Path, place: Remote, taken: Taken, name: str)
     places: dict[str, Path] = {}
     for table_id, table in taken.tables.items():
         known = old.tables.get(table_id) if old else None
-        files = _files(table.root, known, there)
+        files = _files(table, known, there)
         same = known and old and old.engine == version and known.files == files
         tables[table_id] = known if known and same else _table(engine, table_id, table, files)
         places |= {file.name: table.root / path for path, file in files.items()}
@@ -201,14 +201,22 @@ def _newest(engine: DuckEngine, data: Path, place: Remote, names: list[str]) -> 
         return None, True
 
 
-def _files(root: Path, old: Table | None, there: set[str]) -> dict[str, File]:
-    """A table's files with their hashes; a data file that is at the remote already was hashed when it went there."""
-    found = {}
+def _files(table: lake.Snapshot, old: Table | None, there: set[str]) -> dict[str, File]:
+    """A table's files with their hashes; a data file that is at the remote already was hashed when it went there.
+
+    Raises:
+        DataError: one that goes there now has not the bytes that were committed.
+    """
+    root, found = table.root, {}
+    said = lake.hashes(table)
     for path in sorted(path for path in root.rglob("*") if path.is_file()):
         name, size = path.relative_to(root).as_posix(), path.stat().st_size
         known = old.files.get(name) if old and not name.startswith("_delta_log/") else None
         same = known and known.size == size and known.name in there
-        found[name] = known if known and same else File(size, snapshot.digest(path))
+        found[name] = known if known and same else File(size, lake.digest(path))
+        if said.get(name, found[name].sha256) != found[name].sha256:
+            fix = "`make check` names the damage, docs/runbook.md says what to do; the backups are as they were"
+            raise DataError(f"{name} has not the bytes that were committed", where=root, fix=fix)
     return found
 
 

@@ -205,7 +205,10 @@ def _unreadable(
             except BoathouseError as error:
                 yield f"{file.path} cannot be read: {error.what}"
                 return
+    said = lake.hashes(snapshot)
     for file in files:
+        if said.get(file.path) not in (None, lake.digest(snapshot.root / file.path)):
+            yield f"{file.path} has not the bytes that were committed"
         rows = found.get(str(snapshot.root / file.path), 0)
         if rows != file.rows:
             yield f"{file.path} has {rows} rows, the log says {file.rows}"

@@ -116,7 +116,7 @@ def _prove(manifest: Manifest, files: Path, place: Remote) -> None:
     damaged = []
     for name, size in manifest.objects.items():
         path = files / name
-        if path.is_file() and path.stat().st_size == size and snapshot.digest(path) == path.name:
+        if path.is_file() and path.stat().st_size == size and lake.digest(path) == path.name:
             continue
         path.unlink(missing_ok=True)
         damaged.append(name)

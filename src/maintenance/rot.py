@@ -17,7 +17,7 @@ from pathlib import Path
 from src import lake
 from src.engine import DuckEngine
 from src.errors import BoathouseError
-from src.maintenance import archive, snapshot
+from src.maintenance import archive
 from src.maintenance.remote import Remote
 from src.maintenance.snapshot import File, Manifest, Table
 from src.observe import backups, query, releases
@@ -130,7 +130,7 @@ class _Looking:
         """Whether an entry that is not the one of the backup is that of another commit, and no rot."""
         here = path.read_bytes()
         stamp = _stamp(here)
-        if stamp is None or snapshot.digest(path) in self._hashes:  # no entry, or one of another place
+        if stamp is None or lake.digest(path) in self._hashes:  # no entry, or one of another place
             return False
         before = self._original(file)
         if before is None:
@@ -154,7 +154,7 @@ def _differs(path: Path, file: File) -> str:
         size = path.stat().st_size
         if size != file.size:
             return f"has {size} bytes, the backup {file.size}"
-        return "" if snapshot.digest(path) == file.sha256 else "has not the bytes that were backed up"
+        return "" if lake.digest(path) == file.sha256 else "has not the bytes that were backed up"
     except FileNotFoundError:
         return GONE
     except OSError as error:

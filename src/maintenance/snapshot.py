@@ -148,12 +148,6 @@ def content(engine: DuckEngine, name: str, table: lake.Snapshot) -> tuple[int, s
     return rows, total
 
 
-def digest(path: Path) -> str:
-    """The SHA-256 of a file."""
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
 def link(source: Path, target: Path) -> None:
     """Put a file at a second place without copying it; it is copied where the two cannot be linked."""
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -129,12 +129,13 @@ def _audits(reading: Reading) -> list[Expected]:
 
 
 def _steps(reading: Reading) -> Iterator[Problem]:
-    """The declared feeds and tables whose last step failed or was blocked."""
+    """The declared feeds and tables whose last step failed or was blocked; one dated to come was not the last."""
     declared = {*reading.house.contracts.feeds, *(table.id for table in reading.declared)}
     for name, status, day, message in reading.house.engine.rows(
         "SELECT layer || '.' || domain || '.' || \"table\", "
         "arg_max(status, start_time), arg_max(run_date, start_time), arg_max(error_message, start_time) "
-        f"FROM ops.pipeline_runs WHERE layer <> 'run' AND start_time >= {moment(reading.since)} GROUP BY 1 ORDER BY 1"
+        f"FROM ops.pipeline_runs WHERE layer <> 'run' AND start_time >= {moment(reading.since)} "
+        f"AND start_time <= {moment(reading.now)} GROUP BY 1 ORDER BY 1"
     ):
         if name in declared and status in ("failed", "blocked"):
             said, fix = _parts(message or status)
