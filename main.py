@@ -42,30 +42,51 @@ SOURCE = ROOT / "src"
 # -- run: bronze, then silver, then gold
 
 
-def run(house: House, domain: str | None = None, window: runs.Window | None = None, mode: str = MODES[0]) -> Run:
+def run(
+    house: House,
+    domain: str | None = None,
+    window: runs.Window | None = None,
+    mode: str = MODES[0],
+    accept_rejects: Collection[str] = (),
+) -> Run:
     """Carry everything that landed through the three layers and record what was done.
 
     Mode `recent` computes what an input of moved, `all` every table of silver and gold whole: the result is the same.
 
     The window says which business days the run answers for. Every partition of it is right when the
     run is over: those an input of which moved are computed again, and so is any other that late rows touch.
+
+    `accept_rejects`: the tables that take their load however many of its rows are rejected.
     """
     chosen = wanted(house, domain)
     command = "make pipeline" + (f" DOMAIN={domain}" if domain else "") + (" MODE=all" if mode == "all" else "")
+    command += f" ACCEPT_REJECTS={','.join(accept_rejects)}" if accept_rejects else ""
+    _check_accepted(chosen, accept_rejects)
     whole = {table.id for table in (*chosen.silver, *chosen.gold)} if mode == "all" else set()
     with held(house, command, window) as this:
         _land_samples(house)
         this.landing, this.landing_seen = landing.problem(house, this.window.end), True
         this.unclaimed = ingest.unclaimed(house.landing, house.contracts.feeds.values())
-        carry(house, this, chosen, whole)
+        carry(house, this, chosen, whole, accept_rejects)
     return this
 
 
-def carry(house: House, this: Run, chosen: Wanted, whole: Collection[str] = ()) -> None:
+def _check_accepted(chosen: Wanted, tables: Collection[str]) -> None:
+    known = [table.id for table in chosen.silver]
+    for name in tables:
+        if name not in known:
+            raise UsageError(f"no rejects of {name} to accept", fix=f"the tables are {', '.join(known)}")
+
+
+def carry(
+    house: House, this: Run, chosen: Wanted, whole: Collection[str] = (), accept_rejects: Collection[str] = ()
+) -> None:
     """Do the steps of a run, in a blocking sequence: all of bronze, then all of silver, then all of gold.
 
-    `whole`: the tables that are computed whole even where no input of them moved.
+    `whole`: the tables that are computed whole even where no input of them moved; `accept_rejects`: those that take
+    their load however many of its rows are rejected.
     """
+    who = os.environ.get("USER") or "someone"
     batch = this.run_id
     with console.progress(len(chosen)) as bar:
 
@@ -85,7 +106,15 @@ def carry(house: House, this: Run, chosen: Wanted, whole: Collection[str] = ()) 
             places = clean.Places.of(table, house.place)
             step(
                 table.id,
-                partial(clean.run, house.engine, table, places, batch=batch, whole=table.id in whole),
+                partial(
+                    clean.run,
+                    house.engine,
+                    table,
+                    places,
+                    batch=batch,
+                    whole=table.id in whole,
+                    accepted_by=who if table.id in accept_rejects else "",
+                ),
                 needs(table),
             )
         for table in chosen.gold:
@@ -121,7 +150,7 @@ def _land_samples(house: House) -> None:
 def _run(told: Settings, words: argparse.Namespace) -> int:
     window = runs.window(runs.now().date(), words.run_date, words.reprocess_days)
     with opened(told, SOURCE, window.end) as house:
-        return _ended(house, run(house, words.domain, window, words.mode))
+        return _ended(house, run(house, words.domain, window, words.mode, words.accept_rejects))
 
 
 def _ended(house: House, this: Run) -> int:
@@ -380,6 +409,13 @@ def _words(typed: list[str]) -> argparse.Namespace:
         added.add_argument("--reprocess-days", type=int, help="how many days up to then it answers for (default: 7)")
         if act is _run:
             added.add_argument("--mode", choices=MODES, default=MODES[0], help="what moved, or every table whole")
+            added.add_argument(
+                "--accept-rejects",
+                action="append",
+                default=[],
+                metavar="TABLE",
+                help="let a load of a silver table through, however many of its rows are rejected; recorded",
+            )
     command("status", _status, "is it fine, and what should I do")
     command("health", _health, "measure, record and alert; one line per problem, exit code 1 if there is one")
     command("report", _report, "write the daily summary below data/reports")

@@ -20,7 +20,8 @@ class Outcome:
 
     `read` rows came in; each is counted exactly once among the rest. `written` is what the commit
     added to the table (for gold: the rows of the partitions that were replaced); `files` are landed
-    files taken; `refusals` inputs that were refused whole; `audits` what was found before the commit.
+    files taken; `mostly_rejected`: more rows were rejected than passed; `refusals` inputs that were
+    refused whole; `audits` what was found before the commit.
     """
 
     read: int = 0
@@ -34,6 +35,7 @@ class Outcome:
     partitions: int = 0
     files: int = 0
     version: int | None = None
+    mostly_rejected: bool = False
     refusals: tuple[BoathouseError, ...] = ()
     notes: tuple[str, ...] = ()
     audits: tuple[Result, ...] = ()
@@ -44,6 +46,7 @@ class Outcome:
         return replace(
             other,
             **counts,
+            mostly_rejected=self.mostly_rejected or other.mostly_rejected,
             refusals=self.refusals + other.refusals,
             notes=self.notes + other.notes,
             audits=self.audits + other.audits,

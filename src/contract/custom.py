@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from src.contract.faults import Part, hint, shown
-from src.contract.model import SEVERITIES
+from src.contract.model import SEVERITIES, Share
 
 
 def is_text(value: object) -> bool:
@@ -28,6 +29,17 @@ def _is_character(value: object) -> bool:
 
 def _is_names(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(map(is_text, value)) and len(set(value)) == len(value)
+
+
+_SHARE = re.compile(r"(\d+(?:\.\d+)?) ?(%)|(\d+)(?: rows?)?")
+
+
+def share(value: object) -> Share | None:
+    """Return what a share of a load's rows says, `5 %` or a number of rows; None where it is neither."""
+    found = _SHARE.fullmatch(str(value).strip()) if is_whole(value) or isinstance(value, str) else None
+    if found is None or (found[2] and float(found[1]) > 100):
+        return None
+    return Share(float(found[1]), "percent") if found[2] else Share(float(found[3]), "rows")
 
 
 def _is_drift(value: object) -> bool:
@@ -58,6 +70,7 @@ TABLE: Mapping[str, Words] = {  # by layer
         "sequenceBy": ("a column name or a list of them", lambda value: is_text(value) or _is_names(value)),
         "deleteWhen": ("an SQL condition over the table's columns", is_text),
         "history": ("scd1 or scd2", lambda value: value in ("scd1", "scd2")),
+        "maxRejected": ("a share of a load's rows, such as 5 %, or a number of rows", lambda value: bool(share(value))),
     },
     "gold": {
         **_ANY_TABLE,

@@ -106,6 +106,16 @@ class Column:
         return self.name in names(self.expression)
 
 
+class Share(NamedTuple):
+    """How many rows of a load may be rejected."""
+
+    value: float
+    unit: str  # percent | rows
+
+    def __str__(self) -> str:
+        return f"{self.value:g} {'%' if self.unit == 'percent' else 'row' if self.value == 1 else 'rows'}"
+
+
 @dataclass(frozen=True)
 class Expectation:
     """One audit of `quality[]`: a number a metric or a query gives, and what it must be."""
@@ -186,6 +196,7 @@ class Table:
     owner: str = ""
     business_date: str | None = None  # the column, of one of MOMENTS, that the business dates a row by
     critical: bool = False  # somebody is woken when yesterday is not in it
+    max_rejected: Share | None = None  # silver only: of a load; None: what src/silver/rejects.py takes for too many
     run_date: date | None = None  # of a table whose SQL asks for run_date(): what it is, an input like any other
 
     @property

@@ -178,6 +178,7 @@ def _table(
         slas=slas,
         owner=_owner(contract),
         critical=settings.get("critical", False),
+        max_rejected=custom.share(settings.get("maxRejected")),
     )
     _check_table(table, part)
     table = replace(table, business_date=_business_date(table, settings.get("businessDate"), part))

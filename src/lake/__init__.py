@@ -30,6 +30,8 @@ from src.lake.tables import open_table as open_table
 from src.lake.tables import place as place
 from src.lake.tables import restore as restore
 from src.lake.tables import set_properties as set_properties
+from src.lake.tables import waiting_of as waiting_of
+from src.lake.tables import waits as waits
 from src.lake.upkeep import LOG_ENTRIES as LOG_ENTRIES
 from src.lake.upkeep import SMALL as SMALL
 from src.lake.upkeep import SMALL_FILES as SMALL_FILES

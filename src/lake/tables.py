@@ -226,6 +226,16 @@ def is_another(consumer: Snapshot, name: str, source: Snapshot) -> bool:
     return found is not None and found != entry
 
 
+def waiting_of(source: str) -> str:
+    """Progress: up to which version rows of a source wait in a quarantine for a load that passes; -1 for none."""
+    return f"waiting:{source}"
+
+
+def waits(quarantine: Snapshot, source: str) -> bool:
+    """Return whether rows of a source wait in a quarantine for a load that passes."""
+    return quarantine.progress(waiting_of(source)) not in (None, -1)
+
+
 def index(column: str, kind: str) -> dict[str, str]:
     """The property by which a table's log tells the least and greatest value of a column in each file.
 

@@ -48,6 +48,7 @@ def execute(house: House, steps: list[Step], versions: Mapping[str, int], run: R
     for step in steps:
         lake.check_restorable(house.place(step.table), step.back)
     names = list(query.tables(house.told.data_dir))
+    names += map(lake.waiting_of, house.contracts.feeds)
     restored = dict(versions)
     for step in steps:
         table = house.table(step.table)

@@ -117,7 +117,8 @@ def _work(house: House, table: Table) -> tuple[str, str]:
     target = house.table(table.id)
     if table.layer == "silver":
         feeds = {feed.id: house.table(feed.id) for feed in table.feeds}
-        work = clean.plan(table, target, feeds)
+        quarantine = house.table(f"quarantine.{table.domain}.{table.name}")
+        work = clean.plan(table, target, feeds, quarantine)
         if work.kind == "rebuild":
             batch.rehearse(house.engine, table, feeds)
         return work.kind, work.why

@@ -154,6 +154,7 @@ class Run:
     landing: Problem | None = None  # that the landing zone is empty where files came before
     audits: list[Audited] = field(default_factory=list)
     rewritten: dict[str, tuple[int, int]] = field(default_factory=dict)  # table id: versions with the same rows
+    mostly_rejected: dict[str, str] = field(default_factory=dict)  # table id: how many rows of a small load
 
     def __post_init__(self) -> None:
         self.started = self.clock()
@@ -178,6 +179,8 @@ class Run:
             outcome, error = _attempt(work)
         if outcome.refusals:
             error = _together(outcome.refusals)
+        if outcome.mostly_rejected:
+            self.mostly_rejected[table_id] = f"{outcome.quarantined} of {outcome.read} rows were rejected"
         self._keep_audits(table_id, error.audits if isinstance(error, AuditError) else outcome.audits)
         if error:
             self.failures[table_id] = error

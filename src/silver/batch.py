@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 
 from src import lake
 from src.contract import PROVENANCE, Feed, Table
-from src.engine import DuckEngine, identifier
-from src.errors import ContractError, DataError
+from src.engine import DuckEngine, identifier, literal
+from src.errors import BoathouseError, ContractError, DataError
 from src.outcome import Outcome
 from src.silver import history, winners
 from src.silver.project import REASONS, VALUES, helper_prefix, projection, source_column, trimmed
+from src.silver.rejects import Reason
 
 _ADDED = {*PROVENANCE, "_batch", "_reject", "_raw"}  # what bronze adds to a file's columns
 
@@ -45,6 +46,26 @@ def finish(engine: DuckEngine, table: Table) -> int:
     return deleted
 
 
+def read_rows(engine: DuckEngine, sources: Sequence[Source]) -> str:
+    """A relation of the bronze rows of these sources: where each came from."""
+    scans = (engine.scan(bronze.root, files, bronze.columns, evolved=True) for _, bronze, files in sources)
+    return "(" + " UNION ALL ".join(f"SELECT {', '.join(PROVENANCE)} FROM {scan}" for scan in scans) + ")"
+
+
+def words_of_engine(engine: DuckEngine, table: Table, sources: Sequence[Source], reason: Reason) -> str | None:
+    """Return what the engine says of an expression that gives nothing for a row; None where it has nothing to say."""
+    if not any(column.name == reason.column and column.expression for column in table.columns):
+        return None
+    for feed, bronze, files in sources:
+        scan = engine.scan(bronze.root, files, bronze.columns, evolved=True)
+        row = f"(SELECT * FROM {scan} WHERE _file = {literal(reason.file)} AND _row = {reason.row})"
+        try:
+            engine.rows(_typed(engine, table, feed, bronze, row, reason.column))
+        except BoathouseError as error:
+            return error.what
+    return None
+
+
 def rehearse(engine: DuckEngine, table: Table, feeds: Mapping[str, lake.Snapshot | None]) -> None:
     """Fit the contract's expressions to the columns that bronze has; reads no row and changes nothing.
 
@@ -69,17 +90,25 @@ def _load(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> int:
         relation = engine.scan(bronze.root, files, bronze.columns, evolved=True)
         reason = "['cannot split the line: ' || _reject] AS _reasons, _raw AS _values"
         unsplit.append(f"SELECT {reason}, {', '.join(_REJECTED[2:])} FROM {relation} WHERE _reject IS NOT NULL")
-        if names := [name for name in bronze.columns if name not in _ADDED]:  # a feed of rejects alone has none
-            rows, prefix = trimmed(relation, names), helper_prefix(names)
-            if table.sql is not None:
-                rows, prefix = _shaped(engine, table, feed, rows, source_column(prefix))
-            typed.append(projection(engine, table, rows, prefix, feed))
+        if any(name not in _ADDED for name in bronze.columns):  # a feed of rejects alone has none
+            typed.append(_typed(engine, table, feed, bronze, relation))
     read = engine.table("incoming", " UNION ALL ".join(typed or [_no_rows(table)]), large=large)
     rejects = " UNION ALL ".join(unsplit or [f"SELECT {', '.join(_REJECTED)} FROM incoming"])
     read += engine.table("unsplit", rejects)
     if table.sql is None:  # which may make other rows of a row
         _conserve(table, sources, read)
     return read
+
+
+def _typed(
+    engine: DuckEngine, table: Table, feed: Feed, bronze: lake.Snapshot, relation: str, untried: str = ""
+) -> str:
+    """SELECT of the typed rows of a relation of bronze rows."""
+    names = [name for name in bronze.columns if name not in _ADDED]
+    rows, prefix = trimmed(relation, names), helper_prefix(names)
+    if table.sql is not None:
+        rows, prefix = _shaped(engine, table, feed, rows, source_column(prefix))
+    return projection(engine, table, rows, prefix, feed, untried)
 
 
 def _no_rows(table: Table) -> str:

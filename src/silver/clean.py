@@ -2,7 +2,8 @@
 
 A run reads only the bronze versions a table has not consumed. How far it got is recorded in the
 commit that consumed it; the quarantine records the same for itself and is committed first, so that
-a crash between the two is finished by the next run without a reject lost or kept twice.
+a crash between the two is finished by the next run without a reject lost or kept twice. Rejects of a
+load that failed for their number are ahead of the table too, and marked as waiting.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from src import audit, contract, lake
@@ -17,8 +19,8 @@ from src.contract import PROVENANCE, Feed, Table
 from src.engine import DuckEngine, identifier, literal
 from src.errors import EnvironmentFault
 from src.outcome import Outcome
-from src.silver import history, winners
-from src.silver.batch import Source, compute, finish
+from src.silver import history, rejects, winners
+from src.silver.batch import Source, compute, finish, read_rows, words_of_engine
 
 QUARANTINE_COLUMNS = {
     "_reasons": "VARCHAR[]",
@@ -62,7 +64,12 @@ class Places:
         )
 
 
-def plan(table: Table, silver: lake.Snapshot | None, feeds: Mapping[str, lake.Snapshot | None]) -> Work:
+def plan(
+    table: Table,
+    silver: lake.Snapshot | None,
+    feeds: Mapping[str, lake.Snapshot | None],
+    quarantine: lake.Snapshot | None = None,
+) -> Work:
     """Decide what to do from the versions alone; changes nothing.
 
     Raises:
@@ -79,11 +86,15 @@ def plan(table: Table, silver: lake.Snapshot | None, feeds: Mapping[str, lake.Sn
     if lost:
         why = f"the log of {', '.join(lost)} lost entries: what was consumed is not there any more"
         return Work("rebuild", why, until, lost=True)
+    if quarantine and (quarantine.progress(lake.BUILT_FROM) or -1) not in (-1, contract.fingerprint(table)):
+        return Work("rebuild", "its quarantine is that of another contract, which was taken back", until)
     behind = [feed for feed, version in until.items() if _is_behind(silver, feed, version)]
     if not behind:
         return Work("nothing", "up to date", until)
     moved = ", ".join(f"{feed} {silver.progress(feed)} -> {until[feed]}" for feed in behind)
-    return Work("merge", f"new versions: {moved}", until)
+    waits = any(quarantine and lake.waits(quarantine, feed) for feed in behind)
+    again = "; rows waiting since too many of them were rejected are judged again" if waits else ""
+    return Work("merge", f"new versions: {moved}{again}", until)
 
 
 def properties(table: Table) -> dict[str, str]:
@@ -93,34 +104,38 @@ def properties(table: Table) -> dict[str, str]:
     return contract.tags(table) | lake.index(first, kinds.get(first, ""))
 
 
-def run(engine: DuckEngine, table: Table, places: Places, *, batch: str, whole: bool = False) -> Outcome:
+def run(
+    engine: DuckEngine, table: Table, places: Places, *, batch: str, whole: bool = False, accepted_by: str = ""
+) -> Outcome:
     """Bring one silver table up to its feeds' newest versions; `whole`: computed from all of bronze even so.
+
+    `accepted_by`: who lets a load through however many of its rows are rejected.
 
     Raises:
         ContractError: the contract does not fit the feed, or changed without the version bump it needs.
+        RejectedError: too many rows of the load are rejected; they are in quarantine, and nothing else was committed.
         DataError: the rows do not add up; nothing was committed.
     """
     feeds = {feed.id: lake.open_table(places.bronze[feed.id]) for feed in table.feeds}
     silver = lake.open_table(places.table)
-    work = plan(table, silver, feeds)
-    merge = Merge(engine, table, places, batch)
-    if work.kind == "rebuild" or (whole and silver):
+    work = plan(table, silver, feeds, lake.open_table(places.quarantine))
+    merge = Merge(engine, table, places, batch, accepted_by)
+    if work.kind == "rebuild":
         outcome = merge.rebuild(feeds)
         return replace(outcome, notes=(*outcome.notes, work.why)) if work.lost else outcome
     if silver is None:
         return Outcome(notes=(work.why,))
     # before the rows: a crash after a rebuild, or a version without a change of logic, may have left an older tag
     silver = lake.set_properties(silver, properties(table))
-    if work.kind == "nothing":
-        return Outcome(version=silver.version)
-    outcome = Outcome()
+    outcome = Outcome(version=silver.version)
     try:
         for feed in table.feeds:
             if (bronze := feeds[feed.id]) and _is_behind(silver, feed.id, bronze.version):
                 outcome = outcome.plus(merge.catch_up(feed, bronze))
     except lake.HistoryGone:
-        outcome = merge.rebuild(feeds)
-    return outcome
+        return merge.rebuild(feeds)
+    # each load was judged when it came
+    return merge.rebuild(feeds, judged=True) if whole else outcome
 
 
 @dataclass(frozen=True)
@@ -131,16 +146,23 @@ class Merge:
     table: Table
     places: Places
     batch: str
+    accepted_by: str = ""
 
-    def rebuild(self, feeds: Mapping[str, lake.Snapshot | None]) -> Outcome:
-        """Compute the table from all of bronze and replace it, and its quarantine, whole."""
+    def rebuild(self, feeds: Mapping[str, lake.Snapshot | None], *, judged: bool = False) -> Outcome:
+        """Compute the table from all of bronze and replace it, and its quarantine, whole.
+
+        `judged`: how many rows are rejected was judged before.
+        """
         present = [(feed, snapshot) for feed in self.table.feeds if (snapshot := feeds[feed.id])]
         progress = lake.consumed({feed.id: snapshot for feed, snapshot in present})
         identities = {lake.identity_of(feed.id): snapshot.identity for feed, snapshot in present}
-        outcome = compute(self.engine, self.table, [(feed, bronze, bronze.files) for feed, bronze in present])
+        sources = [(feed, bronze, bronze.files) for feed, bronze in present]
+        outcome = compute(self.engine, self.table, sources)
         deleted = finish(self.engine, self.table)
         kept = self._incoming()
         outcome = replace(outcome, inserted=kept, deleted=deleted, written=kept).conserve(self.table.id)
+        if not judged:
+            outcome = self._judge(outcome, sources, progress, whole=True)
         audits = self.audit("incoming")
         self._quarantine(progress, overwrite=True)
         self._record_deletions(progress, overwrite=True)
@@ -160,7 +182,7 @@ class Merge:
         """Consume one feed's new versions.
 
         After a crash the quarantine may be ahead of the table; then the table first catches up to
-        it, adding nothing to quarantine, and goes on from there.
+        it, adding nothing to quarantine, and goes on from there. What waits is judged with what is new.
 
         Raises:
             HistoryGone: the quarantine consumed what bronze has not any more.
@@ -169,7 +191,7 @@ class Merge:
         quarantine = lake.open_table(self.places.quarantine)
         if quarantine and lake.is_another(quarantine, feed.id, bronze):
             raise lake.HistoryGone(f"the log of {feed.id} lost entries")
-        ahead = quarantine.progress(feed.id) if quarantine else None
+        ahead = quarantine.progress(feed.id) if quarantine and not lake.waits(quarantine, feed.id) else None
         outcome = Outcome()
         if ahead is not None and ahead < bronze.version and _is_behind(silver, feed.id, ahead):
             bound = lake.open_table(bronze.root, ahead)
@@ -183,7 +205,8 @@ class Merge:
         new = bronze.files if since is None else lake.changes(bronze, since).added
         if not new:
             return Outcome(version=lake.commit(silver, progress=progress, info=self.info).version)
-        outcome = compute(self.engine, self.table, [(feed, bronze, new)])
+        sources = [(feed, bronze, new)]
+        outcome = self._judge(compute(self.engine, self.table, sources), sources, progress, whole=False)
         candidates = self._candidates(silver)
         stored = self.engine.scan(silver.root, candidates, silver.columns, silver.partition_by, located=True)
         gone = self._deletions()
@@ -209,6 +232,41 @@ class Merge:
         partitions = partitions_of([*written, *replaced])
         return replace(outcome, partitions=partitions, version=silver.version, audits=audits)
 
+    def _judge(
+        self, outcome: Outcome, sources: Sequence[Source], progress: Mapping[str, int], *, whole: bool
+    ) -> Outcome:
+        """Return the outcome of a load, its rejects in `rejected`, with a note where these are many.
+
+        Raises:
+            RejectedError: these are too many; they are in quarantine, and wait.
+        """
+        if self._is_judged(progress, whole=whole):
+            return outcome
+        silver, gone = lake.open_table(self.places.table), lake.open_table(self.places.deletions)
+        first = not (silver and silver.rows) and not (gone and gone.rows)
+        load = rejects.Load(outcome.read, outcome.quarantined, first, whole)
+        why = rejects.beyond(self.table, load)
+        if why and not self.accepted_by:
+            self._quarantine(progress, overwrite=whole, waiting=True)
+            words = partial(words_of_engine, self.engine, self.table, sources)
+            raise rejects.error(self.engine, self.table, load, read_rows(self.engine, sources), words)
+        if why:
+            return replace(outcome, notes=(*outcome.notes, f"{load}, {why}: let through by {self.accepted_by}"))
+        if rejects.small(self.table, load):
+            return replace(outcome, notes=(*outcome.notes, str(load)), mostly_rejected=True)
+        return outcome
+
+    def _is_judged(self, progress: Mapping[str, int], *, whole: bool) -> bool:
+        """Whether a run that died found this load within its budget: it then committed the rejects, and no more."""
+        table = lake.open_table(self.places.quarantine)
+        if table is None or (whole and table.progress(lake.BUILT_FROM) != contract.fingerprint(self.table)):
+            return False
+        return not any(lake.waits(table, feed) or _is_behind(table, feed, at) for feed, at in self._versions(progress).items())
+
+    def _versions(self, progress: Mapping[str, int]) -> dict[str, int]:
+        """Return the feeds' versions of what else a progress records."""
+        return {feed.id: progress[feed.id] for feed in self.table.feeds if feed.id in progress}
+
     def _deletions(self) -> str | None:
         """A relation of the rows whose keys are recorded as gone; None where there is none."""
         table = lake.open_table(self.places.deletions) if self.table.delete_when else None
@@ -223,31 +281,51 @@ class Merge:
                 others[name] = self.engine.scan(root, other.files, other.columns, other.partition_by)
         return audit.run(self.engine, self.table, relation, others)
 
-    def _quarantine(self, progress: Mapping[str, int], *, overwrite: bool) -> None:
-        """Commit the rows in `rejected`."""
-        names = ", ".join(QUARANTINE_COLUMNS)
-        rows = f"SELECT {names} FROM (SELECT *, '{self.table.version}' AS _contract FROM rejected)"
-        self._beside(self.places.quarantine, QUARANTINE_COLUMNS, rows, progress, overwrite=overwrite)
+    def _quarantine(self, progress: Mapping[str, int], *, overwrite: bool, waiting: bool = False) -> None:
+        """Commit the rows in `rejected`; those of a load that is `waiting` are marked as that.
+
+        Those that waited before, and are judged again, are there.
+        """
+        root, kinds = self.places.quarantine, QUARANTINE_COLUMNS
+        table = lake.open_table(root) or lake.create(root, kinds)
+        rows = f"(SELECT *, {literal(self.table.version)} AS _contract FROM rejected) r"
+        if not overwrite and any(lake.waits(table, feed) for feed in self._versions(progress)):
+            known = f"(SELECT DISTINCT _file, _row, _ingested_at FROM {self.engine.scan(root, table.files, kinds)}) k"
+            rows += f" ANTI JOIN {known} USING (_file, _row, _ingested_at)"
+        marks = {lake.waiting_of(feed): at if waiting else -1 for feed, at in self._versions(progress).items()}
+        marks = {mark: at for mark, at in marks.items() if at != (-1 if (was := table.progress(mark)) is None else was)}
+        if overwrite:
+            marks |= {lake.BUILT_FROM: contract.fingerprint(self.table)}
+        select = f"SELECT {', '.join(kinds)} FROM {rows}"
+        self._beside(table, kinds, select, progress, marks, overwrite=overwrite)
 
     def _record_deletions(self, progress: Mapping[str, int], *, overwrite: bool) -> None:
         """Commit the rows in `deleted`: a late, older row of their keys must not bring these back."""
         if self.table.delete_when:
             kinds = self.table.row_columns
             rows = f"SELECT {', '.join(map(identifier, kinds))} FROM deleted"
-            self._beside(self.places.deletions, kinds, rows, progress, overwrite=overwrite)
+            table = lake.open_table(self.places.deletions) or lake.create(self.places.deletions, kinds)
+            self._beside(table, kinds, rows, progress, {}, overwrite=overwrite)
 
     def _beside(
-        self, root: Path, kinds: Mapping[str, str], rows: str, progress: Mapping[str, int], *, overwrite: bool
+        self,
+        table: lake.Snapshot,
+        kinds: Mapping[str, str],
+        rows: str,
+        progress: Mapping[str, int],
+        marks: Mapping[str, int],
+        *,
+        overwrite: bool,
     ) -> None:
-        """Commit rows to a table beside the silver table, unless a run that died after this did so already."""
-        table = lake.open_table(root) or lake.create(root, kinds)
-        versions = [(feed.id, progress[feed.id]) for feed in self.table.feeds if feed.id in progress]
-        if not overwrite and not any(_is_behind(table, feed, version) for feed, version in versions):
-            return
-        files = self.engine.write(rows, root)
+        """Commit rows to a table beside the silver table, unless a run that died after this did so already.
+
+        `marks` are recorded with the progress.
+        """
+        behind = overwrite or any(_is_behind(table, feed, version) for feed, version in self._versions(progress).items())
+        files = self.engine.write(rows, table.root) if behind else []
         whole = kinds if overwrite and (files or table.files) else None
-        if files or overwrite:
-            lake.commit(table, add=files, progress=progress, info=self.info, overwrite=whole)
+        if files or overwrite or marks:
+            lake.commit(table, add=files, progress={**progress, **marks}, info=self.info, overwrite=whole)
 
     def _prepared(self) -> lake.Snapshot:
         """The table to write into: created, or replaced by an empty one where its partitioning changes."""
@@ -351,7 +429,8 @@ class Merge:
 
     @property
     def info(self) -> dict[str, str]:
-        return {"run_id": self.batch, "userMetadata": json.dumps({"version": self.table.version})}
+        accepted = {"acceptedBy": self.accepted_by} if self.accepted_by else {}
+        return {"run_id": self.batch, "userMetadata": json.dumps({"version": self.table.version}), **accepted}
 
 
 def _check_identity(table: Table, silver: lake.Snapshot, feeds: Mapping[str, lake.Snapshot | None]) -> None:

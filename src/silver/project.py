@@ -51,11 +51,14 @@ def _without_blanks(value: str) -> str:
     return f"CASE WHEN {clean} THEN {value} ELSE nullif(trim({value}, {_BLANKS}), '') END"
 
 
-def projection(engine: DuckEngine, table: Table, relation: str, prefix: str, feed: Feed | None = None) -> str:
+def projection(
+    engine: DuckEngine, table: Table, relation: str, prefix: str, feed: Feed | None = None, untried: str = ""
+) -> str:
     """SELECT of the table's columns, typed, with provenance, reasons and source values.
 
     `relation` is a SELECT with the raw columns, _file, _row, _ingested_at, _batch and `source_column(prefix)`;
-    `prefix` is that of the raw columns' names; `feed` says how its numbers are written.
+    `prefix` is that of the raw columns' names; `feed` says how its numbers are written. `untried` names a
+    column whose expression may fail the statement.
 
     Raises:
         ContractError: an expression names a column that is not there, or does not parse.
@@ -63,7 +66,7 @@ def projection(engine: DuckEngine, table: Table, relation: str, prefix: str, fee
     sql, kinds = relation, engine.columns(relation)
     names = _names_in(engine, table)
     for level in _levels(table, names):
-        sql, kinds = _typed_level(engine, table, level, sql, kinds, prefix, feed)
+        sql, kinds = _typed_level(engine, table, level, sql, kinds, prefix, feed, untried)
     failures = [
         failure
         for column in table.columns
@@ -182,6 +185,7 @@ def _typed_level(
     available: Mapping[str, str],
     prefix: str,
     feed: Feed | None,
+    untried: str,
 ) -> tuple[str, dict[str, str]]:
     """A SELECT that adds a level's columns, each with its reason, to a relation with the `available` columns; its
     columns and their types."""
@@ -200,7 +204,8 @@ def _typed_level(
         value = f"{holder}.v"
         if kind == "JSON" and column.type != "VARCHAR":
             value, kind = f"({value} ->> '$')", "VARCHAR"  # text in JSON is read like other text
-        computed.append(f"TRY({{'v': {expression}}}) AS {holder}")
+        made = f"{{'v': {expression}}}"
+        computed.append(f"{made if column.name == untried else f'TRY({made})'} AS {holder}")
         shown = _inputs(engine.column_references(expression), spelled)
         readings.append(_Reading(column, value, kind, f"{holder} IS NULL", shown, prefix))
     if computed:

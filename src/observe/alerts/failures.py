@@ -17,16 +17,24 @@ _AGAIN = "see app.log; then run again: `make pipeline`"
 def of_run(run: Run) -> list[Problem]:
     """The problems of a run: one of each failed step (P2), of kind `source` in bronze and `table` below it.
 
-    So is a landing zone that is empty where files came before.
+    So is a landing zone that is empty where files came before. A small load that is mostly rejected is one of
+    kind `rejects` (P3).
     """
-    steps = [_problem(run, table_id, error) for table_id, error in run.failures.items()]
-    return [*([run.landing] if run.landing else []), *steps]
+    found = [_problem(run, table_id, error) for table_id, error in run.failures.items()]
+    fix = "see them: main.py quarantine show --table {}"
+    for table_id, what in run.mostly_rejected.items():
+        found.append(Problem("rejects", table_id, "P3", run.window.end, what, fix.format(table_id)))
+    return [*([run.landing] if run.landing else []), *found]
 
 
 def looked_at(run: Run) -> set[str]:
-    """The incidents of which a run knows whether they are there: those of the steps it did, blocked ones left out."""
-    done = (f"{step.layer}.{step.domain}.{step.table}" for step in run.steps if step.status != "blocked")
+    """The incidents of which a run knows whether they are there: those of the steps it did, blocked ones left out.
+
+    How much of a load is rejected is known where there was one.
+    """
+    done = {f"{step.layer}.{step.domain}.{step.table}": step for step in run.steps if step.status != "blocked"}
     seen = {landing.INCIDENT} if run.landing_seen else set()
+    seen |= {f"rejects {name}" for name, step in done.items() if step.layer == "silver" and step.records_read}
     return seen | {f"{_kind(table_id)} {table_id}" for table_id in done}
 
 

@@ -1,0 +1,135 @@
+"""A load that is mostly rejected is a failure, not a success with a large quarantine.
+
+A load is what a table reads at once: the rows of bronze it has not consumed yet, or all of them where it is built
+from scratch. It is judged before anything of the table is written. What is beyond the budget is kept in quarantine
+all the same, where it can be looked at, and waits: the next run judges it together with what is new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from src.contract import Table
+from src.engine import DuckEngine
+from src.errors import DataError
+
+_MOST = 50  # percent of a load of at least so many rows:
+_LARGE = 20  # a few bad rows of a smaller one say little
+_NAMED = 3  # reasons, or files, by name
+_SHOWN = 300  # characters of a raw row
+# the same complaint of another value is the same kind: the value stands before the last of these words
+_KIND = r"regexp_replace(regexp_replace(reason, '^([^:]*): .* (as|is|does) ', '\1: \2 '), '[0-9]+', '#', 'g')"
+
+
+class RejectedError(DataError):
+    """More rows of a load were rejected than may be; they are in quarantine, and the table is as it was."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is judged: rows read and rejected; `first`: the table never had a row; `whole`: it is all of bronze."""
+
+    read: int
+    rejected: int
+    first: bool
+    whole: bool
+
+    @property
+    def mostly_rejected(self) -> bool:
+        return 100 * self.rejected > _MOST * self.read
+
+    def __str__(self) -> str:
+        return f"{self.rejected:,} of {self.read:,} rows were rejected"
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One kind of reason: how many rows have it, and one of them."""
+
+    text: str
+    rows: int
+    file: str
+    row: int
+    values: str
+
+    @property
+    def column(self) -> str:
+        """The column it is about; a reason of a whole line names none."""
+        return self.text.partition(":")[0]
+
+    def __str__(self) -> str:
+        shown = " ".join(self.values.split())
+        shown = shown if len(shown) <= _SHOWN else shown[:_SHOWN] + " ..."
+        rows = "1 row" if self.rows == 1 else f"{self.rows:,} rows"
+        return f"  {rows}: {self.text}\n    such as {self.file}, row {self.row}: {shown}"
+
+
+def beyond(table: Table, load: Load) -> str | None:
+    """Return in words how a load breaks its table's budget; None for one that does not."""
+    budget = table.max_rejected
+    if budget is None:
+        if load.first and load.rejected == load.read > 0:
+            return "and the table never had one"
+        return f"more than {_MOST} %" if load.read >= _LARGE and load.mostly_rejected else None
+    share = 100 * load.rejected if budget.unit == "percent" else load.rejected
+    return f"more than {budget}" if share > budget.value * (load.read if budget.unit == "percent" else 1) else None
+
+
+def small(table: Table, load: Load) -> bool:
+    """Whether a load within the budget is mostly rejected, and is only too small to be a failure by itself."""
+    return table.max_rejected is None and load.read < _LARGE and load.mostly_rejected
+
+
+def error(
+    engine: DuckEngine, table: Table, load: Load, read: str, engine_words: Callable[[Reason], str | None]
+) -> RejectedError:
+    """Return the failure of a load beyond its budget, its rows in `rejected`: the commonest reasons, and what is wrong.
+
+    `read` is a relation of the rows that were read, with _file; `engine_words` tells what the engine says of a row.
+    """
+    reasons = _commonest(engine)
+    wrong, fix = _verdict(engine, table, load, read, reasons, engine_words)
+    what = "\n".join([f"{load}, {beyond(table, load)}", *map(str, reasons), f"  {wrong}"])
+    accept = f"`main.py run --accept-rejects {table.id}` lets them through"
+    look = f"`main.py quarantine show --table {table.id}` shows them"
+    return RejectedError(what, where=table.path, fix=f"{fix}, then `make pipeline`; {look}, {accept}")
+
+
+def _commonest(engine: DuckEngine) -> list[Reason]:
+    told = "SELECT unnest(list_distinct(_reasons)) AS reason, _file, _row, _values FROM rejected"
+    first = "min_by({'reason': reason, 'file': _file, 'row': _row, 'shown': _values}, {'file': _file, 'row': _row})"
+    rows = engine.rows(
+        f"SELECT one.reason, rows, one.file, one.row, one.shown FROM (SELECT count(*) AS rows, {first} AS one "
+        f"FROM ({told}) GROUP BY {_KIND}) ORDER BY rows DESC, one.reason LIMIT {_NAMED}"
+    )
+    return [Reason(text, rows, file, row, values or "") for text, rows, file, row, values in rows]
+
+
+def _verdict(
+    engine: DuckEngine,
+    table: Table,
+    load: Load,
+    read: str,
+    reasons: Sequence[Reason],
+    engine_words: Callable[[Reason], str | None],
+) -> tuple[str, str]:
+    """What looks wrong, the contract, whole files or single rows; and what to do."""
+    from_scratch = load.first or load.whole
+    if from_scratch and reasons[0].rows == load.read:
+        words = engine_words(reasons[0])
+        said = f"; the engine says: {words}" if words else ""
+        return f"the contract looks wrong: every row of every file is rejected for this{said}", f"correct {table.path}"
+    if from_scratch and load.rejected == load.read:
+        return "the contract or the files look wrong: no row passed, for several reasons", "correct either"
+    rejected = "SELECT _file, count(*) AS rejected FROM rejected GROUP BY 1"
+    counted = f"SELECT _file, count(*) AS rows FROM {read} GROUP BY 1"
+    wrong = engine.values(
+        f"SELECT _file FROM ({counted}) JOIN ({rejected}) USING (_file) WHERE rejected >= rows ORDER BY rows DESC, 1"
+    )
+    if not wrong:
+        return "the files look wrong in some rows, and right in others", "land the rows corrected"
+    named = ", ".join(wrong[:_NAMED]) + (", ..." if len(wrong) > _NAMED else "")
+    files = "file looks" if len(wrong) == 1 else f"{len(wrong)} files look"
+    passed = "earlier rows passed" if load.rejected == load.read else "others passed"
+    return f"the {files} wrong: every row of {named} is rejected, and {passed}", "land it corrected"
