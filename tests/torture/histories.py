@@ -232,6 +232,7 @@ def contract_text(rules: Rules) -> str:
     made = ORDERS.replace("version: 1.0.0", f"version: {rules.version}.0.0")
     sequence = "    customProperties:\n      - {property: sequenceBy, value: [updated]}\n"
     made += "      - {property: zOrderBy, value: [updated]}\n"
+    made += "      - {property: maxRejected, value: 100 %}\n"
     if rules.family in ("arrival", "keyless"):
         made = made.replace(sequence, "    customProperties:\n")
     if rules.family == "keyless":
