@@ -26,6 +26,7 @@ name: Things
 version: 1.0.0
 status: active
 domain: shop
+customProperties: [{{property: maxRejected, value: 100 %}}]
 servers:
   - {{server: things, type: local, path: "*.csv", format: csv, delimiter: "|"}}
 schema:
