@@ -261,7 +261,9 @@ class Merge:
         table = lake.open_table(self.places.quarantine)
         if table is None or (whole and table.progress(lake.BUILT_FROM) != contract.fingerprint(self.table)):
             return False
-        return not any(lake.waits(table, feed) or _is_behind(table, feed, at) for feed, at in self._versions(progress).items())
+        return not any(
+            lake.waits(table, feed) or _is_behind(table, feed, at) for feed, at in self._versions(progress).items()
+        )
 
     def _versions(self, progress: Mapping[str, int]) -> dict[str, int]:
         """Return the feeds' versions of what else a progress records."""
@@ -321,7 +323,9 @@ class Merge:
 
         `marks` are recorded with the progress.
         """
-        behind = overwrite or any(_is_behind(table, feed, version) for feed, version in self._versions(progress).items())
+        behind = overwrite or any(
+            _is_behind(table, feed, version) for feed, version in self._versions(progress).items()
+        )
         files = self.engine.write(rows, table.root) if behind else []
         whole = kinds if overwrite and (files or table.files) else None
         if files or overwrite or marks:
