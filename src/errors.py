@@ -61,6 +61,10 @@ class EnvironmentFault(BoathouseError):
     exit_code, error_class = 5, "environment"
 
 
+class MemoryFault(EnvironmentFault):
+    """A statement needs more memory than it may take; with less data at once it may not."""
+
+
 class TransientError(BoathouseError):
     exit_code, error_class = 6, "transient"
 

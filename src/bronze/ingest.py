@@ -36,7 +36,7 @@ from src.bronze import readers
 from src.bronze.readers import HOUSE_COLUMNS
 from src.contract import Feed
 from src.engine import DuckEngine, identifier, literal
-from src.errors import BoathouseError, DataError, from_os_error
+from src.errors import BoathouseError, DataError, MemoryFault, from_os_error
 from src.outcome import Outcome
 
 _COMPRESSED = tuple(readers.PACKED)
@@ -405,7 +405,7 @@ class _Reading:
         """Files in which the fast reader meets a line it cannot split are read again by the careful one."""
         try:
             written, headers, refused = self._write(files, careful)
-        except DataError as error:
+        except (DataError, MemoryFault) as error:
             return self._read_apart(files, careful, error)
         troubled = {reject.file for reject in self.engine.take_rejects()}
         if not troubled:
@@ -413,13 +413,16 @@ class _Reading:
         lake.discard(self.root, written)
         return self.read(files, {**careful, **{file.name: True for file in files if str(file.path) in troubled}})
 
-    def _read_apart(self, files: Sequence[Landed], careful: Mapping[str, bool], error: DataError) -> _Taken:
+    def _read_apart(self, files: Sequence[Landed], careful: Mapping[str, bool], error: BoathouseError) -> _Taken:
         """When the engine stops at one of many files, halves are tried until the culprit stands alone."""
         if len(files) > 1:
             middle = len(files) // 2
             return _together([self.read(files[:middle], careful), self.read(files[middle:], careful)])
         if not careful.get(files[0].name):
             return self.read(files, {files[0].name: True})
+        if isinstance(error, MemoryFault):
+            fix = "raise MEMORY_LIMIT, or land it in smaller files; nothing of it was taken"
+            error = DataError(f"too large: reading it takes more than MEMORY_LIMIT ({error.what})", fix=fix)
         return [], {}, (DataError(error.what, where=files[0].path, fix=error.fix),)
 
     def _write(self, files: Sequence[Landed], careful: Mapping[str, bool]) -> _Taken:

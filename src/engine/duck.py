@@ -22,7 +22,15 @@ import duckdb
 
 from src.engine import functions, unrepeatable
 from src.engine.functions import Functions
-from src.errors import BoathouseError, ContractError, DataError, EnvironmentFault, UsageError, from_os_error
+from src.errors import (
+    BoathouseError,
+    ContractError,
+    DataError,
+    EnvironmentFault,
+    MemoryFault,
+    UsageError,
+    from_os_error,
+)
 from src.lake import DataFile, discard
 
 _MISTAKES_IN_SQL = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.SyntaxException)
@@ -30,6 +38,7 @@ _NO_ROOM = ("No space left", "File too large", "Disk quota", "Could not write al
 _MAX_OPEN_PARTITIONS = 2000  # DuckDB's default of 100 cuts a partition into several files beyond it
 _ROWS_UNCUT = 1_000_000  # written into partitions by one statement, which keeps all of them in memory until its end
 _ROWS_AT_ONCE = 500_000  # of more than that; fewer are not cut, as every part reads anew what it is made of
+_DEFECT = "it may be damaged data that the engine does not know as such: land it again, whole; else report this"
 _UNPACKED = 12  # rows take about so many times the memory of the Parquet files they are read from
 
 
@@ -67,29 +76,33 @@ class DuckEngine:
     """One DuckDB connection with bounded memory that spills to `spill`."""
 
     def __init__(self, *, memory_limit: str, threads: int, spill: Path) -> None:
-        self._connection = duckdb.connect(
-            config={
-                "memory_limit": memory_limit,
-                "threads": threads,
-                "temp_directory": str(spill),
-                "autoinstall_known_extensions": False,  # nothing is ever downloaded, whatever a statement asks for
-                "autoload_known_extensions": False,
-                "python_enable_replacements": False,  # no statement reads a variable of this program
-            }
-        )
+        self._config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": memory_limit,
+            "threads": threads,
+            "temp_directory": str(spill),
+            "autoinstall_known_extensions": False,  # nothing is ever downloaded, whatever a statement asks for
+            "autoload_known_extensions": False,
+            "python_enable_replacements": False,  # no statement reads a variable of this program
+        }
         self.threads = threads
         self._spill = spill
-        self._homes = {"temp.main"}
-        self.execute("SET TimeZone = 'UTC'")
-        self.execute("SET preserve_insertion_order = false")
-        self.execute("SET enable_progress_bar = false")
-        self.execute(f"SET partitioned_write_max_open_files = {_MAX_OPEN_PARTITIONS}")
-        self._published: set[str] = set()
+        self._published: dict[str, str] = {}  # SELECTs by lake name
+        self._run_date: date | None = None
+        self._confined = False
+        self._open()
         self._types: dict[str, str] = {}  # of expressions without columns
         self._trees: dict[
             str, dict[str, Any]
         ] = {}  # parsed statements; each contract and model is asked more than once
         self._scanned: set[str] = set()
+
+    def _open(self) -> None:
+        self._connection = duckdb.connect(config=self._config)
+        self._homes = {"temp.main"}
+        self.execute("SET TimeZone = 'UTC'")
+        self.execute("SET preserve_insertion_order = false")
+        self.execute("SET enable_progress_bar = false")
+        self.execute(f"SET partitioned_write_max_open_files = {_MAX_OPEN_PARTITIONS}")
 
     def close(self) -> None:
         self._connection.close()
@@ -98,14 +111,42 @@ class DuckEngine:
         """End the statement that runs, if one does, with an error; for another thread to call."""
         self._connection.interrupt()
 
+    def _reopen(self) -> None:
+        """Start anew after an error of the engine's own, which may leave its database useless.
+
+        What the run stands on is there again: the lake's names, the run's date, and what statements may read. Tables
+        and streams of the step that failed are gone, and no other step reads them.
+        """
+        self._connection.close()
+        self.__dict__.pop("_scratch", None)
+        published, self._published = self._published, {}
+        self._open()
+        if self._run_date is not None:
+            self.set_run_date(self._run_date)
+        for table_id, sql in published.items():
+            self.publish(table_id, sql)
+        if self._confined:
+            self.confine()
+
+    @contextmanager
+    def _running(self, sql: str) -> Iterator[None]:
+        """The engine's errors as ours; after one of its own, a new start for what follows."""
+        with _translated(sql):
+            try:
+                yield
+            except (duckdb.InternalException, duckdb.FatalException) as error:
+                self._reopen()
+                what = f"the engine stopped with an error of its own ({_first_line(error)})"
+                raise DataError(what, where=_shown(sql), fix=_DEFECT) from error
+
     # -- running SQL
 
     def execute(self, sql: str) -> None:
-        with _translated(sql):
+        with self._running(sql):
             self._connection.execute(sql)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        with _translated(sql):
+        with self._running(sql):
             return self._connection.execute(sql).fetchall()
 
     def one(self, sql: str) -> tuple[Any, ...]:
@@ -204,6 +245,7 @@ class DuckEngine:
 
     def set_run_date(self, day: date) -> None:
         """Let run_date() be this day in all SQL that follows."""
+        self._run_date = day
         self.execute(f"CREATE OR REPLACE TEMP MACRO {unrepeatable.RUN_DATE}() AS {literal(day)}::DATE")
 
     def parse(self, sql: str) -> dict[str, Any]:
@@ -271,7 +313,7 @@ class DuckEngine:
 
     def arrow(self, sql: str, rows_per_batch: int = 50_000) -> Any:
         """A SELECT's rows as a stream of Arrow record batches."""
-        with _translated(sql):
+        with self._running(sql):
             return self._connection.sql(sql).to_arrow_reader(rows_per_batch)
 
     # -- lake tables
@@ -315,17 +357,17 @@ class DuckEngine:
         """Make a SELECT readable under a lake name such as silver.sales.order_lines or ops.pipeline_runs."""
         *spaces, name = table_id.split(".")
         catalog = spaces[0]
-        if catalog not in self._published:
-            self.execute(f"ATTACH ':memory:' AS {identifier(catalog)}")
-            self._published.add(catalog)
+        self.execute(f"ATTACH IF NOT EXISTS ':memory:' AS {identifier(catalog)}")
         schema = identifier(catalog) + "." + identifier(spaces[1] if len(spaces) > 1 else "main")
         self.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
         self.execute(f"CREATE OR REPLACE VIEW {schema}.{identifier(name)} AS {sql}")
+        self._published[table_id] = sql
 
     def confine(self) -> None:
         """From now on read only the lake's files that were scanned so far: no other file, no network, no setting."""
         self.execute(f"SET allowed_paths = {literal(sorted(self._scanned))}")
         self.execute("SET enable_external_access = false; SET lock_configuration = true")
+        self._confined = True
 
     def write(self, sql: str, root: Path, partition_by: Sequence[str] = (), rows: int = 0) -> list[DataFile]:
         """Write a SELECT's rows as new Parquet files below a table's folder; returns those with rows.
@@ -410,7 +452,8 @@ def _translated(sql: str) -> Iterator[None]:
         raise UsageError(_first_line(error), where=_shown(sql), fix=fix) from error
     except duckdb.OutOfMemoryException as error:
         fix = "free some space or memory (MEMORY_LIMIT), then run again: nothing half-written is visible"
-        raise EnvironmentFault(_first_line(error), where=_shown(sql), fix=fix) from error
+        fault = EnvironmentFault if "temp_directory" in str(error) else MemoryFault
+        raise fault(_first_line(error), where=_shown(sql), fix=fix) from error
     except duckdb.IOException as error:
         raise _io_fault(error, sql) from error
     except duckdb.Error as error:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from src.bronze.readers.text import LONGEST_LINE, quoted, shown
+from src.bronze.readers.text import LONGEST_LINE, NO_TEXT, quoted, shown
 from src.engine import DuckEngine, identifier
 from src.errors import DataError
 
@@ -59,6 +59,8 @@ def checked(columns: Sequence[str], path: Path) -> tuple[str, ...]:
     header = f"the header is [{', '.join(map(quoted, columns))}]"
     seen: set[str] = set()
     for number, name in enumerate(columns, 1):
+        if NO_TEXT.search(name):
+            raise DataError(f"the name of column {number} is no text: {name!a}", where=path, fix=fix)
         if not name.strip():
             raise DataError(f"column {number} has no name; {header}", where=path, fix=fix)
         if name.lower() in HOUSE_COLUMNS:
