@@ -11,7 +11,7 @@ from proof_truth.tables import COLUMNS
 from src.contract import Column
 
 _TYPES = {"day": "DATE", "month": "DATE", "year": "INTEGER", "buyer": "VARCHAR"}  # of partition columns
-_TABLE = re.compile(rf"\b(FROM|JOIN|,) ({'|'.join(COLUMNS)})\b(?!\.)")
+_TABLE = re.compile(rf"(\bFROM |\bJOIN |, |\()({'|'.join(COLUMNS)})\b(?!\.)")
 
 
 @dataclass(frozen=True)
@@ -36,5 +36,5 @@ def _case(heading: str, sql: str) -> Case:
     verdict, partition, lookback = (part.strip() for part in heading.split("|"))
     name, _, expression = (part.strip() for part in partition.partition("="))
     column = Column(name, _TYPES[name], expression=expression or None)
-    model = Model(_TABLE.sub(r"\1 silver.shop.\2", sql), column, int(lookback))
+    model = Model(_TABLE.sub(r"\1silver.shop.\2", sql), column, int(lookback))
     return Case(model, proven={"proven": True, "refused": False}[verdict])

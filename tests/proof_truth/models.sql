@@ -294,6 +294,8 @@ SELECT o.day, o.id FROM orders o WHERE o.day IN (SELECT r.day FROM returns r WHE
 SELECT coalesce(a.day, b.day) AS day, a.n, b.n AS m FROM (SELECT day, count(*) n FROM orders GROUP BY day) a FULL JOIN
     (SELECT day, count(*) n FROM returns GROUP BY day) b ON a.day = b.day;
 SELECT day, id, (SELECT any_value(rate) FROM rates) r FROM orders;
+SELECT o.day, o.id, z.n FROM orders o, (buyers b CROSS JOIN (SELECT count(*) n FROM returns r WHERE r.day = o.day) z)
+    WHERE b.buyer = o.buyer;
 
 -- refused | day | 0
 SELECT day, count(*) / (SELECT count(*) FROM orders) AS x FROM orders GROUP BY day;
@@ -327,8 +329,6 @@ SELECT a.sent AS day, a.id, count(*) c FROM orders a JOIN (SELECT sent AS s FROM
     a.sent, a.day, a.id HAVING day = a.sent;
 SELECT o.day, o.id FROM orders o WHERE EXISTS (SELECT 1 FROM orders amount WHERE amount IS NULL AND amount.buyer =
     o.buyer);
-SELECT o.day, o.id, z.n FROM orders o, (buyers b CROSS JOIN (SELECT count(*) n FROM returns r WHERE r.day = o.day) z)
-    WHERE b.buyer = o.buyer;
 SELECT o.day, o.id, z.n FROM orders o, (buyers b CROSS JOIN (SELECT count(*) n FROM orders r WHERE r.day < o.day) z)
     WHERE b.buyer = o.buyer;
 
@@ -383,8 +383,8 @@ SELECT day, lag(count(*)) OVER (ORDER BY day) x FROM orders GROUP BY day HAVING 
 SELECT day, lag(n ORDER BY n) OVER (ORDER BY day) x FROM (SELECT day, count(*) n FROM orders GROUP BY day);
 SELECT o.day, lag(count(*)) OVER (ORDER BY o.day) x, (SELECT max(segment) FROM buyers) s FROM orders o SEMI JOIN
     calendar c ON c.day = o.day GROUP BY o.day;
-SELECT day, lag(count(*)) OVER (ORDER BY day) x FROM (SELECT day, unnest(CASE WHEN amount > 3 THEN [1] ELSE [] END) u
-    FROM orders) GROUP BY day;
+SELECT day, lag(count(*)) OVER (ORDER BY day) x FROM (SELECT day, unnest(range(cast(amount AS bigint) // 4)) u FROM
+    orders) GROUP BY day;
 SELECT day, n, s, lag(n) OVER (ORDER BY day) x FROM (SELECT day, (SELECT max(c.weekday) FROM calendar c WHERE c.day >
     o.sent) AS s, count(*) n FROM orders o GROUP BY ALL);
 WITH m AS (SELECT day, count(*) n FROM orders GROUP BY 1) SELECT a.day, a.n, b.n AS after FROM m a LEFT JOIN m b ON
