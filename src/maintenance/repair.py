@@ -111,7 +111,7 @@ def execute(house: House, place: Remote, manifest: Manifest, planned: Plan, cloc
             planned = plan(house, place, manifest)
             if planned.idle or failed:
                 break
-        failed += [(damage.table, what) for damage in entries if (what := _taken_again(damage))]
+        failed += [(damage.table, what) for damage in entries if (what := _taken_again(damage, manifest))]
         shutil.rmtree(data / backups.FOLDER / "repair", ignore_errors=True)
     row = manifest.described(run_id, "repair", started, clock(), place.path, mended, "; ".join(w for _, w in failed))
     with lock.held(data / backups.FOLDER, command="make repair", run_id=run_id, now=started):
@@ -119,11 +119,11 @@ def execute(house: House, place: Remote, manifest: Manifest, planned: Plan, cloc
     return Plan([], [], [], [*failed, *planned.lost])
 
 
-def _taken_again(damage: Damage) -> str:
-    """That files which an entry of bronze took were taken once more while it was damaged; empty text where not."""
+def _taken_again(damage: Damage, manifest: Manifest) -> str:
+    """That files which an entry of bronze took were taken once more since the backup; empty text where not."""
     version = int(Path(damage.path).stem)
     newest = lake.open_table(damage.root)
-    later = range(version + 1, newest.version + 1 if newest else 0)
+    later = range(manifest.tables[damage.table].version + 1, newest.version + 1 if newest else 0)
     files = {name for name in lake.recorded(damage.root, version) if name.startswith("file:")}
     again = sum(len(files & lake.recorded(damage.root, at)) for at in later)
     return (

@@ -19,6 +19,7 @@ from random import Random
 from typing import Any
 
 import main
+from src import lake
 from src.errors import BoathouseError
 from src.maintenance import archive, backup, check, drill, repair, restore
 from src.maintenance.remote import Remote
@@ -214,9 +215,10 @@ def by_the_book(scene: Scene, random: Random) -> bool:
         _put_aside(scene, ("silver", "quarantine", "deletions", "gold"))
         scene.attempt("run", partial(_run, scene))
         clean = scene.attempt("check", partial(_check, scene))
-    if not clean and scene.attempt("drill", partial(_drill, scene)):
-        clean = False
+    if not clean and _put_records_aside(scene):
+        clean = scene.attempt("check", partial(_check, scene)) and not lost
     if not clean:
+        scene.attempt("drill", partial(_drill, scene))
         scene.attempt("restore", partial(_restore, scene))
     content = scene.attempt("run", partial(_run, scene))
     content &= scene.attempt("check", partial(_check, scene))
@@ -259,13 +261,30 @@ def _put_aside(scene: Scene, layers: Collection[str]) -> None:
         shutil.rmtree(scene.shop.data / layer, ignore_errors=True)
 
 
+def _put_records_aside(scene: Scene) -> bool:
+    """Put the damaged tables of records aside; whether there were any."""
+    records = [name for name in query.tables(scene.shop.data) if name.startswith("ops.")]
+    found = [name for name in records if f"{name}: " in scene.said[-1]]
+    for name in found:
+        shutil.rmtree(lake.place(scene.shop.data, name))
+    return bool(found)
+
+
 def _restore(scene: Scene) -> None:
     house, data = scene.shop.house(), scene.shop.data
-    for entry in data.iterdir():
-        if entry.name != "landing":
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-    manifest = restore.plan(scene.place, data, None)
-    restore.execute(house.engine, scene.place, manifest, data, runs.now)
+    aside = scene.home / "lake"
+    scene.home.mkdir(exist_ok=True)
+    shutil.move(data, aside)
+    data.mkdir()
+    shutil.move(aside / "landing", data / "landing")
+    try:
+        manifest = restore.plan(scene.place, data, None)
+        restore.execute(house.engine, scene.place, manifest, data, runs.now)
+    except BoathouseError:  # then the damaged lake is still the best there is
+        shutil.move(data / "landing", aside / "landing")
+        shutil.rmtree(data)
+        shutil.move(aside, data)
+        raise
 
 
 def _first_line(error: BaseException) -> str:
