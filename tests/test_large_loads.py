@@ -439,3 +439,23 @@ def test_a_random_history_of_loads_in_parts_gives_what_the_oracle_says(
     random = Random(family)
     told = [("land", f"{at % 7}.csv", histories.text(random)) if at % 4 else ("run",) for at in range(1, 9)]
     histories.live(tools, tmp_path, History(family, tuple(told)))
+
+
+@pytest.mark.parametrize("rows", [1, 1_000])
+def test_a_file_of_five_thousand_columns_loads_in_600_megabytes(lake: Lake, rows: int) -> None:
+    lake.environ["MEMORY_LIMIT"] = "600MB"
+    lake.shop()
+    lake.edit("silver/shop/orders.yaml", "{name: amount,", "{name: amount, transformLogic: x4997,")
+    names = ["order_id", "day", "updated", *(f"x{nth}" for nth in range(1, 4_998))]
+    lines = [",".join(names)]
+    lines += [",".join([f"{row}", "2024-01-01", "1", *["7.50"] * 4_997]) for row in range(rows)]
+    lines.append(",".join(["z", "2024-01-01", "1", *["7.50"] * 4_997]))
+    lake.land("shop/orders/1.csv", "\n".join(lines))
+    lake.good()
+    lake.environ["MEMORY_LIMIT"] = "4GB"  # for the checks, which look at every column
+    assert lake.rows("SELECT order_id, x1, x4997 FROM bronze.shop.orders WHERE _row = 1") == [("0", "7.50", "7.50")]
+    assert lake.rows(f"SELECT count(*), sum(amount) FROM {TABLE}") == [(rows, Decimal("7.50") * rows)]
+    rejected = lake.rows("SELECT _row, _reasons, _values FROM quarantine.shop.orders")
+    assert [row[:2] for row in rejected] == [(rows + 1, ["order_id: cannot read z as bigint"])]
+    # of a row this wide, what the table reads: the others are in bronze
+    assert rejected[0][2] == '{"order_id":"z","day":"2024-01-01","updated":"1","x4997":"7.50"}'

@@ -452,7 +452,8 @@ class _Reading:
             return []
         for name in (name for _, rows in opened for name in rows.columns):
             self.spelling.setdefault(name.lower(), name)
-        return self.engine.write(_union([self._select(part) for part in self._parts(opened)]), self.root)
+        with self.engine.for_columns(len(self.spelling)):
+            return self.engine.write(_union([self._select(part) for part in self._parts(opened)]), self.root)
 
     def _parts(self, opened: Sequence[_Opened]) -> Iterator[Sequence[_Opened]]:
         """Files that one reader takes in turn; a kind has a reader for each thread, as each reads in one."""

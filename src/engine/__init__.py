@@ -1,5 +1,6 @@
 """The engine runs SQL over lake tables and writes data files; it never commits."""
 
+from src.engine.duck import MANY_COLUMNS as MANY_COLUMNS
 from src.engine.duck import DuckEngine as DuckEngine
 from src.engine.duck import Reject as Reject
 from src.engine.duck import identifier as identifier

@@ -11,7 +11,7 @@ import math
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -35,6 +35,7 @@ from src.lake import DataFile, discard
 
 _MISTAKES_IN_SQL = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.SyntaxException)
 _NO_ROOM = ("No space left", "File too large", "Disk quota", "Could not write all bytes")
+MANY_COLUMNS = 500  # more of them are read by one thread
 _MAX_OPEN_PARTITIONS = 2000  # DuckDB's default of 100 cuts a partition into several files beyond it
 _ROWS_UNCUT = 1_000_000  # written into partitions by one statement, which keeps all of them in memory until its end
 _ROWS_AT_ONCE = 500_000  # of more than that; fewer are not cut, as every part reads anew what it is made of
@@ -138,6 +139,23 @@ class DuckEngine:
                 self._reopen()
                 what = f"the engine stopped with an error of its own ({_first_line(error)})"
                 raise DataError(what, where=_shown(sql), fix=_DEFECT) from error
+
+    @contextmanager
+    def for_columns(self, count: int) -> Iterator[None]:
+        """Run the statements inside as so many columns need it.
+
+        Every operator of every thread holds 2,048 values of every column, 32 KB; and to find common expressions the
+        engine takes time and memory that grow with the square of the columns.
+        """
+        if count <= MANY_COLUMNS:
+            yield
+            return
+        self.execute("SET threads = 1; SET disabled_optimizers = 'common_subexpressions'")
+        try:
+            yield
+        finally:
+            with suppress(BoathouseError):  # a connection in trouble: what follows tells it, and runs slower
+                self.execute(f"SET threads = {self.threads}; RESET disabled_optimizers")
 
     # -- running SQL
 

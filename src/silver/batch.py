@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 
 from src import lake
 from src.contract import PROVENANCE, Feed, Table
-from src.engine import DuckEngine, identifier, literal
+from src.engine import MANY_COLUMNS, DuckEngine, identifier, literal
 from src.errors import BoathouseError, ContractError, DataError
 from src.outcome import Outcome
 from src.silver import history, winners
-from src.silver.project import REASONS, VALUES, helper_prefix, projection, source_column, trimmed
+from src.silver.project import REASONS, VALUES, helper_prefix, names_read, projection, source_column, trimmed
 from src.silver.rejects import Reason
 
 _ADDED = {*PROVENANCE, "_batch", "_reject", "_raw"}  # what bronze adds to a file's columns
@@ -105,6 +105,9 @@ def _typed(
 ) -> str:
     """SELECT of the typed rows of a relation of bronze rows."""
     names = [name for name in bronze.columns if name not in _ADDED]
+    if len(names) > MANY_COLUMNS and table.sql is None:
+        used = names_read(engine, table)  # the others are in bronze: here each would take memory at every step
+        names = [name for name in names if name.lower() in used] or names[:1]
     rows, prefix = trimmed(relation, names), helper_prefix(names)
     if table.sql is not None:
         rows, prefix = _shaped(engine, table, feed, rows, source_column(prefix))

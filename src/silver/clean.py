@@ -117,9 +117,15 @@ def run(
         DataError: the rows do not add up; nothing was committed.
     """
     feeds = {feed.id: lake.open_table(places.bronze[feed.id]) for feed in table.feeds}
-    silver = lake.open_table(places.table)
-    work = plan(table, silver, feeds, lake.open_table(places.quarantine))
-    merge = Merge(engine, table, places, batch, accepted_by)
+    columns = max(len(table.columns), *(len(bronze.columns) for bronze in feeds.values() if bronze), 0)
+    with engine.for_columns(columns):
+        return _brought_up(Merge(engine, table, places, batch, accepted_by), feeds, whole)
+
+
+def _brought_up(merge: Merge, feeds: Mapping[str, lake.Snapshot | None], whole: bool) -> Outcome:
+    table = merge.table
+    silver = lake.open_table(merge.places.table)
+    work = plan(table, silver, feeds, lake.open_table(merge.places.quarantine))
     if work.kind == "rebuild":
         outcome = merge.rebuild(feeds)
         return replace(outcome, notes=(*outcome.notes, work.why)) if work.lost else outcome

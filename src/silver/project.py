@@ -130,6 +130,11 @@ def _levels(table: Table, names: _Names) -> list[list[Column]]:
     return levels
 
 
+def names_read(engine: DuckEngine, table: Table) -> set[str]:
+    """Return every name that the table's expressions use as a column, in lower case."""
+    return {name.lower() for column in table.columns for name in _written(engine, table, column)}
+
+
 def _written(engine: DuckEngine, table: Table, column: Column) -> set[str]:
     """The names in a column's expression, as they are written there."""
     if column.expression is None:

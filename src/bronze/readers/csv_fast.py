@@ -14,7 +14,7 @@ from src.bronze.readers.files import blocks, packing, pattern
 from src.bronze.readers.records import Rows
 from src.bronze.readers.text import is_utf_8, lines_of
 from src.contract import Feed
-from src.engine import identifier, literal
+from src.engine import MANY_COLUMNS, identifier, literal
 
 
 def is_common(feed: Feed) -> bool:
@@ -32,7 +32,8 @@ def csv_by_engine(feed: Feed, path: Path) -> Rows | None:
         record = next((values for values, _ in split if isinstance(values, list)), None)
     ended = every_record_ends_empty(names, iter([record] if record else []))  # as the first one; the engine tells
     columns = columns_of(names, ended, path)
-    if not columns or (feed.header and text != first) or _is_odd(feed, path, len(columns)):
+    # the engine's reader and the windows over it hold many columns several times
+    if not 0 < len(columns) <= MANY_COLUMNS or (feed.header and text != first) or _is_odd(feed, path, len(columns)):
         return None
     return _numbered(columns, (pattern(path),), _options(feed, path, len(columns) + ended), ended)
 

@@ -26,6 +26,7 @@ HOUSE_COLUMNS = {
 }
 UNNAMED = "_unnamed"  # the column of values whose name is empty: a data frame's index in CSV, the key "" in JSON
 _ROWS_PER_BATCH = 4_096  # small enough that Python's garbage collector does not go over the rows again and again
+_VALUES_PER_BATCH = 500_000  # many columns make shorter batches
 _TEXT_PER_BATCH = 16 << 20  # characters: long values make shorter batches, so memory stays bounded
 
 # One record: its values in column order, or the reason why it has none; and its text.
@@ -90,18 +91,18 @@ def streamed(engine: DuckEngine, columns: tuple[str, ...], records: Callable[[],
 
 def _batches(records: Callable[[], Iterator[Record]], schema: Any) -> Iterator[Any]:
     first = 1
-    for group in _groups(records()):
+    for group in _groups(records(), max(1, min(_ROWS_PER_BATCH, _VALUES_PER_BATCH // len(schema)))):
         yield _batch(group, first, schema)
         first += len(group)
 
 
-def _groups(records: Iterator[Record]) -> Iterator[list[Record]]:
+def _groups(records: Iterator[Record], most: int) -> Iterator[list[Record]]:
     group: list[Record] = []
     size = 0
     for record in records:
         group.append(record)
         size += len(record[1])
-        if len(group) == _ROWS_PER_BATCH or size >= _TEXT_PER_BATCH:
+        if len(group) == most or size >= _TEXT_PER_BATCH:
             if any(len(raw) >= LONGEST_LINE for _, raw in group):
                 raise DataError(f"a line of more than {LONGEST_LINE >> 20} million characters")
             yield group
