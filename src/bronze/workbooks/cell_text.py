@@ -30,6 +30,8 @@ def number(text: str) -> str:
     Raises:
         ValueError: it is none.
     """
+    if text.isascii() and text.isdecimal() and text[0] != "0":
+        return text
     if _WHOLE.fullmatch(text):
         return str(int(text))
     if not (found := _DECIMAL.fullmatch(text)):

@@ -8,7 +8,8 @@ from __future__ import annotations
 import posixpath
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any
 from xml.etree import ElementTree
 
@@ -16,6 +17,8 @@ from src.bronze.workbooks import cell_text
 from src.bronze.workbooks.cells import Cell, NoValue, Row, Sheet, Unreadable
 
 _MOST_UNPACKED = 4 << 30  # bytes of one part
+_BLOCK = 1 << 20  # bytes read at once
+_LONGEST_ROW = 64 << 20
 _ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")  # how these files write characters that XML cannot hold
 _WORKSHEET = "/worksheet"  # the end of a relationship's type; charts and dialogs have others
 
@@ -88,56 +91,53 @@ class _Cells:
         """Every row that has a value, with its number; of a row, the cells that have one, from left to right."""
         last = 0
         with self._parts.open(part) as file:
-            for _, element in ElementTree.iterparse(file):
-                if element.tag.endswith("sheetData"):
-                    break
-                if element.tag.rpartition("}")[2] != "row":
-                    continue
-                place = int(element.get("r", last + 1))
+            for place, cells in _plain_rows(file):
                 if place <= last:
-                    raise Unreadable(f"damaged workbook: row {place} comes after row {last}")
+                    break  # as after all else that is not plain
                 last = place
-                if cells := list(self._row(element, place)):
-                    yield place, cells
-                element.clear()
-            while file.read(1 << 20):
-                pass  # to its end, where the checksum is
+                if found := list(self._row(cells, place)):
+                    yield place, found
+            else:
+                return
+        with self._parts.open(part) as file:
+            yield from self._any_rows(file, last)
 
-    def _row(self, row: Any, place: int) -> Iterator[tuple[int, Cell]]:
+    def _any_rows(self, file: Any, given: int) -> Iterator[Row]:
+        """The rows of any XML, beyond those that were given."""
         last = 0
-        for cell in row:
-            reference = cell.get("r")
-            column = column_number(reference) if reference else last + 1
+        for _, element in ElementTree.iterparse(file):
+            if element.tag.endswith("sheetData"):
+                break
+            if element.tag.rpartition("}")[2] != "row":
+                continue
+            place = int(element.get("r", last + 1))
+            if place <= last:
+                raise Unreadable(f"damaged workbook: row {place} comes after row {last}")
+            last = place
+            if place > given and (cells := list(self._row(map(_parsed, element), place))):
+                yield place, cells
+            element.clear()
+        _to_its_end(file)
+
+    def _row(self, cells: Iterable[_Parsed], place: int) -> Iterator[tuple[int, Cell]]:
+        last = 0
+        for reference, style, kind, value, formula in cells:
+            letters = reference.rstrip("0123456789") if reference else ""
+            column = column_number(letters) if letters else last + 1
             if column <= last:
-                raise Unreadable(f"damaged workbook: cell {reference} comes after column {last}")
+                raise Unreadable(f"damaged workbook: cell {letters}{place} comes after column {last}")
             last = column
             try:
-                value = self._value(cell)
+                if value:
+                    yield column, self._text(kind, style, value)
+                elif formula is not None:  # one that gives the empty text says that this is a text
+                    yield column, "" if value == "" and kind == "str" else NoValue(formula)
             except (ValueError, IndexError) as error:
-                raise Unreadable(f"damaged workbook: cell {reference or place} holds {error}") from error
-            if value is not None:
-                yield column, value
+                raise Unreadable(f"damaged workbook: cell {letters}{place} holds {error}") from error
 
-    def _value(self, cell: Any) -> Cell | None:
-        """The cell's text; None for one that holds nothing."""
-        value: str | None = None
-        formula = None
-        for child in cell:
-            name = child.tag.rpartition("}")[2]
-            if name == "v":
-                value = child.text
-            elif name == "f":
-                formula = child
-            elif name == "is":
-                value = _plain(child)
-        kind = cell.get("t", "n")
-        if not value:
-            if formula is None:
-                return None
-            stored = kind == "str" and any(child.tag.endswith("v") for child in cell)
-            return "" if stored else NoValue(formula.text or "")
+    def _text(self, kind: str, style: str | None, value: str) -> str:
         if kind == "n":
-            return self._number(value.strip(), cell.get("s"))
+            return self._number(value.strip(), style)
         if kind == "s":
             return self._strings[int(value)]
         if kind == "b":
@@ -153,13 +153,71 @@ class _Cells:
         return cell_text.moment(text, kind, from_1904=self._from_1904)
 
 
-def column_number(reference: str) -> int:
-    """The column of a cell's reference, from 1: B7 is in 2."""
+# One cell: its reference, style, type, value (None: it has none; of a formula, "" is one) and formula.
+_Parsed = tuple[str | None, str | None, str, str | None, str | None]
+
+
+def _parsed(cell: Any) -> _Parsed:
+    value: str | None = None
+    formula: str | None = None
+    for child in cell:
+        name = child.tag.rpartition("}")[2]
+        if name == "v":
+            value = child.text or ""
+        elif name == "f":
+            formula = child.text or ""
+        elif name == "is":
+            value = _plain(child)
+    return cell.get("r"), cell.get("s"), cell.get("t", "n"), value, formula
+
+
+# How nearly all programs write rows. What is not so, to the letter, is left to the parser.
+_CELL = r'<c r="([A-Z]{1,3})\d+"(?: s="(\d+)")?(?: t="([nsbe]|str)")?(?:/>|></c>|>'
+_CELL += r"(?:<f(?: [^<>/]*)?(?:/>|>[^<]*</f>))?<v>([^<&]+)</v></c>)"
+_CELLS = re.compile(_CELL)
+_ROW = re.compile(r'<row r="(\d+)"[^<>/]*>(.*?)</row>', re.DOTALL)
+_PLAIN = re.compile(r'(?:\s*+<row r="\d+"[^<>/]*+(?:/>|>(?:' + _CELL + r")*+</row>))*+")
+
+
+def _plain_rows(file: Any) -> Iterator[tuple[int, Iterator[_Parsed]]]:
+    """The rows up to the first that is not plain, after which there is a last one of number 0."""
+    head, found, text = file.read(_BLOCK).partition(b"<sheetData>")
+    if not found or b"<!" in head or re.search(rb"encoding=(?!.utf-8.)", head, re.IGNORECASE):
+        yield 0, iter(())
+        return
+    while True:
+        begun, end, text = text.rpartition(b"</row>")
+        rows = (begun + end).decode()
+        if _PLAIN.fullmatch(rows) is None:
+            yield 0, iter(())
+            return
+        for row in _ROW.finditer(rows):
+            cells = _CELLS.findall(row[2])
+            yield int(row[1]), ((name, style, kind or "n", value, None) for name, style, kind, value in cells)
+        if text.lstrip().startswith(b"</sheetData>"):
+            _to_its_end(file)
+            return
+        more = file.read(_BLOCK)
+        if not more or len(text) > _LONGEST_ROW:
+            yield 0, iter(())
+            return
+        text += more
+
+
+def _to_its_end(file: Any) -> None:
+    """Read on to where the checksum is."""
+    while file.read(_BLOCK):
+        pass
+
+
+@cache
+def column_number(letters: str) -> int:
+    """The column of a cell, from 1: B is 2."""
     column = 0
-    for letter in reference.rstrip("0123456789").upper():
+    for letter in letters.upper():
         column = column * 26 + ord(letter) - 64
     if not 1 <= column <= 16_384:
-        raise Unreadable(f"damaged workbook: no cell is called {reference[:20]!r}")
+        raise Unreadable(f"damaged workbook: no column is called {letters[:20]!r}")
     return column
 
 
