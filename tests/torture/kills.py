@@ -28,7 +28,7 @@ import main
 from src import contract, settings
 from src.house import opened
 from src.observe import releases
-from torture import ROOT, histories, oracle
+from torture import ROOT, figures, histories, oracle
 from torture.histories import Difference, Shop, Sum, Tools
 from torture.oracle import Content, Rules
 
@@ -190,7 +190,9 @@ def scene(tools: Tools, root: Path, seed: int, action: str) -> Scene:
         done for done in past if "vacuum" not in done[0] or action != "rollback"
     ]  # or there is nothing to go back to
     fresh = action == "run" and seed % 3 == 0
-    told = histories.History(random.choice(oracle.FAMILIES), () if fresh else (("run",), *past, ("run",)))
+    past = [] if fresh else [("run",), *past, ("run",)]
+    figure = Random(seed).choice(list(figures.KINDS))
+    told = histories.History(random.choice(oracle.FAMILIES), tuple(past), figure)
     shop = histories.live(tools, root, told, end=False)
     seen = [(rules, content) for _, rules, content in shop.released]
     shop.land("a.csv", histories.text(random))
