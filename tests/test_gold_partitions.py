@@ -152,6 +152,24 @@ def test_plan_and_readme_say_what_is_computed_whole_where_and_what_to_do(lake: L
     lake.good()
 
 
+def test_what_reads_a_table_that_is_computed_whole_follows_only_the_partitions_whose_rows_changed(lake: Lake) -> None:
+    lake.shop()
+    lake.write("gold/shop/daily.sql", MODELS["a running total"][0])
+    above = """  - name: above
+    properties:
+      - {name: day, logicalType: date, required: true, partitioned: true}
+      - {name: amount, logicalType: number, physicalType: "decimal(18,2)"}
+"""
+    lake.edit("gold/shop/contract.yaml", "schema:\n", "schema:\n" + above)
+    lake.write("gold/shop/above.sql", "SELECT day, amount FROM gold.shop.daily WHERE amount > 15")
+    lake.land("shop/orders/1.csv", THREE)
+    lake.good()
+    lake.land("shop/orders/2.csv", HEADER + "4,2024-01-03,5,1\n")
+    run = lake.good()
+    assert (partitions(lake, run), lake.step(run, "gold.shop.above").partitions) == (3, 1)
+    assert [row[0] for row in lake.rows("SELECT amount FROM gold.shop.above ORDER BY day")] == [30, 65]
+
+
 # -- claims
 
 PYTHON_MODEL = """
