@@ -440,3 +440,15 @@ def test_memory_that_is_short_without_room_to_spill_is_an_environment_fault(tmp_
             engine.table("wide", WIDE)
         assert "MEMORY_LIMIT" in str(told.value)
         assert engine.one("SELECT 1") == (1,)
+
+
+def test_bytes_that_are_no_text_are_damage_and_no_bug(engine: DuckEngine) -> None:
+    """DuckDB quotes a value in what it says, and Python cannot decode that: so it was found in a file that rotted."""
+    import pyarrow
+
+    buffers = [None, pyarrow.py_buffer(b"\0\0\0\0\2\0\0\0"), pyarrow.py_buffer(b"\xff\xfe")]
+    column = pyarrow.Array.from_buffers(pyarrow.string(), 1, buffers)
+    engine.stream("rotten", pyarrow.table({"a": column}))
+    with pytest.raises(DataError, match="bytes that are no text"):
+        engine.rows("SELECT a::INTEGER FROM rotten")
+    engine.unstream("rotten")

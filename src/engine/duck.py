@@ -476,6 +476,8 @@ def _translated(sql: str) -> Iterator[None]:
         raise _io_fault(error, sql) from error
     except duckdb.Error as error:
         raise DataError(_first_line(error), where=_shown(sql)) from error
+    except UnicodeDecodeError as error:  # a damaged file, in a value or in the engine's own words on it
+        raise DataError(f"bytes that are no text: {error.reason}", where=_shown(sql)) from error
     except OSError as error:
         raise from_os_error(error) from error
 
