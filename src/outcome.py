@@ -10,7 +10,7 @@ from src.errors import BoathouseError, DataError
 if TYPE_CHECKING:
     from src.audit import Result
 
-_PARTS = ("inserted", "updated", "unchanged", "duplicates", "quarantined", "deleted")
+_PARTS = ("inserted", "updated", "unchanged", "duplicates", "superseded", "conflicts", "quarantined", "deleted")
 _COUNTS = ("read", *_PARTS, "written", "partitions", "files")
 
 
@@ -18,7 +18,9 @@ _COUNTS = ("read", *_PARTS, "written", "partitions", "files")
 class Outcome:
     """Row counts of one step on one table.
 
-    `read` rows came in; each is counted exactly once among the rest. `written` is what the commit
+    `read` rows came in; each is counted exactly once among the rest: `duplicates`
+    are equal to another in every column, `superseded` lost to a newer row of their key, `conflicts`
+    to one that nothing says is newer. `written` is what the commit
     added to the table (for gold: the rows of the partitions that were replaced); `files` are landed
     files taken; `mostly_rejected`: more rows were rejected than passed; `refusals` inputs that were
     refused whole; `audits` what was found before the commit.
@@ -29,6 +31,8 @@ class Outcome:
     updated: int = 0
     unchanged: int = 0
     duplicates: int = 0
+    superseded: int = 0
+    conflicts: int = 0
     quarantined: int = 0
     deleted: int = 0
     written: int = 0

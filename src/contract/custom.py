@@ -70,6 +70,7 @@ TABLE: Mapping[str, Words] = {  # by layer
         "sequenceBy": ("a column name or a list of them", lambda value: is_text(value) or _is_names(value)),
         "deleteWhen": ("an SQL condition over the table's columns", is_text),
         "history": ("scd1 or scd2", lambda value: value in ("scd1", "scd2")),
+        "onConflict": ("fail, quarantine or last", lambda value: value in ("fail", "quarantine", "last")),
         "maxRejected": ("a share of a load's rows, such as 5 %, or a number of rows", lambda value: bool(share(value))),
     },
     "gold": {

@@ -196,6 +196,7 @@ class Table:
     owner: str = ""
     business_date: str | None = None  # the column, of one of MOMENTS, that the business dates a row by
     critical: bool = False  # somebody is woken when yesterday is not in it
+    on_conflict: str | None = None  # silver only: fail | quarantine | last; None: rows win as ever, and it is noted
     max_rejected: Share | None = None  # silver only: of a load; None: what src/silver/rejects.py takes for too many
     run_date: date | None = None  # of a table whose SQL asks for run_date(): what it is, an input like any other
 

@@ -178,6 +178,7 @@ def _table(
         slas=slas,
         owner=_owner(contract),
         critical=settings.get("critical", False),
+        on_conflict=settings.get("onConflict"),
         max_rejected=custom.share(settings.get("maxRejected")),
     )
     _check_table(table, part)
@@ -238,6 +239,9 @@ def _check_table(table: Table, part: Part) -> None:
     if table.refresh == "partitions" and not table.partition_by:
         fix = "mark a column `partitioned: true`, or remove refresh"
         part.fault("refresh partitions without partitions", "customProperties[refresh]", fix)
+    if table.on_conflict and not table.key:
+        fix = "mark the key `primaryKey: true`: rows that differ in nothing are in conflict with none"
+        part.fault("onConflict without a key", "customProperties[onConflict]", fix)
     if table.delete_when and not table.key:
         fix = "mark the key `primaryKey: true`: a deletion takes away the row of a key"
         part.fault("deleteWhen without a key", "customProperties[deleteWhen]", fix)

@@ -64,6 +64,8 @@ def logic(table: Table) -> dict[str, Any]:
     }
     if table.run_date:  # an option that is not used leaves the facts, and so the fingerprint, as they were without it
         facts["run_date"] = table.run_date.isoformat()
+    if table.on_conflict in ("quarantine", "last"):  # `fail` makes no other rows
+        facts["on_conflict"] = table.on_conflict
     plain: dict[str, Any] = json.loads(json.dumps(facts))
     return plain
 
@@ -114,6 +116,9 @@ def required_bump(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, 
             continue  # a fact that an older Boathouse did not record is no change
         shown = "changed" if fact in _LONG_FACTS else f"{json.dumps(old[fact])} -> {json.dumps(new[fact])}"
         changes.append((bump, f"{fact} {shown}"))
+    before, after = old.get("on_conflict"), new.get("on_conflict")  # not there: as ever
+    if before != after:
+        changes.append(("minor", f"on_conflict {before or 'default'} -> {after or 'default'}"))
     return max((bump for bump, _ in changes), key=_BUMPS.index, default="none"), [text for _, text in changes]
 
 

@@ -366,9 +366,13 @@ def _tags(table: Table, whole: Mapping[str, Path]) -> Iterator[str]:
 
 def _sums(engine: DuckEngine, whole: Mapping[str, Path]) -> Iterator[str]:
     query.publish(engine, {runs.TABLE: whole[runs.TABLE]})
+    later = [
+        f" + coalesce({name}, 0)" for name in ("superseded", "conflicts") if name in _opened(whole[runs.TABLE]).columns
+    ]
     rows = engine.rows(
         "SELECT run_id, layer || '.' || domain || '.' || \"table\" FROM ops.pipeline_runs WHERE layer <> 'run' "
         "AND records_read <> inserted + updated + unchanged + duplicates + quarantined + deleted"
+        f"{''.join(later)}"
     )
     for run_id, name in rows:
         yield f"run {run_id}, {name}"

@@ -152,7 +152,8 @@ def table(
 
 def changes(records: Sequence[Record]) -> None:
     """The table at the end of a run: what changed per layer and table, and how long it took."""
-    headers = ("table", "status", "read", "written", "same", "quarantined", "partitions", "seconds")
+    counts = [name for name in ("superseded", "conflicts") if any(getattr(record, name) for record in records)]
+    headers = ("table", "status", "read", "written", "same", *counts, "quarantined", "partitions", "seconds")
     rows = [
         (
             f"{record.layer}.{record.domain}.{record.table}",
@@ -160,6 +161,7 @@ def changes(records: Sequence[Record]) -> None:
             record.records_read,
             record.records_written,
             record.unchanged + record.duplicates,
+            *(getattr(record, name) for name in counts),
             record.quarantined,
             record.partitions,
             Decimal(f"{record.latency:.2f}"),

@@ -59,6 +59,8 @@ class Record:
     bytes: int | None = None  # of the landed files taken
     predicted_rows: int | None = None  # what src/observe/forecast.py expected of records_read
     predicted_seconds: float | None = None  # and of latency
+    superseded: int = 0
+    conflicts: int = 0
     releases: int | None = None  # of the run itself: how far ops.releases had counted when it ended
 
 
@@ -305,6 +307,8 @@ class Run:
             updated=outcome.updated,
             unchanged=outcome.unchanged,
             duplicates=outcome.duplicates,
+            superseded=outcome.superseded,
+            conflicts=outcome.conflicts,
             quarantined=outcome.quarantined,
             deleted=outcome.deleted,
             partitions=outcome.partitions,
@@ -342,10 +346,10 @@ def describe(record: Record) -> str:
     name = f"{record.layer}.{record.domain}.{record.table}"
     if record.status != "success":
         return f"{name}: {record.status}: {(record.error_message or '').splitlines()[0]}"
-    counts = ("files", "inserted", "updated", "unchanged", "duplicates", "quarantined", "deleted", "partitions")
+    counts = ("files", "inserted", "updated", "unchanged", "duplicates", "superseded", "conflicts")
     told = [
         f"{getattr(record, count):,} {count.rstrip('s') if getattr(record, count) == 1 else count}"
-        for count in counts
+        for count in (*counts, "quarantined", "deleted", "partitions")
         if getattr(record, count)
     ]
     return f"{name}: {', '.join(told) or 'no change'} ({record.latency:.2f} s)"

@@ -7,6 +7,7 @@ rows that say their key is gone. Nothing is committed here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from src import lake
 from src.contract import PROVENANCE, Feed, Table
@@ -26,17 +27,19 @@ def compute(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> Outc
     """Type, check and deduplicate bronze rows.
 
     Leaves the rows that pass, one per key and deletions among them, in the temporary table
-    `incoming` and the others in `rejected`; returns how many were read, quarantined and duplicates.
+    `incoming` and the others in `rejected`; returns how many were read and quarantined, and lost to another row.
 
     Raises:
         ContractError: the contract does not fit the feed.
     """
     read = _load(engine, table, sources)
+    if table.on_conflict == "quarantine":
+        winners.reject_conflicts(engine, table, REASONS, VALUES)
     bad = f"SELECT {', '.join(_REJECTED)} FROM incoming WHERE {REASONS} IS NOT NULL"
     quarantined = engine.table("rejected", f"{bad} UNION ALL FROM unsplit")
-    duplicates = winners.find_losers(engine, table, f"{REASONS} IS NULL")
+    lost = winners.find_losers(engine, table, f"{REASONS} IS NULL")
     _keep_winners(engine, read)
-    return Outcome(read=read, quarantined=quarantined, duplicates=duplicates)
+    return replace(lost, read=read, quarantined=quarantined)
 
 
 def finish(engine: DuckEngine, table: Table) -> int:

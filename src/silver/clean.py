@@ -17,7 +17,7 @@ from pathlib import Path
 from src import audit, contract, lake
 from src.contract import PROVENANCE, Feed, Table
 from src.engine import DuckEngine, identifier, literal
-from src.errors import EnvironmentFault
+from src.errors import DataError, EnvironmentFault
 from src.outcome import Outcome
 from src.silver import history, rejects, winners
 from src.silver.batch import Source, compute, finish, read_rows, words_of_engine
@@ -169,6 +169,7 @@ class Merge:
         outcome = replace(outcome, inserted=kept, deleted=deleted, written=kept).conserve(self.table.id)
         if not judged:
             outcome = self._judge(outcome, sources, progress, whole=True)
+        self._refuse_conflicts(outcome)
         audits = self.audit("incoming")
         self._quarantine(progress, overwrite=True)
         self._record_deletions(progress, overwrite=True)
@@ -218,7 +219,9 @@ class Merge:
         gone = self._deletions()
         against = f"(SELECT * FROM {stored} UNION ALL BY NAME SELECT * FROM {gone})" if gone else stored
         row = self.table.row_columns
-        superseded, unchanged = winners.contest(self.engine, self.table, row, against)
+        superseded, unchanged, tied = winners.contest(self.engine, self.table, row, against)
+        outcome = replace(outcome, conflicts=outcome.conflicts + tied.conflicts, notes=(*outcome.notes, *tied.notes))
+        self._refuse_conflicts(outcome)
         deleted = winners.set_deletions_aside(self.engine, self.table)
         updated = superseded - winners.removed_by_deletions(self.engine, self.table) if deleted else superseded
         kept = self._incoming()
@@ -261,6 +264,17 @@ class Merge:
         if rejects.small(self.table, load):
             return replace(outcome, notes=(*outcome.notes, str(load)), mostly_rejected=True)
         return outcome
+
+    def _refuse_conflicts(self, outcome: Outcome) -> None:
+        """Stop where the contract takes no conflict.
+
+        Raises:
+            DataError: there is one; nothing was committed.
+        """
+        found = [note for note in outcome.notes if note.startswith(winners.CONFLICT)]
+        if self.table.on_conflict == "fail" and found:
+            fix = "land a newer row of these keys, or write another `onConflict`: quarantine or last"
+            raise DataError("; ".join(found), where=self.table.path, fix=fix)
 
     def _is_judged(self, progress: Mapping[str, int], *, whole: bool) -> bool:
         """Whether a run that died found this load within its budget: it then committed the rejects, and no more."""

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from src.contract import Table
-from src.engine import DuckEngine, identifier
+from src.engine import DuckEngine, identifier, literal
+from src.outcome import Outcome
 
 _ARRIVAL = ("_ingested_at", "_file", "_row")
 _ROWS_AT_ONCE = 4_000_000
@@ -33,10 +34,11 @@ def twice(engine: DuckEngine, table: Table, rows: str) -> int:
     return int(engine.one(f"SELECT count(*) FROM (SELECT 1 FROM {rows} GROUP BY {keys} HAVING count(*) > 1)")[0])
 
 
-def find_losers(engine: DuckEngine, table: Table, sound: str) -> int:
+def find_losers(engine: DuckEngine, table: Table, sound: str) -> Outcome:
     """List the rows of `incoming` that lose against another of their key in the temporary table `losers` (_id).
 
-    Only rows for which `sound`, an SQL condition, is true contend. Returns how many lost.
+    Only rows for which `sound`, an SQL condition, is true contend. Returns how many lost, and to what; a note names
+    keys in conflict.
     """
     names = ", ".join(map(identifier, key(table)))
     engine.table("twice", "SELECT 0::UBIGINT AS _hash WHERE false")
@@ -46,43 +48,119 @@ def find_losers(engine: DuckEngine, table: Table, sound: str) -> int:
         engine.execute(f"INSERT INTO twice {counted}")
     near = f"SELECT rowid AS _id, * FROM incoming WHERE {sound} AND hash({names}) IN (SELECT _hash FROM twice)"
     contenders = engine.table("contenders", near, large=rows > _ROWS_AT_ONCE)
-    place = f"row_number() OVER (PARTITION BY {names} ORDER BY {order(table, _EARLIEST)})"
-    engine.table("losers", "SELECT _id FROM contenders WHERE false")
+    by = order(table, _EARLIEST)
+    winner = f"OVER (PARTITION BY {names} ORDER BY {by})"
+    # of rows without a key, or equal in all columns, the others are duplicates
+    repeats = f"row_number() OVER (PARTITION BY {names}, {_content(table)} ORDER BY {by}) > 1" if table.key else "true"
+    ties = f"{_moment(table)} IS NOT DISTINCT FROM first_value({_moment(table)}) {winner}"
+    engine.table(
+        "losers",
+        f"SELECT _id, false AS _repeats, false AS _ties, {_shown_key(table)} AS _key FROM contenders WHERE false",
+    )
+    told = f"{repeats} AS _repeats, {ties} AS _ties, {_shown_key(table)} AS _key"
     for part in _parts(table, contenders):
-        ranked = f"SELECT _id, {place} AS _place FROM contenders WHERE {part}"
-        engine.execute(f"INSERT INTO losers SELECT _id FROM ({ranked}) WHERE _place > 1")
+        ranked = f"SELECT _id, {told}, row_number() {winner} AS _place FROM contenders WHERE {part}"
+        engine.execute(f"INSERT INTO losers SELECT _id, _repeats, _ties, _key FROM ({ranked}) WHERE _place > 1")
     engine.execute("DROP TABLE contenders")  # wide rows, which what follows has no room for
-    return int(engine.one("SELECT count(*) FROM losers")[0])
+    counts = "count(*) FILTER (WHERE _repeats), count(*) FILTER (WHERE _ties AND NOT _repeats), count(*)"
+    duplicates, conflicts, lost = engine.one(f"SELECT {counts} FROM losers")
+    if table.on_conflict == "last":  # the order of arrival is the contract's word
+        conflicts = 0
+    notes = _noted(engine, table, "SELECT _key FROM losers WHERE _ties AND NOT _repeats") if conflicts else ()
+    superseded = lost - duplicates - conflicts
+    return Outcome(duplicates=duplicates, superseded=superseded, conflicts=conflicts, notes=notes)
 
 
-def contest(engine: DuckEngine, table: Table, columns: Mapping[str, str], stored: str) -> tuple[int, int]:
+CONFLICT = "in conflict: "  # how a note of conflicts begins
+_NAMED = 3  # keys by name
+
+
+def _noted(engine: DuckEngine, table: Table, keys: str) -> tuple[str, ...]:
+    """The note of keys, a SELECT of _key, whose rows differ and have nothing to order them."""
+    count = engine.one(f"SELECT count(DISTINCT _key) FROM ({keys})")[0]
+    named = engine.values(f"SELECT DISTINCT _key FROM ({keys}) ORDER BY 1 LIMIT {_NAMED}")
+    more = ", ..." if count > _NAMED else ""
+    having = f"the same {', '.join(table.sequence_by)}" if table.sequence_by else "one file"
+    won = "the greater content wins" if table.sequence_by else "the last row wins"
+    keys_are = "1 key has rows" if count == 1 else f"{count} keys have rows"
+    return (f"{CONFLICT}{keys_are} of {having} that differ, such as {', '.join(named)}{more}; {won}",)
+
+
+def reject_conflicts(engine: DuckEngine, table: Table, reasons: str, values: str) -> None:
+    """Give the rows of `incoming` that contradict others of their file a reason, all of them.
+
+    What one file says of a key at one moment is always seen together, so that it does not matter when it is read.
+    """
+    names = ", ".join(map(identifier, key(table)))
+    here = f"{names}, {_moment(table)}, _file, _ingested_at"
+    sound = f"{reasons} IS NULL AND NOT {_says_gone(table) if table.delete_when else 'false'}"
+    told = f"min({_content(table)}) OVER (PARTITION BY {here}) <> max({_content(table)}) OVER (PARTITION BY {here})"
+    bad = f"SELECT _id FROM (SELECT rowid AS _id, {told} AS _differs FROM incoming WHERE {sound}) WHERE _differs"
+    moment = f" and {', '.join(table.sequence_by)}" if table.sequence_by else ""
+    reason = literal(f"{', '.join(table.key)}: conflict: another row of the file has this key{moment} and differs")
+    record = ", ".join(f"{literal(column.name)}: {identifier(column.name)}" for column in table.columns)
+    shown = f"json_merge_patch('{{}}', to_json({{{record}}}))::VARCHAR"
+    engine.execute(f"UPDATE incoming SET {reasons} = [{reason}], {values} = {shown} WHERE rowid IN ({bad})")
+
+
+def _moment(table: Table) -> str:
+    """SQL of what orders the rows of a key: the sequence, or the file they came with; a deletion is apart from both."""
+    by = table.sequence_by or ("_file", "_ingested_at")
+    gone = _says_gone(table) if table.delete_when else "false"
+    return f"struct_pack({', '.join(f'm{at} := {identifier(name)}' for at, name in enumerate(by))}, gone := {gone})"
+
+
+def _content(table: Table) -> str:
+    """SQL of a number that rows of a key share where they are equal in every column; all deletions say the same."""
+    content = f"hash({', '.join(identifier(column.name) for column in table.columns)})"
+    return f"CASE WHEN {_says_gone(table)} THEN 0 ELSE {content} END" if table.delete_when else content
+
+
+def _shown_key(table: Table) -> str:
+    return "concat_ws(', ', " + ", ".join(f"{identifier(name)}::VARCHAR" for name in table.key or ("_file",)) + ")"
+
+
+def contest(engine: DuckEngine, table: Table, columns: Mapping[str, str], stored: str) -> tuple[int, int, Outcome]:
     """Let new rows and stored rows of the same key contend.
 
     `stored` is a relation of the table's rows with _at and _nth, and of its recorded deletions
     without. New rows that lose leave `incoming`; stored rows that lose are listed in the temporary
     table `superseded` (_at, _nth).
-    Returns (stored rows that lost, new rows that lost).
+    Returns (stored rows that lost, new rows that lost, how many of a conflict are among the new ones with a note).
     """
     match = _same_key(table)
     found = engine.table("stored", f"SELECT s.* FROM {stored} s SEMI JOIN incoming i ON {match}")
     if not found:
         engine.table("superseded", "SELECT _at, _nth FROM stored")
-        return 0, 0
+        return 0, 0, Outcome()
     names = ", ".join(map(identifier, columns))
     both = (
         f"SELECT {names}, 0 AS _side, rowid AS _id FROM stored UNION ALL "
         f"SELECT {names}, 1, i.rowid FROM incoming i SEMI JOIN stored s ON {match}"
     )
     keys = ", ".join(map(identifier, key(table)))
-    place = f"row_number() OVER (PARTITION BY {keys} ORDER BY {order(table, '_side')})"
-    engine.table("contest", "SELECT 0 AS _side, rowid AS _id FROM stored WHERE false")
+    winner = f"OVER (PARTITION BY {keys} ORDER BY {order(table, '_side')})"
+    # between files the order of arrival is an order, but not among rows of one moment of a sequence
+    ties = f"{_moment(table)} IS NOT DISTINCT FROM first_value({_moment(table)}) {winner}"
+    ties += f" AND {_content(table)} <> first_value({_content(table)}) {winner}"
+    if not (table.key and table.sequence_by) or table.on_conflict == "last":
+        ties = "false"
+    told = f"{ties} AS _ties, {_shown_key(table)} AS _key"
+    engine.table("contest", "SELECT 0 AS _side, rowid AS _id, false AS _ties, '' AS _key FROM stored WHERE false")
     for part in _parts(table, 2 * found):
-        ranked = f"SELECT _side, _id, {place} AS _place FROM (SELECT * FROM ({both}) WHERE {part})"
-        engine.execute(f"INSERT INTO contest SELECT _side, _id FROM ({ranked}) WHERE _place > 1")
+        ranked = (
+            f"SELECT _side, _id, row_number() {winner} AS _place, {told} FROM (SELECT * FROM ({both}) WHERE {part})"
+        )
+        engine.execute(f"INSERT INTO contest SELECT _side, _id, _ties, _key FROM ({ranked}) WHERE _place > 1")
     engine.execute("DELETE FROM incoming WHERE rowid IN (SELECT _id FROM contest WHERE _side = 1)")
     lost = "SELECT _id FROM contest WHERE _side = 0"
     superseded = engine.table("superseded", f"SELECT _at, _nth FROM stored WHERE _at IS NOT NULL AND rowid IN ({lost})")
-    return superseded, int(engine.one("SELECT count(*) FROM contest WHERE _side = 1")[0])
+    counts = (
+        "count(*) FILTER (WHERE _side = 1), count(*) FILTER (WHERE _side = 1 AND _ties), count(*) FILTER (WHERE _ties)"
+    )
+    lost_new, conflicts, tied = engine.one(f"SELECT {counts} FROM contest")
+    notes = _noted(engine, table, "SELECT _key FROM contest WHERE _ties") if tied else ()
+    return superseded, lost_new - conflicts, Outcome(conflicts=conflicts, notes=notes)
 
 
 def _parts(table: Table, rows: int) -> list[str]:
@@ -132,6 +210,8 @@ def order(table: Table, among_equals: str) -> str:
     rest = [column.name for column in table.columns if column.name not in {*table.key, *table.sequence_by}]
     ranks = [f"{identifier(name)} DESC NULLS LAST" for name in table.sequence_by]
     ranks += [f"{_says_gone(table)} DESC"] if table.delete_when else []
+    if table.on_conflict == "last":
+        return ", ".join([*ranks, *(f"{name} DESC" for name in _ARRIVAL)])
     ranks += [f"{identifier(name)} DESC NULLS LAST" for name in rest]
     return ", ".join([*ranks, among_equals])
 

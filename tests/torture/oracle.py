@@ -97,7 +97,7 @@ def stored(connection: duckdb.DuckDBPyConnection, data: Path, note: bool, at: di
 def unbalanced(connection: duckdb.DuckDBPyConnection, data: Path) -> list[tuple[Any, ...]]:
     """Recorded steps whose rows read are not each counted once."""
     runs = _scan(data / "ops/pipeline_runs", None)
-    sums = "inserted + updated + unchanged + duplicates + quarantined + deleted"
+    sums = "inserted + updated + unchanged + duplicates + quarantined + deleted + superseded + conflicts"
     return connection.execute(
         f"SELECT run_id, layer, \"table\", records_read FROM {runs} WHERE layer <> 'run' AND records_read <> {sums}"
     ).fetchall()
