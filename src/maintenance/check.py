@@ -190,6 +190,12 @@ def _unreadable(
 
     def counted(some: Sequence[lake.DataFile]) -> dict[str, int]:
         kinds, evolved = snapshot.columns, name.startswith(("bronze.", "ops."))
+        if len(some) > 1 and {"_at", "file_row_number"} & {column.lower() for column in kinds}:
+            return {path: count for file in some for path, count in counted([file]).items()}
+        if {"_at", "file_row_number"} & {column.lower() for column in kinds}:  # a source's: no place to locate rows by
+            scan = engine.scan(snapshot.root, some, kinds, snapshot.partition_by, evolved=evolved)
+            read = f"SELECT count(*), bit_xor(hash({', '.join(map(identifier, kinds))})) FROM {scan}"
+            return {str(snapshot.root / file.path): int(engine.one(read)[0]) for file in some}
         scan = engine.scan(snapshot.root, some, kinds, snapshot.partition_by, evolved=evolved, located=True)
         columns = ", ".join(map(identifier, kinds))
         rows = engine.rows(f"SELECT _at, count(*), bit_xor(hash({columns})) FROM {scan} GROUP BY _at")
