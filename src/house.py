@@ -266,6 +266,7 @@ def _unread(table: Table, name: str, sources: Collection[str]) -> ContractError:
 def _unsound(engine: DuckEngine, table: Table) -> Iterator[ContractError]:
     """What in a contract, or in the SQL beside it, is no SQL or is not a function of the rows it reads."""
     pieces = [(f"transformLogic of {column.name}", column.expression) for column in table.columns]
+    pieces += [("sequenceBy", text) for text in table.sequence_expressions]
     for what, text in (*pieces, ("deleteWhen", table.delete_when)):
         fix = f'correct {text!r}; a name that is an SQL keyword goes in "double quotes"'
         yield from _judged(engine, f"SELECT {text}" if text else None, f"{what}: ", table.path, fix)

@@ -67,6 +67,7 @@ _ANY_TABLE: Words = {
 TABLE: Mapping[str, Words] = {  # by layer
     "silver": {
         **_ANY_TABLE,
+        "sequenceOrder": ("text", lambda value: value == "text"),
         "sequenceBy": ("a column name or a list of them", lambda value: is_text(value) or _is_names(value)),
         "deleteWhen": ("an SQL condition over the table's columns", is_text),
         "history": ("scd1 or scd2", lambda value: value in ("scd1", "scd2")),

@@ -196,6 +196,7 @@ class Table:
     owner: str = ""
     business_date: str | None = None  # the column, of one of MOMENTS, that the business dates a row by
     critical: bool = False  # somebody is woken when yesterday is not in it
+    sequence_as_text: bool = False  # silver only: text of sequence_by is ordered as text, on purpose
     on_conflict: str | None = None  # silver only: fail | quarantine | last; None: rows win as ever, and it is noted
     max_rejected: Share | None = None  # silver only: of a load; None: what src/silver/rejects.py takes for too many
     run_date: date | None = None  # of a table whose SQL asks for run_date(): what it is, an input like any other
@@ -203,6 +204,18 @@ class Table:
     @property
     def id(self) -> str:
         return f"{self.layer}.{self.domain}.{self.name}"
+
+    @property
+    def sequence_expressions(self) -> tuple[str, ...]:
+        """What of sequence_by is SQL over the table's columns, and not the name of one."""
+        names = {column.name for column in self.columns}
+        return tuple(item for item in self.sequence_by if item not in names)
+
+    @property
+    def texts_in_sequence(self) -> tuple[str, ...]:
+        """The columns of sequence_by that are ordered as text, though nothing says that this is meant."""
+        texts = {column.name for column in self.columns if column.type == "VARCHAR"}
+        return () if self.sequence_as_text else tuple(item for item in self.sequence_by if item in texts)
 
     @property
     def reads_run_date(self) -> bool:

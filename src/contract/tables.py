@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -178,6 +179,7 @@ def _table(
         slas=slas,
         owner=_owner(contract),
         critical=settings.get("critical", False),
+        sequence_as_text=settings.get("sequenceOrder") == "text",
         on_conflict=settings.get("onConflict"),
         max_rejected=custom.share(settings.get("maxRejected")),
     )
@@ -218,7 +220,8 @@ def _check_table(table: Table, part: Part) -> None:
     kinds = {column.name: column.type for column in table.columns}
     if not kinds:
         part.fault(f"table {table.name} has no columns", "properties", "write `properties:`, one per column")
-    part.file.check_columns(table.sequence_by, kinds, part.at("customProperties[sequenceBy]"))
+    named = [item for item in table.sequence_by if re.fullmatch(r"\w+", item)]
+    part.file.check_columns(named, kinds, part.at("customProperties[sequenceBy]"))
     part.file.check_columns(table.z_order_by, kinds, part.at("customProperties[zOrderBy]"))
     if inside := set(table.z_order_by) & set(table.partition_by):
         fix = "remove it: a partition holds one value of it"
@@ -258,7 +261,7 @@ def _check_history(table: Table, kinds: Mapping[str, str], part: Part) -> None:
     found = [f"{name} ({kinds[name]})" for name in table.sequence_by if name in kinds]
     if not table.sequence_by:
         part.fault("history scd2 without sequenceBy", "customProperties[history]", fix)
-    elif len(found) > 1 or (found and kinds[table.sequence_by[0]] not in MOMENTS):
+    elif len(found) > 1 or table.sequence_expressions or (found and kinds[table.sequence_by[0]] not in MOMENTS):
         part.fault(f"history scd2 with sequenceBy {listed(found)}", "customProperties[sequenceBy]", fix)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from src import audit, contract, lake
 from src.contract import PROVENANCE, Feed, Table
 from src.engine import DuckEngine, identifier, literal
-from src.errors import DataError, EnvironmentFault
+from src.errors import ContractError, DataError, EnvironmentFault
 from src.outcome import Outcome
 from src.silver import history, rejects, winners
 from src.silver.batch import Source, compute, finish, read_rows, words_of_engine
@@ -76,6 +76,10 @@ def plan(
         ContractError: the contract changed and its version does not say so.
     """
     until = {feed.id: snapshot.version for feed in table.feeds if (snapshot := feeds[feed.id])}
+    if silver is None and table.texts_in_sequence:
+        names = ", ".join(table.texts_in_sequence)
+        fix = "give it a type, write an expression such as `cast(... as timestamp)`, or `sequenceOrder: text`"
+        raise ContractError(f"sequenceBy {names} is text, of which 9 is more than 10", where=table.path, fix=fix)
     if silver is None:
         return Work("rebuild", "first load", until) if until else Work("nothing", "no file has landed yet", until)
     _check_identity(table, silver, feeds)
@@ -141,7 +145,11 @@ def _brought_up(merge: Merge, feeds: Mapping[str, lake.Snapshot | None], whole: 
     except lake.HistoryGone:
         return merge.rebuild(feeds)
     # each load was judged when it came
-    return merge.rebuild(feeds, judged=True) if whole else outcome
+    outcome = merge.rebuild(feeds, judged=True) if whole else outcome
+    if outcome.read and table.texts_in_sequence:
+        note = f"sequenceBy {', '.join(table.texts_in_sequence)} is text, of which 9 is more than 10"
+        return replace(outcome, notes=(*outcome.notes, f"{note}: write `sequenceOrder: text` if that is meant"))
+    return outcome
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,8 @@ def projection(
         for column in table.columns
         for failure in _failures(column, sorted(names.own[column.name]), prefix, column.name in table.partition_by)
     ]
+    for text in table.sequence_expressions:  # over the columns as they are stored: the row must have a place
+        failures.append((f"TRY({{'v': {text}}}) IS NULL", literal(f"sequenceBy: cannot compute {text}")))
     has_failed, shown = identifier(f"{prefix}failed"), _SHOWN.format(source=identifier(source_column(prefix)))
     failed = " OR ".join(f"({test})" for test, _ in failures) or "false"
     reasons = ", ".join(f"CASE WHEN {test} THEN {text} END" for test, text in failures)

@@ -103,11 +103,17 @@ def reject_conflicts(engine: DuckEngine, table: Table, reasons: str, values: str
     engine.execute(f"UPDATE incoming SET {reasons} = [{reason}], {values} = {shown} WHERE rowid IN ({bad})")
 
 
+def _sequence(table: Table) -> tuple[str, ...]:
+    """SQL of the values that say which row of a key is newer."""
+    expressions = table.sequence_expressions
+    return tuple(f"TRY({item})" if item in expressions else identifier(item) for item in table.sequence_by)
+
+
 def _moment(table: Table) -> str:
     """SQL of what orders the rows of a key: the sequence, or the file they came with; a deletion is apart from both."""
-    by = table.sequence_by or ("_file", "_ingested_at")
+    by = _sequence(table) or ("_file", "_ingested_at")
     gone = _says_gone(table) if table.delete_when else "false"
-    return f"struct_pack({', '.join(f'm{at} := {identifier(name)}' for at, name in enumerate(by))}, gone := {gone})"
+    return f"struct_pack({', '.join(f'm{at} := {value}' for at, value in enumerate(by))}, gone := {gone})"
 
 
 def _content(table: Table) -> str:
@@ -208,7 +214,7 @@ def order(table: Table, among_equals: str) -> str:
     if not table.sequence_by:
         return ", ".join(f"{name} DESC" for name in _ARRIVAL)
     rest = [column.name for column in table.columns if column.name not in {*table.key, *table.sequence_by}]
-    ranks = [f"{identifier(name)} DESC NULLS LAST" for name in table.sequence_by]
+    ranks = [f"{value} DESC NULLS LAST" for value in _sequence(table)]
     ranks += [f"{_says_gone(table)} DESC"] if table.delete_when else []
     if table.on_conflict == "last":
         return ", ".join([*ranks, *(f"{name} DESC" for name in _ARRIVAL)])
