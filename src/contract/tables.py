@@ -220,8 +220,8 @@ def _check_table(table: Table, part: Part) -> None:
     kinds = {column.name: column.type for column in table.columns}
     if not kinds:
         part.fault(f"table {table.name} has no columns", "properties", "write `properties:`, one per column")
-    named = [item for item in table.sequence_by if re.fullmatch(r"\w+", item)]
-    part.file.check_columns(named, kinds, part.at("customProperties[sequenceBy]"))
+    named = set(table.sequence_by) - _sql_in(table.sequence_by)
+    part.file.check_columns(sorted(named), kinds, part.at("customProperties[sequenceBy]"))
     part.file.check_columns(table.z_order_by, kinds, part.at("customProperties[zOrderBy]"))
     if inside := set(table.z_order_by) & set(table.partition_by):
         fix = "remove it: a partition holds one value of it"
@@ -252,6 +252,11 @@ def _check_table(table: Table, part: Part) -> None:
         _check_history(table, kinds, part)
 
 
+def _sql_in(sequence: Sequence[str]) -> set[str]:
+    """What of a sequence is SQL and not a name."""
+    return {item for item in sequence if not re.fullmatch(r"\w+", item)}
+
+
 def _check_history(table: Table, kinds: Mapping[str, str], part: Part) -> None:
     """A history has one row per key and interval; the intervals are cut where the sequence column says."""
     if not table.key:
@@ -261,7 +266,7 @@ def _check_history(table: Table, kinds: Mapping[str, str], part: Part) -> None:
     found = [f"{name} ({kinds[name]})" for name in table.sequence_by if name in kinds]
     if not table.sequence_by:
         part.fault("history scd2 without sequenceBy", "customProperties[history]", fix)
-    elif len(found) > 1 or table.sequence_expressions or (found and kinds[table.sequence_by[0]] not in MOMENTS):
+    elif len(found) > 1 or _sql_in(table.sequence_by) or (found and kinds[table.sequence_by[0]] not in MOMENTS):
         part.fault(f"history scd2 with sequenceBy {listed(found)}", "customProperties[sequenceBy]", fix)
 
 
