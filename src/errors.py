@@ -99,6 +99,7 @@ class Faults(ContractError):
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_ACCESS = {errno.EACCES, errno.EPERM, errno.EROFS}
+_BROKEN = {errno.EIO, errno.ENXIO, errno.ENODEV, errno.ESTALE, errno.EREMOTEIO, errno.EMFILE, errno.ENFILE}
 
 
 def from_os_error(error: OSError, where: object | None = None) -> BoathouseError:
@@ -112,3 +113,10 @@ def from_os_error(error: OSError, where: object | None = None) -> BoathouseError
     if error.errno in _NO_ACCESS:
         return EnvironmentFault(reason, where=place, fix="give the user that runs the pipeline access to it")
     return EnvironmentFault(reason, where=place)
+
+
+def translated(error: Exception) -> Exception:
+    """Return what the machine refused (no room, no access, a broken disk) as ours, and any other error as it is."""
+    if isinstance(error, OSError) and error.errno in _NO_ROOM | _NO_ACCESS | _BROKEN:
+        return from_os_error(error)
+    return error

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from src import settings, stopping
-from src.errors import BUG_EXIT_CODE, BoathouseError
+from src.errors import BUG_EXIT_CODE, BoathouseError, translated
 from src.observe import console, logs
 from src.settings import Settings
 
@@ -35,9 +35,10 @@ def _ended(root: Path, act: Callable[[Settings], int], beats: bool) -> int:
         if code := stopping.exit_code():  # whatever a library made of it on the way
             complain(stopping.message())
             return code
-        if isinstance(error, BoathouseError):
-            complain(logs.struck(str(error), secrets))
-            return error.exit_code
+        ours = translated(error) if isinstance(error, Exception) else error
+        if isinstance(ours, BoathouseError):
+            complain(logs.struck(str(ours), secrets))
+            return ours.exit_code
         logs.bug(error)  # has a traceback in the log and one line on the console
         console.failed(logs.struck(console.said(error), secrets))
         return BUG_EXIT_CODE

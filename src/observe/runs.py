@@ -18,7 +18,7 @@ from src import lake, stopping
 from src.audit import AuditError, Result
 from src.audit import describe as describe_audit
 from src.engine import DuckEngine, identifier, literal
-from src.errors import BoathouseError, PartialError, TransientError, UsageError
+from src.errors import BoathouseError, PartialError, TransientError, UsageError, translated
 from src.observe.lock import Holder
 from src.observe.problems import Problem
 from src.outcome import Outcome
@@ -367,7 +367,7 @@ def _attempt(work: Callable[[], Outcome]) -> tuple[Outcome, Exception | None]:
             time.sleep(pause)
         except Exception as error:  # a step's failure must not stop the steps that do not need it
             stopping.check()
-            return Outcome(), error
+            return Outcome(), translated(error)
     raise AssertionError("unreachable")
 
 

@@ -4,6 +4,7 @@ python -m tests.torture --kills 1000 --histories 10000
 python -m tests.torture --seed 4711     the history of one seed again, made as small as it still fails
 python -m tests.torture --scene 12      the kills of one scene again
 python -m tests.torture --rot 200       200 scenes of rot; --first 7 --rot 1 plays the one of seed 7 again
+python -m tests.torture --calls 14      14 scenes in which calls fail, 60 of each; --tries 0 lets each call fail
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, as_completed, wait
 from random import Random
+from typing import Any
 
 from torture import histories
+from torture.calls import fail_many
 from torture.histories import Sum, live_many
 from torture.kills import kill_many
 from torture.rot import rot_many
@@ -59,13 +62,23 @@ def _many(words: argparse.Namespace) -> Sum:
 
 def _rotten(words: argparse.Namespace) -> Sum:
     """Scenes of rot, each worker with shops of its own."""
+    starts = range(words.first, words.first + words.rot, _ROT_PER_TASK)
+    return _all(words, ((rot_many, at, min(_ROT_PER_TASK, words.first + words.rot - at)) for at in starts))
+
+
+def _failing(words: argparse.Namespace) -> Sum:
+    """Scenes in which calls fail."""
+    seeds = range(words.first, words.first + words.calls)
+    return _all(words, ((fail_many, seed, words.tries or None) for seed in seeds))
+
+
+def _all(words: argparse.Namespace, tasks: Iterable[tuple[Callable[..., Sum], Any, Any]]) -> Sum:
+    """What these tasks found together; said as each of them ends."""
     total, started = Sum(), time.monotonic()
     context = multiprocessing.get_context("spawn")
     started_workers = context.Value("i", 0)
     with ProcessPoolExecutor(words.jobs, context, histories.settle, (started_workers,)) as pool:
-        starts = range(words.first, words.first + words.rot, _ROT_PER_TASK)
-        tasks = [pool.submit(rot_many, at, min(_ROT_PER_TASK, words.first + words.rot - at)) for at in starts]
-        for task in as_completed(tasks):
+        for task in as_completed([pool.submit(*task) for task in tasks]):
             total.add(task.result())
             print(*task.result().differences, sep="\n", flush=True)
             print(total.line(time.monotonic() - started), flush=True)
@@ -101,6 +114,8 @@ def main(typed: list[str]) -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--seed", type=int, help="live the history of one seed again")
     parser.add_argument("--rot", type=int, help="play so many scenes of rot, and nothing else")
+    parser.add_argument("--calls", type=int, help="play so many scenes in which calls fail, and nothing else")
+    parser.add_argument("--tries", type=int, default=60, help="calls that fail in each of these; 0: every one")
     parser.add_argument("--scene", type=int, help="kill one scene again, at each of its points")
     words = parser.parse_args(typed)
     if words.seed is not None:
@@ -112,6 +127,8 @@ def main(typed: list[str]) -> int:
         print(*total.differences, total.line(0), sep="\n")
     elif words.rot is not None:
         total = _rotten(words)
+    elif words.calls is not None:
+        total = _failing(words)
     else:
         total = _many(words)
     return 1 if total.differences else 0

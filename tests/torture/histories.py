@@ -669,6 +669,7 @@ class Sum:
     rotten: int = 0  # scenes of rot
     told: int = 0  # of these: where a command said something
     mended: int = 0  # and where all was well in the end
+    failed_calls: int = 0
     differences: list[str] = field(default_factory=list)
 
     def add(self, other: Sum) -> None:

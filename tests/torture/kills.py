@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -26,13 +26,26 @@ from loguru import logger
 
 import main
 from src import contract, settings
+from src.errors import BoathouseError
 from src.house import opened
-from src.observe import releases
+from src.maintenance import backup
+from src.observe import releases, runs
+from src.observe.runs import Run
 from torture import ROOT, figures, histories, oracle
 from torture.histories import Difference, Shop, Sum, Tools
 from torture.oracle import Content, Rules
+from torture.rot import Shelf
 
 ACTIONS = ("run", "bump", "backfill", "rollback", "make optimize", "make vacuum")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Which call fails, with which errno, and whether all later ones do."""
+
+    at: int  # 1 is the first; 0: none
+    error: int
+    onwards: int  # 0 or 1
 
 
 @dataclass(frozen=True)
@@ -44,6 +57,7 @@ class Job:
     action: tuple[Any, ...]
     at: int = 0
     after: float = 0
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True)
@@ -65,17 +79,23 @@ def perform(job: Job) -> None:
     kind, *words = job.action
     with opened(told, Path(job.source)) as house:
         if kind == "backfill":
-            done = histories.refill(house, *words)
-            assert not done.failures, done.failures
+            _insist(histories.refill(house, *words))
         elif kind == "rollback":
             histories.roll_back(house, *words)
         elif kind == "make optimize":
             histories.make_optimize(house)
         elif kind == "make vacuum":
             histories.make_vacuum(house, *words)
+        elif kind == "make backup":
+            backup.run(house.engine, house.told, Shelf(str(Path(job.root) / "backups")), runs.now)
         else:
-            done = main.run(house)
-            assert not done.failures, done.failures
+            _insist(main.run(house))
+
+
+def _insist(run: Run) -> None:
+    """Raise what a failed step of a run raised, a bug before a failure of ours."""
+    for error in sorted(run.failures.values(), key=lambda error: isinstance(error, BoathouseError)):
+        raise error
 
 
 def child(job: Job) -> int:
@@ -94,25 +114,26 @@ def child(job: Job) -> int:
     return passed
 
 
-def serve() -> None:
-    """Fork a child for each job on stdin; say on stdout how it ended."""
+def serve(act: Callable[[Job], int]) -> None:
+    """Fork a child for each job on stdin, which does it by `act`; say on stdout how it ended."""
     warmed: set[str] = set()
     for line in sys.stdin:
         job = _job(json.loads(line))
         if job.source not in warmed:
             contract.load(Path(job.source))  # what it caches, every child has
             warmed.add(job.source)
-        print(json.dumps(asdict(_forked(job))), flush=True)
+        print(json.dumps(asdict(_forked(job, act))), flush=True)
 
 
-def _forked(job: Job) -> Ended:
+def _forked(job: Job, act: Callable[[Job], int]) -> Ended:
     started = time.monotonic()
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
         code = 1
+        sys.stdout = sys.stderr  # what an action prints is no answer
         try:
-            os.write(writing, str(child(job)).encode())
+            os.write(writing, str(act(job)).encode())
             code = 0
         except BaseException as error:  # nothing may run on into the parent's loop
             print(f"{job}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
@@ -131,7 +152,8 @@ def _forked(job: Job) -> Ended:
 
 
 def _job(read: dict[str, Any]) -> Job:
-    return Job(**{**read, "action": tuple(read["action"])})
+    failure = read.get("failure")
+    return Job(**{**read, "action": tuple(read["action"]), "failure": failure and Failure(**failure)})
 
 
 # -- on the other side
@@ -140,9 +162,16 @@ def _job(read: dict[str, Any]) -> Job:
 class Killer:
     """The serving process, asked for one child after the other."""
 
-    def __init__(self) -> None:
-        command = [sys.executable, "-m", "tests.torture.kills", "serve"]
-        self._serving = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def __init__(self, module: str = "tests.torture.kills", environ: Mapping[str, str] | None = None) -> None:
+        command = [sys.executable, "-m", module, "serve"]
+        self._serving = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=os.environ | (environ or {}),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
 
     def do(self, job: Job) -> Ended:
         assert self._serving.stdin and self._serving.stdout
@@ -218,7 +247,7 @@ def play(killing: Killer, staged: Scene, scratch: Path, *, points: int | None, i
     random = Random(staged.seed)
     shutil.copytree(staged.shop.root, scratch)
     calm = killing.do(staged.job(scratch))
-    twin = _finished(staged, scratch)
+    twin = finished(staged, scratch)
     every = range(1, calm.points + 1)
     chosen = every if points is None or points >= calm.points else sorted(random.sample(every, points))
     jobs = [(at, 0.0) for at in chosen] + [(0, random.uniform(0.001, calm.seconds)) for _ in range(instants)]
@@ -239,14 +268,14 @@ def _trial(
     killing: Killer, staged: Scene, root: Path, at: int, after: float, random: Random, twin: oracle.Rows, tally: Sum
 ) -> None:
     tally.kills += killing.do(staged.job(root, at, after)).killed
-    _see(staged, root)
+    see(staged, root)
     if random.random() < 0.15:  # and the run that would have finished it, too
         again = replace(staged.job(root, random.randint(1, 60)), action=("run",))
         tally.kills += killing.do(again).killed
-        _see(staged, root)
+        see(staged, root)
     card = root / "data/.holder.json"
     holder = json.loads(card.read_text(encoding="utf-8"))["run_id"] if card.exists() else None
-    found = _finished(staged, root)
+    found = finished(staged, root)
     if found != twin:
         raise Difference(f"{found - twin} are there and {twin - found} are not, unlike in the undisturbed lake")
     if holder:
@@ -256,7 +285,7 @@ def _trial(
     tally.recoveries += 1
 
 
-def _finished(staged: Scene, root: Path) -> oracle.Rows:
+def finished(staged: Scene, root: Path) -> oracle.Rows:
     """Run once more, compare with the oracle, check; returns the quarantine with its reasons and values."""
     shop = replace(staged.shop, root=root, released=[])
     histories.run(shop)
@@ -264,7 +293,7 @@ def _finished(staged: Scene, root: Path) -> oracle.Rows:
     return oracle.rejected(shop.tools.connection, shop.data)
 
 
-def _see(staged: Scene, root: Path) -> None:
+def see(staged: Scene, root: Path) -> None:
     """What readers find just after a kill is one of the releases there were, or the new one, whole."""
     versions = releases.newest(root / "data")
     if not versions:
@@ -293,7 +322,7 @@ def kill_many(seed: int, points: int | None, instants: int) -> Sum:
 def main_line(typed: list[str]) -> int:
     """`child JOB` or `serve`."""
     if typed == ["serve"]:
-        serve()
+        serve(child)
     else:
         print(child(_job(json.loads(typed[1]))))
     return 0
