@@ -78,7 +78,7 @@ def _all(words: argparse.Namespace, tasks: Iterable[tuple[Callable[..., Sum], An
     context = multiprocessing.get_context("spawn")
     started_workers = context.Value("i", 0)
     with ProcessPoolExecutor(words.jobs, context, histories.settle, (started_workers,)) as pool:
-        for task in as_completed([pool.submit(*task) for task in tasks]):
+        for task in as_completed([pool.submit(task[0], *task[1:]) for task in tasks]):
             total.add(task.result())
             print(*task.result().differences, sep="\n", flush=True)
             print(total.line(time.monotonic() - started), flush=True)
