@@ -81,7 +81,7 @@ def play(serving: Killer, staged: Scene, scratch: Path, *, tries: int | None) ->
         shutil.copytree(staged.shop.root, scratch)
         try:
             serving.do(replace(staged.job(scratch), failure=failure))
-            kills.see(staged, scratch)
+            kills.see(staged, scratch, apart=True)
             found = kills.finished(staged, scratch)
             if staged.action == ("make backup",):
                 rot.back_up(replace(staged.shop, root=scratch, released=[]))  # which verifies it
