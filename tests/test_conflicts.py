@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from conftest import Lake
 
@@ -123,3 +125,21 @@ def test_two_deletions_of_a_key_are_no_conflict(lake: Lake) -> None:
     step = lake.step(run, "silver.nx.t")
     assert (step.duplicates, step.superseded, step.conflicts, step.notes) == (1, 1, 0, None)
     assert lake.rows(VALUES) == [(2, "x")]
+
+
+@pytest.mark.parametrize(
+    "choice", ["", "{property: onConflict, value: quarantine}", "{property: onConflict, value: last}"]
+)
+@pytest.mark.parametrize("words", [(), (SEQUENCE,)])
+def test_in_whatever_loads_rows_come_one_pass_over_all_files_gives_the_same(
+    lake: Lake, choice: str, words: tuple[str, ...]
+) -> None:
+    lab(lake, *filter(None, (choice, *words)))
+    random = Random(len(choice) + len(words))
+    for arrival in range(8):
+        lines = (f"{random.randint(1, 4)},{random.choice('abc')},{random.randint(1, 3)}\n" for _ in range(5))
+        lake.land(f"nx/t/{arrival}.csv", HEADER + "".join(lines))
+        if random.random() < 0.7:
+            counts(lake, lake.good())
+    lake.good()
+    assert lake.findings() == []

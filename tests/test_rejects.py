@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from contextlib import suppress
+from random import Random
 
 import pytest
 from conftest import Lake
@@ -319,3 +320,25 @@ def test_a_load_that_dies_at_any_point_is_finished_by_the_next_run(lake: Lake, a
         assert lake.rows(f"SELECT count(*) FROM {ORDERS}") == [(5 if accept else 44,)], at
     assert at > 8
     lake.good()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_comes_a_table_has_the_loads_that_were_within_the_budget(lake: Lake, seed: int) -> None:
+    """The model in five lines: what waits and what is new is one load, and goes in whole or waits."""
+    lake.shop()
+    random = Random(seed)
+    table, quarantine, waiting, number = 0, 0, (0, 0), 0
+    for arrival in range(8):
+        passing, failing = random.choice(((3, 0), (4, 9), (0, 3), (12, 12), (2, 30), (40, 1), (0, 25)))
+        lake.land(f"shop/orders/{arrival}.csv", HEADER + good(number, passing) + bad(number + passing, failing))
+        number += passing + failing
+        quarantine += failing
+        rows, rejected = waiting[0] + passing + failing, waiting[1] + failing
+        through = not (rejected > rows / 2 and rows >= 20) and not (table == 0 and rejected == rows)
+        run = lake.run()
+        assert (ORDERS not in run.failures) == through, (seed, arrival)
+        table, waiting = (table + rows - rejected, (0, 0)) if through else (table, (rows, rejected))
+        assert lake.rows(WAITING) == [(quarantine,)]
+        if table:
+            assert lake.rows(f"SELECT count(*) FROM {ORDERS}") == [(table,)]
+    assert lake.findings() == []
