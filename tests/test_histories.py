@@ -10,6 +10,7 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -73,7 +74,7 @@ FOUND = {
     "a column of a later file changed what is kept of a reject": (
         ("land", "b.csv", HEADER + ",2024-01-02,8,4\n"),
         ("run",),
-        ("land", "b.csv", "order_id,day,amount,updated,note\n"),
+        ("land", "b.csv", "order_id,day,amount,updated,note,changed\n"),
     ),
     "a version that changed nothing was noted a run late": (
         ("again",),
@@ -106,11 +107,19 @@ LANDED = (
     "1,2024-01-02,9,1\n2,2024-01-02,0,3\n",
 )
 DAY_ONE, DAY_TWO = date(2024, 1, 1), date(2024, 1, 2)
-ANSWERS = {
+ANSWERS: dict[str, list[tuple[Any, ...]]] = {
     "sequence": [(1, DAY_ONE, 10, 2), (2, DAY_TWO, 0, 3)],
     "arrival": [(1, DAY_ONE, 10, 2), (2, DAY_ONE, 5, 1)],  # as the copy says, which arrived last
     "keyless": [(1, DAY_ONE, 10, 2), (1, DAY_TWO, 9, 1), (2, DAY_ONE, 5, 1), (2, DAY_TWO, 0, 3)],
     "deletes": [(1, DAY_ONE, 10, 2)],
+    "history": [
+        (1, DAY_ONE, 10, 2, DAY_ONE, DAY_TWO, False),
+        (1, DAY_TWO, 9, 1, DAY_TWO, None, True),
+        (2, DAY_ONE, 5, 1, DAY_ONE, DAY_TWO, False),
+        (2, DAY_TWO, 0, 3, DAY_TWO, None, True),
+    ],
+    "conflicts": [(1, DAY_ONE, 10, 2), (2, DAY_TWO, 0, 3)],
+    "last": [(1, DAY_ONE, 10, 2), (2, DAY_TWO, 0, 3)],
 }
 
 
@@ -121,11 +130,68 @@ def test_the_oracle_says_what_a_person_would(tools: Tools, tmp_path: Path, famil
         (tmp_path / str(arrival) / "a.csv").write_text(HEADER + rows)
     (tmp_path / "1" / "same_bytes.csv").write_text(HEADER + LANDED[0])
     content = oracle.expected(tools.connection, tmp_path, Rules(family))
-    assert sorted(content.silver.elements()) == [(*row[:2], Decimal(row[2]), row[3]) for row in ANSWERS[family]]
-    copied = [("shop/orders/same_bytes.csv", 3)] if family == "arrival" else []
+    assert sorted(content.silver.elements()) == [(*row[:2], Decimal(row[2]), *row[3:]) for row in ANSWERS[family]]
+    copied = [("shop/orders/same_bytes.csv", 3)] if family in ("arrival", "last") else []
     assert sorted(content.rejects.elements()) == [("shop/orders/a.csv", 3), *copied]
     assert sum(row[1] for row in content.gold) == len(ANSWERS[family])
     assert sum(row[2] for row in content.gold) == sum(row[2] for row in ANSWERS[family])
+
+
+@pytest.mark.parametrize(("family", "amounts"), [("sequence", [9, 4]), ("last", [7, 4]), ("conflicts", [4])])
+def test_the_oracle_knows_what_contradicts_itself(
+    tools: Tools, tmp_path: Path, family: str, amounts: list[int]
+) -> None:
+    (tmp_path / "0").mkdir()
+    rows = ("1,2024-01-01,9,1", "1,2024-01-01,7,1", "2,2024-01-01,3,1", "2,2024-01-01,4,2", "2,2024-01-01,4,2")
+    (tmp_path / "0" / "a.csv").write_text(HEADER + "\n".join(rows))
+    content = oracle.expected(tools.connection, tmp_path, Rules(family))
+    assert sorted(row[2] for row in content.silver.elements()) == sorted(amounts)
+    assert sorted(row for _, row in content.rejects.elements()) == ([1, 2] if family == "conflicts" else [])
+
+
+@pytest.mark.parametrize(
+    ("taken", "as_value"),
+    [
+        (("3.00", "2024/1/2", "1.000", "2"), (3, DAY_TWO, Decimal(1), 2)),
+        (("+4", "2024-01-02 00:00:00", "-.5", ""), (4, DAY_TWO, Decimal("-0.5"), None)),
+        (("02", "2024-01-02", "15e-1", "3.0"), (2, DAY_TWO, Decimal("1.5"), 3)),
+        (("1", "2024-01-02", "1e3", "1"), (1, DAY_TWO, Decimal(1000), 1)),
+        (("1.000", "2024-01-02", "1", "1"), None),
+        (("1", "4/5/31", "1", "1"), None),
+        (("1", "999999-12-31", "1", "1"), None),
+        (("1", "2024-01-02", "1e-400", "1"), None),
+        (("1", "2024-01-02", "0.004", "1"), None),
+        (("1", "2024-01-02", "12345678901234567", "1"), None),
+        (("1", "2024-01-02", "1", "1.000"), None),
+    ],
+)
+def test_the_oracle_reads_a_value_as_a_person_would(
+    tools: Tools, tmp_path: Path, taken: tuple[str, ...], as_value: tuple[object, ...] | None
+) -> None:
+    (tmp_path / "0").mkdir()
+    (tmp_path / "0" / "a.csv").write_text(HEADER + ",".join(taken))
+    content = oracle.expected(tools.connection, tmp_path, Rules())
+    assert list(content.silver.elements()) == ([as_value] if as_value else [])
+    assert len(content.rejects) == (not as_value)
+
+
+@pytest.mark.parametrize(
+    ("taken", "micros"),
+    [
+        ("2024-01-01T12:00:00+02:00", 1_704_103_200_000_000),
+        ("2024-01-01 10:00:00.123456", 1_704_103_200_123_456),
+        ("2024-01-01T10:00:00.1234567Z", None),
+        ("999999-12-31", None),
+    ],
+)
+def test_the_oracle_reads_a_moment_as_a_person_would(
+    tools: Tools, tmp_path: Path, taken: str, micros: int | None
+) -> None:
+    (tmp_path / "0").mkdir()
+    (tmp_path / "0" / "a.csv").write_text(f"order_id,day,amount,updated,note,changed\n1,2024-01-01,1,1,,{taken}\n")
+    content = oracle.expected(tools.connection, tmp_path, Rules(note=True))
+    assert [row[-1] for row in content.silver.elements()] == ([micros] if micros else [])
+    assert len(content.rejects) == (not micros)
 
 
 @pytest.mark.parametrize(

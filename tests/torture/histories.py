@@ -10,11 +10,10 @@ import hashlib
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -88,6 +87,8 @@ def operation(random: Random) -> Operation:
         return ("rollback", random.randrange(4))
     if kind == "crash":
         return ("crash", random.randint(1, 70))
+    if kind == "clock":
+        return ("clock", random.choice(_JUMPS))
     return (kind,)
 
 
@@ -107,7 +108,9 @@ _KINDS = (
     ("make vacuum", 4),
     ("make optimize", 4),
     ("rollback", 5),
+    ("clock", 5),
 )
+_JUMPS = (-24 * 800, -24 * 40, -25, -1, 0, 0, 1, 25, 24 * 40, 24 * 800)  # hours
 _TABLES = (
     "bronze/shop/orders",
     "silver/shop/orders",
@@ -126,23 +129,31 @@ SLICES = (
     ("gold.shop.daily", "2024-01-01", "2024-01-03", None),
 )
 _GOOD = {
-    "order_id": ("1", "2", "3", "4", " 2 ", "3.0"),
-    "day": ("2024-01-01", "2024-01-02", "2024-01-03", "2024-02-01"),
-    "amount": ("10", "10.00", "7.5", "0", "3", "-2", "8"),
-    "updated": ("1", "2", "3", "4", "2", ""),
+    "order_id": ("1", "2", "3", "4", " 2 ", "3.0", "1", "2", "3", "+4", "3.00", "02"),
+    "day": ("2024-01-01", "2024-01-02", "2024-01-03", "2024-02-01", "2024/1/2", "2024-01-03 00:00:00"),
+    "amount": ("10", "10.00", "7.5", "0", "3", "-2", "8", "1.000", ".5", "1e1", "15e-1", "7.5000"),
+    "updated": ("1", "2", "3", "4", "2", "", "1", "3.0"),
     "note": ("", "a", "b"),
+    "changed": ("", "2024-01-01T10:00:00Z", "2024-01-01 10:00:00.123456", "2024-01-01T12:00:00+02:00"),
 }
 _BAD = {
-    "order_id": ("", "x", "1.5"),
-    "day": ("", "2024-02-30", "tomorrow"),
-    "amount": ("", "abc", "2.505", "NaN"),
-    "updated": ("late",),
+    "order_id": ("", "x", "1.5", "1.000", "1e0", "0x1", "99999999999999999999"),
+    "day": ("", "2024-02-30", "tomorrow", "4/5/31", "04/05/2031", "999999-12-31", "20240102", "2024-01-01 10:00:00"),
+    "amount": ("", "abc", "2.505", "NaN", "inf", "1e-400", "1e400", "0.004", "12345678901234567", "1_0", "."),
+    "updated": ("late", "1.000", "2.5", "99999999999"),
     "note": ("",),
+    "changed": (
+        "10:00",
+        "2024-01-01T10:00:00.1234567Z",
+        "2024-01-01T24:30:00Z",
+        "999999-12-31",
+        "2024-01-01T10:00:00 CST",
+    ),
 }
 _HEADERS = (
     ("order_id", "day", "amount", "updated"),
     ("order_id", "day", "amount", "updated"),
-    ("order_id", "day", "amount", "updated", "note"),
+    ("order_id", "day", "amount", "updated", "note", "changed"),
     ("updated", "amount", "day", "order_id"),
     ("order_id", "day", "amount"),
     ("order_id", "note", "day", "updated"),
@@ -237,13 +248,20 @@ def contract_text(rules: Rules) -> str:
         made = made.replace(sequence, "    customProperties:\n")
     if rules.family == "keyless":
         made = made.replace(", primaryKey: true, primaryKeyPosition: 1", "")
+    if rules.family == "history":
+        by_day = sequence.replace("[updated]", "[day]") + "      - {property: history, value: scd2}\n"
+        made = made.replace(sequence, by_day)
+    if rules.family in ("conflicts", "last"):
+        word = "quarantine" if rules.family == "conflicts" else "last"
+        made = made.replace(sequence, f"{sequence}      - {{property: onConflict, value: {word}}}\n")
     if rules.family == "deletes":
         made = made.replace(sequence, sequence + "      - {property: deleteWhen, value: amount = 0}\n")
     if rules.minimum is not None:
         made = made.replace('(18,2)", required', f'(18,2)", logicalTypeOptions: {{minimum: {rules.minimum}}}, required')
     if rules.note:
         updated = "      - {name: updated, logicalType: integer, physicalType: integer}\n"
-        made = made.replace(updated, updated + "      - {name: note, logicalType: string, physicalType: varchar}\n")
+        drifted = "      - {name: note, logicalType: string, physicalType: varchar}\n"
+        made = made.replace(updated, f"{updated}{drifted}      - {{name: changed, logicalType: timestamp}}\n")
     return made
 
 
@@ -258,8 +276,9 @@ class Shop:
     tools: Tools
     root: Path
     rules: Rules
+    ahead: timedelta = timedelta()  # of the lake's clock
     runs: int = 0
-    noted: bool = False  # a file with the drift column was taken
+    noted: bool = False  # a file with the drift columns was taken
     believed: tuple[Rules, Content] | None = None
     released: list[tuple[str, Rules, Content]] = field(default_factory=list)
 
@@ -291,7 +310,7 @@ class Shop:
         for path in sorted((self.data / LANDING).iterdir()):
             place.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, place / path.name)
-            self.noted = self.noted or "note" in path.read_text(encoding="utf-8").split("\n", 1)[0].split(",")
+            self.noted = self.noted or "changed" in path.read_text(encoding="utf-8").split("\n", 1)[0].split(",")
 
     def forget(self) -> int:
         """Take out of the archive what a run that died had not taken into bronze; returns how many files."""
@@ -310,7 +329,7 @@ class Shop:
         return oracle.expected(self.tools.connection, self.archive, self.rules)
 
     def stored(self, rules: Rules) -> Content:
-        return oracle.stored(self.tools.connection, self.data, rules.note)
+        return oracle.stored(self.tools.connection, self.data, rules)
 
     def seen(self) -> dict[str, list[tuple[Any, ...]]]:
         """What readers find: the rows of every table of the newest release, but not those of the records."""
@@ -358,17 +377,35 @@ def live(tools: Tools, root: Path, told: History, *, every: int = 5, end: bool =
     for operation in (*told.operations, *([("run",)] if end else [])):
         act(shop, operation, every=every)
     if end:
-        shop.check()
+        with clock(shop.ahead):
+            shop.check()
     return shop
 
 
 def act(shop: Shop, operation: Operation, *, every: int = 5) -> None:
     """Do one operation and compare."""
     kind, *words = operation
-    if kind in ("land", "revert", "copy", "bump", "run", "again", "crash") or shop.runs:
-        _ACTS[kind](shop, *words)
-    if kind in ("run", "again") and shop.runs % every == 0:
-        shop.check()
+    with clock(shop.ahead):
+        if kind in ("land", "revert", "copy", "bump", "run", "again", "crash", "clock") or shop.runs:
+            _ACTS[kind](shop, *words)
+        if kind in ("run", "again") and shop.runs % every == 0:
+            shop.check()
+
+
+@contextmanager
+def clock(ahead: timedelta) -> Iterator[None]:
+    """Have the house's clock so much ahead (or behind)."""
+    now = runs.now
+    runs.now = lambda: datetime.now(UTC) + ahead
+    try:
+        yield
+    finally:
+        runs.now = now
+
+
+def _clock(shop: Shop, hours: int) -> None:
+    """Set the clock wrong by so many hours for all that follows."""
+    shop.ahead = timedelta(hours=hours)
 
 
 def _land(shop: Shop, name: str, content: str) -> None:
@@ -560,7 +597,7 @@ def _maintain(work: Callable[[DeltaTable], object]) -> Callable[[Shop, str], Non
 def make_vacuum(house: House, hours: int) -> None:
     """`make vacuum`, without what it prints."""
     with held(house, "vacuum"):
-        list(vacuum.execute(vacuum.plan(house.told.data_dir, hours, time.time())))
+        list(vacuum.execute(vacuum.plan(house.told.data_dir, hours, runs.now().timestamp())))
 
 
 def make_optimize(house: House) -> None:
@@ -596,6 +633,7 @@ _ACTS: dict[str, Callable[..., object]] = {
     "replay": _replay,
     "backfill": _backfill,
     "rollback": _rollback,
+    "clock": _clock,
     "compact": _maintain(lambda table: table.optimize.compact()),
     "vacuum": _maintain(lambda table: table.vacuum(0, dry_run=False, enforce_retention_duration=False, full=True)),
     "checkpoint": _maintain(lambda table: table.create_checkpoint()),

@@ -304,7 +304,7 @@ def see(staged: Scene, root: Path, *, apart: bool = False) -> None:
         return
     for rules, content in staged.seen:
         try:
-            found = oracle.stored(staged.shop.tools.connection, root / "data", rules.note, versions)
+            found = oracle.stored(staged.shop.tools.connection, root / "data", rules, versions)
         except duckdb.BinderException:
             continue  # another release: it has not these columns
         same = {name for name in unseen if getattr(found, name) == getattr(content, name)}

@@ -17,7 +17,7 @@ from deltalake import DeltaTable
 from torture.figures import KINDS
 
 Rows = Counter[tuple[Any, ...]]
-FAMILIES = ("sequence", "arrival", "keyless", "deletes")
+FAMILIES = ("sequence", "arrival", "keyless", "deletes", "history", "conflicts", "last")
 BESIDE = "shop/orders"
 
 
@@ -27,7 +27,7 @@ class Rules:
 
     family: str = "sequence"
     minimum: int | None = None  # of amount
-    note: bool = False  # whether the contract has the drift column
+    note: bool = False  # whether the contract has the drift columns, note and changed
     version: int = 1
     figure: str = ""  # which kind of mart looks across days; empty: none
 
@@ -37,7 +37,9 @@ class Rules:
 
     @property
     def columns(self) -> str:
-        return "order_id, day, amount, updated" + (", note" if self.note else "")
+        drifted = ", note, epoch_us(changed) AS changed" if self.note else ""
+        validity = ", _valid_from, _valid_to, _is_current" if self.family == "history" else ""
+        return f"order_id, day, amount, updated{drifted}{validity}"
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,11 @@ class Content:
 
 def expected(connection: duckdb.DuckDBPyConnection, archive: Path, rules: Rules) -> Content:
     """The content that one pass over the archive gives under these rules."""
-    copies = rules.family == "arrival"  # the row that arrived last wins, so that a copy is an arrival
+    copies = rules.family in ("arrival", "last")  # the row that arrived last wins, so that a copy is an arrival
     typed = _TYPED.format(archive=f"{archive}/*/*.csv", good=_good(rules), listed=_LISTED, copies=copies)
     connection.execute(typed)
+    if rules.family == "conflicts":
+        connection.execute(_CONTRADICTED.format(content="day, amount" + (", note, changed" if rules.note else "")))
     silver = _rows(connection, _winners(rules))
     rejects = _rows(connection, "SELECT 'shop/orders/' || name, nth FROM typed WHERE NOT good")
     daily = "SELECT day, count(*), sum(amount)::DECIMAL(18,2)"
@@ -79,15 +83,17 @@ def _figure(connection: duckdb.DuckDBPyConnection, rules: Rules) -> Rows:
     return _rows(connection, KINDS[rules.figure].expected)
 
 
-def stored(connection: duckdb.DuckDBPyConnection, data: Path, note: bool, at: dict[str, int] | None = None) -> Content:
-    """What lies on disk: the newest versions, or those given by table name."""
+def stored(
+    connection: duckdb.DuckDBPyConnection, data: Path, rules: Rules, at: dict[str, int] | None = None
+) -> Content:
+    """What lies on disk under these rules: the newest versions, or those given by table name."""
     at = at or {}
     silver = _scan(data / "silver" / BESIDE, at.get("silver.shop.orders"))
     quarantine = _scan(data / "quarantine" / BESIDE, at.get("quarantine.shop.orders"))
     gold = _scan(data / "gold/shop/daily", at.get("gold.shop.daily"))
     figure = _scan(data / "gold/figures/figure", at.get("gold.figures.figure"))
     return Content(
-        silver=_rows(connection, f"SELECT {Rules(note=note).columns} FROM {silver}") if silver else Counter(),
+        silver=_rows(connection, f"SELECT {rules.columns} FROM {silver}") if silver else Counter(),
         rejects=_rows(connection, f"SELECT _file, _row FROM {quarantine}") if quarantine else Counter(),
         gold=_rows(connection, f"SELECT day, orders, amount FROM {gold}") if gold else Counter(),
         figure=_rows(connection, f"SELECT day, x FROM {figure}") if figure else Counter(),
@@ -144,19 +150,48 @@ WITH landed AS (
         nullif(trim(cells[list_position(header, 'day')]), '') AS day_text,
         nullif(trim(cells[list_position(header, 'amount')]), '') AS amount_text,
         nullif(trim(cells[list_position(header, 'updated')]), '') AS updated_text,
-        nullif(trim(cells[list_position(header, 'note')]), '') AS note
+        nullif(trim(cells[list_position(header, 'note')]), '') AS note,
+        nullif(trim(cells[list_position(header, 'changed')]), '') AS changed_text
     FROM cells
+), parts AS (
+    SELECT *,
+        regexp_extract(amount_text, '^([-+]?)([0-9]*)[.]?([0-9]*)(e([-+]?[0-9]+))?$',
+            ['sign', 'whole', 'fraction', 'e', 'exponent']) AS number
+    FROM texts
+), digits AS (
+    SELECT *,
+        rtrim(number.whole || number.fraction, '0') AS kept,
+        len(number.whole) + coalesce(try_cast(number.exponent AS INTEGER), 0) AS point -- so many digits stand before it
+    FROM parts
 ), values_read AS (
     SELECT *,
-        CASE WHEN regexp_full_match(order_text, '[0-9]+(\.0)?') THEN try_cast(order_text AS BIGINT) END AS order_id,
-        CASE WHEN regexp_full_match(day_text, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}')
-            THEN try_cast(day_text AS DATE) END AS day,
-        CASE WHEN regexp_full_match(amount_text, '-?[0-9]+(\.[0-9]{{1,2}})?')
-            THEN try_cast(amount_text AS DECIMAL(18,2)) END AS amount,
-        CASE WHEN regexp_full_match(updated_text, '[0-9]+') THEN try_cast(updated_text AS INTEGER) END AS updated
-    FROM texts
+        CASE WHEN regexp_full_match(order_text, '[+]?[0-9]+([.]0{{0,2}})?')
+            THEN try_cast(string_split(order_text, '.')[1] AS BIGINT) END AS order_id,
+        CASE WHEN regexp_full_match(day_text, '[0-9]{{4}}([-/])[0-9]{{1,2}}[-/][0-9]{{1,2}}( 00:00:00)?')
+            THEN try_cast(replace(string_split(day_text, ' ')[1], '/', '-') AS DATE) END AS day,
+        CASE WHEN regexp_full_match(amount_text, '[-+]?([0-9]+[.]?|[0-9]*[.][0-9]+)(e[-+]?[0-9]+)?') THEN
+            CASE WHEN kept = '' THEN 0.00
+            WHEN len(kept) - point <= 2 AND point <= 16
+            THEN (number.sign || rpad(kept, (point + 2)::INTEGER, '0'))::BIGINT * 0.01 END
+        END::DECIMAL(18,2) AS amount,
+        CASE WHEN regexp_full_match(updated_text, '[0-9]+([.]0{{0,2}})?')
+            THEN try_cast(string_split(updated_text, '.')[1] AS INTEGER) END AS updated,
+        CASE WHEN regexp_full_match(changed_text, '[0-9-]{{10}}[T ][0-9:]{{8}}([.][0-9]{{1,6}})?(Z|[+]02:00)?')
+            THEN try_cast(regexp_replace(changed_text, '(Z|[+]02:00)$', '') AS TIMESTAMP)
+                - to_hours(CASE WHEN ends_with(changed_text, '+02:00') THEN 2 ELSE 0 END) END AS changed
+    FROM digits
 )
-SELECT arrival, name, nth, order_id, day, amount, updated, note, coalesce({good}, false) AS good FROM values_read
+SELECT arrival, name, nth, order_id, day, amount, updated, note, changed, coalesce({good}, false) AS good
+FROM values_read
+"""
+# rows of one file that say different things of a key at one moment pass no more, none of them
+_CONTRADICTED = """
+UPDATE typed SET good = false WHERE good AND EXISTS (
+    SELECT 1 FROM typed other
+    WHERE other.good AND (other.arrival, other.name, other.order_id) = (typed.arrival, typed.name, typed.order_id)
+        AND other.updated IS NOT DISTINCT FROM typed.updated
+        AND (SELECT row({content}) FROM (SELECT other.*)) IS DISTINCT FROM (SELECT row({content}) FROM (SELECT typed.*))
+)
 """
 
 
@@ -164,6 +199,8 @@ def _good(rules: Rules) -> str:
     """SQL that is true of a row that passes; NULL counts as false."""
     tests = ["split", "day IS NOT NULL", "amount IS NOT NULL", "(updated IS NOT NULL OR updated_text IS NULL)"]
     tests.append("order_id IS NOT NULL" if rules.keyed else "(order_id IS NOT NULL OR order_text IS NULL)")
+    if rules.note:
+        tests.append("(changed IS NOT NULL OR changed_text IS NULL)")
     if rules.minimum is not None:
         tests.append(f"amount >= {rules.minimum}")
     return " AND ".join(tests)
@@ -172,13 +209,26 @@ def _good(rules: Rules) -> str:
 def _winners(rules: Rules) -> str:
     if not rules.keyed:
         return f"SELECT DISTINCT {rules.columns} FROM typed WHERE good"
+    drifted = ", note DESC NULLS LAST, changed DESC NULLS LAST" if rules.note else ""
+    arrived = f"arrival DESC, {_LISTED} DESC, nth DESC"
+    if rules.family == "history":
+        return _versions(rules, f"amount DESC NULLS LAST, updated DESC NULLS LAST{drifted}")
     order = "updated DESC NULLS LAST, " + ("amount = 0 DESC, " if rules.family == "deletes" else "")
-    order += "day DESC NULLS LAST, amount DESC NULLS LAST"
-    order += ", note DESC NULLS LAST" if rules.note else ""
+    order += f"day DESC NULLS LAST, amount DESC NULLS LAST{drifted}"
     if rules.family == "arrival":
-        order = f"arrival DESC, {_LISTED} DESC, nth DESC"
+        order = arrived
+    if rules.family == "last":
+        order = f"updated DESC NULLS LAST, {arrived}"
     won = f"SELECT * FROM typed WHERE good QUALIFY row_number() OVER (PARTITION BY order_id ORDER BY {order}) = 1"
     return f"SELECT {rules.columns} FROM ({won})" + (" WHERE amount <> 0" if rules.family == "deletes" else "")
+
+
+def _versions(rules: Rules, order: str) -> str:
+    """Every day of a key is a version that holds until the next."""
+    won = f"SELECT * FROM typed WHERE good QUALIFY row_number() OVER (PARTITION BY order_id, day ORDER BY {order}) = 1"
+    following = "(SELECT min(b.day) FROM typed b WHERE b.good AND b.order_id = a.order_id AND b.day > a.day)"
+    laid = f"SELECT *, day AS _valid_from, {following} AS _valid_to FROM ({won}) a"
+    return f"SELECT {rules.columns} FROM (SELECT *, _valid_to IS NULL AS _is_current FROM ({laid}))"
 
 
 # -- what lies on disk
