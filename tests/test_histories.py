@@ -124,6 +124,49 @@ ANSWERS: dict[str, list[tuple[Any, ...]]] = {
 
 
 @pytest.mark.parametrize("family", oracle.FAMILIES)
+def test_what_came_after_a_backup_is_gone_but_for_what_the_landing_zone_has(
+    tools: Tools, tmp_path: Path, family: str
+) -> None:
+    operations = (
+        ("land", "b.csv", HEADER + "2,2024-01-02,2,1\n"),
+        ("run",),
+        ("back up",),
+        ("land", "b.csv", HEADER + "3,2024-01-03,3,1\n"),
+        ("run",),
+        ("land", "b.csv", HEADER + "4,2024-01-03,4,1\n"),
+        ("clock", -24 * 400),
+        ("run",),
+        ("restore", 0),
+    )
+    shop = histories.live(tools, tmp_path, History(family, operations), end=False)
+    assert shop.believed
+    assert sorted(row[0] for row in shop.believed[1].silver) == [1, 2]
+    histories.act(shop, ("run",))
+    assert sorted(row[0] for row in shop.stored(shop.rules).silver) == [1, 2, 4]
+
+
+def test_an_older_backup_is_restored_and_what_follows_is_backed_up(tools: Tools, tmp_path: Path) -> None:
+    """The versions that came after it are there twice then, with other rows."""
+    operations = (
+        ("run",),
+        ("back up",),
+        ("clock", 50),
+        ("land", "b.csv", HEADER + "2,2024-01-02,2,1\n"),
+        ("run",),
+        ("back up",),
+        ("restore", 1),
+        ("land", "b.csv", HEADER + "3,2024-01-03,3,1\n"),
+        ("run",),
+        ("clock", 0),
+        ("back up",),
+        ("restore", 0),
+    )
+    shop = histories.live(tools, tmp_path, History("sequence", operations))
+    assert len(shop.backups) == 3
+    assert sorted(row[0] for row in shop.stored(shop.rules).silver) == [1, 3]
+
+
+@pytest.mark.parametrize("family", oracle.FAMILIES)
 def test_the_oracle_says_what_a_person_would(tools: Tools, tmp_path: Path, family: str) -> None:
     for arrival, rows in enumerate(LANDED):
         (tmp_path / str(arrival)).mkdir()

@@ -7,11 +7,12 @@ prints as what can be pasted into a test. Operations that make no sense where th
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -30,12 +31,13 @@ from src.contract import Contracts, Table
 from src.engine import DuckEngine
 from src.errors import BoathouseError, EnvironmentFault, UsageError
 from src.house import House, Wanted, below, opened
-from src.maintenance import backfill, check, optimize, rollback, vacuum
+from src.maintenance import archive, backfill, backup, check, optimize, restore, rollback, vacuum
 from src.observe import lock, query, releases, runs
 from src.observe.holding import held
 from src.observe.runs import Run
 from torture import figures, oracle
 from torture.oracle import Content, Rules
+from torture.shelf import Shelf
 
 Operation = tuple[Any, ...]
 FIRST = "order_id,day,amount,updated\n1,2024-01-01,10,1\n"
@@ -63,6 +65,9 @@ class History:
 def history(random: Random) -> History:
     """One random history of 3 to 8 operations."""
     operations = [operation(random) for _ in range(random.choice((3, 3, 4, 4, 5, 5, 6, 8)))]
+    restored = [at for at, (kind, *_) in enumerate(operations) if kind == "restore"]
+    if restored:  # of what was backed up before
+        operations.insert(random.randint(0, restored[-1]), ("back up",))
     return History(random.choice(oracle.FAMILIES), tuple(operations), random.choice(list(figures.KINDS)))
 
 
@@ -87,6 +92,8 @@ def operation(random: Random) -> Operation:
         return ("rollback", random.randrange(4))
     if kind == "crash":
         return ("crash", random.randint(1, 70))
+    if kind == "restore":
+        return ("restore", random.choice((0, 0, 1, 2)))
     if kind == "clock":
         return ("clock", random.choice(_JUMPS))
     return (kind,)
@@ -109,6 +116,8 @@ _KINDS = (
     ("make optimize", 4),
     ("rollback", 5),
     ("clock", 5),
+    ("back up", 6),
+    ("restore", 5),
 )
 _JUMPS = (-24 * 800, -24 * 40, -25, -1, 0, 0, 1, 25, 24 * 40, 24 * 800)  # hours
 _TABLES = (
@@ -265,6 +274,18 @@ def contract_text(rules: Rules) -> str:
     return made
 
 
+@dataclass(frozen=True)
+class Backup:
+    """What a shop was when it was backed up, as far as the backup has it."""
+
+    rules: Rules
+    noted: bool
+    arrivals: int  # so many runs had landed what its bronze holds
+    believed: tuple[Rules, Content] | None
+    released: tuple[tuple[str, Rules, Content], ...]
+    seen: dict[str, list[tuple[Any, ...]]]
+
+
 @dataclass
 class Shop:
     """One lake, what landed in it, and what it must hold.
@@ -281,6 +302,8 @@ class Shop:
     noted: bool = False  # a file with the drift columns was taken
     believed: tuple[Rules, Content] | None = None
     released: list[tuple[str, Rules, Content]] = field(default_factory=list)
+    backups: dict[str, Backup] = field(default_factory=dict)
+    bronze: dict[int, int] = field(default_factory=dict)  # how many runs had landed what a version of bronze holds
 
     @property
     def data(self) -> Path:
@@ -289,6 +312,10 @@ class Shop:
     @property
     def archive(self) -> Path:
         return self.root / "archive"
+
+    @property
+    def place(self) -> Shelf:
+        return Shelf(str(self.root / "backups"))
 
     def house(self) -> House:
         told = settings.load(self.root, ENVIRON)
@@ -311,6 +338,11 @@ class Shop:
             place.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, place / path.name)
             self.noted = self.noted or "changed" in path.read_text(encoding="utf-8").split("\n", 1)[0].split(",")
+
+    def took(self) -> None:
+        """Remember what bronze holds after a run, however that ended."""
+        if (self.data / "bronze/shop/orders/_delta_log").exists():
+            self.bronze[DeltaTable(self.data / "bronze/shop/orders").version()] = self.runs
 
     def forget(self) -> int:
         """Take out of the archive what a run that died had not taken into bronze; returns how many files."""
@@ -351,10 +383,20 @@ class Shop:
 
     def insist_on_release(self, run: Run) -> None:
         """After a run without failures the newest release is what the tables are now."""
-        newest = releases.newest(self.data)
-        tables = {name: root for name, root in query.tables(self.data).items() if not name.startswith("ops.")}
-        now = {name: max(int(path.stem) for path in root.glob("_delta_log/*.json")) for name, root in tables.items()}
+        newest, now = releases.newest(self.data), self.versions()
         _refuse("release", [] if newest == now else [f"{run.run_id}: {newest} is the release, {now} are the tables"])
+
+    def insist_on_readers(self, what: str, before: dict[str, list[tuple[Any, ...]]]) -> None:
+        """Compare what readers see with what they saw; what a dead run rejected is shown by whatever comes next."""
+        now = self.seen()
+        shown = [name for name in {*before, *now} if self.believed or not name.startswith("quarantine.")]
+        found = [name for name in shown if before.get(name) != now.get(name)]
+        _refuse(f"the release after {what}", [f"readers see something else in {name}" for name in found])
+
+    def versions(self) -> dict[str, int]:
+        """The newest version of every table but those of the records."""
+        tables = {name: root for name, root in query.tables(self.data).items() if not name.startswith("ops.")}
+        return {name: DeltaTable(root).version() for name, root in tables.items()}
 
     def check(self) -> None:
         house = self.house()
@@ -436,6 +478,7 @@ def run(shop: Shop) -> Run:
 
 
 def _ran(shop: Shop, done: Run) -> Run:
+    shop.took()
     _refuse("run", [f"{name}: {error}" for name, error in done.failures.items()])
     shop.believed = (shop.rules, shop.expected())
     shop.released.append((done.run_id, *shop.believed))
@@ -462,6 +505,7 @@ def _crash(shop: Shop, at: int) -> None:
             done = main.run(house)
     except _Crash:
         shop.believed = None
+        shop.took()
         if shop.forget():
             shop.noted = noted
     else:
@@ -585,6 +629,49 @@ def roll_back(house: House, run_id: str) -> None:
             rollback.execute(house, steps, versions, this)
 
 
+def _back_up(shop: Shop) -> None:
+    """Back up the newest release, if there is one."""
+    release = releases.newest(shop.data)
+    if not release:
+        return
+    house = shop.house()
+    with redirect_stdout(io.StringIO()):
+        planned = backup.run(house.engine, house.told, shop.place, runs.now)
+    made = planned.before if planned.idle and planned.before else planned.manifest
+    arrivals = [runs for version, runs in shop.bronze.items() if version <= release["bronze.shop.orders"]]
+    believed = shop.believed if release == shop.versions() else None
+    seen, released = shop.seen(), tuple(shop.released)
+    shop.backups[made.id] = Backup(shop.rules, shop.noted, max(arrivals, default=0), believed, released, seen)
+
+
+def _restore(shop: Shop, back: int) -> None:
+    """Lose all but the landing zone and restore a backup; what readers see is what they saw when it was made."""
+    names = archive.listed(shop.place) if shop.backups else []
+    if not names:
+        return
+    name = names[-1 - back % len(names)]
+    for path in shop.data.iterdir():
+        if path.name != "landing":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    restore.execute(shop.house().engine, shop.place, restore.plan(shop.place, shop.data, name), shop.data, runs.now)
+    kept = shop.backups[name]
+    _go_back(shop, kept)
+    shop.insist_on_readers("restore", kept.seen)
+    shop.insist("restore")
+
+
+def _go_back(shop: Shop, kept: Backup) -> None:
+    """What came after a backup never landed, but for what the landing zone has still."""
+    for place in shop.archive.iterdir():
+        if int(place.name) > kept.arrivals:
+            shutil.rmtree(place)
+    if shop.rules.note and not kept.noted:
+        shop.rules = kept.rules  # a contract may not ask for what no file had
+    shop.noted, shop.runs = kept.noted, kept.arrivals
+    shop.believed, shop.released = kept.believed, list(kept.released)
+    shop.bronze = {version: runs for version, runs in shop.bronze.items() if runs <= kept.arrivals}
+
+
 def _maintain(work: Callable[[DeltaTable], object]) -> Callable[[Shop, str], None]:
     def maintain(shop: Shop, table: str) -> None:
         if (shop.data / table / "_delta_log").exists():
@@ -611,7 +698,7 @@ def _make_vacuum(shop: Shop, hours: int) -> None:
     seen = shop.seen()
     make_vacuum(shop.house(), hours)
     shop.insist("vacuum")
-    _refuse("the release after vacuum", [] if shop.seen() == seen else ["readers see something else"])
+    shop.insist_on_readers("vacuum", seen)
 
 
 def _make_optimize(shop: Shop) -> None:
@@ -619,7 +706,7 @@ def _make_optimize(shop: Shop) -> None:
     seen = shop.seen()
     make_optimize(shop.house())
     shop.insist("optimize")
-    _refuse("the release after optimize", [] if shop.seen() == seen else ["readers see something else"])
+    shop.insist_on_readers("optimize", seen)
 
 
 _ACTS: dict[str, Callable[..., object]] = {
@@ -634,6 +721,8 @@ _ACTS: dict[str, Callable[..., object]] = {
     "backfill": _backfill,
     "rollback": _rollback,
     "clock": _clock,
+    "back up": _back_up,
+    "restore": _restore,
     "compact": _maintain(lambda table: table.optimize.compact()),
     "vacuum": _maintain(lambda table: table.vacuum(0, dry_run=False, enforce_retention_duration=False, full=True)),
     "checkpoint": _maintain(lambda table: table.create_checkpoint()),

@@ -34,7 +34,7 @@ from src.observe.runs import Run
 from torture import ROOT, figures, histories, oracle
 from torture.histories import Difference, Shop, Sum, Tools
 from torture.oracle import Content, Rules
-from torture.rot import Shelf
+from torture.shelf import Shelf
 
 ACTIONS = ("run", "bump", "backfill", "rollback", "make optimize", "make vacuum")
 
