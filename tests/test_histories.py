@@ -120,6 +120,7 @@ ANSWERS: dict[str, list[tuple[Any, ...]]] = {
     ],
     "conflicts": [(1, DAY_ONE, 10, 2), (2, DAY_TWO, 0, 3)],
     "last": [(1, DAY_ONE, 10, 2), (2, DAY_TWO, 0, 3)],
+    "places": [(1, DAY_ONE, 10, 2, "10.00 %2F/="), (2, DAY_TWO, 0, 3, "0.00 %2F/=")],
 }
 
 
@@ -143,6 +144,13 @@ def test_what_came_after_a_backup_is_gone_but_for_what_the_landing_zone_has(
     assert sorted(row[0] for row in shop.believed[1].silver) == [1, 2]
     histories.act(shop, ("run",))
     assert sorted(row[0] for row in shop.stored(shop.rules).silver) == [1, 2, 4]
+
+
+def test_a_row_whose_partition_has_no_text_is_rejected_and_odd_texts_are_kept(tools: Tools, tmp_path: Path) -> None:
+    operations = (("land", "b.csv", HEADER + "2,2024-01-02,7.50,1\n3,2024-01-02,-2,1\n"),)
+    shop = histories.live(tools, tmp_path, History("places", operations))
+    assert sorted(row[-1] for row in shop.stored(shop.rules).silver) == ["-2.00 %2F/=", "10.00 %2F/="]
+    assert list(shop.stored(shop.rules).rejects) == [("shop/orders/b.csv", 1)]
 
 
 def test_an_older_backup_is_restored_and_what_follows_is_backed_up(tools: Tools, tmp_path: Path) -> None:

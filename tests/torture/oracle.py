@@ -17,7 +17,7 @@ from deltalake import DeltaTable
 from torture.figures import KINDS
 
 Rows = Counter[tuple[Any, ...]]
-FAMILIES = ("sequence", "arrival", "keyless", "deletes", "history", "conflicts", "last")
+FAMILIES = ("sequence", "arrival", "keyless", "deletes", "history", "conflicts", "last", "places")
 BESIDE = "shop/orders"
 
 
@@ -39,7 +39,8 @@ class Rules:
     def columns(self) -> str:
         drifted = ", note, epoch_us(changed) AS changed" if self.note else ""
         validity = ", _valid_from, _valid_to, _is_current" if self.family == "history" else ""
-        return f"order_id, day, amount, updated{drifted}{validity}"
+        place = ", place" if self.family == "places" else ""
+        return f"order_id, day, amount, updated{drifted}{place}{validity}"
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,8 @@ WITH landed AS (
                 - to_hours(CASE WHEN ends_with(changed_text, '+02:00') THEN 2 ELSE 0 END) END AS changed
     FROM digits
 )
-SELECT arrival, name, nth, order_id, day, amount, updated, note, changed, coalesce({good}, false) AS good
+SELECT arrival, name, nth, order_id, day, amount, updated, note, changed,
+    if(amount = 7.5, '', concat(amount, ' %2F/=')) AS place, coalesce({good}, false) AS good
 FROM values_read
 """
 # rows of one file that say different things of a key at one moment pass no more, none of them
@@ -199,6 +201,8 @@ def _good(rules: Rules) -> str:
     """SQL that is true of a row that passes; NULL counts as false."""
     tests = ["split", "day IS NOT NULL", "amount IS NOT NULL", "(updated IS NOT NULL OR updated_text IS NULL)"]
     tests.append("order_id IS NOT NULL" if rules.keyed else "(order_id IS NOT NULL OR order_text IS NULL)")
+    if rules.family == "places":
+        tests.append("place <> ''")
     if rules.note:
         tests.append("(changed IS NOT NULL OR changed_text IS NULL)")
     if rules.minimum is not None:
@@ -215,6 +219,7 @@ def _winners(rules: Rules) -> str:
         return _versions(rules, f"amount DESC NULLS LAST, updated DESC NULLS LAST{drifted}")
     order = "updated DESC NULLS LAST, " + ("amount = 0 DESC, " if rules.family == "deletes" else "")
     order += f"day DESC NULLS LAST, amount DESC NULLS LAST{drifted}"
+    order += ", place DESC NULLS LAST" if rules.family == "places" else ""
     if rules.family == "arrival":
         order = arrived
     if rules.family == "last":
@@ -241,8 +246,10 @@ def _scan(root: Path, version: int | None) -> str:
     files = DeltaTable(root, version=version).file_uris()
     if not files:
         return ""
-    kinds = ", hive_types = {'day': DATE}" if any("/day=" in file for file in files) else ""
-    return f"read_parquet({files!r}, hive_partitioning = {bool(kinds)}, union_by_name = true{kinds})"
+    kinds = {"day": "DATE", "place": "VARCHAR"}
+    named = ", ".join(f"'{name}': {kind}" for name, kind in kinds.items() if any(f"/{name}=" in at for at in files))
+    hive = f", hive_types = {{{named}}}" if named else ""
+    return f"read_parquet({files!r}, hive_partitioning = {bool(named)}, union_by_name = true{hive})"
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, sql: str) -> Rows:
