@@ -49,7 +49,7 @@ def cli(lake: Lake, *words: str, **environ: str) -> subprocess.CompletedProcess[
 def test_a_failed_table_blocks_what_depends_on_it_and_nothing_else(lake: Lake) -> None:
     lake.shop()
     other_domain(lake)
-    lake.land("shop/orders/1.csv", "nonsense\n1\n")
+    lake.land("shop/orders/1.csv", "order_id\n1\n")
     lake.land("kiosk/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
     run = lake.run()
     states = {f"{r.layer}.{r.domain}.{r.table}": r.status for r in run.records}
@@ -139,7 +139,7 @@ def test_the_heartbeat_of_failure_is_on_stderr_with_the_exit_code_of_its_class(l
 
 def test_a_partial_run_has_its_own_exit_code_and_says_what_was_blocked(lake: Lake) -> None:
     lake.shop()
-    lake.land("shop/orders/1.csv", "nonsense\n1\n")
+    lake.land("shop/orders/1.csv", "order_id\n1\n")
     ended = cli(lake)
     assert ended.returncode == 9
     assert "gold.shop.daily: blocked, waits for silver.shop.orders" in ended.stderr
