@@ -118,7 +118,7 @@ def test_a_restored_lake_is_the_release_row_by_row(shop: Lake, tmp_path: Path) -
             for data in (shop.data, other.data):
                 found = delta.open_table(delta.place(data, name), table.version)
                 assert found
-                scans.append("SELECT * FROM " + engine.scan(found.root, found.files, found.columns, found.partition_by))
+                scans.append("SELECT * FROM " + engine.scan(found))
             assert engine.rows(f"({scans[0]} EXCEPT ALL {scans[1]}) UNION ALL ({scans[1]} EXCEPT ALL {scans[0]})") == []
     assert other.rows("SELECT order_id, amount::VARCHAR FROM silver.shop.orders ORDER BY 1") == [
         (1, "10.00"),

@@ -190,14 +190,14 @@ HOUSE = {"_at": "VARCHAR", "_nth": "BIGINT"}
 def test_no_files_are_no_rows_of_the_right_types(
     engine: DuckEngine, tmp_path: Path, evolved: bool, partition_by: tuple[str, ...]
 ) -> None:
-    scan = engine.scan(tmp_path, [], ODD, partition_by, evolved=evolved, located=True)
+    scan = engine.scan_files(tmp_path, [], ODD, partition_by, evolved=evolved, located=True)
     assert engine.columns(f"FROM {scan}") == ODD | HOUSE
     assert engine.rows(f"FROM {scan}") == []
 
 
 def test_exactly_the_given_files_are_read(engine: DuckEngine, tmp_path: Path) -> None:
     first, second, _ = (engine.write(f"SELECT {at} AS id", tmp_path)[0] for at in range(3))
-    scan = engine.scan(tmp_path, [second, first], {"id": "INTEGER"})
+    scan = engine.scan_files(tmp_path, [second, first], {"id": "INTEGER"})
     assert sorted(engine.values(f"SELECT id FROM {scan}")) == [0, 1]
 
 
@@ -206,7 +206,7 @@ def test_files_that_lack_newer_columns_read_null_there(engine: DuckEngine, tmp_p
     old = engine.write("SELECT 1::BIGINT AS id", tmp_path)
     new = engine.write("SELECT ['x'] AS many, 2::BIGINT AS id", tmp_path)
     files = [*new, *old] if newest_first else [*old, *new]
-    scan = engine.scan(tmp_path, files, ODD, evolved=True)
+    scan = engine.scan_files(tmp_path, files, ODD, evolved=True)
     assert engine.columns(f"FROM {scan}") == ODD
     assert engine.rows(f"SELECT * FROM {scan} ORDER BY id") == [(1, None, None, None), (2, None, ["x"], None)]
 
@@ -215,7 +215,7 @@ def test_a_row_is_located_by_its_file_and_its_place_there(engine: DuckEngine, tm
     columns = {"id": "BIGINT", "filename": "VARCHAR", "day": "DATE"}
     sql = "SELECT range AS id, 'mine' AS filename, DATE '2024-01-01' + (range % 2)::INT AS day FROM range(4)"
     files = engine.write(sql, tmp_path, ["day"])
-    scan = engine.scan(tmp_path, files, columns, ["day"], located=True)
+    scan = engine.scan_files(tmp_path, files, columns, ["day"], located=True)
     located = engine.rows(f"SELECT _at, list(_nth ORDER BY _nth), any_value(filename) FROM {scan} GROUP BY _at")
     assert sorted(located) == sorted((str(tmp_path / file.path), [0, 1], "mine") for file in files)
 
@@ -226,7 +226,7 @@ def test_a_table_below_a_folder_that_looks_like_its_partition_is_refused(engine:
     root.mkdir(parents=True)
     files = engine.write("SELECT 1::BIGINT AS id, DATE '2024-01-02' AS day", root, ["day"])
     with pytest.raises(EnvironmentFault, match="Day=2024-01-01 above the table"):
-        engine.scan(root, files, {"id": "BIGINT", "day": "DATE"}, ["day"])
+        engine.scan_files(root, files, {"id": "BIGINT", "day": "DATE"}, ["day"])
 
 
 @pytest.mark.parametrize("folder", ["a b", "50%", "it's", "a#b?c", "[1]*{x,y}", "Grüße 東京", "x=y"])
@@ -234,7 +234,7 @@ def test_a_lake_may_lie_in_a_folder_of_any_name(engine: DuckEngine, tmp_path: Pa
     root = tmp_path / folder
     root.mkdir()
     files = engine.write("SELECT 1::BIGINT AS id, 'a/b' AS p", root, ["p"])
-    scan = engine.scan(root, files, {"id": "BIGINT", "p": "VARCHAR"}, ["p"], located=True)
+    scan = engine.scan_files(root, files, {"id": "BIGINT", "p": "VARCHAR"}, ["p"], located=True)
     assert engine.rows(f"SELECT id, p, _at FROM {scan}") == [(1, "a/b", str(root / files[0].path))]
 
 
@@ -277,7 +277,7 @@ def test_rows_written_a_part_at_a_time_are_in_one_file_for_each_partition(
     partitions = [tuple(file.partition.items()) for file in files]
     expected = engine.one(f"SELECT count(*) FROM (SELECT DISTINCT p, q FROM ({sql}))")[0]
     assert len(set(partitions)) == len(partitions) == expected
-    read = engine.scan(tmp_path, files, engine.columns(sql), ("p", "q"))
+    read = engine.scan_files(tmp_path, files, engine.columns(sql), ("p", "q"))
     assert engine.rows(f"FROM {read} ORDER BY id") == engine.rows(f"{sql} ORDER BY id")
 
 
@@ -379,7 +379,7 @@ def test_errors_are_ours_in_one_line_with_the_sql(
 
 def test_a_file_that_is_no_parquet_is_named(engine: DuckEngine, tmp_path: Path) -> None:
     (tmp_path / "part-1.parquet").write_bytes(b"not parquet at all")
-    scan = engine.scan(tmp_path, [DataFile("part-1.parquet", 18, 1)], {"id": "BIGINT"})
+    scan = engine.scan_files(tmp_path, [DataFile("part-1.parquet", 18, 1)], {"id": "BIGINT"})
     with pytest.raises(DataError, match=r"part-1\.parquet"):
         engine.rows(f"FROM {scan}")
 

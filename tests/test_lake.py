@@ -62,7 +62,7 @@ def table_of(engine: DuckEngine, root: Path, *ids: int) -> lake.Snapshot:
 
 
 def ids(engine: DuckEngine, snapshot: lake.Snapshot) -> list[int]:
-    scan = engine.scan(snapshot.root, snapshot.files, snapshot.columns, snapshot.partition_by)
+    scan = engine.scan(snapshot)
     return [int(value) for value in engine.values(f"SELECT id FROM {scan} ORDER BY id")]
 
 
@@ -240,7 +240,7 @@ def test_rows_written_before_a_column_was_added_read_null_there(engine: DuckEngi
     old = table_of(engine, root, 1)
     now = lake.add_columns(old, {"name": "VARCHAR"})
     now = lake.commit(now, add=engine.write("SELECT 2::BIGINT AS id, 'b' AS name", root))
-    scan = engine.scan(root, now.files, now.columns, evolved=True)
+    scan = engine.scan(now, evolved=True)
     assert engine.rows(f"SELECT * FROM {scan} ORDER BY id") == [(1, None), (2, "b")]
 
 
@@ -377,7 +377,7 @@ def test_partition_values_are_the_same_in_every_reader(
     assert {(f.path, f.partition["p"]) for f in now.files} == {(f.path, f.partition["p"]) for f in files}
     assert {file.path for file in lake.changes(now, 0).added} == {file.path for file in files}
     expected = list(enumerate(values))
-    scan = engine.scan(root, now.files, now.columns, now.partition_by)
+    scan = engine.scan(now)
     assert sorted(engine.rows(f"SELECT id, p FROM {scan}"), key=lambda row: int(row[0])) == expected
     for name, read in OTHER_ENGINES.items():
         assert sorted(read(root).select(["id", "p"]).to_pylist(), key=lambda row: row["id"]) == [
@@ -450,7 +450,7 @@ def measured(
         typed = ", ".join(f"{name}::{kind} AS {name}" for name, kind in names.items())
         sql = f"SELECT {typed} FROM (VALUES {', '.join(values)}) v({', '.join(names)})"
         table = lake.commit(table, add=engine.write(sql, root))
-    scan = engine.scan(root, table.files, table.columns)
+    scan = engine.scan(table)
     engine.table("measured", f"FROM {scan}")
     return reopened(root)
 

@@ -154,7 +154,7 @@ def test_what_a_statement_may_read_stays_confined_after_such_an_error(tmp_path: 
     path.write_bytes(zlib.decompress(base64.b85decode(BROKEN)))
     (tmp_path / "other.csv").write_text("a\n1\n")
     engine = DuckEngine(memory_limit="300MB", threads=2, spill=tmp_path / "spill")
-    broken = engine.scan(tmp_path, [DataFile("1.parquet", 1, 1)], {})
+    broken = engine.scan_files(tmp_path, [DataFile("1.parquet", 1, 1)], {})
     engine.confine()
     with pytest.raises(DataError, match="the engine stopped with an error of its own"):
         engine.rows(f"SELECT * FROM read_parquet('{path}')")

@@ -623,10 +623,34 @@ def test_check_says_so_where_a_row_of_a_file_never_reached_bronze(lake: Lake) ->
     table = delta.open_table(root)
     assert table
     with lake_engine(lake.told) as engine:
-        scan = engine.scan(root, table.files, table.columns, evolved=True)
+        scan = engine.scan(table, evolved=True)
         late = "SELECT * REPLACE ('x.csv' AS _file, _row + 1 AS _row)"
         written = engine.write(f"{late} FROM {scan}", root)
     delta.commit(table, add=written)
     assert "2 rows of files" not in str(lake.findings())
     assert "1 rows of files, by their numbers, are not there" in str(lake.findings())
     lake.environ["BROKEN_ON_PURPOSE"] = "yes"
+
+
+def test_a_column_that_another_program_added_is_read_and_its_values_stay(lake: Lake) -> None:
+    from deltalake import DeltaTable, Field, PrimitiveType
+
+    lake.shop()
+    lake.land(
+        "shop/orders/1.csv", "order_id,day,amount,updated\n1,2024-01-01,10,1\n2,2024-01-01,5,1\n3,2024-01-02,7,1\n"
+    )
+    lake.good()
+    for name in ("silver/shop/orders", "gold/shop/daily"):
+        DeltaTable(lake.data / name).alter.add_columns([Field("extra", PrimitiveType("string"))])
+    DeltaTable(lake.data / "silver/shop/orders").update({"extra": "'theirs'"}, "order_id = 2")
+    assert lake.rows("SELECT order_id, extra FROM silver.shop.orders ORDER BY 1") == [
+        (1, None),
+        (2, "theirs"),
+        (3, None),
+    ]
+    lake.land("shop/orders/2.csv", "order_id,day,amount,updated\n1,2024-01-01,11,2\n4,2024-01-03,1,1\n")
+    lake.good()
+    read = "SELECT order_id, amount::INTEGER, extra FROM silver.shop.orders ORDER BY 1"
+    assert lake.rows(read) == [(1, 11, None), (2, 5, "theirs"), (3, 7, None), (4, 1, None)]
+    gold = "SELECT day::VARCHAR, amount::INTEGER, extra FROM gold.shop.daily ORDER BY 1"
+    assert lake.rows(gold) == [("2024-01-01", 16, None), ("2024-01-02", 7, None), ("2024-01-03", 1, None)]

@@ -25,6 +25,7 @@ from src.contract.versions import as_stored as as_stored
 from src.contract.versions import check_bump as check_bump
 from src.contract.versions import check_version as check_version
 from src.contract.versions import fingerprint as fingerprint
+from src.contract.versions import has_foreign_columns as has_foreign_columns
 from src.contract.versions import logic as logic
 from src.contract.versions import required_bump as required_bump
 from src.contract.versions import tagged as tagged

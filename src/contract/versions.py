@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -208,6 +208,13 @@ def as_stored(table: Table, properties: Mapping[str, str]) -> Table:
     stored = tagged(properties)
     day = stored.logic.get("run_date") if stored else None
     return replace(table, run_date=date.fromisoformat(day)) if day and table.reads_run_date else table
+
+
+def has_foreign_columns(columns: Iterable[str], properties: Mapping[str, str]) -> bool:
+    """Return whether a stored table has columns that its contract did not give it; those named _... are ours."""
+    stored = tagged(properties)
+    own = {column["name"] for column in stored.logic["columns"]} if stored else set(columns)
+    return any(name not in own and not name.startswith("_") for name in columns)
 
 
 def check_version(table: Table, properties: Mapping[str, str]) -> None:

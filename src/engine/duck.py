@@ -20,6 +20,7 @@ from typing import Any
 
 import duckdb
 
+from src import contract
 from src.engine import functions, unrepeatable
 from src.engine.functions import Functions
 from src.errors import (
@@ -31,7 +32,7 @@ from src.errors import (
     UsageError,
     from_os_error,
 )
-from src.lake import DataFile, discard
+from src.lake import DataFile, Snapshot, discard
 
 _MISTAKES_IN_SQL = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.SyntaxException)
 _NO_ROOM = ("No space left", "File too large", "Disk quota", "Could not write all bytes")
@@ -337,6 +338,24 @@ class DuckEngine:
     # -- lake tables
 
     def scan(
+        self,
+        table: Snapshot,
+        files: Iterable[DataFile] | None = None,
+        columns: Mapping[str, str] | None = None,
+        *,
+        evolved: bool = False,
+        located: bool = False,
+    ) -> str:
+        """SQL that reads a version of a table, or only these of its files and columns; see `scan_files`.
+
+        A column that another program added is in none of the files written before it did.
+        """
+        kinds = table.columns if columns is None else columns
+        evolved = evolved or contract.has_foreign_columns(kinds, table.properties)
+        some = table.files if files is None else files
+        return self.scan_files(table.root, some, kinds, table.partition_by, evolved=evolved, located=located)
+
+    def scan_files(
         self,
         root: Path,
         files: Iterable[DataFile],

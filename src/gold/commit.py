@@ -92,7 +92,7 @@ class Commit:
         return lake.create(self.root, self._columns, self.table.partition_by, tags, replace=gold is not None)
 
     def _scan(self, source: lake.Snapshot, files: list[lake.DataFile] | tuple[lake.DataFile, ...]) -> str:
-        return self.engine.scan(source.root, files, source.columns, source.partition_by)
+        return self.engine.scan(source, files)
 
     @property
     def progress(self) -> dict[str, int]:

@@ -23,7 +23,7 @@ class Cut:
     by: Mapping[str, tuple[str, ...]]
 
     def scan(self, source: lake.Snapshot, files: Sequence[lake.DataFile]) -> str:
-        return self.engine.scan(source.root, files, source.columns, source.partition_by)
+        return self.engine.scan(source, files)
 
     def keys(self, name: str) -> str:
         """The partition columns computed from a cut source's columns, for a SELECT list."""

@@ -61,7 +61,7 @@ class Model:
 
     def _publish_whole(self) -> list[lake.DataFile]:
         for name, source in self.sources.items():
-            scan = self.engine.scan(source.root, source.files, source.columns, source.partition_by)
+            scan = self.engine.scan(source)
             self.engine.publish(name, f"SELECT * FROM {scan}")
         return [file for source in self.sources.values() for file in source.files]
 

@@ -80,7 +80,7 @@ def _gold_plan(house: House, table: Table, start: date | None, end: date | None,
     for name, source in sources(house, table).items():
         if isinstance(source, Unbuilt):
             continue
-        scan = house.engine.scan(source.root, source.files, source.columns, source.partition_by)
+        scan = house.engine.scan(source)
         again[name] = f"(SELECT * FROM {scan} WHERE {_condition(house.declared(name), start, end, None)})"
     gold = (table, *_ready_below(house, table))
     return Plan(table, None, again, gold, {table.id: _partitions(house, table, again)})

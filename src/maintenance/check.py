@@ -193,10 +193,10 @@ def _unreadable(
         if len(some) > 1 and {"_at", "file_row_number"} & {column.lower() for column in kinds}:
             return {path: count for file in some for path, count in counted([file]).items()}
         if {"_at", "file_row_number"} & {column.lower() for column in kinds}:  # a source's: no place to locate rows by
-            scan = engine.scan(snapshot.root, some, kinds, snapshot.partition_by, evolved=evolved)
+            scan = engine.scan(snapshot, some, evolved=evolved)
             read = f"SELECT count(*), bit_xor(hash({', '.join(map(identifier, kinds))})) FROM {scan}"
             return {str(snapshot.root / file.path): int(engine.one(read)[0]) for file in some}
-        scan = engine.scan(snapshot.root, some, kinds, snapshot.partition_by, evolved=evolved, located=True)
+        scan = engine.scan(snapshot, some, evolved=evolved, located=True)
         columns = ", ".join(map(identifier, kinds))
         rows = engine.rows(f"SELECT _at, count(*), bit_xor(hash({columns})) FROM {scan} GROUP BY _at")
         return {path: count for path, count, _ in rows}
@@ -246,7 +246,7 @@ def _bronze(engine: DuckEngine, root: Path) -> Iterator[str]:
     typed = [name for name, kind in bronze.columns.items() if not name.startswith("_") and kind != "VARCHAR"]
     if typed:
         yield f"{', '.join(typed)} not kept as text"
-    scan = engine.scan(root, bronze.files, bronze.columns, evolved=True)
+    scan = engine.scan(bronze, evolved=True)
     twice = engine.one(
         f"SELECT count(*) FROM (SELECT 1 FROM {scan} GROUP BY _file, _row, _ingested_at HAVING count(*) > 1)"
     )[0]
@@ -263,7 +263,7 @@ def _bronze(engine: DuckEngine, root: Path) -> Iterator[str]:
 
 def _keys(engine: DuckEngine, table: Table, whole: Mapping[str, Path]) -> Iterator[str]:
     silver = _opened(whole[table.id])
-    scan = engine.scan(silver.root, silver.files, silver.columns, silver.partition_by)
+    scan = engine.scan(silver)
     if twice := winners.twice(engine, table, scan):
         yield f"{twice} keys with more than one row"
 
@@ -273,7 +273,7 @@ def _bounds(engine: DuckEngine, root: Path) -> Iterator[str]:
     if not silver.indexed:
         return
     told = {str(root / file.path): file.bounds.get(silver.indexed) for file in silver.files}
-    scan = engine.scan(root, silver.files, silver.columns, silver.partition_by, located=True)
+    scan = engine.scan(silver, located=True)
     key = identifier(silver.indexed)
     for path, *ends in engine.rows(f"SELECT _at, min({key})::VARCHAR, max({key})::VARCHAR FROM {scan} GROUP BY 1"):
         said = told[path]
@@ -289,7 +289,7 @@ def _silver(engine: DuckEngine, table: Table, whole: Mapping[str, Path]) -> Iter
     reached = {feed.id: _reached(silver, feed.id) for feed in table.feeds}
     _one_pass(engine, table, whole, reached)
     names = ", ".join(identifier(name) for name in table.stored_columns if name not in PROVENANCE)
-    scan = engine.scan(silver.root, silver.files, silver.columns, silver.partition_by)
+    scan = engine.scan(silver)
     yield from _differences(engine, f"SELECT {names} FROM {scan}", f"SELECT {names} FROM incoming")
     beside = f"quarantine.{table.domain}.{table.name}"
     if beside not in whole:
@@ -300,7 +300,7 @@ def _silver(engine: DuckEngine, table: Table, whole: Mapping[str, Path]) -> Iter
     if ahead != reached:
         _one_pass(engine, table, whole, ahead)
     kept = "_reasons, _values, " + ", ".join(PROVENANCE)
-    scan = engine.scan(quarantine.root, quarantine.files, quarantine.columns)
+    scan = engine.scan(quarantine)
     for what in _differences(engine, f"SELECT {kept} FROM {scan}", f"SELECT {kept} FROM rejected"):
         yield f"quarantine: {what}"
 
@@ -332,9 +332,7 @@ def _gold(engine: DuckEngine, table: Table, declared: Mapping[str, Table], whole
     sources = {name: _consumed(gold, declared[name], whole) for name in table.sources}
     aggregate.compute(engine, table, sources)
     columns = {column.name: column.type for column in table.columns}
-    yield from differences(
-        engine, columns, engine.scan(gold.root, gold.files, gold.columns, gold.partition_by), "result"
-    )
+    yield from differences(engine, columns, engine.scan(gold), "result")
 
 
 def _consumed(gold: lake.Snapshot, source: Table, whole: Mapping[str, Path]) -> lake.Snapshot:

@@ -106,7 +106,7 @@ def _merge_records(engine: DuckEngine, target: Path, whole: Path) -> None:
             kept["number"] = f"number + (SELECT coalesce(max(number), 0) FROM {name})"
         kinds = restored.columns.items()
         columns = [f"{kept.get(column, f'NULL::{kind}')} AS {identifier(column)}" for column, kind in kinds]
-        scan = engine.scan(source.root, source.files, source.columns, evolved=True)
+        scan = engine.scan(source, evolved=True)
         written = engine.write(f"SELECT {', '.join(columns)} FROM {scan}", restored.root)
         lake.commit(restored, add=written)
 

@@ -143,7 +143,7 @@ def content(engine: DuckEngine, name: str, table: lake.Snapshot) -> tuple[int, s
     """The rows of a table, and the sum of the hashes of its rows: the same in whatever order and files they lie."""
     columns = ", ".join(map(identifier, table.columns))
     evolved = name.startswith(("bronze.", "ops."))
-    scan = engine.scan(table.root, table.files, table.columns, table.partition_by, evolved=evolved)
+    scan = engine.scan(table, evolved=evolved)
     rows, total = engine.one(f"SELECT count(*), coalesce(sum(hash({columns})), 0)::VARCHAR FROM {scan}")
     return rows, total
 

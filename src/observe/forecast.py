@@ -190,7 +190,7 @@ def _past(house: House) -> list[dict[str, Done]]:
     if snapshot is None:
         return []
     columns = {**snapshot.columns, "bytes": "BIGINT"}  # the lake may be older than this field
-    scan = house.engine.scan(snapshot.root, snapshot.files, columns, evolved=True)
+    scan = house.engine.scan(snapshot, columns=columns, evolved=True)
     done: dict[str, dict[str, Done]] = {}
     for run_id, step, *facts in house.engine.rows(
         "WITH told AS MATERIALIZED (SELECT run_id, start_time, layer, "

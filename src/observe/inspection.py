@@ -131,4 +131,4 @@ def _spans(holes: Sequence[tuple[date, date]]) -> str:
 
 
 def _scan(house: House, found: Snapshot) -> str:
-    return house.engine.scan(found.root, found.files, found.columns, found.partition_by, evolved=True)
+    return house.engine.scan(found, evolved=True)

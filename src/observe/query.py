@@ -46,7 +46,7 @@ def publish(engine: DuckEngine, roots: Mapping[str, Path], versions: Mapping[str
         snapshot = lake.open_table(root, (versions or {}).get(name))
         if snapshot:
             evolved = name.startswith(("bronze.", "ops."))  # these gain columns
-            scan = engine.scan(root, snapshot.files, snapshot.columns, snapshot.partition_by, evolved=evolved)
+            scan = engine.scan(snapshot, evolved=evolved)
             engine.publish(name, f"SELECT * FROM {scan}")
 
 

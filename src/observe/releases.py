@@ -98,7 +98,7 @@ def published(engine: DuckEngine, data: Path) -> lake.Snapshot | None:
     """
     table = lake.open_table(lake.place(data, TABLE))
     if table:
-        scan = engine.scan(table.root, table.files, table.columns, table.partition_by, evolved=True)
+        scan = engine.scan(table, evolved=True)
         number = "number" if "number" in table.columns else "NULL"
         order = f"coalesce({number}, 0), released_at"
         engine.view("releases", f"SELECT *, dense_rank() OVER (ORDER BY {order}) AS nth FROM {scan}")

@@ -51,7 +51,7 @@ def finish(engine: DuckEngine, table: Table) -> int:
 
 def read_rows(engine: DuckEngine, sources: Sequence[Source]) -> str:
     """A relation of the bronze rows of these sources: where each came from."""
-    scans = (engine.scan(bronze.root, files, bronze.columns, evolved=True) for _, bronze, files in sources)
+    scans = (engine.scan(bronze, files, evolved=True) for _, bronze, files in sources)
     return "(" + " UNION ALL ".join(f"SELECT {', '.join(PROVENANCE)} FROM {scan}" for scan in scans) + ")"
 
 
@@ -60,7 +60,7 @@ def words_of_engine(engine: DuckEngine, table: Table, sources: Sequence[Source],
     if not any(column.name == reason.column and column.expression for column in table.columns):
         return None
     for feed, bronze, files in sources:
-        scan = engine.scan(bronze.root, files, bronze.columns, evolved=True)
+        scan = engine.scan(bronze, files, evolved=True)
         row = f"(SELECT * FROM {scan} WHERE _file = {literal(reason.file)} AND _row = {reason.row})"
         try:
             engine.rows(_typed(engine, table, feed, bronze, row, reason.column))
@@ -90,7 +90,7 @@ def _load(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> int:
     typed, unsplit = [], []
     large = not engine.has_room_for(sum(file.size for _, _, files in sources for file in files))
     for feed, bronze, files in sources:
-        relation = engine.scan(bronze.root, files, bronze.columns, evolved=True)
+        relation = engine.scan(bronze, files, evolved=True)
         reason = "['cannot split the line: ' || _reject] AS _reasons, _raw AS _values"
         unsplit.append(f"SELECT {reason}, {', '.join(_REJECTED[2:])} FROM {relation} WHERE _reject IS NOT NULL")
         if any(name not in _ADDED for name in bronze.columns):  # a feed of rejects alone has none

@@ -223,7 +223,7 @@ class Merge:
         sources = [(feed, bronze, new)]
         outcome = self._judge(compute(self.engine, self.table, sources), sources, progress, whole=False)
         candidates = self._candidates(silver)
-        stored = self.engine.scan(silver.root, candidates, silver.columns, silver.partition_by, located=True)
+        stored = self.engine.scan(silver, candidates, located=True)
         gone = self._deletions()
         against = f"(SELECT * FROM {stored} UNION ALL BY NAME SELECT * FROM {gone})" if gone else stored
         row = self.table.row_columns
@@ -239,7 +239,7 @@ class Merge:
         superseded += history.lay_out(self.engine, self.table, row, stored, gone)
         replaced, rows = self._merged(silver, candidates, superseded)
         untouched = [file for file in silver.files if file not in replaced]
-        whole = self.engine.scan(silver.root, untouched, silver.columns, silver.partition_by)
+        whole = self.engine.scan(silver, untouched)
         audits = self.audit(f"({self._select(whole)} UNION ALL {rows})") if kept or replaced else ()
         self._quarantine(progress, overwrite=False)
         self._record_deletions(progress, overwrite=False)
@@ -300,7 +300,7 @@ class Merge:
     def _deletions(self) -> str | None:
         """A relation of the rows whose keys are recorded as gone; None where there is none."""
         table = lake.open_table(self.places.deletions) if self.table.delete_when else None
-        return self.engine.scan(table.root, table.files, table.columns) if table else None
+        return self.engine.scan(table) if table else None
 
     def audit(self, relation: str) -> tuple[audit.Result, ...]:
         others = {}
@@ -308,7 +308,7 @@ class Merge:
             if name == self.table.id:
                 others[name] = "audited"
             elif other := lake.open_table(root):
-                others[name] = self.engine.scan(root, other.files, other.columns, other.partition_by)
+                others[name] = self.engine.scan(other)
         return audit.run(self.engine, self.table, relation, others)
 
     def _quarantine(self, progress: Mapping[str, int], *, overwrite: bool, waiting: bool = False) -> None:
@@ -320,7 +320,7 @@ class Merge:
         table = lake.open_table(root) or lake.create(root, kinds)
         rows = f"(SELECT *, {literal(self.table.version)} AS _contract FROM rejected) r"
         if not overwrite and any(lake.waits(table, feed) for feed in self._versions(progress)):
-            known = f"(SELECT DISTINCT _file, _row, _ingested_at FROM {self.engine.scan(root, table.files, kinds)}) k"
+            known = f"(SELECT DISTINCT _file, _row, _ingested_at FROM {self.engine.scan(table, columns=kinds)}) k"
             rows += f" ANTI JOIN {known} USING (_file, _row, _ingested_at)"
         marks = {lake.waiting_of(feed): at if waiting else -1 for feed, at in self._versions(progress).items()}
         marks = {mark: at for mark, at in marks.items() if at != (-1 if (was := table.progress(mark)) is None else was)}
@@ -409,7 +409,7 @@ class Merge:
         files = self._within_bounds(silver, files)
         # a key has no NULL, so that it can be matched with =, by which the engine skips what cannot hold one
         keys = ", ".join(map(identifier, self.table.key))
-        stored = self.engine.scan(silver.root, files, silver.columns, silver.partition_by, located=True)
+        stored = self.engine.scan(silver, files, located=True)
         holding = set(self.engine.values(f"SELECT DISTINCT _at FROM {stored} SEMI JOIN incoming USING ({keys})"))
         return [file for file in files if str(silver.root / file.path) in holding]
 
@@ -449,7 +449,7 @@ class Merge:
             return [], rows
         paths = set(self.engine.values("SELECT DISTINCT _at FROM superseded"))
         replaced = [file for file in candidates if str(silver.root / file.path) in paths]
-        scan = self.engine.scan(silver.root, replaced, silver.columns, silver.partition_by, located=True)
+        scan = self.engine.scan(silver, replaced, located=True)
         survivors = f"{scan} t ANTI JOIN superseded USING (_at, _nth)"
         return replaced, f"{rows} UNION ALL {self._select(survivors)}"
 

@@ -44,11 +44,11 @@ def cut(engine: DuckEngine, table: Table, places: Places, where: str) -> Slice:
     compute(engine, table, merge.consumed(silver))
     finish(engine, table)
     engine.execute(f"DELETE FROM incoming WHERE NOT coalesce(({where}), false)")
-    scan = engine.scan(silver.root, silver.files, silver.columns, silver.partition_by, located=True)
+    scan = engine.scan(silver, located=True)
     sliced = f"{scan} WHERE {where}"  # these files stay on disk when they have left the table
     paths = set(engine.values(f"SELECT DISTINCT _at FROM {sliced}"))
     replaced = tuple(file for file in silver.files if str(silver.root / file.path) in paths)
-    again = engine.scan(silver.root, replaced, silver.columns, silver.partition_by)
+    again = engine.scan(silver, replaced)
     names = ", ".join(map(identifier, table.stored_columns))
     rows = f"SELECT {names} FROM incoming UNION ALL SELECT {names} FROM {again} WHERE NOT coalesce(({where}), false)"
     changed = f"(SELECT {names} FROM incoming UNION ALL SELECT {names} FROM {sliced})"
@@ -66,7 +66,7 @@ def backfill(engine: DuckEngine, table: Table, places: Places, part: Slice, *, b
     """
     merge = Merge(engine, table, places, batch)
     untouched = [file for file in part.silver.files if file not in part.replaced]
-    whole = engine.scan(part.silver.root, untouched, part.silver.columns, part.silver.partition_by)
+    whole = engine.scan(part.silver, untouched)
     audits = merge.audit(f"(SELECT * FROM {whole} UNION ALL {part.rows})")
     rows = part.count + sum(file.rows for file in part.replaced)
     written = engine.write(part.rows, places.table, table.partition_by, rows)

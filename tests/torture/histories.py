@@ -374,7 +374,7 @@ class Shop:
         for name, version in releases.newest(self.data).items():
             table = lake.open_table(lake.place(self.data, name), version)
             if table and table.files and not name.startswith("ops."):
-                scan = engine.scan(table.root, table.files, table.columns, table.partition_by, evolved=True)
+                scan = engine.scan(table, evolved=True)
                 found[name] = engine.rows(f"SELECT * FROM {scan} ORDER BY ALL")
         return found
 

@@ -107,7 +107,7 @@ def read(engine: DuckEngine, data: Path) -> list[Event]:
     table = lake.open_table(lake.place(data, TABLE))
     if table is None:
         return []
-    scan = engine.scan(table.root, table.files, table.columns)
+    scan = engine.scan(table)
     rows = engine.rows(
         f"SELECT {', '.join(map(_plain, fields(Event)))} FROM {scan} QUALIFY moment >= "
         "max(moment) FILTER (WHERE event = 'opened') OVER (PARTITION BY incident) ORDER BY moment"

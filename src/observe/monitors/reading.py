@@ -164,8 +164,7 @@ class Reading:
 
     def scan(self, snapshot: lake.Snapshot, *, evolved: bool = False) -> str:
         """SQL that reads one version of a table; `evolved`: files may lack newer columns."""
-        columns, cut = snapshot.columns, snapshot.partition_by
-        return self.house.engine.scan(snapshot.root, snapshot.files, columns, cut, evolved=evolved)
+        return self.house.engine.scan(snapshot, evolved=evolved)
 
 
 def starts(day: date) -> datetime:
