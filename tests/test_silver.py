@@ -634,6 +634,7 @@ def test_check_says_so_where_a_row_of_a_file_never_reached_bronze(lake: Lake) ->
 
 def test_a_column_that_another_program_added_is_read_and_its_values_stay(lake: Lake) -> None:
     from deltalake import DeltaTable, Field
+    from deltalake.schema import PrimitiveType
 
     lake.shop()
     lake.land(
@@ -641,7 +642,7 @@ def test_a_column_that_another_program_added_is_read_and_its_values_stay(lake: L
     )
     lake.good()
     for name in ("silver/shop/orders", "gold/shop/daily"):
-        DeltaTable(lake.data / name).alter.add_columns([Field("extra", "string")])
+        DeltaTable(lake.data / name).alter.add_columns([Field("extra", PrimitiveType("string"))])
     DeltaTable(lake.data / "silver/shop/orders").update({"extra": "'theirs'"}, predicate="order_id = 2")
     assert lake.rows("SELECT order_id, extra FROM silver.shop.orders ORDER BY 1") == [
         (1, None),

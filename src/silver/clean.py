@@ -240,7 +240,9 @@ class Merge:
         replaced, rows = self._merged(silver, candidates, superseded)
         untouched = [file for file in silver.files if file not in replaced]
         whole = self.engine.scan(silver, untouched)
-        audits = self.audit(f"({self._select(whole)} UNION ALL {rows})") if kept or replaced else ()
+        audits = (
+            self.audit(f"({self._select(whole)} UNION ALL {self._select(f'({rows})')})") if kept or replaced else ()
+        )
         self._quarantine(progress, overwrite=False)
         self._record_deletions(progress, overwrite=False)
         count = kept + sum(file.rows for file in replaced)
@@ -451,7 +453,11 @@ class Merge:
         replaced = [file for file in candidates if str(silver.root / file.path) in paths]
         scan = self.engine.scan(silver, replaced, located=True)
         survivors = f"{scan} t ANTI JOIN superseded USING (_at, _nth)"
-        return replaced, f"{rows} UNION ALL {self._select(survivors)}"
+        # with what another program added to them
+        return (
+            replaced,
+            f"{rows} UNION ALL BY NAME SELECT {', '.join(map(identifier, silver.columns))} FROM {survivors}",
+        )
 
     def _select(self, relation: str) -> str:
         return f"SELECT {', '.join(map(identifier, self.table.stored_columns))} FROM {relation}"

@@ -50,7 +50,9 @@ def cut(engine: DuckEngine, table: Table, places: Places, where: str) -> Slice:
     replaced = tuple(file for file in silver.files if str(silver.root / file.path) in paths)
     again = engine.scan(silver, replaced)
     names = ", ".join(map(identifier, table.stored_columns))
-    rows = f"SELECT {names} FROM incoming UNION ALL SELECT {names} FROM {again} WHERE NOT coalesce(({where}), false)"
+    every = ", ".join(map(identifier, silver.columns))  # with what another program added
+    rest = f"SELECT {every} FROM {again} WHERE NOT coalesce(({where}), false)"
+    rows = f"SELECT {names} FROM incoming UNION ALL BY NAME {rest}"
     changed = f"(SELECT {names} FROM incoming UNION ALL SELECT {names} FROM {sliced})"
     keys = " || '/' || ".join(f"'{name}=' || {identifier(name)}::VARCHAR" for name in table.partition_by)
     partitions = engine.values(f"SELECT DISTINCT {keys} FROM {changed} ORDER BY 1") if keys else ["the whole table"]
@@ -67,7 +69,7 @@ def backfill(engine: DuckEngine, table: Table, places: Places, part: Slice, *, b
     merge = Merge(engine, table, places, batch)
     untouched = [file for file in part.silver.files if file not in part.replaced]
     whole = engine.scan(part.silver, untouched)
-    audits = merge.audit(f"(SELECT * FROM {whole} UNION ALL {part.rows})")
+    audits = merge.audit(f"(SELECT * FROM {whole} UNION ALL BY NAME {part.rows})")
     rows = part.count + sum(file.rows for file in part.replaced)
     written = engine.write(part.rows, places.table, table.partition_by, rows)
     progress = {feed.id: at for feed in table.feeds if (at := part.silver.progress(feed.id)) is not None}
