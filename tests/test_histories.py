@@ -19,6 +19,7 @@ from torture import figures, histories, oracle
 from torture.histories import Difference, History, Tools
 from torture.oracle import Rules
 
+from src.bronze import ingest
 from src.silver import winners
 
 HEADER = "order_id,day,amount,updated\n"
@@ -82,6 +83,13 @@ FOUND = {
         ("bump", 5, False),
         ("bump", None, False),
         ("again",),
+    ),
+    "a backup of a release that has rejects and nothing else": (
+        ("land", "b.csv", HEADER + "x,2024-01-01,1,1\n"),
+        ("crash", 38),
+        ("make vacuum", 0),
+        ("back up",),
+        ("restore", 0),
     ),
     **{
         f"a run that died at point {at} of a rebuild left an old version tag": (
@@ -262,6 +270,16 @@ def test_the_oracle_knows_what_arrived_last(
         (tmp_path / f"{name}.csv").write_text(f"{HEADER}1,2024-01-01,{value},1\n")
     content = oracle.expected(tools.connection, tmp_path, Rules("arrival"))
     assert list(content.silver.elements()) == [(1, DAY_ONE, Decimal(amount), 1)]
+
+
+def test_rows_that_the_clock_dates_before_older_ones_do_not_escape(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = ("land", "b.csv", HEADER + "1,2024-01-02,9,2\n")
+    told = History("arrival", (("run",), ("clock", -24 * 800), later))
+    histories.live(tools, tmp_path / "lake", told)
+    monkeypatch.setattr(ingest, "_later_than", lambda bronze, now: int(now.timestamp() * 1_000_000))
+    assert "silver lacks 1 x (1, 2024-01-02, 9.00, 2)" in histories.fails(tools, tmp_path / "other", told)
 
 
 def _oldest(table: object, among_equals: str) -> str:

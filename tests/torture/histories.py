@@ -643,7 +643,7 @@ def _back_up(shop: Shop) -> None:
     with redirect_stdout(io.StringIO()):
         planned = backup.run(house.engine, house.told, shop.place, runs.now)
     made = planned.before if planned.idle and planned.before else planned.manifest
-    arrivals = [runs for version, runs in shop.bronze.items() if version <= release["bronze.shop.orders"]]
+    arrivals = [runs for version, runs in shop.bronze.items() if version <= release.get("bronze.shop.orders", -1)]
     believed = shop.believed if release == shop.versions() else None
     seen, released = shop.seen(), tuple(shop.released)
     shop.backups[made.id] = Backup(shop.rules, shop.noted, max(arrivals, default=0), believed, released, seen)

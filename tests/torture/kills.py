@@ -215,9 +215,8 @@ def scene(tools: Tools, root: Path, seed: int, action: str) -> Scene:
     """A random shop, one action before the end of its history."""
     random = Random(seed)
     past = [histories.operation(random) for _ in range(random.randint(1, 5))]
-    past = [
-        done for done in past if "vacuum" not in done[0] or action != "rollback"
-    ]  # or there is nothing to go back to
+    if action == "rollback":  # or there is nothing to go back to
+        past = [done for done in past if "vacuum" not in done[0] and done[0] != "restore"]
     fresh = action == "run" and seed % 3 == 0
     past = [] if fresh else [("run",), *past, ("run",)]
     figure = Random(seed).choice(list(figures.KINDS))
