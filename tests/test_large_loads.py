@@ -7,12 +7,15 @@ fixture `lake` proves at the end of a test is computed with the usual sizes agai
 from __future__ import annotations
 
 import gzip
+import json
 from collections.abc import Iterator
-from datetime import date
+from contextlib import closing
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from random import Random
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from conftest import DAILY, MART, ORDERS, Lake
@@ -23,13 +26,16 @@ from torture.histories import History, Tools
 import main
 from src import lake as delta
 from src.bronze import ingest
+from src.contract import Column, Table
 from src.engine import duck
 from src.house import engine, opened
 from src.maintenance import backfill
 from src.observe import query
 from src.observe.holding import held
 from src.observe.runs import Record, Run
-from src.silver import batch, winners
+from src.outcome import Outcome
+from src.silver import batch, groups, winners
+from src.silver.project import projection
 
 HEADER = "order_id,day,amount,updated\n"
 SEQUENCE = "    customProperties:\n      - {property: sequenceBy, value: [updated]}\n"
@@ -460,3 +466,136 @@ def test_a_file_of_five_thousand_columns_loads_in_600_megabytes(lake: Lake, rows
     assert [row[:2] for row in rejected] == [(rows + 1, ["order_id: cannot read z as bigint"])]
     # of a row this wide, what the table reads: the others are in bronze
     assert rejected[0][2] == '{"order_id":"z","day":"2024-01-01","updated":"1","x4997":"7.50"}'
+
+
+# -- tables of very many columns
+
+
+def column_by_column(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every table be one of very many columns, which are typed one at a time."""
+    monkeypatch.setattr(duck, "MANY_COLUMNS", 0)
+    monkeypatch.setattr(groups, "MANY_COLUMNS", 0)
+    monkeypatch.setattr(groups, "_COLUMNS_AT_ONCE", 1)
+    monkeypatch.setattr(winners, "MANY_COLUMNS", 0)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_any_load_typed_column_by_column_gives_row_by_row_what_it_gives_in_one_piece(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    expected = lived(Lake(tmp_path / "usual"), seed)
+    column_by_column(monkeypatch)
+    assert lived(Lake(tmp_path / "wide"), seed) == expected
+
+
+@pytest.mark.parametrize("family", oracle.FAMILIES)
+def test_a_random_history_typed_column_by_column_gives_what_the_oracle_says(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str
+) -> None:
+    column_by_column(monkeypatch)
+    random = Random(family)
+    told = [("land", f"{at % 7}.csv", histories.text(random)) if at % 4 else ("run",) for at in range(1, 9)]
+    histories.live(tools, tmp_path, History(family, tuple(told)))
+
+
+def test_groups_of_columns_whose_rows_are_in_another_order_are_refused(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    column_by_column(monkeypatch)
+
+    def shuffled(*args: Any, **options: Any) -> str:
+        rows = projection(*args, **options)
+        return f"SELECT * FROM ({rows}) ORDER BY _row DESC" if options["columns"][0].name == "amount" else rows
+
+    lake.shop()
+    lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n2,2024-01-01,20,1\n")
+    with monkeypatch.context() as patch:
+        patch.setattr("src.silver.groups.projection", shuffled)
+        assert "groups of columns have their rows in another order" in str(lake.run().failures[TABLE])
+    lake.good()
+    assert lake.rows(f"SELECT order_id, amount FROM {TABLE} ORDER BY 1") == [(1, 10), (2, 20)]
+
+
+def test_rows_of_one_key_with_1500_columns_contend_in_300_megabytes(tmp_path: Path) -> None:
+    columns = (Column("k", "INTEGER"), Column("at", "INTEGER"), *(Column(f"x{nth}", "VARCHAR") for nth in range(1_500)))
+    table = Table("silver", "shop", "wide", "1.0.0", columns, key=("k",), sequence_by=("at",))
+    same = ", ".join(f"'the same' AS x{nth}" for nth in range(1_499))
+    last = "CASE WHEN _row <> 5 THEN 'last ' || _row END AS x1499"
+    with closing(duck.DuckEngine(memory_limit="300MB", threads=2, spill=tmp_path)) as small, small.for_columns(1_500):
+        rows = "SELECT range::BIGINT AS _row, 'f' AS _file, now() AS _ingested_at FROM range(9)"
+        small.table("incoming", f"SELECT 1 AS k, 7 AS at, {same}, {last}, * FROM ({rows})")
+        assert winners.find_losers(small, table, "true") == Outcome(conflicts=8, notes=ANY)
+        assert small.values("SELECT _row FROM incoming WHERE rowid NOT IN (SELECT _id FROM losers)") == [8]
+
+
+WIDTH = 900
+SEQUENCE_OF_TWO = "updated + 0 * cast(right(x407, 1) as integer)"  # of columns of two groups
+WIDE_KINDS = (
+    "logicalType: integer, physicalType: bigint",
+    'logicalType: number, physicalType: "decimal(12,2)"',
+    "logicalType: date, physicalType: date",
+    "logicalType: string, physicalType: varchar",
+)
+
+
+def wide_contract() -> str:
+    head, rest = ORDERS.split("      - {name: day")
+    columns = ["      - {name: updated, logicalType: integer, physicalType: integer}"]
+    columns += [f"      - {{name: x{nth}, {WIDE_KINDS[nth % 4]}}}" for nth in range(WIDTH)]
+    # of columns of three groups, one of them made of others itself
+    columns += [f"      - {{name: part, {WIDE_KINDS[0]}, transformLogic: x0 + x400}}"]
+    columns += [f"      - {{name: total, {WIDE_KINDS[0]}, transformLogic: part + x896}}"]
+    end = rest.split("    custom")[1].replace("[updated]", f'["{SEQUENCE_OF_TWO}"]')
+    return head + "\n".join(columns) + "\n    custom" + end
+
+
+def wide_row(order_id: int, updated: int) -> list[Any]:
+    """What stands in a row of a file: of order_id, updated, x0, x1, ... ."""
+    row: list[Any] = [order_id, updated]
+    for nth in range(WIDTH):
+        seed = 31 * order_id + 7 * updated + nth
+        kinds = (seed - 1000, Decimal(seed - 500) / 100, D1 + timedelta(days=seed), f"text {seed}")
+        row.append(None if seed % 17 == 0 and nth % 4 else kinds[nth % 4])
+    return row
+
+
+def test_a_table_of_900_columns_is_loaded_and_corrected_in_300_megabytes(lake: Lake) -> None:
+    lake.environ["MEMORY_LIMIT"] = "300MB"
+    lake.write("silver/shop/orders.yaml", wide_contract())
+    header = ["order_id", "updated", *(f"x{nth}" for nth in range(WIDTH))]
+    lines = [",".join("" if value is None else f"{value}" for value in wide_row(nth, 1)) for nth in range(30)]
+    bad = wide_row(30, 1)
+    bad[2], bad[2 + 397], bad[2 + 898] = "many", "1.005", "2024-02-30"
+    bad[2 + 407] = "words"
+    lines.append(",".join("" if value is None else f"{value}" for value in bad))
+    lake.land("shop/orders/1.csv", "\n".join([",".join(header), *lines]))
+    run = lake.good()
+    assert counts(lake.step(run, TABLE)) == (31, 30, 0, 0, 1, 0)
+
+    newer, greater, lesser, there = wide_row(3, 2), wide_row(4, 1), wide_row(5, 1), wide_row(6, 1)
+    greater[2 + 800] += 1  # equal in all columns before it
+    lesser[2 + 800] -= 1
+    unsaid = next(nth for nth in range(700, WIDTH) if there[2 + nth] is None and nth % 4 == 3)
+    there[2 + unsaid] = "something"  # wins against nothing
+    rows = [newer, greater, lesser, there]
+    lines = [",".join("" if value is None else f"{value}" for value in row) for row in rows]
+    lake.land("shop/orders/2.csv", "\n".join([",".join(header), *lines]))
+    run = lake.good()
+    assert counts(lake.step(run, TABLE)) == (4, 0, 3, 1, 0, 0)
+
+    expected = {nth: wide_row(nth, 1) for nth in range(30)} | {3: newer, 4: greater, 6: there}
+    names = ", ".join([*header, "part", "total"])
+    found = lake.rows(f"SELECT {names} FROM {TABLE} ORDER BY order_id")
+    assert len(found) == 30
+    for order_id, row in enumerate(found):
+        raw = expected[order_id]
+        assert list(row) == [*raw, raw[2] + raw[2 + 400], raw[2] + raw[2 + 400] + raw[2 + 896]]
+    [(reasons, values)] = lake.rows("SELECT _reasons, _values FROM quarantine.shop.orders")
+    assert reasons == [
+        "x0: cannot read many as bigint",
+        "x397: 1.005 as decimal(12,2): a digit would be lost",
+        "x898: cannot read 2024-02-30 as date",
+        f"sequenceBy: cannot compute {SEQUENCE_OF_TWO}",
+    ]
+    shown = [(name, "" if value is None else f"{value}") for name, value in zip(header, bad, strict=True)]
+    assert list(json.loads(values).items()) == shown

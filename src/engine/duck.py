@@ -91,6 +91,7 @@ class DuckEngine:
         self._published: dict[str, str] = {}  # SELECTs by lake name
         self._run_date: date | None = None
         self._confined = False
+        self._for_columns = False
         self._open()
         self._types: dict[str, str] = {}  # of expressions without columns
         self._trees: dict[
@@ -148,13 +149,15 @@ class DuckEngine:
         Every operator of every thread holds 2,048 values of every column, 32 KB; and to find common expressions the
         engine takes time and memory that grow with the square of the columns.
         """
-        if count <= MANY_COLUMNS:
+        if count <= MANY_COLUMNS or self._for_columns:
             yield
             return
+        self._for_columns = True
         self.execute("SET threads = 1; SET disabled_optimizers = 'common_subexpressions'")
         try:
             yield
         finally:
+            self._for_columns = False
             with suppress(BoathouseError):  # a connection in trouble: what follows tells it, and runs slower
                 self.execute(f"SET threads = {self.threads}; RESET disabled_optimizers")
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from src import lake
 from src.contract import PROVENANCE, Feed, Table
 from src.engine import MANY_COLUMNS, DuckEngine, identifier, literal
 from src.errors import BoathouseError, ContractError, DataError
 from src.outcome import Outcome
-from src.silver import history, winners
-from src.silver.project import REASONS, VALUES, helper_prefix, names_read, projection, source_column, trimmed
+from src.silver import groups, history, winners
+from src.silver.project import REASONS, VALUES, helper_prefix, names_of, projection, reduced, source_column, trimmed
 from src.silver.rejects import Reason
 
 _ADDED = {*PROVENANCE, "_batch", "_reject", "_raw"}  # what bronze adds to a file's columns
@@ -32,6 +33,11 @@ def compute(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> Outc
     Raises:
         ContractError: the contract does not fit the feed.
     """
+    with engine.for_columns(len(table.columns)):
+        return _computed(engine, table, sources)
+
+
+def _computed(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> Outcome:
     read = _load(engine, table, sources)
     if table.on_conflict == "quarantine":
         winners.reject_conflicts(engine, table, REASONS, VALUES)
@@ -63,7 +69,8 @@ def words_of_engine(engine: DuckEngine, table: Table, sources: Sequence[Source],
         scan = engine.scan(bronze, files, evolved=True)
         row = f"(SELECT * FROM {scan} WHERE _file = {literal(reason.file)} AND _row = {reason.row})"
         try:
-            engine.rows(_typed(engine, table, feed, bronze, row, reason.column))
+            part = reduced(engine, table, [reason.column]) if groups.is_wide(table) else table
+            engine.rows(_typed(engine, part, feed, bronze, row, reason.column))
         except BoathouseError as error:
             return error.what
     return None
@@ -89,13 +96,23 @@ def _load(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> int:
     """
     typed, unsplit = [], []
     large = not engine.has_room_for(sum(file.size for _, _, files in sources for file in files))
+    wide: list[tuple[Feed, list[str], groups.Scan]] = []
     for feed, bronze, files in sources:
         relation = engine.scan(bronze, files, evolved=True)
         reason = "['cannot split the line: ' || _reject] AS _reasons, _raw AS _values"
         unsplit.append(f"SELECT {reason}, {', '.join(_REJECTED[2:])} FROM {relation} WHERE _reject IS NOT NULL")
         if any(name not in _ADDED for name in bronze.columns):  # a feed of rejects alone has none
-            typed.append(_typed(engine, table, feed, bronze, relation))
+            if groups.is_wide(table):
+                names = _names(engine, table, bronze)
+                scan: groups.Scan = partial(_scan, engine, bronze, files)
+                typed.append(groups.typed(engine, table, feed, names, scan, large))
+                wide.append((feed, names, scan))
+            else:
+                typed.append(_typed(engine, table, feed, bronze, relation))
     read = engine.table("incoming", " UNION ALL ".join(typed or [_no_rows(table)]), large=large)
+    for feed, names, scan in wide:
+        groups.drop(engine, table, feed)
+        groups.show_values(engine, names, scan)
     rejects = " UNION ALL ".join(unsplit or [f"SELECT {', '.join(_REJECTED)} FROM incoming"])
     read += engine.table("unsplit", rejects)
     if table.sql is None:  # which may make other rows of a row
@@ -107,14 +124,26 @@ def _typed(
     engine: DuckEngine, table: Table, feed: Feed, bronze: lake.Snapshot, relation: str, untried: str = ""
 ) -> str:
     """SELECT of the typed rows of a relation of bronze rows."""
-    names = [name for name in bronze.columns if name not in _ADDED]
-    if len(names) > MANY_COLUMNS and table.sql is None:
-        used = names_read(engine, table)  # the others are in bronze: here each would take memory at every step
-        names = [name for name in names if name.lower() in used] or names[:1]
+    names = _names(engine, table, bronze)
     rows, prefix = trimmed(relation, names), helper_prefix(names)
     if table.sql is not None:
         rows, prefix = _shaped(engine, table, feed, rows, source_column(prefix))
     return projection(engine, table, rows, prefix, feed, untried)
+
+
+def _names(engine: DuckEngine, table: Table, bronze: lake.Snapshot) -> list[str]:
+    """Return the file's columns that are read."""
+    names = [name for name in bronze.columns if name not in _ADDED]
+    if len(names) > MANY_COLUMNS and table.sql is None:
+        return names_of(engine, table, names)  # the others are in bronze: here each would take memory at every step
+    return names
+
+
+def _scan(engine: DuckEngine, bronze: lake.Snapshot, files: Sequence[lake.DataFile], names: Sequence[str]) -> str:
+    """A relation of bronze rows with these of the file's columns."""
+    wanted = {*names, *_ADDED}
+    columns = {name: kind for name, kind in bronze.columns.items() if name in wanted}
+    return engine.scan(bronze, files, columns, evolved=True)
 
 
 def _no_rows(table: Table) -> str:

@@ -22,8 +22,6 @@ _ADDED = {*PROVENANCE, "_batch"}  # what bronze adds to a file's columns, as far
 REASONS = "_reasons"  # VARCHAR[], NULL for a row that passes
 VALUES = "_values"  # the source values as JSON text, for rows that do not pass
 _BLANKS = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(160)"
-# without the values a row does not have: a column that another file brings must not change what is kept of this row
-_SHOWN = "json_merge_patch('{{}}', to_json({source}))::VARCHAR"
 
 
 def helper_prefix(names: Iterable[str]) -> str:
@@ -34,6 +32,14 @@ def helper_prefix(names: Iterable[str]) -> str:
 def source_column(prefix: str) -> str:
     """Return the name of the helper column that holds a row's source values as they were."""
     return f"{prefix}source"
+
+
+def shown_values(prefix: str) -> str:
+    """Return SQL of a row's source values as JSON text.
+
+    It is without the values a row does not have: a column that another file brings must not change what is kept of it.
+    """
+    return f"json_merge_patch('{{}}', to_json({identifier(source_column(prefix))}))::VARCHAR"
 
 
 def trimmed(source: str, columns: Sequence[str]) -> str:
@@ -52,33 +58,41 @@ def _without_blanks(value: str) -> str:
 
 
 def projection(
-    engine: DuckEngine, table: Table, relation: str, prefix: str, feed: Feed | None = None, untried: str = ""
+    engine: DuckEngine,
+    table: Table,
+    relation: str,
+    prefix: str,
+    feed: Feed | None = None,
+    untried: str = "",
+    columns: Sequence[Column] | None = None,
 ) -> str:
     """SELECT of the table's columns, typed, with provenance, reasons and source values.
 
     `relation` is a SELECT with the raw columns, _file, _row, _ingested_at, _batch and `source_column(prefix)`;
     `prefix` is that of the raw columns' names; `feed` says how its numbers are written. `untried` names a
-    column whose expression may fail the statement.
+    column whose expression may fail the statement. `columns` are those to keep and judge, where the table's others
+    are there only for their expressions.
 
     Raises:
         ContractError: an expression names a column that is not there, or does not parse.
     """
+    columns = table.columns if columns is None else columns
     sql, kinds = relation, engine.columns(relation)
     names = _names_in(engine, table)
     for level in _levels(table, names):
         sql, kinds = _typed_level(engine, table, level, sql, kinds, prefix, feed, untried)
     failures = [
         failure
-        for column in table.columns
+        for column in columns
         for failure in _failures(column, sorted(names.own[column.name]), prefix, column.name in table.partition_by)
     ]
     for text in table.sequence_expressions:  # over the columns as they are stored: the row must have a place
         failures.append((f"TRY({{'v': {text}}}) IS NULL", literal(f"sequenceBy: cannot compute {text}")))
-    has_failed, shown = identifier(f"{prefix}failed"), _SHOWN.format(source=identifier(source_column(prefix)))
+    has_failed, shown = identifier(f"{prefix}failed"), shown_values(prefix)
     failed = " OR ".join(f"({test})" for test, _ in failures) or "false"
     reasons = ", ".join(f"CASE WHEN {test} THEN {text} END" for test, text in failures)
     return (
-        f"SELECT {', '.join(identifier(column.name) for column in table.columns)}, {', '.join(PROVENANCE)}, _batch, "
+        f"SELECT {', '.join(identifier(column.name) for column in columns)}, {', '.join(PROVENANCE)}, _batch, "
         f"CASE WHEN {has_failed} THEN list_filter([{reasons}], lambda reason: reason IS NOT NULL) END AS {REASONS}, "
         f"CASE WHEN {has_failed} THEN {shown} END AS {VALUES} FROM (SELECT *, {failed} AS {has_failed} FROM ({sql}))"
     )
@@ -102,10 +116,11 @@ class _Names:
 def _names_in(engine: DuckEngine, table: Table) -> _Names:
     names = {column.name: _written(engine, table, column) for column in table.columns}
     made = {c.name for c in table.columns if c.hides_its_source(engine.column_names)}
+    known = set(names)
     own: dict[str, set[str]] = {}
     hidden_by: dict[str, set[str]] = {name: set() for name in names}
     for column, written in names.items():
-        own[column] = ({name.lower() for name in written - made} & set(names)) - {column}
+        own[column] = ({name.lower() for name in written - made} & known) - {column}
         for name in (written & made) - {column}:
             hidden_by[name].add(column)
     return _Names(own, hidden_by)
@@ -132,9 +147,20 @@ def _levels(table: Table, names: _Names) -> list[list[Column]]:
     return levels
 
 
-def names_read(engine: DuckEngine, table: Table) -> set[str]:
-    """Return every name that the table's expressions use as a column, in lower case."""
-    return {name.lower() for column in table.columns for name in _written(engine, table, column)}
+def reduced(engine: DuckEngine, table: Table, names: Iterable[str]) -> Table:
+    """Return the table with these columns and those that their expressions read alone, and without a sequence."""
+    own, needed, left = _names_in(engine, table).own, set[str](), list(names)
+    while left:
+        if (name := left.pop()) not in needed:
+            needed.add(name)
+            left += own[name]
+    return replace(table, columns=tuple(c for c in table.columns if c.name in needed), sequence_by=())
+
+
+def names_of(engine: DuckEngine, table: Table, names: Sequence[str]) -> list[str]:
+    """Return those of a file's columns that the table's expressions use; its first one where they use none."""
+    used = {name.lower() for column in table.columns for name in _written(engine, table, column)}
+    return [name for name in names if name.lower() in used] or list(names[:1])
 
 
 def _written(engine: DuckEngine, table: Table, column: Column) -> set[str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from src.contract import Table
-from src.engine import DuckEngine, identifier, literal
+from src.engine import MANY_COLUMNS, DuckEngine, identifier, literal
 from src.outcome import Outcome
 
 _ARRIVAL = ("_ingested_at", "_file", "_row")
@@ -218,7 +218,11 @@ def order(table: Table, among_equals: str) -> str:
     ranks += [f"{_says_gone(table)} DESC"] if table.delete_when else []
     if table.on_conflict == "last":
         return ", ".join([*ranks, *(f"{name} DESC" for name in _ARRIVAL)])
-    ranks += [f"{identifier(name)} DESC NULLS LAST" for name in rest]
+    if len(rest) > MANY_COLUMNS:  # one value for all of them: as columns, each would take memory in every sort
+        keys = ", ".join(f"{identifier(name)}, 'DESC NULLS LAST'" for name in rest)
+        ranks.append(f"create_sort_key({keys})")
+    else:
+        ranks += [f"{identifier(name)} DESC NULLS LAST" for name in rest]
     return ", ".join([*ranks, among_equals])
 
 
