@@ -15,8 +15,9 @@ override BACKUP := $(value BACKUP)
 override TO := $(value TO)
 override KIND := $(value KIND)
 override HOUR := $(value HOUR)
+override ACCEPT_REJECTS := $(value ACCEPT_REJECTS)
 override MODE := $(value MODE)
-export SQL DOMAIN FORMAT VERB RUN_DATE REPROCESS_DAYS RETENTION_HOURS BACKUP TO KIND HOUR MODE
+export SQL DOMAIN FORMAT VERB RUN_DATE REPROCESS_DAYS RETENTION_HOURS BACKUP TO KIND HOUR MODE ACCEPT_REJECTS
 
 CHOSEN = $(if $(DOMAIN),--domain="$$DOMAIN") $(if $(RUN_DATE),--run-date="$$RUN_DATE") \
 	$(if $(REPROCESS_DAYS),--reprocess-days="$$REPROCESS_DAYS")
@@ -33,8 +34,8 @@ help: ## this list
 setup: ## make this folder ready to run: .venv, folders, .env
 	@./setup.sh
 
-pipeline: ready ## bring the lake up to date (DOMAIN=name, RUN_DATE=day, REPROCESS_DAYS=n, MODE=all for every table whole)
-	@$(PYTHON) main.py run $(CHOSEN) $(if $(MODE),--mode="$$MODE")
+pipeline: ready ## bring the lake up to date (DOMAIN=name, RUN_DATE=day, REPROCESS_DAYS=n, MODE=all, ACCEPT_REJECTS=table)
+	@$(PYTHON) main.py run $(CHOSEN) $(if $(MODE),--mode="$$MODE") $(if $(ACCEPT_REJECTS),--accept-rejects="$$ACCEPT_REJECTS")
 
 plan: ready ## what a run would do and why, how much it would read and how long it would take; changes nothing
 	@$(PYTHON) main.py plan $(CHOSEN)

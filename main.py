@@ -411,9 +411,10 @@ def _words(typed: list[str]) -> argparse.Namespace:
             added.add_argument("--mode", choices=MODES, default=MODES[0], help="what moved, or every table whole")
             added.add_argument(
                 "--accept-rejects",
-                action="append",
+                action="extend",
+                type=lambda tables: tables.split(","),
                 default=[],
-                metavar="TABLE",
+                metavar="TABLE[,TABLE]",
                 help="let a load of a silver table through, however many of its rows are rejected; recorded",
             )
     command("status", _status, "is it fine, and what should I do")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,6 +21,9 @@ from src.house import opened  # noqa: E402
 from src.maintenance import check  # noqa: E402
 from src.observe import query  # noqa: E402
 from src.observe.runs import Record, Run  # noqa: E402
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # no test fails because the machine is busy
+hypothesis.settings.load_profile("untimed")
 
 ORDERS = """
 apiVersion: v3.1.0

@@ -15,7 +15,7 @@ from typing import TextIO
 
 from src import lake
 from src.engine import DuckEngine
-from src.errors import ContractError, UsageError, from_os_error
+from src.errors import ContractError, DataError, UsageError, from_os_error
 from src.observe import console
 
 RECORDS = "ops"  # of what was done; without any other table they are no lake
@@ -78,6 +78,9 @@ def show(
         headers, rows = list(engine.columns(sql)), engine.rows(sql)
     except ContractError as error:
         raise UsageError(error.what, where=sql) from error
+    except DataError as error:
+        fix = "where a file of the lake is damaged, `make check` names it and `make repair` brings it back"
+        raise DataError(error.what, where=sql, fix=error.fix or fix) from error
     out = out or console.data_output()
     try:
         _print(headers, rows, form, out)
