@@ -38,6 +38,7 @@ def compute(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> Outc
 
 
 def _computed(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> Outcome:
+    """Do what `compute` says, with the engine set for the table's number of columns."""
     read = _load(engine, table, sources)
     if table.on_conflict == "quarantine":
         winners.reject_conflicts(engine, table, REASONS, VALUES)
