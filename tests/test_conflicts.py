@@ -143,3 +143,11 @@ def test_in_whatever_loads_rows_come_one_pass_over_all_files_gives_the_same(
             counts(lake, lake.good())
     lake.good()
     assert lake.findings() == []
+
+
+def test_a_copy_under_a_new_name_arrives_again_where_the_last_arrival_decides_a_tie(lake: Lake) -> None:
+    lab(lake, SEQUENCE, "{property: onConflict, value: last}")
+    for name, content in (("a", "1,old,1\n"), ("b", "1,new,1\n"), ("c", "1,old,1\n")):
+        lake.land(f"nx/t/{name}.csv", HEADER + content)
+        lake.good()
+    assert lake.rows(VALUES) == [(1, "old")]

@@ -278,4 +278,4 @@ class Contracts:
     def latest_wins(self, feed: Feed) -> bool:
         """Return True if a table of a feed keeps, of the rows of a key, the one that arrived last."""
         readers = (table for table in self.silver.values() if feed.id in {other.id for other in table.feeds})
-        return any(table.key and not table.sequence_by for table in readers)
+        return any(table.key and (not table.sequence_by or table.on_conflict == "last") for table in readers)

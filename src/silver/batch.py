@@ -100,7 +100,8 @@ def _load(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> int:
     wide: list[tuple[Feed, list[str], groups.Scan]] = []
     for feed, bronze, files in sources:
         relation = engine.scan(bronze, files, evolved=True)
-        reason = "['cannot split the line: ' || _reject] AS _reasons, _raw AS _values"
+        what = "cannot read the row: " if feed.format == "xlsx" else "cannot split the line: "
+        reason = f"[{literal(what)} || _reject] AS _reasons, _raw AS _values"
         unsplit.append(f"SELECT {reason}, {', '.join(_REJECTED[2:])} FROM {relation} WHERE _reject IS NOT NULL")
         if any(name not in _ADDED for name in bronze.columns):  # a feed of rejects alone has none
             if groups.is_wide(table):
