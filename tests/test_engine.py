@@ -452,3 +452,8 @@ def test_bytes_that_are_no_text_are_damage_and_no_bug(engine: DuckEngine) -> Non
     with pytest.raises(DataError, match="bytes that are no text"):
         engine.rows("SELECT a::INTEGER FROM rotten")
     engine.unstream("rotten")
+
+
+def test_nothing_is_ever_downloaded_or_read_from_the_program(engine: DuckEngine) -> None:
+    asked = ("autoinstall_known_extensions", "autoload_known_extensions", "python_enable_replacements")
+    assert [engine.one(f"SELECT current_setting('{name}')::VARCHAR")[0] for name in asked] == ["false"] * 3
