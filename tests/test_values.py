@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from conftest import Lake
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from src.contract import TIMESTAMP, Column, Table
@@ -514,9 +514,19 @@ def silver(engine: DuckEngine, kind: str, texts: Sequence[str]) -> list[tuple[st
     return [(texts[nr], value, why) for nr, value, why in engine.rows(f"SELECT nr, value, _reasons FROM ({sql})")]
 
 
+def drawn(examples: int) -> settings:
+    """So many lists of texts, the same ones each time; a failure names its text, so that no list is made smaller."""
+    return settings(
+        max_examples=examples,
+        derandomize=True,
+        phases=(Phase.explicit, Phase.generate),
+        suppress_health_check=list(HealthCheck),
+    )
+
+
 @pytest.mark.parametrize("kind", [*NUMBERS, "BOOLEAN", "DATE", TIMESTAMP, "VARCHAR"])
 def test_no_text_becomes_another_value(engine: DuckEngine, kind: str) -> None:
-    @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @drawn(60)
     @given(st.lists(_VALUES.map(str.strip).filter(bool), min_size=30, max_size=120))
     def prove(texts: list[str]) -> None:
         for text, value, reasons in silver(engine, kind, texts):
@@ -545,7 +555,7 @@ WRITTEN = {  # values, each as the usual programs write it
 
 @pytest.mark.parametrize("kind", WRITTEN)
 def test_a_value_of_the_type_is_taken_however_it_is_usually_written(engine: DuckEngine, kind: str) -> None:
-    @settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @drawn(30)
     @given(st.lists(WRITTEN[kind], min_size=30, max_size=80))
     def prove(texts: list[str]) -> None:
         for text, value, reasons in silver(engine, kind, texts):
