@@ -412,6 +412,25 @@ def test_a_table_of_records_with_the_rows_of_another_is_damage_and_no_crash(shop
     path.write_bytes(before)
 
 
+def test_a_bit_in_the_name_of_a_field_is_damage_wherever_it_stands_in_an_entry(shop: Lake) -> None:
+    shop.environ["BROKEN_ON_PURPOSE"] = "1"
+    log = newest_entry(shop, BRONZE)
+    text = log.read_text()
+    log.write_text(text[: text.rindex('"version"')] + '"vebsion"' + text[text.rindex('"version"') + 9 :])
+    said = f"{log.name}: damaged table: txn without version; it has appId, vebsion"
+    assert any(one.found.startswith(said) for one in shop.findings())
+    assert isinstance(shop.run().failures[BRONZE], EnvironmentFault)
+
+
+def test_a_table_of_records_that_is_another_table_is_damage_and_no_crash(shop: Lake) -> None:
+    shop.environ["BROKEN_ON_PURPOSE"] = "1"
+    backed_up(shop)
+    shutil.rmtree(shop.data / "ops/backups")
+    shutil.copytree(shop.data / "ops/releases", shop.data / "ops/backups")
+    with new_engine(shop.told) as engine, pytest.raises(EnvironmentFault, match="no records of backups"):
+        backups.last_verified(engine, shop.data)
+
+
 @pytest.mark.parametrize("first", [0, 5, 10, 15])
 def test_nothing_that_rots_ends_green_and_wrong(first: int) -> None:
     """`python -m tests.torture --rot 200` plays more of them."""

@@ -29,6 +29,7 @@ class DataFile:
     bounds: Mapping[str, tuple[str, str]] = field(default_factory=dict, compare=False)
 
 
+_NEEDED = {"add": ("path",), "remove": ("path",), "txn": ("appId", "version")}
 Mark = tuple[int, str, int, int, int]
 
 
@@ -56,9 +57,21 @@ def entry(root: Path, version: int) -> Iterator[dict[str, Any]]:
     for line in text.split("\n"):
         if line.strip():
             try:
-                yield json.loads(line)
+                action = json.loads(line)
             except ValueError as error:
                 raise damaged(path, f"not JSON: {error}") from error
+            _refuse_maimed(path, action)
+            yield action
+
+
+def _refuse_maimed(path: Path, action: object) -> None:
+    """Refuse an action without the fields that are read of it: a bit may flip in a name and leave JSON."""
+    if not isinstance(action, dict) or not all(isinstance(facts, dict) for facts in action.values()):
+        raise damaged(path, "an action that is none")
+    for kind, facts in action.items():
+        missing = [name for name in _NEEDED.get(kind, ()) if name not in facts]
+        if missing:
+            raise damaged(path, f"{kind} without {', '.join(missing)}; it has {', '.join(facts)}")
 
 
 def broken(root: Path) -> Iterator[tuple[str, str]]:
@@ -75,7 +88,7 @@ def broken(root: Path) -> Iterator[tuple[str, str]]:
                 yield name, "is missing"
             elif (root / "_delta_log" / name).is_symlink():
                 yield name, "is a symbolic link"
-            elif not any(entry(root, version)):
+            elif not list(entry(root, version)):  # all of it is read
                 yield name, "is empty: its commit is lost"
         except EnvironmentFault as error:
             yield name, error.what

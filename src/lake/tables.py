@@ -172,7 +172,8 @@ class Snapshot:
     def progress(self, source: str) -> int | None:
         """How far this table has consumed a source, as its own commits recorded it; None for never."""
         if source not in self._progress:  # the library looks for it among all that there is, each time
-            version = self._table.transaction_version(source)
+            with translated(self.root):
+                version = self._table.transaction_version(source)
             self._progress[source] = None if version is None else int(version)
         return self._progress[source]
 

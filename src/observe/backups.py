@@ -146,7 +146,7 @@ def _stored(engine: DuckEngine, data: Path) -> list[Backup]:
     rows = [dict(zip(names, values, strict=True)) for values in engine.rows(f"SELECT {chosen} FROM {TABLE}")]
     try:
         return [_typed(row) for row in rows]
-    except ValueError as error:
+    except (ValueError, KeyError, TypeError) as error:  # the rows, or the columns, of something else
         raise lake.damaged(root, f"no records of backups: {error}") from error
 
 
