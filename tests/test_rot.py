@@ -429,6 +429,7 @@ def test_a_table_of_records_that_is_another_table_is_damage_and_no_crash(shop: L
     shutil.copytree(shop.data / "ops/releases", shop.data / "ops/backups")
     with new_engine(shop.told) as engine, pytest.raises(EnvironmentFault, match="no records of backups"):
         backups.last_verified(engine, shop.data)
+    assert ("ops.backups", "its records can be read") in [(one.table, one.law) for one in shop.findings()]
 
 
 @pytest.mark.parametrize("first", [0, 5, 10, 15])

@@ -23,7 +23,7 @@ from src.house import House, Unbuilt
 from src.maintenance import archive, rot
 from src.maintenance.remote import Remote
 from src.maintenance.snapshot import Manifest
-from src.observe import console, query, releases, runs
+from src.observe import backups, console, query, releases, runs
 from src.silver import batch, winners
 
 
@@ -116,8 +116,15 @@ def run(
             declared = {**contracts.silver, **contracts.gold}
             yield from _each(table.id, "the model gives the same", partial(_gold, engine, table, declared, whole))
             yield from _each(table.id, "the table says its version", partial(_tags, table, whole))
+    if backups.TABLE in whole:
+        yield from _each(backups.TABLE, "its records can be read", partial(_backups, engine, data))
     if runs.TABLE in whole:
         yield from _each(runs.TABLE, "the rows of every step add up", partial(_sums, engine, whole))
+
+
+def _backups(engine: DuckEngine, data: Path) -> Iterator[str]:
+    backups.last_verified(engine, data)  # which says where they are the records of something else
+    yield from ()
 
 
 def _each(table: str, law: str, found: Callable[[], Iterable[str]]) -> Iterator[Finding]:
@@ -190,9 +197,10 @@ def _unreadable(
 
     def counted(some: Sequence[lake.DataFile]) -> dict[str, int]:
         kinds, evolved = snapshot.columns, name.startswith(("bronze.", "ops."))
-        if len(some) > 1 and {"_at", "file_row_number"} & {column.lower() for column in kinds}:
+        taken = {"_at", "file_row_number"} & {column.lower() for column in kinds}  # a source's: no place to locate by
+        if taken and len(some) > 1:
             return {path: count for file in some for path, count in counted([file]).items()}
-        if {"_at", "file_row_number"} & {column.lower() for column in kinds}:  # a source's: no place to locate rows by
+        if taken:
             scan = engine.scan(snapshot, some, evolved=evolved)
             read = f"SELECT count(*), bit_xor(hash({', '.join(map(identifier, kinds))})) FROM {scan}"
             return {str(snapshot.root / file.path): int(engine.one(read)[0]) for file in some}
