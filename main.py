@@ -21,16 +21,28 @@ from pathlib import Path
 
 from loguru import logger
 
-from src import errors
+from src import alerts, catalog, console, errors
 from src.bronze import ingest
+from src.checks.outcome import Outcome
 from src.contract import Table
 from src.errors import BUG_EXIT_CODE, BoathouseError, UsageError
 from src.gold import aggregate
-from src.house import House, Wanted, below, engine, needs, opened, referred, sources, waits_for, wanted
-from src.observe import alerts, console, edge, landing, query, releases, runs
-from src.observe.holding import held
-from src.observe.runs import Run
-from src.outcome import Outcome
+from src.monitors import landing
+from src.project import (
+    Project,
+    Selection,
+    downstream,
+    open_engine,
+    open_project,
+    referenced,
+    select,
+    sources,
+    upstream,
+    waits_for,
+)
+from src.run import edge, releases, runs, summary
+from src.run.recorded import recorded_run
+from src.run.runs import Run
 from src.settings import Settings
 from src.silver import clean
 
@@ -43,7 +55,7 @@ SOURCE = ROOT / "src"
 
 
 def run(
-    house: House,
+    project: Project,
     domain: str | None = None,
     window: runs.Window | None = None,
     mode: str = MODES[0],
@@ -58,20 +70,20 @@ def run(
 
     `accept_rejects`: the tables that take their load however many of its rows are rejected.
     """
-    chosen = wanted(house, domain)
+    chosen = select(project, domain)
     command = "make pipeline" + (f" DOMAIN={domain}" if domain else "") + (" MODE=all" if mode == "all" else "")
     command += f" ACCEPT_REJECTS={','.join(accept_rejects)}" if accept_rejects else ""
     _check_accepted(chosen, accept_rejects)
-    whole = {table.id for table in (*chosen.silver, *chosen.gold)} if mode == "all" else set()
-    with held(house, command, window) as this:
-        _land_samples(house)
-        this.landing, this.landing_seen = landing.problem(house, this.window.end), True
-        this.unclaimed = ingest.unclaimed(house.landing, house.contracts.feeds.values())
-        carry(house, this, chosen, whole, accept_rejects)
+    full_refresh = {table.id for table in (*chosen.silver, *chosen.gold)} if mode == "all" else set()
+    with recorded_run(project, command, window) as this:
+        _land_samples(project)
+        this.landing, this.landing_seen = landing.problem(project, this.window.end), True
+        this.unclaimed = ingest.unclaimed(project.landing, project.contracts.feeds.values())
+        carry(project, this, chosen, full_refresh, accept_rejects)
     return this
 
 
-def _check_accepted(chosen: Wanted, tables: Collection[str]) -> None:
+def _check_accepted(chosen: Selection, tables: Collection[str]) -> None:
     known = [table.id for table in chosen.silver]
     for name in tables:
         if name not in known:
@@ -79,12 +91,16 @@ def _check_accepted(chosen: Wanted, tables: Collection[str]) -> None:
 
 
 def carry(
-    house: House, this: Run, chosen: Wanted, whole: Collection[str] = (), accept_rejects: Collection[str] = ()
+    project: Project,
+    this: Run,
+    chosen: Selection,
+    full_refresh: Collection[str] = (),
+    accept_rejects: Collection[str] = (),
 ) -> None:
     """Do the steps of a run, in a blocking sequence: all of bronze, then all of silver, then all of gold.
 
-    `whole`: the tables that are computed whole even where no input of them moved; `accept_rejects`: those that take
-    their load however many of its rows are rejected.
+    `full_refresh`: the tables that are computed whole even where no input of them moved; `accept_rejects`: those that
+    take their load however many of its rows are rejected.
     """
     who = os.environ.get("USER") or "someone"
     batch = this.run_id
@@ -98,151 +114,156 @@ def carry(
                 bar.done()
 
         for feed in chosen.feeds:
-            settle, latest_wins = house.told.settle_seconds, house.contracts.latest_wins(feed)
+            settle, latest_wins = project.settings.settle_seconds, project.contracts.latest_wins(feed)
             take = partial(ingest.run, batch=batch, now=this.started, settle=settle, latest_wins=latest_wins)
-            expecting = house.expecting(feed)
-            step(feed.id, partial(take, house.engine, house.landing, house.place(feed.id), expecting), (), feed.path)
+            expecting = project.expecting(feed)
+            step(
+                feed.id,
+                partial(take, project.engine, project.landing, project.path(feed.id), expecting),
+                (),
+                feed.path,
+            )
         for table in chosen.silver:
-            places = clean.Places.of(table, house.place)
+            places = clean.Places.of(table, project.path)
             step(
                 table.id,
                 partial(
                     clean.run,
-                    house.engine,
+                    project.engine,
                     table,
                     places,
                     batch=batch,
-                    whole=table.id in whole,
+                    full_refresh=table.id in full_refresh,
                     accepted_by=who if table.id in accept_rejects else "",
                 ),
-                needs(table),
+                upstream(table),
             )
         for table in chosen.gold:
-            step(table.id, partial(_aggregate, house, table, batch, table.id in whole), needs(table))
+            step(table.id, partial(_aggregate, project, table, batch, table.id in full_refresh), upstream(table))
 
 
-def _aggregate(house: House, table: Table, batch: str, whole: bool) -> Outcome:
-    waiting = waits_for(house, table)
+def _aggregate(project: Project, table: Table, batch: str, full_refresh: bool) -> Outcome:
+    waiting = waits_for(project, table)
     if waiting:
         return Outcome(notes=(f"waits for {', '.join(waiting)}, not built yet",))
-    read, refers = sources(house, table), house.built(referred(table))
-    root, proof = house.place(table.id), house.proof(table)
-    return aggregate.run(house.engine, table, root, read, refers, proof, batch=batch, whole=whole)
+    read, refers = sources(project, table), project.built(referenced(table))
+    root, proof = project.path(table.id), project.proof(table)
+    return aggregate.run(project.engine, table, root, read, refers, proof, batch=batch, full_refresh=full_refresh)
 
 
-def _land_samples(house: House) -> None:
+def _land_samples(project: Project) -> None:
     """Give a newcomer something to see: the sample company's files, where nothing has landed at all, nor ever did."""
-    told = house.told
-    landed = (path for path in house.landing.rglob("*") if path.is_file() and not path.name.startswith("."))
-    if not told.sample_feed or any(landed) or any(house.table(feed) for feed in house.contracts.feeds):
+    settings = project.settings
+    landed = (path for path in project.landing.rglob("*") if path.is_file() and not path.name.startswith("."))
+    if not settings.sample_feed or any(landed) or any(project.table(feed) for feed in project.contracts.feeds):
         return
     from src.demo import feeds
 
     yesterday = runs.now().date() - timedelta(days=1)
-    files = feeds.land(house.landing, days=told.sample_days, last=yesterday, seed=told.sample_seed)
-    print(f"The landing zone was empty: landed {len(files)} files of the sample company in {house.landing}.")
+    files = feeds.land(project.landing, days=settings.sample_days, last=yesterday, seed=settings.sample_seed)
+    print(f"The landing zone was empty: landed {len(files)} files of the sample company in {project.landing}.")
     print("Set SAMPLE_FEED=false in .env once you land files of your own.")
 
 
 # -- the commands
 
 
-def _run(told: Settings, words: argparse.Namespace) -> int:
+def _run(settings: Settings, words: argparse.Namespace) -> int:
     window = runs.window(runs.now().date(), words.run_date, words.reprocess_days)
-    with opened(told, SOURCE, window.end) as house:
-        return _ended(house, run(house, words.domain, window, words.mode, words.accept_rejects))
+    with open_project(settings, SOURCE, window.end) as project:
+        return _ended(project, run(project, words.domain, window, words.mode, words.accept_rejects))
 
 
-def _ended(house: House, this: Run) -> int:
+def _ended(project: Project, this: Run) -> int:
     """Print what a run did and its heartbeat, and tell whom it concerns; returns the exit code."""
     steps = this.steps
-    _tell(house, this)
-    console.changes(steps)
+    _tell(project, this)
+    summary.changes(steps)
     console.unclaimed(this.unclaimed)
     if this.landing:
         console.note(f"{this.landing.what} -> {this.landing.fix}")
     error = this.error()
     if error is None:
-        console.finished(this.records[-1], steps)
+        summary.finished(this.records[-1], steps)
         return 0
     console.failed(console.said(error))
     return error.exit_code if isinstance(error, BoathouseError) else BUG_EXIT_CODE
 
 
-def _tell(house: House, this: Run) -> None:
+def _tell(project: Project, this: Run) -> None:
     """Open, send and close the incidents of a run. What goes wrong here never fails the run: the next one sends it."""
-    told, found = house.told, alerts.of_run(this)
+    settings, found = project.settings, alerts.of_run(this)
     try:
-        urls = alerts.channels(told)
-        alerts.update(house.engine, told.data_dir, urls, found, runs.now(), alerts.looked_at(this))
+        urls = alerts.channels(settings)
+        alerts.update(project.engine, settings.data_dir, urls, found, runs.now(), alerts.looked_at(this))
     except BoathouseError as error:
         logger.warning("incidents not told: {}", error)
 
 
-def _plan(told: Settings, words: argparse.Namespace) -> int:
-    from src.observe import forecast, preview
+def _plan(settings: Settings, words: argparse.Namespace) -> int:
+    from src.run import forecast, plan
 
     window = runs.window(runs.now().date(), words.run_date, words.reprocess_days)
-    with opened(told, SOURCE, window.end) as house:
-        ahead = forecast.Forecast(house)
-        rows = preview.rows(house, wanted(house, words.domain), ahead)
-        whole = preview.computed_whole(house, wanted(house, words.domain))
-    console.table(*preview.printed(rows, ahead))
+    with open_project(settings, SOURCE, window.end) as project:
+        ahead = forecast.Forecast(project)
+        rows = plan.rows(project, select(project, words.domain), ahead)
+        whole = plan.computed_whole(project, select(project, words.domain))
+    console.table(*plan.printed(rows, ahead))
     print(f"window {window}: computed again where an input moved, as is any other partition that late rows touch")
     for reason in whole:
         print(reason)
     return 0
 
 
-def _status(told: Settings, words: argparse.Namespace) -> int:
-    from src.observe import status
+def _status(settings: Settings, words: argparse.Namespace) -> int:
+    from src.report import status
 
-    with opened(told, SOURCE) as house:
-        status.show(house, runs.now())
+    with open_project(settings, SOURCE) as project:
+        status.show(project, runs.now())
     return 0
 
 
-def _health(told: Settings, words: argparse.Namespace) -> int:
-    from src.observe import health
+def _health(settings: Settings, words: argparse.Namespace) -> int:
+    from src.report import health
 
-    with opened(told, SOURCE) as house:
-        return health.show(house, runs.now())
+    with open_project(settings, SOURCE) as project:
+        return health.show(project, runs.now())
 
 
-def _report(told: Settings, words: argparse.Namespace) -> int:
-    from src.observe import report
+def _report(settings: Settings, words: argparse.Namespace) -> int:
+    from src import report
 
-    with opened(told, SOURCE) as house:
-        report.write(house, runs.now(), told.data_dir / "reports")
+    with open_project(settings, SOURCE) as project:
+        report.write(project, runs.now(), settings.data_dir / "reports")
     return 0
 
 
-def _alerts(told: Settings, words: argparse.Namespace) -> int:
+def _alerts(settings: Settings, words: argparse.Namespace) -> int:
     now, who = runs.now(), os.environ.get("USER", "")
     if words.verb != "list" and not words.about:
         raise UsageError(f"alerts {words.verb} of nothing", fix="name an incident of `make alerts`")
-    with engine(told) as running:
+    with open_engine(settings) as running:
         if words.verb == "list":
-            alerts.show(running, told.data_dir, now)
+            alerts.show(running, settings.data_dir, now)
         elif words.verb == "ack":
-            found = alerts.ack(running, told.data_dir, words.about, who, now, words.reason)
+            found = alerts.ack(running, settings.data_dir, words.about, who, now, words.reason)
             print(f"{found.incident}: no more messages until it gets worse or is over")
         else:
             until = _needed(words.until, "alerts snooze", "--until YYYY-MM-DD")
             moment = datetime.combine(until, time.min, UTC) + timedelta(days=1)
-            found = alerts.snooze(running, told.data_dir, words.about, moment, who, now, words.reason)
+            found = alerts.snooze(running, settings.data_dir, words.about, moment, who, now, words.reason)
             print(f"{found.incident}: nothing until the end of {until}; then once, if it is still there")
     return 0
 
 
-def _confirm(told: Settings, words: argparse.Namespace) -> int:
-    from src.observe import monitors
+def _confirm(settings: Settings, words: argparse.Namespace) -> int:
+    from src import monitors
 
-    with opened(told, SOURCE) as house:
-        table = words.table if words.table in house.contracts.feeds else house.declared(words.table).id
+    with open_project(settings, SOURCE) as project:
+        table = words.table if words.table in project.contracts.feeds else project.declared(words.table).id
         day = monitors.IncidentDay(table, words.day, words.reason, runs.now())
-        with held(house, f"confirm {table} {words.day}"):
-            monitors.confirm(house.engine, told.data_dir, day)
+        with recorded_run(project, f"confirm {table} {words.day}"):
+            monitors.confirm(project.engine, settings.data_dir, day)
     print(f"{words.day} is no longer what other days of {table} are compared with")
     return 0
 
@@ -253,134 +274,134 @@ def _needed(value: date | None, command: str, write: str) -> date:
     return value
 
 
-def _query(told: Settings, words: argparse.Namespace) -> int:
-    with engine(told) as running:
-        versions = {} if words.newest else releases.newest(told.data_dir)
-        return query.show(running, told.data_dir, words.sql, words.format, versions)
+def _query(settings: Settings, words: argparse.Namespace) -> int:
+    with open_engine(settings) as running:
+        versions = {} if words.newest else releases.newest(settings.data_dir)
+        return catalog.show(running, settings.data_dir, words.sql, words.format, versions)
 
 
-def _backfill(told: Settings, words: argparse.Namespace) -> int:
+def _backfill(settings: Settings, words: argparse.Namespace) -> int:
     from src.maintenance import backfill
 
-    with opened(told, SOURCE) as house:
+    with open_project(settings, SOURCE) as project:
         if words.dry_run:
-            planned = backfill.plan(house, words.table, words.start, words.end, words.where)
+            planned = backfill.plan(project, words.table, words.start, words.end, words.where)
             console.table(("table", "partition to be written again"), backfill.rows(planned))
             return 0
-        with held(house, f"backfill {words.table}") as this:
-            planned = backfill.plan(house, words.table, words.start, words.end, words.where)
+        with recorded_run(project, f"backfill {words.table}") as this:
+            planned = backfill.plan(project, words.table, words.start, words.end, words.where)
             console.table(("table", "partition to be written again"), backfill.rows(planned))
             print()
-            backfill.execute(house, planned, this)
-        return _ended(house, this)
+            backfill.execute(project, planned, this)
+        return _ended(project, this)
 
 
-def _rebuild(told: Settings, words: argparse.Namespace) -> int:
-    with opened(told, SOURCE) as house:
-        table = house.declared(words.table)
-        under = below(house, {table.id})
-        chosen = Wanted((), (table,), under) if table.layer == "silver" else Wanted((), (), (table, *under))
+def _rebuild(settings: Settings, words: argparse.Namespace) -> int:
+    with open_project(settings, SOURCE) as project:
+        table = project.declared(words.table)
+        under = downstream(project, {table.id})
+        chosen = Selection((), (table,), under) if table.layer == "silver" else Selection((), (), (table, *under))
         then = ", ".join(other.id for other in under) or "nothing more"
-        print(f"{table.id} is computed whole from {', '.join(needs(table))}; then {then}")
+        print(f"{table.id} is computed whole from {', '.join(upstream(table))}; then {then}")
         if words.dry_run:
             print("dry run: nothing was changed")
             return 0
-        with held(house, f"rebuild {table.id}") as this:
-            carry(house, this, chosen, {table.id})
-        return _ended(house, this)
+        with recorded_run(project, f"rebuild {table.id}") as this:
+            carry(project, this, chosen, {table.id})
+        return _ended(project, this)
 
 
-def _inspect(told: Settings, words: argparse.Namespace) -> int:
-    from src.observe import inspection
+def _inspect(settings: Settings, words: argparse.Namespace) -> int:
+    from src.monitors import inspection
 
-    with opened(told, SOURCE) as house:
-        every = wanted(house, None)
-        tables = (house.declared(words.table),) if words.table else (*every.silver, *every.gold)
-        inspection.show(house, tables)
+    with open_project(settings, SOURCE) as project:
+        every = select(project, None)
+        tables = (project.declared(words.table),) if words.table else (*every.silver, *every.gold)
+        inspection.show(project, tables)
     return 0
 
 
-def _quarantine(told: Settings, words: argparse.Namespace) -> int:
-    from src.observe import quarantine
+def _quarantine(settings: Settings, words: argparse.Namespace) -> int:
+    from src.maintenance import quarantine
 
     if words.verb != "list" and not words.table:
         raise UsageError(f"quarantine {words.verb} without a table", fix="name it: --table silver.domain.table")
     if words.verb == "replay":
-        return _replay(told, words.table)
+        return _replay(settings, words.table)
     if words.verb == "waive":
-        return _waive(told, words)
-    with engine(told) as running:
+        return _waive(settings, words)
+    with open_engine(settings) as running:
         if words.verb == "list":
-            quarantine.show_list(running, told.data_dir, runs.now().date())
+            quarantine.show_list(running, settings.data_dir, runs.now().date())
         else:
-            quarantine.show_rows(running, told.data_dir, words.table, words.limit)
+            quarantine.show_rows(running, settings.data_dir, words.table, words.limit)
     return 0
 
 
-def _waive(told: Settings, words: argparse.Namespace) -> int:
-    from src.observe import quarantine
+def _waive(settings: Settings, words: argparse.Namespace) -> int:
+    from src.maintenance import quarantine
 
     until = _needed(words.until, "a waiver", "its last day: --until YYYY-MM-DD")
     who = os.environ.get("USER", "")
     waiver = quarantine.Waiver(words.table, words.matching, words.reason, until, runs.now(), who)
-    with opened(told, SOURCE) as house, held(house, f"quarantine waive {words.table}"):
-        covered = quarantine.waive(house.engine, told.data_dir, waiver)
+    with open_project(settings, SOURCE) as project, recorded_run(project, f"quarantine waive {words.table}"):
+        covered = quarantine.waive(project.engine, settings.data_dir, waiver)
     print(f"waived until {until}: {covered} rows of {words.table}")
     return 0
 
 
-def _replay(told: Settings, table_id: str) -> int:
+def _replay(settings: Settings, table_id: str) -> int:
     """Build one table, and what reads it, under its contract as it is now; rows that now pass leave quarantine."""
-    from src.observe import quarantine
+    from src.maintenance import quarantine
 
-    with opened(told, SOURCE) as house:
-        before = quarantine.count(house.engine, told.data_dir, table_id)
-        table = house.declared(table_id)
-        with held(house, f"quarantine replay {table_id}") as this:
-            carry(house, this, Wanted((), (table,), below(house, {table_id})))
-        code = _ended(house, this)
-        after = quarantine.count(house.engine, told.data_dir, table_id)
+    with open_project(settings, SOURCE) as project:
+        before = quarantine.count(project.engine, settings.data_dir, table_id)
+        table = project.declared(table_id)
+        with recorded_run(project, f"quarantine replay {table_id}") as this:
+            carry(project, this, Selection((), (table,), downstream(project, {table_id})))
+        code = _ended(project, this)
+        after = quarantine.count(project.engine, settings.data_dir, table_id)
     print(f"{table_id}: {before} rows were in quarantine, {after} are")
     if before == after and code == 0:
         print(f"A row passes once {table.path} or its SQL lets it: mend it, bump `version`, and replay.")
     return code
 
 
-def _rollback(told: Settings, words: argparse.Namespace) -> int:
+def _rollback(settings: Settings, words: argparse.Namespace) -> int:
     from src.maintenance import rollback
 
-    with opened(told, SOURCE) as house:
-        versions = releases.named(house.engine, told.data_dir, words.to)
-        steps = rollback.plan(house, versions)
+    with open_project(settings, SOURCE) as project:
+        versions = releases.named(project.engine, settings.data_dir, words.to)
+        steps = rollback.plan(project, versions)
         console.table(("table", "version", "back to"), [(step.table, step.now, step.back) for step in steps])
         if words.dry_run or not steps:
             print("nothing to restore" if not steps else "dry run: nothing was changed")
             return 0
-        with held(house, f"rollback to {words.to}") as this:
-            rollback.execute(house, steps, versions, this)
+        with recorded_run(project, f"rollback to {words.to}") as this:
+            rollback.execute(project, steps, versions, this)
     print(f"restored {len(steps)} tables to release {words.to}; the next run goes forward from there")
     return 0
 
 
-def _check(told: Settings, words: argparse.Namespace) -> int:
+def _check(settings: Settings, words: argparse.Namespace) -> int:
     from src.maintenance import check, remote
 
-    with opened(told, SOURCE) as house:
-        return check.show(house, partial(remote.of, told, ROOT), quick=words.quick)
+    with open_project(settings, SOURCE) as project:
+        return check.show(project, partial(remote.of, settings, ROOT), quick=words.quick)
 
 
-def _repair(told: Settings, words: argparse.Namespace) -> int:
+def _repair(settings: Settings, words: argparse.Namespace) -> int:
     from src.maintenance import remote, repair
 
-    with opened(told, SOURCE) as house:
-        return repair.show(house, remote.of(told, ROOT), dry_run=words.dry_run)
+    with open_project(settings, SOURCE) as project:
+        return repair.show(project, remote.of(settings, ROOT), dry_run=words.dry_run)
 
 
-def _docs(told: Settings, words: argparse.Namespace) -> int:
-    from src.observe import documents
+def _docs(settings: Settings, words: argparse.Namespace) -> int:
+    from src import documents
 
-    with opened(told, SOURCE) as house:
-        documents.write(ROOT, house)
+    with open_project(settings, SOURCE) as project:
+        documents.write(ROOT, project)
     return 0
 
 
@@ -472,7 +493,7 @@ def _day(text: str) -> date:
 def main(typed: list[str]) -> int:
     """Run one command; returns the exit code."""
     words = _words(typed)
-    return edge.ended(ROOT, lambda told: words.act(told, words), beats=words.act is _run)
+    return edge.ended(ROOT, lambda settings: words.act(settings, words), beats=words.act is _run)
 
 
 if __name__ == "__main__":

@@ -13,16 +13,16 @@ from pathlib import Path
 
 from src import settings
 from src.bronze import ingest
-from src.house import opened
+from src.project import open_project
 
 
 def main(form: str) -> None:
     here = Path.cwd()
-    with opened(settings.load(here, os.environ), here / "src") as house:
-        for declared in house.contracts.feeds.values():
+    with open_project(settings.load(here, os.environ), here / "src") as project:
+        for declared in project.contracts.feeds.values():
             feed = replace(declared, format=form, path=declared.path.replace(".csv", f".{form}"))
-            now, place = datetime.now(UTC), house.place(feed.id)
-            ingest.run(house.engine, house.landing, place, feed, batch="bronze", now=now, settle=0)
+            now, place = datetime.now(UTC), project.path(feed.id)
+            ingest.run(project.engine, project.landing, place, feed, batch="bronze", now=now, settle=0)
 
 
 if __name__ == "__main__":

@@ -15,12 +15,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import main  # noqa: E402
-from src import settings  # noqa: E402
-from src.house import engine as new_engine  # noqa: E402
-from src.house import opened  # noqa: E402
+from src import catalog  # noqa: E402
 from src.maintenance import check  # noqa: E402
-from src.observe import query  # noqa: E402
-from src.observe.runs import Record, Run  # noqa: E402
+from src.project import open_engine, open_project  # noqa: E402
+from src.run.runs import Record, Run  # noqa: E402
+from src.settings import Settings, load  # noqa: E402
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # no test fails because the machine is busy
 hypothesis.settings.load_profile("untimed")
@@ -88,8 +87,8 @@ class Lake:
         return self.root / "data"
 
     @property
-    def told(self) -> settings.Settings:
-        return settings.load(self.root, {"SETTLE_SECONDS": "0", "MEMORY_LIMIT": "1GB", **self.environ})
+    def settings(self) -> Settings:
+        return load(self.root, {"SETTLE_SECONDS": "0", "MEMORY_LIMIT": "1GB", **self.environ})
 
     def write(self, path: str, text: str) -> Path:
         """Write a contract or model below src/."""
@@ -120,8 +119,8 @@ class Lake:
         return target
 
     def run(self, domain: str | None = None) -> Run:
-        with opened(self.told, self.root / "src") as house:
-            return main.run(house, domain)
+        with open_project(self.settings, self.root / "src") as project:
+            return main.run(project, domain)
 
     def good(self) -> Run:
         """Run, and insist that nothing failed."""
@@ -134,14 +133,14 @@ class Lake:
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of a SELECT over the lake as it is on disk, by a fresh engine."""
-        with new_engine(self.told) as engine:
-            known = query.tables(self.data)
-            query.publish(engine, {name: known[name] for name in engine.table_references(sql)})
+        with open_engine(self.settings) as engine:
+            known = catalog.tables(self.data)
+            catalog.publish(engine, {name: known[name] for name in engine.table_references(sql)})
             return engine.rows(sql)
 
     def findings(self) -> list[check.Finding]:
-        with opened(self.told, self.root / "src") as house:
-            return list(check.run(house.engine, self.data, house.contracts, house.marts))
+        with open_project(self.settings, self.root / "src") as project:
+            return list(check.run(project.engine, self.data, project.contracts, project.marts))
 
 
 @pytest.fixture

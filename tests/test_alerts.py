@@ -21,12 +21,13 @@ import pytest
 from conftest import ROOT, Lake
 from loguru import logger
 
+from src import alerts, problems
+from src.alerts import Event, incidents
 from src.engine import DuckEngine
 from src.errors import EnvironmentFault, LockedError, UsageError
-from src.house import engine as new_engine
-from src.observe import alerts, lock, problems
-from src.observe.alerts import Event, incidents
-from src.observe.problems import CLASSES, Problem
+from src.problems import CLASSES, Problem
+from src.project import open_engine
+from src.run import lock
 
 # apprise asks for a module of Python's that is going to leave it, and does without where it is gone
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
@@ -137,7 +138,7 @@ def hook() -> Iterator[Hook]:
 
 @pytest.fixture
 def engine(lake: Lake) -> Iterator[DuckEngine]:
-    with new_engine(lake.told) as running:
+    with open_engine(lake.settings) as running:
         yield running
 
 
@@ -489,12 +490,12 @@ import sys
 from datetime import datetime
 from pathlib import Path
 from src import settings
-from src.house import engine
-from src.observe import alerts
-from src.observe.problems import CLASSES, Problem
+from src.project import engine
+from src import alerts
+from src.problems import CLASSES, Problem
 data, url, now = Path(sys.argv[1]), sys.argv[2], datetime.fromisoformat(sys.argv[3])
 found = [Problem("source", "bronze.shop.orders", "P2", now.date(), "missing column day", "correct the file")]
-with engine(settings.load(data.parent, {})) as running:
+with open_engine(settings.load(data.parent, {})) as running:
     print("ready", flush=True)
     sys.stdin.readline()
     alerts.update(running, data, [url], found, now, set())
@@ -540,7 +541,7 @@ def test_a_process_that_dies_between_sending_and_recording_is_told_again_by_the_
 
 def test_a_run_that_hangs_can_be_told_of_while_it_holds_the_lake(desk: Desk) -> None:
     hangs = Problem("run", "pipeline", "P2", THURSDAY, "going for 26 hours", "see what it waits for")
-    with lock.held(desk.lake.data, command="make pipeline", run_id="run-1", now=NOON):
+    with lock.lock_lake(desk.lake.data, command="make pipeline", run_id="run-1", now=NOON):
         assert desk.update(NOON, hangs) == ["P2 opened: run pipeline"]
 
 

@@ -11,16 +11,16 @@ from conftest import Lake
 
 from src import lake as delta
 from src.errors import UsageError
-from src.house import opened
 from src.maintenance import backfill
-from src.observe.holding import held
+from src.project import open_project
+from src.run.recorded import recorded_run
 
 HEADER = "order_id,day,amount,updated\n"
 
 
 def bytes_of(lake: Lake, table: str) -> dict[str, str]:
     """sha256 of every live data file of a table."""
-    root = delta.place(lake.data, table)
+    root = delta.table_path(lake.data, table)
     snapshot = delta.open_table(root)
     assert snapshot is not None
     return {file.path: hashlib.sha256((root / file.path).read_bytes()).hexdigest() for file in snapshot.files}
@@ -31,9 +31,9 @@ def refill(
 ) -> dict[str, list[str]]:
     """Plan and do a backfill; returns the plan."""
     first, last = (date.fromisoformat(day) if day else None for day in (start, end))
-    with opened(lake.told, lake.root / "src") as house, held(house, "backfill") as run:
-        planned = backfill.plan(house, table, first, last, where)
-        backfill.execute(house, planned, run)
+    with open_project(lake.settings, lake.root / "src") as project, recorded_run(project, "backfill") as run:
+        planned = backfill.plan(project, table, first, last, where)
+        backfill.execute(project, planned, run)
     assert run.failures == {}
     return {name: list(partitions) for name, partitions in planned.partitions.items()}
 

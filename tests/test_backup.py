@@ -20,14 +20,15 @@ from typing import Any
 import pytest
 from conftest import ROOT, Lake
 
+from src import catalog
 from src import lake as delta
 from src.errors import AuthError, BoathouseError, DataError, EnvironmentFault, LockedError, TransientError, UsageError
-from src.house import engine as new_engine
 from src.maintenance import archive, backup, drill, remote, restore, snapshot
 from src.maintenance.backup import Plan
 from src.maintenance.remote import Remote
-from src.observe import backups, lock, query
-from src.observe.backups import Backup
+from src.project import open_engine
+from src.run import backup_records, lock
+from src.run.backup_records import Backup
 
 HEAD = "order_id,day,amount,updated\n"
 MONDAY = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
@@ -51,7 +52,7 @@ def shop(lake: Lake, built: Path) -> Lake:
 
 
 def at(shop: Lake) -> Remote:
-    return remote.of(shop.told, shop.root)
+    return remote.of(shop.settings, shop.root)
 
 
 def clock(days: int = 0) -> Callable[[], datetime]:
@@ -61,12 +62,12 @@ def clock(days: int = 0) -> Callable[[], datetime]:
 
 
 def backed_up(shop: Lake, days: int = 0, place: Remote | None = None) -> Plan:
-    with new_engine(shop.told) as engine:
-        return backup.run(engine, shop.told, place or at(shop), clock(days))
+    with open_engine(shop.settings) as engine:
+        return backup.run(engine, shop.settings, place or at(shop), clock(days))
 
 
 def drilled(shop: Lake, name: str | None = None, place: Remote | None = None) -> dict[str, int]:
-    with new_engine(shop.told) as engine:
+    with open_engine(shop.settings) as engine:
         return drill.run(engine, shop.data, place or at(shop), name, clock(300)).rows
 
 
@@ -75,7 +76,7 @@ def restored(shop: Lake, folder: Path, place: Remote | None = None, name: str | 
     other = Lake(folder, shop.environ)
     shutil.copytree(shop.root / "src", folder / "src", dirs_exist_ok=True)
     manifest = restore.plan(place or at(shop), other.data, name)
-    with new_engine(other.told) as engine:
+    with open_engine(other.settings) as engine:
         restore.execute(engine, place or at(shop), manifest, other.data, clock(200))
     return other
 
@@ -87,8 +88,8 @@ def objects(shop: Lake) -> dict[str, tuple[int, int]]:
 
 
 def last(shop: Lake) -> Backup | None:
-    with new_engine(shop.told) as engine:
-        return backups.last_verified(engine, shop.data)
+    with open_engine(shop.settings) as engine:
+        return backup_records.last_verified(engine, shop.data)
 
 
 def flip(path: Path) -> None:
@@ -112,11 +113,11 @@ def data_object(shop: Lake, planned: Plan, table: str) -> Path:
 def test_a_restored_lake_is_the_release_row_by_row(shop: Lake, tmp_path: Path) -> None:
     planned = backed_up(shop)
     other = restored(shop, tmp_path / "other")
-    with new_engine(shop.told) as engine:
+    with open_engine(shop.settings) as engine:
         for name, table in planned.manifest.tables.items():
             scans = []
             for data in (shop.data, other.data):
-                found = delta.open_table(delta.place(data, name), table.version)
+                found = delta.open_table(delta.table_path(data, name), table.version)
                 assert found
                 scans.append("SELECT * FROM " + engine.scan(found))
             assert engine.rows(f"({scans[0]} EXCEPT ALL {scans[1]}) UNION ALL ({scans[1]} EXCEPT ALL {scans[0]})") == []
@@ -149,13 +150,13 @@ def test_the_run_after_a_restore_goes_on_where_the_backup_was(shop: Lake, tmp_pa
 
 
 def test_the_newest_release_of_a_restored_lake_names_the_versions_that_came_back(shop: Lake, tmp_path: Path) -> None:
-    from src.observe import releases
+    from src.run import releases
 
     planned = backed_up(shop)
     other = restored(shop, tmp_path / "other")
     assert releases.newest(other.data) == releases.newest(shop.data)
     for name, version in releases.newest(other.data).items():
-        found = delta.open_table(delta.place(other.data, name))
+        found = delta.open_table(delta.table_path(other.data, name))
         assert found
         assert found.version == version == planned.manifest.tables[name].version
 
@@ -163,7 +164,7 @@ def test_the_newest_release_of_a_restored_lake_names_the_versions_that_came_back
 def test_a_table_whose_log_begins_with_a_checkpoint_comes_back(shop: Lake, tmp_path: Path) -> None:
     from deltalake import DeltaTable
 
-    table = DeltaTable(str(delta.place(shop.data, "silver.shop.orders")))
+    table = DeltaTable(str(delta.table_path(shop.data, "silver.shop.orders")))
     table.create_checkpoint()
     for version in range(table.version()):  # as the clean-up does after 60 days
         (shop.data / f"silver/shop/orders/_delta_log/{version:020d}.json").unlink()
@@ -179,7 +180,7 @@ def test_a_release_is_backed_up_and_not_what_came_after_it(shop: Lake, capsys: p
     shop.land("shop/orders/3.csv", HEAD + "5,2026-01-03,1.00,1\n")
     assert list(shop.run().failures) == ["gold.shop.daily"]
     planned = backed_up(shop)
-    newest = delta.open_table(delta.place(shop.data, "silver.shop.orders"))
+    newest = delta.open_table(delta.table_path(shop.data, "silver.shop.orders"))
     assert newest
     assert planned.manifest.tables["silver.shop.orders"].version < newest.version
     assert planned.manifest.tables["silver.shop.orders"].rows == 4
@@ -209,11 +210,11 @@ def test_records_of_who_looked_first_do_not_refuse_a_restore_and_go_on_in_it(sho
     newest = backed_up(shop, days=1)
     other = Lake(tmp_path / "other", shop.environ)
     shutil.copytree(shop.root / "src", other.root / "src")
-    with new_engine(other.told) as engine:
+    with open_engine(other.settings) as engine:
         found = drill.run(engine, other.data, at(shop), None, clock(2))
     assert found.damage == []  # there is no lake that could have any
     early = other.run()
-    assert set(query.tables(other.data)) == {"ops.backups", "ops.pipeline_runs", "ops.quality_results"}
+    assert set(catalog.tables(other.data)) == {"ops.backups", "ops.pipeline_runs", "ops.quality_results"}
     restored(shop, other.root)
     said = other.rows("SELECT kind, backup, number FROM ops.backups ORDER BY number")
     assert [kind for kind, *_ in said] == ["backup", "restore", "drill"]
@@ -222,8 +223,8 @@ def test_records_of_who_looked_first_do_not_refuse_a_restore_and_go_on_in_it(sho
         (1,)
     ]
     assert not (other.root / "data.before-restore").exists()
-    with new_engine(other.told) as engine:
-        last = backups.last_verified(engine, other.data)
+    with open_engine(other.settings) as engine:
+        last = backup_records.last_verified(engine, other.data)
     assert last and last.backup == newest.manifest.id
     assert other.findings() == []
 
@@ -279,8 +280,8 @@ def test_a_backup_of_what_is_backed_up_changes_nothing(shop: Lake, capsys: pytes
 
 
 def test_a_dry_run_copies_and_records_nothing(shop: Lake) -> None:
-    with new_engine(shop.told) as engine:
-        planned = backup.run(engine, shop.told, at(shop), clock(), dry_run=True)
+    with open_engine(shop.settings) as engine:
+        planned = backup.run(engine, shop.settings, at(shop), clock(), dry_run=True)
     assert len(planned.fresh) == len(planned.manifest.objects) > 20
     assert not (shop.root / "backups").exists()
     assert last(shop) is None
@@ -293,26 +294,26 @@ def test_files_that_no_link_reaches_are_copied(shop: Lake, tmp_path: Path) -> No
     folder = elsewhere / f"boathouse-{os.getpid()}"
     folder.mkdir()
     try:
-        (shop.data / backups.FOLDER).symlink_to(folder)
+        (shop.data / backup_records.FOLDER).symlink_to(folder)
         backed_up(shop)
         other = restored(shop, tmp_path / "other")
     finally:
-        (shop.data / backups.FOLDER).unlink()
+        (shop.data / backup_records.FOLDER).unlink()
         shutil.rmtree(folder)
     assert other.rows("SELECT count(*) FROM silver.shop.orders") == [(4,)]
 
 
 def test_nothing_is_left_of_a_snapshot(shop: Lake) -> None:
-    left = shop.data / backups.FOLDER / "snapshot" / "bronze" / "shop"
+    left = shop.data / backup_records.FOLDER / "snapshot" / "bronze" / "shop"
     left.mkdir(parents=True)  # of a backup that was killed
     (left / "part.parquet").write_text("old")
     backed_up(shop)
-    assert not (shop.data / backups.FOLDER / "snapshot").exists()
+    assert not (shop.data / backup_records.FOLDER / "snapshot").exists()
     (shop.root / "backups").rename(shop.root / "elsewhere")
     (shop.root / "backups").write_text("no folder")
     with pytest.raises(BoathouseError):
         backed_up(shop, days=1)
-    assert not (shop.data / backups.FOLDER / "snapshot").exists()
+    assert not (shop.data / backup_records.FOLDER / "snapshot").exists()
 
 
 def test_a_lake_without_a_release_is_not_backed_up(lake: Lake) -> None:
@@ -325,7 +326,7 @@ def test_a_damaged_table_is_not_backed_up(shop: Lake) -> None:
     shop.environ["BROKEN_ON_PURPOSE"] = "1"
     backed_up(shop)
     first = objects(shop)
-    table = delta.open_table(delta.place(shop.data, "silver.shop.orders"))
+    table = delta.open_table(delta.table_path(shop.data, "silver.shop.orders"))
     assert table
     os.truncate(table.root / table.files[0].path, 10)
     with pytest.raises(DataError, match=r"1 files of the lake are not what backup .* has 10 bytes, the backup \d"):
@@ -376,7 +377,7 @@ def test_files_go_with_the_last_backup_that_names_them(shop: Lake) -> None:
     stray = shop.root / "backups" / "files" / "ab" / ("ab" + "0" * 62)  # of a backup that was killed
     stray.parent.mkdir(exist_ok=True)
     stray.write_text("half")
-    table = delta.place(shop.data, "gold.shop.daily")
+    table = delta.table_path(shop.data, "gold.shop.daily")
     shutil.rmtree(table)  # built anew from silver: none of its old files is needed again
     shop.good()
     second = backed_up(shop, days=1)
@@ -392,7 +393,7 @@ def test_a_flipped_byte_at_the_remote_is_found_by_restore_and_drill(shop: Lake, 
     flip(data_object(shop, backed_up(shop), "silver.shop.orders"))
     with pytest.raises(DataError, match=r"1 files are missing or damaged, such as .* \(silver.shop.orders: "):
         restored(shop, tmp_path / "other")
-    assert list(query.tables(tmp_path / "other" / "data")) == []
+    assert list(catalog.tables(tmp_path / "other" / "data")) == []
     with pytest.raises(DataError, match="1 files are missing or damaged"):
         drilled(shop)
 
@@ -435,7 +436,7 @@ def test_a_flipped_byte_in_a_manifest_is_found(shop: Lake) -> None:
 
 def test_a_drill_goes_by_the_manifest_where_the_lake_has_moved_on(shop: Lake) -> None:
     first = backed_up(shop)
-    old = delta.open_table(delta.place(shop.data, "silver.shop.orders"))
+    old = delta.open_table(delta.table_path(shop.data, "silver.shop.orders"))
     assert old
     shop.land("shop/orders/3.csv", HEAD + "1,2026-01-01,11.00,3\n")
     shop.good()
@@ -465,7 +466,7 @@ def test_a_drill_finds_rows_that_are_not_those_of_the_lake(shop: Lake) -> None:
 
 
 def test_the_newest_verified_backup_says_its_release_and_versions(shop: Lake) -> None:
-    from src.observe import releases
+    from src.run import releases
 
     backed_up(shop)
     drilled(shop)
@@ -478,26 +479,26 @@ def test_the_newest_verified_backup_says_its_release_and_versions(shop: Lake) ->
 
 def test_a_record_that_cannot_be_written_waits_for_the_next(shop: Lake) -> None:
     rows = [Backup(f"r{at}", "b", "drill", MONDAY, MONDAY + timedelta(days=at), "r", verified=True) for at in range(2)]
-    in_the_way = delta.place(shop.data, backups.TABLE)
+    in_the_way = delta.table_path(shop.data, backup_records.TABLE)
     in_the_way.write_text("no table")
-    with new_engine(shop.told) as engine:
-        assert backups.record(engine, shop.data, rows[0]) is False
-        assert backups.last_verified(engine, shop.data) == replace(rows[0], number=1)
+    with open_engine(shop.settings) as engine:
+        assert backup_records.record(engine, shop.data, rows[0]) is False
+        assert backup_records.last_verified(engine, shop.data) == replace(rows[0], number=1)
         in_the_way.unlink()
-        assert backups.record(engine, shop.data, rows[1]) is True
+        assert backup_records.record(engine, shop.data, rows[1]) is True
     assert shop.rows("SELECT run_id, number FROM ops.backups ORDER BY 1") == [("r0", 1), ("r1", 2)]
-    assert list((shop.data / backups.FOLDER / "records").iterdir()) == []
+    assert list((shop.data / backup_records.FOLDER / "records").iterdir()) == []
 
 
 def test_a_backup_neither_waits_for_a_run_nor_refuses_one(shop: Lake) -> None:
-    with lock.held(shop.data, command="make pipeline", run_id="x", now=MONDAY):
+    with lock.lock_lake(shop.data, command="make pipeline", run_id="x", now=MONDAY):
         backed_up(shop)
     assert shop.rows("SELECT verified FROM ops.backups") == [(True,)]
 
 
 def test_two_backups_at_once_are_refused(shop: Lake) -> None:
-    folder = shop.data / backups.FOLDER
-    with lock.held(folder, command="make backup", run_id="x", now=MONDAY):
+    folder = shop.data / backup_records.FOLDER
+    with lock.lock_lake(folder, command="make backup", run_id="x", now=MONDAY):
         with pytest.raises(LockedError, match="another run is going: make backup"):
             backed_up(shop)
         with pytest.raises(LockedError):
@@ -562,7 +563,7 @@ def test_a_killed_backup_leaves_the_last_good_one(shop: Lake, tmp_path: Path) ->
     first = backed_up(shop)
     shop.land("shop/orders/3.csv", HEAD + "".join(f"{at},2026-02-{at % 28 + 1:02},1.00,1\n" for at in range(10, 90)))
     shop.good()
-    before, snapshots = objects(shop), shop.data / backups.FOLDER / "snapshot"
+    before, snapshots = objects(shop), shop.data / backup_records.FOLDER / "snapshot"
     moments: list[Callable[[], Any]] = [
         snapshots.exists,
         (snapshots / "files").exists,
@@ -578,15 +579,15 @@ def test_a_killed_backup_leaves_the_last_good_one(shop: Lake, tmp_path: Path) ->
 
 
 def test_a_killed_restore_leaves_no_half_lake(shop: Lake, tmp_path: Path) -> None:
-    everything = {*backed_up(shop).manifest.tables, backups.TABLE}
+    everything = {*backed_up(shop).manifest.tables, backup_records.TABLE}
     target = tmp_path / "other" / "data"
     fetched = target.with_name("data.restoring")
     lake = fetched / "lake"
     for moment in ((fetched / "files").exists, lake.exists, (lake / "ops" / "backups").exists):
         assert killed(child(shop, "restore", "--to", str(target)), moment)
-        assert set(query.tables(target)) in (set(), everything)
-    other = Lake(tmp_path / "other") if query.tables(target) else restored(shop, tmp_path / "other")
-    assert set(query.tables(other.data)) == everything
+        assert set(catalog.tables(target)) in (set(), everything)
+    other = Lake(tmp_path / "other") if catalog.tables(target) else restored(shop, tmp_path / "other")
+    assert set(catalog.tables(other.data)) == everything
     assert other.findings() == []
 
 

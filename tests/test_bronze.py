@@ -256,7 +256,7 @@ def test_when_the_clock_goes_back_later_rows_are_still_later(lake: Lake) -> None
     from datetime import UTC, datetime
 
     from src.bronze import ingest
-    from src.house import opened
+    from src.project import open_project
 
     lake.shop()
     lake.edit(
@@ -265,10 +265,10 @@ def test_when_the_clock_goes_back_later_rows_are_still_later(lake: Lake) -> None
     lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
     lake.good()
     lake.land("shop/orders/2.csv", HEADER + "1,2024-01-01,20,1\n")
-    with opened(lake.told, lake.root / "src") as house:
-        feed = house.contracts.feeds["bronze.shop.orders"]
+    with open_project(lake.settings, lake.root / "src") as project:
+        feed = project.contracts.feeds["bronze.shop.orders"]
         back = datetime(2001, 1, 1, tzinfo=UTC)
-        ingest.run(house.engine, house.landing, house.place(feed.id), feed, batch="b", now=back, settle=0)
+        ingest.run(project.engine, project.landing, project.path(feed.id), feed, batch="b", now=back, settle=0)
     lake.good()
     assert lake.rows("SELECT amount FROM silver.shop.orders") == [(20,)]
 

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 from conftest import Lake
 
-from src.observe.runs import Record, Run
+from src.run.runs import Record, Run
 
 CONTRACT = """
 apiVersion: v3.1.0

@@ -1303,8 +1303,8 @@ def test_a_changed_model_is_a_minor_change(tmp_path: Path) -> None:
         {**python, "gold/takings/daily.py": "x = 2"},
     ]
     tables = [
-        contract.load(write(tmp_path / str(number), house)).gold["gold.takings.daily"]
-        for number, house in enumerate(houses)
+        contract.load(write(tmp_path / str(number), project)).gold["gold.takings.daily"]
+        for number, project in enumerate(houses)
     ]
     logics = [contract.logic(table) for table in tables]
     assert contract.required_bump(logics[0], logics[1]) == ("minor", ["sql changed"])

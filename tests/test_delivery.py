@@ -21,11 +21,11 @@ from typing import Any
 import pytest
 from conftest import ROOT, Lake
 
+from src import catalog
 from src.demo import delivery as demo
 from src.demo import sales
 from src.errors import EnvironmentFault
 from src.lake import open_table
-from src.observe import query
 
 FRIDAY = date(2026, 3, 27)
 DAY = timedelta(days=1)
@@ -331,7 +331,7 @@ def test_segments_are_those_that_customers_had_when_their_shipments_left(
 
 
 def test_a_second_run_changes_nothing(company: Lake) -> None:
-    known = [name for name in query.tables(company.data) if not name.startswith("ops.")]
+    known = [name for name in catalog.tables(company.data) if not name.startswith("ops.")]
     before = {name: files(company, name) for name in known}
     run = company.good()
     assert sum(record.records_written for record in run.records) == 0
@@ -349,7 +349,7 @@ def test_files_in_any_order_over_several_runs_give_the_same_figures(lake: Lake, 
             lake.land(path.relative_to(landed).as_posix(), path.read_bytes())
         lake.good()
     for table in sorted(path.stem for path in (ROOT / "src/gold/delivery").glob("*.sql")):
-        if f"gold.delivery.{table}" in query.tables(company.data):
+        if f"gold.delivery.{table}" in catalog.tables(company.data):
             whole = columns(company, f"gold.delivery.{table}", "*")
             assert columns(lake, f"gold.delivery.{table}", "*") == whole, table
 
@@ -571,7 +571,7 @@ def test_a_file_with_another_delimiter_blocks_what_is_made_of_it_and_nothing_els
     assert {name.split(".")[1] for name in (*run.failures, *run.blocked)} == {"delivery"}
     assert lake.rows("SELECT count(*) FROM silver.delivery.carriers") == [(5,)]
     assert lake.rows("SELECT count(*) > 0 FROM gold.sales.daily_revenue") == [(True,)]
-    assert "gold.delivery.daily_on_time" not in query.tables(lake.data)
+    assert "gold.delivery.daily_on_time" not in catalog.tables(lake.data)
     lake.land("delivery/shipments/1.csv", wrong.replace(";", ","))
     lake.good()
     assert lake.rows("SELECT count(*) > 0 FROM gold.delivery.daily_on_time") == [(True,)]

@@ -8,9 +8,9 @@ import pytest
 from conftest import Lake
 
 import main
-from src import errors, house
+from src import documents, errors
 from src.errors import BoathouseError, Faults, UsageError
-from src.observe import documents
+from src.project import open_project
 
 MART = """
 apiVersion: v3.1.0
@@ -115,7 +115,7 @@ Quality expectations:
 
 
 def write(lake: Lake) -> None:
-    with house.opened(lake.told, lake.root / "src") as opened:
+    with open_project(lake.settings, lake.root / "src") as opened:
         documents.write(lake.root, opened)
 
 
@@ -128,7 +128,7 @@ def with_mart(lake: Lake) -> Path:
 
 
 def test_no_document_of_this_project_is_stale(lake: Lake) -> None:
-    with house.opened(lake.told, main.ROOT / "src") as opened:
+    with open_project(lake.settings, main.ROOT / "src") as opened:
         stale = documents.stale(main.ROOT, opened)
     names = ", ".join(str(path.relative_to(main.ROOT)) for path in stale)
     assert not stale, f"stale: {names}; run `make docs`"

@@ -16,12 +16,13 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, Lake
 
-from src import house
+from src import catalog
 from src import lake as delta
+from src.checks.outcome import Outcome
 from src.errors import TransientError, exit_codes
-from src.observe import query, releases, runs
-from src.observe.runs import Run
-from src.outcome import Outcome
+from src.project import open_engine
+from src.run import releases, runs
+from src.run.runs import Run
 
 HEADER = "order_id,day,amount,updated\n"
 ORDERS = "silver/shop/orders.yaml"
@@ -71,7 +72,7 @@ def content(data: Path) -> dict[str, bytes]:
 
 
 def versions(lake: Lake) -> dict[str, int]:
-    found = {name: delta.open_table(root) for name, root in query.tables(lake.data).items()}
+    found = {name: delta.open_table(root) for name, root in catalog.tables(lake.data).items()}
     return {name: table.version for name, table in found.items() if table}
 
 
@@ -173,9 +174,9 @@ def test_whatever_the_room_that_is_left_on_a_small_disk_nothing_half_written_is_
             assert code in (0, 5, 9), said
             assert code == 0 or "free some space" in said
             filler.unlink()
-            with house.engine(lake.told) as engine:
+            with open_engine(lake.settings) as engine:
                 out = io.StringIO()
-                query.show(engine, lake.data, BOTH, "json", releases.newest(lake.data), out)
+                catalog.show(engine, lake.data, BOTH, "json", releases.newest(lake.data), out)
             assert json.loads(out.getvalue()) in ([{"silver": 10, "gold": 10}], [{"silver": 35, "gold": 35}])
             assert lake.findings() == []
         assert {5, 9} & set(codes)
@@ -323,13 +324,14 @@ WRITER = """
 import sys
 from pathlib import Path
 import main
-from src import house, settings
+from src import settings
+from src.project import open_project
 root = Path(sys.argv[1])
 told = settings.load(root, {"SETTLE_SECONDS": "0", "THREADS": "1"})
 for day in range(2, 12):
     rows = ["order_id,day,amount,updated", *(f"{key},2024-01-{key + day % 3:02d},{day},{day}" for key in range(1, 9))]
     (root / f"data/landing/shop/orders/{day}.csv").write_text("\\n".join(rows) + "\\n")
-    with house.opened(told, root / "src") as opened:
+    with open_project(told, root / "src") as opened:
         assert not main.run(opened).failures
 """
 
@@ -342,8 +344,8 @@ def test_a_reader_sees_one_release_whole_while_runs_write(lake: Lake) -> None:
     with subprocess.Popen([sys.executable, "-c", WRITER, str(lake.root)], cwd=ROOT) as writer:
         while writer.poll() is None:
             out = io.StringIO()
-            with house.engine(lake.told) as engine:
-                query.show(engine, lake.data, BOTH, "json", releases.newest(lake.data), out)
+            with open_engine(lake.settings) as engine:
+                catalog.show(engine, lake.data, BOTH, "json", releases.newest(lake.data), out)
             seen.append(json.loads(out.getvalue())[0])
     assert writer.returncode == 0
     assert [answer for answer in seen if answer["silver"] != answer["gold"] or answer["silver"] % 8] == []

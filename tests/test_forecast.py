@@ -11,8 +11,9 @@ from conftest import Lake
 
 import main
 from src.bronze import ingest
-from src.house import opened, wanted
-from src.observe import forecast, preview, runs
+from src.project import open_project, select
+from src.run import forecast, runs
+from src.run import plan as planning
 
 HEADER = "order_id,day,amount,updated\n"
 
@@ -35,9 +36,9 @@ def history(lake: Lake, *counts: int) -> None:
 
 def plan(lake: Lake) -> dict[str, list[str]]:
     """What `make plan` prints: table -> would, bytes, rows, seconds; a cell of each."""
-    with opened(lake.told, lake.root / "src") as house:
-        ahead = forecast.Forecast(house)
-        _, lines = preview.printed(preview.rows(house, wanted(house, None), ahead), ahead)
+    with open_project(lake.settings, lake.root / "src") as project:
+        ahead = forecast.Forecast(project)
+        _, lines = planning.printed(planning.rows(project, select(project, None), ahead), ahead)
     return {line[0]: [cell.strip() for cell in line[1:5]] for line in lines}
 
 
@@ -161,7 +162,7 @@ def test_a_past_that_cannot_be_read_stops_no_run(lake: Lake) -> None:
 
 def lose_the_past(lake: Lake) -> None:
     """The records of the runs so far, and the laws that cannot be checked without."""
-    from src.observe import logs
+    from src.run import logs
 
     logs.start(lake.root / "logs", level="INFO", secrets=(), console_level="ERROR")
     lake.environ["BROKEN_ON_PURPOSE"] = "true"
@@ -181,8 +182,8 @@ def test_what_is_computed_anew_is_not_predicted(lake: Lake) -> None:
     assert planned["bronze.shop.orders"][2] == "100"
     told = predicted(lake, lake.good())
     assert told["silver.shop.orders"][1:] == told["gold.shop.daily"][1:] == (None, None)
-    with opened(lake.told, lake.root / "src") as house:
-        whole = main.run(house, mode="all")
+    with open_project(lake.settings, lake.root / "src") as project:
+        whole = main.run(project, mode="all")
     assert {facts[1:] for facts in predicted(lake, whole).values()} == {(None, None)}
 
 

@@ -10,11 +10,11 @@ import pytest
 from conftest import Lake
 from test_run import cli
 
+from src import documents
 from src import lake as delta
 from src.errors import DataError
-from src.house import opened
-from src.observe import documents
-from src.observe.runs import Run
+from src.project import open_project
+from src.run.runs import Run
 
 HEADER = "order_id,day,amount,updated\n"
 DAILY = "SELECT day, orders, amount FROM gold.shop.daily ORDER BY day"
@@ -146,8 +146,8 @@ def test_plan_and_readme_say_what_is_computed_whole_where_and_what_to_do(lake: L
     printed = cli(lake, "plan").stdout
     why = "the window of sum() reads other partitions of silver.shop.orders (daily.sql:2)"
     assert f"gold.shop.daily: whole at every change: {why}\n  fix: " in printed
-    with opened(lake.told, lake.root / "src") as house:
-        readme = documents.mart_readme(house.contracts.marts["shop"], house)
+    with open_project(lake.settings, lake.root / "src") as project:
+        readme = documents.mart_readme(project.contracts.marts["shop"], project)
     assert f"- **Recomputed:** whole, whenever a table it reads changes: {why}. To change that: " in readme
     lake.good()
 

@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT, Lake
 
-from src.bronze.readers import HOUSE_COLUMNS
-from src.house import opened
-from src.observe import monitors, runs
+from src import monitors
+from src.bronze.readers import SYSTEM_COLUMNS
+from src.project import open_project
+from src.run import runs
 from src.silver.project import helper_prefix
 
 JOBS = """
@@ -39,7 +40,7 @@ def helpers() -> list[str]:
     """Every name that a statement gives to a column, as far as a file may have it; and those made with a prefix."""
     sources = [
         path
-        for part in ("bronze", "silver", "gold", "engine", "observe")
+        for part in ("bronze", "silver", "gold", "engine", "run", "monitors")
         for path in (ROOT / "src" / part).rglob("*.py")
     ]
     found = {
@@ -49,7 +50,7 @@ def helpers() -> list[str]:
     found |= {f"~{mark}{name}" for mark in "~?=:" for name in ("k", "v", "n", "failed", "source")}
     found |= {"c1", "c2", "c3", "line", "file_index", "file_row_number", "filename", "rowid", "_nth", "_id", "_place"}
     found |= {"_source", "_failed", "_reasons", "_values", "_contract", "incoming", "losers", "superseded"}
-    return sorted({name.lower() for name in found} - {*HOUSE_COLUMNS, "k", "v", "n"})
+    return sorted({name.lower() for name in found} - {*SYSTEM_COLUMNS, "k", "v", "n"})
 
 
 def test_the_helpers_are_found_in_the_code() -> None:
@@ -103,8 +104,8 @@ def test_a_column_of_a_helpers_name_is_a_column_like_any_other(lake: Lake, form:
     lake.land(f"lab/jobs/c.{form}", FORMS[form]([record(1, "z")]))  # a merge
     lake.good()
     assert lake.rows("SELECT k, v, n FROM silver.lab.jobs ORDER BY k") == [(1, "z", None), (3, "7", 8)]
-    with opened(lake.told, lake.root / "src") as house:
-        assert monitors.evaluate(house, runs.now()).problems is not None
+    with open_project(lake.settings, lake.root / "src") as project:
+        assert monitors.evaluate(project, runs.now()).problems is not None
 
 
 def test_the_rows_of_a_sibling_sql_may_have_columns_of_helpers_names(lake: Lake) -> None:

@@ -8,23 +8,23 @@ import pytest
 from conftest import Lake
 
 from src import lake as delta
-from src.house import opened
-from src.observe import inspection
-from src.observe.inspection import Inspected
+from src.monitors import inspection
+from src.monitors.inspection import Inspected
+from src.project import open_project
 
 HEADER = "order_id,day,amount,updated\n"
 
 
 def inspected(lake: Lake) -> dict[str, Inspected]:
-    with opened(lake.told, lake.root / "src") as house:
-        tables = (*house.contracts.silver.values(), *house.marts)
-        return {found.table: found for found in inspection.run(house, tables)}
+    with open_project(lake.settings, lake.root / "src") as project:
+        tables = (*project.contracts.silver.values(), *project.marts)
+        return {found.table: found for found in inspection.run(project, tables)}
 
 
 def shown(lake: Lake, capsys: pytest.CaptureFixture[str]) -> str:
-    with opened(lake.told, lake.root / "src") as house:
+    with open_project(lake.settings, lake.root / "src") as project:
         capsys.readouterr()
-        inspection.show(house, (*house.contracts.silver.values(), *house.marts))
+        inspection.show(project, (*project.contracts.silver.values(), *project.marts))
     return capsys.readouterr().out
 
 

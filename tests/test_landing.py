@@ -8,24 +8,25 @@ import pytest
 from conftest import Lake
 
 import main
-from src.house import opened
-from src.observe import alerts, monitors, runs
-from src.observe.holding import held
-from src.observe.problems import Problem
+from src import alerts, monitors
+from src.problems import Problem
+from src.project import open_project
+from src.run import runs
+from src.run.recorded import recorded_run
 
 HEADER = "order_id,day,amount,updated\n"
 
 
 def told(lake: Lake) -> list[tuple[str, str]]:
     """Run as the command does; the incidents that are open afterwards."""
-    with opened(lake.told, lake.root / "src") as house:
-        main._ended(house, main.run(house))
-        return [(one.incident, one.urgency) for one in alerts.open_incidents(house.engine, lake.data)]
+    with open_project(lake.settings, lake.root / "src") as project:
+        main._ended(project, main.run(project))
+        return [(one.incident, one.urgency) for one in alerts.open_incidents(project.engine, lake.data)]
 
 
 def found_by_health(lake: Lake) -> list[Problem]:
-    with opened(lake.told, lake.root / "src") as house:
-        return [one for one in monitors.evaluate(house, runs.now()).problems if one.subject == "landing"]
+    with open_project(lake.settings, lake.root / "src") as project:
+        return [one for one in monitors.evaluate(project, runs.now()).problems if one.subject == "landing"]
 
 
 @pytest.mark.parametrize("state", ["is gone", "holds no file any more"])
@@ -68,8 +69,8 @@ def test_a_command_that_did_not_look_does_not_close_the_incident(lake: Lake) -> 
     lake.good()
     shutil.rmtree(lake.data / "landing")
     assert told(lake) == [("source landing", "P2")]
-    with opened(lake.told, lake.root / "src") as house:
-        assert alerts.looked_at(main.run(house)) >= {"source landing"}
-        with held(house, "rebuild") as this:
+    with open_project(lake.settings, lake.root / "src") as project:
+        assert alerts.looked_at(main.run(project)) >= {"source landing"}
+        with recorded_run(project, "rebuild") as this:
             pass
         assert "source landing" not in alerts.looked_at(this)

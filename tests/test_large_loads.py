@@ -24,16 +24,16 @@ from torture import histories, oracle
 from torture.histories import History, Tools
 
 import main
+from src import catalog
 from src import lake as delta
 from src.bronze import ingest
+from src.checks.outcome import Outcome
 from src.contract import Column, Table
 from src.engine import duck
-from src.house import engine, opened
 from src.maintenance import backfill
-from src.observe import query
-from src.observe.holding import held
-from src.observe.runs import Record, Run
-from src.outcome import Outcome
+from src.project import open_engine, open_project
+from src.run.recorded import recorded_run
+from src.run.runs import Record, Run
 from src.silver import batch, groups, winners
 from src.silver.project import projection
 
@@ -91,15 +91,15 @@ def test_every_row_is_in_exactly_one_part_with_all_rows_of_its_key_and_no_part_i
     absent = [f"nullif(n % {every}, 0)" for every in (2, 3, 5, 7)]
     columns = f"{'n' if keyed else absent[0]} AS order_id, DATE '2024-01-01' + {absent[1]}::INTEGER AS day"
     columns += f", {absent[2]}::DECIMAL(18,2) AS amount, {absent[3]}::INTEGER AS updated"
-    with opened(lake.told, lake.root / "src") as house:
-        rows = house.engine.table("incoming", f"SELECT {columns} FROM range(1000) t(n), range(2)")
-        parts = winners._parts(house.declared(TABLE), rows)
+    with open_project(lake.settings, lake.root / "src") as project:
+        rows = project.engine.table("incoming", f"SELECT {columns} FROM range(1000) t(n), range(2)")
+        parts = winners._parts(project.declared(TABLE), rows)
         inside = " + ".join(f"({part})::INTEGER" for part in parts)
-        assert house.engine.rows(f"SELECT {inside}, count(*) FROM incoming GROUP BY 1") == [(1, 2000)]
+        assert project.engine.rows(f"SELECT {inside}, count(*) FROM incoming GROUP BY 1") == [(1, 2000)]
         number = " + ".join(f"{at} * ({part})::INTEGER" for at, part in enumerate(parts))
         key = "order_id" if keyed else "order_id, day, amount, updated"
-        assert house.engine.values(f"SELECT DISTINCT count(DISTINCT {number}) FROM incoming GROUP BY {key}") == [1]
-        large = house.engine.values(f"SELECT count(*) FROM incoming GROUP BY {number}")
+        assert project.engine.values(f"SELECT DISTINCT count(DISTINCT {number}) FROM incoming GROUP BY {key}") == [1]
+        large = project.engine.values(f"SELECT count(*) FROM incoming GROUP BY {number}")
         assert len(large) == 21
         assert max(large) < (150 if keyed else 600)  # without a key, rows that lack the same are crowds
 
@@ -202,8 +202,8 @@ def test_a_first_load_keeps_the_winner_of_every_key_whether_losers_are_deleted_o
 
 def rebuilt(lake: Lake) -> Run:
     """Compute every table whole again, from all of bronze."""
-    with opened(lake.told, lake.root / "src") as house:
-        run = main.run(house, mode="all")
+    with open_project(lake.settings, lake.root / "src") as project:
+        run = main.run(project, mode="all")
     assert run.failures == {}
     return run
 
@@ -342,8 +342,8 @@ def damage(lake: Lake) -> None:
 
 def refilled(lake: Lake) -> Run:
     """Backfill the whole of the orders."""
-    with opened(lake.told, lake.root / "src") as house, held(house, "backfill") as run:
-        backfill.execute(house, backfill.plan(house, TABLE, None, None, "true"), run)
+    with open_project(lake.settings, lake.root / "src") as project, recorded_run(project, "backfill") as run:
+        backfill.execute(project, backfill.plan(project, TABLE, None, None, "true"), run)
     assert run.failures == {}
     return run
 
@@ -410,9 +410,9 @@ def lived(lake: Lake, seed: int) -> dict[str, list[tuple[Any, ...]]]:
 
 def contents(lake: Lake) -> dict[str, list[tuple[Any, ...]]]:
     """The rows of every table but those of the records, without when and in which run they came."""
-    known = {name: root for name, root in query.tables(lake.data).items() if not name.startswith("ops.")}
-    with engine(lake.told) as running:
-        query.publish(running, known)
+    known = {name: root for name, root in catalog.tables(lake.data).items() if not name.startswith("ops.")}
+    with open_engine(lake.settings) as running:
+        catalog.publish(running, known)
         columns = "COLUMNS(lambda name: name NOT IN ('_ingested_at', '_batch'))"
         return {name: running.rows(f"SELECT {columns} FROM {name} ORDER BY ALL") for name in known}
 

@@ -13,7 +13,7 @@ import pytest
 from conftest import ROOT, Lake
 
 from src.errors import EnvironmentFault, LockedError
-from src.observe import lock
+from src.run import lock
 
 NOON = datetime(2026, 3, 27, 12, tzinfo=UTC)
 
@@ -21,9 +21,9 @@ HOLDER = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from src.observe import lock
+from src.run import lock
 since = datetime(2026, 3, 27, 6, tzinfo=UTC)
-with lock.held(Path(sys.argv[1]), command="make pipeline DOMAIN=shop", run_id="run-1", now=since):
+with lock.lock_lake(Path(sys.argv[1]), command="make pipeline DOMAIN=shop", run_id="run-1", now=since):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -47,7 +47,7 @@ def content(data: Path) -> dict[str, bytes]:
 
 def holding(data: Path) -> lock.Holder | None:
     """Hold the lake for a moment; who died before that."""
-    with lock.held(data, command="make vacuum", run_id="run-2", now=NOON) as dead:
+    with lock.lock_lake(data, command="make vacuum", run_id="run-2", now=NOON) as dead:
         return dead
 
 
@@ -80,13 +80,13 @@ def test_a_killed_holder_frees_the_lake_and_is_named_once(tmp_path: Path) -> Non
 
 
 def test_a_holder_that_fails_lets_go(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), lock.held(tmp_path, command="make pipeline", run_id="run-1", now=NOON):
+    with pytest.raises(ZeroDivisionError), lock.lock_lake(tmp_path, command="make pipeline", run_id="run-1", now=NOON):
         _ = 1 / 0
     assert holding(tmp_path) is None
 
 
 def test_one_process_cannot_hold_the_lake_twice(tmp_path: Path) -> None:
-    with lock.held(tmp_path, command="make pipeline", run_id="run-1", now=NOON):
+    with lock.lock_lake(tmp_path, command="make pipeline", run_id="run-1", now=NOON):
         with pytest.raises(LockedError, match="make pipeline"):
             holding(tmp_path)
         with pytest.raises(LockedError, match="make pipeline"):  # the first refusal took nothing away

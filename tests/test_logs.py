@@ -17,14 +17,14 @@ from loguru import logger
 
 from src.errors import EnvironmentFault
 from src.maintenance import rotate_logs
-from src.observe import logs, rotation
+from src.run import logs, rotation
 
 SECRET = "hunter2-and-more"
 # A command that logs on a day that is not today: what it says is stamped as if the clock stood there.
 SAY = """
 import sys
 from pathlib import Path
-from src.observe import logs
+from src.run import logs
 logs.start(Path(sys.argv[1]), level="INFO", secrets=[], console_level="ERROR")
 from loguru import logger
 year, month, day = map(int, sys.argv[2].split("-"))
@@ -314,7 +314,7 @@ def test_whoever_writes_nothing_moves_nothing(folder: Path) -> None:
 
 def test_a_process_killed_in_its_turn_leaves_the_turn_to_the_next(folder: Path) -> None:
     put(folder, "app.log", text="2026-11-20 the day before\n")
-    hold = "import sys, time; from pathlib import Path; from src.observe import rotation\n"
+    hold = "import sys, time; from pathlib import Path; from src.run import rotation\n"
     hold += "with rotation.turn(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
     command = [sys.executable, "-c", hold, str(folder)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as holder:

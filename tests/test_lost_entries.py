@@ -146,20 +146,20 @@ def test_tables_of_an_older_boathouse_record_entries_from_then_on(lake: Lake) ->
 
 
 def test_a_rollback_goes_back_to_what_was_consumed_too(lake: Lake) -> None:
-    from src.house import opened
     from src.maintenance import rollback
-    from src.observe import releases
-    from src.observe.holding import held
+    from src.project import open_project
+    from src.run import releases
+    from src.run.recorded import recorded_run
 
     lake.shop()
     lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
     first = lake.good()
     lake.land("shop/orders/2.csv", HEADER + "2,2024-01-02,20,1\n")
     lake.good()
-    with opened(lake.told, lake.root / "src") as house:
-        versions = releases.named(house.engine, lake.data, first.run_id)
-        with held(house, "rollback") as this:
-            rollback.execute(house, rollback.plan(house, versions), versions, this)
+    with open_project(lake.settings, lake.root / "src") as project:
+        versions = releases.named(project.engine, lake.data, first.run_id)
+        with recorded_run(project, "rollback") as this:
+            rollback.execute(project, rollback.plan(project, versions), versions, this)
     assert lake.rows(IDS) == [(1,)]
     assert LOST not in notes(lake, "silver.shop.orders")
     assert lake.rows(IDS) == [(1,), (2,)]

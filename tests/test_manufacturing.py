@@ -19,11 +19,10 @@ import pytest
 from conftest import ROOT, Lake
 
 import main
+from src import catalog
 from src.demo import company, manufacturing
 from src.errors import EnvironmentFault
-from src.house import engine as new_engine
-from src.house import opened
-from src.observe import query
+from src.project import open_engine, open_project
 
 FRIDAY = date(2026, 3, 27)
 GOLD = (
@@ -113,8 +112,8 @@ def land_boards(lake: Lake, name: str, *rows: Row) -> None:
 
 def run_all(lake: Lake) -> None:
     """`make pipeline MODE=all`."""
-    with opened(lake.told, lake.root / "src") as house:
-        assert main.run(house, mode="all").failures == {}
+    with open_project(lake.settings, lake.root / "src") as project:
+        assert main.run(project, mode="all").failures == {}
 
 
 # -- silver
@@ -369,8 +368,8 @@ SHOWN = {  # what is read of each table, as the oracle gives it
 
 def selected(lake: Lake, columns: Mapping[str, str]) -> dict[str, Counter[Row]]:
     """Columns of tables on disk, read with one engine."""
-    with new_engine(lake.told) as engine:
-        query.publish(engine, query.tables(lake.data))
+    with open_engine(lake.settings) as engine:
+        catalog.publish(engine, catalog.tables(lake.data))
         return {table: shown(engine.rows(f"SELECT {said} FROM {table}")) for table, said in columns.items()}
 
 
@@ -501,14 +500,14 @@ def test_any_order_of_uploads_gives_what_plain_python_makes_of_all_lines(worksho
     first = len(lines) - LAST * (UPLOADS - 1)
     parts = [lines[:first], *(lines[at : at + LAST] for at in range(first, len(lines), LAST))]
     whole = dict.fromkeys((f"gold.manufacturing.{table}" for table in GOLD), "*")
-    with opened(workshop.told, workshop.root / "src") as house:
+    with open_project(workshop.settings, workshop.root / "src") as project:
         for number, part in enumerate(parts):  # the small ones touch few partitions: the others have to be right as is
             upload(workshop, str(number), part + draw.sample(parts[0], k=LAST), draw)
-            assert main.run(house).failures == {}
+            assert main.run(project).failures == {}
         expected = oracle([row for boards, row in lines if not boards], [row for boards, row in lines if boards])
         assert selected(workshop, SHOWN) == expected
         before = selected(workshop, whole)
-        assert main.run(house, mode="all").failures == {}
+        assert main.run(project, mode="all").failures == {}
     assert selected(workshop, whole) == before
 
 

@@ -12,16 +12,15 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from conftest import MART, ORDERS, Lake
 
-from src import contract
+from src import contract, monitors
 from src.errors import Faults, UsageError
-from src.house import engine as new_engine
-from src.house import opened
-from src.observe import backups, monitors, runs
-from src.observe.backups import Backup
-from src.observe.monitors import Findings, distribution, freshness, quality, volume
-from src.observe.monitors.volume import IncidentDay
-from src.observe.problems import Problem
-from src.observe.runs import Audited, Record
+from src.monitors import Findings, distribution, freshness, quality, volume
+from src.monitors.volume import IncidentDay
+from src.problems import Problem
+from src.project import open_engine, open_project
+from src.run import backup_records, runs
+from src.run.backup_records import Backup
+from src.run.runs import Audited, Record
 
 HEADER = "order_id,day,amount,updated\n"
 MONDAY = datetime(2024, 3, 11, 6, tzinfo=UTC)
@@ -48,8 +47,8 @@ schema:
 
 
 def look(lake: Lake, now: datetime) -> Findings:
-    with opened(lake.told, lake.root / "src") as house:
-        return monitors.evaluate(house, now)
+    with open_project(lake.settings, lake.root / "src") as project:
+        return monitors.evaluate(project, now)
 
 
 def of(findings: Findings, kind: str) -> list[tuple[str, str]]:
@@ -63,7 +62,7 @@ def the_problem(findings: Findings, kind: str) -> Problem:
 
 
 def keep(lake: Lake, table: str, kind: type, rows: Sequence[object]) -> None:
-    with new_engine(lake.told) as engine:
+    with open_engine(lake.settings) as engine:
         runs.append(engine, lake.data, table, kind, rows)
 
 
@@ -263,7 +262,7 @@ def test_a_confirmed_incident_leaves_the_baseline_and_alarms_no_more(lake: Lake)
     found = look(lake, MONDAY)
     assert (found.volume[-1].baseline_days, found.volume[-1].verdict) == (4, "high")
     assert of(found, "volume") == [("silver.shop.orders", "P3")]
-    with new_engine(lake.told) as engine:
+    with open_engine(lake.settings) as engine:
         for day in (sunday - 7 * DAY, sunday):
             volume.confirm(engine, lake.data, IncidentDay("silver.shop.orders", day, "sale", MONDAY))
         with pytest.raises(UsageError, match="without a reason"):
@@ -518,7 +517,7 @@ def test_a_slow_step_is_p4_and_idle_runs_are_passed_over(lake: Lake) -> None:
 def test_a_table_tells_what_it_takes_and_many_small_files_are_p4(lake: Lake) -> None:
     sold(lake, {date(2024, 3, 7): 2, date(2024, 3, 8): 3})
     now = datetime.now(UTC)
-    with new_engine(lake.told) as engine:
+    with open_engine(lake.settings) as engine:
         for at in range(29):
             volume.confirm(
                 engine, lake.data, IncidentDay("silver.shop.orders", date(2024, 1, 1) + at * DAY, "x", MONDAY)
@@ -561,7 +560,7 @@ def test_what_was_recorded_while_the_clock_was_ahead_does_not_hide_what_fails_no
     failed = ran(start + DAY, **step, status="failed", error_class="contract", error_message=wrong)
     keep(lake, runs.TABLE, Record, [ran(start), ran(ahead), ran(ahead, **step), failed])
     made = Backup("r1", "000001-20250408T050000000-abcdef", "backup", ahead, ahead, "b", verified=True)
-    keep(lake, backups.TABLE, Backup, [made])
+    keep(lake, backup_records.TABLE, Backup, [made])
     found = look(lake, start + 2 * DAY)
     assert of(found, "run") == [("pipeline", "P2")]
     assert of(found, "table") == [("silver.shop.orders", "P2")]
@@ -645,7 +644,7 @@ def test_a_backup_that_is_too_old_is_p2_but_not_in_the_first_days(lake: Lake) ->
     assert of(look(lake, MONDAY + 7 * DAY), "backup") == []
     assert of(look(lake, MONDAY + 8 * DAY), "backup") == [("lake", "P2")]
     drill = backed_up(MONDAY + 13 * DAY, True, kind="drill")  # which makes the backup no younger
-    keep(lake, backups.TABLE, Backup, [backed_up(MONDAY + 5 * DAY, True), drill])
+    keep(lake, backup_records.TABLE, Backup, [backed_up(MONDAY + 5 * DAY, True), drill])
     assert of(look(lake, MONDAY + 13 * DAY), "backup") == []
     late = look(lake, MONDAY + 14 * DAY)
     assert the_problem(late, "backup").what == "the last verified backup is 9 days old"
@@ -656,10 +655,10 @@ def test_a_backup_that_is_too_old_is_p2_but_not_in_the_first_days(lake: Lake) ->
 def test_a_backup_that_failed_is_p2_until_one_succeeds(lake: Lake) -> None:
     lake.shop()
     keep(lake, runs.TABLE, Record, [ran(MONDAY)])
-    keep(lake, backups.TABLE, Backup, [backed_up(MONDAY, True), backed_up(MONDAY + DAY, False, "two")])
+    keep(lake, backup_records.TABLE, Backup, [backed_up(MONDAY, True), backed_up(MONDAY + DAY, False, "two")])
     found = look(lake, MONDAY + 2 * DAY)
     assert the_problem(found, "backup").what == "the last backup (two) failed: 1 file differs"
-    keep(lake, backups.TABLE, Backup, [backed_up(MONDAY + 2 * DAY, True, "three")])
+    keep(lake, backup_records.TABLE, Backup, [backed_up(MONDAY + 2 * DAY, True, "three")])
     assert of(look(lake, MONDAY + 2 * DAY), "backup") == []
 
 
@@ -671,7 +670,7 @@ def test_a_look_changes_nothing_and_its_figures_are_tables(lake: Lake) -> None:
     before = {path: path.stat().st_mtime_ns for path in lake.data.rglob("*") if path.is_file()}
     found = look(lake, MONDAY)
     assert {path: path.stat().st_mtime_ns for path in lake.data.rglob("*") if path.is_file()} == before
-    with new_engine(lake.told) as engine:
+    with open_engine(lake.settings) as engine:
         monitors.record(engine, lake.data, found)
     assert lake.rows('SELECT "table", age_hours, grade FROM ops.freshness') == [("gold.shop.daily", 6.0, "EXCELLENT")]
     assert lake.rows("SELECT day, rows, verdict FROM ops.volume ORDER BY day DESC LIMIT 1") == [

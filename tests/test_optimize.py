@@ -9,20 +9,20 @@ from conftest import ORDERS, Lake
 
 from src import lake as delta
 from src.errors import ContractError, LockedError
-from src.house import opened
 from src.maintenance import optimize
-from src.observe import lock, releases, runs
+from src.project import open_project
+from src.run import lock, releases, runs
 
 HEADER = "order_id,day,amount,updated\n"
 ROWS = "SELECT *, _file, _row FROM silver.shop.orders ORDER BY ALL"
 
 
 def do(lake: Lake, *, dry_run: bool = False) -> int:
-    return optimize.show(lake.told, lake.root / "src", dry_run=dry_run)
+    return optimize.show(lake.settings, lake.root / "src", dry_run=dry_run)
 
 
 def opened_table(lake: Lake, table: str) -> delta.Snapshot:
-    snapshot = delta.open_table(delta.place(lake.data, table))
+    snapshot = delta.open_table(delta.table_path(lake.data, table))
     assert snapshot is not None
     return snapshot
 
@@ -69,7 +69,9 @@ def test_nothing_is_computed_again_after_it_and_the_release_goes_with_it(lake: L
     gold = {path: hashlib.sha256(path.read_bytes()).digest() for path in lake.data.glob("gold/**/*.parquet")}
     assert do(lake) == 0
     now = {
-        name: files for name in releases.newest(lake.data) if (files := delta.open_table(delta.place(lake.data, name)))
+        name: files
+        for name in releases.newest(lake.data)
+        if (files := delta.open_table(delta.table_path(lake.data, name)))
     }
     assert releases.newest(lake.data) == {name: table.version for name, table in now.items()}
     run = lake.good()
@@ -110,7 +112,7 @@ def test_a_table_whose_contract_asks_is_brought_into_z_order_and_only_where_rows
     lake.edit("silver/shop/orders.yaml", asked, asked + "      - {property: zOrderBy, value: [updated]}\n")
     lake.land("shop/orders/0.csv", HEADER + "".join(f"{n},2024-02-01,1,{n * 7 % 50}\n" for n in range(100, 150)))
     land(lake, 1, 2)
-    root = delta.place(lake.data, "silver.shop.orders")
+    root = delta.table_path(lake.data, "silver.shop.orders")
     rows = lake.rows(ROWS)
     assert do(lake) == 0
     assert lake.rows(ROWS) == rows
@@ -146,7 +148,7 @@ def test_a_contract_that_asks_for_the_order_of_what_is_no_column_is_refused(lake
 def test_optimize_waits_for_nobody_who_holds_the_lake(lake: Lake) -> None:
     lake.shop()
     land(lake, 1, 5)
-    with lock.held(lake.data, command="make pipeline", run_id="r", now=runs.now()), pytest.raises(LockedError):
+    with lock.lock_lake(lake.data, command="make pipeline", run_id="r", now=runs.now()), pytest.raises(LockedError):
         do(lake)
     assert files(lake, "silver.shop.orders") == 5
 
@@ -156,11 +158,11 @@ def test_a_killed_z_order_is_done_again(lake: Lake) -> None:
     asked = "      - {property: sequenceBy, value: [updated]}\n"
     lake.edit("silver/shop/orders.yaml", asked, asked + "      - {property: zOrderBy, value: [updated]}\n")
     land(lake, 1, 2)
-    with opened(lake.told, lake.root / "src") as house:
-        table = house.table("silver.shop.orders")
+    with open_project(lake.settings, lake.root / "src") as project:
+        table = project.table("silver.shop.orders")
         assert table is not None
         table._table.optimize.z_order(["updated"])  # as far as a kill before the last commit leaves it
-        assert [step.order for step in optimize.plan(lake.data, house.contracts.silver) if step.order] == [
+        assert [step.order for step in optimize.plan(lake.data, project.contracts.silver) if step.order] == [
             (("2024-01-01",),)
         ]
     assert do(lake) == 0
@@ -170,7 +172,7 @@ def test_a_killed_z_order_is_done_again(lake: Lake) -> None:
 def test_a_long_log_gets_a_checkpoint_and_a_short_one_does_not(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
     lake.shop()
     land(lake, 1, 4)
-    log = delta.place(lake.data, "silver.shop.orders") / "_delta_log"
+    log = delta.table_path(lake.data, "silver.shop.orders") / "_delta_log"
     assert do(lake) == 0
     assert list(log.glob("*.checkpoint.parquet")) == []
     land(lake, 5, 11)

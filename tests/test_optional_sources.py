@@ -9,12 +9,13 @@ from decimal import Decimal
 import pytest
 from conftest import ORDERS, Lake
 
+from src import catalog
 from src.errors import Faults
-from src.house import opened, wanted
 from src.lake import open_table
 from src.maintenance import backfill
-from src.observe import preview, query, releases
-from src.observe.holding import held
+from src.project import open_project, select
+from src.run import plan, releases
+from src.run.recorded import recorded_run
 
 HEADER = "order_id,day,amount,updated\n"
 BOTH = """
@@ -41,7 +42,7 @@ def land(lake: Lake, feed: str, rows: str, name: str = "1") -> None:
 
 def versions(lake: Lake) -> dict[str, int]:
     """The newest version of every table that is no record of runs."""
-    known = {name: root for name, root in query.tables(lake.data).items() if not name.startswith("ops.")}
+    known = {name: root for name, root in catalog.tables(lake.data).items() if not name.startswith("ops.")}
     return {name: table.version for name, root in known.items() if (table := open_table(root))}
 
 
@@ -69,7 +70,7 @@ def test_without_the_word_a_mart_waits_for_every_source(lake: Lake) -> None:
     shop(lake, "{property: lookback, value: 0}")
     land(lake, "orders", "1,2024-01-01,10,1\n")
     lake.good()
-    assert "gold.shop.daily" not in query.tables(lake.data)
+    assert "gold.shop.daily" not in catalog.tables(lake.data)
 
 
 def test_when_it_is_built_the_mart_is_computed_whole_and_then_part_by_part(lake: Lake) -> None:
@@ -94,8 +95,8 @@ def test_a_run_without_news_of_either_source_changes_nothing(lake: Lake) -> None
     land(lake, "orders", "1,2024-01-01,10,1\n")
     lake.good()
     before = versions(lake)
-    with opened(lake.told, lake.root / "src") as house:
-        assert {what for _, what, _ in preview.rows(house, wanted(house, None))} == {"nothing"}
+    with open_project(lake.settings, lake.root / "src") as project:
+        assert {what for _, what, _ in plan.rows(project, select(project, None))} == {"nothing"}
     lake.good()
     assert versions(lake) == before
 
@@ -111,7 +112,7 @@ def test_new_rows_of_the_other_source_touch_their_own_partitions(lake: Lake) -> 
 def test_of_optional_sources_alone_at_least_one_must_be_there(lake: Lake) -> None:
     shop(lake, "{property: optionalSources, value: [silver.shop.orders, silver.shop.returns]}")
     lake.good()
-    assert "gold.shop.daily" not in query.tables(lake.data)
+    assert "gold.shop.daily" not in catalog.tables(lake.data)
     land(lake, "returns", "1,2024-01-02,-5,1\n")
     lake.good()
     assert lake.rows(DAILY) == [(date(2024, 1, 2), 1, Decimal(-5))]
@@ -158,8 +159,8 @@ def test_a_backfill_of_the_mart_passes_over_what_is_not_built(lake: Lake) -> Non
     shop(lake)
     land(lake, "orders", "1,2024-01-01,10,1\n2,2024-01-02,5,1\n")
     lake.good()
-    with opened(lake.told, lake.root / "src") as house:
-        planned = backfill.plan(house, "gold.shop.daily", date(2024, 1, 2), None, None)
+    with open_project(lake.settings, lake.root / "src") as project:
+        planned = backfill.plan(project, "gold.shop.daily", date(2024, 1, 2), None, None)
     assert backfill.rows(planned) == [("gold.shop.daily", "day=2024-01-02")]
 
 
@@ -167,16 +168,16 @@ def test_a_backfill_leaves_out_a_mart_that_still_waits_for_another_source(lake: 
     shop(lake, "{property: lookback, value: 0}")
     land(lake, "orders", "1,2024-01-01,10,1\n")
     lake.good()
-    with opened(lake.told, lake.root / "src") as house, held(house, "backfill") as run:
-        planned = backfill.plan(house, "silver.shop.orders", date(2024, 1, 1), None, None)
+    with open_project(lake.settings, lake.root / "src") as project, recorded_run(project, "backfill") as run:
+        planned = backfill.plan(project, "silver.shop.orders", date(2024, 1, 1), None, None)
         assert list(planned.partitions) == ["silver.shop.orders"]
-        backfill.execute(house, planned, run)
+        backfill.execute(project, planned, run)
     assert run.error() is None
 
 
 def test_a_name_that_the_model_does_not_read_is_a_fault(lake: Lake) -> None:
     shop(lake, "{property: optionalSources, value: [silver.shop.returns, silver.shop.retuns]}")
-    with pytest.raises(Faults) as caught, opened(lake.told, lake.root / "src"):
+    with pytest.raises(Faults) as caught, open_project(lake.settings, lake.root / "src"):
         pass
     assert "optional source silver.shop.retuns, which the model does not read" in str(caught.value)
     assert "contract.yaml, daily, customProperties[optionalSources]" in str(caught.value)
@@ -186,5 +187,8 @@ def test_a_name_that_the_model_does_not_read_is_a_fault(lake: Lake) -> None:
 @pytest.mark.parametrize("value", ["silver.shop.returns", "[]", "[1]", "[silver.shop.returns, silver.shop.returns]"])
 def test_anything_but_a_list_of_names_is_a_fault(lake: Lake, value: str) -> None:
     shop(lake, f"{{property: optionalSources, value: {value}}}")
-    with pytest.raises(Faults, match="write a list of distinct table ids"), opened(lake.told, lake.root / "src"):
+    with (
+        pytest.raises(Faults, match="write a list of distinct table ids"),
+        open_project(lake.settings, lake.root / "src"),
+    ):
         pass

@@ -14,7 +14,7 @@ from conftest import ROOT, Lake
 from src import proof
 from src.contract import Column, Table
 from src.engine import DuckEngine
-from src.house import opened
+from src.project import open_project
 from src.proof import Refusal, kept
 from src.proof.proving import UNKNOWN_SHAPE, prove
 
@@ -74,19 +74,19 @@ def refusal(engine: DuckEngine, table: Table) -> Refusal:
 
 @pytest.mark.parametrize(("source", "tables"), [("src", 20), ("benchmarks/contracts", 1)])
 def test_every_partitioned_mart_that_is_shipped_is_proven(lake: Lake, source: str, tables: int) -> None:
-    with opened(lake.told, ROOT / source) as house:
-        known = {**house.contracts.silver, **{table.id: table for table in house.marts}}
-        proofs = {t.id: proof.prove(house.engine, t, known) for t in house.marts if t.partition_by}
+    with open_project(lake.settings, ROOT / source) as project:
+        known = {**project.contracts.silver, **{table.id: table for table in project.marts}}
+        proofs = {t.id: proof.prove(project.engine, t, known) for t in project.marts if t.partition_by}
     assert {name: found.refusal for name, found in proofs.items() if found.refusal} == {}
     assert len(proofs) == tables
 
 
 def test_what_a_mart_reads_whole_is_what_is_not_of_its_partition(lake: Lake) -> None:
-    with opened(lake.told, ROOT / "src") as house:
-        known = {**house.contracts.silver, **{table.id: table for table in house.marts}}
+    with open_project(lake.settings, ROOT / "src") as project:
+        known = {**project.contracts.silver, **{table.id: table for table in project.marts}}
         whole = {
-            table.name: sorted(set(table.sources) - set(proof.prove(house.engine, table, known).cuts))
-            for table in house.marts
+            table.name: sorted(set(table.sources) - set(proof.prove(project.engine, table, known).cuts))
+            for table in project.marts
             if table.partition_by
         }
     assert {name: sources for name, sources in whole.items() if sources} == {

@@ -63,13 +63,14 @@ def test_a_waiver_has_a_reason_and_an_end_and_is_counted_apart_until_then(lake: 
 
 
 def test_a_waiver_that_is_over_counts_no_more(lake: Lake) -> None:
-    from src.house import engine as new_engine
-    from src.observe import quarantine, runs
+    from src.maintenance import quarantine
+    from src.project import open_engine
+    from src.run import runs
 
     rejecting(lake)
     now = runs.now()
     waiver = quarantine.Waiver("silver.shop.orders", "minimum", "small change", now.date(), now, "")
-    with new_engine(lake.told) as engine:
+    with open_engine(lake.settings) as engine:
         quarantine.waive(engine, lake.data, waiver)
         assert "minimum" in quarantine._waived(engine, lake.data, "silver.shop.orders", now.date())
         assert "minimum" not in quarantine._waived(

@@ -11,11 +11,12 @@ from conftest import Lake
 from torture import histories
 
 import main
+from src import alerts
 from src.bronze import ingest
 from src.errors import DataError, UsageError
-from src.house import opened, wanted
-from src.observe import alerts, preview, runs
-from src.observe.runs import Run
+from src.project import open_project, select
+from src.run import plan, runs
+from src.run.runs import Run
 from src.silver import clean
 
 HEADER = "order_id,day,amount,updated\n"
@@ -43,8 +44,8 @@ def failure(run: Run) -> str:
 
 
 def accepted(lake: Lake, table: str = ORDERS) -> Run:
-    with opened(lake.told, lake.root / "src") as house:
-        return main.run(house, accept_rejects=[table])
+    with open_project(lake.settings, lake.root / "src") as project:
+        return main.run(project, accept_rejects=[table])
 
 
 def test_a_load_that_is_mostly_rejected_fails_and_the_table_keeps_its_last_good_version(lake: Lake) -> None:
@@ -89,8 +90,8 @@ def test_what_waits_is_judged_together_with_what_is_new(lake: Lake) -> None:
     lake.land("shop/orders/2.csv", HEADER + good(3, 4) + bad(10, 20))
     failure(lake.run())
     lake.land("shop/orders/2.csv", HEADER + good(3, 4) + good(10, 20))
-    with opened(lake.told, lake.root / "src") as house:
-        [why] = [why for name, _, why in preview.rows(house, wanted(house, None)) if name == ORDERS]
+    with open_project(lake.settings, lake.root / "src") as project:
+        [why] = [why for name, _, why in plan.rows(project, select(project, None)) if name == ORDERS]
     assert "will have new rows" in why
     step = lake.step(lake.good(), ORDERS)
     assert (step.records_read, step.quarantined, step.inserted) == (48, 20, 24)
@@ -105,8 +106,8 @@ def test_plan_says_that_rows_wait(lake: Lake) -> None:
     lake.good()
     lake.land("shop/orders/2.csv", HEADER + bad(10, 20))
     failure(lake.run())
-    with opened(lake.told, lake.root / "src") as house:
-        [row] = [row for row in preview.rows(house, wanted(house, None)) if row[0] == ORDERS]
+    with open_project(lake.settings, lake.root / "src") as project:
+        [row] = [row for row in plan.rows(project, select(project, None)) if row[0] == ORDERS]
     assert row[1] == "merge"
     assert "too many of them were rejected" in row[2]
 
@@ -125,8 +126,8 @@ def test_a_person_may_let_a_load_through_and_it_is_recorded(lake: Lake, monkeypa
     asked = f"SELECT command FROM ops.pipeline_runs WHERE layer = 'run' AND run_id = '{run.run_id}'"
     assert lake.rows(asked) == [(f"make pipeline ACCEPT_REJECTS={ORDERS}",)]
     assert not any(step.records_written for step in lake.good().steps)
-    with opened(lake.told, lake.root / "src") as house:  # each load was judged when it came
-        assert main.run(house, mode="all").failures == {}
+    with open_project(lake.settings, lake.root / "src") as project:  # each load was judged when it came
+        assert main.run(project, mode="all").failures == {}
 
 
 def test_no_rejects_are_accepted_of_a_table_that_is_none(lake: Lake) -> None:
@@ -292,9 +293,9 @@ def test_a_load_that_dies_at_any_point_is_finished_by_the_next_run(lake: Lake, a
     if waited:
         failure(lake.run())
     lake.land("shop/orders/3.csv", HEADER + (good(50, 1) if accept else good(50, 40)))
-    with opened(lake.told, lake.root / "src") as house:
-        [feed], [table] = house.contracts.feeds.values(), house.contracts.silver.values()
-        ingest.run(house.engine, house.landing, house.place(feed.id), feed, batch="1", now=runs.now(), settle=0)
+    with open_project(lake.settings, lake.root / "src") as project:
+        [feed], [table] = project.contracts.feeds.values(), project.contracts.silver.values()
+        ingest.run(project.engine, project.landing, project.path(feed.id), feed, batch="1", now=runs.now(), settle=0)
     shutil.copytree(lake.data, lake.root / "kept")
     who = "ida" if accept else ""
     at, died = 0, True
@@ -309,13 +310,13 @@ def test_a_load_that_dies_at_any_point_is_finished_by_the_next_run(lake: Lake, a
 
         shutil.rmtree(lake.data)
         shutil.copytree(lake.root / "kept", lake.data)
-        with opened(lake.told, lake.root / "src") as house:
-            places = clean.Places.of(table, house.place)
+        with open_project(lake.settings, lake.root / "src") as project:
+            places = clean.Places.of(table, project.path)
             with histories.points(point), suppress(Killed):
-                clean.run(house.engine, table, places, batch="2", accepted_by=who)
+                clean.run(project.engine, table, places, batch="2", accepted_by=who)
                 died = False
             # the judgement of a run that died holds where it had committed the rejects
-            clean.run(house.engine, table, places, batch="3", accepted_by=who)
+            clean.run(project.engine, table, places, batch="3", accepted_by=who)
         assert lake.rows("SELECT count(*) FROM quarantine.shop.orders") == [(30,)], at
         assert lake.rows(f"SELECT count(*) FROM {ORDERS}") == [(5 if accept else 44,)], at
     assert at > 8

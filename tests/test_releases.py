@@ -10,12 +10,11 @@ from conftest import Lake
 
 from src import lake as delta
 from src.errors import EnvironmentFault, UsageError
-from src.house import engine as new_engine
-from src.house import opened
 from src.maintenance import rollback, snapshot
-from src.observe import releases, runs
-from src.observe.holding import held
-from src.observe.runs import Run
+from src.project import open_engine, open_project
+from src.run import releases, runs
+from src.run.recorded import recorded_run
+from src.run.runs import Run
 
 HEADER = "order_id,day,amount,updated\n"
 DAILY = "SELECT day, amount FROM gold.shop.daily ORDER BY day"
@@ -33,11 +32,11 @@ class Before:
 
 
 def roll_back(lake: Lake, to: str) -> None:
-    with opened(lake.told, lake.root / "src") as house:
-        versions = releases.named(house.engine, lake.data, to)
-        steps = rollback.plan(house, versions)
-        with held(house, f"rollback to {to}") as run:
-            rollback.execute(house, steps, versions, run)
+    with open_project(lake.settings, lake.root / "src") as project:
+        versions = releases.named(project.engine, lake.data, to)
+        steps = rollback.plan(project, versions)
+        with recorded_run(project, f"rollback to {to}") as run:
+            rollback.execute(project, steps, versions, run)
 
 
 def two_days(lake: Lake) -> tuple[Run, Run]:
@@ -55,7 +54,7 @@ def test_a_successful_run_is_a_release_and_an_idle_one_adds_none(lake: Lake) -> 
     assert releases.newest(lake.data) == {
         name: version
         for name in ("bronze.shop.orders", "silver.shop.orders", "quarantine.shop.orders", "gold.shop.daily")
-        if (version := delta.open_table(delta.place(lake.data, name)).version) is not None  # type: ignore[union-attr]
+        if (version := delta.open_table(delta.table_path(lake.data, name)).version) is not None  # type: ignore[union-attr]
     }
 
 
@@ -72,7 +71,7 @@ def test_the_newest_release_is_the_one_recorded_last_whatever_the_clock_said(
     second = lake.good()
     idle = lake.good()
     assert second.started < first.started
-    with new_engine(lake.told) as engine:
+    with open_engine(lake.settings) as engine:
         assert list(releases.all_of(engine, lake.data)) == [second.run_id, first.run_id]
         pinned, versions = snapshot.pinned(engine, lake.data)
         assert pinned == second.run_id
@@ -92,7 +91,7 @@ def test_releases_of_before_there_were_numbers_come_first(lake: Lake, monkeypatc
     monkeypatch.setattr(runs, "now", lambda: now - timedelta(days=400))
     lake.land("shop/orders/3.csv", HEADER + "3,2024-01-03,5,1\n")
     third = lake.good()
-    with new_engine(lake.told) as engine:
+    with open_engine(lake.settings) as engine:
         assert list(releases.all_of(engine, lake.data)) == [third.run_id, second.run_id, first.run_id]
         old = [releases.named(engine, lake.data, run.run_id)["bronze.shop.orders"] for run in (first, second, third)]
     assert old == sorted(set(old))

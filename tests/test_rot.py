@@ -15,29 +15,29 @@ from deltalake import DeltaTable
 from test_backup import HEAD, at, backed_up, built, clock, drilled, flip, objects, restored, shop
 from torture.rot import rot_many
 
+from src import catalog
 from src import lake as delta
 from src.errors import DataError, EnvironmentFault, UsageError
-from src.house import engine as new_engine
-from src.house import opened
 from src.maintenance import archive, check, drill, repair, rot, snapshot
-from src.observe import backups, query, releases
+from src.project import open_engine, open_project
+from src.run import backup_records, releases
 
 __all__ = ["built", "shop"]  # the fixtures of the tests of backups
 ORDERS, BRONZE, DAILY = "silver.shop.orders", "bronze.shop.orders", "gold.shop.daily"
 
 
 def data_file(shop: Lake, table: str) -> Path:
-    found = delta.open_table(delta.place(shop.data, table))
+    found = delta.open_table(delta.table_path(shop.data, table))
     assert found
     return found.root / found.files[0].path
 
 
 def entry(shop: Lake, table: str, version: int) -> Path:
-    return delta.place(shop.data, table) / "_delta_log" / f"{version:020d}.json"
+    return delta.table_path(shop.data, table) / "_delta_log" / f"{version:020d}.json"
 
 
 def newest_entry(shop: Lake, table: str) -> Path:
-    found = delta.open_table(delta.place(shop.data, table))
+    found = delta.open_table(delta.table_path(shop.data, table))
     assert found
     return entry(shop, table, found.version)
 
@@ -46,7 +46,7 @@ def damage(shop: Lake) -> list[tuple[str, str]]:
     """The damaged files of the lake and how."""
     manifest = archive.newest(at(shop))
     assert manifest
-    with new_engine(shop.told) as engine:
+    with open_engine(shop.settings) as engine:
         return [(one.table, one.found) for one in rot.find(engine, shop.data, at(shop), manifest)]
 
 
@@ -55,13 +55,13 @@ def checked(shop: Lake) -> list[check.Finding]:
     place = at(shop)
     manifest = archive.newest(place)
     copy = check.Copy(place, manifest) if manifest else None
-    with opened(shop.told, shop.root / "src") as house:
-        return list(check.run(house.engine, shop.data, house.contracts, house.marts, copy))
+    with open_project(shop.settings, shop.root / "src") as project:
+        return list(check.run(project.engine, shop.data, project.contracts, project.marts, copy))
 
 
 def repaired(shop: Lake, *, dry_run: bool = False) -> int:
-    with opened(shop.told, shop.root / "src") as house:
-        return repair.show(house, at(shop), dry_run=dry_run)
+    with open_project(shop.settings, shop.root / "src") as project:
+        return repair.show(project, at(shop), dry_run=dry_run)
 
 
 def content(shop: Lake) -> list[tuple[object, ...]]:
@@ -89,10 +89,10 @@ def test_rot_in_the_lake_is_never_copied_over_the_good_backup(shop: Lake) -> Non
 def test_a_drill_judges_the_backup_by_its_manifest_and_tells_of_the_lake_apart(shop: Lake) -> None:
     backed_up(shop)
     flip(data_file(shop, BRONZE))
-    with new_engine(shop.told) as engine:
+    with open_engine(shop.settings) as engine:
         found = drill.run(engine, shop.data, at(shop), None, clock(1))
         assert [(one.table, one.found) for one in found.damage] == [(BRONZE, "has not the bytes that were backed up")]
-        last = backups.last_verified(engine, shop.data)
+        last = backup_records.last_verified(engine, shop.data)
     assert last and last.kind == "drill"
     assert repaired(shop) == 0
 
@@ -141,8 +141,8 @@ def test_check_reads_every_column_of_every_file(lake: Lake) -> None:
     found = lake.findings()
     assert [(one.table, one.law) for one in found] == [(ORDERS, "the table opens and its files are whole")]
     assert f"day=2026-01-01/{path.name} cannot be read" in found[0].found
-    with opened(lake.told, lake.root / "src") as house:
-        quick = check.run(house.engine, lake.data, house.contracts, house.marts, quick=True)
+    with open_project(lake.settings, lake.root / "src") as project:
+        quick = check.run(project.engine, lake.data, project.contracts, project.marts, quick=True)
         assert [one.law for one in quick] == []
 
 
@@ -195,8 +195,11 @@ def test_a_data_file_that_is_a_link_is_told_by_check_and_by_backup(shop: Lake, t
 def test_a_released_version_that_is_lost_is_a_damaged_table_for_whoever_reads_it(shop: Lake) -> None:
     shop.environ["BROKEN_ON_PURPOSE"] = "1"
     newest_entry(shop, ORDERS).unlink()
-    with new_engine(shop.told) as engine, pytest.raises(EnvironmentFault, match="damaged table: no version") as caught:
-        query.show(engine, shop.data, f"SELECT * FROM {ORDERS}", "csv", releases.newest(shop.data))
+    with (
+        open_engine(shop.settings) as engine,
+        pytest.raises(EnvironmentFault, match="damaged table: no version") as caught,
+    ):
+        catalog.show(engine, shop.data, f"SELECT * FROM {ORDERS}", "csv", releases.newest(shop.data))
     assert caught.value.exit_code == 5
     assert "make repair" in str(caught.value.fix)
 
@@ -236,7 +239,7 @@ def test_a_file_that_was_harmed_is_brought_back_as_it_was(
     path = what(shop, table)
     before = path.read_bytes()
     harm(path)
-    delta.forget(delta.place(shop.data, table))
+    delta.forget(delta.table_path(shop.data, table))
     assert checked(shop) != []
     assert repaired(shop, dry_run=True) == 1
     assert not path.exists() or path.read_bytes() != before
@@ -263,7 +266,7 @@ def test_what_is_younger_than_the_backup_is_not_repaired_and_is_said(
     backed_up(shop)
     shop.land("shop/orders/3.csv", HEAD + "5,2026-01-05,1.00,1\n")
     shop.good()
-    found = delta.open_table(delta.place(shop.data, DAILY))
+    found = delta.open_table(delta.table_path(shop.data, DAILY))
     assert found
     path = next(found.root / file.path for file in found.files if "2026-01-05" in file.path)
     path.unlink()
@@ -312,7 +315,7 @@ def test_a_lake_restored_from_an_older_backup_is_not_damaged(shop: Lake, tmp_pat
 
 def test_a_hint_that_names_no_checkpoint_is_removed(shop: Lake) -> None:
     backed_up(shop)
-    hint = delta.place(shop.data, ORDERS) / "_delta_log" / "_last_checkpoint"
+    hint = delta.table_path(shop.data, ORDERS) / "_delta_log" / "_last_checkpoint"
     hint.write_text('{"version":99,"size":3}')
     delta.forget(hint.parents[1])
     assert repaired(shop) == 0
@@ -336,8 +339,8 @@ def test_the_newest_backup_is_the_one_made_last_whatever_the_clock_said(shop: La
     assert archive.listed(at(shop))[-1] == second.manifest.id
     newest = archive.newest(at(shop))
     assert newest and newest.id == second.manifest.id
-    with new_engine(shop.told) as engine:
-        last = backups.last_verified(engine, shop.data)
+    with open_engine(shop.settings) as engine:
+        last = backup_records.last_verified(engine, shop.data)
     assert last and last.backup == second.manifest.id
     assert restored(shop, tmp_path / "other").rows(f"SELECT count(*) FROM {ORDERS}") == [(5,)]
 
@@ -360,7 +363,7 @@ def test_backups_of_before_there_were_numbers_come_first(shop: Lake) -> None:
 
 def test_an_entry_that_is_gone_is_missed_though_a_checkpoint_sums_it_up(shop: Lake) -> None:
     """The library opens the newest version without it, and no older one, and commits nothing more."""
-    table = delta.open_table(delta.place(shop.data, BRONZE))
+    table = delta.open_table(delta.table_path(shop.data, BRONZE))
     assert table
     DeltaTable(str(table.root)).create_checkpoint()
     backed_up(shop)
@@ -393,7 +396,7 @@ def test_files_that_were_taken_again_while_their_entry_was_damaged_are_said(
     backed_up(shop)
     path = newest_entry(shop, BRONZE)
     path.write_text(path.read_text().splitlines()[0] + "\n")  # the commit without its files and their progress
-    delta.forget(delta.place(shop.data, BRONZE))
+    delta.forget(delta.table_path(shop.data, BRONZE))
     shop.run()
     assert repaired(shop) == 1
     said = f"1 files of version {int(path.stem)} were taken again while it was damaged, rows are doubled"
@@ -406,8 +409,8 @@ def test_a_table_of_records_with_the_rows_of_another_is_damage_and_no_crash(shop
     path, other = data_file(shop, "ops.backups"), data_file(shop, "ops.releases")
     before = path.read_bytes()
     path.write_bytes(other.read_bytes())
-    with new_engine(shop.told) as engine, pytest.raises(EnvironmentFault, match="damaged table"):
-        backups.last_verified(engine, shop.data)
+    with open_engine(shop.settings) as engine, pytest.raises(EnvironmentFault, match="damaged table"):
+        backup_records.last_verified(engine, shop.data)
     assert [one.table for one in checked(shop)] == ["ops.backups"]
     path.write_bytes(before)
 
@@ -427,8 +430,8 @@ def test_a_table_of_records_that_is_another_table_is_damage_and_no_crash(shop: L
     backed_up(shop)
     shutil.rmtree(shop.data / "ops/backups")
     shutil.copytree(shop.data / "ops/releases", shop.data / "ops/backups")
-    with new_engine(shop.told) as engine, pytest.raises(EnvironmentFault, match="no records of backups"):
-        backups.last_verified(engine, shop.data)
+    with open_engine(shop.settings) as engine, pytest.raises(EnvironmentFault, match="no records of backups"):
+        backup_records.last_verified(engine, shop.data)
     assert ("ops.backups", "its records can be read") in [(one.table, one.law) for one in shop.findings()]
 
 
@@ -446,7 +449,7 @@ def test_rows_that_rot_before_any_backup_has_them_are_seen_by_the_hash_in_their_
     backed_up(shop)
     shop.land("shop/orders/3.csv", HEAD + "5,2026-01-05,1.00,1\n")
     shop.good()
-    bronze = delta.open_table(delta.place(shop.data, BRONZE))
+    bronze = delta.open_table(delta.table_path(shop.data, BRONZE))
     assert bronze
     path = next(bronze.root / file.path for file in bronze.files if delta.hashes(bronze)[file.path] and file.rows == 1)
     rows = polars.read_parquet(path).with_columns(amount=polars.lit("2.00"))

@@ -19,9 +19,8 @@ from pathlib import Path
 import polars
 from clone import ROOT, bash, copy_project, write
 
-from src import errors
+from src import errors, problems
 from src.demo import sales
-from src.observe import problems
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
 PROSE = re.sub(r"^```.*?^```$", "", RUNBOOK, flags=re.MULTILINE | re.DOTALL)
@@ -48,9 +47,9 @@ HOLDER = """
 import sys, time
 from datetime import UTC, datetime
 from pathlib import Path
-from src.observe import lock
+from src.run import lock
 
-with lock.held(Path("data"), command="make pipeline", run_id="20260601T020000000-abc123", now=datetime.now(UTC)):
+with lock.lock_lake(Path("data"), command="make pipeline", run_id="20260601T020000000-abc123", now=datetime.now(UTC)):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -323,10 +322,10 @@ def test_every_class_and_kind_of_incident_is_in_the_runbook() -> None:
 
 
 def kinds() -> set[str]:
-    """The kinds that src/observe/problems.py names, and those that the code makes."""
+    """The kinds that src/problems.py names, and those that the code makes."""
     said = re.search(r"kind: str  # (.+)$", Path(problems.__file__).read_text(encoding="utf-8"), re.MULTILINE)
     assert said
-    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "src" / "observe").rglob("*.py")]
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py")]
     made = {kind for text in texts for kind in re.findall(r'Problem\(\s*"(\w+)"', text)}
     assert len(made) > 5
     return made | set(re.findall(r"\w+", said[1]))

@@ -14,10 +14,10 @@ import pytest
 from conftest import ROOT
 from cronsim import CronSim
 
-from src import settings
 from src.errors import EnvironmentFault, UsageError
 from src.maintenance import cron, jobs, schedule, timers
 from src.maintenance.schedule import Change, Machine, Project
+from src.settings import load
 
 # A folder that a careless line would trip over: a blank, quotes, cron's and systemd's %, the shell's $ and ;.
 ODD = """our lake's "50%h" $HOME;x"""
@@ -228,8 +228,8 @@ def test_what_a_job_prints_is_in_cron_log_by_day_and_without_secrets_and_its_fai
     make_codes(project.root, health="echo to mailto://hunter2-secret; printf 'caf\\351\\n'; exit 1")
     (project.root / "logs/cron.log").write_text("2026-11-20 09:00:00Z | of the day before\n", encoding="utf-8")
     environ = {"ALERT_URLS": "mailto://hunter2-secret", "LOG_DIR": "logs"}
-    told = settings.load(project.root, environ)
-    code = jobs.show(project.root, told, "hourly", {"PATH": os.environ["PATH"]}, jobs.Clock(lambda: NOON))
+    settings = load(project.root, environ)
+    code = jobs.show(project.root, settings, "hourly", {"PATH": os.environ["PATH"]}, jobs.Clock(lambda: NOON))
     assert code == 1
     lines = (project.root / "logs/cron.log").read_text(encoding="utf-8").splitlines()
     assert lines == [

@@ -18,7 +18,7 @@ from src import contract
 from src import lake as delta
 from src.errors import ContractError, LockedError
 from src.maintenance import schema_version
-from src.observe import lock
+from src.run import lock
 
 SILVER, MART = "silver/shop/orders.yaml", "gold/shop/contract.yaml"
 TABLES = ("silver.shop.orders", "gold.shop.daily")
@@ -36,7 +36,7 @@ def shop(lake: Lake) -> Iterator[Lake]:
 
 
 def stored(lake: Lake, table_id: str) -> delta.Snapshot:
-    found = delta.open_table(delta.place(lake.data, table_id))
+    found = delta.open_table(delta.table_path(lake.data, table_id))
     assert found is not None
     return found
 
@@ -51,7 +51,7 @@ def states(lake: Lake) -> list[schema_version.State]:
 
 
 def show(lake: Lake, verb: str) -> int:
-    return schema_version.show(lake.told, lake.root / "src", verb, NOW)
+    return schema_version.show(lake.settings, lake.root / "src", verb, NOW)
 
 
 def bump(lake: Lake, path: str, version: str) -> None:
@@ -140,7 +140,7 @@ def test_every_silver_and_gold_table_says_its_version_to_every_reader(shop: Lake
     import polars
     from deltalake import DeltaTable
 
-    table = DeltaTable(str(delta.place(shop.data, table_id)))
+    table = DeltaTable(str(delta.table_path(shop.data, table_id)))
     properties = table.metadata().configuration
     assert json.loads(properties["delta.userMetadata"]) == {"version": "1.0.0"}
     assert properties["lakehouse.schemaVersion"] == "1.0.0"
@@ -153,7 +153,7 @@ def test_every_silver_and_gold_table_says_its_version_to_every_reader(shop: Lake
 def test_the_commit_that_writes_rows_says_the_version_too(shop: Lake, table_id: str) -> None:
     from deltalake import DeltaTable
 
-    said = [entry.get("userMetadata") for entry in DeltaTable(str(delta.place(shop.data, table_id))).history()]
+    said = [entry.get("userMetadata") for entry in DeltaTable(str(delta.table_path(shop.data, table_id))).history()]
     assert '{"version": "1.0.0"}' in said
 
 
@@ -169,7 +169,7 @@ def test_deltalake_sets_the_property_only_when_told_not_to_mind(shop: Lake) -> N
     from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError
 
-    alter = DeltaTable(str(delta.place(shop.data, "gold.shop.daily"))).alter
+    alter = DeltaTable(str(delta.table_path(shop.data, "gold.shop.daily"))).alter
     with pytest.raises(DeltaError, match="userMetadata"):
         alter.set_table_properties({"delta.userMetadata": '{"version": "1.0.0"}'})
 
@@ -272,7 +272,7 @@ def test_rows_of_other_logic_than_the_tags_say_are_for_the_next_run(shop: Lake) 
 def test_retag_waits_for_no_run_and_names_the_one_that_goes(shop: Lake) -> None:
     delta.set_properties(stored(shop, "silver.shop.orders"), {"delta.userMetadata": ""})
     with (
-        lock.held(shop.data, command="make pipeline", run_id="r1", now=NOW),
+        lock.lock_lake(shop.data, command="make pipeline", run_id="r1", now=NOW),
         pytest.raises(LockedError, match="another run is going: make pipeline"),
     ):
         show(shop, "retag")

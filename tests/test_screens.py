@@ -16,17 +16,17 @@ from xml.etree import ElementTree
 import pytest
 from conftest import Lake
 
-from src.house import engine as new_engine
-from src.house import opened
-from src.observe import alerts, backups, health, report, runs, status
-from src.observe.backups import Backup
-from src.observe.monitors.freshness import KEPT
-from src.observe.monitors.latency import Latency
-from src.observe.problems import Problem
-from src.observe.report import pages, plots
-from src.observe.report.pages import Grid, Page, Section, Spark
-from src.observe.report.plots import Bar
-from src.observe.runs import Audited, Record
+from src import alerts, report
+from src.monitors.freshness import KEPT
+from src.monitors.latency import Latency
+from src.problems import Problem
+from src.project import open_engine, open_project
+from src.report import health, pages, plots, status
+from src.report.pages import Grid, Page, Section, Spark
+from src.report.plots import Bar
+from src.run import backup_records, runs
+from src.run.backup_records import Backup
+from src.run.runs import Audited, Record
 
 HEADER = "order_id,day,amount,updated\n"
 BAD = "order_id,day,amount,order_id\n1,2024-01-01,1.50,1\n"
@@ -46,30 +46,30 @@ def sold(lake: Lake) -> Lake:
 
 
 def check(lake: Lake, now: datetime | None = None) -> int:
-    with opened(lake.told, lake.root / "src") as house:
-        return health.show(house, now or runs.now())
+    with open_project(lake.settings, lake.root / "src") as project:
+        return health.show(project, now or runs.now())
 
 
 def screen(lake: Lake, capsys: pytest.CaptureFixture[str]) -> str:
-    with opened(lake.told, lake.root / "src") as house:
-        status.show(house, runs.now())
+    with open_project(lake.settings, lake.root / "src") as project:
+        status.show(project, runs.now())
     return capsys.readouterr().out
 
 
 def written(lake: Lake, now: datetime = MONDAY) -> tuple[str, str]:
     """The report as Markdown and as HTML, read back from disk."""
-    with opened(lake.told, lake.root / "src") as house:
-        markdown, html = report.write(house, now, lake.data / "reports")
+    with open_project(lake.settings, lake.root / "src") as project:
+        markdown, html = report.write(project, now, lake.data / "reports")
     return markdown.read_text(encoding="utf-8"), html.read_text(encoding="utf-8")
 
 
 def keep(lake: Lake, table: str, kind: type, rows: Sequence[object]) -> None:
-    with new_engine(lake.told) as engine:
+    with open_engine(lake.settings) as engine:
         runs.append(engine, lake.data, table, kind, rows)
 
 
 def open_incidents(lake: Lake) -> list[str]:
-    with new_engine(lake.told) as engine:
+    with open_engine(lake.settings) as engine:
         return [incident.incident for incident in alerts.open_incidents(engine, lake.data)]
 
 
@@ -160,7 +160,7 @@ def test_what_needs_a_person_is_on_stderr_with_what_to_do_and_gives_exit_code_1(
 def test_a_table_that_only_waits_is_no_incident_and_one_of_it_is_not_told_as_over(lake: Lake) -> None:
     sold(lake)
     ill = Problem("table", "silver.shop.orders", "P2", date(2024, 1, 1), "audit failed", "mend it")
-    with new_engine(lake.told) as engine:
+    with open_engine(lake.settings) as engine:
         alerts.update(engine, lake.data, (), [ill], runs.now(), ())
     bad = lake.land("shop/orders/2.csv", BAD)
     lake.run()
@@ -213,8 +213,8 @@ def test_an_incident_is_told_once_and_that_it_is_over_once(lake: Lake) -> None:
 def test_a_health_check_that_tells_nobody_opens_no_incident(lake: Lake) -> None:
     sold(lake).land("shop/orders/2.csv", BAD)
     lake.run()
-    with opened(lake.told, lake.root / "src") as house:
-        assert health.show(house, runs.now(), tell=False) == 1
+    with open_project(lake.settings, lake.root / "src") as project:
+        assert health.show(project, runs.now(), tell=False) == 1
     assert open_incidents(lake) == []
 
 
@@ -239,7 +239,7 @@ def test_nothing_has_run_yet_is_a_problem_and_leaves_no_figures(lake: Lake, caps
 def test_while_a_table_cannot_be_read_nothing_is_told_as_over(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
     sold(lake)
     stale = Problem("freshness", "gold.shop.daily", "P2", date(2024, 1, 1), "POOR", "run")
-    with new_engine(lake.told) as engine:
+    with open_engine(lake.settings) as engine:
         alerts.update(engine, lake.data, (), [stale], runs.now(), ())
     log = lake.data / "gold/shop/daily/_delta_log/00000000000000000000.json"
     text = log.read_text(encoding="utf-8")
@@ -315,7 +315,7 @@ def test_status_folds_housekeeping_and_names_incidents_that_are_over(
     died = {"status": "failed", "error_class": "interrupted", "error_message": "ended without a word"}
     keep(lake, runs.TABLE, Record, [ran(runs.now() - at * HOUR, run_id=f"r{at}", **died) for at in range(1, 6)])
     over = Problem("volume", "silver.shop.orders", "P3", date(2024, 1, 1), "3 rows", "ask the source")
-    with new_engine(lake.told) as engine:
+    with open_engine(lake.settings) as engine:
         alerts.update(engine, lake.data, (), [over], runs.now(), ())
     capsys.readouterr()
     lines = screen(lake, capsys).splitlines()
@@ -337,7 +337,12 @@ def test_status_names_what_is_not_built_and_the_last_good_backup(
 ) -> None:
     lake.shop()
     made = runs.now() - 3 * HOUR
-    keep(lake, backups.TABLE, Backup, [Backup("b1", "20260329", "backup", made, made, "offsite:lake", verified=True)])
+    keep(
+        lake,
+        backup_records.TABLE,
+        Backup,
+        [Backup("b1", "20260329", "backup", made, made, "offsite:lake", verified=True)],
+    )
     shown = screen(lake, capsys)
     assert re.search(r"^gold\.shop\.daily +not built yet$", shown, re.MULTILINE)
     assert "backup: 20260329 at offsite:lake, found whole " in shown
@@ -408,7 +413,7 @@ def test_days_before_the_first_run_are_not_days_without_one(lake: Lake) -> None:
 def test_the_report_tells_what_became_of_incidents_not_who_was_sent_what(lake: Lake) -> None:
     month(lake)
     ill = Problem("source", "bronze.shop.orders", "P2", date(2026, 3, 27), "missing column day", "correct the file")
-    with webhook() as (url, titles), new_engine(lake.told) as engine:
+    with webhook() as (url, titles), open_engine(lake.settings) as engine:
         alerts.update(engine, lake.data, [url], [ill], MONDAY - 2 * DAY, ())
         alerts.ack(engine, lake.data, ill.incident, "ann", MONDAY - DAY, "the source mends it")
         alerts.update(engine, lake.data, [url], [], MONDAY - HOUR, ["source"])

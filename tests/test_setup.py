@@ -46,14 +46,14 @@ exec {PYTHON} "$@"
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Path:
+def project(tmp_path: Path) -> Path:
     """A copy of what setup.sh needs, in a folder whose name has a blank."""
-    house = tmp_path / "my house"
-    house.mkdir()
+    project = tmp_path / "my house"
+    project.mkdir()
     for name in ("setup.sh", ".env.example", "Makefile"):
-        shutil.copy(PROJECT / name, house)
-    (house / "requirements.txt").write_text("# nothing\n")
-    (house / "requirements-dev.txt").write_text("-r requirements.txt\n")
+        shutil.copy(PROJECT / name, project)
+    (project / "requirements.txt").write_text("# nothing\n")
+    (project / "requirements-dev.txt").write_text("-r requirements.txt\n")
     bin_ = tmp_path / "bin"
     bin_.mkdir()
     for tool in TOOLS:
@@ -62,7 +62,7 @@ def house(tmp_path: Path) -> Path:
         (bin_ / tool).symlink_to(found)
     (bin_ / "python3").symlink_to(PYTHON)
     script(bin_ / "uv", UV)
-    return house
+    return project
 
 
 def script(path: Path, text: str) -> None:
@@ -71,20 +71,20 @@ def script(path: Path, text: str) -> None:
     path.chmod(0o755)
 
 
-def bin_of(house: Path) -> Path:
-    return house.parent / "bin"
+def bin_of(project: Path) -> Path:
+    return project.parent / "bin"
 
 
-def start(house: Path, *options: str) -> subprocess.Popen[str]:
-    environ = {"PATH": str(bin_of(house)), "HOME": str(house), "TERM": "xterm"}
-    command = [str(house / "setup.sh"), *options]
+def start(project: Path, *options: str) -> subprocess.Popen[str]:
+    environ = {"PATH": str(bin_of(project)), "HOME": str(project), "TERM": "xterm"}
+    command = [str(project / "setup.sh"), *options]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, env=environ, cwd="/", stdout=pipe, stderr=pipe, text=True)
 
 
-def setup(house: Path, *options: str) -> tuple[int, str, str]:
+def setup(project: Path, *options: str) -> tuple[int, str, str]:
     """Exit code, stdout and stderr of one call, made from another folder."""
-    process = start(house, *options)
+    process = start(project, *options)
     out, err = process.communicate(timeout=600)
     return process.returncode, out, err
 
@@ -95,60 +95,60 @@ def cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def calls(house: Path) -> list[str]:
+def calls(project: Path) -> list[str]:
     """The first words of uv's calls so far; forgets them."""
-    record = house / "calls"
+    record = project / "calls"
     words = [line.split()[0] for line in record.read_text().splitlines()] if record.exists() else []
     record.unlink(missing_ok=True)
     return words
 
 
-def tree(house: Path) -> list[str]:
-    return sorted(str(path.relative_to(house)) for path in house.rglob("*"))
+def tree(project: Path) -> list[str]:
+    return sorted(str(path.relative_to(project)) for path in project.rglob("*"))
 
 
-def test_a_fresh_folder_becomes_ready_and_the_next_command_is_named(house: Path) -> None:
-    code, out, err = setup(house)
+def test_a_fresh_folder_becomes_ready_and_the_next_command_is_named(project: Path) -> None:
+    code, out, err = setup(project)
     assert (code, out) == (0, "next: make pipeline\n")
     assert "making .venv with python3" in err
-    assert (house / "data" / "landing").is_dir()
-    assert (house / "logs").is_dir()
-    assert (house / ".env").read_text() == (PROJECT / ".env.example").read_text()
-    assert stat.S_IMODE((house / ".env").stat().st_mode) == 0o600
-    assert calls(house) == ["venv", "pip"]
-    assert sorted(path.name for path in house.glob(".env*")) == [".env", ".env.example"]
+    assert (project / "data" / "landing").is_dir()
+    assert (project / "logs").is_dir()
+    assert (project / ".env").read_text() == (PROJECT / ".env.example").read_text()
+    assert stat.S_IMODE((project / ".env").stat().st_mode) == 0o600
+    assert calls(project) == ["venv", "pip"]
+    assert sorted(path.name for path in project.glob(".env*")) == [".env", ".env.example"]
 
 
-def test_a_repeat_is_quiet_quick_and_changes_nothing(house: Path) -> None:
-    setup(house)
-    calls(house)
-    before = tree(house)
+def test_a_repeat_is_quiet_quick_and_changes_nothing(project: Path) -> None:
+    setup(project)
+    calls(project)
+    before = tree(project)
     spent = cpu_seconds()
-    assert setup(house, "--quiet") == (0, "", "")
+    assert setup(project, "--quiet") == (0, "", "")
     assert cpu_seconds() - spent < 0.3  # 0.02 s, and as long by the clock where nothing else runs
-    assert setup(house) == (0, "next: make pipeline\n", "setup: ✓ nothing to do\n")
-    assert tree(house) == before
-    assert calls(house) == []
+    assert setup(project) == (0, "next: make pipeline\n", "setup: ✓ nothing to do\n")
+    assert tree(project) == before
+    assert calls(project) == []
 
 
-def test_quiet_never_writes_to_stdout(house: Path) -> None:
-    code, out, err = setup(house, "--quiet", "--dev")
+def test_quiet_never_writes_to_stdout(project: Path) -> None:
+    code, out, err = setup(project, "--quiet", "--dev")
     assert (code, out) == (0, "")
     assert "installing requirements-dev.txt" in err
 
 
-def test_without_uv_it_uses_the_venv_module_and_pip(house: Path) -> None:
-    (bin_of(house) / "uv").unlink()
-    code, out, err = setup(house)
+def test_without_uv_it_uses_the_venv_module_and_pip(project: Path) -> None:
+    (bin_of(project) / "uv").unlink()
+    code, out, err = setup(project)
     assert (code, out) == (0, "next: make pipeline\n"), err
-    assert (house / ".venv" / "bin" / "pip").exists()
-    assert setup(house, "--quiet") == (0, "", "")
+    assert (project / ".venv" / "bin" / "pip").exists()
+    assert setup(project, "--quiet") == (0, "", "")
 
 
-def test_an_env_file_that_is_there_is_never_overwritten(house: Path) -> None:
-    (house / ".env").write_text("THREADS=1\n")
-    setup(house)
-    assert (house / ".env").read_text() == "THREADS=1\n"
+def test_an_env_file_that_is_there_is_never_overwritten(project: Path) -> None:
+    (project / ".env").write_text("THREADS=1\n")
+    setup(project)
+    assert (project / ".env").read_text() == "THREADS=1\n"
 
 
 @pytest.mark.parametrize(
@@ -161,122 +161,122 @@ def test_an_env_file_that_is_there_is_never_overwritten(house: Path) -> None:
     ],
 )
 def test_what_is_missing_is_named_and_nothing_is_changed(
-    house: Path, missing: tuple[str, ...], fault: str, packages: str
+    project: Path, missing: tuple[str, ...], fault: str, packages: str
 ) -> None:
     for tool in missing:
-        (bin_of(house) / tool).unlink()
-    before = tree(house)
-    assert setup(house) == (1, "", f"error: missing: {fault}\n  fix:   sudo apt-get install {packages}\n")
-    assert tree(house) == before
+        (bin_of(project) / tool).unlink()
+    before = tree(project)
+    assert setup(project) == (1, "", f"error: missing: {fault}\n  fix:   sudo apt-get install {packages}\n")
+    assert tree(project) == before
 
 
-def test_a_python_that_is_too_old_is_named_with_its_version(house: Path) -> None:
-    script(bin_of(house) / "python3", OLD_PYTHON)
-    code, _, err = setup(house)
+def test_a_python_that_is_too_old_is_named_with_its_version(project: Path) -> None:
+    script(bin_of(project) / "python3", OLD_PYTHON)
+    code, _, err = setup(project)
     assert code == 1
     assert "missing: python3 3.11 or newer (python3 is 3.9.2)\n" in err
     assert "apt-get install python3.11 python3.11-venv\n" in err
 
 
-def test_a_newer_python_beside_an_old_one_is_found(house: Path) -> None:
-    script(bin_of(house) / "python3", OLD_PYTHON)
-    (bin_of(house) / "python3.11").symlink_to(PYTHON)
-    code, _, err = setup(house)
+def test_a_newer_python_beside_an_old_one_is_found(project: Path) -> None:
+    script(bin_of(project) / "python3", OLD_PYTHON)
+    (bin_of(project) / "python3.11").symlink_to(PYTHON)
+    code, _, err = setup(project)
     assert code == 0
     assert "making .venv with python3.11" in err
 
 
-def test_a_missing_venv_module_is_named_unless_uv_is_there(house: Path) -> None:
-    script(bin_of(house) / "python3", NO_ENSUREPIP)
-    uv = bin_of(house) / "uv"
+def test_a_missing_venv_module_is_named_unless_uv_is_there(project: Path) -> None:
+    script(bin_of(project) / "python3", NO_ENSUREPIP)
+    uv = bin_of(project) / "uv"
     uv.rename(uv.with_name("hidden"))
-    before = tree(house)
+    before = tree(project)
     error = "error: missing: python3's venv module\n  fix:   sudo apt-get install python3-venv\n"
-    assert setup(house) == (1, "", error)
-    assert tree(house) == before
+    assert setup(project) == (1, "", error)
+    assert tree(project) == before
     uv.with_name("hidden").rename(uv)
-    assert setup(house)[0] == 0
+    assert setup(project)[0] == 0
 
 
-def test_changed_requirements_are_installed_once_more_into_the_same_venv(house: Path) -> None:
-    setup(house)
-    calls(house)
-    (house / "requirements.txt").write_text("# something else\n")
-    setup(house)
-    assert calls(house) == ["pip"]
-    setup(house)
-    assert calls(house) == []
+def test_changed_requirements_are_installed_once_more_into_the_same_venv(project: Path) -> None:
+    setup(project)
+    calls(project)
+    (project / "requirements.txt").write_text("# something else\n")
+    setup(project)
+    assert calls(project) == ["pip"]
+    setup(project)
+    assert calls(project) == []
 
 
-def test_development_requirements_come_on_top_and_answer_for_both(house: Path) -> None:
-    setup(house)
-    calls(house)
-    assert setup(house, "--dev")[:2] == (0, "next: make test\n")
-    assert calls(house) == ["pip"]
-    assert setup(house, "--quiet") == setup(house, "--quiet", "--dev") == (0, "", "")
-    (house / "requirements-dev.txt").write_text("# other tools\n")
-    assert setup(house, "--quiet") == (0, "", "")
-    setup(house, "--dev")
-    assert calls(house) == ["pip"]
+def test_development_requirements_come_on_top_and_answer_for_both(project: Path) -> None:
+    setup(project)
+    calls(project)
+    assert setup(project, "--dev")[:2] == (0, "next: make test\n")
+    assert calls(project) == ["pip"]
+    assert setup(project, "--quiet") == setup(project, "--quiet", "--dev") == (0, "", "")
+    (project / "requirements-dev.txt").write_text("# other tools\n")
+    assert setup(project, "--quiet") == (0, "", "")
+    setup(project, "--dev")
+    assert calls(project) == ["pip"]
 
 
 @pytest.mark.parametrize("breakage", ["stamp", "python", "other python"])
-def test_a_half_made_or_broken_venv_is_made_anew(house: Path, breakage: str) -> None:
-    setup(house)
-    calls(house)
-    stray = house / ".venv" / "stray"
+def test_a_half_made_or_broken_venv_is_made_anew(project: Path, breakage: str) -> None:
+    setup(project)
+    calls(project)
+    stray = project / ".venv" / "stray"
     stray.touch()
     if breakage == "stamp":
-        (house / ".venv" / ".ready").unlink()
+        (project / ".venv" / ".ready").unlink()
     elif breakage == "python":
-        (house / ".venv" / "bin" / "python").unlink()
+        (project / ".venv" / "bin" / "python").unlink()
     else:
-        script(house / ".venv" / "bin" / "python", OLD_PYTHON)
-    assert setup(house)[0] == 0
-    assert calls(house) == ["venv", "pip"]
+        script(project / ".venv" / "bin" / "python", OLD_PYTHON)
+    assert setup(project)[0] == 0
+    assert calls(project) == ["venv", "pip"]
     assert not stray.exists()
 
 
-def test_an_installation_that_fails_says_so_and_is_made_again(house: Path) -> None:
-    (house / "offline").touch()
-    code, out, err = setup(house)
+def test_an_installation_that_fails_says_so_and_is_made_again(project: Path) -> None:
+    (project / "offline").touch()
+    code, out, err = setup(project)
     assert (code, out) == (1, "")
     assert "error: requirements.txt could not be installed\n  fix:   see the lines above" in err
-    (house / "offline").unlink()
-    calls(house)
-    assert setup(house)[0] == 0
-    assert calls(house) == ["venv", "pip"]
+    (project / "offline").unlink()
+    calls(project)
+    assert setup(project)[0] == 0
+    assert calls(project) == ["venv", "pip"]
 
 
-def test_an_upgrade_cut_short_is_not_taken_for_the_venv_it_began_with(house: Path) -> None:
-    setup(house)
-    (house / "requirements.txt").write_text("# newer\n")
-    (house / "offline").touch()
-    assert setup(house)[0] == 1
-    (house / "requirements.txt").write_text("# nothing\n")
-    (house / "offline").unlink()
-    calls(house)
-    assert setup(house)[0] == 0
-    assert calls(house) == ["venv", "pip"]
+def test_an_upgrade_cut_short_is_not_taken_for_the_venv_it_began_with(project: Path) -> None:
+    setup(project)
+    (project / "requirements.txt").write_text("# newer\n")
+    (project / "offline").touch()
+    assert setup(project)[0] == 1
+    (project / "requirements.txt").write_text("# nothing\n")
+    (project / "offline").unlink()
+    calls(project)
+    assert setup(project)[0] == 0
+    assert calls(project) == ["venv", "pip"]
 
 
-def test_two_at_once_install_once(house: Path) -> None:
-    (house / "slow").touch()
-    both = [start(house), start(house)]
+def test_two_at_once_install_once(project: Path) -> None:
+    (project / "slow").touch()
+    both = [start(project), start(project)]
     ended = [(process.communicate(timeout=600), process.returncode) for process in both]
     assert [code for _, code in ended] == [0, 0], ended
-    assert calls(house) == ["venv", "pip"]
+    assert calls(project) == ["venv", "pip"]
 
 
-def test_an_unknown_option_is_refused(house: Path) -> None:
-    code, _, err = setup(house, "--fast")
+def test_an_unknown_option_is_refused(project: Path) -> None:
+    code, _, err = setup(project, "--fast")
     assert code == 2
     assert "error: unknown option --fast" in err
-    assert not (house / ".venv").exists()
+    assert not (project / ".venv").exists()
 
 
-def test_help_is_the_head_of_the_script(house: Path) -> None:
-    code, out, _ = setup(house, "--help")
+def test_help_is_the_head_of_the_script(project: Path) -> None:
+    code, out, _ = setup(project, "--help")
     assert code == 0
     assert out.startswith("Makes this folder ready to run")
     assert "set -euo" not in out
@@ -287,19 +287,21 @@ def outside_make() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
 
 
-def test_make_hands_sql_over_as_it_was_typed(house: Path) -> None:
-    setup(house)
-    script(house / ".venv" / "bin" / "python", '#!/bin/bash\nprintf "[%s]" "$@"\n')
-    script(house / "setup.sh", "#!/bin/bash\n")
+def test_make_hands_sql_over_as_it_was_typed(project: Path) -> None:
+    setup(project)
+    script(project / ".venv" / "bin" / "python", '#!/bin/bash\nprintf "[%s]" "$@"\n')
+    script(project / "setup.sh", "#!/bin/bash\n")
     sql = "select '$x', \"it's\", $(shell echo no), `id`, $$\nfrom t -- 100 %"
     command = ["make", "query", f"SQL={sql}", "FORMAT=csv"]
-    result = subprocess.run(command, cwd=house, env=outside_make(), capture_output=True, text=True, check=True)
+    result = subprocess.run(command, cwd=project, env=outside_make(), capture_output=True, text=True, check=True)
     assert result.stdout == f"[main.py][query][--format=csv][--][{sql}]"
 
 
-def test_make_alone_lists_every_target_a_person_types(house: Path) -> None:
-    listed = subprocess.run(["make"], cwd=house, env=outside_make(), capture_output=True, text=True, check=True).stdout
-    makefile = (house / "Makefile").read_text()
+def test_make_alone_lists_every_target_a_person_types(project: Path) -> None:
+    listed = subprocess.run(
+        ["make"], cwd=project, env=outside_make(), capture_output=True, text=True, check=True
+    ).stdout
+    makefile = (project / "Makefile").read_text()
     phony = [line.split()[1:] for line in makefile.splitlines() if line.startswith(".PHONY:")]
     typed = {target for line in phony for target in line} - {"ready", "ready-dev"}
     assert {line.split()[1] for line in listed.splitlines() if line.startswith("  make ")} == typed

@@ -12,7 +12,7 @@ from conftest import Lake
 from src import contract
 from src import lake as delta
 from src.contract import Column, Table
-from src.house import engine as lake_engine
+from src.project import open_engine as lake_engine
 
 ORDERS = "SELECT order_id, day, amount, updated FROM silver.shop.orders ORDER BY order_id, amount"
 
@@ -622,7 +622,7 @@ def test_check_says_so_where_a_row_of_a_file_never_reached_bronze(lake: Lake) ->
     root = lake.data / "bronze/shop/orders"
     table = delta.open_table(root)
     assert table
-    with lake_engine(lake.told) as engine:
+    with lake_engine(lake.settings) as engine:
         scan = engine.scan(table, evolved=True)
         late = "SELECT * REPLACE ('x.csv' AS _file, _row + 1 AS _row)"
         written = engine.write(f"{late} FROM {scan}", root)

@@ -73,7 +73,7 @@ def test_a_stop_that_a_library_takes_for_an_error_of_its_own_is_still_a_stop() -
     code = """
 import os, signal
 from src import stopping
-from src.observe.runs import _attempt
+from src.run.runs import _attempt
 def work():
     try:
         os.kill(os.getpid(), signal.SIGTERM)

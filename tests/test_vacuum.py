@@ -15,9 +15,9 @@ from conftest import ROOT, Lake
 
 from src import lake as delta
 from src.errors import EnvironmentFault, LockedError, UsageError
-from src.house import opened
 from src.maintenance import rollback, vacuum
-from src.observe import lock, releases, runs
+from src.project import open_project
+from src.run import lock, releases, runs
 
 HEADER = "order_id,day,amount,updated\n"
 HOUR = 3600
@@ -36,16 +36,16 @@ def words(hours: int = 168, *, purge: bool = False, yes: bool = False, dry_run: 
 
 
 def do(lake: Lake, words: Namespace) -> int:
-    return vacuum.show(lake.told, lake.root / "src", words)
+    return vacuum.show(lake.settings, lake.root / "src", words)
 
 
 def files(lake: Lake, table: str) -> set[str]:
-    root = delta.place(lake.data, table)
+    root = delta.table_path(lake.data, table)
     return {path.relative_to(root).as_posix() for path in root.rglob("*") if "_delta_log" not in path.parts}
 
 
 def live(lake: Lake, table: str) -> set[str]:
-    snapshot = delta.open_table(delta.place(lake.data, table))
+    snapshot = delta.open_table(delta.table_path(lake.data, table))
     assert snapshot is not None
     return {file.path for file in snapshot.files}
 
@@ -110,21 +110,21 @@ def test_rollback_reaches_what_vacuum_said_it_would_and_not_what_it_said_it_woul
     age(lake, 200)
     lake.land("shop/orders/3.csv", f"{HEADER}1,2024-01-01,3,3\n")
     lake.good()
-    with opened(lake.told, lake.root / "src") as house:
+    with open_project(lake.settings, lake.root / "src") as project:
         steps = vacuum.plan(lake.data, 168, time.time())
-        gone = vacuum.lost(house, steps)
-        reached = [run_id for run_id in releases.all_of(house.engine, lake.data) if run_id not in gone]
+        gone = vacuum.lost(project, steps)
+        reached = [run_id for run_id in releases.all_of(project.engine, lake.data) if run_id not in gone]
         assert (len(gone), len(reached)) == (1, 2)
         assert do(lake, words()) == 0
         for run_id in (*gone, *reached):
-            planned = rollback.plan(house, releases.named(house.engine, lake.data, run_id))
+            planned = rollback.plan(project, releases.named(project.engine, lake.data, run_id))
             for step in planned:
                 if run_id in reached:
-                    delta.check_restorable(house.place(step.table), step.back)
+                    delta.check_restorable(project.path(step.table), step.back)
             if run_id in gone:
                 with pytest.raises(EnvironmentFault, match="vacuum removed"):
                     for step in planned:
-                        delta.check_restorable(house.place(step.table), step.back)
+                        delta.check_restorable(project.path(step.table), step.back)
 
 
 def test_the_newest_release_stays_whole_however_old_it_is(lake: Lake) -> None:
@@ -138,7 +138,7 @@ def test_the_newest_release_stays_whole_however_old_it_is(lake: Lake) -> None:
     age(lake, 2000)
     assert do(lake, words()) == 0
     for table, version in before.items():
-        delta.check_restorable(delta.place(lake.data, table), version)
+        delta.check_restorable(delta.table_path(lake.data, table), version)
 
 
 def test_what_no_commit_names_goes_once_it_is_old(lake: Lake) -> None:
@@ -200,7 +200,7 @@ def test_vacuum_waits_for_nobody_who_holds_the_lake(lake: Lake) -> None:
     days(lake, 2)
     age(lake, 200)
     before = files(lake, "silver.shop.orders")
-    with lock.held(lake.data, command="make pipeline", run_id="r", now=runs.now()), pytest.raises(LockedError):
+    with lock.lock_lake(lake.data, command="make pipeline", run_id="r", now=runs.now()), pytest.raises(LockedError):
         do(lake, words())
     assert files(lake, "silver.shop.orders") == before
 
@@ -210,7 +210,7 @@ def test_the_log_of_a_table_is_kept_in_bounds_and_its_progress_with_it(lake: Lak
     age(lake, 61 * 24)
     assert do(lake, words()) == 0
     for table in ("bronze.shop.orders", "silver.shop.orders", "gold.shop.daily", "ops.pipeline_runs"):
-        entries = sorted(path.name for path in (delta.place(lake.data, table) / "_delta_log").glob("0*"))
+        entries = sorted(path.name for path in (delta.table_path(lake.data, table) / "_delta_log").glob("0*"))
         assert len(entries) <= 2 + delta.LOG_ENTRIES, (table, entries)  # without, all fourteen
     assert lake.good().records[-1].records_written == 0
     lake.land("shop/orders/again.csv", f"{HEADER}1,2024-01-01,2,2\n")  # bytes taken before, under another name

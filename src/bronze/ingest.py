@@ -33,11 +33,11 @@ from pathlib import Path
 
 from src import lake
 from src.bronze import readers
-from src.bronze.readers import HOUSE_COLUMNS
+from src.bronze.readers import SYSTEM_COLUMNS
+from src.checks.outcome import Outcome
 from src.contract import Feed
 from src.engine import DuckEngine, identifier, literal
 from src.errors import BoathouseError, DataError, MemoryFault, from_os_error
-from src.outcome import Outcome
 
 _COMPRESSED = tuple(readers.PACKED)
 _FILES_PER_COMMIT = 250  # bounds what a crash makes the next run repeat
@@ -320,8 +320,8 @@ def _append(
 ) -> tuple[lake.Snapshot, list[Landed], Outcome]:
     """Write and commit one chunk of files; returns also those that were taken."""
     if bronze is None:
-        bronze = lake.create(root, HOUSE_COLUMNS, properties={"delta.appendOnly": "true"})
-    spelling = {name.lower(): name for name in bronze.columns if name not in HOUSE_COLUMNS}
+        bronze = lake.create(root, SYSTEM_COLUMNS, properties={"delta.appendOnly": "true"})
+    spelling = {name.lower(): name for name in bronze.columns if name not in SYSTEM_COLUMNS}
     first = _later_than(bronze, now)
     # a microsecond apart: the order of the files is that of their rows' arrival
     moments = {file.name: moment for moment, file in enumerate(files, first)}
@@ -473,11 +473,11 @@ class _Reading:
             moment = f"{literal([self.moments[name] for name in names])}[_file]"
         own = {name.lower(): identifier(name) for name in rows.columns}
         values = [f"{own.get(low, 'NULL::VARCHAR')} AS {identifier(name)}" for low, name in self.spelling.items()]
-        house = (
+        project = (
             f"{landed} AS _file, _row, make_timestamptz({moment}) AS _ingested_at, "
             f"{literal(self.batch)} AS _batch, _reject, _raw"
         )
-        return f"SELECT {', '.join([*values, house])} FROM ({rows.sql})"
+        return f"SELECT {', '.join([*values, project])} FROM ({rows.sql})"
 
 
 def _shares(files: Sequence[_Opened], count: int) -> Iterable[list[_Opened]]:
@@ -509,7 +509,7 @@ def _by_wording(remarks: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
 
 def _drift(bronze: lake.Snapshot, headers: Mapping[str, Sequence[str]]) -> list[str]:
     """How the files' headers differ from the table's columns so far (in a first load: from the first header)."""
-    columns = [name for name in bronze.columns if name not in HOUSE_COLUMNS]
+    columns = [name for name in bronze.columns if name not in SYSTEM_COLUMNS]
     first = next((header for header in headers.values() if header), ())
     known = [name.lower() for name in columns or first]
     seen: dict[str, list[str]] = {}

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from src import contract, lake
+from src.checks.outcome import Outcome
 from src.contract import Table
 from src.engine import DuckEngine
 from src.gold import laws, way
@@ -20,7 +21,6 @@ from src.gold.cut import Cut
 from src.gold.model import Model
 from src.gold.touched import EVERYTHING, Touched
 from src.gold.way import Way
-from src.outcome import Outcome
 from src.proof import Proof
 
 # Bytes of the sources up to which a partition is computed by a filter over the whole model, right whatever it depends
@@ -76,12 +76,12 @@ def run(
     *,
     batch: str,
     again: Mapping[str, str] | None = None,
-    whole: bool = False,
+    full_refresh: bool = False,
 ) -> Outcome:
     """Bring one gold table up to these versions of its sources; `refers` are the tables its foreign keys name.
 
     `again`: relations of source rows, by source, whose partitions are computed even though no row changed;
-    `whole`: every partition is.
+    `full_refresh`: every partition is.
 
     Raises:
         ContractError: the model does not parse, or does not return what the contract says.
@@ -95,7 +95,7 @@ def run(
         way=way_of(engine, table, gold, sources, proof),
         commit=Commit(engine, table, root, sources, refers, batch),
     )
-    if gold is None or work.kind == "rebuild" or whole:
+    if gold is None or work.kind == "rebuild" or full_refresh:
         outcome = build.whole(gold)
         return replace(outcome, notes=(*outcome.notes, work.why)) if work.lost else outcome
     # before the rows: a crash after a rebuild, or a version without a change of logic, may have left an older tag

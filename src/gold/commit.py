@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from src import audit, contract, lake
+from src import contract, lake
+from src.checks import audits
+from src.checks.outcome import Outcome
 from src.contract import Table
 from src.engine import DuckEngine, identifier
 from src.gold import laws
-from src.outcome import Outcome
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,9 @@ class Commit:
         """A relation of the stored rows outside of some partitions."""
         return self._scan(gold, self.split(gold, outputs)[0])
 
-    def _audit(self, relation: str) -> tuple[audit.Result, ...]:
+    def _audit(self, relation: str) -> tuple[audits.Result, ...]:
         others = {name: self._scan(other, other.files) for name, other in self.refers.items()}
-        return audit.run(self.engine, self.table, relation, others | {self.table.id: "audited"})
+        return audits.run(self.engine, self.table, relation, others | {self.table.id: "audited"})
 
     def _prepared(self) -> lake.Snapshot:
         gold = lake.open_table(self.root)
@@ -109,5 +110,5 @@ class Commit:
         return {column.name: column.type for column in self.table.columns}
 
 
-def _outcome(rows: int, partitions: int, version: int, audits: tuple[audit.Result, ...]) -> Outcome:
+def _outcome(rows: int, partitions: int, version: int, audits: tuple[audits.Result, ...]) -> Outcome:
     return Outcome(read=rows, inserted=rows, written=rows, partitions=partitions, version=version, audits=audits)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from src import rules
+from src.checks import rules
 from src.contract import Table
 from src.engine import DuckEngine, identifier
 from src.errors import DataError

@@ -27,9 +27,9 @@ from src.lake.tables import identity_of as identity_of
 from src.lake.tables import index as index
 from src.lake.tables import is_another as is_another
 from src.lake.tables import open_table as open_table
-from src.lake.tables import place as place
 from src.lake.tables import restore as restore
 from src.lake.tables import set_properties as set_properties
+from src.lake.tables import table_path as table_path
 from src.lake.tables import waiting_of as waiting_of
 from src.lake.tables import waits as waits
 from src.lake.upkeep import LOG_ENTRIES as LOG_ENTRIES

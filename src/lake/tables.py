@@ -245,7 +245,7 @@ def index(column: str, kind: str) -> dict[str, str]:
     return {_INDEXED: column if kind in _INDEXABLE and _PLAIN_NAME.fullmatch(column) else ""}
 
 
-def place(data: Path, table_id: str) -> Path:
+def table_path(data: Path, table_id: str) -> Path:
     """Where a table lies: silver.sales.order_lines is the folder silver/sales/order_lines below data."""
     return data.joinpath(*table_id.split("."))
 

@@ -17,7 +17,7 @@ from src.errors import DataError, UsageError
 from src.maintenance import snapshot
 from src.maintenance.remote import Remote
 from src.maintenance.snapshot import File, Manifest
-from src.observe import backups
+from src.run import backup_records
 
 FILES, MANIFESTS = "files", "manifests"  # the two folders of the remote
 # a number that counts up, so that the newest is the one made last whatever a clock said; earlier ones have none
@@ -45,7 +45,7 @@ def listed(place: Remote) -> list[str]:
 
 def _names(manifests: Iterable[str]) -> list[str]:
     """The backups that these manifests are of, oldest first."""
-    return sorted((found[1] for name in manifests if (found := _NAMED.fullmatch(name))), key=backups.order)
+    return sorted((found[1] for name in manifests if (found := _NAMED.fullmatch(name))), key=backup_records.order)
 
 
 def read(place: Remote, names: Collection[str]) -> dict[str, Manifest]:

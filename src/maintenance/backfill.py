@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from datetime import date
 from functools import partial
 
+from src.checks.outcome import Outcome
 from src.contract import Table
 from src.engine import identifier
 from src.errors import UsageError
 from src.gold import aggregate
 from src.gold.cut import Cut
-from src.house import House, Unbuilt, below, needs, referred, sources, waits_for
-from src.observe.runs import Run
-from src.outcome import Outcome
+from src.project import Project, Unbuilt, downstream, referenced, sources, upstream, waits_for
+from src.run.runs import Run
 from src.silver import clean, slices
 
 
@@ -33,20 +33,20 @@ class Plan:
     partitions: Mapping[str, list[str]]  # by table
 
 
-def plan(house: House, table_id: str, start: date | None, end: date | None, where: str | None) -> Plan:
+def plan(project: Project, table_id: str, start: date | None, end: date | None, where: str | None) -> Plan:
     """Compute a slice of a silver table, or name that of a gold table; changes nothing.
 
     Raises:
         UsageError: no such table, an empty slice description, or a condition a gold table cannot have.
     """
-    table = house.declared(table_id)
+    table = project.declared(table_id)
     if table.layer == "gold":
-        return _gold_plan(house, table, start, end, where)
-    part = slices.cut(house.engine, table, clean.Places.of(table, house.place), _condition(table, start, end, where))
+        return _gold_plan(project, table, start, end, where)
+    part = slices.cut(project.engine, table, clean.Places.of(table, project.path), _condition(table, start, end, where))
     again = {table.id: part.changed}
-    gold = _ready_below(house, table)
+    gold = _ready_below(project, table)
     direct = [mart for mart in gold if table.id in mart.sources]
-    partitions = {table.id: list(part.partitions)} | {mart.id: _partitions(house, mart, again) for mart in direct}
+    partitions = {table.id: list(part.partitions)} | {mart.id: _partitions(project, mart, again) for mart in direct}
     return Plan(table, part, again, gold, partitions)
 
 
@@ -55,47 +55,47 @@ def rows(planned: Plan) -> list[tuple[str, str]]:
     return [(table, partition) for table, partitions in planned.partitions.items() for partition in partitions]
 
 
-def execute(house: House, planned: Plan, run: Run) -> None:
+def execute(project: Project, planned: Plan, run: Run) -> None:
     """Write what was planned, as steps of a run."""
-    engine, batch = house.engine, run.run_id
+    engine, batch = project.engine, run.run_id
     if planned.part:
-        places = clean.Places.of(planned.table, house.place)
+        places = clean.Places.of(planned.table, project.path)
         run.step(planned.table.id, partial(slices.backfill, engine, planned.table, places, planned.part, batch=batch))
     for mart in planned.gold:
-        run.step(mart.id, partial(_gold, house, mart, planned.again, batch), needs=needs(mart))
+        run.step(mart.id, partial(_gold, project, mart, planned.again, batch), needs=upstream(mart))
 
 
-def _gold(house: House, mart: Table, again: Mapping[str, str], batch: str) -> Outcome:
-    root, refers, proof = house.place(mart.id), house.built(referred(mart)), house.proof(mart)
+def _gold(project: Project, mart: Table, again: Mapping[str, str], batch: str) -> Outcome:
+    root, refers, proof = project.path(mart.id), project.built(referenced(mart)), project.proof(mart)
     own = {name: rows for name, rows in again.items() if name in mart.sources}
-    return aggregate.run(house.engine, mart, root, sources(house, mart), refers, proof, batch=batch, again=own)
+    return aggregate.run(project.engine, mart, root, sources(project, mart), refers, proof, batch=batch, again=own)
 
 
-def _gold_plan(house: House, table: Table, start: date | None, end: date | None, where: str | None) -> Plan:
+def _gold_plan(project: Project, table: Table, start: date | None, end: date | None, where: str | None) -> Plan:
     if where:
         raise UsageError(
             "--where with a gold table", fix="a partition of gold is computed whole: give --start and --end"
         )
     again = {}
-    for name, source in sources(house, table).items():
+    for name, source in sources(project, table).items():
         if isinstance(source, Unbuilt):
             continue
-        scan = house.engine.scan(source)
-        again[name] = f"(SELECT * FROM {scan} WHERE {_condition(house.declared(name), start, end, None)})"
-    gold = (table, *_ready_below(house, table))
-    return Plan(table, None, again, gold, {table.id: _partitions(house, table, again)})
+        scan = project.engine.scan(source)
+        again[name] = f"(SELECT * FROM {scan} WHERE {_condition(project.declared(name), start, end, None)})"
+    gold = (table, *_ready_below(project, table))
+    return Plan(table, None, again, gold, {table.id: _partitions(project, table, again)})
 
 
-def _ready_below(house: House, table: Table) -> tuple[Table, ...]:
+def _ready_below(project: Project, table: Table) -> tuple[Table, ...]:
     """The gold tables that stand on a table, without those that still wait for another source."""
-    return tuple(mart for mart in below(house, {table.id}) if not waits_for(house, mart))
+    return tuple(mart for mart in downstream(project, {table.id}) if not waits_for(project, mart))
 
 
-def _partitions(house: House, mart: Table, again: Mapping[str, str]) -> list[str]:
+def _partitions(project: Project, mart: Table, again: Mapping[str, str]) -> list[str]:
     found: set[str] = set()
-    read = sources(house, mart)
-    way = aggregate.way_of(house.engine, mart, house.table(mart.id), read, house.proof(mart))
-    cut = Cut(house.engine, mart, read, way.cuts)
+    read = sources(project, mart)
+    way = aggregate.way_of(project.engine, mart, project.table(mart.id), read, project.proof(mart))
+    cut = Cut(project.engine, mart, read, way.cuts)
     for name, rows in again.items():
         found.update(aggregate.partitions_of(cut, name, rows))
     return sorted(found)

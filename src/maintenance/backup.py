@@ -14,14 +14,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from src import house, lake
+from src import console, lake
 from src.engine import DuckEngine
 from src.errors import BoathouseError, DataError
 from src.maintenance import archive, remote, rot, snapshot
 from src.maintenance.remote import Remote
 from src.maintenance.snapshot import File, Manifest, Table, Taken
-from src.observe import backups, console, edge, lock, runs
-from src.observe.backups import Backup
+from src.project import new_run_id, open_engine
+from src.run import backup_records, edge, lock, runs
+from src.run.backup_records import Backup
 from src.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,7 +45,7 @@ class Plan:
 
 
 def run(
-    engine: DuckEngine, told: Settings, place: Remote, clock: Callable[[], datetime], *, dry_run: bool = False
+    engine: DuckEngine, settings: Settings, place: Remote, clock: Callable[[], datetime], *, dry_run: bool = False
 ) -> Plan:
     """Back up the newest release of the lake; returns what was planned. `clock` gives the time in UTC.
 
@@ -54,10 +55,10 @@ def run(
         AuthError, TransientError, EnvironmentFault: the remote refuses, does not answer, or has no room.
         DataError: what was copied is not what was read, or the lake is not what the newest backup has of it.
     """
-    data, started = told.data_dir, clock()
+    data, started = settings.data_dir, clock()
     snapshot.pinned(engine, data)  # nothing is written where there is nothing to back up
-    new = house.new_run_id(started)
-    with lock.held(data / backups.FOLDER, command="make backup", run_id=new, now=started):
+    new = new_run_id(started)
+    with lock.lock_lake(data / backup_records.FOLDER, command="make backup", run_id=new, now=started):
         try:
             _refuse_rot(engine, data, place)
             with snapshot.taken(engine, data) as taken:
@@ -69,11 +70,11 @@ def run(
         except BoathouseError as error:
             if not dry_run:
                 failed = Backup(new, new, "backup", started, clock(), place.path, message=error.what)
-                backups.record(engine, data, failed)
+                backup_records.record(engine, data, failed)
             raise
-        backups.record(engine, data, _described(planned, place, new, started, clock()))
+        backup_records.record(engine, data, _described(planned, place, new, started, clock()))
         _say(planned, place)
-        prune(place, told, planned, there)
+        prune(place, settings, planned, there)
     return planned
 
 
@@ -92,7 +93,7 @@ def plan(engine: DuckEngine, data: Path, place: Remote, taken: Taken, name: str)
         same = known and old and old.engine == version and known.files == files
         tables[table_id] = known if known and same else _table(engine, table_id, table, files)
         places |= {file.name: table.root / path for path, file in files.items()}
-    number = 1 + max((backups.order(name)[0] for name in listed.names), default=0)
+    number = 1 + max((backup_records.order(name)[0] for name in listed.names), default=0)
     manifest = Manifest(f"{number:06d}-{name}", taken.release, version, tables)
     if old and there == set(old.objects) and _without_own(old) == _without_own(manifest):
         return Plan(manifest, {}, old, afresh, listed)
@@ -126,7 +127,7 @@ def kept(names: Iterable[str], daily: int, weekly: int, monthly: int) -> set[str
 
     The newest is always among them. The rule is that of restic's `forget --keep-daily --keep-weekly --keep-monthly`.
     """
-    newest_first = sorted(names, key=backups.order, reverse=True)
+    newest_first = sorted(names, key=backup_records.order, reverse=True)
     stay = set(newest_first[:1])
     for count, period in ((daily, "%Y-%m-%d"), (weekly, "%G-W%V"), (monthly, "%Y-%m")):
         last_of: dict[str, str] = {}
@@ -136,12 +137,12 @@ def kept(names: Iterable[str], daily: int, weekly: int, monthly: int) -> set[str
     return stay
 
 
-def prune(place: Remote, told: Settings, planned: Plan, there: archive.Listing) -> None:
+def prune(place: Remote, settings: Settings, planned: Plan, there: archive.Listing) -> None:
     """Remove the backups that need not stay, and the files that none of the others names.
 
     A backup loses its manifest first: killed in between, it leaves files without a name and no name without files.
     """
-    stay = kept(there.names, told.backup_keep_daily, told.backup_keep_weekly, told.backup_keep_monthly)
+    stay = kept(there.names, settings.backup_keep_daily, settings.backup_keep_weekly, settings.backup_keep_monthly)
     gone = [name for name in there.names if name not in stay]
     place.delete([f"{name}.json" for name in gone], archive.MANIFESTS)
     known = [planned.before] if planned.before else []
@@ -169,7 +170,7 @@ def show(planned: Plan, data: Path) -> None:
         rows.append((name, table.version, table.rows, len(table.files), size, len(new), sum(new.values())))
     console.table(("table", "version", "rows", "files", "bytes", "new files", "new bytes"), rows)
     for name, table in planned.manifest.tables.items():
-        newest = lake.open_table(lake.place(data, name))
+        newest = lake.open_table(lake.table_path(data, name))
         if newest and newest.version > table.version and not name.startswith("ops."):
             print(f"note: {name}: version {newest.version} is in no release yet, and so in no backup")
 
@@ -191,7 +192,7 @@ def _newest(engine: DuckEngine, data: Path, place: Remote, names: list[str]) -> 
     """The newest backup where it is good, and whether it is damaged, as far as is known."""
     if not names:
         return None, False
-    if not backups.trusted(engine, data, names[-1]):
+    if not backup_records.trusted(engine, data, names[-1]):
         print(f"note: everything is copied afresh: a drill found backup {names[-1]} damaged")
         return None, True
     try:
@@ -234,7 +235,7 @@ def _publish(manifest: Manifest, place: Remote, folder: Path) -> None:
 
 def _without_own(manifest: Manifest) -> dict[str, Table]:
     """Its tables but that of the backups' own records, which alone is no reason for another backup."""
-    return {name: table for name, table in manifest.tables.items() if name != backups.TABLE}
+    return {name: table for name, table in manifest.tables.items() if name != backup_records.TABLE}
 
 
 def _described(planned: Plan, place: Remote, run_id: str, started: datetime, ended: datetime) -> Backup:
@@ -258,13 +259,13 @@ def main(typed: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m src.maintenance.backup", description=__doc__)
     parser.add_argument("--dry-run", action="store_true", help="say what would be copied; copy nothing")
     words = parser.parse_args(typed)
-    return edge.ended(ROOT, lambda told: _act(told, words.dry_run))
+    return edge.ended(ROOT, lambda settings: _act(settings, words.dry_run))
 
 
-def _act(told: Settings, dry_run: bool) -> int:
-    place = remote.of(told, ROOT)
-    with house.engine(told) as engine:
-        run(engine, told, place, runs.now, dry_run=dry_run)
+def _act(settings: Settings, dry_run: bool) -> int:
+    place = remote.of(settings, ROOT)
+    with open_engine(settings) as engine:
+        run(engine, settings, place, runs.now, dry_run=dry_run)
     if dry_run:
         print("dry run: nothing was copied")
     return 0

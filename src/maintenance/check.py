@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from src import contract, lake
+from src import catalog, console, contract, lake
 from src.contract import PROVENANCE, Contracts, Table
 from src.engine import DuckEngine, identifier
 from src.errors import BoathouseError
 from src.gold import aggregate
 from src.gold.compare import differences
-from src.house import House, Unbuilt
 from src.maintenance import archive, rot
 from src.maintenance.remote import Remote
 from src.maintenance.snapshot import Manifest
-from src.observe import backups, console, query, releases, runs
+from src.project import Project, Unbuilt
+from src.run import backup_records, releases, runs
 from src.silver import batch, winners
 
 
@@ -44,10 +44,10 @@ class Copy:
     manifest: Manifest
 
 
-def show(house: House, place: Callable[[], Remote], *, quick: bool) -> int:
+def show(project: Project, place: Callable[[], Remote], *, quick: bool) -> int:
     """Print what does not hold, or that everything does; returns the exit code (0 or 1)."""
-    data = house.told.data_dir
-    count = len(query.tables(data))
+    data = project.settings.data_dir
+    count = len(catalog.tables(data))
     copy = None if quick or not count else _copy(place)
     with console.progress(count * 2 if copy else count) as bar:
 
@@ -56,7 +56,7 @@ def show(house: House, place: Callable[[], Remote], *, quick: bool) -> int:
                 bar.done()
                 bar.start(name)
 
-        findings = list(run(house.engine, data, house.contracts, house.marts, copy, quick=quick, say=say))
+        findings = list(run(project.engine, data, project.contracts, project.marts, copy, quick=quick, say=say))
     if findings:
         console.table(("table", "law", "found"), [(f.table, f.law, f.found) for f in findings])
         print("`make repair` brings back files that the newest backup has; what else to do: docs/runbook.md")
@@ -116,14 +116,14 @@ def run(
             declared = {**contracts.silver, **contracts.gold}
             yield from _each(table.id, "the model gives the same", partial(_gold, engine, table, declared, whole))
             yield from _each(table.id, "the table says its version", partial(_tags, table, whole))
-    if backups.TABLE in whole:
-        yield from _each(backups.TABLE, "its records can be read", partial(_backups, engine, data))
+    if backup_records.TABLE in whole:
+        yield from _each(backup_records.TABLE, "its records can be read", partial(_backups, engine, data))
     if runs.TABLE in whole:
         yield from _each(runs.TABLE, "the rows of every step add up", partial(_sums, engine, whole))
 
 
 def _backups(engine: DuckEngine, data: Path) -> Iterator[str]:
-    backups.last_verified(engine, data)  # which says where they are the records of something else
+    backup_records.last_verified(engine, data)  # which says where they are the records of something else
     yield from ()
 
 
@@ -147,7 +147,7 @@ def files(
 ) -> Iterator[tuple[str, Path, list[Finding]]]:
     """Every table on disk, and what is wrong with its log and its files."""
     released = _released(data)
-    for name, root in query.tables(data).items():
+    for name, root in catalog.tables(data).items():
         say(name)
         read = partial(_damage, engine, name, root, released.get(name), quick=quick)
         yield name, root, list(_each(name, "the table opens and its files are whole", read))
@@ -230,7 +230,7 @@ def _unreadable(
 
 def _gone(data: Path, contracts: Contracts, marts: Sequence[Table]) -> Iterator[Finding]:
     """The tables that are not there any more: those of the newest release, and what lies beside a silver table."""
-    there = query.tables(data)
+    there = catalog.tables(data)
     beside = {f"quarantine.{table.domain}.{table.name}" for table in contracts.silver.values() if table.id in there}
     declared = {*contracts.feeds, *contracts.silver, *(table.id for table in marts)}
     for name in sorted({*beside, *(declared & set(_released(data)))} - set(there)):
@@ -377,7 +377,7 @@ def _tags(table: Table, whole: Mapping[str, Path]) -> Iterator[str]:
 
 
 def _sums(engine: DuckEngine, whole: Mapping[str, Path]) -> Iterator[str]:
-    query.publish(engine, {runs.TABLE: whole[runs.TABLE]})
+    catalog.publish(engine, {runs.TABLE: whole[runs.TABLE]})
     later = [
         f" + coalesce({name}, 0)" for name in ("superseded", "conflicts") if name in _opened(whole[runs.TABLE]).columns
     ]

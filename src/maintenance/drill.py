@@ -15,14 +15,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from src import house, lake
+from src import console, lake
 from src.engine import DuckEngine
 from src.errors import DataError
 from src.maintenance import archive, remote, restore, rot, snapshot
 from src.maintenance.remote import Remote
 from src.maintenance.snapshot import Manifest
-from src.observe import backups, console, edge, lock, runs
-from src.observe.backups import Backup
+from src.project import new_run_id, open_engine
+from src.run import backup_records, edge, lock, runs
+from src.run.backup_records import Backup
 from src.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,14 +48,14 @@ def run(engine: DuckEngine, data: Path, place: Remote, name: str | None, clock: 
         AuthError, TransientError, EnvironmentFault: as the remote and the disk say.
     """
     started = clock()
-    run_id = house.new_run_id(started)
-    with lock.held(data / backups.FOLDER, command="make drill", run_id=run_id, now=started):
+    run_id = new_run_id(started)
+    with lock.lock_lake(data / backup_records.FOLDER, command="make drill", run_id=run_id, now=started):
         manifest = _chosen(engine, data, place, name, run_id, clock)
         size = sum(manifest.objects.values())
 
         def record(message: str = "") -> None:
             row = manifest.described(run_id, "drill", started, clock(), place.path, size, message)
-            backups.record(engine, data, row)
+            backup_records.record(engine, data, row)
 
         try:
             with tempfile.TemporaryDirectory(prefix="boathouse-drill-") as folder:
@@ -77,14 +78,16 @@ def _chosen(
         return archive.chosen(place, name)
     except DataError as error:
         ill = name or archive.listed(place)[-1]
-        backups.record(engine, data, Backup(run_id, ill, "drill", started, clock(), place.path, message=error.what))
+        backup_records.record(
+            engine, data, Backup(run_id, ill, "drill", started, clock(), place.path, message=error.what)
+        )
         raise
 
 
 def _proved(engine: DuckEngine, whole: Path, manifest: Manifest, name: str) -> int:
     """Compare one restored table with what the manifest says of it; returns its rows."""
     said = manifest.tables[name]
-    restored = lake.open_table(lake.place(whole, name))
+    restored = lake.open_table(lake.table_path(whole, name))
     if restored is None:
         raise DataError(f"{name} is not there", where=f"backup {manifest.id}")
     rows, content = snapshot.content(engine, name, restored)
@@ -103,11 +106,11 @@ def main(typed: list[str]) -> int:
     parser.add_argument("--backup", metavar="ID", help="which one (default: the newest)")
     parser.add_argument("--dry-run", action="store_true", help="say what would be restored and compared")
     words = parser.parse_args(typed)
-    return edge.ended(ROOT, lambda told: _act(told, words.backup, dry_run=words.dry_run))
+    return edge.ended(ROOT, lambda settings: _act(settings, words.backup, dry_run=words.dry_run))
 
 
-def _act(told: Settings, name: str | None, *, dry_run: bool) -> int:
-    place = remote.of(told, ROOT)
+def _act(settings: Settings, name: str | None, *, dry_run: bool) -> int:
+    place = remote.of(settings, ROOT)
     if dry_run:
         manifest = archive.chosen(place, name)
         console.table(
@@ -115,15 +118,15 @@ def _act(told: Settings, name: str | None, *, dry_run: bool) -> int:
         )
         print(f"dry run: backup {manifest.id} of release {manifest.release} was not restored")
         return 0
-    with house.engine(told) as engine:
-        found = run(engine, told.data_dir, place, name, runs.now)
+    with open_engine(settings) as engine:
+        found = run(engine, settings.data_dir, place, name, runs.now)
     console.table(("table", "rows"), list(found.rows.items()))
     print(f"drilled: {len(found.rows)} tables, {sum(found.rows.values()):,} rows, all as they were")
     if not found.damage:
         return 0
     count = f"{len(found.damage)} files of the lake are not what it has"
     what = f"the backup is good, and {count}: {rot.told(found.damage)}"
-    console.complain(f"{what}\n  where: {told.data_dir}\n  fix:   `make repair` brings them back")
+    console.complain(f"{what}\n  where: {settings.data_dir}\n  fix:   `make repair` brings them back")
     return FOUND
 
 

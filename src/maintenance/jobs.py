@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from src import console
 from src.errors import EnvironmentFault, LockedError, TransientError, exit_codes
-from src.observe import console, edge, logs, rotation, runs
+from src.run import edge, logs, rotation, runs
 from src.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -152,10 +153,10 @@ def first_failure(codes: Mapping[str, int]) -> tuple[str, int] | None:
     return next(((target, code) for target, code in codes.items() if code), None)
 
 
-def show(root: Path, told: Settings, name: str, environ: Mapping[str, str], clock: Clock) -> int:
+def show(root: Path, settings: Settings, name: str, environ: Mapping[str, str], clock: Clock) -> int:
     """Do a job of the project in `root`, what it prints going to cron.log; returns the code of its first failure."""
-    path = told.log_dir / rotation.SCHEDULED
-    log, secrets = rotation.Log(path), told.secrets()
+    path = settings.log_dir / rotation.SCHEDULED
+    log, secrets = rotation.Log(path), settings.secrets()
 
     def say(line: str) -> None:
         now = clock.now()
@@ -174,7 +175,7 @@ def main(typed: Collection[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m src.maintenance.jobs", description=__doc__)
     parser.add_argument("job", choices=tuple(JOBS))
     words = parser.parse_args(list(typed))
-    return edge.ended(ROOT, lambda told: show(ROOT, told, words.job, os.environ, Clock()))
+    return edge.ended(ROOT, lambda settings: show(ROOT, settings, words.job, os.environ, Clock()))
 
 
 if __name__ == "__main__":

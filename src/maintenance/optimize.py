@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from src import lake
+from src import catalog, console, lake
 from src.contract import Table
-from src.house import House, opened
-from src.observe import console, edge, query, upkeep
-from src.observe.holding import held
-from src.observe.runs import Run
+from src.project import Project, open_project
+from src.run import edge, maintenance_records
+from src.run.recorded import recorded_run
+from src.run.runs import Run
 from src.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,11 +49,11 @@ def plan(data: Path, declared: Mapping[str, Table]) -> list[Step]:
     Raises:
         EnvironmentFault: a table is damaged.
     """
-    tables = {name: lake.open_table(root) for name, root in query.tables(data).items()}
+    tables = {name: lake.open_table(root) for name, root in catalog.tables(data).items()}
     return [_step(name, table, declared.get(name)) for name, table in tables.items() if table]
 
 
-def execute(steps: Sequence[Step], run: Run) -> Iterator[upkeep.Size]:
+def execute(steps: Sequence[Step], run: Run) -> Iterator[maintenance_records.Size]:
     """Do the steps, and tell the run which versions have the same rows; gives each one's sizes."""
     for step in steps:
         table = step.snapshot
@@ -65,7 +65,7 @@ def execute(steps: Sequence[Step], run: Run) -> Iterator[upkeep.Size]:
         if table.version != step.snapshot.version:
             run.rewritten[step.table] = (step.snapshot.version, table.version)
             before = step.snapshot
-            yield upkeep.Size(step.table, len(before.files), before.size, len(table.files), table.size)
+            yield maintenance_records.Size(step.table, len(before.files), before.size, len(table.files), table.size)
 
 
 def _step(name: str, snapshot: lake.Snapshot, declared: Table | None) -> Step:
@@ -79,18 +79,18 @@ def _step(name: str, snapshot: lake.Snapshot, declared: Table | None) -> Step:
 # -- the command
 
 
-def show(told: Settings, source: Path, *, dry_run: bool) -> int:
+def show(settings: Settings, source: Path, *, dry_run: bool) -> int:
     """Plan, print and, unless it is a dry run, do; returns the exit code."""
-    with opened(told, source) as house:
+    with open_project(settings, source) as project:
         if dry_run:
-            _print(plan(told.data_dir, _declared(house)))
+            _print(plan(settings.data_dir, _declared(project)))
             print("dry run: nothing was written")
             return 0
-        with held(house, "make optimize") as this:
-            steps = plan(told.data_dir, _declared(house))
+        with recorded_run(project, "make optimize") as this:
+            steps = plan(settings.data_dir, _declared(project))
             _print(steps)
             sizes = list(execute(steps, this))
-            upkeep.record(house, this, "optimize", sizes)
+            maintenance_records.record(project, this, "optimize", sizes)
     headers = ("table", "files", "bytes", "files after", "bytes after")
     if sizes:
         print()
@@ -100,8 +100,8 @@ def show(told: Settings, source: Path, *, dry_run: bool) -> int:
     return 0
 
 
-def _declared(house: House) -> dict[str, Table]:
-    return {**house.contracts.silver, **{table.id: table for table in house.marts}}
+def _declared(project: Project) -> dict[str, Table]:
+    return {**project.contracts.silver, **{table.id: table for table in project.marts}}
 
 
 def _print(steps: Sequence[Step]) -> None:
@@ -113,7 +113,7 @@ def main(typed: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m src.maintenance.optimize", description=__doc__)
     parser.add_argument("--dry-run", action="store_true", help="say what would be written anew")
     words = parser.parse_args(typed)
-    return edge.ended(ROOT, lambda told: show(told, ROOT / "src", dry_run=words.dry_run))
+    return edge.ended(ROOT, lambda settings: show(settings, ROOT / "src", dry_run=words.dry_run))
 
 
 if __name__ == "__main__":

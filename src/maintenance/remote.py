@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 
 from src.errors import AuthError, BoathouseError, DataError, EnvironmentFault, TransientError, UsageError
-from src.observe import logs
+from src.run import logs
 from src.settings import REMOTE_PREFIX, Settings
 
 _NAMED = re.compile(r"([^/:]*):(.*)", re.DOTALL)
@@ -137,25 +137,25 @@ class Remote:
             raise fault(logs.struck(ended.stderr, self.secrets), ended.returncode, self.path)
 
 
-def of(told: Settings, root: Path) -> Remote:
+def of(settings: Settings, root: Path) -> Remote:
     """The place that the settings name; a relative folder is meant from the project's folder `root`.
 
     Raises:
         UsageError: it is a remote that no setting defines, or a folder inside the lake.
     """
-    named = _NAMED.fullmatch(told.backup_remote)
+    named = _NAMED.fullmatch(settings.backup_remote)
     if named:
-        known = sorted(name.removeprefix(REMOTE_PREFIX)[:-5] for name in told.remotes if name.endswith("_TYPE"))
+        known = sorted(name.removeprefix(REMOTE_PREFIX)[:-5] for name in settings.remotes if name.endswith("_TYPE"))
         if named[1].upper().replace("-", "_") not in known:
             there = f"the remotes are {', '.join(known).lower()}" if known else "there is no remote yet"
             fix = f"set {REMOTE_PREFIX}<NAME>_TYPE and what it needs in .env; {there}"
-            raise UsageError(f"no remote {named[1]}", where=f"BACKUP_REMOTE={told.backup_remote}", fix=fix)
-        return Remote(told.backup_remote, told.remotes, told.secrets())
-    folder = (root / Path(told.backup_remote).expanduser()).resolve()
-    if folder.is_relative_to(told.data_dir.resolve()):
+            raise UsageError(f"no remote {named[1]}", where=f"BACKUP_REMOTE={settings.backup_remote}", fix=fix)
+        return Remote(settings.backup_remote, settings.remotes, settings.secrets())
+    folder = (root / Path(settings.backup_remote).expanduser()).resolve()
+    if folder.is_relative_to(settings.data_dir.resolve()):
         fix = "name a folder outside of it, best on another disk: what takes the lake away would take them too"
-        raise UsageError("backups inside the lake", where=f"BACKUP_REMOTE={told.backup_remote}", fix=fix)
-    return Remote(str(folder), told.remotes, told.secrets())
+        raise UsageError("backups inside the lake", where=f"BACKUP_REMOTE={settings.backup_remote}", fix=fix)
+    return Remote(str(folder), settings.remotes, settings.secrets())
 
 
 def program() -> Path:

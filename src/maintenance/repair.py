@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from src import lake
+from src import catalog, console, lake
 from src.errors import BoathouseError, UsageError, from_os_error
-from src.house import House, new_run_id
 from src.maintenance import archive, check, rot
 from src.maintenance.remote import Remote
 from src.maintenance.rot import Damage
 from src.maintenance.snapshot import Manifest
-from src.observe import backups, console, lock, query, runs
+from src.project import Project, new_run_id
+from src.run import backup_records, lock, runs
 
 FOUND = 1  # the exit code of a check that found something
 _TURNS = 3  # a log that was brought back may name data files that are gone too
@@ -51,21 +51,21 @@ class Plan:
         return not (self.back or self.links or self.hints)
 
 
-def plan(house: House, place: Remote, manifest: Manifest) -> Plan:
+def plan(project: Project, place: Remote, manifest: Manifest) -> Plan:
     """What is to be mended, and what cannot be; changes nothing."""
-    data = house.told.data_dir
-    damage = list(rot.find(house.engine, data, place, manifest))
+    data = project.settings.data_dir
+    damage = list(rot.find(project.engine, data, place, manifest))
     there = archive.listing(place).files
     back = [one for one in damage if there.get(one.file.name) == one.file.size]
     gone = [one for one in damage if there.get(one.file.name) != one.file.size]
     lost = [(one.table, f"{one.path} {one.found}, and is damaged in the backup too") for one in gone]
-    linked = {name: _links(root) for name, root in query.tables(data).items()}
+    linked = {name: _links(root) for name, root in catalog.tables(data).items()}
     told = {one.table for one in damage} | {name for name, paths in linked.items() if paths}
-    found = check.files(house.engine, data)
+    found = check.files(project.engine, data)
     lost += [(one.table, one.found) for _, _, findings in found for one in findings if one.table not in told]
     better = {one.root / one.path for one in back}
     links = [path for paths in linked.values() for path in paths if path not in better]
-    hints = [root / _HINT for root in query.tables(data).values() if _misleads(root)]
+    hints = [root / _HINT for root in catalog.tables(data).values() if _misleads(root)]
     return Plan(back, links, hints, lost)
 
 
@@ -83,16 +83,16 @@ def _misleads(root: Path) -> bool:
     return not list((root / "_delta_log").glob(f"{version:020d}.checkpoint*.parquet"))
 
 
-def execute(house: House, place: Remote, manifest: Manifest, planned: Plan, clock: Callable[[], datetime]) -> Plan:
+def execute(project: Project, place: Remote, manifest: Manifest, planned: Plan, clock: Callable[[], datetime]) -> Plan:
     """Mend, and look again until there is nothing left to mend; returns what could not be.
 
     Raises:
         LockedError: another command works on the lake.
         AuthError, TransientError, EnvironmentFault: as the remote and the disk say.
     """
-    data, started = house.told.data_dir, clock()
+    data, started = project.settings.data_dir, clock()
     run_id = new_run_id(started)
-    with lock.held(data, command="make repair", run_id=run_id, now=started):
+    with lock.lock_lake(data, command="make repair", run_id=run_id, now=started):
         mended, failed, entries = 0, [], list[Damage]()
         for _ in range(_TURNS):
             for hint in planned.hints:
@@ -103,19 +103,19 @@ def execute(house: House, place: Remote, manifest: Manifest, planned: Plan, cloc
                 _replace(with_copy, link)
             for damage in planned.back:
                 try:
-                    _bring(place, damage, data / backups.FOLDER / "repair")
+                    _bring(place, damage, data / backup_records.FOLDER / "repair")
                     mended += damage.file.size
                     entries += [damage] if damage.table.startswith("bronze.") and damage.path.endswith(".json") else []
                 except BoathouseError as error:
                     failed.append((damage.table, f"{damage.path} {damage.found}: {error.what}"))
-            planned = plan(house, place, manifest)
+            planned = plan(project, place, manifest)
             if planned.idle or failed:
                 break
         failed += [(damage.table, what) for damage in entries if (what := _taken_again(damage, manifest))]
-        shutil.rmtree(data / backups.FOLDER / "repair", ignore_errors=True)
+        shutil.rmtree(data / backup_records.FOLDER / "repair", ignore_errors=True)
     row = manifest.described(run_id, "repair", started, clock(), place.path, mended, "; ".join(w for _, w in failed))
-    with lock.held(data / backups.FOLDER, command="make repair", run_id=run_id, now=started):
-        backups.record(house.engine, data, row)
+    with lock.lock_lake(data / backup_records.FOLDER, command="make repair", run_id=run_id, now=started):
+        backup_records.record(project.engine, data, row)
     return Plan([], [], [], [*failed, *planned.lost])
 
 
@@ -150,19 +150,19 @@ def _bring(place: Remote, damage: Damage, folder: Path) -> None:
         raise from_os_error(error, path) from error
 
 
-def show(house: House, place: Remote, *, dry_run: bool) -> int:
+def show(project: Project, place: Remote, *, dry_run: bool) -> int:
     """Plan, print and, unless it is a dry run, do; returns the exit code (1: something could not be mended).
 
     Raises:
         UsageError: there is no lake, or no backup whose manifest can be read.
     """
-    if not query.holding(house.told.data_dir):
+    if not catalog.holding(project.settings.data_dir):
         fix = "`make restore` brings the whole lake back from a backup"
-        raise UsageError("there is no lake to repair", where=house.told.data_dir, fix=fix)
+        raise UsageError("there is no lake to repair", where=project.settings.data_dir, fix=fix)
     manifest = archive.newest(place)
     if manifest is None:
         raise UsageError("there is no backup to repair from", where=place.path, fix="see docs/runbook.md")
-    planned = plan(house, place, manifest)
+    planned = plan(project, place, manifest)
     rows = [(one.table, one.path, one.found, one.file.size) for one in planned.back]
     rows += [("", str(link), "is a symbolic link: replaced by the file itself", 0) for link in planned.links]
     rows += [("", str(hint), "names a checkpoint that is not there: removed", 0) for hint in planned.hints]
@@ -174,7 +174,7 @@ def show(house: House, place: Remote, *, dry_run: bool) -> int:
     elif planned.idle:
         print(f"0 changed: no file differs from backup {manifest.id}")
     else:
-        lost = execute(house, place, manifest, planned, runs.now).lost
+        lost = execute(project, place, manifest, planned, runs.now).lost
         print(f"repaired from backup {manifest.id}: {len(rows)} files")
     for table, what in lost:
         print(f"not repaired: {table}: {what}: {_ELSE.get(table.partition('.')[0], _AGAIN)}")

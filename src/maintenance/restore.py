@@ -15,13 +15,14 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from src import house, lake
+from src import catalog, console, lake
 from src.engine import DuckEngine, identifier
 from src.errors import DataError, UsageError, from_os_error
 from src.maintenance import archive, remote, snapshot
 from src.maintenance.remote import Remote
 from src.maintenance.snapshot import Manifest
-from src.observe import backups, console, edge, lock, query, runs
+from src.project import new_run_id, open_engine
+from src.run import backup_records, edge, lock, runs
 from src.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,22 +50,24 @@ def execute(
         AuthError, TransientError, EnvironmentFault: as the remote and the disk say.
     """
     started = clock()
-    run_id = house.new_run_id(started)
+    run_id = new_run_id(started)
     fetched = target.with_name(f"{target.name}.restoring")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _finish(target)
-        with lock.held(target, command="make restore", run_id=run_id, now=started):
+        with lock.lock_lake(target, command="make restore", run_id=run_id, now=started):
             _refuse_lake(target)
             whole = fetch(place, manifest, fetched)
             size = sum(manifest.objects.values())
-            backups.append(engine, whole, manifest.described(run_id, "restore", started, clock(), place.path, size))
+            backup_records.append(
+                engine, whole, manifest.described(run_id, "restore", started, clock(), place.path, size)
+            )
             _merge_records(engine, target, whole)
             shutil.rmtree(fetched / archive.FILES)  # linked into the tables by now
             os.sync()  # a power loss must not find the names in place and the files not
             _into_place(whole, target)
         fetched.rmdir()
-        return {name: _opened(lake.place(target, name), table.version) for name, table in manifest.tables.items()}
+        return {name: _opened(lake.table_path(target, name), table.version) for name, table in manifest.tables.items()}
     except OSError as error:
         raise from_os_error(error) from error
 
@@ -82,8 +85,8 @@ def fetch(place: Remote, manifest: Manifest, folder: Path) -> Path:
     _prove(manifest, files, place)
     for name, table in manifest.tables.items():
         for path, file in table.files.items():
-            snapshot.link(files / file.name, lake.place(whole, name) / path)
-        opened = _opened(lake.place(whole, name), None)
+            snapshot.link(files / file.name, lake.table_path(whole, name) / path)
+        opened = _opened(lake.table_path(whole, name), None)
         if (opened.version, opened.rows) != (table.version, table.rows):
             found = f"{name} opens at version {opened.version} with {opened.rows} rows"
             what = f"{found}, the manifest says {table.version} and {table.rows}"
@@ -93,16 +96,16 @@ def fetch(place: Remote, manifest: Manifest, folder: Path) -> Path:
 
 def _merge_records(engine: DuckEngine, target: Path, whole: Path) -> None:
     """Add the records that lie at the target to the restored ones, in which the newer count on from the older."""
-    for name, root in query.tables(target).items():
-        source, restored = lake.open_table(root), lake.open_table(lake.place(whole, name))
+    for name, root in catalog.tables(target).items():
+        source, restored = lake.open_table(root), lake.open_table(lake.table_path(whole, name))
         if source is None or not source.files:
             continue
-        restored = restored or lake.create(lake.place(whole, name), source.columns)
+        restored = restored or lake.create(lake.table_path(whole, name), source.columns)
         later = {column: kind for column, kind in source.columns.items() if column not in restored.columns}
         restored = lake.add_columns(restored, later) if later else restored
         kept = {column: identifier(column) for column in source.columns}
         if "number" in source.columns:
-            query.publish(engine, {name: restored.root})
+            catalog.publish(engine, {name: restored.root})
             kept["number"] = f"number + (SELECT coalesce(max(number), 0) FROM {name})"
         kinds = restored.columns.items()
         columns = [f"{kept.get(column, f'NULL::{kind}')} AS {identifier(column)}" for column, kind in kinds]
@@ -169,10 +172,10 @@ def _refuse_lake(target: Path) -> None:
         UsageError: the folder holds tables other than records, or files where tables go.
     """
     fix = "restore to another folder (TO=folder), or move this one away"
-    there = query.holding(target)
+    there = catalog.holding(target)
     if there:
         raise UsageError(f"there are tables already: {', '.join(there)}", where=target, fix=fix)
-    layers = [layer for layer in query.LAYERS if layer != query.RECORDS]
+    layers = [layer for layer in catalog.LAYERS if layer != catalog.RECORDS]
     files = [path for layer in layers for path in (target / layer).rglob("*") if not path.is_dir()]
     if files:
         raise UsageError(f"{len(files)} files lie where tables go, such as {files[0]}", where=target, fix=fix)
@@ -195,12 +198,12 @@ def main(typed: list[str]) -> int:
     parser.add_argument("--to", metavar="FOLDER", type=Path, help="where to (default: DATA_DIR)")
     parser.add_argument("--dry-run", action="store_true", help="say what would be restored; restore nothing")
     words = parser.parse_args(typed)
-    return edge.ended(ROOT, lambda told: _act(told, words))
+    return edge.ended(ROOT, lambda settings: _act(settings, words))
 
 
-def _act(told: Settings, words: argparse.Namespace) -> int:
-    place = remote.of(told, ROOT)
-    target = (words.to.expanduser() if words.to else told.data_dir).resolve()
+def _act(settings: Settings, words: argparse.Namespace) -> int:
+    place = remote.of(settings, ROOT)
+    target = (words.to.expanduser() if words.to else settings.data_dir).resolve()
     manifest = plan(place, target, words.backup)
     rows = [
         (name, table.version, table.rows, len(table.files), sum(file.size for file in table.files.values()))
@@ -210,7 +213,7 @@ def _act(told: Settings, words: argparse.Namespace) -> int:
     if words.dry_run:
         print(f"dry run: backup {manifest.id} was not restored")
         return 0
-    with house.engine(told) as engine:
+    with open_engine(settings) as engine:
         tables = execute(engine, place, manifest, target, runs.now)
     total = sum(table.rows for table in tables.values())
     print(f"restored backup {manifest.id} to {target}: {len(tables)} tables, {total:,} rows, all opened and verified")

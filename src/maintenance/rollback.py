@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from src import lake
-from src.house import House
-from src.observe import query, releases
-from src.observe.runs import Run
+from src import catalog, lake
+from src.project import Project
+from src.run import releases
+from src.run.runs import Run
 
 # a table before what lies beside it: were the quarantine restored first and the process killed, the rows
 # between would be missing from it, while the other way round the next run finishes
@@ -28,30 +28,30 @@ class Step:
     back: int
 
 
-def plan(house: House, versions: Mapping[str, int]) -> list[Step]:
+def plan(project: Project, versions: Mapping[str, int]) -> list[Step]:
     """What a rollback to these versions would restore, in order; changes nothing."""
     steps = []
     for layer in _ORDER:
-        for name in query.tables(house.told.data_dir):
-            table = house.table(name) if name.startswith(f"{layer}.") else None
+        for name in catalog.tables(project.settings.data_dir):
+            table = project.table(name) if name.startswith(f"{layer}.") else None
             if table and name in versions and table.version != versions[name]:
                 steps.append(Step(name, table.version, versions[name]))
     return steps
 
 
-def execute(house: House, steps: list[Step], versions: Mapping[str, int], run: Run) -> None:
+def execute(project: Project, steps: list[Step], versions: Mapping[str, int], run: Run) -> None:
     """Restore every table of the plan, and make that the newest release.
 
     Raises:
         EnvironmentFault: vacuum removed a version; nothing was changed.
     """
     for step in steps:
-        lake.check_restorable(house.place(step.table), step.back)
-    names = list(query.tables(house.told.data_dir))
-    names += map(lake.waiting_of, house.contracts.feeds)
+        lake.check_restorable(project.path(step.table), step.back)
+    names = list(catalog.tables(project.settings.data_dir))
+    names += map(lake.waiting_of, project.contracts.feeds)
     restored = dict(versions)
     for step in steps:
-        table = house.table(step.table)
+        table = project.table(step.table)
         if table:
             restored[step.table] = lake.restore(table, step.back, names).version
-    releases.add(house.engine, house.told.data_dir, run, restored)
+    releases.add(project.engine, project.settings.data_dir, run, restored)

@@ -14,13 +14,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from src import lake
+from src import catalog, lake
 from src.engine import DuckEngine
 from src.errors import BoathouseError
 from src.maintenance import archive
 from src.maintenance.remote import Remote
 from src.maintenance.snapshot import File, Manifest, Table
-from src.observe import backups, query, releases
+from src.run import backup_records, releases
 
 _LOG = "_delta_log/"
 _NUMBERED = re.compile(r"(\d{20})\.(json|checkpoint\.)")
@@ -46,7 +46,7 @@ def find(
     engine: DuckEngine, data: Path, place: Remote, manifest: Manifest, say: Callable[[str], None] = lambda name: None
 ) -> Iterator[Damage]:
     """Compare the lake with a backup by hash, file by file; `say` is told of each table. Changes nothing."""
-    if not query.holding(data):
+    if not catalog.holding(data):
         return  # no lake: that is not mended file by file
     try:
         released = releases.newest(data)
@@ -55,13 +55,13 @@ def find(
     looking = _Looking(place, manifest, _descends(engine, data, manifest), released)
     for name, table in manifest.tables.items():
         say(name)
-        yield from looking.at(name, lake.place(data, name), table)
+        yield from looking.at(name, lake.table_path(data, name), table)
 
 
 def _descends(engine: DuckEngine, data: Path, manifest: Manifest) -> bool:
     """Whether the lake went on from this backup; one that was restored from an older backup did not."""
     try:
-        known = backups.made(engine, data)
+        known = backup_records.made(engine, data)
         return manifest.id in known if known else manifest.release in releases.all_of(engine, data)
     except BoathouseError:
         return False

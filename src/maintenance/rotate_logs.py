@@ -1,6 +1,6 @@
 """Log rotation by hand: one file a day, kept 14 days, for every log of ours in the log folder.
 
-The law is that of src/observe/rotation.py, which whoever writes the first line of a day applies; this shows it and
+The law is that of src/run/rotation.py, which whoever writes the first line of a day applies; this shows it and
 does it where nobody writes.
 """
 
@@ -12,7 +12,8 @@ from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
-from src.observe import console, edge, rotation, runs
+from src import console
+from src.run import edge, rotation, runs
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,7 +42,7 @@ def main(typed: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m src.maintenance.rotate_logs", description=__doc__)
     parser.add_argument("--dry-run", action="store_true", help="only show it")
     words = parser.parse_args(typed)
-    return edge.ended(ROOT, lambda told: show(told.log_dir, runs.now(), dry_run=words.dry_run))
+    return edge.ended(ROOT, lambda settings: show(settings.log_dir, runs.now(), dry_run=words.dry_run))
 
 
 if __name__ == "__main__":

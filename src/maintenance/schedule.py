@@ -18,7 +18,7 @@ from pathlib import Path
 
 from src.errors import EnvironmentFault, UsageError
 from src.maintenance import cron, jobs, timers
-from src.observe import edge, rotation
+from src.run import edge, rotation
 from src.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -155,8 +155,8 @@ def show(project: Project, machine: Machine, words: argparse.Namespace) -> int:
     return 0
 
 
-def _project(told: Settings, environ: Mapping[str, str], hour: int) -> Project:
-    return Project(ROOT, told.log_dir / rotation.SCHEDULED, search_path(environ), hour)
+def _project(settings: Settings, environ: Mapping[str, str], hour: int) -> Project:
+    return Project(ROOT, settings.log_dir / rotation.SCHEDULED, search_path(environ), hour)
 
 
 def _machine(environ: Mapping[str, str]) -> Machine:
@@ -176,7 +176,7 @@ def main(typed: list[str]) -> int:
     parser.add_argument("--dry-run", action="store_true", help="only show what would change")
     words = parser.parse_args(typed)
     environ = os.environ
-    return edge.ended(ROOT, lambda told: show(_project(told, environ, words.hour), _machine(environ), words))
+    return edge.ended(ROOT, lambda settings: show(_project(settings, environ, words.hour), _machine(environ), words))
 
 
 if __name__ == "__main__":

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from src import contract, house, lake
+from src import console, contract, lake
 from src.contract import Table
 from src.errors import ContractError
-from src.observe import console, edge, lock, runs
+from src.project import new_run_id, open_engine
+from src.run import edge, lock, runs
 from src.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,7 +37,7 @@ class State:
 
 def states(data: Path, tables: Iterable[Table]) -> list[State]:
     """Every declared table as it lies at `data`, in the order of the contracts."""
-    return [_state(table, lake.open_table(lake.place(data, table.id))) for table in tables]
+    return [_state(table, lake.open_table(lake.table_path(data, table.id))) for table in tables]
 
 
 def retag(data: Path, tables: Iterable[Table]) -> list[str]:
@@ -48,15 +49,15 @@ def retag(data: Path, tables: Iterable[Table]) -> list[str]:
     return [table.id for table, _ in wrong]
 
 
-def show(told: Settings, source: Path, verb: str, now: datetime) -> int:
+def show(settings: Settings, source: Path, verb: str, now: datetime) -> int:
     """Do one of list, verify and retag for the contracts below `source`; returns the exit code."""
     contracts = contract.load(source)
     tables = [*contracts.silver.values(), *contracts.gold.values()]
     if verb == "retag":
-        changed = _retag_alone(told, tables, now)
+        changed = _retag_alone(settings, tables, now)
         print("\n".join(f"{table_id}: tags written" for table_id in changed) or "0 changed")
         return 0
-    found = states(told.data_dir, tables)
+    found = states(settings.data_dir, tables)
     if verb == "list":
         _print(found)
         return 0
@@ -96,14 +97,14 @@ def _print(found: Iterable[State]) -> None:
     console.table(headers, [(s.table.id, s.table.version, s.version, s.drift, s.mend) for s in found])
 
 
-def _retag_alone(told: Settings, tables: Iterable[Table], now: datetime) -> list[str]:
+def _retag_alone(settings: Settings, tables: Iterable[Table], now: datetime) -> list[str]:
     """Retag while no run is going; a run found dead on the way is recorded, as the next run would have done."""
-    data, run_id = told.data_dir, house.new_run_id(now)
-    with lock.held(data, command=_RETAG, run_id=run_id, now=now) as dead:
+    data, run_id = settings.data_dir, new_run_id(now)
+    with lock.lock_lake(data, command=_RETAG, run_id=run_id, now=now) as dead:
         if dead:
             this = runs.Run(run_id, runs.window(now.date(), None, None), lambda: now, _RETAG)
             this.interrupted(dead)
-            with house.engine(told) as engine:
+            with open_engine(settings) as engine:
                 runs.write(engine, data, this)
         return retag(data, tables)
 
@@ -113,7 +114,7 @@ def main(typed: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m src.maintenance.schema_version", description=__doc__)
     parser.add_argument("verb", nargs="?", choices=("list", "verify", "retag"), default="list")
     words = parser.parse_args(typed)
-    return edge.ended(ROOT, lambda told: show(told, ROOT / "src", words.verb, runs.now()))
+    return edge.ended(ROOT, lambda settings: show(settings, ROOT / "src", words.verb, runs.now()))
 
 
 if __name__ == "__main__":

@@ -19,11 +19,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from src import lake
+from src import catalog, lake
 from src.engine import DuckEngine, identifier
 from src.errors import DataError, EnvironmentFault, UsageError, from_os_error
-from src.observe import query, releases
-from src.observe.backups import FOLDER, Backup
+from src.run import releases
+from src.run.backup_records import FOLDER, Backup
 
 _TRIES = 5  # a vacuum or a clean-up of the log comes in between once, not five times
 _NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS}
@@ -111,8 +111,8 @@ def taken(engine: DuckEngine, data: Path) -> Iterator[Taken]:
             shutil.rmtree(folder, ignore_errors=True)  # also that of a process which was killed
             try:
                 release, versions = pinned(engine, data)
-                sources = {name: _opened(lake.place(data, name), version) for name, version in versions.items()}
-                tables = {name: _copied(name, sources, lake.place(folder, name)) for name in sources}
+                sources = {name: _opened(lake.table_path(data, name), version) for name, version in versions.items()}
+                tables = {name: _copied(name, sources, lake.table_path(folder, name)) for name in sources}
                 break
             except (lake.HistoryGone, FileNotFoundError) as error:
                 if not tries_left:
@@ -133,7 +133,7 @@ def pinned(engine: DuckEngine, data: Path) -> tuple[str, dict[str, int]]:
     if table is None or not rows:
         raise UsageError("there is no release yet", where=data, fix="run `make pipeline` first")
     versions = {name: version for _, name, version in rows}
-    for name, place in query.tables(data).items():
+    for name, place in catalog.tables(data).items():
         if name.startswith("ops.") and (found := lake.open_table(place)):
             versions[name] = found.version
     return rows[0][0], dict(sorted((versions | {releases.TABLE: table.version}).items()))

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from src import lake
+from src import catalog, console, lake
 from src.errors import UsageError
-from src.house import House, opened
-from src.observe import backups, console, edge, query, releases, runs, upkeep
-from src.observe.holding import held
+from src.project import Project, open_project
+from src.run import backup_records, edge, maintenance_records, releases, runs
+from src.run.recorded import recorded_run
 from src.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,13 +48,13 @@ def plan(data: Path, hours: int, now: float) -> list[Step]:
         EnvironmentFault: a table is damaged.
     """
     released = releases.newest(data)
-    return [_step(name, root, released.get(name), hours, now) for name, root in query.tables(data).items()]
+    return [_step(name, root, released.get(name), hours, now) for name, root in catalog.tables(data).items()]
 
 
-def lost(house: House, steps: Sequence[Step]) -> list[str]:
+def lost(project: Project, steps: Sequence[Step]) -> list[str]:
     """The run ids of the releases that rollback reaches now and not after these steps, the newest first."""
     going = {step.table: _versions_gone(step) for step in steps if step.gone}
-    every = releases.all_of(house.engine, house.told.data_dir)
+    every = releases.all_of(project.engine, project.settings.data_dir)
     return [run_id for run_id, at in every.items() if any(at.get(name) in versions for name, versions in going.items())]
 
 
@@ -95,41 +95,43 @@ def _versions_gone(step: Step) -> set[int]:
 # -- the command
 
 
-def show(told: Settings, source: Path, words: argparse.Namespace) -> int:
+def show(settings: Settings, source: Path, words: argparse.Namespace) -> int:
     """Plan, print and, unless it is a dry run, do; returns the exit code."""
     hours = words.retention_hours
     if hours < RETENTION and not words.purge:
         fix = f"give --purge (make: PURGE=1) to go below {RETENTION} hours: rollback and time travel end there"
         raise UsageError(f"a retention of {hours} hours", fix=fix)
-    with opened(told, source) as house:
-        steps = plan(told.data_dir, hours, runs.now().timestamp())
-        _print(house, steps)
+    with open_project(settings, source) as project:
+        steps = plan(settings.data_dir, hours, runs.now().timestamp())
+        _print(project, steps)
         if words.dry_run:
             print("dry run: nothing was removed")
             return 0
         if hours < RETENTION and not words.yes:
             _confirm()
-        with held(house, f"vacuum, {hours} hours kept") as this:
-            done = list(execute(plan(told.data_dir, hours, runs.now().timestamp())))  # anew: a run may have ended since
-            upkeep.record(house, this, "vacuum", [_size(step) for step, _ in done if step.gone])
+        with recorded_run(project, f"vacuum, {hours} hours kept") as this:
+            done = list(
+                execute(plan(settings.data_dir, hours, runs.now().timestamp()))
+            )  # anew: a run may have ended since
+            maintenance_records.record(project, this, "vacuum", [_size(step) for step, _ in done if step.gone])
     files, freed = sum(len(step.gone) for step, _ in done), sum(step.freed for step, _ in done)
     entries = sum(count for _, count in done)
     print(f"removed {files:,} files, {freed:,} bytes, {entries:,} log entries" if files or entries else "0 changed")
     return 0
 
 
-def _print(house: House, steps: Sequence[Step]) -> None:
+def _print(project: Project, steps: Sequence[Step]) -> None:
     headers = ("table", "files", "bytes", "files after", "bytes after")
     after = [(step.files - len(step.gone), step.size - step.freed) for step in steps]
     console.table(
         headers, [(step.table, step.files, step.size, *left) for step, left in zip(steps, after, strict=True)]
     )
-    gone = lost(house, steps)
+    gone = lost(project, steps)
     if gone:
         print(f"rollback will no longer reach {len(gone)} releases, from {gone[-1]} to {gone[0]}")
     else:
         print("rollback reaches every release that it reached before")
-    backup = backups.last_verified(house.engine, house.told.data_dir)
+    backup = backup_records.last_verified(project.engine, project.settings.data_dir)
     known = f"of release {backup.release}, at {backup.ended_at:%Y-%m-%d %H:%M} UTC" if backup else "none: `make backup`"
     print(f"the last verified backup: {known}")
 
@@ -143,8 +145,10 @@ def _confirm() -> None:
         raise UsageError("a purge that was not confirmed", fix=f"type {_CONFIRMED}; nothing was removed")
 
 
-def _size(step: Step) -> upkeep.Size:
-    return upkeep.Size(step.table, step.files, step.size, step.files - len(step.gone), step.size - step.freed)
+def _size(step: Step) -> maintenance_records.Size:
+    return maintenance_records.Size(
+        step.table, step.files, step.size, step.files - len(step.gone), step.size - step.freed
+    )
 
 
 def main(typed: list[str]) -> int:
@@ -155,7 +159,7 @@ def main(typed: list[str]) -> int:
     parser.add_argument("--yes", action="store_true", help="do not ask before a purge")
     parser.add_argument("--dry-run", action="store_true", help="say what would be removed")
     words = parser.parse_args(typed)
-    return edge.ended(ROOT, lambda told: show(told, ROOT / "src", words))
+    return edge.ended(ROOT, lambda settings: show(settings, ROOT / "src", words))
 
 
 def _hours(text: str) -> int:

@@ -11,10 +11,10 @@ from dataclasses import replace
 from functools import partial
 
 from src import lake
+from src.checks.outcome import Outcome
 from src.contract import PROVENANCE, Feed, Table
 from src.engine import MANY_COLUMNS, DuckEngine, identifier, literal
 from src.errors import BoathouseError, ContractError, DataError
-from src.outcome import Outcome
 from src.silver import groups, history, winners
 from src.silver.project import REASONS, VALUES, helper_prefix, names_of, projection, reduced, source_column, trimmed
 from src.silver.rejects import Reason

@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from src import audit, contract, lake
+from src import contract, lake
+from src.checks import audits
+from src.checks.outcome import Outcome
 from src.contract import PROVENANCE, Feed, Table
 from src.engine import DuckEngine, identifier, literal
 from src.errors import ContractError, DataError, EnvironmentFault
-from src.outcome import Outcome
 from src.silver import history, rejects, winners
 from src.silver.batch import Source, compute, finish, read_rows, words_of_engine
 
@@ -109,9 +110,9 @@ def properties(table: Table) -> dict[str, str]:
 
 
 def run(
-    engine: DuckEngine, table: Table, places: Places, *, batch: str, whole: bool = False, accepted_by: str = ""
+    engine: DuckEngine, table: Table, places: Places, *, batch: str, full_refresh: bool = False, accepted_by: str = ""
 ) -> Outcome:
-    """Bring one silver table up to its feeds' newest versions; `whole`: computed from all of bronze even so.
+    """Bring one silver table up to its feeds' newest versions; `full_refresh`: computed from all of bronze even so.
 
     `accepted_by`: who lets a load through however many of its rows are rejected.
 
@@ -123,10 +124,10 @@ def run(
     feeds = {feed.id: lake.open_table(places.bronze[feed.id]) for feed in table.feeds}
     columns = max(len(table.columns), *(len(bronze.columns) for bronze in feeds.values() if bronze), 0)
     with engine.for_columns(columns):
-        return _brought_up(Merge(engine, table, places, batch, accepted_by), feeds, whole)
+        return _brought_up(Merge(engine, table, places, batch, accepted_by), feeds, full_refresh)
 
 
-def _brought_up(merge: Merge, feeds: Mapping[str, lake.Snapshot | None], whole: bool) -> Outcome:
+def _brought_up(merge: Merge, feeds: Mapping[str, lake.Snapshot | None], full_refresh: bool) -> Outcome:
     table = merge.table
     silver = lake.open_table(merge.places.table)
     work = plan(table, silver, feeds, lake.open_table(merge.places.quarantine))
@@ -145,7 +146,7 @@ def _brought_up(merge: Merge, feeds: Mapping[str, lake.Snapshot | None], whole: 
     except lake.HistoryGone:
         return merge.rebuild(feeds)
     # each load was judged when it came
-    outcome = merge.rebuild(feeds, judged=True) if whole else outcome
+    outcome = merge.rebuild(feeds, judged=True) if full_refresh else outcome
     if outcome.read and table.texts_in_sequence:
         note = f"sequenceBy {', '.join(table.texts_in_sequence)} is text, of which 9 is more than 10"
         return replace(outcome, notes=(*outcome.notes, f"{note}: write `sequenceOrder: text` if that is meant"))
@@ -176,7 +177,7 @@ class Merge:
         kept = self._incoming()
         outcome = replace(outcome, inserted=kept, deleted=deleted, written=kept).conserve(self.table.id)
         if not judged:
-            outcome = self._judge(outcome, sources, progress, whole=True)
+            outcome = self._judge(outcome, sources, progress, full_refresh=True)
         self._refuse_conflicts(outcome)
         audits = self.audit("incoming")
         self._quarantine(progress, overwrite=True)
@@ -221,7 +222,7 @@ class Merge:
         if not new:
             return Outcome(version=lake.commit(silver, progress=progress, info=self.info).version)
         sources = [(feed, bronze, new)]
-        outcome = self._judge(compute(self.engine, self.table, sources), sources, progress, whole=False)
+        outcome = self._judge(compute(self.engine, self.table, sources), sources, progress, full_refresh=False)
         candidates = self._candidates(silver)
         stored = self.engine.scan(silver, candidates, located=True)
         gone = self._deletions()
@@ -252,21 +253,21 @@ class Merge:
         return replace(outcome, partitions=partitions, version=silver.version, audits=audits)
 
     def _judge(
-        self, outcome: Outcome, sources: Sequence[Source], progress: Mapping[str, int], *, whole: bool
+        self, outcome: Outcome, sources: Sequence[Source], progress: Mapping[str, int], *, full_refresh: bool
     ) -> Outcome:
         """Return the outcome of a load, its rejects in `rejected`, with a note where these are many.
 
         Raises:
             RejectedError: these are too many; they are in quarantine, and wait.
         """
-        if self._is_judged(progress, whole=whole):
+        if self._is_judged(progress, full_refresh=full_refresh):
             return outcome
         silver, gone = lake.open_table(self.places.table), lake.open_table(self.places.deletions)
         first = not (silver and silver.rows) and not (gone and gone.rows)
-        load = rejects.Load(outcome.read, outcome.quarantined, first, whole)
+        load = rejects.Load(outcome.read, outcome.quarantined, first, full_refresh)
         why = rejects.beyond(self.table, load)
         if why and not self.accepted_by:
-            self._quarantine(progress, overwrite=whole, waiting=True)
+            self._quarantine(progress, overwrite=full_refresh, waiting=True)
             words = partial(words_of_engine, self.engine, self.table, sources)
             raise rejects.error(self.engine, self.table, load, read_rows(self.engine, sources), words)
         if why:
@@ -286,10 +287,10 @@ class Merge:
             fix = "land a newer row of these keys, or write another `onConflict`: quarantine or last"
             raise DataError("; ".join(found), where=self.table.path, fix=fix)
 
-    def _is_judged(self, progress: Mapping[str, int], *, whole: bool) -> bool:
+    def _is_judged(self, progress: Mapping[str, int], *, full_refresh: bool) -> bool:
         """Whether a run that died found this load within its budget: it then committed the rejects, and no more."""
         table = lake.open_table(self.places.quarantine)
-        if table is None or (whole and table.progress(lake.BUILT_FROM) != contract.fingerprint(self.table)):
+        if table is None or (full_refresh and table.progress(lake.BUILT_FROM) != contract.fingerprint(self.table)):
             return False
         return not any(
             lake.waits(table, feed) or _is_behind(table, feed, at) for feed, at in self._versions(progress).items()
@@ -304,14 +305,14 @@ class Merge:
         table = lake.open_table(self.places.deletions) if self.table.delete_when else None
         return self.engine.scan(table) if table else None
 
-    def audit(self, relation: str) -> tuple[audit.Result, ...]:
+    def audit(self, relation: str) -> tuple[audits.Result, ...]:
         others = {}
         for name, root in self.places.refers.items():
             if name == self.table.id:
                 others[name] = "audited"
             elif other := lake.open_table(root):
                 others[name] = self.engine.scan(other)
-        return audit.run(self.engine, self.table, relation, others)
+        return audits.run(self.engine, self.table, relation, others)
 
     def _quarantine(self, progress: Mapping[str, int], *, overwrite: bool, waiting: bool = False) -> None:
         """Commit the rows in `rejected`; those of a load that is `waiting` are marked as that.

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from src import rules
+from src.checks import rules
 from src.contract import PROVENANCE, TIMESTAMP, Column, Feed, Table
 from src.engine import DuckEngine, identifier, literal
 from src.errors import ContractError

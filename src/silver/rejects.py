@@ -28,12 +28,12 @@ class RejectedError(DataError):
 
 @dataclass(frozen=True)
 class Load:
-    """What is judged: rows read and rejected; `first`: the table never had a row; `whole`: it is all of bronze."""
+    """What is judged: rows read and rejected; `first`: the table never had a row; `full_refresh`: all of bronze."""
 
     read: int
     rejected: int
     first: bool
-    whole: bool
+    full_refresh: bool
 
     @property
     def mostly_rejected(self) -> bool:
@@ -115,7 +115,7 @@ def _verdict(
     engine_words: Callable[[Reason], str | None],
 ) -> tuple[str, str]:
     """What looks wrong, the contract, whole files or single rows; and what to do."""
-    from_scratch = load.first or load.whole
+    from_scratch = load.first or load.full_refresh
     if from_scratch and reasons[0].rows == load.read:
         words = engine_words(reasons[0])
         said = f"; the engine says: {words}" if words else ""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from src import contract, lake
+from src.checks.outcome import Outcome
 from src.contract import Table
 from src.engine import DuckEngine, identifier
 from src.errors import ContractError
-from src.outcome import Outcome
 from src.silver.batch import compute, finish
 from src.silver.clean import Merge, Places, partitions_of
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from src.checks.outcome import Outcome
 from src.contract import Table
 from src.engine import MANY_COLUMNS, DuckEngine, identifier, literal
-from src.outcome import Outcome
 
 _ARRIVAL = ("_ingested_at", "_file", "_row")
 _ROWS_AT_ONCE = 4_000_000

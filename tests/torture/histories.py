@@ -26,15 +26,16 @@ from deltalake.table import TableAlterer, TableOptimizer
 from loguru import logger
 
 import main
-from src import lake, settings
+from src import catalog, lake
 from src.contract import Contracts, Table
 from src.engine import DuckEngine
 from src.errors import BoathouseError, EnvironmentFault, UsageError
-from src.house import House, Wanted, below, opened
 from src.maintenance import archive, backfill, backup, check, optimize, restore, rollback, vacuum
-from src.observe import lock, query, releases, runs
-from src.observe.holding import held
-from src.observe.runs import Run
+from src.project import Project, Selection, downstream, open_project
+from src.run import lock, releases, runs
+from src.run.recorded import recorded_run
+from src.run.runs import Run
+from src.settings import load
 from torture import figures, oracle
 from torture.oracle import Content, Rules
 from torture.shelf import Shelf
@@ -322,13 +323,13 @@ class Shop:
     def place(self) -> Shelf:
         return Shelf(str(self.root / "backups"))
 
-    def house(self) -> House:
-        told = settings.load(self.root, ENVIRON)
+    def project(self) -> Project:
+        settings = load(self.root, ENVIRON)
         if self.rules not in self.tools.declared:
-            with opened(told, self.tools.source(self.rules)) as house:
-                self.tools.declared[self.rules] = (house.contracts, house.marts)
+            with open_project(settings, self.tools.source(self.rules)) as project:
+                self.tools.declared[self.rules] = (project.contracts, project.marts)
         contracts, marts = self.tools.declared[self.rules]
-        return House(told, contracts, marts, self.tools.engine)
+        return Project(settings, contracts, marts, self.tools.engine)
 
     def land(self, name: str, content: str) -> None:
         landing = self.data / LANDING
@@ -370,9 +371,9 @@ class Shop:
 
     def seen(self) -> dict[str, list[tuple[Any, ...]]]:
         """What readers find: the rows of every table of the newest release, but not those of the records."""
-        engine, found = self.house().engine, {}
+        engine, found = self.project().engine, {}
         for name, version in releases.newest(self.data).items():
-            table = lake.open_table(lake.place(self.data, name), version)
+            table = lake.open_table(lake.table_path(self.data, name), version)
             if table and table.files and not name.startswith("ops."):
                 scan = engine.scan(table, evolved=True)
                 found[name] = engine.rows(f"SELECT * FROM {scan} ORDER BY ALL")
@@ -400,12 +401,12 @@ class Shop:
 
     def versions(self) -> dict[str, int]:
         """The newest version of every table but those of the records."""
-        tables = {name: root for name, root in query.tables(self.data).items() if not name.startswith("ops.")}
+        tables = {name: root for name, root in catalog.tables(self.data).items() if not name.startswith("ops.")}
         return {name: DeltaTable(root).version() for name, root in tables.items()}
 
     def check(self) -> None:
-        house = self.house()
-        found = check.run(house.engine, self.data, house.contracts, house.marts)
+        project = self.project()
+        found = check.run(project.engine, self.data, project.contracts, project.marts)
         _refuse("check", [f"{one.table}: {one.law}: {one.found}" for one in found])
 
 
@@ -479,7 +480,7 @@ def _copy(shop: Shop, name: str, other: str) -> None:
 def run(shop: Shop) -> Run:
     """A plain run, compared with the oracle."""
     shop.keep()
-    return _ran(shop, main.run(shop.house()))
+    return _ran(shop, main.run(shop.project()))
 
 
 def _ran(shop: Shop, done: Run) -> Run:
@@ -504,10 +505,10 @@ def _crash(shop: Shop, at: int) -> None:
 
     noted = shop.noted
     shop.keep()
-    house = shop.house()
+    project = shop.project()
     try:
         with points(point):
-            done = main.run(house)
+            done = main.run(project)
     except _Crash:
         shop.believed = None
         shop.took()
@@ -577,10 +578,10 @@ def _bump(shop: Shop, minimum: int | None, note: bool) -> None:
 
 
 def _replay(shop: Shop) -> None:
-    house = shop.house()
-    table = house.declared(TABLE)
-    with held(house, "replay") as this:
-        main.carry(house, this, Wanted((), (table,), below(house, {TABLE})))
+    project = shop.project()
+    table = project.declared(TABLE)
+    with recorded_run(project, "replay") as this:
+        main.carry(project, this, Selection((), (table,), downstream(project, {TABLE})))
     if shop.believed is None:
         return
     _refuse("replay", [f"{name}: {error}" for name, error in this.failures.items()])
@@ -591,7 +592,7 @@ def _replay(shop: Shop) -> None:
 
 def _backfill(shop: Shop, cut: tuple[str, str | None, str | None, str | None]) -> None:
     try:
-        done = refill(shop.house(), *cut)
+        done = refill(shop.project(), *cut)
     except BoathouseError as refusal:
         if shop.believed and (shop.believed[0] == shop.rules or "contract changed" not in str(refusal)):
             raise
@@ -603,11 +604,11 @@ def _backfill(shop: Shop, cut: tuple[str, str | None, str | None, str | None]) -
     shop.insist("backfill")
 
 
-def refill(house: House, table: str, start: str | None, end: str | None, where: str | None) -> Run:
+def refill(project: Project, table: str, start: str | None, end: str | None, where: str | None) -> Run:
     """`main.py backfill`, without what it prints."""
     first, last = (date.fromisoformat(day) if day else None for day in (start, end))
-    with held(house, f"backfill {table}") as this:
-        backfill.execute(house, backfill.plan(house, table, first, last, where), this)
+    with recorded_run(project, f"backfill {table}") as this:
+        backfill.execute(project, backfill.plan(project, table, first, last, where), this)
     return this
 
 
@@ -616,7 +617,7 @@ def _rollback(shop: Shop, back: int) -> None:
         return
     run_id, rules, content = shop.released[-1 - back % len(shop.released)]
     try:
-        roll_back(shop.house(), run_id)
+        roll_back(shop.project(), run_id)
     except (EnvironmentFault, UsageError) as refusal:
         if not any(said in str(refusal) for said in ("vacuum removed", "no release as old")):
             raise
@@ -625,13 +626,13 @@ def _rollback(shop: Shop, back: int) -> None:
     shop.insist("rollback")
 
 
-def roll_back(house: House, run_id: str) -> None:
+def roll_back(project: Project, run_id: str) -> None:
     """`main.py rollback`, without what it prints."""
-    versions = releases.named(house.engine, house.told.data_dir, run_id)
-    steps = rollback.plan(house, versions)
+    versions = releases.named(project.engine, project.settings.data_dir, run_id)
+    steps = rollback.plan(project, versions)
     if steps:
-        with held(house, f"rollback to {run_id}") as this:
-            rollback.execute(house, steps, versions, this)
+        with recorded_run(project, f"rollback to {run_id}") as this:
+            rollback.execute(project, steps, versions, this)
 
 
 def _back_up(shop: Shop) -> None:
@@ -639,9 +640,9 @@ def _back_up(shop: Shop) -> None:
     release = releases.newest(shop.data)
     if not release:
         return
-    house = shop.house()
+    project = shop.project()
     with redirect_stdout(io.StringIO()):
-        planned = backup.run(house.engine, house.told, shop.place, runs.now)
+        planned = backup.run(project.engine, project.settings, shop.place, runs.now)
     made = planned.before if planned.idle and planned.before else planned.manifest
     arrivals = [runs for version, runs in shop.bronze.items() if version <= release.get("bronze.shop.orders", -1)]
     believed = shop.believed if release == shop.versions() else None
@@ -658,7 +659,7 @@ def _restore(shop: Shop, back: int) -> None:
     for path in shop.data.iterdir():
         if path.name != "landing":
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    restore.execute(shop.house().engine, shop.place, restore.plan(shop.place, shop.data, name), shop.data, runs.now)
+    restore.execute(shop.project().engine, shop.place, restore.plan(shop.place, shop.data, name), shop.data, runs.now)
     kept = shop.backups[name]
     _go_back(shop, kept)
     shop.insist_on_readers("restore", kept.seen)
@@ -686,22 +687,22 @@ def _maintain(work: Callable[[DeltaTable], object]) -> Callable[[Shop, str], Non
     return maintain
 
 
-def make_vacuum(house: House, hours: int) -> None:
+def make_vacuum(project: Project, hours: int) -> None:
     """`make vacuum`, without what it prints."""
-    with held(house, "vacuum"):
-        list(vacuum.execute(vacuum.plan(house.told.data_dir, hours, runs.now().timestamp())))
+    with recorded_run(project, "vacuum"):
+        list(vacuum.execute(vacuum.plan(project.settings.data_dir, hours, runs.now().timestamp())))
 
 
-def make_optimize(house: House) -> None:
+def make_optimize(project: Project) -> None:
     """`make optimize`, without what it prints."""
-    with held(house, "optimize") as this:
-        list(optimize.execute(optimize.plan(house.told.data_dir, house.contracts.silver), this))
+    with recorded_run(project, "optimize") as this:
+        list(optimize.execute(optimize.plan(project.settings.data_dir, project.contracts.silver), this))
 
 
 def _make_vacuum(shop: Shop, hours: int) -> None:
     """A vacuum, as a purge or not; what readers see must outlive it."""
     seen = shop.seen()
-    make_vacuum(shop.house(), hours)
+    make_vacuum(shop.project(), hours)
     shop.insist("vacuum")
     shop.insist_on_readers("vacuum", seen)
 
@@ -709,7 +710,7 @@ def _make_vacuum(shop: Shop, hours: int) -> None:
 def _make_optimize(shop: Shop) -> None:
     """An optimize; readers must see what they saw."""
     seen = shop.seen()
-    make_optimize(shop.house())
+    make_optimize(shop.project())
     shop.insist("optimize")
     shop.insist_on_readers("optimize", seen)
 

@@ -25,12 +25,13 @@ import duckdb
 from loguru import logger
 
 import main
-from src import contract, settings
+from src import contract
 from src.errors import BoathouseError
-from src.house import opened
 from src.maintenance import backup
-from src.observe import releases, runs
-from src.observe.runs import Run
+from src.project import open_project
+from src.run import releases, runs
+from src.run.runs import Run
+from src.settings import load
 from torture import ROOT, figures, histories, oracle
 from torture.histories import Difference, Shop, Sum, Tools
 from torture.oracle import Content, Rules
@@ -75,21 +76,21 @@ class Ended:
 
 def perform(job: Job) -> None:
     """Do the action as main.py does it."""
-    told = settings.load(Path(job.root), histories.ENVIRON)
+    settings = load(Path(job.root), histories.ENVIRON)
     kind, *words = job.action
-    with opened(told, Path(job.source)) as house:
+    with open_project(settings, Path(job.source)) as project:
         if kind == "backfill":
-            _insist(histories.refill(house, *words))
+            _insist(histories.refill(project, *words))
         elif kind == "rollback":
-            histories.roll_back(house, *words)
+            histories.roll_back(project, *words)
         elif kind == "make optimize":
-            histories.make_optimize(house)
+            histories.make_optimize(project)
         elif kind == "make vacuum":
-            histories.make_vacuum(house, *words)
+            histories.make_vacuum(project, *words)
         elif kind == "make backup":
-            backup.run(house.engine, house.told, Shelf(str(Path(job.root) / "backups")), runs.now)
+            backup.run(project.engine, project.settings, Shelf(str(Path(job.root) / "backups")), runs.now)
         else:
-            _insist(main.run(house))
+            _insist(main.run(project))
 
 
 def _insist(run: Run) -> None:

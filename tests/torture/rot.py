@@ -19,11 +19,11 @@ from random import Random
 from typing import Any
 
 import main
-from src import lake
+from src import catalog, lake
 from src.errors import BoathouseError
 from src.maintenance import archive, backup, check, drill, repair, restore
 from src.maintenance.remote import Remote
-from src.observe import query, releases, runs
+from src.run import releases, runs
 from torture import histories, oracle
 from torture.histories import Difference, Shop, Sum, Tools, clock
 from torture.shelf import Shelf
@@ -83,7 +83,7 @@ def base(tools: Tools, root: Path, seed: int) -> Shop:
     told = histories.History(random.choice(oracle.FAMILIES), (("run",), *past, ("run",)))
     shop = histories.live(tools, root, told, end=True)
     if random.random() < 0.5:  # logs with a checkpoint, as they are after ten commits
-        for name in query.tables(shop.data):
+        for name in catalog.tables(shop.data):
             histories.act(shop, ("checkpoint", name.replace(".", "/")))
     back_up(shop)
     if random.random() < 0.4:
@@ -97,8 +97,8 @@ def base(tools: Tools, root: Path, seed: int) -> Shop:
 
 
 def back_up(shop: Shop) -> None:
-    house = shop.house()
-    backup.run(house.engine, house.told, Shelf(str(shop.root / "backups")), runs.now)
+    project = shop.project()
+    backup.run(project.engine, project.settings, Shelf(str(shop.root / "backups")), runs.now)
 
 
 # -- harm
@@ -148,7 +148,7 @@ def _files(root: Path, where: str) -> Iterator[Path]:
         folder = root / "backups" / ("manifests" if where == "manifests" else "files")
         yield from (path for path in folder.rglob("*") if path.is_file())
         return
-    tables = query.tables(root / "data")
+    tables = catalog.tables(root / "data")
     if where == "table":
         yield from tables.values()
         return
@@ -192,31 +192,31 @@ def by_the_book(scene: Scene, random: Random) -> bool:
 
 
 def _run(scene: Scene) -> str:
-    done = main.run(scene.shop.house())
+    done = main.run(scene.shop.project())
     return "; ".join(f"{name}: {_first_line(error)}" for name, error in done.failures.items())
 
 
 def _check(scene: Scene) -> str:
-    house = scene.shop.house()
+    project = scene.shop.project()
     manifest = archive.newest(scene.place)
     copy = check.Copy(scene.place, manifest) if manifest else None
-    found = check.run(house.engine, scene.shop.data, house.contracts, house.marts, copy)
+    found = check.run(project.engine, scene.shop.data, project.contracts, project.marts, copy)
     return "; ".join(f"{one.table}: {one.law}: {one.found}" for one in found)
 
 
 def _repair(scene: Scene) -> str:
-    house, manifest = scene.shop.house(), archive.newest(scene.place)
+    project, manifest = scene.shop.project(), archive.newest(scene.place)
     if manifest is None:
         return "no backup"
-    planned = repair.plan(house, scene.place, manifest)
+    planned = repair.plan(project, scene.place, manifest)
     if not planned.idle:
-        planned = repair.execute(house, scene.place, manifest, planned, runs.now)
+        planned = repair.execute(project, scene.place, manifest, planned, runs.now)
     return "; ".join(f"{table}: {what}" for table, what in planned.lost)
 
 
 def _drill(scene: Scene) -> str:
-    house = scene.shop.house()
-    damage = drill.run(house.engine, scene.shop.data, scene.place, None, runs.now).damage
+    project = scene.shop.project()
+    damage = drill.run(project.engine, scene.shop.data, scene.place, None, runs.now).damage
     return "; ".join(map(str, damage))
 
 
@@ -227,15 +227,15 @@ def _put_aside(scene: Scene, layers: Collection[str]) -> None:
 
 def _put_records_aside(scene: Scene) -> bool:
     """Put the damaged tables of records aside; whether there were any."""
-    records = [name for name in query.tables(scene.shop.data) if name.startswith("ops.")]
+    records = [name for name in catalog.tables(scene.shop.data) if name.startswith("ops.")]
     found = [name for name in records if f"{name}: " in scene.said[-1]]
     for name in found:
-        shutil.rmtree(lake.place(scene.shop.data, name))
+        shutil.rmtree(lake.table_path(scene.shop.data, name))
     return bool(found)
 
 
 def _restore(scene: Scene) -> None:
-    house, data = scene.shop.house(), scene.shop.data
+    project, data = scene.shop.project(), scene.shop.data
     aside = scene.home / "lake"
     scene.home.mkdir(exist_ok=True)
     shutil.move(data, aside)
@@ -243,7 +243,7 @@ def _restore(scene: Scene) -> None:
     shutil.move(aside / "landing", data / "landing")
     try:
         manifest = restore.plan(scene.place, data, None)
-        restore.execute(house.engine, scene.place, manifest, data, runs.now)
+        restore.execute(project.engine, scene.place, manifest, data, runs.now)
     except BoathouseError:  # then the damaged lake is still the best there is
         shutil.move(data / "landing", aside / "landing")
         shutil.rmtree(data)

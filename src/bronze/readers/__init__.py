@@ -25,7 +25,7 @@ from src.bronze.readers.files import PACKED as PACKED
 from src.bronze.readers.json_columns import json_records
 from src.bronze.readers.ndjson_fast import ndjson_by_engine
 from src.bronze.readers.parquet import parquet_by_engine
-from src.bronze.readers.records import HOUSE_COLUMNS as HOUSE_COLUMNS
+from src.bronze.readers.records import SYSTEM_COLUMNS as SYSTEM_COLUMNS
 from src.bronze.readers.records import Records, streamed
 from src.bronze.readers.records import Rows as Rows
 from src.bronze.readers.refusals import refusing

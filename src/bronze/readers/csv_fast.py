@@ -58,8 +58,8 @@ def _numbered(columns: tuple[str, ...], files: tuple[str, ...], options: str, en
     row = "_row - last_value(_first IGNORE NULLS) OVER (ROWS UNBOUNDED PRECEDING) + 1 AS _row"
     # a row that has a value where every line should end stops the engine: the careful reader tells what is wrong
     reject = f"CASE WHEN {names[-1]} <> '' THEN error('a value behind the last column') END" if ended else "NULL"
-    house = f"{row}, {reject}::VARCHAR AS _reject, NULL::VARCHAR AS _raw" + (", _file" if len(files) > 1 else "")
-    sql = f"SELECT {values}, {house} FROM ({placed} FROM read_csv({literal(files)}, {options}))"
+    project = f"{row}, {reject}::VARCHAR AS _reject, NULL::VARCHAR AS _raw" + (", _file" if len(files) > 1 else "")
+    sql = f"SELECT {values}, {project} FROM ({placed} FROM read_csv({literal(files)}, {options}))"
     return Rows(columns, sql, files=files, options=options, ended=ended)
 
 

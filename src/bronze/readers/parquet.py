@@ -113,9 +113,9 @@ def _beside_arrow(engine: DuckEngine, path: Path, texts: dict[str, str], wide: l
         nested = not pa.types.is_string(schema.field(place).type)
         texts[name] = f"to_json(wide._{place})::VARCHAR" if nested else f"wide._{place}"
     values = ", ".join(f"{text} AS {identifier(name)}" for name, text in texts.items())
-    house = "wide._row, NULL::VARCHAR AS _reject, NULL::VARCHAR AS _raw"
+    project = "wide._row, NULL::VARCHAR AS _reject, NULL::VARCHAR AS _raw"
     join = f"{source} AS narrow JOIN {identifier(stream)} AS wide ON narrow.file_row_number + 1 = wide._row"
-    return Rows(tuple(texts), f"SELECT {values}, {house} FROM {join}", (stream,))
+    return Rows(tuple(texts), f"SELECT {values}, {project} FROM {join}", (stream,))
 
 
 def _wide_columns(path: Path, names: list[str]) -> Iterator[Any]:

@@ -16,7 +16,7 @@ from src.engine import DuckEngine, identifier
 from src.errors import DataError
 
 # What the house adds to a file's own columns, all of which are VARCHAR.
-HOUSE_COLUMNS = {
+SYSTEM_COLUMNS = {
     "_file": "VARCHAR",
     "_row": "BIGINT",
     "_ingested_at": "TIMESTAMP WITH TIME ZONE",
@@ -64,7 +64,7 @@ def checked(columns: Sequence[str], path: Path) -> tuple[str, ...]:
             raise DataError(f"the name of column {number} is no text: {name!a}", where=path, fix=fix)
         if not name.strip():
             raise DataError(f"column {number} has no name; {header}", where=path, fix=fix)
-        if name.lower() in HOUSE_COLUMNS:
+        if name.lower() in SYSTEM_COLUMNS:
             raise DataError(f"the house's own column {name} in the file; {header}", where=path, fix=fix)
         if name.lower() in seen:
             raise DataError(f"column {name} twice; {header}", where=path, fix=fix)
@@ -74,16 +74,16 @@ def checked(columns: Sequence[str], path: Path) -> tuple[str, ...]:
 
 def numbered(columns: tuple[str, ...], values: str, source: str) -> Rows:
     """Rows that the engine reads from a file itself, none of them a reject."""
-    house = "row_number() OVER () AS _row, NULL::VARCHAR AS _reject, NULL::VARCHAR AS _raw"
-    return Rows(columns, f"SELECT {values}, {house} FROM {source}")
+    project = "row_number() OVER () AS _row, NULL::VARCHAR AS _reject, NULL::VARCHAR AS _raw"
+    return Rows(columns, f"SELECT {values}, {project} FROM {source}")
 
 
 def streamed(engine: DuckEngine, columns: tuple[str, ...], records: Callable[[], Iterator[Record]]) -> Rows:
     """Records as an Arrow stream the engine can read once; the file is opened when the engine asks for rows."""
     import pyarrow as pa
 
-    house = [("_row", pa.int64()), ("_reject", pa.string()), ("_raw", pa.string())]
-    schema = pa.schema([(name, pa.string()) for name in columns] + house)
+    project = [("_row", pa.int64()), ("_reject", pa.string()), ("_raw", pa.string())]
+    schema = pa.schema([(name, pa.string()) for name in columns] + project)
     stream = f"landed_{uuid.uuid4().hex}"
     engine.stream(stream, pa.RecordBatchReader.from_batches(schema, _batches(records, schema)))
     return Rows(columns, f"SELECT {', '.join(map(identifier, schema.names))} FROM {identifier(stream)}", (stream,))

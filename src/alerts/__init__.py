@@ -1,0 +1,28 @@
+"""Alerts: problems become incidents, each told once when it begins and once when it is over.
+
+`update` is what a run and a health check call with the problems they found; the rest is for people.
+"""
+
+from src.alerts.answers import ack, show, snooze
+from src.alerts.decisions import update
+from src.alerts.failures import looked_at, of_run
+from src.alerts.incidents import EVENTS, TABLE, Event, Incident, open_incidents
+from src.alerts.messages import Message, channels, faults, send
+
+__all__ = [
+    "EVENTS",
+    "TABLE",
+    "Event",
+    "Incident",
+    "Message",
+    "ack",
+    "channels",
+    "faults",
+    "looked_at",
+    "of_run",
+    "open_incidents",
+    "send",
+    "show",
+    "snooze",
+    "update",
+]

@@ -1,0 +1,78 @@
+"""What a person does about alerts: look at the open incidents, say that one is known, put one off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+
+from src import console
+from src.alerts.decisions import lock_alerts
+from src.alerts.incidents import Event, Incident, append, folded, open_incidents, read
+from src.engine import DuckEngine
+from src.errors import UsageError
+
+
+def show(engine: DuckEngine, data: Path, now: datetime) -> None:
+    """Print the open incidents, the most urgent first."""
+    found = open_incidents(engine, data)
+    if not found:
+        print("No incident is open.")
+        return
+    rows = [(i.urgency, f"{i.since:%Y-%m-%d %H:%M}", i.incident, i.day, i.state(now), i.what) for i in found]
+    console.table(("urgency", "since (UTC)", "incident", "day", "state", "what"), rows)
+
+
+def ack(engine: DuckEngine, data: Path, incident: str, by: str, now: datetime, reason: str) -> Incident:
+    """Say that an open incident is known: no message of it until it escalates or recovers.
+
+    `incident` is its name, or what it is about where only one incident is about that.
+
+    Raises:
+        UsageError: no such incident is open.
+    """
+    return _answer(engine, data, incident, "acked", now, message=reason, by=by)
+
+
+def snooze(
+    engine: DuckEngine, data: Path, incident: str, until: datetime, by: str, now: datetime, reason: str = ""
+) -> Incident:
+    """Hear nothing of an open incident until a moment (with its time zone); then once, if it is still there.
+
+    Raises:
+        UsageError: no such incident is open, or the moment is over.
+    """
+    if until <= now:
+        raise UsageError(f"snoozed until {until:%Y-%m-%d %H:%M}, which is over", fix="give a moment to come")
+    return _answer(engine, data, incident, "snoozed", now, message=reason, by=by, until=until)
+
+
+def _answer(
+    engine: DuckEngine,
+    data: Path,
+    name: str,
+    event: str,
+    now: datetime,
+    *,
+    message: str,
+    by: str,
+    until: datetime | None = None,
+) -> Incident:
+    with lock_alerts(data):
+        known = read(engine, data)
+        found = _open(folded(known).values(), name)
+        of = (found.incident, found.kind, found.subject, found.urgency, found.day)
+        known += append(engine, data, [Event(now, *of, event, message, until, by)], known, now)
+    return folded(known)[found.incident]
+
+
+def _open(known: Iterable[Incident], name: str) -> Incident:
+    """The open incident of that name, or the only one about that subject."""
+    there = [incident for incident in known if incident.open]
+    wanted = [incident for incident in there if name == incident.incident]
+    wanted = wanted or [incident for incident in there if name == incident.subject]
+    if len(wanted) != 1:
+        what = f"{len(wanted)} open incidents about {name}" if wanted else f"no open incident {name}"
+        names = ", ".join(sorted(incident.incident for incident in wanted or there))
+        raise UsageError(what, fix=f"name one of: {names}" if names else "none is open")
+    return wanted[0]

@@ -1,0 +1,151 @@
+"""One alert per incident, not one per run: what problems mean for the incidents that are known, and who is told.
+
+An update reads the events, decides, records, sends, records what was sent, all under a lock of its own: two
+processes (a pipeline that ends, a health check) never tell the same twice, and neither waits for the lake,
+so that a run that hangs can be told of while it holds it. What was decided is recorded before it is sent:
+after a crash in between it is sent (perhaps again) by the next update, so twice is possible and never is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from src.alerts import messages
+from src.alerts.incidents import Event, Incident, append, folded, read
+from src.alerts.messages import Message
+from src.engine import DuckEngine
+from src.errors import BoathouseError
+from src.problems import CLASSES, Problem
+from src.run import lock
+
+_PATIENCE = 60.0  # seconds to wait for another update: the time of one that meets a few dead channels
+_STALE = timedelta(days=7)  # a recovery that nobody could be told of for so long is left to the report
+
+
+def update(
+    engine: DuckEngine,
+    data: Path,
+    urls: Sequence[str],
+    problems: Sequence[Problem],
+    now: datetime,
+    complete: Collection[str],
+) -> list[Message]:
+    """Record what these problems mean for the incidents and send what is due; returns what was delivered.
+
+    `complete` says what was looked at, as kinds or as names of incidents: an open incident of these that is
+    not among the problems has recovered. `urls` are the channels; without any, nothing is sent, and what is
+    due waits until there is one.
+
+    Raises:
+        LockedError: another update held the alerts for a minute.
+        BoathouseError: the events cannot be read or recorded; what they tell was sent all the same.
+    """
+    if not problems and not _open_or_due(folded(read(engine, data)), now):
+        return []
+    with lock_alerts(data):
+        known = _recorded(engine, data, urls, problems, now, complete)
+        due = _due(folded(known), now)
+        delivered = messages.send(urls, due)
+        if urls:
+            append(engine, data, list(_settled(known, due, delivered)), known, now)
+    return delivered
+
+
+def plan(
+    known: Mapping[str, Incident], problems: Iterable[Problem], now: datetime, complete: Collection[str]
+) -> Iterator[Event]:
+    """The events that these problems make of the known incidents, at most one for each."""
+    found = _by_incident(problems)
+    for name, problem in found.items():
+        incident = known.get(name)
+        if incident is None or not incident.open:
+            yield _event(problem, "opened", now)
+            continue
+        problem = replace(problem, urgency=_urgency(incident, problem))
+        if problem.urgency < incident.urgency:
+            yield _event(problem, "escalated", now)
+        elif incident.until is not None and incident.until <= now:
+            yield _event(replace(problem, urgency=incident.urgency), "reminded", now)
+    for name, incident in known.items():
+        if incident.open and name not in found and not {name, incident.kind}.isdisjoint(complete):
+            yield _recovered(incident, now)
+
+
+def lock_alerts(data: Path) -> AbstractContextManager[None]:
+    """Hold the alerts: nobody else reads, decides or sends until this is over."""
+    return lock.waited(data, "alerts", _PATIENCE)
+
+
+def _open_or_due(known: Mapping[str, Incident], now: datetime) -> bool:
+    return any(incident.open for incident in known.values()) or bool(_due(known, now))
+
+
+def _recorded(
+    engine: DuckEngine,
+    data: Path,
+    urls: Sequence[str],
+    problems: Sequence[Problem],
+    now: datetime,
+    complete: Collection[str],
+) -> list[Event]:
+    """The events there are once those that these problems make are among them."""
+    known: list[Event] = []
+    try:
+        known += read(engine, data)
+        known += append(engine, data, list(plan(folded(known), problems, now, complete)), known, now)
+    except BoathouseError:
+        # a full disk must not silence the alert that says so; what is not recorded is told again
+        decided = plan(folded(known), problems, now, complete)
+        messages.send(urls, _due(folded([*known, *decided]), now))
+        raise
+    return known
+
+
+def _by_incident(problems: Iterable[Problem]) -> dict[str, Problem]:
+    """One problem of each incident: the most urgent, then the newest, said of the newest day."""
+    found: dict[str, Problem] = {}
+    for problem in sorted(problems, key=lambda problem: problem.day, reverse=True):
+        first = found.setdefault(problem.incident, problem)
+        if problem.urgency < first.urgency:
+            found[problem.incident] = replace(problem, day=first.day)
+    return found
+
+
+def _urgency(incident: Incident, problem: Problem) -> str:
+    """How urgent an open incident is now: a source that failed for an earlier day and still does is P1."""
+    again = problem.kind == "source" and problem.day > incident.first_day
+    return CLASSES[0] if again else problem.urgency
+
+
+def _event(problem: Problem, event: str, now: datetime) -> Event:
+    message = "\n".join(" ".join(line.split()) for line in (problem.what, problem.fix))
+    return Event(now, problem.incident, problem.kind, problem.subject, problem.urgency, problem.day, event, message)
+
+
+def _recovered(incident: Incident, now: datetime) -> Event:
+    kept = (incident.incident, incident.kind, incident.subject, incident.urgency, incident.day)
+    return Event(now, *kept, "recovered", incident.what)
+
+
+def _due(known: Mapping[str, Incident], now: datetime) -> list[Message]:
+    return [messages.of(incident) for incident in known.values() if _is_due(incident, now)]
+
+
+def _is_due(incident: Incident, now: datetime) -> bool:
+    if not incident.due or incident.due_at is None or incident.snoozed(now):
+        return False
+    return incident.open or now - incident.due_at < _STALE
+
+
+def _settled(known: Sequence[Event], due: Sequence[Message], delivered: Sequence[Message]) -> Iterator[Event]:
+    """What was sent, and once of each notice that it could not be."""
+    newest = {event.incident: event for event in known}
+    for message in due:
+        event = "sent" if message in delivered else "" if message.tried else "undelivered"
+        if event:
+            of = newest[message.incident]
+            yield replace(of, event=event, message=message.event, urgency=message.urgency, until=None, by="")

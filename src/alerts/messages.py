@@ -1,0 +1,169 @@
+"""What people are told: a few lines of text for each incident, all of one update in one notification.
+
+A channel that cannot be reached never stops anything: it is logged, without what is secret in its URL, and
+the message is tried again with the next update. A message is delivered once one channel took it: another one
+that is down for weeks must not repeat it there with every update.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from loguru import logger
+
+from src.alerts.incidents import Incident
+from src.run import logs
+from src.settings import Settings
+
+if TYPE_CHECKING:
+    from apprise import NotifyBase
+
+_MOST = 20  # messages written out in one notification; services cut long texts, some in silence
+_LONGEST = 300  # characters of a line
+_SHORTEST_SECRET = 3
+
+
+@dataclass(frozen=True)
+class Message:
+    """One incident as a person is told of it."""
+
+    incident: str
+    event: str  # the notice: opened, escalated, reminded or recovered
+    urgency: str
+    day: date
+    what: str
+    fix: str
+    since: datetime
+    until: datetime  # when the notice was made
+    tried: bool  # in vain, with an earlier update
+
+    @property
+    def title(self) -> str:
+        return f"{self.urgency} {self.event}: {self.incident}"
+
+    @property
+    def text(self) -> str:
+        """Urgency and source, business day, what was found, what to do (or how long it was so), a line each."""
+        lines = [self.title, f"  day:  {self.day}"]
+        if self.event == "recovered":
+            lines += [f"  was:  {self.what}", f"  open: {_moment(self.since)} to {_moment(self.until)} UTC"]
+        else:
+            lines += [f"  what: {self.what}", f"  fix:  {self.fix}"]
+        return "\n".join(line if len(line) <= _LONGEST else line[:_LONGEST] + " ..." for line in lines)
+
+
+def channels(settings: Settings) -> tuple[str, ...]:
+    """The URLs of ALERT_URLS; none where it is not set."""
+    return tuple(settings.alert_urls.get_secret_value().split()) if settings.alert_urls else ()
+
+
+def of(incident: Incident) -> Message:
+    """The message of an incident of which a notice is due."""
+    assert incident.due and incident.due_at
+    return Message(
+        incident=incident.incident,
+        event=incident.due,
+        urgency=incident.urgency,
+        day=incident.day,
+        what=incident.what,
+        fix=incident.fix,
+        since=incident.since,
+        until=incident.due_at,
+        tried=incident.tried,
+    )
+
+
+def send(urls: Sequence[str], messages: Sequence[Message]) -> list[Message]:
+    """Send all of these as one notification to every channel (apprise URLs); returns those that one of them took.
+
+    Never raises for a channel: what cannot be sent, or is no apprise URL, is logged.
+    """
+    if not urls or not messages:
+        return []
+    ordered = sorted(messages, key=lambda message: (message.urgency, message.since, message.incident))
+    title, body, kind = _title(ordered), _body(ordered), _kind(ordered)
+    taken = [_notified(place, url, title, body, kind) for place, url in enumerate(urls, 1)]
+    return list(messages) if any(taken) else []
+
+
+def faults(urls: Sequence[str]) -> list[str]:
+    """What in ALERT_URLS is no channel, one line each; a URL is named by its place, for it may hold a secret."""
+    return [f"ALERT_URLS, URL {place}: {fault}" for place, url in enumerate(urls, 1) if (fault := _opened(url)[1])]
+
+
+def _title(messages: Sequence[Message]) -> str:
+    if len(messages) == 1:
+        return f"Boathouse: {messages[0].title}"
+    counts = Counter(message.event for message in messages)
+    return f"Boathouse: {messages[0].urgency}, " + ", ".join(f"{count} {event}" for event, count in counts.items())
+
+
+def _body(messages: Sequence[Message]) -> str:
+    texts = [message.text for message in messages[:_MOST]]
+    if more := len(messages) - _MOST if len(messages) > _MOST else 0:
+        texts.append(f"and {more} more: see `main.py alerts list`")
+    return "\n\n".join(texts)
+
+
+def _kind(messages: Sequence[Message]) -> str:
+    """Its colour, where a channel has colours."""
+    ill = [message for message in messages if message.event != "recovered"]
+    if not ill:
+        return "success"
+    return "failure" if ill[0].urgency in ("P1", "P2") else "warning"
+
+
+def _notified(place: int, url: str, title: str, body: str, kind: str) -> bool:
+    """Send to one channel; returns whether it took it."""
+    from apprise import Apprise, LogCapture, NotifyFormat, NotifyType
+
+    channel, fault = _opened(url)
+    if channel is None:
+        logger.error("alerts: URL {} of ALERT_URLS: {}", place, fault)
+        return False
+    sender = Apprise()
+    sender.add(channel)
+    with LogCapture(level=logging.WARNING) as said:  # type: ignore[no-untyped-call]  # keeps the terminal free of it, too
+        taken = sender.notify(body, title=title, notify_type=NotifyType(kind), body_format=NotifyFormat.TEXT)
+        if not taken:
+            why = logs.struck(" ".join(_reasons(said.getvalue())), _secrets(url))
+            logger.error("alerts: URL {} of ALERT_URLS ({}) took nothing: {}", place, channel.service_name, why)
+    return bool(taken)
+
+
+def _opened(url: str) -> tuple[NotifyBase | None, str]:
+    """The channel that a URL means, or what is wrong with it."""
+    from apprise import Apprise, LogCapture
+
+    schema, parted, _ = url.partition("://")
+    if not parted:
+        return None, "no URL; write schema://..., as docs/alerts.md shows"
+    with LogCapture(level=logging.WARNING):  # type: ignore[no-untyped-call]
+        channel = Apprise.instantiate(url)
+    if channel is None:
+        return None, f"not what an apprise URL {schema}:// looks like; see docs/alerts.md"
+    return channel, ""
+
+
+def _reasons(said: str) -> Iterator[str]:
+    """The lines that apprise logged, without its own stamp."""
+    for line in said.splitlines():
+        yield re.sub(r"^.* - [A-Z]+ - ", "", line)
+
+
+def _secrets(url: str) -> list[str]:
+    """Everything in a URL but its schema, the longest pieces first: any of them may be a token."""
+    pieces = re.split(r"[:/?&=@,]+", url.partition("://")[2])
+    found = {form for piece in pieces for form in (piece, unquote(piece)) if len(form) >= _SHORTEST_SECRET}
+    return sorted(found, key=lambda piece: (-len(piece), piece))
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}"

@@ -1,0 +1,314 @@
+"""Documents are rendered from what they describe, and never written by hand: `make docs` mends a stale one.
+
+A mart's README comes from its contract, `.env.example` and the settings table from src/settings.py, the
+exit codes from src/errors.py, the commands from the Makefile. In the project's README only what lies between
+two markers is rendered:
+
+    <!-- settings -->
+    ...
+    <!-- /settings -->
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from src import errors, settings
+from src.contract import Column, Expectation, Mart, Rule, Sla, Table
+from src.errors import UsageError, from_os_error
+from src.gold.way import located
+from src.project import Project
+from src.proof import Proof
+
+README = "README.md"
+_MARK = "<!-- Rendered from contract.yaml by `make docs`: change the contract, not this file. -->"
+
+
+def rendered(root: Path, project: Project) -> dict[Path, str]:
+    """Every rendered document of the project in `root`: its path and what it should say.
+
+    Raises:
+        UsageError: a marker in the README has no counterpart.
+    """
+    marts = project.contracts.marts.values()
+    documents = {mart.path.with_name(README): mart_readme(mart, project) for mart in marts}
+    documents[root / settings.ENV_EXAMPLE] = settings.env_template()
+    if (root / README).is_file():
+        documents[root / README] = _with_sections(root)
+    return documents
+
+
+def stale(root: Path, project: Project) -> dict[Path, str]:
+    """The documents that are not there or say something else, with what they should say."""
+    return {path: text for path, text in rendered(root, project).items() if _read(path) != text}
+
+
+def write(root: Path, project: Project) -> None:
+    """Write the stale documents, and print which.
+
+    Raises:
+        UsageError: a mart has a README that somebody wrote; nothing was written.
+    """
+    documents = stale(root, project)
+    for path in documents:
+        _refuse_to_overwrite(root, path)
+    for path, text in documents.items():
+        try:
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise from_os_error(error, path) from error
+        print(f"wrote {path.relative_to(root)}")
+    if not documents:
+        print("0 changed: every document is up to date")
+
+
+def _read(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.is_file() else None
+
+
+def _refuse_to_overwrite(root: Path, path: Path) -> None:
+    if path.name == README and path.parent != root and _MARK not in (_read(path) or _MARK):
+        fix = "say it in contract.yaml, move the file away, then run `make docs` again"
+        raise UsageError("not rendered but written by somebody", where=path, fix=fix)
+
+
+# -- the project's README
+
+
+def commands(makefile: Path) -> str:
+    """The commands of the Makefile as the markdown table of the README."""
+    listed = re.findall(r"^([a-z-]+):.*?## (.+)$", makefile.read_text(encoding="utf-8"), re.MULTILINE)
+    return _grid(("command", "what it does"), [(f"`make {name}`", _text(meaning)) for name, meaning in listed])
+
+
+def exit_codes() -> str:
+    """The exit codes as the markdown table of the README; the words are those of the tree in src/errors.py."""
+    rows = [
+        ("0", "everything was done, or there was nothing to do"),
+        ("1", "`make check` found a law that does not hold"),
+        *((code, meaning) for _, code, meaning in tree()),
+        (str(errors.BUG_EXIT_CODE), "a bug: its traceback is in the log"),
+        ("130, 143", "stopped by Ctrl-C, by TERM; the next run finishes the work"),
+    ]
+    return _grid(("code", "meaning"), rows)
+
+
+def tree() -> list[tuple[str, str, str]]:
+    """Name, exit code and meaning of every error in the tree that src/errors.py draws."""
+    return re.findall(r"[├└]── (\w+) +(\d+) +(.+)", errors.__doc__ or "")
+
+
+def _with_sections(root: Path) -> str:
+    """The README with its rendered sections renewed. One without markers is somebody's own, and stays as it is."""
+    text = (root / README).read_text(encoding="utf-8")
+    sections = {
+        "commands": lambda: commands(root / "Makefile"),
+        "settings": settings.settings_table,
+        "exit codes": exit_codes,
+    }
+    for name, content in sections.items():
+        first, last = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+        before, marker, rest = text.partition(first)
+        _, end, after = rest.partition(last)
+        if text.count(first) > 1 or text.count(last) > 1 or (marker and not end) or (last in before):
+            fix = f"write {first.strip()} once on a line of its own and {last} after it, or neither"
+            raise UsageError(f"markers of the section {name} that do not match", where=root / README, fix=fix)
+        if marker:
+            text = f"{before}{first}{content().strip()}\n{last}{after}"
+    return text
+
+
+# -- a mart's README
+
+
+def mart_readme(mart: Mart, project: Project) -> str:
+    """What a reader of the mart must know: what it means, who owns it, how often it is renewed, every column."""
+    parts = [
+        f"# {_text(mart.title)}",
+        _MARK,
+        _list(_facts(mart)),
+        *_section("Business definition", mart.purpose),
+        *_section("Usage", mart.usage),
+        *_section("Limitations", mart.limitations),
+    ]
+    resolved = {table.id: table for table in project.marts}
+    for declared, table in zip(mart.document["schema"], mart.tables, strict=True):
+        parts += _table(declared, resolved[table.id], project.proof(resolved[table.id]))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _facts(mart: Mart) -> Iterator[tuple[str, str]]:
+    team = mart.document.get("team", {})
+    name = team.get("name", "") if isinstance(team, dict) else ""
+    yield "Owner", f"{mart.owner} ({name})" if name and name != mart.owner else mart.owner
+    yield "Refresh rate", mart.refresh
+    yield "Support", ", ".join(mart.support) or "none named"
+    yield "Version", f"{mart.version} ({mart.document['status']})"
+    yield "Tables", ", ".join(f"`{table.id}`" for table in mart.tables)
+
+
+def _section(title: str, text: str) -> list[str]:
+    return [f"## {title}", _text(text)] if text else []
+
+
+def _table(declared: Mapping[str, Any], table: Table, proof: Proof) -> list[str]:
+    """One table of a mart. `declared` is its part of the contract, for what only a reader needs."""
+    headers = ("column", "type", "meaning", "required", "rules", "classification")
+    columns = _grid(headers, map(_column, table.columns))
+    parts = [f"## {table.name}", _text(table.description), _list(_table_facts(declared, table, proof)), columns]
+    expectations = [*(_expectation(expectation, table.id) for expectation in table.quality), *_notes(declared)]
+    if expectations:
+        parts += ["Quality expectations:", _grid(("expectation", "measured", "severity"), expectations)]
+    return parts
+
+
+def _table_facts(declared: Mapping[str, Any], table: Table, proof: Proof) -> Iterator[tuple[str, str]]:
+    yield "Grain", _text(str(declared.get("dataGranularityDescription", "")))
+    yield "Key", _names(table.key) or "none"
+    yield "Partitioned by", ", ".join(_partition(table))
+    yield "Reads", _names(table.sources)
+    yield "Recomputed", _recomputed(table, proof)
+    yield "Service levels", "; ".join(map(_sla, table.slas))
+
+
+def _partition(table: Table) -> Iterator[str]:
+    own = {column.name: column for column in table.columns}
+    for name in table.partition_by:
+        expression = own[name].expression
+        yield f"`{name}`" + (f", computed as {_code(expression)}" if expression else "")
+
+
+def _recomputed(table: Table, proof: Proof) -> str:
+    if table.refresh == "full" or not table.partition_by:
+        return "whole, whenever a table it reads changes"
+    also = {0: "", 1: " and the one that follows"}.get(table.lookback, f" and the {table.lookback} that follow")
+    some = f"the partitions whose rows changed in a table it reads{also}"
+    if proof.refusal and table.refresh == "partitions":
+        return f"{some}, as the contract claims and every run checks"
+    if proof.refusal:
+        why = _text(located(table, proof.refusal))
+        return f"whole, whenever a table it reads changes: {why}. To change that: {_text(proof.refusal.fix)}"
+    others = [name for name in table.sources if name not in proof.cuts]
+    return some + (f"; all of them when {_names(others)} changes" if others else "")
+
+
+def _column(column: Column) -> tuple[str, ...]:
+    rules = [*map(_rule, column.rules), *(["unique"] if column.unique else [])]
+    required = "yes" if column.required else ""
+    meaning = _text(column.description)
+    return f"`{column.name}`", column.type.lower(), meaning, required, ", ".join(rules), column.classification or ""
+
+
+# -- in words
+
+_RULES = {
+    "minimum": "at least {}",
+    "maximum": "at most {}",
+    "exclusiveMinimum": "more than {}",
+    "exclusiveMaximum": "less than {}",
+    "multipleOf": "a multiple of {}",
+    "minLength": "at least {} characters",
+    "maxLength": "at most {} characters",
+    "pattern": "matches {}",
+    "enum": "one of {}",
+}
+_OPERATORS = {
+    "mustBe": "is {}",
+    "mustNotBe": "is not {}",
+    "mustBeGreaterThan": "is greater than {}",
+    "mustBeGreaterOrEqualTo": "is at least {}",
+    "mustBeLessThan": "is less than {}",
+    "mustBeLessOrEqualTo": "is at most {}",
+    "mustBeBetween": "is between {}",
+    "mustNotBeBetween": "is not between {}",
+}
+_MEASURES = {
+    "nullValues": "rows without a value in {place}",
+    "missingValues": "rows whose {place} is missing or one of {values}",
+    "invalidValues": "rows whose {place} is not {values}",
+    "duplicateValues": "rows that repeat the value of {place}",
+    "rowCount": "rows",
+}
+_SPANS = {"min": "minute", "h": "hour", "d": "day", "w": "week", "mo": "month", "y": "year"}
+_LEVELS = {"latency": "at most {} old", "frequency": "renewed every {}", "retention": "kept for {}"}
+
+
+def _rule(rule: Rule) -> str:
+    return _RULES[rule.kind].format(_code(str(rule.value)) if rule.kind == "pattern" else _value(rule.value))
+
+
+def _expectation(expectation: Expectation, table: str) -> tuple[str, str, str]:
+    bound = expectation.bound
+    among = " and ".join(map(_value, bound)) if isinstance(bound, tuple) else _value(bound)
+    verdict = _OPERATORS[expectation.operator].format(among)
+    dimension = f" ({expectation.dimension})" if expectation.dimension else ""
+    meaning = f"{_text(expectation.description)}{dimension}".strip()
+    return meaning, f"{_measure(expectation, table)} {verdict}", expectation.severity
+
+
+def _measure(expectation: Expectation, table: str) -> str:
+    if expectation.query is not None:
+        return _code(expectation.query.replace("${object}", table))
+    arguments = dict(expectation.arguments)
+    columns = arguments.get("properties", (expectation.column,))
+    place = _names(columns) if isinstance(columns, tuple) else ""
+    allowed = [f"one of {_value(arguments['validValues'])}"] if "validValues" in arguments else []
+    allowed += [f"like {_code(str(arguments['pattern']))}"] if "pattern" in arguments else []
+    values = " and ".join(allowed) or _value(arguments.get("missingValues", ""))
+    share = "percentage" if expectation.unit == "percent" else "number"
+    return f"the {share} of {_MEASURES[expectation.metric or ''].format(place=place, values=values)}"
+
+
+def _notes(declared: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Expectations that a person has to look after."""
+    for item in declared.get("quality", ()):
+        if item.get("type") == "text":
+            yield _text(str(item.get("description", ""))), "by a person", str(item.get("severity", ""))
+
+
+def _sla(sla: Sla) -> str:
+    unit = _SPANS.get(sla.unit or "", sla.unit or "")
+    span = f"{sla.value} {unit}{'' if sla.value == 1 else 's'}"
+    if sla.property == "frequency" and sla.value == 1:
+        span = unit
+    text = _LEVELS.get(sla.property, f"{sla.property} {sla.value} {unit}").format(span).strip()
+    return _text(text) + (f", measured by `{sla.column}`" if sla.column else "")
+
+
+def _value(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(_value, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+# -- markdown
+
+
+def _grid(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [headers, ["---"] * len(headers), *rows]
+    return "\n".join("| " + " | ".join(_line(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _list(facts: Iterable[tuple[str, str]]) -> str:
+    return "\n".join(f"- **{name}:** {value}" for name, value in facts if value)
+
+
+def _names(names: Iterable[object]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _code(text: str) -> str:
+    fence = "``" if "`" in text else "`"
+    return f"{fence}{_line(text)}{fence}"
+
+
+def _text(text: str) -> str:
+    """Words of a contract as markdown: on one line, and never taken for a tag."""
+    return _line(text).replace("<", "&lt;")
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())

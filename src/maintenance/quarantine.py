@@ -1,0 +1,126 @@
+"""The life of a rejected row: listed, shown, waived for a while with a reason, or passed after a fix.
+
+A row leaves quarantine in one way only: the table's contract or SQL is mended, its version bumped, and
+the table built anew from bronze, so that the row is in exactly one of the two places at any time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+from src import catalog, console, lake
+from src.engine import DuckEngine, literal
+from src.errors import UsageError
+from src.run import runs
+
+WAIVERS = "ops.waivers"
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """Rejected rows of a table whose reasons contain a text count as known until the end of a day."""
+
+    table: str
+    matching: str
+    reason: str
+    until: date
+    waived_at: datetime
+    waived_by: str
+
+
+def tables(data: Path) -> dict[str, str]:
+    """Tables that have a quarantine: silver id -> quarantine id."""
+    return {
+        name.replace("quarantine.", "silver.", 1): name
+        for name in catalog.tables(data)
+        if name.startswith("quarantine.")
+    }
+
+
+def show_list(engine: DuckEngine, data: Path, today: date) -> None:
+    """Print the rejected rows per table and reason, those waived counted apart."""
+    rows = []
+    for table, name in tables(data).items():
+        waived = _waived(engine, data, table, today)
+        catalog.publish(engine, {name: lake.table_path(data, name)})
+        rows += [
+            (table, *found)
+            for found in engine.rows(
+                f"SELECT reason, count(*) FILTER (WHERE NOT {waived}), count(*) FILTER (WHERE {waived}), "
+                f"min(_ingested_at)::VARCHAR, max(_ingested_at)::VARCHAR "
+                f"FROM (SELECT *, regexp_replace(_reasons[1], '[0-9]', '#', 'g') AS reason FROM {name}) "
+                "GROUP BY reason ORDER BY count(*) DESC"
+            )
+        ]
+    if not rows:
+        print("No row is in quarantine.")
+        return
+    console.table(("table", "first reason (digits as #)", "open", "waived", "first", "last"), rows)
+
+
+def show_rows(engine: DuckEngine, data: Path, table: str, limit: int) -> None:
+    """Print rejected rows with their reasons, where they came from, and their values.
+
+    Raises:
+        UsageError: the table has no quarantine.
+    """
+    name = _known(data, table)
+    catalog.publish(engine, {name: lake.table_path(data, name)})
+    rows = engine.rows(
+        f"SELECT _file, _row, array_to_string(_reasons, '; '), _values, _contract FROM {name} "
+        f"ORDER BY _ingested_at DESC, _file, _row LIMIT {limit}"
+    )
+    console.table(("file", "row", "reasons", "values", "contract"), rows)
+
+
+def waive(engine: DuckEngine, data: Path, waiver: Waiver) -> int:
+    """Record a waiver; returns how many rows it covers now.
+
+    Raises:
+        UsageError: it has no reason, is over already, or covers no row.
+    """
+    name = _known(data, waiver.table)
+    if not waiver.reason.strip():
+        raise UsageError("a waiver without a reason", fix='say why: --reason "..."')
+    if waiver.until < waiver.waived_at.date():
+        raise UsageError(f"a waiver until {waiver.until}, which is over", fix="give a day to come: --until YYYY-MM-DD")
+    catalog.publish(engine, {name: lake.table_path(data, name)})
+    covered = int(engine.one(f"SELECT count(*) FROM {name} WHERE {_covers(waiver.matching)}")[0])
+    if not covered:
+        fix = f"see the reasons: main.py quarantine show --table {waiver.table}"
+        raise UsageError(f"no rejected row of {waiver.table} has a reason with {waiver.matching!r}", fix=fix)
+    runs.append(engine, data, WAIVERS, Waiver, [waiver])
+    return covered
+
+
+def count(engine: DuckEngine, data: Path, table: str) -> int:
+    """How many rows of a table are in quarantine."""
+    name = _known(data, table)
+    snapshot = lake.open_table(lake.table_path(data, name))
+    return snapshot.rows if snapshot else 0
+
+
+def _known(data: Path, table: str) -> str:
+    known = tables(data)
+    if table not in known:
+        raise UsageError(
+            f"{table} has no quarantine", fix=f"the tables that have one are {', '.join(known) or 'none yet'}"
+        )
+    return known[table]
+
+
+def _waived(engine: DuckEngine, data: Path, table: str, today: date) -> str:
+    """SQL that is true for a rejected row that a waiver in force covers."""
+    if WAIVERS not in catalog.tables(data):
+        return "false"
+    catalog.publish(engine, {WAIVERS: lake.table_path(data, WAIVERS)})
+    found = engine.values(
+        f"SELECT DISTINCT matching FROM ops.waivers WHERE \"table\" = {literal(table)} AND until >= DATE '{today}'"
+    )
+    return "(" + (" OR ".join(map(_covers, found)) or "false") + ")"
+
+
+def _covers(matching: str) -> str:
+    return f"contains(array_to_string(_reasons, '; '), {literal(matching)})"

@@ -1,0 +1,148 @@
+"""The values of a watched column (`drift` in its contract) are spread as they were in the four weeks before.
+
+The measure is the population stability index, PSI = sum over bins of (a - e) ln(a / e), where e is a bin's share of
+the baseline and a its share now (Siddiqi, Credit Risk Scorecards, 2006): below 0.1 stable, from 0.25 on clearly
+moved, unless the contract names other bounds. Baseline are the rows of the 28 business days before the last seven
+complete ones. Numbers go in bins cut at the baseline's deciles, everything else by its 20 most frequent values and
+the rest; missing values are a bin of their own. An empty bin counts as a share of 0.0001. With fewer than 20 rows per
+bin on either side chance alone could reach 0.1, so there is too little data to say anything.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import partial
+
+from src.contract import Column, Table
+from src.engine import DuckEngine, identifier, literal
+from src.monitors.reading import Reading
+from src.problems import Problem
+
+TABLE = "ops.distribution"
+_NOW, _BEFORE = 7, 28  # days
+_FLOOR = 0.0001
+_VALUES = 20
+_ROWS_PER_BIN = 20
+_WORDS = ("VARCHAR", "BOOLEAN")
+_MISSING, _REST = "(missing)", "(rest)"
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """How far one column's values moved; both ends of the spans of days included."""
+
+    measured_at: datetime
+    table: str
+    column: str
+    baseline_from: date
+    baseline_to: date
+    current_from: date
+    current_to: date
+    baseline_rows: int
+    current_rows: int
+    bins: int
+    psi: float | None
+    verdict: str  # stable | moderate | significant | too little data
+    most_moved: str | None  # the bin that adds most to it, with its shares
+
+
+def measure(reading: Reading) -> tuple[tuple[Distribution, ...], tuple[Problem, ...]]:
+    """Every watched column of every table, and one problem for each table of which a column clearly moved."""
+    rows: list[Distribution] = []
+    for table in reading.declared:
+        watched = [column for column in table.columns if column.drift]
+        if watched:
+            rows += reading.attempt(table.id, _table, reading, table, watched) or ()
+    moved: dict[str, list[Distribution]] = {}
+    for row in rows:
+        if row.verdict == "significant":
+            moved.setdefault(row.table, []).append(row)
+    return tuple(rows), tuple(_problem(reading.yesterday, table, found) for table, found in moved.items())
+
+
+def psi(before: Mapping[str, int], now: Mapping[str, int]) -> tuple[float, str]:
+    """The index of two histograms (bin: rows) that are not empty, and the bin that adds most to it."""
+    parts = {}
+    for name in sorted({*before, *now}):
+        e, a = (max(counts.get(name, 0) / sum(counts.values()), _FLOOR) for counts in (before, now))
+        parts[name] = (a - e) * math.log(a / e)
+    return sum(parts.values()), max(parts, key=lambda name: parts[name])
+
+
+def _table(reading: Reading, table: Table, watched: Sequence[Column]) -> list[Distribution]:
+    snapshot = reading.table(table.id)
+    if snapshot is None or not {str(table.business_date), *(column.name for column in watched)} <= set(
+        snapshot.columns
+    ):
+        return []  # not built yet, or not yet by this contract
+    engine = reading.project.engine
+    bound = partial(reading.bound, snapshot, str(table.business_date))
+    split, first = reading.today - timedelta(days=_NOW), reading.today - timedelta(days=_NOW + _BEFORE)
+    names = ", ".join(identifier(column.name) for column in watched)
+    engine.table(
+        "drifting",
+        f'SELECT {names}, {bound(">=", split)} AS "~now" FROM {reading.scan(snapshot)} '
+        f"WHERE {bound('>=', first)} AND {bound('<', reading.today)}",
+    )
+    rows = []
+    for column in watched:
+        before, now = (_histogram(engine, column, _bins(engine, column), now) for now in (False, True))
+        rows.append(_row(reading, table, column, before, now))
+    engine.execute("DROP TABLE drifting")
+    return rows
+
+
+def _bins(engine: DuckEngine, column: Column) -> str:
+    """SQL that gives the bin of a value: made from the baseline alone."""
+    name = identifier(column.name)
+    baseline = f'FROM drifting WHERE NOT "~now" AND {name} IS NOT NULL'
+    if column.type in _WORDS:
+        top = engine.values(f"SELECT {name}::VARCHAR {baseline} GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {_VALUES}")
+        known = f"WHEN list_contains({literal(top)}::VARCHAR[], {name}::VARCHAR) THEN {name}::VARCHAR"
+        return f"CASE WHEN {name} IS NULL THEN '{_MISSING}' {known} ELSE '{_REST}' END"
+    tenths = ", ".join(f"{tenth / 10}" for tenth in range(1, 10))
+    edges = sorted(set(engine.one(f"SELECT quantile_disc({name}, [{tenths}]) {baseline}")[0] or ()))
+    cases = "".join(f" WHEN {name} <= {edge}::{column.type} THEN {literal(f'up to {edge}')}" for edge in edges)
+    last = f"more than {edges[-1]}" if edges else "any"
+    return f"CASE WHEN {name} IS NULL THEN '{_MISSING}'{cases} ELSE {literal(last)} END"
+
+
+def _histogram(engine: DuckEngine, column: Column, bins: str, now: bool) -> dict[str, int]:
+    side = '"~now"' if now else 'NOT "~now"'
+    return dict(engine.rows(f"SELECT {bins}, count(*) FROM drifting WHERE {side} GROUP BY 1"))
+
+
+def _row(
+    reading: Reading, table: Table, column: Column, before: Mapping[str, int], now: Mapping[str, int]
+) -> Distribution:
+    bins, rows = len({*before, *now}), (sum(before.values()), sum(now.values()))
+    value, verdict, most = None, "too little data", None
+    if bins and min(rows) >= _ROWS_PER_BIN * bins:
+        value, name = psi(before, now)
+        low, high = column.drift or (math.inf, math.inf)
+        verdict = "significant" if value >= high else "moderate" if value >= low else "stable"
+        most = f"{name}: {before.get(name, 0) / rows[0]:.1%} -> {now.get(name, 0) / rows[1]:.1%}"
+    return Distribution(
+        measured_at=reading.now,
+        table=table.id,
+        column=column.name,
+        baseline_from=reading.today - timedelta(days=_NOW + _BEFORE),
+        baseline_to=reading.today - timedelta(days=_NOW + 1),
+        current_from=reading.today - timedelta(days=_NOW),
+        current_to=reading.yesterday,
+        baseline_rows=rows[0],
+        current_rows=rows[1],
+        bins=bins,
+        psi=value,
+        verdict=verdict,
+        most_moved=most,
+    )
+
+
+def _problem(day: date, table: str, found: Sequence[Distribution]) -> Problem:
+    what = "; ".join(f"values of {row.column} moved, psi {row.psi:.2f} ({row.most_moved})" for row in found)
+    fix = "ask the source what changed; where it is meant, the baseline follows within five weeks"
+    return Problem("distribution", table, "P3", day, what, fix)

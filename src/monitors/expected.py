@@ -1,0 +1,200 @@
+"""What has to happen did happen: runs, of every step, and backups. Silence is a finding too.
+
+A successful `make pipeline` is due within the smallest `frequency` of the contracts (a day, where none says) and two
+hours; after that it is P2, after twice that P1. A verified backup is due every 8 days, once the lake is 8 days old.
+Where the last step of a feed or table failed or was blocked, that is P2 until a run mends it. So is a landing zone
+that is gone or empty where files came before.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from src.engine import literal
+from src.monitors import landing
+from src.monitors.freshness import GRACE_HOURS
+from src.monitors.reading import Reading, moment
+from src.problems import Problem
+from src.run import backup_records, lock, runs
+
+TABLE = "ops.expected"
+_BACKUP_DAYS = 8.0
+_AUDITS_PERCENT = 95.0
+_LONG, _TIMES = 3600.0, 3.0  # seconds; times the median run
+_PIPELINE = "layer = 'run' AND starts_with(command, 'make pipeline')"
+
+
+@dataclass(frozen=True)
+class Expected:
+    """One thing that has to be so; `value` None: it never was."""
+
+    measured_at: datetime
+    what: str  # pipeline run | audits passed | verified backup
+    value: float | None
+    bound: float
+    unit: str  # hours or days since, percent of the last 7 days
+    met: bool  # or not due yet
+
+
+def measure(reading: Reading) -> tuple[tuple[Expected, ...], tuple[Problem, ...]]:
+    """What is expected of the lake as a whole, and a problem for everything that did not happen or did not end well."""
+    if not reading.ops(runs.TABLE):
+        return (), tuple(_going(reading, None))
+    first = reading.project.engine.one("SELECT min(start_time) FROM ops.pipeline_runs")[0]
+    if first is None:
+        return (), tuple(_going(reading, None))
+    ran, late = _ran(reading, first)
+    backed_up, unsafe = _backed_up(reading, first)
+    bare = landing.problem(reading.project, reading.yesterday)
+    problems = [
+        *late,
+        *unsafe,
+        *([bare] if bare else []),
+        *_steps(reading),
+        *_died(reading),
+        *_going(reading, _usual_seconds(reading)),
+    ]
+    return (ran, *_audits(reading), backed_up), tuple(problems)
+
+
+def due_hours(reading: Reading) -> float:
+    """Within how many hours a run of the pipeline has to succeed again."""
+    promised = [sla.hours() for table in reading.declared for sla in table.slas if sla.property == "frequency"]
+    return min(promised, default=24.0) + GRACE_HOURS
+
+
+def _ran(reading: Reading, first: datetime) -> tuple[Expected, list[Problem]]:
+    """When the pipeline last went through whole; where it never did, the time counts from the first record on."""
+    due, ask = due_hours(reading), reading.project.engine.one
+    # a time to come was written while the clock was ahead, and says nothing
+    before = f"end_time <= {moment(reading.now)}"
+    last = ask(f"SELECT max(end_time) FROM ops.pipeline_runs WHERE {_PIPELINE} AND status = 'success' AND {before}")[0]
+    age = (reading.now - (last or first)).total_seconds() / 3600
+    row = Expected(reading.now, "pipeline run", age if last else None, due, "hours", age <= due)
+    if row.met:
+        return row, []
+    since = f"since {last:%Y-%m-%d %H:%M} UTC, {age:.0f} h ago" if last else f"in the {age:.0f} h since the first"
+    what = f"no successful run {since}; one is due every {due:g} h"
+    fix = "look how the last runs ended, and whether the schedule still starts them; then `make pipeline`"
+    return row, [Problem("run", "pipeline", "P1" if age > 2 * due else "P2", reading.yesterday, what, fix)]
+
+
+def _backed_up(reading: Reading, first: datetime) -> tuple[Expected, list[Problem]]:
+    """How old the newest backup is that is known to be whole, from when it was made: a drill makes it no younger."""
+    made = reading.attempt(backup_records.TABLE, _made, reading)
+    age = (reading.now - made).total_seconds() / 86400 if made else None
+    young = reading.now - first < timedelta(days=_BACKUP_DAYS)
+    met = young if age is None else -1 <= age <= _BACKUP_DAYS  # one dated in the future says nothing of its age
+    row = Expected(reading.now, "verified backup", age, _BACKUP_DAYS, "days", met)
+    what = "there is no verified backup"
+    if age is not None:
+        what = f"the last verified backup is {age:.0f} days old" if age > 0 else f"a verified backup of {made}, to come"
+    failed = _failed(reading)
+    said = [*([] if met else [what]), *failed]
+    fix = "`make backup` makes one and verifies it; see whether the schedule still does"
+    return row, [Problem("backup", "lake", "P2", reading.today, "; ".join(said), fix)] if said else []
+
+
+def _made(reading: Reading) -> datetime | None:
+    engine, data = reading.project.engine, reading.project.settings.data_dir
+    last = backup_records.last_verified(engine, data)
+    if last is None:
+        return None
+    if not reading.ops(backup_records.TABLE):
+        return last.ended_at
+    mine = f"backup = {literal(last.backup)}"  # it was made before any drill of it
+    made: datetime | None = engine.one(f"SELECT min(ended_at) FROM ops.backups WHERE {mine}")[0]
+    return made or last.ended_at
+
+
+def _failed(reading: Reading) -> list[str]:
+    """What the last backup or drill says where it did not find everything whole."""
+    last = backup_records.last_tried(reading.project.engine, reading.project.settings.data_dir)
+    return [f"the last {last.kind} ({last.backup}) failed: {last.message}"] if last and not last.verified else []
+
+
+def _audits(reading: Reading) -> list[Expected]:
+    """How many of the audits of the last seven days passed; nothing where there was none."""
+    if not reading.ops(runs.AUDITS):
+        return []
+    rate = reading.project.engine.one(
+        "SELECT 100.0 * count(*) FILTER (passed) / nullif(count(*), 0) FROM ops.quality_results "
+        f"WHERE run_time >= {moment(reading.now - timedelta(days=7))} AND run_time <= {moment(reading.now)}"
+    )[0]
+    if rate is None:
+        return []
+    return [Expected(reading.now, "audits passed", rate, _AUDITS_PERCENT, "percent", rate >= _AUDITS_PERCENT)]
+
+
+def _steps(reading: Reading) -> Iterator[Problem]:
+    """The declared feeds and tables whose last step failed or was blocked; one dated to come was not the last."""
+    declared = {*reading.project.contracts.feeds, *(table.id for table in reading.declared)}
+    for name, status, day, message in reading.project.engine.rows(
+        "SELECT layer || '.' || domain || '.' || \"table\", "
+        "arg_max(status, start_time), arg_max(run_date, start_time), arg_max(error_message, start_time) "
+        f"FROM ops.pipeline_runs WHERE layer <> 'run' AND start_time >= {moment(reading.since)} "
+        f"AND start_time <= {moment(reading.now)} GROUP BY 1 ORDER BY 1"
+    ):
+        if name in declared and status in ("failed", "blocked"):
+            said, fix = _parts(message or status)
+            kind = "source" if name.startswith("bronze.") else "table"
+            yield Problem(kind, name, "P2", day, f"{status}: {said}", fix)
+
+
+def _parts(message: str) -> tuple[str, str]:
+    """What an error says, with where, and what it says to do about it."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    fixes = [line.removeprefix("fix:").strip() for line in lines if line.startswith("fix:")]
+    where = [line for line in lines[1:] if line.startswith("where:")]
+    fix = fixes[0] if fixes else "mend what it waits for; the next run builds it" if "waits for" in lines[0] else ""
+    return " ".join([lines[0], *where[:1]]), fix or "see logs/app.log; then run `make pipeline` again"
+
+
+def _died(reading: Reading) -> Iterator[Problem]:
+    """Runs of the last day that ended without a word and were taken over."""
+    day_ago = reading.now - timedelta(days=1)
+    for run_id, day, message in reading.project.engine.rows(
+        "SELECT run_id, run_date, error_message FROM ops.pipeline_runs WHERE error_class = 'interrupted' "
+        f"AND end_time >= {moment(day_ago)} AND end_time <= {moment(reading.now)} ORDER BY start_time"
+    ):
+        fix = "nothing is lost: a later run finished its work; see logs/app.log and the machine's log for why it died"
+        yield Problem("run", run_id, "P4", day, message, fix)
+
+
+def _going(reading: Reading, usual: float | None) -> Iterator[Problem]:
+    """The run that holds the lake now: dead, or at it for longer than runs take."""
+    holder = lock.holder(reading.project.settings.data_dir)
+    if holder is None:
+        return
+    since = datetime.fromisoformat(holder.since)
+    seconds = (reading.now - since).total_seconds()
+    who = f"{holder.command} (process {holder.pid} on {holder.host}, since {holder.since})"
+    if holder.host == os.uname().nodename and not _alive(holder.pid):
+        what, fix = f"{who} ended without a word", "`make pipeline` takes over and finishes its work"
+        yield Problem("run", holder.run_id, "P4", since.date(), what, fix)
+    elif seconds > max(_LONG, _TIMES * (usual or 0.0)):
+        what = f"{who} has been going for {seconds / 3600:.1f} h"
+        fix = "see logs/app.log for what it does; if it hangs, end that process: the next run finishes its work"
+        yield Problem("run", holder.run_id, "P4", since.date(), what, fix)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _usual_seconds(reading: Reading) -> float | None:
+    """The median of the last 30 runs of the pipeline."""
+    found: float | None = reading.project.engine.one(
+        "SELECT median(latency) FROM (SELECT latency FROM ops.pipeline_runs "
+        f"WHERE {_PIPELINE} AND status = 'success' ORDER BY start_time DESC LIMIT 30)"
+    )[0]
+    return found

@@ -1,0 +1,71 @@
+"""One look at the lake by every monitor: figures, and the problems among them; what was found goes into ops tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from src.engine import DuckEngine
+from src.monitors import distribution, expected, feeds, freshness, latency, quality, storage, volume
+from src.monitors.distribution import Distribution
+from src.monitors.expected import Expected
+from src.monitors.feeds import FeedSchema
+from src.monitors.freshness import Freshness
+from src.monitors.latency import Latency
+from src.monitors.quality import QualityTrend
+from src.monitors.reading import Reading
+from src.monitors.storage import TableStats
+from src.monitors.volume import Volume
+from src.problems import CLASSES, Problem
+from src.project import Project
+from src.run import runs
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What one look found: the rows of each ops table, and the problems, the most urgent first."""
+
+    freshness: tuple[Freshness, ...] = ()
+    volume: tuple[Volume, ...] = ()
+    feed_schema: tuple[FeedSchema, ...] = ()
+    quality_trend: tuple[QualityTrend, ...] = ()
+    distribution: tuple[Distribution, ...] = ()
+    latency: tuple[Latency, ...] = ()
+    table_stats: tuple[TableStats, ...] = ()
+    expected: tuple[Expected, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+def evaluate(project: Project, now: datetime) -> Findings:
+    """Look at the lake as it is at `now` (UTC); changes nothing."""
+    reading = Reading(project, now)
+    fresh, fresh_ill = freshness.measure(reading)
+    volumes, volumes_ill = volume.measure(reading)
+    schema, schema_ill = feeds.measure(reading)
+    trend, trend_ill = quality.measure(reading)
+    spread, spread_ill = distribution.measure(reading)
+    times, times_ill = latency.measure(reading)
+    stats, stats_ill = storage.measure(reading)
+    due, due_ill = expected.measure(reading)
+    found = (*fresh_ill, *volumes_ill, *schema_ill, *trend_ill, *spread_ill, *times_ill, *stats_ill, *due_ill)
+    problems = _one_per_incident((*reading.damage.values(), *found))
+    return Findings(fresh, volumes, schema, trend, spread, times, stats, due, problems)
+
+
+def record(engine: DuckEngine, data: Path, findings: Findings) -> None:
+    """Append the figures to their ops tables; the caller holds the lake."""
+    runs.append(engine, data, freshness.TABLE, Freshness, findings.freshness)
+    runs.append(engine, data, volume.TABLE, Volume, findings.volume)
+    runs.append(engine, data, feeds.TABLE, FeedSchema, findings.feed_schema)
+    runs.append(engine, data, quality.TABLE, QualityTrend, findings.quality_trend)
+    runs.append(engine, data, distribution.TABLE, Distribution, findings.distribution)
+    runs.append(engine, data, latency.TABLE, Latency, findings.latency)
+    runs.append(engine, data, storage.TABLE, TableStats, findings.table_stats)
+    runs.append(engine, data, expected.TABLE, Expected, findings.expected)
+
+
+def _one_per_incident(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    """The most urgent problem of each incident, the most urgent incidents first."""
+    ranked = sorted(problems, key=lambda problem: (CLASSES.index(problem.urgency), problem.incident))
+    return tuple({problem.incident: problem for problem in reversed(ranked)}.values())[::-1]

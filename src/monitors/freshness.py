@@ -1,0 +1,184 @@
+"""A table is as fresh as the newest business day in it; when it was last written does not count.
+
+What is graded is the age: the hours since the newest moment of the business date, or since the end of its newest
+date (UTC), in the newest release. Rows dated to come are passed over, and the hours of days of rest (weekdays without
+a row in four weeks that otherwise go alike) are taken off. The limit is the `latency` of the contract; without one it
+is the `frequency` and two hours to do it in.
+
+    EXCELLENT  age <= half the limit
+    GOOD       age <= limit
+    ACCEPTABLE age <= one and a half times the limit
+    POOR       more, or there is no row
+
+A mart's table without a business date of its own, or with one that knows months only, is as fresh as the stalest
+dated table it reads, at the very version it was built from. What has no date at all is as fresh as the last run
+that went through it. A table that was never built is not graded: what never arrived cannot be late,
+and a step that fails is told as such.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+
+from src import lake
+from src.contract import Table
+from src.monitors.reading import Business, Reading, starts
+from src.problems import Problem
+from src.run import runs
+
+TABLE = "ops.freshness"
+GRACE_HOURS = 2.0  # what is due every so often is given this much longer to be done in
+_BY_RUN = "the last run"
+_NEVER = datetime.min.replace(tzinfo=UTC)
+_GRADES = ((0.5, "EXCELLENT"), (1.0, "GOOD"), (1.5, "ACCEPTABLE"))  # up to this part of the limit
+_IN_DAYS = 96  # hours, from which an age is told in days
+KEPT = ("EXCELLENT", "GOOD")  # the promise was kept
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """How fresh one table is; moments in UTC, ages in hours."""
+
+    measured_at: datetime
+    table: str
+    business_until: datetime | None  # how far its rows reach
+    decided_by: str  # the business date, that of a table it is built from, or the last run
+    written_at: datetime | None
+    age_hours: float | None  # since business_until
+    rest_hours: float  # of these, hours of days of rest
+    write_age_hours: float | None
+    limit_hours: float
+    grade: str
+    critical: bool
+
+
+@dataclass(frozen=True)
+class _Reach:
+    until: datetime | None
+    by: str
+    business: Business | None = None
+
+
+def measure(reading: Reading) -> tuple[tuple[Freshness, ...], tuple[Problem, ...]]:
+    """The freshness of every table that promises any, and a problem for each that breaks its promise."""
+    if not reading.ops(runs.TABLE):
+        return (), ()  # nothing ran yet
+    rows: list[Freshness] = []
+    problems: list[Problem] = []
+    for table in reading.declared:
+        limit = limit_hours(table)
+        measured = reading.attempt(table.id, _measure, reading, table, limit)
+        if limit is not None and measured:
+            rows.append(measured[0])
+            problems += measured[1]
+    return tuple(rows), tuple(problems)
+
+
+def limit_hours(table: Table) -> float | None:
+    """How old a table may be, in hours, as its contract promises; None where it promises nothing."""
+    latencies = [sla.hours() for sla in table.slas if sla.property == "latency"]
+    frequencies = [sla.hours() + GRACE_HOURS for sla in table.slas if sla.property == "frequency"]
+    return min(latencies or frequencies, default=None)
+
+
+def _measure(reading: Reading, table: Table, limit: float | None) -> tuple[Freshness, list[Problem]] | None:
+    snapshot = reading.table(table.id)
+    if limit is None or snapshot is None:
+        return None
+    reach = _reach(reading, table, snapshot)
+    rests = reach.business.rests() if reach.business else frozenset()
+    rest = _rest_hours(reach.until, reading.now, rests)
+    age = _hours(reach.until, reading.now)
+    written = _written(snapshot)
+    row = Freshness(
+        measured_at=reading.now,
+        table=table.id,
+        business_until=reach.until,
+        decided_by=reach.by,
+        written_at=written,
+        age_hours=age,
+        rest_hours=rest,
+        write_age_hours=_hours(written, reading.now),
+        limit_hours=limit,
+        grade=grade(None if age is None else age - rest, limit),
+        critical=table.critical,
+    )
+    return row, list(_problems(reading, row, reach, rests))
+
+
+def grade(age: float | None, limit: float) -> str:
+    """The grade of an age, both in hours."""
+    if age is None:
+        return "POOR"
+    return next((name for part, name in _GRADES if age <= part * limit), "POOR")
+
+
+def _reach(reading: Reading, table: Table, snapshot: lake.Snapshot) -> _Reach:
+    """How far a table's rows reach, and what says so."""
+    business = reading.business(table, snapshot)
+    if business and not (table.sources and _knows_months_only(table, snapshot)):
+        return _Reach(business.until, str(table.business_date), business)
+    found = []
+    for name in table.sources:
+        built_from = snapshot.progress(name)
+        source = reading.table(name, built_from) if built_from is not None and built_from >= 0 else None
+        below = _reach(reading, reading.project.declared(name), source) if source else None
+        if below and below.by != _BY_RUN:
+            found.append(below if "." in below.by else replace(below, by=f"{name}.{below.by}"))
+    if found:
+        return min(found, key=lambda below: (below.until or _NEVER, below.by))
+    return _Reach(reading.looked.get(table.id), _BY_RUN)
+
+
+def _knows_months_only(table: Table, snapshot: lake.Snapshot) -> bool:
+    """Whether every business date is the first of a month, where the table is cut by it: it stands for the month."""
+    column = str(table.business_date)
+    return column in snapshot.partition_by and all(
+        str(file.partition[column]).endswith("-01") for file in snapshot.files
+    )
+
+
+def _written(snapshot: lake.Snapshot) -> datetime | None:
+    stamp = lake.commit_info(snapshot.root, snapshot.version).get("timestamp")
+    return starts(date(1970, 1, 1)) + timedelta(milliseconds=stamp) if stamp else None
+
+
+def _hours(since: datetime | None, now: datetime) -> float | None:
+    return None if since is None else max(0.0, (now - since).total_seconds() / 3600)
+
+
+def _rest_hours(since: datetime | None, now: datetime, rests: frozenset[int]) -> float:
+    """How many hours between two moments lie in days of rest."""
+    if since is None or not rests:
+        return 0.0
+    days = (since.date() + timedelta(days=ahead) for ahead in range((now.date() - since.date()).days + 1))
+    spans = ((max(since, starts(day)), min(now, starts(day + timedelta(days=1)))) for day in days if _in(day, rests))
+    return sum(max(0.0, (end - start).total_seconds() / 3600) for start, end in spans)
+
+
+def _in(day: date, weekdays: frozenset[int]) -> bool:
+    return day.weekday() in weekdays
+
+
+def _problems(reading: Reading, row: Freshness, reach: _Reach, rests: frozenset[int]) -> list[Problem]:
+    lacks = row.critical and row.grade not in KEPT and _lacks_yesterday(reading, reach, rests)
+    if row.grade != "POOR" and not lacks:
+        return []
+    if reach.until is None or row.age_hours is None:
+        what = f"{row.grade}: there is no row; promised within {row.limit_hours:g} h"
+    else:
+        what = f"{row.grade}: reaches to {reach.until:%Y-%m-%d %H:%M} UTC by {row.decided_by}"
+        ago = f"{row.age_hours:.0f} h" if row.age_hours < _IN_DAYS else f"{row.age_hours / 24:.0f} days"
+        what += f", {ago} ago; promised within {row.limit_hours:g} h"
+    what += "; critical, and yesterday is not in it" if lacks else ""
+    fix = "`make plan` says what landed since: mend what failed or did not arrive; then `make pipeline`"
+    return [Problem("freshness", row.table, "P1" if lacks else "P2", reading.yesterday, what, fix)]
+
+
+def _lacks_yesterday(reading: Reading, reach: _Reach, rests: frozenset[int]) -> bool:
+    """Whether the last day before today that is no day of rest is not in a table."""
+    day = reading.today if reach.by == _BY_RUN else reading.yesterday
+    while _in(day, rests):
+        day -= timedelta(days=1)
+    return reach.until is None or reach.until <= starts(day)

@@ -1,0 +1,67 @@
+"""Each step takes about as long as its last thirty runs took; runs with nothing to do are passed over.
+
+A step is slow when its last run took more than three times the median of the (up to 30) runs before it, and more than
+a second longer; it takes five runs before to say so. The run as a whole, start of bronze to end of gold, is the step
+named `run`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from src.monitors.reading import Reading, moment
+from src.problems import Problem
+from src.run import runs
+
+TABLE = "ops.latency"
+_RUNS, _LEAST = 30, 5
+_TIMES, _SECONDS = 3.0, 1.0
+
+
+@dataclass(frozen=True)
+class Latency:
+    """How long one step took last, beside the runs before, in seconds; None without a run before."""
+
+    measured_at: datetime
+    step: str  # a table's id; `run`: from end to end
+    last: float
+    runs_before: int
+    median: float | None
+    p95: float | None
+    ratio: float | None  # last to median
+    slow: bool
+
+
+def measure(reading: Reading) -> tuple[tuple[Latency, ...], tuple[Problem, ...]]:
+    """The latency of every step that ever had something to do in ten weeks, and a problem for each slow one."""
+    if not reading.ops(runs.TABLE):
+        return (), ()
+    rows = tuple(_row(reading.now, *found) for found in _steps(reading))
+    return rows, tuple(_problems(reading, rows))
+
+
+def _steps(reading: Reading) -> list[tuple[str, float, int, float | None, float | None]]:
+    return reading.project.engine.rows(
+        "SELECT step, max(latency) FILTER (nth = 1), count(*) FILTER (nth > 1), median(latency) FILTER (nth > 1), "
+        "quantile_cont(latency, 0.95) FILTER (nth > 1) FROM (SELECT *, row_number() OVER "
+        "(PARTITION BY step ORDER BY start_time DESC, run_id DESC) AS nth FROM (SELECT latency, start_time, run_id, "
+        "CASE WHEN layer = 'run' THEN 'run' ELSE layer || '.' || domain || '.' || \"table\" END AS step "
+        "FROM ops.pipeline_runs WHERE status = 'success' AND records_read > 0 "
+        f"AND (layer <> 'run' OR starts_with(command, 'make pipeline')) AND start_time >= {moment(reading.since)})) "
+        f"WHERE nth <= {_RUNS + 1} GROUP BY step ORDER BY step"
+    )
+
+
+def _row(now: datetime, step: str, last: float, before: int, middle: float | None, p95: float | None) -> Latency:
+    slow = middle is not None and before >= _LEAST and last > _TIMES * middle and last - middle > _SECONDS
+    return Latency(now, step, last, before, middle, p95, last / middle if middle else None, slow)
+
+
+def _problems(reading: Reading, rows: Iterable[Latency]) -> Iterable[Problem]:
+    for row in rows:
+        if row.slow:
+            what = f"took {row.last:.1f} s; the median of the {row.runs_before} runs before is {row.median:.1f} s"
+            fix = "see logs/app.log for what it did; many small files are mended by `make optimize`"
+            yield Problem("latency", row.step, "P4", reading.yesterday, what, fix)

@@ -1,0 +1,177 @@
+"""What the monitors read: the newest release and the ops tables, and of a table's history the last ten weeks alone.
+
+How many rows a business day has is known from the log where tables are partitioned by that day; else the one
+column is read, and files whose footers say that they hold older days are passed over. A table that cannot be read
+is a problem of its own, not the end of the monitoring.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
+from typing import ParamSpec, TypeVar
+
+from src import catalog, lake
+from src.contract import Table
+from src.engine import identifier, literal
+from src.errors import BoathouseError
+from src.problems import Problem
+from src.project import Project
+from src.run import releases, runs
+
+DAYS = 71  # ten weeks and today
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True)
+class Business:
+    """The business days of one version of a table, those to come aside."""
+
+    until: datetime | None  # how far its rows reach: the newest moment, or the end of the newest date (UTC)
+    rows: Mapping[date, int]  # of each of the last DAYS days that has any
+
+    def rests(self) -> frozenset[int]:
+        """The weekdays (Monday is 0) without a row in the four weeks up to the newest day that has any.
+
+        None where these weeks do not all go alike (every other weekday had rows in three of them or more): a table
+        with few days, or old ones filled in later, says nothing of when its source rests.
+        """
+        last = max(self.rows, default=date.min)
+        busy = [0] * 7
+        for day in self.rows:
+            busy[day.weekday()] += (last - day).days < 28
+        alike = any(busy) and not {1, 2} & set(busy)
+        return frozenset(day for day in range(7) if alike and not busy[day])
+
+
+@dataclass
+class Reading:
+    """One look at a lake; what is read once is kept. `now` in UTC."""
+
+    project: Project
+    now: datetime
+    damage: dict[str, Problem] = field(default_factory=dict)  # by table
+    _ops: dict[str, bool] = field(default_factory=dict)
+    _tables: dict[tuple[str, int | None], lake.Snapshot | None] = field(default_factory=dict)
+    _business: dict[tuple[str, int], Business] = field(default_factory=dict)
+
+    @property
+    def today(self) -> date:
+        return self.now.date()
+
+    @property
+    def yesterday(self) -> date:
+        return self.today - timedelta(days=1)
+
+    @property
+    def since(self) -> date:
+        """The first of the days that are looked at."""
+        return self.today - timedelta(days=DAYS - 1)
+
+    @cached_property
+    def released(self) -> dict[str, int]:
+        return releases.newest(self.project.settings.data_dir)
+
+    @property
+    def declared(self) -> Iterator[Table]:
+        """Every silver and gold table, those of gold with their sources."""
+        yield from self.project.contracts.silver.values()
+        yield from self.project.marts
+
+    def ops(self, table_id: str) -> bool:
+        """Make an ops table readable by its name; False where there is none yet."""
+        if table_id not in self._ops:
+            self._ops[table_id] = bool(self.attempt(table_id, self._published, table_id))
+        return self._ops[table_id]
+
+    def _published(self, table_id: str) -> bool:
+        root = self.project.path(table_id)
+        catalog.publish(self.project.engine, {table_id: root})
+        return lake.open_table(root) is not None
+
+    def table(self, table_id: str, version: int | None = None) -> lake.Snapshot | None:
+        """A table at the version given, else that of the newest release, else its newest; None if not built."""
+        wanted = self.released.get(table_id) if version is None else version
+        if (table_id, wanted) not in self._tables:
+            root = self.project.path(table_id)
+            try:
+                found = lake.open_table(root, wanted)
+            except lake.HistoryGone:
+                found = lake.open_table(root)
+            self._tables[table_id, wanted] = found
+        return self._tables[table_id, wanted]
+
+    def attempt(self, table_id: str, work: Callable[P, T], *args: P.args, **named: P.kwargs) -> T | None:
+        """What a look at one table gives; None, and a problem, where the table cannot be read."""
+        if table_id in self.damage:
+            return None
+        try:
+            return work(*args, **named)
+        except BoathouseError as error:
+            what = f"cannot be read: {str(error).splitlines()[0]}"
+            fix = "`make check` names the damage; restore the table from the last verified backup"
+            self.damage[table_id] = Problem("table", table_id, "P1", self.today, what, fix)
+            return None
+
+    @cached_property
+    def looked(self) -> dict[str, datetime]:
+        """When a run last went through a table, whether or not there was anything to do; by table."""
+        if not self.ops(runs.TABLE):
+            return {}
+        return dict(
+            self.project.engine.rows(
+                "SELECT layer || '.' || domain || '.' || \"table\", max(end_time) FROM ops.pipeline_runs "
+                f"WHERE status = 'success' AND layer <> 'run' AND start_time >= {moment(self.since)} GROUP BY 1"
+            )
+        )
+
+    def business(self, table: Table, snapshot: lake.Snapshot) -> Business | None:
+        """The business days of a table; None where it has no business date, or not yet: it waits for a run."""
+        if table.business_date not in snapshot.columns:
+            return None
+        key = (table.id, snapshot.version)
+        if key not in self._business:
+            by_log = table.business_date in snapshot.partition_by
+            self._business[key] = (self._from_log if by_log else self._from_rows)(table, snapshot)
+        return self._business[key]
+
+    def _from_log(self, table: Table, snapshot: lake.Snapshot) -> Business:
+        rows: dict[date, int] = {}
+        for file in snapshot.files:
+            text = file.partition[str(table.business_date)]
+            if text and (day := date.fromisoformat(text)) <= self.today:
+                rows[day] = rows.get(day, 0) + file.rows
+        until = starts(max(rows) + timedelta(days=1)) if rows else None
+        return Business(until, {day: count for day, count in rows.items() if day >= self.since})
+
+    def _from_rows(self, table: Table, snapshot: lake.Snapshot) -> Business:
+        name, ask, scan = str(table.business_date), self.project.engine.rows, self.scan(snapshot)
+        column, there = identifier(name), self.bound(snapshot, name, "<=", self.now)
+        recent = f"{self.bound(snapshot, name, '>=', self.since)} AND {there}"
+        found = ask(f"SELECT {column}::DATE, count(*), max({column}) FROM {scan} WHERE {recent} GROUP BY 1")
+        last = max([row[2] for row in found] or ask(f"SELECT max({column}) FROM {scan} WHERE {there}")[0])
+        until = starts(last + timedelta(days=1)) if last and snapshot.columns[name] == "DATE" else last
+        return Business(until, {day: count for day, count, _ in found})
+
+    def bound(self, snapshot: lake.Snapshot, column: str, sign: str, edge: date | datetime) -> str:
+        """A comparison with a day's start or a moment, in the column's own type: footers then rule files out."""
+        day = edge.date() if isinstance(edge, datetime) else edge
+        right = f"DATE '{day}'" if snapshot.columns[column] == "DATE" else moment(edge)
+        return f"{identifier(column)} {sign} {right}"
+
+    def scan(self, snapshot: lake.Snapshot, *, evolved: bool = False) -> str:
+        """SQL that reads one version of a table; `evolved`: files may lack newer columns."""
+        return self.project.engine.scan(snapshot, evolved=evolved)
+
+
+def starts(day: date) -> datetime:
+    """The moment a day starts, in UTC."""
+    return datetime.combine(day, time(), UTC)
+
+
+def moment(day: date | datetime) -> str:
+    """A day's start, or a moment, as SQL that compares with dates and with timestamps."""
+    return f"TIMESTAMPTZ {literal((day if isinstance(day, datetime) else starts(day)).isoformat())}"

@@ -1,0 +1,174 @@
+"""A business day has about as many rows as the same weekday had in the weeks before.
+
+A day is compared with the median of its weekday over the nine weeks before it, by the modified z-score
+0.6745 (x - median) / MAD of Iglewicz and Hoaglin (How to Detect and Handle Outliers, 1993); beyond 3.5 it is high
+or low. A day is never in its own baseline, and neither is a day that was confirmed as an incident. Where a weekday
+hardly varies MAD is taken as 5 % of the median, and as one row at least: a feed that is always the same must not
+alarm over a single row. With fewer than four such days there is too little history to say anything.
+
+Counted are the rows of silver by business day, so late rows count for the day they belong to; a day is judged once
+a run that started to matter for it went through the table after the day was over. Feeds that no dated table reads
+are counted by the day their runs answered for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from statistics import median
+
+from src.contract import Table
+from src.engine import DuckEngine
+from src.errors import UsageError
+from src.monitors.reading import Business, Reading, moment, starts
+from src.problems import Problem
+from src.run import runs
+
+TABLE, INCIDENTS = "ops.volume", "ops.incident_days"
+_JUDGED = 7  # days
+_WEEKS, _LEAST = 9, 4
+_LIMIT = 3.5
+_LITTLE = "too little history"
+
+
+@dataclass(frozen=True)
+class Volume:
+    """The rows of one business day of one table, beside those of its weekday in the weeks before."""
+
+    measured_at: datetime
+    table: str
+    day: date
+    rows: int
+    baseline_days: int
+    median: float | None
+    mad: float | None  # the median absolute deviation from the median
+    z: float | None
+    verdict: str  # normal | high | low | none | too little history | confirmed incident
+
+
+@dataclass(frozen=True)
+class IncidentDay:
+    """A day of a table that was confirmed as out of the ordinary: it stays out of every baseline."""
+
+    table: str
+    day: date
+    reason: str
+    confirmed_at: datetime
+
+
+@dataclass(frozen=True)
+class _Counts:
+    rows: Mapping[date, int]
+    days: frozenset[date]  # those that count, also where they have no row
+
+
+def measure(reading: Reading) -> tuple[tuple[Volume, ...], tuple[Problem, ...]]:
+    """The last seven complete days of every dated silver table and of every other feed."""
+    if not reading.ops(runs.TABLE):
+        return (), ()
+    incidents = _incidents(reading)
+    counted = {**_by_business_day(reading), **_by_run_date(reading)}
+    rows: list[Volume] = []
+    for table, counts in counted.items():
+        known = {day for name, day in incidents if name == table}
+        for back in range(_JUDGED, 0, -1):
+            day = reading.today - timedelta(days=back)
+            if day in counts.days:
+                rows.append(judge(table, day, counts.rows, counts.days, known, reading.now))
+    found = (_problem([row for row in rows if row.table == table]) for table in counted)
+    return tuple(rows), tuple(problem for problem in found if problem)
+
+
+def confirm(engine: DuckEngine, data: Path, incident: IncidentDay) -> None:
+    """Record that a day was out of the ordinary for a known reason.
+
+    Raises:
+        UsageError: it has no reason, or is not over.
+    """
+    if not incident.reason.strip():
+        raise UsageError("an incident without a reason", fix="say what happened on that day")
+    if incident.day >= incident.confirmed_at.date():
+        raise UsageError(f"{incident.day} is not over", fix="give a day before today: YYYY-MM-DD")
+    runs.append(engine, data, INCIDENTS, IncidentDay, [incident])
+
+
+def judge(
+    table: str, day: date, rows: Mapping[date, int], days: frozenset[date], incidents: set[date], now: datetime
+) -> Volume:
+    """One day beside its baseline. `days` are those there is anything to say about; `rows` has no zeros."""
+    before = [day - timedelta(weeks=back) for back in range(1, _WEEKS + 1)]
+    baseline = [rows.get(other, 0) for other in before if other in days and other not in incidents]
+    count = rows.get(day, 0)
+    if len(baseline) < _LEAST:
+        verdict = "confirmed incident" if day in incidents else _LITTLE
+        return Volume(now, table, day, count, len(baseline), None, None, None, verdict)
+    middle = float(median(baseline))
+    mad = float(median(abs(other - middle) for other in baseline))
+    z = 0.6745 * (count - middle) / max(mad, 0.05 * middle, 1.0)
+    verdict = "normal" if abs(z) <= _LIMIT else "high" if z > 0 else "low"
+    if count == 0 and middle > 0:
+        verdict = "none"
+    if day in incidents:
+        verdict = "confirmed incident"
+    return Volume(now, table, day, count, len(baseline), middle, mad, z, verdict)
+
+
+def _incidents(reading: Reading) -> set[tuple[str, date]]:
+    if not reading.ops(INCIDENTS):
+        return set()
+    return set(reading.project.engine.rows('SELECT "table", day FROM ops.incident_days'))
+
+
+def _by_business_day(reading: Reading) -> dict[str, _Counts]:
+    """Rows of silver by business day: every day since the first counts, until one that no run looked at since."""
+    found: dict[str, _Counts] = {}
+    for table in reading.project.contracts.silver.values():
+        looked = reading.looked.get(table.id)
+        if not table.business_date or not looked:
+            continue
+        business = reading.attempt(table.id, _business, reading, table)
+        if not business or not business.rows:
+            continue
+        first = min(business.rows)
+        past = (first + timedelta(days=ahead) for ahead in range((reading.today - first).days))
+        days = frozenset(day for day in past if starts(day + timedelta(days=1)) <= looked)
+        found[table.id] = _Counts(business.rows, days)
+    return found
+
+
+def _business(reading: Reading, table: Table) -> Business | None:
+    snapshot = reading.table(table.id)
+    return reading.business(table, snapshot) if snapshot else None
+
+
+def _by_run_date(reading: Reading) -> dict[str, _Counts]:
+    """Rows of the feeds that no dated table reads, by the day that their runs answered for."""
+    dated = {
+        feed.id for table in reading.project.contracts.silver.values() if table.business_date for feed in table.feeds
+    }
+    rows = reading.project.engine.rows(
+        "SELECT layer || '.' || domain || '.' || \"table\", run_date, sum(records_read)::BIGINT FROM ops.pipeline_runs "
+        f"WHERE layer = 'bronze' AND status = 'success' AND start_time >= {moment(reading.since)} GROUP BY ALL"
+    )
+    found = {}
+    for feed in reading.project.contracts.feeds:
+        mine = {day: count for name, day, count in rows if name == feed}
+        landed = [day for day, count in mine.items() if count]
+        if feed not in dated and landed:
+            found[feed] = _Counts(mine, frozenset(day for day in mine if day >= min(landed)))
+    return found
+
+
+def _problem(rows: list[Volume]) -> Problem | None:
+    """One problem for all days of one table that are not as they should be; the newest of the gravest is named."""
+    gone = [row for row in rows if row.verdict == "none"]
+    odd = [row for row in rows if row.verdict in ("high", "low")]
+    if not gone and not odd:
+        return None
+    worst = (gone or odd)[-1]
+    what = f"{worst.rows:,} rows on {worst.day:%A} {worst.day}; the median of its weekday is {worst.median:,.0f}"
+    what += f"; so are {len(gone + odd) - 1} more of the last 7 days" if len(gone + odd) > 1 else ""
+    fix = "ask the source for what is missing or wrong; a day that is as it should be, confirm as an incident"
+    return Problem("volume", worst.table, "P2" if gone else "P3", worst.day, what, fix)

@@ -1,1 +1,0 @@
-"""Records of what ran, and the state of the lake."""

@@ -1,0 +1,297 @@
+"""What every command works with: the settings, the contracts in the order they are run, one engine, one lock."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+from src import contract, lake, proof, stopping
+from src.contract import Contracts, Feed, Table
+from src.engine import DuckEngine
+from src.errors import ContractError, Faults, UsageError
+from src.proof import Proof
+from src.settings import Settings
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project: its settings, contracts and lake, with an engine running."""
+
+    settings: Settings
+    contracts: Contracts
+    marts: tuple[Table, ...]  # gold tables with their sources, each after those it reads
+    engine: DuckEngine
+
+    @property
+    def landing(self) -> Path:
+        return self.settings.data_dir / "landing"
+
+    def path(self, table_id: str) -> Path:
+        """Where a table lies on disk."""
+        return lake.table_path(self.settings.data_dir, table_id)
+
+    def table(self, table_id: str) -> lake.Snapshot | None:
+        """The newest version of a table; None where it is not built yet."""
+        return lake.open_table(self.path(table_id))
+
+    def built(self, names: Collection[str]) -> dict[str, lake.Snapshot]:
+        """The newest versions of those of these tables that are built."""
+        return {name: found for name in names if (found := self.table(name))}
+
+    def proof(self, table: Table) -> Proof:
+        """Whether the SQL of a gold table proves that its partitions stand alone; kept beside the lake."""
+        tables = {**self.contracts.silver, **{mart.id: mart for mart in self.marts}}
+        return proof.of(self.engine, table, tables, self.settings.data_dir / ".proofs")
+
+    def expecting(self, feed: Feed) -> Feed:
+        """Return the feed with the names of the columns that its tables read, none where an expression is no SQL."""
+        names: set[str] = set()
+        try:
+            for table in self.contracts.silver.values():
+                if feed.id in (other.id for other in table.feeds):
+                    names |= _source_columns(self.engine, table)
+        except ContractError:
+            return feed  # silver tells which
+        return replace(feed, reads=tuple(sorted(names)))
+
+    def declared(self, table_id: str) -> Table:
+        """The contract of a silver or gold table.
+
+        Raises:
+            UsageError: there is none of that name.
+        """
+        known = {**self.contracts.silver, **{table.id: table for table in self.marts}}
+        if table_id not in known:
+            raise UsageError(f"no table {table_id}", fix=f"the tables are {', '.join(known)}")
+        return known[table_id]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The feeds and tables of one domain, or of all, in the order of a run."""
+
+    feeds: tuple[Feed, ...]
+    silver: tuple[Table, ...]
+    gold: tuple[Table, ...]
+
+    def __len__(self) -> int:
+        return len(self.feeds) + len(self.silver) + len(self.gold)
+
+
+def select(project: Project, domain: str | None) -> Selection:
+    """What a run of one domain (or of all) does; a mart belongs to every domain that it reads.
+
+    Raises:
+        UsageError: there is no such domain.
+    """
+    contracts = project.contracts
+    known = sorted({feed.domain for feed in contracts.feeds.values()})
+    if domain is not None and domain not in known:
+        raise UsageError(f"unknown domain {domain}", fix=f"the domains are {', '.join(known)}")
+    silver = tuple(table for table in _referred_first(contracts.silver) if domain in (None, table.domain))
+    return Selection(
+        feeds=tuple(feed for feed in contracts.feeds.values() if domain in (None, feed.domain)),
+        silver=silver,
+        gold=downstream(project, {table.id for table in silver}),
+    )
+
+
+def downstream(project: Project, tables: set[str]) -> tuple[Table, ...]:
+    """The gold tables that read one of these tables, directly or through each other, in order."""
+    reached = set(tables)
+    found = []
+    for table in project.marts:
+        if reached & set(table.sources):
+            found.append(table)
+            reached.add(table.id)
+    return tuple(found)
+
+
+def _source_columns(engine: DuckEngine, table: Table) -> set[str]:
+    """Every name in the SQL of a silver table, in lower case: the columns it reads of its feeds, and maybe others."""
+    if table.sql is not None:
+        return engine.column_references(f"({engine.inline(table.sql)})")
+    return {
+        name
+        for column in table.columns
+        for name in (engine.column_references(column.expression) if column.expression else {column.name.lower()})
+    }
+
+
+def upstream(table: Table) -> list[str]:
+    """The tables that must be right before this one is built: what it reads, and what its foreign keys name."""
+    return [*(feed.id for feed in table.feeds), *table.sources, *referenced(table)]
+
+
+def referenced(table: Table) -> list[str]:
+    """The other tables that a table's foreign keys name."""
+    return [name for relationship in table.relationships if (name := relationship.to_table) != table.id]
+
+
+def _referred_first(tables: Mapping[str, Table]) -> list[Table]:
+    """Tables after those that their foreign keys name; where these go in a circle, as they come."""
+    graph = {name: [other for other in referenced(table) if other in tables] for name, table in tables.items()}
+    try:
+        return [tables[name] for name in TopologicalSorter(graph).static_order()]
+    except CycleError:
+        return list(tables.values())
+
+
+class Unbuilt(lake.Snapshot):
+    """A source that is not built yet: the columns it will have and no row, under a version that no table has.
+
+    A gold table records what it consumed of it like of any other source. The table that is built later is
+    another one by its identity, so that what was computed without it is then computed whole.
+    """
+
+    NEVER = -1  # its version, and its identity
+
+    def __init__(self, table: Table) -> None:
+        self.root, self.version, self.identity = table.path, self.NEVER, self.NEVER
+        self.columns = table.stored_columns
+        self.partition_by, self.files, self.properties = (), (), {}
+
+
+def waits_for(project: Project, table: Table) -> list[str]:
+    """What of its sources a gold table cannot be computed without and is not built yet.
+
+    An optional one is among them only where no source at all is there: a mart of nothing says nothing.
+    """
+    missing = [name for name in table.sources if project.table(name) is None]
+    return missing if len(missing) == len(table.sources) else [n for n in missing if n not in table.optional_sources]
+
+
+def readable(project: Project, table: Table) -> dict[str, lake.Snapshot]:
+    """The newest versions of what a gold table reads, as far as built; an optional source that is not is empty."""
+    built = project.built(table.sources)
+    absent = (name for name in table.optional_sources if name not in built)
+    return built | {name: Unbuilt(project.declared(name)) for name in absent}
+
+
+def sources(project: Project, table: Table) -> dict[str, lake.Snapshot]:
+    """The newest versions of what a gold table reads; an optional source that is not built is empty.
+
+    Raises:
+        ContractError: one that is not optional is not built yet.
+    """
+    missing = waits_for(project, table)
+    if missing:
+        fix = "run `make pipeline` without DOMAIN, so that every table it reads is built"
+        raise ContractError(f"{table.id} reads {', '.join(missing)}, not built yet", where=table.path, fix=fix)
+    return readable(project, table)
+
+
+def new_run_id(moment: datetime) -> str:
+    """A name for a run that sorts by its start (UTC, to the millisecond)."""
+    return f"{moment:%Y%m%dT%H%M%S}{moment.microsecond // 1000:03d}-{uuid.uuid4().hex[:6]}"
+
+
+@contextmanager
+def open_engine(settings: Settings) -> Iterator[DuckEngine]:
+    """One engine for the length of a with-block."""
+    threads = settings.threads or os.cpu_count() or 1
+    running = DuckEngine(memory_limit=settings.memory_limit, threads=threads, spill=settings.data_dir / ".spill")
+    try:
+        with stopping.interrupting(running.interrupt):
+            yield running
+    finally:
+        running.close()
+
+
+@contextmanager
+def open_project(settings: Settings, source: Path, run_date: date | None = None) -> Iterator[Project]:
+    """The house with the contracts below `source`, its engine running for the length of a with-block.
+
+    `run_date`: what run_date() is in their SQL (default: yesterday).
+
+    Raises:
+        Faults: contracts or models that are not what they should be, all of them at once.
+    """
+    contracts = contract.load(source)
+    with open_engine(settings) as running:
+        contracts = _dated(contracts, run_date or datetime.now(UTC).date() - timedelta(days=1), running)
+        yield Project(settings, contracts, _resolved(running, contracts), running)
+
+
+def _dated(contracts: Contracts, day: date, engine: DuckEngine) -> Contracts:
+    """The contracts with the run date put into the tables whose SQL asks for it."""
+    engine.set_run_date(day)
+    silver, gold = (
+        {name: replace(table, run_date=day) if table.reads_run_date else table for name, table in tables.items()}
+        for tables in (contracts.silver, contracts.gold)
+    )
+    return replace(contracts, silver=silver, gold=gold)
+
+
+def _resolved(engine: DuckEngine, contracts: Contracts) -> tuple[Table, ...]:
+    """The gold tables with the sources that their models read filled in, each after those it reads.
+
+    Raises:
+        Faults: models that do not parse, read a table that is not there, or read each other in a circle.
+    """
+    resolved: dict[str, Table] = {}
+    faults: list[ContractError] = []
+    tables = [*contracts.silver.values(), *contracts.gold.values()]
+    faults += [fault for table in tables for fault in _unsound(engine, table)]
+    known = {*contracts.silver, *contracts.gold}
+    for table in contracts.gold.values():
+        try:
+            sources = set(table.sources) if table.python else engine.table_references(str(table.sql))
+        except ContractError:
+            continue  # told above
+        unknown = sorted(sources - known)
+        if unknown or not sources:
+            what = f"reads {', '.join(unknown)}, which is no table" if unknown else "reads no table"
+            fix = f"name a table as layer.domain.table; there are {', '.join(sorted(known - {table.id}))}"
+            faults.append(ContractError(what, where=table.model, fix=fix))
+        faults += [_unread(table, name, sources) for name in table.optional_sources if name not in sources]
+        resolved[table.id] = replace(table, sources=tuple(sorted(sources)))
+    if faults:
+        raise Faults(faults)
+    return tuple(_in_order(resolved))
+
+
+def _unread(table: Table, name: str, sources: Collection[str]) -> ContractError:
+    fix = f"remove it; {table.model.name} reads {', '.join(sorted(sources))}"
+    where = f"{table.path}, {table.name}, customProperties[optionalSources]"
+    return ContractError(f"optional source {name}, which the model does not read", where=where, fix=fix)
+
+
+def _unsound(engine: DuckEngine, table: Table) -> Iterator[ContractError]:
+    """What in a contract, or in the SQL beside it, is no SQL or is not a function of the rows it reads."""
+    pieces = [(f"transformLogic of {column.name}", column.expression) for column in table.columns]
+    pieces += [("sequenceBy", text) for text in table.sequence_expressions]
+    for what, text in (*pieces, ("deleteWhen", table.delete_when)):
+        fix = f'correct {text!r}; a name that is an SQL keyword goes in "double quotes"'
+        yield from _judged(engine, f"SELECT {text}" if text else None, f"{what}: ", table.path, fix)
+    for expectation in table.quality:
+        query = (expectation.query or "").replace("${object}", "audited")
+        yield from _judged(engine, query or None, f"quality {expectation.id or 'query'}: ", table.path, "correct it")
+    yield from _judged(engine, table.sql, "", table.model, "correct the SQL")
+
+
+def _judged(engine: DuckEngine, sql: str | None, what: str, where: Path, fix: str) -> Iterator[ContractError]:
+    if sql is None:
+        return
+    try:
+        for name, instead in engine.unrepeatable(sql).items():
+            yield ContractError(f"{what}{name} is not a function of the rows it reads", where=where, fix=instead)
+    except ContractError as error:
+        yield ContractError(f"{what}{error.what}", where=where, fix=fix)
+
+
+def _in_order(tables: Mapping[str, Table]) -> list[Table]:
+    graph = {name: [source for source in table.sources if source in tables] for name, table in tables.items()}
+    try:
+        return [tables[name] for name in TopologicalSorter(graph).static_order()]
+    except CycleError as error:
+        circle = " -> ".join(error.args[1])
+        raise ContractError(
+            f"models read each other in a circle: {circle}", fix="let one of them read silver"
+        ) from None

@@ -1,0 +1,172 @@
+"""What was backed up, drilled and restored, and how that ended: `ops.backups`.
+
+A good backup never fails because its record could not be written: the record is first kept in a file of its own,
+and goes into the table by this command or, where that fails, by the next.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from loguru import logger
+
+from src import catalog, lake
+from src.engine import DuckEngine
+from src.errors import BoathouseError, from_os_error
+from src.run import runs
+
+TABLE = "ops.backups"
+FOLDER = ".backup"  # below the lake: the lock of backups, their snapshot while they run, records that wait
+
+
+@dataclass(frozen=True)
+class Backup:
+    """One backup, drill or restore. Times in UTC; `verified`: every file was found to be what it should be."""
+
+    run_id: str
+    backup: str  # names the backup; several drills may be of one
+    kind: str  # backup | drill | restore | repair
+    started_at: datetime
+    ended_at: datetime
+    remote: str
+    release: str = ""  # the run whose release it holds
+    tables: int = 0
+    files: int = 0
+    bytes: int = 0
+    bytes_copied: int = 0
+    verified: bool = False
+    message: str | None = None  # why it is not verified
+    versions: str = "{}"  # JSON: the version of every table in it
+    number: int | None = None  # counts up with each record, whatever the clock said; earlier ones have none
+
+    @property
+    def table_versions(self) -> dict[str, int]:
+        return {name: int(version) for name, version in json.loads(self.versions).items()}
+
+
+def order(name: str) -> tuple[int, str]:
+    """What backups are sorted by: the number that begins the name.
+
+    Names of before there were numbers begin with a time; these backups come first, in the order of their times.
+    """
+    number = name.partition("-")[0]
+    return (int(number), name) if number.isdigit() else (0, name)
+
+
+def last_verified(engine: DuckEngine, data: Path) -> Backup | None:
+    """The newest backup of which the last thing known is that it is whole; None where there is none.
+
+    A backup that a later drill found damaged is not among them. `ended_at` says when it was last found whole.
+    """
+    found = [row for row in _last_words(engine, data).values() if row.verified]
+    return max(found, key=lambda row: order(row.backup), default=None)
+
+
+def last_tried(engine: DuckEngine, data: Path) -> Backup | None:
+    """The newest record of a backup or a drill, however it ended; None where there is none."""
+    rows = [row for row in (*_stored(engine, data), *_waiting(data).values()) if row.kind in ("backup", "drill")]
+    return max(rows, key=_recorded, default=None)
+
+
+def made(engine: DuckEngine, data: Path) -> set[str]:
+    """The backups that this lake was copied to or came from."""
+    rows = (*_stored(engine, data), *_waiting(data).values())
+    return {row.backup for row in rows if row.kind in ("backup", "restore") and row.verified}
+
+
+def trusted(engine: DuckEngine, data: Path, backup: str) -> bool:
+    """Whether the last thing known of a backup is not that it is damaged."""
+    last = _last_words(engine, data).get(backup)
+    return last is None or last.verified
+
+
+def record(engine: DuckEngine, data: Path, row: Backup) -> bool:
+    """Keep what happened, at the latest when the next command does; returns whether it is in the table now.
+
+    Whoever calls holds the lock of backups, and nobody else writes this table: it need not hold the lake, and so
+    no run that starts at this moment is refused.
+
+    Raises:
+        EnvironmentFault: there is no writing in the lake.
+    """
+    known = list(_waiting(data).values())
+    try:
+        known += _stored(engine, data)
+    except BoathouseError as error:
+        logger.warning("the records of backups cannot be read: {}", error)
+    _keep(data, replace(row, number=_next(known)))
+    try:
+        append(engine, data)
+    except BoathouseError as error:
+        logger.warning("the record of {} {} waits for the next command: {}", row.kind, row.backup, error)
+        return False
+    return True
+
+
+def append(engine: DuckEngine, data: Path, row: Backup | None = None) -> None:
+    """Write the records that wait, and one more, into the table."""
+    waiting = _waiting(data)
+    stored = _stored(engine, data)
+    known = {known.run_id for known in stored}
+    # a kill after the commit and before the files go: the record is there already and is not written twice
+    rows = [found for found in waiting.values() if found.run_id not in known]
+    rows += [replace(row, number=_next([*stored, *rows]))] if row else []
+    runs.append(engine, data, TABLE, Backup, rows)
+    for path in waiting:
+        path.unlink(missing_ok=True)
+
+
+def _last_words(engine: DuckEngine, data: Path) -> dict[str, Backup]:
+    """Of every backup the last thing known."""
+    rows = [row for row in (*_stored(engine, data), *_waiting(data).values()) if row.kind != "repair"]
+    return {row.backup: row for row in sorted(rows, key=_recorded)}
+
+
+def _recorded(row: Backup) -> tuple[int, datetime]:
+    return row.number or 0, row.ended_at
+
+
+def _next(known: Sequence[Backup]) -> int:
+    return 1 + max((row.number or 0 for row in known), default=0)
+
+
+def _stored(engine: DuckEngine, data: Path) -> list[Backup]:
+    root = lake.table_path(data, TABLE)
+    table = lake.open_table(root)
+    if table is None:
+        return []
+    catalog.publish(engine, {TABLE: root})
+    names = [name for name in Backup.__dataclass_fields__ if name in table.columns]  # an older lake lacks the newest
+    chosen = ", ".join(f"{name}::VARCHAR" if name.endswith("_at") else name for name in names)
+    rows = [dict(zip(names, values, strict=True)) for values in engine.rows(f"SELECT {chosen} FROM {TABLE}")]
+    try:
+        return [_typed(row) for row in rows]
+    except (ValueError, KeyError, TypeError) as error:  # the rows, or the columns, of something else
+        raise lake.damaged(root, f"no records of backups: {error}") from error
+
+
+def _waiting(data: Path) -> dict[Path, Backup]:
+    """The records that are not in the table yet, by their files."""
+    paths = sorted((data / FOLDER / "records").glob("*.json"))
+    return {path: _typed(json.loads(path.read_text(encoding="utf-8"))) for path in paths}
+
+
+def _typed(row: dict[str, object]) -> Backup:
+    moments = {name: datetime.fromisoformat(str(row[name])) for name in ("started_at", "ended_at")}
+    return Backup(**{**row, **moments})  # type: ignore[arg-type]
+
+
+def _keep(data: Path, row: Backup) -> None:
+    path = data / FOLDER / "records" / f"{row.run_id}.json"
+    fresh = path.with_suffix(".new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_text(json.dumps(asdict(row), default=datetime.isoformat), encoding="utf-8")
+        os.replace(fresh, path)
+    except OSError as error:
+        raise from_os_error(error, path) from error

@@ -1,0 +1,422 @@
+"""A run does its steps in order, blocks what depends on a failed one, and leaves a record of each.
+
+The records are ordinary Delta tables: one row for the run and one for each of its steps, and one for
+each audit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from loguru import logger
+
+from src import lake, stopping
+from src.checks.audits import AuditError, Result
+from src.checks.audits import describe as describe_audit
+from src.checks.outcome import Outcome
+from src.engine import DuckEngine, identifier, literal
+from src.errors import BoathouseError, PartialError, TransientError, UsageError, translated
+from src.problems import Problem
+from src.run.lock import Holder
+
+TABLE = "ops.pipeline_runs"
+AUDITS = "ops.quality_results"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One step of a run; the run itself is the step of layer `run`. Times in UTC, latency in seconds."""
+
+    run_id: str
+    layer: str
+    domain: str
+    table: str
+    source_system: str
+    run_date: date
+    start_time: datetime
+    end_time: datetime
+    status: str  # success | partial | failed | blocked
+    latency: float
+    records_read: int = 0
+    records_written: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    duplicates: int = 0
+    quarantined: int = 0
+    deleted: int = 0
+    partitions: int = 0
+    files: int = 0
+    version: int | None = None
+    error_class: str | None = None
+    error_message: str | None = None
+    notes: str | None = None
+    command: str | None = None  # of the run itself: what was typed
+    bytes: int | None = None  # of the landed files taken
+    predicted_rows: int | None = None  # what src/run/forecast.py expected of records_read
+    predicted_seconds: float | None = None  # and of latency
+    superseded: int = 0
+    conflicts: int = 0
+    releases: int | None = None  # of the run itself: how far ops.releases had counted when it ended
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a step was expected to read and how many seconds to take, told from the runs before; None: not told."""
+
+    rows: int | None = None
+    seconds: float | None = None
+    bytes: int | None = None  # of the landed files it takes
+
+
+@dataclass(frozen=True)
+class Audited:
+    """One audit of one run, as src/checks/audits.py found it; `run_time` in UTC."""
+
+    run_id: str
+    run_time: datetime
+    table: str
+    rule: str
+    column: str | None
+    operator: str
+    bound: str
+    value: float | None
+    unit: str
+    severity: str
+    passed: bool
+    rows: int
+    samples: str | None
+    description: str
+
+
+_TYPES = {
+    "bool": "BOOLEAN",
+    "str": "VARCHAR",
+    "str | None": "VARCHAR",
+    "date": "DATE",
+    "datetime": "TIMESTAMP WITH TIME ZONE",
+    "datetime | None": "TIMESTAMP WITH TIME ZONE",
+    "float": "DOUBLE",
+    "float | None": "DOUBLE",
+    "int": "BIGINT",
+    "int | None": "BIGINT",
+}
+
+
+@dataclass(frozen=True)
+class Window:
+    """The business days that a run answers for, both ends included."""
+
+    start: date
+    end: date
+
+    def __str__(self) -> str:
+        return f"{self.start} to {self.end}"
+
+
+def window(today: date, run_date: date | None, days: int | None) -> Window:
+    """The window of a run: `days` (7) up to the run date (yesterday).
+
+    Raises:
+        UsageError: a run date to come, or less than one day.
+    """
+    end = run_date or today - timedelta(days=1)
+    if end > today:
+        raise UsageError(f"run date {end} is to come", fix=f"give a day up to {today}")
+    if days is not None and days < 1:
+        raise UsageError(f"{days} days to reprocess", fix="give 1 or more")
+    return Window(end - timedelta(days=(days or 7) - 1), end)
+
+
+_RETRIES = (0.2, 1.0, 5.0)  # seconds to wait before a transient failure is tried again
+
+
+@dataclass
+class Run:
+    """One run: its steps so far, and what failed. `clock` gives the time in UTC.
+
+    `expect` says what a step is expected to do: it is asked before the step, and with its outcome after one that took
+    files, of which it then knows; last for "run", the run itself.
+    """
+
+    run_id: str
+    window: Window
+    clock: Callable[[], datetime]
+    command: str
+    expect: Callable[[str, Outcome | None], Expected] = lambda step, outcome: Expected()
+    records: list[Record] = field(default_factory=list)
+    failures: dict[str, BoathouseError | Exception] = field(default_factory=dict)
+    blocked: dict[str, str] = field(default_factory=dict)  # table id: what it waits for
+    unclaimed: list[str] = field(default_factory=list)  # files in the landing zone that no feed takes
+    landing_seen: bool = False  # whether it was looked at
+    landing: Problem | None = None  # that the landing zone is empty where files came before
+    audits: list[Audited] = field(default_factory=list)
+    rewritten: dict[str, tuple[int, int]] = field(default_factory=dict)  # table id: versions with the same rows
+    mostly_rejected: dict[str, str] = field(default_factory=dict)  # table id: how many rows of a small load
+
+    def __post_init__(self) -> None:
+        self.started = self.clock()
+
+    def step(
+        self, table_id: str, work: Callable[[], Outcome], *, needs: Iterable[str] = (), source: str = ""
+    ) -> Record:
+        """Do one step unless something it needs failed or is blocked; nothing it raises gets out.
+
+        Raises:
+            KeyboardInterrupt: a stop was asked for.
+        """
+        stopping.check()
+        expected = self._expected(table_id)
+        started = self.clock()
+        ill = [need for need in needs if need in self.failures or need in self.blocked]
+        outcome = Outcome()
+        error: Exception | None = None
+        if ill:
+            self.blocked[table_id] = ", ".join(ill)
+        else:
+            outcome, error = _attempt(work)
+        if outcome.refusals:
+            error = _together(outcome.refusals)
+        if outcome.mostly_rejected:
+            self.mostly_rejected[table_id] = f"{outcome.quarantined} of {outcome.read} rows were rejected"
+        self._keep_audits(table_id, error.audits if isinstance(error, AuditError) else outcome.audits)
+        if error:
+            self.failures[table_id] = error
+            _log_failure(table_id, error)
+        record = self._record(table_id, started, outcome, error, source)
+        if outcome.files:
+            expected = self._expected(table_id, outcome)
+        record = _with(record, expected)
+        self.records.append(record)
+        if not error:
+            logger.info(describe(record))
+        return record
+
+    def finish(self) -> Record:
+        """Close the run with its own record: the latency from the start of its first step to the end of its last."""
+        steps = self.steps
+        good = [step for step in steps if step.status == "success"]
+        status = "success" if len(good) == len(steps) else "partial" if good else "failed"
+        error = self.error()
+        record = Record(
+            run_id=self.run_id,
+            layer="run",
+            domain="",
+            table="",
+            source_system="",
+            run_date=self.window.end,
+            start_time=self.started,
+            end_time=self.clock(),
+            status=status,
+            latency=(self.clock() - self.started).total_seconds(),
+            records_read=_processed(steps),
+            records_written=sum(step.records_written for step in steps),
+            quarantined=sum(step.quarantined for step in steps),
+            error_class=getattr(error, "error_class", "bug") if error else None,
+            error_message=str(error) if error else None,
+            notes="\n".join([f"window {self.window}", *([self.landing.what] if self.landing else [])]),
+            command=self.command,
+        )
+        record = _with(record, self._expected("run"))
+        self.records.append(record)
+        logger.info("run {}: {}, {:,} records, {:.1f} s", self.run_id, status, record.records_read, record.latency)
+        return record
+
+    def counted(self, releases: int) -> None:
+        """Note in the run's own record how many releases there were before its own: clocks do not tell."""
+        self.records[-1] = replace(self.records[-1], releases=releases)
+
+    @property
+    def steps(self) -> list[Record]:
+        """The records of this run's own steps; that of a run found dead is not among them."""
+        return [record for record in self.records if record.run_id == self.run_id and record.layer != "run"]
+
+    def error(self) -> Exception | None:
+        """What the run has to be ended with: the one kind of failure there was, or that it was partial."""
+        if not self.failures:
+            return None
+        causes = list(self.failures.values())
+        if any(step.status == "success" for step in self.steps) or len({type(cause) for cause in causes}) > 1:
+            lines = [_said(name, cause).splitlines()[0] for name, cause in self.failures.items()]
+            lines += [f"{name}: blocked, waits for {cause}" for name, cause in self.blocked.items()]
+            done = sum(step.status == "success" for step in self.steps)
+            total = f"{done} of {done + len(self.failures) + len(self.blocked)} steps done"
+            return PartialError(f"{total}\n  " + "\n  ".join(lines), fix="see the messages above; then run again")
+        return causes[0]
+
+    def interrupted(self, holder: Holder) -> None:
+        """Record that an earlier run died without a word."""
+        since = datetime.fromisoformat(holder.since)
+        self.records.append(
+            Record(
+                run_id=holder.run_id,
+                layer="run",
+                domain="",
+                table="",
+                source_system="",
+                run_date=since.date(),
+                start_time=since,
+                end_time=self.started,
+                status="failed",
+                latency=0.0,
+                error_class="interrupted",
+                error_message=f"{holder.command} (process {holder.pid} on {holder.host}) ended without a word",
+                command=holder.command,
+            )
+        )
+
+    def _expected(self, step: str, outcome: Outcome | None = None) -> Expected:
+        """What a step is expected to do; nothing, from then on, where the past cannot be read."""
+        try:
+            return self.expect(step, outcome)
+        except BoathouseError as error:  # no run fails for want of a forecast
+            logger.warning("nothing is predicted: {}", error)
+            self.expect = lambda step, outcome: Expected()
+            return Expected()
+
+    def _keep_audits(self, table_id: str, audits: Iterable[Result]) -> None:
+        for audit in audits:
+            self.audits.append(Audited(self.run_id, self.clock(), table_id, **vars(audit)))
+            if not audit.passed and audit.severity == "warning":
+                logger.warning("{}: {}", table_id, describe_audit(audit))
+
+    def _record(
+        self, table_id: str, started: datetime, outcome: Outcome, error: Exception | None, source: str
+    ) -> Record:
+        layer, domain, table = table_id.split(".")
+        ended = self.clock()
+        waits = self.blocked.get(table_id)
+        return Record(
+            run_id=self.run_id,
+            layer=layer,
+            domain=domain,
+            table=table,
+            source_system=source,
+            run_date=self.window.end,
+            start_time=started,
+            end_time=ended,
+            status="blocked" if waits else "failed" if error else "success",
+            latency=(ended - started).total_seconds(),
+            records_read=outcome.read,
+            records_written=outcome.written,
+            inserted=outcome.inserted,
+            updated=outcome.updated,
+            unchanged=outcome.unchanged,
+            duplicates=outcome.duplicates,
+            superseded=outcome.superseded,
+            conflicts=outcome.conflicts,
+            quarantined=outcome.quarantined,
+            deleted=outcome.deleted,
+            partitions=outcome.partitions,
+            files=outcome.files,
+            version=outcome.version,
+            error_class=getattr(error, "error_class", "bug") if error else None,
+            error_message=f"waits for {waits}" if waits else str(error) if error else None,
+            notes="\n".join(outcome.notes) or None,
+        )
+
+
+def _with(record: Record, expected: Expected) -> Record:
+    rows, seconds = expected.rows, expected.seconds
+    return replace(record, bytes=expected.bytes, predicted_rows=rows, predicted_seconds=seconds)
+
+
+def _together(refusals: Sequence[BoathouseError]) -> BoathouseError:
+    """Several refused inputs as one failure of their class that names each."""
+    if len(refusals) == 1:
+        return refusals[0]
+    fix = "mend these files or move them out of the landing zone; the others are taken, the tables below wait"
+    return type(refusals[0])(f"{len(refusals)} files refused\n" + "\n".join(map(str, refusals)), fix=fix)
+
+
+def _processed(steps: Sequence[Record]) -> int:
+    """The rows that entered a run: at the first layer that read any."""
+    for layer in ("bronze", "silver", "gold"):
+        if rows := sum(step.records_read for step in steps if step.layer == layer):
+            return rows
+    return 0
+
+
+def describe(record: Record) -> str:
+    """One step in one line, for the log and for a console that is no terminal."""
+    name = f"{record.layer}.{record.domain}.{record.table}"
+    if record.status != "success":
+        return f"{name}: {record.status}: {(record.error_message or '').splitlines()[0]}"
+    counts = ("files", "inserted", "updated", "unchanged", "duplicates", "superseded", "conflicts")
+    told = [
+        f"{getattr(record, count):,} {count.rstrip('s') if getattr(record, count) == 1 else count}"
+        for count in (*counts, "quarantined", "deleted", "partitions")
+        if getattr(record, count)
+    ]
+    return f"{name}: {', '.join(told) or 'no change'} ({record.latency:.2f} s)"
+
+
+def _attempt(work: Callable[[], Outcome]) -> tuple[Outcome, Exception | None]:
+    """Do the work, again after a pause where the failure is transient."""
+    for pause in (*_RETRIES, None):
+        try:
+            return work(), None
+        except TransientError as error:
+            if pause is None:
+                return Outcome(), error
+            logger.warning("trying again in {} s: {}", pause, error)
+            time.sleep(pause)
+        except Exception as error:  # a step's failure must not stop the steps that do not need it
+            stopping.check()
+            return Outcome(), translated(error)
+    raise AssertionError("unreachable")
+
+
+def _log_failure(table_id: str, error: Exception) -> None:
+    if isinstance(error, BoathouseError):
+        logger.error("{}", _said(table_id, error))
+    else:
+        logger.opt(exception=error).error("{}: a bug: {}: {}", table_id, type(error).__name__, error)
+
+
+def _said(table_id: str, error: Exception) -> str:
+    """A failure under its table's name, said once."""
+    text = str(error)
+    return text if text.startswith(table_id) else f"{table_id}: {text}"
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def write(engine: DuckEngine, data: Path, run: Run) -> None:
+    """Append what a run left: the records of its steps, then the results of its audits."""
+    append(engine, data, TABLE, Record, run.records)
+    append(engine, data, AUDITS, Audited, run.audits)
+
+
+def append(
+    engine: DuckEngine,
+    data: Path,
+    table_id: str,
+    kind: type,
+    rows: Sequence[object],
+    info: Mapping[str, str] | None = None,
+) -> None:
+    """Append dataclass instances of one kind to an ops table in one commit; its columns are their fields."""
+    columns = {field.name: _TYPES[str(field.type)] for field in fields(kind)}
+    root = lake.table_path(data, table_id)
+    table = lake.open_table(root) or lake.create(root, columns)
+    if not rows:
+        return
+    later = {name: kind for name, kind in columns.items() if name not in table.columns}
+    if later:  # the lake is older than this field
+        table = lake.add_columns(table, later)
+    values = ", ".join("(" + ", ".join(literal(_plain(getattr(row, name))) for name in columns) + ")" for row in rows)
+    typed = ", ".join(f"{identifier(name)}::{kind} AS {identifier(name)}" for name, kind in columns.items())
+    names = ", ".join(map(identifier, columns))
+    written = engine.write(f"SELECT {typed} FROM (VALUES {values}) v({names})", root)
+    lake.commit(table, add=written, info=info)
+
+
+def _plain(value: object) -> object:
+    return value.isoformat() if isinstance(value, date | datetime) else value
