@@ -490,7 +490,7 @@ import sys
 from datetime import datetime
 from pathlib import Path
 from src import settings
-from src.project import engine
+from src.project import open_engine
 from src import alerts
 from src.problems import CLASSES, Problem
 data, url, now = Path(sys.argv[1]), sys.argv[2], datetime.fromisoformat(sys.argv[3])
