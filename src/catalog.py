@@ -60,7 +60,7 @@ def show(
     Raises:
         UsageError: it names a table that is not there.
         ContractError: it is not one SELECT.
-        EnvironmentFault: the result cannot be written.
+        MachineError: the result cannot be written.
     """
     known = tables(data)
     if not sql.strip():

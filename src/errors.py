@@ -4,7 +4,7 @@
     ├── UsageError       2  the command line or a setting is wrong
     ├── ContractError    3  a contract, its SQL, or a feed that does not fit it
     ├── DataError        4  an input that cannot be taken, or a law the data would break
-    ├── EnvironmentFault 5  disk full, no permission, a missing program, a damaged table
+    ├── MachineError     5  disk full, no permission, a missing program, a damaged table
     ├── TransientError   6  worth trying again as it is
     ├── AuthError        7  a credential was refused
     ├── LockedError      8  another run is going
@@ -57,11 +57,11 @@ class DataError(BoathouseError):
     exit_code, error_class = 4, "data"
 
 
-class EnvironmentFault(BoathouseError):
+class MachineError(BoathouseError):
     exit_code, error_class = 5, "environment"
 
 
-class MemoryFault(EnvironmentFault):
+class OutOfMemoryError(MachineError):
     """A statement needs more memory than it may take; with less data at once it may not."""
 
 
@@ -88,13 +88,13 @@ def exit_codes() -> dict[int, str]:
     return dict(sorted((codes | others).items()))
 
 
-class Faults(ContractError):
-    """Several faults found in one pass, so that a person mends them all at once."""
+class ContractErrors(ContractError):
+    """Every error found in one pass over the contracts, so that a person fixes all of them at once."""
 
-    def __init__(self, faults: Sequence[BoathouseError]) -> None:
-        self.faults = tuple(faults)
-        count = f"{len(faults)} faults" if len(faults) > 1 else "1 fault"
-        super().__init__(count + "\n" + "\n".join(str(fault) for fault in faults))
+    def __init__(self, errors: Sequence[BoathouseError]) -> None:
+        self.errors = tuple(errors)
+        count = f"{len(errors)} errors" if len(errors) > 1 else "1 error"
+        super().__init__(count + "\n" + "\n".join(str(error) for error in errors))
 
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -107,12 +107,10 @@ def from_os_error(error: OSError, where: object | None = None) -> BoathouseError
     place = where or error.filename
     reason = (error.strerror or str(error)).lower()
     if error.errno in _NO_ROOM:
-        return EnvironmentFault(
-            reason, where=place, fix="free some space, then run again: nothing half-written is visible"
-        )
+        return MachineError(reason, where=place, fix="free some space, then run again: nothing half-written is visible")
     if error.errno in _NO_ACCESS:
-        return EnvironmentFault(reason, where=place, fix="give the user that runs the pipeline access to it")
-    return EnvironmentFault(reason, where=place)
+        return MachineError(reason, where=place, fix="give the user that runs the pipeline access to it")
+    return MachineError(reason, where=place)
 
 
 def translated(error: Exception) -> Exception:

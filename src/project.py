@@ -14,7 +14,7 @@ from pathlib import Path
 from src import contract, lake, proof, stopping
 from src.contract import Contracts, Feed, Table
 from src.engine import DuckEngine
-from src.errors import ContractError, Faults, UsageError
+from src.errors import ContractError, ContractErrors, UsageError
 from src.proof import Proof
 from src.settings import Settings
 
@@ -211,7 +211,7 @@ def open_project(settings: Settings, source: Path, run_date: date | None = None)
     `run_date`: what run_date() is in their SQL (default: yesterday).
 
     Raises:
-        Faults: contracts or models that are not what they should be, all of them at once.
+        ContractErrors: contracts or models that are not what they should be, all of them at once.
     """
     contracts = contract.load(source)
     with open_engine(settings) as running:
@@ -233,7 +233,7 @@ def _resolved(engine: DuckEngine, contracts: Contracts) -> tuple[Table, ...]:
     """The gold tables with the sources that their models read filled in, each after those it reads.
 
     Raises:
-        Faults: models that do not parse, read a table that is not there, or read each other in a circle.
+        ContractErrors: models that do not parse, read a table that is not there, or read each other in a circle.
     """
     resolved: dict[str, Table] = {}
     faults: list[ContractError] = []
@@ -253,7 +253,7 @@ def _resolved(engine: DuckEngine, contracts: Contracts) -> tuple[Table, ...]:
         faults += [_unread(table, name, sources) for name in table.optional_sources if name not in sources]
         resolved[table.id] = replace(table, sources=tuple(sorted(sources)))
     if faults:
-        raise Faults(faults)
+        raise ContractErrors(faults)
     return tuple(_in_order(resolved))
 
 

@@ -163,7 +163,7 @@ def load(root: Path, environ: Mapping[str, str], model: type[Settings] = Setting
 
     Raises:
         UsageError: every unknown name, malformed line and malformed value, all at once.
-        EnvironmentFault: `.env` cannot be read.
+        MachineError: `.env` cannot be read.
     """
     known = _registry(model)
     path = root / ENV_FILE

@@ -24,7 +24,7 @@ from loguru import logger
 from src import alerts, problems
 from src.alerts import Event, incidents
 from src.engine import DuckEngine
-from src.errors import EnvironmentFault, LockedError, UsageError
+from src.errors import LockedError, MachineError, UsageError
 from src.problems import CLASSES, Problem
 from src.project import open_engine
 from src.run import lock
@@ -446,7 +446,7 @@ def test_an_incident_that_cannot_be_recorded_is_told_all_the_same(desk: Desk) ->
     desk.lake.data.mkdir(parents=True)
     in_the_way = desk.lake.data / "ops"
     in_the_way.write_text("")
-    with pytest.raises(EnvironmentFault):
+    with pytest.raises(MachineError):
         desk.update(NOON, ORDERS)
     assert desk.hook.titles == ["P2 opened: source bronze.shop.orders"]
     in_the_way.unlink()
@@ -459,7 +459,7 @@ def test_a_damaged_table_of_alerts_silences_none(desk: Desk) -> None:
     desk.update(NOON, STALE)
     log = sorted((desk.lake.data / "ops" / "alerts" / "_delta_log").glob("*.json"))
     log[-1].write_text("no log")
-    with pytest.raises(EnvironmentFault, match="damaged table"):
+    with pytest.raises(MachineError, match="damaged table"):
         desk.update(NOON + HOUR, ORDERS)
     assert desk.hook.titles == ["P2 opened: freshness gold.shop.daily", "P2 opened: source bronze.shop.orders"]
 

@@ -22,7 +22,7 @@ from conftest import ROOT, Lake
 
 from src import catalog
 from src import lake as delta
-from src.errors import AuthError, BoathouseError, DataError, EnvironmentFault, LockedError, TransientError, UsageError
+from src.errors import AuthError, BoathouseError, DataError, LockedError, MachineError, TransientError, UsageError
 from src.maintenance import archive, backup, drill, remote, restore, snapshot
 from src.maintenance.backup import Plan
 from src.maintenance.remote import Remote
@@ -691,11 +691,11 @@ def test_backups_inside_the_lake_are_refused(lake: Lake, inside: str) -> None:
     [
         ("ERROR : api error SignatureDoesNotMatch: The request signature", 1, AuthError),
         ("CRITICAL: ssh: handshake failed: ssh: unable to authenticate, attempted methods", 1, AuthError),
-        ("ERROR : x: Failed to copy: write /b/x: no space left on device", 1, EnvironmentFault),
-        ("ERROR : x: Failed to copy: open /b/x: permission denied", 1, EnvironmentFault),
+        ("ERROR : x: Failed to copy: write /b/x: no space left on device", 1, MachineError),
+        ("ERROR : x: Failed to copy: open /b/x: permission denied", 1, MachineError),
         ("ERROR : dial tcp: lookup nowhere.example: no such host", 1, TransientError),
         ("ERROR : something that passes", 5, TransientError),
-        ("ERROR : something nobody knows", 1, EnvironmentFault),
+        ("ERROR : something nobody knows", 1, MachineError),
     ],
 )
 def test_what_rclone_says_is_one_of_our_failures(said: str, code: int, kind: type[BoathouseError]) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from src import contract
 from src.contract import Column, Contracts, Expectation, Feed, Relationship, Rule, Sla, Table
-from src.errors import BoathouseError, ContractError, Faults
+from src.errors import BoathouseError, ContractError, ContractErrors
 
 REPOSITORY = Path(__file__).parent.parent
 REAL_FILES = REPOSITORY.parent / "shared" / "data" / "online_retail"
@@ -121,9 +121,9 @@ def write(tmp_path: Path, files: Mapping[str, str | bytes]) -> Path:
 
 
 def faults(tmp_path: Path, files: Mapping[str, str | bytes]) -> tuple[BoathouseError, ...]:
-    with pytest.raises(Faults) as raised:
+    with pytest.raises(ContractErrors) as raised:
         contract.load(write(tmp_path, files))
-    return raised.value.faults
+    return raised.value.errors
 
 
 def the_fault(tmp_path: Path, files: Mapping[str, str | bytes]) -> BoathouseError:
@@ -1174,9 +1174,9 @@ def test_a_python_model_must_read_tables_that_are_declared(tmp_path: Path, decla
 
 def test_a_missing_layer_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "src").mkdir()
-    with pytest.raises(Faults) as raised:
+    with pytest.raises(ContractErrors) as raised:
         contract.load(tmp_path / "src")
-    assert [fault.what for fault in raised.value.faults] == ["no folder silver", "no folder gold"]
+    assert [fault.what for fault in raised.value.errors] == ["no folder silver", "no folder gold"]
 
 
 def test_what_is_no_contract_is_left_alone(tmp_path: Path) -> None:
@@ -1463,7 +1463,7 @@ def test_reading_contracts_imports_no_engine_and_no_model() -> None:
     code = (
         "import sys, pathlib; from src import contract, errors\n"
         "try: contract.load(pathlib.Path('src'))\n"
-        "except errors.Faults: pass\n"
+        "except errors.ContractErrors: pass\n"
         "print([name for name in ('duckdb', 'sqlglot', 'pydantic', 'polars', 'deltalake') if name in sys.modules])"
     )
     ran = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)

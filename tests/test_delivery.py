@@ -24,7 +24,7 @@ from conftest import ROOT, Lake
 from src import catalog
 from src.demo import delivery as demo
 from src.demo import sales
-from src.errors import EnvironmentFault
+from src.errors import MachineError
 from src.lake import open_table
 
 FRIDAY = date(2026, 3, 27)
@@ -777,7 +777,7 @@ def test_files_that_are_there_stay_and_a_place_that_cannot_be_written_is_named(t
     assert mine not in demo.land(tmp_path / "one", days=1, last=FRIDAY, seed=7)
     assert mine.read_text() == "mine"
     (tmp_path / "delivery").write_text("a file in the way")
-    with pytest.raises(EnvironmentFault, match=f"{FRIDAY}.csv"):
+    with pytest.raises(MachineError, match=f"{FRIDAY}.csv"):
         demo.land(tmp_path, days=1, last=FRIDAY, seed=7)
 
 

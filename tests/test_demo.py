@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from src.demo import company, sales
-from src.errors import EnvironmentFault
+from src.errors import MachineError
 
 FRIDAY = date(2026, 3, 27)
 
@@ -94,7 +94,7 @@ def test_a_new_file_carries_the_time_its_day_ended(tmp_path: Path) -> None:
 
 def test_a_landing_zone_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "sales").write_text("a file in the way")
-    with pytest.raises(EnvironmentFault, match=f"{FRIDAY}.csv"):
+    with pytest.raises(MachineError, match=f"{FRIDAY}.csv"):
         sales.land(tmp_path, days=1, last=FRIDAY, seed=7)
 
 

@@ -9,7 +9,7 @@ from conftest import Lake
 
 import main
 from src import documents, errors
-from src.errors import BoathouseError, Faults, UsageError
+from src.errors import BoathouseError, ContractErrors, UsageError
 from src.project import open_project
 
 MART = """
@@ -206,4 +206,4 @@ def test_every_error_stands_in_the_tree_with_its_own_exit_code() -> None:
     classes = {kind.__name__: str(kind.exit_code) for kind in BoathouseError.__subclasses__()}
     assert {name: code for name, code, _ in documents.tree()} == classes
     assert len(set(classes.values())) == len(classes)
-    assert Faults.exit_code == errors.ContractError.exit_code
+    assert ContractErrors.exit_code == errors.ContractError.exit_code

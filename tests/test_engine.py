@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from src.engine import DuckEngine, Reject, identifier, literal
-from src.errors import BoathouseError, ContractError, DataError, EnvironmentFault
+from src.errors import BoathouseError, ContractError, DataError, MachineError
 from src.lake import DataFile
 
 quickly = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -225,7 +225,7 @@ def test_a_table_below_a_folder_that_looks_like_its_partition_is_refused(engine:
     root = tmp_path / "Day=2024-01-01" / "orders"
     root.mkdir(parents=True)
     files = engine.write("SELECT 1::BIGINT AS id, DATE '2024-01-02' AS day", root, ["day"])
-    with pytest.raises(EnvironmentFault, match="Day=2024-01-01 above the table"):
+    with pytest.raises(MachineError, match="Day=2024-01-01 above the table"):
         engine.scan_files(root, files, {"id": "BIGINT", "day": "DATE"}, ["day"])
 
 
@@ -310,7 +310,7 @@ def test_empty_text_cannot_be_a_partition_and_leaves_no_files(engine: DuckEngine
 
 
 def test_a_table_that_is_not_there_cannot_be_written(engine: DuckEngine, tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentFault, match="no such table folder"):
+    with pytest.raises(MachineError, match="no such table folder"):
         engine.write("SELECT 1", tmp_path / "nowhere")
 
 
@@ -323,7 +323,7 @@ def test_a_disk_that_is_full_leaves_the_files_that_were_there_and_no_half_writte
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
     try:
-        with pytest.raises(EnvironmentFault, match="no space left"):
+        with pytest.raises(MachineError, match="no space left"):
             engine.write("SELECT uuid()::VARCHAR AS id, 'p' AS p FROM range(9999)", tmp_path, partition_by)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -436,7 +436,7 @@ def test_there_is_room_for_rows_whose_files_take_a_twentieth_of_memory_but_not_f
 def test_memory_that_is_short_without_room_to_spill_is_an_environment_fault(tmp_path: Path) -> None:
     with small(tmp_path / "spill") as engine:
         engine.execute("SET max_temp_directory_size = '1MB'")
-        with pytest.raises(EnvironmentFault, match="Out of Memory") as told:
+        with pytest.raises(MachineError, match="Out of Memory") as told:
             engine.table("wide", WIDE)
         assert "MEMORY_LIMIT" in str(told.value)
         assert engine.one("SELECT 1") == (1,)

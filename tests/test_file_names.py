@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import Lake
 
-from src.errors import EnvironmentFault
+from src.errors import MachineError
 
 LIST = """
 apiVersion: v3.1.0
@@ -145,6 +145,6 @@ def test_a_folder_that_the_delta_library_misreads_is_refused_before_anything_is_
     (project.root / "src/gold").mkdir()
     project.shop()
     project.land("shop/orders/1.csv", "order_id,day,amount,updated\n1,2024-01-01,10,1\n")
-    with pytest.raises(EnvironmentFault, match=f"for {tmp_path}/{taken_for}/data/"):
+    with pytest.raises(MachineError, match=f"for {tmp_path}/{taken_for}/data/"):
         project.run()
     assert os.listdir(tmp_path) == [folder]

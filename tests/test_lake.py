@@ -25,7 +25,7 @@ from pyarrow import fs
 
 from src import lake
 from src.engine import DuckEngine, identifier, literal
-from src.errors import BoathouseError, DataError, EnvironmentFault, TransientError
+from src.errors import BoathouseError, DataError, MachineError, TransientError
 from src.lake import log
 
 DAYS = {"id": "BIGINT", "day": "DATE"}
@@ -588,11 +588,11 @@ def test_what_another_engine_switched_on_is_refused_where_it_would_give_wrong_ro
     DeltaTable.create(str(root), schema=schema, configuration=properties)
     table = reopened(root)
     if hides_rows:
-        with pytest.raises(EnvironmentFault, match=f"{feature}.*does not read"):
+        with pytest.raises(MachineError, match=f"{feature}.*does not read"):
             _ = table.files
     else:
         assert table.files == ()
-    with pytest.raises(EnvironmentFault, match=f"{feature}.*does not write"):
+    with pytest.raises(MachineError, match=f"{feature}.*does not write"):
         lake.commit(table, add=numbers(engine, root, 1))
     assert reopened(root).version == 0
 
@@ -668,7 +668,7 @@ def test_a_commit_whose_data_cannot_be_forced_to_disk_publishes_nothing(
     def refuses(handle: int) -> None:
         raise OSError(5, "Input/output error")
 
-    with monkeypatch.context() as patched, pytest.raises(EnvironmentFault, match="input/output error"):
+    with monkeypatch.context() as patched, pytest.raises(MachineError, match="input/output error"):
         patched.setattr(os, "fsync", refuses)
         lake.commit(table, add=files)
     assert reopened(root).version == table.version
@@ -696,7 +696,7 @@ def test_a_disk_that_is_full_leaves_the_last_version_and_a_later_commit_succeeds
         lambda: lake.set_properties(table, {"version": "2"}),
     ]
     for change in changes:
-        with no_room(64), pytest.raises(EnvironmentFault, match="no space left"):
+        with no_room(64), pytest.raises(MachineError, match="no space left"):
             change()
         now = reopened(root)
         assert (now.version, ids(engine, now), now.progress("feed")) == (table.version, [1], 1)
@@ -718,10 +718,10 @@ def test_a_damaged_log_entry_is_said_to_be_damaged(engine: DuckEngine, root: Pat
     now = lake.commit(old, add=numbers(engine, root, 2))
     path = entry(root, now.version)
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(EnvironmentFault, match="damaged table") as told:
+    with pytest.raises(MachineError, match="damaged table") as told:
         lake.open_table(root)
     assert "make check" in str(told.value)
-    with pytest.raises(EnvironmentFault, match="damaged table"):
+    with pytest.raises(MachineError, match="damaged table"):
         lake.changes(now, old.version)
 
 
@@ -729,7 +729,7 @@ def test_a_hole_in_the_log_is_damage(engine: DuckEngine, root: Path) -> None:
     table = table_of(engine, root, 1)
     lake.commit(table, add=numbers(engine, root, 2))
     entry(root, 1).unlink()
-    with pytest.raises(EnvironmentFault, match="damaged table"):
+    with pytest.raises(MachineError, match="damaged table"):
         lake.open_table(root)
 
 

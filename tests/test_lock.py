@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, Lake
 
-from src.errors import EnvironmentFault, LockedError
+from src.errors import LockedError, MachineError
 from src.run import lock
 
 NOON = datetime(2026, 3, 27, 12, tzinfo=UTC)
@@ -109,7 +109,7 @@ def test_a_card_that_cannot_be_read_names_nobody_and_stops_nobody(tmp_path: Path
 def test_a_lake_that_cannot_be_written_is_an_environment_fault(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file where the lake should be", encoding="utf-8")
     for data in (tmp_path / "data", tmp_path / "data" / "below"):
-        with pytest.raises(EnvironmentFault, match=r"exists|not a directory"):
+        with pytest.raises(MachineError, match=r"exists|not a directory"):
             holding(data)
 
 

@@ -15,7 +15,7 @@ import pytest
 from conftest import ROOT
 from loguru import logger
 
-from src.errors import EnvironmentFault
+from src.errors import MachineError
 from src.maintenance import rotate_logs
 from src.run import logs, rotation
 
@@ -129,7 +129,7 @@ def test_the_console_says_what_matters_to_it_and_the_file_what_matters_to_it(
 def test_a_folder_that_cannot_be_made_is_an_environment_fault(folder: Path) -> None:
     folder.parent.mkdir()
     folder.write_text("a file where the logs should be", encoding="utf-8")
-    with pytest.raises(EnvironmentFault, match="exists"):
+    with pytest.raises(MachineError, match="exists"):
         start(folder)
 
 

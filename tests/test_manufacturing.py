@@ -21,7 +21,7 @@ from conftest import ROOT, Lake
 import main
 from src import catalog
 from src.demo import company, manufacturing
-from src.errors import EnvironmentFault
+from src.errors import MachineError
 from src.project import open_engine, open_project
 
 FRIDAY = date(2026, 3, 27)
@@ -586,7 +586,7 @@ def test_nothing_is_uploaded_at_weekends_and_on_holidays(tmp_path: Path) -> None
 
 def test_a_landing_zone_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "manufacturing").write_text("a file in the way")
-    with pytest.raises(EnvironmentFault, match=f"line-A-{FRIDAY}.csv"):
+    with pytest.raises(MachineError, match=f"line-A-{FRIDAY}.csv"):
         manufacturing.land(tmp_path, days=1, last=FRIDAY, seed=7)
 
 

@@ -13,7 +13,7 @@ import pytest
 from conftest import MART, ORDERS, Lake
 
 from src import contract, monitors
-from src.errors import Faults, UsageError
+from src.errors import ContractErrors, UsageError
 from src.monitors import Findings, distribution, freshness, quality, volume
 from src.monitors.volume import IncidentDay
 from src.problems import Problem
@@ -460,9 +460,9 @@ def test_a_watched_column_whose_values_moved_is_p3_and_one_whose_did_not_is_stab
 def test_drift_needs_a_business_date_and_is_not_asked_of_one(lake: Lake, old: str, new: str, what: str) -> None:
     lake.shop()
     lake.write("silver/shop/orders.yaml", ORDERS.replace(old, new, 1))
-    with pytest.raises(Faults) as raised:
+    with pytest.raises(ContractErrors) as raised:
         contract.load(lake.root / "src")
-    assert [fault.what for fault in raised.value.faults if "drift" in fault.what] == [what]
+    assert [fault.what for fault in raised.value.errors if "drift" in fault.what] == [what]
 
 
 def test_words_for_monitors_change_no_row_and_build_nothing_anew(lake: Lake) -> None:

@@ -10,7 +10,7 @@ import pytest
 from conftest import ORDERS, Lake
 
 from src import catalog
-from src.errors import Faults
+from src.errors import ContractErrors
 from src.lake import open_table
 from src.maintenance import backfill
 from src.project import open_project, select
@@ -177,7 +177,7 @@ def test_a_backfill_leaves_out_a_mart_that_still_waits_for_another_source(lake: 
 
 def test_a_name_that_the_model_does_not_read_is_a_fault(lake: Lake) -> None:
     shop(lake, "{property: optionalSources, value: [silver.shop.returns, silver.shop.retuns]}")
-    with pytest.raises(Faults) as caught, open_project(lake.settings, lake.root / "src"):
+    with pytest.raises(ContractErrors) as caught, open_project(lake.settings, lake.root / "src"):
         pass
     assert "optional source silver.shop.retuns, which the model does not read" in str(caught.value)
     assert "contract.yaml, daily, customProperties[optionalSources]" in str(caught.value)
@@ -188,7 +188,7 @@ def test_a_name_that_the_model_does_not_read_is_a_fault(lake: Lake) -> None:
 def test_anything_but_a_list_of_names_is_a_fault(lake: Lake, value: str) -> None:
     shop(lake, f"{{property: optionalSources, value: {value}}}")
     with (
-        pytest.raises(Faults, match="write a list of distinct table ids"),
+        pytest.raises(ContractErrors, match="write a list of distinct table ids"),
         open_project(lake.settings, lake.root / "src"),
     ):
         pass

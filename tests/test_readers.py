@@ -20,7 +20,7 @@ from src.bronze import readers
 from src.bronze.readers import files
 from src.contract import Feed
 from src.engine import DuckEngine, identifier
-from src.errors import ContractError, DataError, EnvironmentFault
+from src.errors import ContractError, DataError, MachineError
 
 CSV = Feed("shop", "orders", "shop/orders/*.csv", "csv")
 NDJSON = replace(CSV, format="ndjson")
@@ -78,7 +78,7 @@ def rejects(engine: DuckEngine, feed: Feed, path: Path) -> list[tuple[Any, ...]]
 def refusal(engine: DuckEngine, feed: Feed, path: Path) -> str:
     """What a file is refused for, by both ways alike."""
     for read in (readers.read, readers.read_carefully):
-        with pytest.raises((DataError, ContractError, EnvironmentFault)) as refused:
+        with pytest.raises((DataError, ContractError, MachineError)) as refused:
             read(engine, feed, path)
         assert refused.value.where
     return refused.value.what

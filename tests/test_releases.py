@@ -9,7 +9,7 @@ import pytest
 from conftest import Lake
 
 from src import lake as delta
-from src.errors import EnvironmentFault, UsageError
+from src.errors import MachineError, UsageError
 from src.maintenance import rollback, snapshot
 from src.project import open_engine, open_project
 from src.run import releases, runs
@@ -154,7 +154,7 @@ def test_rollback_says_which_version_vacuum_removed_and_changes_nothing(lake: La
     gold = DeltaTable(lake.data / "gold/shop/daily")
     gold.vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
     before = lake.rows(DAILY)
-    with pytest.raises(EnvironmentFault, match="vacuum removed 1 files of version"):
+    with pytest.raises(MachineError, match="vacuum removed 1 files of version"):
         roll_back(lake, first.run_id)
     assert lake.rows(DAILY) == before
 

@@ -17,7 +17,7 @@ from torture.rot import rot_many
 
 from src import catalog
 from src import lake as delta
-from src.errors import DataError, EnvironmentFault, UsageError
+from src.errors import DataError, MachineError, UsageError
 from src.maintenance import archive, check, drill, repair, rot, snapshot
 from src.project import open_engine, open_project
 from src.run import backup_records, releases
@@ -179,7 +179,7 @@ def test_a_data_file_that_is_a_link_is_told_by_check_and_by_backup(shop: Lake, t
     moved = path.rename(tmp_path / "moved.parquet")
     path.symlink_to(moved)
     assert [one.found.partition(" is a ")[2].partition(",")[0] for one in shop.findings()] == ["symbolic link"]
-    with pytest.raises(EnvironmentFault, match=r"silver.shop.orders: .* is a symbolic link"):
+    with pytest.raises(MachineError, match=r"silver.shop.orders: .* is a symbolic link"):
         backed_up(shop)
     path.unlink()
     shutil.copy(moved, path)
@@ -197,7 +197,7 @@ def test_a_released_version_that_is_lost_is_a_damaged_table_for_whoever_reads_it
     newest_entry(shop, ORDERS).unlink()
     with (
         open_engine(shop.settings) as engine,
-        pytest.raises(EnvironmentFault, match="damaged table: no version") as caught,
+        pytest.raises(MachineError, match="damaged table: no version") as caught,
     ):
         catalog.show(engine, shop.data, f"SELECT * FROM {ORDERS}", "csv", releases.newest(shop.data))
     assert caught.value.exit_code == 5
@@ -409,7 +409,7 @@ def test_a_table_of_records_with_the_rows_of_another_is_damage_and_no_crash(shop
     path, other = data_file(shop, "ops.backups"), data_file(shop, "ops.releases")
     before = path.read_bytes()
     path.write_bytes(other.read_bytes())
-    with open_engine(shop.settings) as engine, pytest.raises(EnvironmentFault, match="damaged table"):
+    with open_engine(shop.settings) as engine, pytest.raises(MachineError, match="damaged table"):
         backup_records.last_verified(engine, shop.data)
     assert [one.table for one in checked(shop)] == ["ops.backups"]
     path.write_bytes(before)
@@ -422,7 +422,7 @@ def test_a_bit_in_the_name_of_a_field_is_damage_wherever_it_stands_in_an_entry(s
     log.write_text(text[: text.rindex('"version"')] + '"vebsion"' + text[text.rindex('"version"') + 9 :])
     said = f"{log.name}: damaged table: txn without version; it has appId, vebsion"
     assert any(one.found.startswith(said) for one in shop.findings())
-    assert isinstance(shop.run().failures[BRONZE], EnvironmentFault)
+    assert isinstance(shop.run().failures[BRONZE], MachineError)
 
 
 def test_a_table_of_records_that_is_another_table_is_damage_and_no_crash(shop: Lake) -> None:
@@ -430,7 +430,7 @@ def test_a_table_of_records_that_is_another_table_is_damage_and_no_crash(shop: L
     backed_up(shop)
     shutil.rmtree(shop.data / "ops/backups")
     shutil.copytree(shop.data / "ops/releases", shop.data / "ops/backups")
-    with open_engine(shop.settings) as engine, pytest.raises(EnvironmentFault, match="no records of backups"):
+    with open_engine(shop.settings) as engine, pytest.raises(MachineError, match="no records of backups"):
         backup_records.last_verified(engine, shop.data)
     assert ("ops.backups", "its records can be read") in [(one.table, one.law) for one in shop.findings()]
 

@@ -11,7 +11,7 @@ from conftest import Lake
 
 import main
 from src.engine import DuckEngine, unrepeatable
-from src.errors import Faults
+from src.errors import ContractErrors
 from src.maintenance import schema_version
 from src.project import open_project
 from src.run import runs
@@ -107,7 +107,7 @@ def test_a_contract_that_asks_for_the_time_or_for_chance_is_refused_with_what_to
 ) -> None:
     lake.shop()
     lake.edit(path, old, new)
-    with pytest.raises(Faults) as refused:
+    with pytest.raises(ContractErrors) as refused:
         lake.run()
     assert what in str(refused.value)
     clock = "write run_date(), the day that the run answers for: what uses it is computed again when it changes"

@@ -14,7 +14,7 @@ import pytest
 from conftest import ROOT
 from cronsim import CronSim
 
-from src.errors import EnvironmentFault, UsageError
+from src.errors import MachineError, UsageError
 from src.maintenance import cron, jobs, schedule, timers
 from src.maintenance.schedule import Change, Machine, Project
 from src.settings import load
@@ -218,7 +218,7 @@ def test_a_target_that_is_not_there_fails_with_make_s_own_code(project: Project)
 
 
 def test_without_make_it_says_so(project: Project) -> None:
-    with pytest.raises(EnvironmentFault, match="no program make"):
+    with pytest.raises(MachineError, match="no program make"):
         jobs.do(project.root, "hourly", print, {"PATH": str(project.root)}, jobs.Clock(lambda: NOON))
 
 
@@ -368,7 +368,7 @@ def test_a_damaged_block_is_refused_with_its_lines(
     text = "\n".join([*lines, ""])
     table(machine).write_text(text, encoding="utf-8")
     lake = Project(Path("/lake"), Path("/lake/logs/cron.log"), "/bin")
-    with pytest.raises(EnvironmentFault, match="a damaged block in the crontab") as refused:
+    with pytest.raises(MachineError, match="a damaged block in the crontab") as refused:
         done(lake, machine, install=install)
     assert told in refused.value.what
     assert table(machine).read_text(encoding="utf-8") == text
@@ -378,9 +378,9 @@ def test_a_crontab_that_refuses_is_quoted_and_nothing_is_taken_for_empty(project
     denied = program(
         tmp_path / "crontab", '#!/bin/sh\necho "You (me) are not allowed to use this program" >&2; exit 1\n'
     )
-    with pytest.raises(EnvironmentFault, match="not allowed to use this program"):
+    with pytest.raises(MachineError, match="not allowed to use this program"):
         done(project, Machine(denied, None, tmp_path / "units"))
-    with pytest.raises(EnvironmentFault, match="not allowed to use this program"):
+    with pytest.raises(MachineError, match="not allowed to use this program"):
         cron.write(denied, "x\n")
 
 
@@ -448,7 +448,7 @@ def test_systemd_finds_no_fault_in_the_units_whatever_the_folder_is_called(proje
 
 def test_a_systemctl_that_refuses_is_quoted(project: Project, machine: Machine, tmp_path: Path) -> None:
     refuses = program(tmp_path / "refuses", '#!/bin/sh\necho "Failed to connect to bus: No medium found" >&2; exit 1\n')
-    with pytest.raises(EnvironmentFault, match="systemctl --user daemon-reload: Failed to connect to bus") as refused:
+    with pytest.raises(MachineError, match="systemctl --user daemon-reload: Failed to connect to bus") as refused:
         done(project, Machine(None, refuses, machine.units), "systemd")
     assert "--kind cron" in (refused.value.fix or "")
     done(project, machine, "systemd")  # the units lie there, and are set going all the same
@@ -461,7 +461,7 @@ def test_a_systemctl_that_refuses_is_quoted(project: Project, machine: Machine, 
 def test_a_scheduler_that_is_not_here_is_named_and_the_other_offered(project: Project, tmp_path: Path) -> None:
     neither = Machine(None, None, tmp_path / "units")
     for kind, name, other in (("cron", "crontab", "systemd"), ("systemd", "systemctl", "cron")):
-        with pytest.raises(EnvironmentFault, match=f"no program {name}") as refused:
+        with pytest.raises(MachineError, match=f"no program {name}") as refused:
             schedule.plan(project, neither, kind, install=True)
         assert f"--kind {other}" in (refused.value.fix or "")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from conftest import Lake
 
-from src.errors import ContractError, Faults
+from src.errors import ContractError, ContractErrors
 
 STOCK = """
 apiVersion: v3.1.0
@@ -61,5 +61,5 @@ def test_a_new_table_is_not_ordered_by_text_unless_the_contract_says_that_it_is_
 
 def test_a_sequence_that_is_no_sql_is_refused(lake: Lake) -> None:
     lake.write("silver/shop/stock.yaml", STOCK.replace("SEQUENCE", '"changed +"'))
-    with pytest.raises(Faults, match="sequenceBy: the SQL does not parse"):
+    with pytest.raises(ContractErrors, match="sequenceBy: the SQL does not parse"):
         lake.run()

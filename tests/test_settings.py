@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from src.errors import EnvironmentFault, UsageError
+from src.errors import MachineError, UsageError
 from src.settings import ENV_EXAMPLE, Settings, env_template, load, settings_table
 
 PROJECT = Path(__file__).parent.parent
@@ -161,7 +161,7 @@ def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_named_env_is_refused(tmp_path: Path) -> None:
     (tmp_path / ".env").mkdir()
-    with pytest.raises(EnvironmentFault, match="is a directory"):
+    with pytest.raises(MachineError, match="is a directory"):
         load(tmp_path, {})
 
 

@@ -14,7 +14,7 @@ import pytest
 from conftest import ROOT, Lake
 
 from src import lake as delta
-from src.errors import EnvironmentFault, LockedError, UsageError
+from src.errors import LockedError, MachineError, UsageError
 from src.maintenance import rollback, vacuum
 from src.project import open_project
 from src.run import lock, releases, runs
@@ -122,7 +122,7 @@ def test_rollback_reaches_what_vacuum_said_it_would_and_not_what_it_said_it_woul
                 if run_id in reached:
                     delta.check_restorable(project.path(step.table), step.back)
             if run_id in gone:
-                with pytest.raises(EnvironmentFault, match="vacuum removed"):
+                with pytest.raises(MachineError, match="vacuum removed"):
                     for step in planned:
                         delta.check_restorable(project.path(step.table), step.back)
 

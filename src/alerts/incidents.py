@@ -121,7 +121,7 @@ def append(
     """Add events that happen together, after the `known` ones; returns them with the moment they were given.
 
     Raises:
-        EnvironmentFault: no room, no permission; nothing was added.
+        MachineError: no room, no permission; nothing was added.
     """
     moment = max([now, *(event.moment + _TICK for event in known)])
     timed = [replace(event, moment=moment) for event in events]

@@ -37,7 +37,7 @@ from src.bronze.readers import SYSTEM_COLUMNS
 from src.checks.outcome import Outcome
 from src.contract import Feed
 from src.engine import DuckEngine, identifier, literal
-from src.errors import BoathouseError, DataError, MemoryFault, from_os_error
+from src.errors import BoathouseError, DataError, OutOfMemoryError, from_os_error
 
 _COMPRESSED = tuple(readers.PACKED)
 _FILES_PER_COMMIT = 250  # bounds what a crash makes the next run repeat
@@ -144,7 +144,7 @@ def run(
     A file that cannot be read is refused whole and named in the outcome; the others are taken.
 
     Raises:
-        EnvironmentFault: disk full, no permission on the lake; nothing half-written is visible.
+        MachineError: disk full, no permission on the lake; nothing half-written is visible.
     """
     bronze = lake.open_table(root)
     arrived = arrivals(engine, landing, feed, bronze, settle, latest_wins=latest_wins)
@@ -405,7 +405,7 @@ class _Reading:
         """Files in which the fast reader meets a line it cannot split are read again by the careful one."""
         try:
             written, headers, refused = self._write(files, careful)
-        except (DataError, MemoryFault) as error:
+        except (DataError, OutOfMemoryError) as error:
             return self._read_apart(files, careful, error)
         troubled = {reject.file for reject in self.engine.take_rejects()}
         if not troubled:
@@ -420,7 +420,7 @@ class _Reading:
             return _together([self.read(files[:middle], careful), self.read(files[middle:], careful)])
         if not careful.get(files[0].name):
             return self.read(files, {files[0].name: True})
-        if isinstance(error, MemoryFault):
+        if isinstance(error, OutOfMemoryError):
             fix = "raise MEMORY_LIMIT, or land it in smaller files; nothing of it was taken"
             error = DataError(f"too large: reading it takes more than MEMORY_LIMIT ({error.what})", fix=fix)
         return [], {}, (DataError(error.what, where=files[0].path, fix=error.fix),)

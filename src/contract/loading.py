@@ -9,14 +9,14 @@ from src.contract import documents, tables
 from src.contract.faults import File, hint
 from src.contract.feeds import agreed
 from src.contract.model import Contracts, Mart, Table
-from src.errors import BoathouseError, Faults
+from src.errors import BoathouseError, ContractErrors
 
 
 def load(root: Path) -> Contracts:
     """Every contract below root/silver and root/gold.
 
     Raises:
-        Faults: everything that is wrong with any of them.
+        ContractErrors: everything that is wrong with any of them.
     """
     faults: list[BoathouseError] = []
     files = documents.discover(root, faults)
@@ -37,7 +37,7 @@ def load(root: Path) -> Contracts:
     _check_ids([file for file in files if file.document])
     _check_references(files, {**contracts.silver, **contracts.gold})
     if faults:
-        raise Faults(faults)
+        raise ContractErrors(faults)
     return contracts
 
 

@@ -14,6 +14,6 @@ def land(landing_zone: Path, *, days: int, last: date, seed: int) -> list[Path]:
     """Land what every part of the company writes in the `days` days that end with `last`; returns the new files.
 
     Raises:
-        EnvironmentFault: a file cannot be written.
+        MachineError: a file cannot be written.
     """
     return [path for feed in _FEEDS for path in feed.land(landing_zone, days=days, last=last, seed=seed)]

@@ -23,7 +23,7 @@ def land(landing_zone: Path, files: Callable[[date], Iterable[File]], *, days: i
     business ended, so that a reader that waits for fresh files to settle need not wait.
 
     Raises:
-        EnvironmentFault: a file cannot be written.
+        MachineError: a file cannot be written.
     """
     landed: list[Path] = []
     for back in reversed(range(days)):
@@ -47,7 +47,7 @@ def write(path: Path, data: bytes, closed_at: datetime) -> None:
     """Land one file: whole, and with the time at which its day's business ended, or with that of now where it has not.
 
     Raises:
-        EnvironmentFault: the file cannot be written.
+        MachineError: the file cannot be written.
     """
     # a hidden name is no feed's: no reader sees a half-written file, and a left-over does no harm
     half = path.with_name(f".{path.name}.part")

@@ -27,8 +27,8 @@ from src.errors import (
     BoathouseError,
     ContractError,
     DataError,
-    EnvironmentFault,
-    MemoryFault,
+    MachineError,
+    OutOfMemoryError,
     UsageError,
     from_os_error,
 )
@@ -417,10 +417,10 @@ class DuckEngine:
 
         Raises:
             DataError: a partition value is empty text; no file is left.
-            EnvironmentFault: the disk is full, ...; no file is left.
+            MachineError: the disk is full, ...; no file is left.
         """
         if not os.path.isdir(root):
-            raise EnvironmentFault("no such table folder", where=root)
+            raise MachineError("no such table folder", where=root)
         options = "FORMAT parquet, COMPRESSION zstd, RETURN_STATS"
         if not partition_by:
             return self._copied(sql, root / f"part-{uuid.uuid4()}.parquet", root, options)
@@ -492,7 +492,7 @@ def _translated(sql: str) -> Iterator[None]:
         raise UsageError(_first_line(error), where=_shown(sql), fix=fix) from error
     except duckdb.OutOfMemoryException as error:
         fix = "free some space or memory (MEMORY_LIMIT), then run again: nothing half-written is visible"
-        fault = EnvironmentFault if "temp_directory" in str(error) else MemoryFault
+        fault = MachineError if "temp_directory" in str(error) else OutOfMemoryError
         raise fault(_first_line(error), where=_shown(sql), fix=fix) from error
     except duckdb.IOException as error:
         raise _io_fault(error, sql) from error
@@ -508,10 +508,10 @@ def _io_fault(error: duckdb.IOException, sql: str) -> BoathouseError:
     text = str(error)
     if any(sign in text for sign in _NO_ROOM):
         fix = "free some space, then run again: nothing half-written is visible"
-        return EnvironmentFault("no space left on device", where=_shown(sql), fix=fix)
+        return MachineError("no space left on device", where=_shown(sql), fix=fix)
     if "Permission denied" in text:
         fix = "give the user that runs the pipeline access to it"
-        return EnvironmentFault(_first_line(error), where=_shown(sql), fix=fix)
+        return MachineError(_first_line(error), where=_shown(sql), fix=fix)
     return DataError(_first_line(error), where=_shown(sql))
 
 
@@ -521,7 +521,7 @@ def _refuse_misleading_folders(root: Path, partition_by: Sequence[str]) -> None:
     for folder in root.absolute().parts:
         if "=" in folder and folder.partition("=")[0].lower() in wanted:
             fix = "rename the folder, or move the lake (DATA_DIR)"
-            raise EnvironmentFault(f"the folder {folder} above the table looks like a partition", where=root, fix=fix)
+            raise MachineError(f"the folder {folder} above the table looks like a partition", where=root, fix=fix)
 
 
 def _bounds(statistics: Mapping[str, Mapping[str, str]]) -> dict[str, tuple[str, str]]:

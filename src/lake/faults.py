@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from src.errors import BoathouseError, DataError, EnvironmentFault, TransientError, from_os_error
+from src.errors import BoathouseError, DataError, MachineError, TransientError, from_os_error
 
 REPAIR = "`make check` names the damage, `make repair` brings files back from the newest backup"
 
 
-class HistoryGone(EnvironmentFault):
+class HistoryGone(MachineError):
     """A version, or commits or files between two versions, are no longer there.
 
     A consumer that reads changes starts from nothing; for whoever must read that very version the table is damaged.
@@ -48,7 +48,7 @@ def translated(root: Path) -> Iterator[None]:
         raise _by_text(error, root) from error
     except CommitFailedError as error:
         found = _by_text(error, root)
-        if isinstance(found, EnvironmentFault) or any(sign in str(error) for sign in _NOT_ALLOWED):
+        if isinstance(found, MachineError) or any(sign in str(error) for sign in _NOT_ALLOWED):
             raise found from error
         fix = "another writer committed first; run again"
         raise TransientError(_first_line(error), where=root, fix=fix) from error
@@ -64,18 +64,18 @@ def translated(root: Path) -> Iterator[None]:
         raise damaged(root, f"the Delta library gave up: {_first_line(error)}") from error
 
 
-def damaged(where: Path, found: str) -> EnvironmentFault:
-    return EnvironmentFault(f"damaged table: {found}", where=where, fix=REPAIR)
+def damaged(where: Path, found: str) -> MachineError:
+    return MachineError(f"damaged table: {found}", where=where, fix=REPAIR)
 
 
 def _by_text(error: Exception, root: Path) -> BoathouseError:
     text = _COLOURS.sub("", str(error))
     if any(sign in text for sign in _NO_ROOM):
         fix = "free some space, then run again: nothing half-written is visible"
-        return EnvironmentFault("no space left on device", where=root, fix=fix)
+        return MachineError("no space left on device", where=root, fix=fix)
     if any(sign in text for sign in _NO_ACCESS):
         fix = "give the user that runs the pipeline access to it"
-        return EnvironmentFault("permission denied", where=root, fix=fix)
+        return MachineError("permission denied", where=root, fix=fix)
     if any(sign in text for sign in _DAMAGED):
         return damaged(root, _first_line(error))
     return DataError(_first_line(error), where=root)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from src.errors import EnvironmentFault
+from src.errors import MachineError
 from src.lake.faults import HistoryGone, damaged
 
 
@@ -90,7 +90,7 @@ def broken(root: Path) -> Iterator[tuple[str, str]]:
                 yield name, "is a symbolic link"
             elif not list(entry(root, version)):  # all of it is read
                 yield name, "is empty: its commit is lost"
-        except EnvironmentFault as error:
+        except MachineError as error:
             yield name, error.what
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from src.errors import BoathouseError, EnvironmentFault
+from src.errors import BoathouseError, MachineError
 from src.lake import log
 from src.lake.faults import NO_SUCH_VERSION, HistoryGone, damaged, translated
 from src.lake.log import DataFile, entry, logged_file
@@ -133,7 +133,7 @@ class Snapshot:
         """The files that hold this version's rows.
 
         Raises:
-            EnvironmentFault: they say so in a way Boathouse does not read.
+            MachineError: they say so in a way Boathouse does not read.
         """
         self._refuse_foreign_features()
         with translated(self.root):
@@ -188,7 +188,7 @@ class Snapshot:
             foreign |= older | set(protocol.writer_features or ()) - _HARMLESS_TO_READ - _HARMLESS_TO_WRITE
         if foreign:
             verb = "write" if to_write else "read"
-            raise EnvironmentFault(
+            raise MachineError(
                 f"the table uses {', '.join(sorted(foreign))}, which Boathouse does not {verb}",
                 where=self.root,
                 fix="another engine switched this on; restore the table, or rewrite it without the feature",
@@ -255,7 +255,7 @@ def open_table(root: Path, version: int | None = None) -> Snapshot | None:
 
     Raises:
         HistoryGone: the given version is not there, or no longer.
-        EnvironmentFault: the log is damaged.
+        MachineError: the log is damaged.
     """
     mark = log.mark(root)
     if mark is None:
@@ -293,7 +293,7 @@ def _refuse_misread_folder(root: Path) -> None:
     taken_for = unquote(path).replace("\\", "/")
     if taken_for != path:
         fix = "rename the folder, or move the lake (DATA_DIR)"
-        raise EnvironmentFault(f"the Delta library takes {path} for {taken_for}", where=root, fix=fix)
+        raise MachineError(f"the Delta library takes {path} for {taken_for}", where=root, fix=fix)
 
 
 def create(
@@ -354,7 +354,7 @@ def commit(
     Raises:
         TransientError: another commit came in between; nothing was published.
         DataError: the table is append-only and the commit removes rows; nothing was published.
-        EnvironmentFault: no room, no permission, or features Boathouse does not write; nothing was published.
+        MachineError: no room, no permission, or features Boathouse does not write; nothing was published.
     """
     snapshot._refuse_foreign_features(to_write=True)
     with translated(snapshot.root):
@@ -399,7 +399,7 @@ def check_restorable(root: Path, version: int) -> Snapshot:
     """The old version of a table, once it is sure that all of its files are still there.
 
     Raises:
-        EnvironmentFault: vacuum or log clean-up removed it.
+        MachineError: vacuum or log clean-up removed it.
     """
     fix = "name a later release, or restore a backup"
     try:
@@ -407,10 +407,10 @@ def check_restorable(root: Path, version: int) -> Snapshot:
     except BoathouseError:
         old = None
     if old is None:
-        raise EnvironmentFault(f"version {version} is no longer in the log", where=root, fix=fix)
+        raise MachineError(f"version {version} is no longer in the log", where=root, fix=fix)
     lost = sum(not (root / file.path).exists() for file in old.files)
     if lost:
-        raise EnvironmentFault(f"vacuum removed {lost} files of version {version}", where=root, fix=fix)
+        raise MachineError(f"vacuum removed {lost} files of version {version}", where=root, fix=fix)
     return old
 
 
@@ -418,7 +418,7 @@ def restore(snapshot: Snapshot, version: int, sources: Sequence[str]) -> Snapsho
     """Make an older version's rows, schema, properties and progress the newest; `sources` name the progress.
 
     Raises:
-        EnvironmentFault: vacuum removed files of that version; nothing was changed.
+        MachineError: vacuum removed files of that version; nothing was changed.
     """
     old = check_restorable(snapshot.root, version)
     recorded = [*sources, *map(entry_of, sources)]
@@ -438,7 +438,7 @@ def changes(snapshot: Snapshot, since: int) -> Changes:
 
     Raises:
         HistoryGone: log clean-up or vacuum took a part of it, or the table was made anew since.
-        EnvironmentFault: the log is damaged.
+        MachineError: the log is damaged.
     """
     if since > snapshot.version:
         raise HistoryGone(f"damaged table: no version {since}", where=snapshot.root)
@@ -463,7 +463,7 @@ def hashes(snapshot: Snapshot) -> dict[str, str]:
     """The SHA-256 of each file of which a commit that is still in the log says it: see `commit`.
 
     Raises:
-        EnvironmentFault: the log is damaged.
+        MachineError: the log is damaged.
     """
     found: dict[str, str] = {}
     for version in range(snapshot.version + 1) if _only_grows(snapshot) else ():

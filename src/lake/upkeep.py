@@ -36,7 +36,7 @@ def expired(snapshot: Snapshot, hours: int, keep: Collection[int], now: float) -
     commit ever named, and what interrupted writes of the Delta library left behind. `now` in seconds since 1970.
 
     Raises:
-        DataError, EnvironmentFault: a version of `keep` is not there, or the log is damaged.
+        DataError, MachineError: a version of `keep` is not there, or the log is damaged.
     """
     root = snapshot.root
     with translated(root):

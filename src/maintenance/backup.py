@@ -52,7 +52,7 @@ def run(
     Raises:
         UsageError: there is no release yet.
         LockedError: another backup or drill is going.
-        AuthError, TransientError, EnvironmentFault: the remote refuses, does not answer, or has no room.
+        AuthError, TransientError, MachineError: the remote refuses, does not answer, or has no room.
         DataError: what was copied is not what was read, or the lake is not what the newest backup has of it.
     """
     data, started = settings.data_dir, clock()

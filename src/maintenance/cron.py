@@ -12,7 +12,7 @@ import shlex
 import subprocess
 from pathlib import Path
 
-from src.errors import EnvironmentFault, UsageError
+from src.errors import MachineError, UsageError
 from src.maintenance import jobs
 
 _NOTE = "# written by `make schedule`, which overwrites what is changed here"
@@ -37,7 +37,7 @@ def placed(table: str, root: Path, fresh: str) -> str:
     """The crontab with this block in the place of the project's own, or at the end; an empty one takes it out.
 
     Raises:
-        EnvironmentFault: the block is damaged, so that there is no telling what is in it.
+        MachineError: the block is damaged, so that there is no telling what is in it.
     """
     lines = table.split("\n")
     found = _block(lines, root)
@@ -52,7 +52,7 @@ def read(program: str) -> str:
     """The user's crontab; empty where there is none.
 
     Raises:
-        EnvironmentFault: the program refuses.
+        MachineError: the program refuses.
     """
     ran = subprocess.run([program, "-l"], capture_output=True, check=False)
     if ran.returncode == 0:
@@ -67,7 +67,7 @@ def write(program: str, table: str) -> None:
     """Make this the user's crontab; none at all where it is empty.
 
     Raises:
-        EnvironmentFault: the program refuses; the crontab is as it was.
+        MachineError: the program refuses; the crontab is as it was.
     """
     command = [program, "-"] if table else [program, "-r"]
     text = table.encode("utf-8", "surrogateescape")
@@ -107,8 +107,8 @@ def _block(lines: list[str], root: Path) -> tuple[int, int] | None:
             return begins[0], ends[0]
         begins += others
     told = ", ".join(f"line {number + 1} is {lines[number].rstrip()!r}" for number in sorted([*begins, *ends]))
-    raise EnvironmentFault(f"a damaged block in the crontab: {told}", where="crontab -l", fix=_EDIT)
+    raise MachineError(f"a damaged block in the crontab: {told}", where="crontab -l", fix=_EDIT)
 
 
-def _refused(program: str, said: str) -> EnvironmentFault:
-    return EnvironmentFault(said.strip() or "refused without a word", where=program, fix="or use --kind systemd")
+def _refused(program: str, said: str) -> MachineError:
+    return MachineError(said.strip() or "refused without a word", where=program, fix="or use --kind systemd")

@@ -45,7 +45,7 @@ def run(engine: DuckEngine, data: Path, place: Remote, name: str | None, clock: 
         DataError: it is not what it should be; recorded as such.
         UsageError: there is no such backup.
         LockedError: another backup or drill is going.
-        AuthError, TransientError, EnvironmentFault: as the remote and the disk say.
+        AuthError, TransientError, MachineError: as the remote and the disk say.
     """
     started = clock()
     run_id = new_run_id(started)

@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from src import console
-from src.errors import EnvironmentFault, LockedError, TransientError, exit_codes
+from src.errors import LockedError, MachineError, TransientError, exit_codes
 from src.run import edge, logs, rotation, runs
 from src.settings import Settings
 
@@ -85,7 +85,7 @@ def do(root: Path, name: str, say: Callable[[str], None], environ: Mapping[str, 
     A step that was left out has no code.
 
     Raises:
-        EnvironmentFault: there is no program make.
+        MachineError: there is no program make.
     """
     codes: dict[str, int] = {}
     for step in JOBS[name]:
@@ -133,7 +133,7 @@ def _make(root: Path, target: str, say: Callable[[str], None], environ: Mapping[
                 say(line.rstrip())
                 code = found if (found := _made(line)) is not None else code
     except FileNotFoundError as error:
-        raise EnvironmentFault(
+        raise MachineError(
             "no program make", where=clean.get("PATH"), fix="install it, then: make schedule INSTALL=1"
         ) from error
     return (code or making.returncode) if making.returncode else 0

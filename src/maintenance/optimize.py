@@ -47,7 +47,7 @@ def plan(data: Path, declared: Mapping[str, Table]) -> list[Step]:
     """What would be written anew in each table of every layer; changes nothing.
 
     Raises:
-        EnvironmentFault: a table is damaged.
+        MachineError: a table is damaged.
     """
     tables = {name: lake.open_table(root) for name, root in catalog.tables(data).items()}
     return [_step(name, table, declared.get(name)) for name, table in tables.items() if table]

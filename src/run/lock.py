@@ -37,7 +37,7 @@ def lock_lake(data: Path, *, command: str, run_id: str, now: datetime) -> Iterat
 
     Raises:
         LockedError: another process holds it; the message says which and since when.
-        EnvironmentFault: there is no writing in `data`.
+        MachineError: there is no writing in `data`.
     """
     from filelock import FileLock, Timeout
 
@@ -71,7 +71,7 @@ def waited(data: Path, name: str, seconds: float) -> Iterator[None]:
 
     Raises:
         LockedError: it was not let go in time.
-        EnvironmentFault: there is no writing in `data`.
+        MachineError: there is no writing in `data`.
     """
     from filelock import FileLock, Timeout
 

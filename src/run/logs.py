@@ -24,7 +24,7 @@ def start(folder: Path, *, level: str, secrets: Sequence[str], console_level: st
     """Send log messages to `folder`/app.log and to stderr; secrets are struck out of both.
 
     Raises:
-        EnvironmentFault: the file cannot be written.
+        MachineError: the file cannot be written.
     """
     from loguru import logger
 

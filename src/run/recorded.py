@@ -16,7 +16,7 @@ def recorded_run(project: Project, command: str, window: runs.Window | None = No
 
     Raises:
         LockedError: another process holds it.
-        EnvironmentFault: there is no writing in the lake.
+        MachineError: there is no writing in the lake.
     """
     started = runs.now()
     run_id = new_run_id(started)

@@ -36,7 +36,7 @@ def newest(data: Path) -> dict[str, int]:
     """Table versions of the newest release; empty where there is none.
 
     Raises:
-        EnvironmentFault: its record is damaged.
+        MachineError: its record is damaged.
     """
     table = lake.open_table(lake.table_path(data, TABLE))
     for version in range(table.version, 0, -1) if table else ():

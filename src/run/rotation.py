@@ -47,7 +47,7 @@ class Log:
     """One log of ours, to which any number of processes append.
 
     Raises:
-        EnvironmentFault: there is no writing it.
+        MachineError: there is no writing it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -61,7 +61,7 @@ class Log:
         """Append whole lines; the first of a day moves what is of earlier days aside.
 
         Raises:
-            EnvironmentFault: there is no writing it.
+            MachineError: there is no writing it.
         """
         day = when.astimezone(UTC).date()
         if day != self._day:
@@ -79,7 +79,7 @@ def rotate(folder: Path, today: date) -> Plan:
     Only renames, so no line is ever copied or lost; nothing is locked where nothing is to be done.
 
     Raises:
-        EnvironmentFault: there is no renaming or deleting in `folder`.
+        MachineError: there is no renaming or deleting in `folder`.
     """
     if not plan(folder, today):
         return Plan()
@@ -109,7 +109,7 @@ def execute(planned: Plan) -> None:
     """Do what was planned in this turn.
 
     Raises:
-        EnvironmentFault: there is no renaming or deleting in the folder.
+        MachineError: there is no renaming or deleting in the folder.
     """
     for path, name in planned.renamed:
         with _refusals(path):
@@ -124,7 +124,7 @@ def turn(folder: Path) -> AbstractContextManager[None]:
 
     Raises:
         LockedError: another process held its turn for ten seconds.
-        EnvironmentFault: there is no writing in `folder`.
+        MachineError: there is no writing in `folder`.
     """
     return lock.waited(folder, _TURN, 10)
 

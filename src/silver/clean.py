@@ -19,7 +19,7 @@ from src.checks import audits
 from src.checks.outcome import Outcome
 from src.contract import PROVENANCE, Feed, Table
 from src.engine import DuckEngine, identifier, literal
-from src.errors import ContractError, DataError, EnvironmentFault
+from src.errors import ContractError, DataError, MachineError
 from src.silver import history, rejects, winners
 from src.silver.batch import Source, compute, finish, read_rows, words_of_engine
 
@@ -375,7 +375,7 @@ class Merge:
     def current(self) -> lake.Snapshot:
         silver = lake.open_table(self.places.table)
         if silver is None:
-            raise EnvironmentFault("there is no table", where=self.places.table, fix="run `make pipeline`")
+            raise MachineError("there is no table", where=self.places.table, fix="run `make pipeline`")
         return silver
 
     def consumed(self, silver: lake.Snapshot) -> list[Source]:
@@ -476,14 +476,14 @@ def _check_identity(table: Table, silver: lake.Snapshot, feeds: Mapping[str, lak
     """Refuse a bronze table that is not the one this table was built from: its versions say nothing here.
 
     Raises:
-        EnvironmentFault: bronze was deleted, or replaced by another.
+        MachineError: bronze was deleted, or replaced by another.
     """
     for feed in table.feeds:
         bronze, known = feeds[feed.id], silver.progress(lake.identity_of(feed.id))
         if known is not None and (bronze is None or bronze.identity != known):
             found = "is gone" if bronze is None else "is not the one this table was built from"
             fix = f"restore it from a backup, or delete {silver.root} to build the table from what bronze has now"
-            raise EnvironmentFault(f"{feed.id} {found}", where=silver.root, fix=fix)
+            raise MachineError(f"{feed.id} {found}", where=silver.root, fix=fix)
 
 
 def _is_behind(table: lake.Snapshot, source: str, version: int) -> bool:

@@ -29,7 +29,7 @@ import main
 from src import catalog, lake
 from src.contract import Contracts, Table
 from src.engine import DuckEngine
-from src.errors import BoathouseError, EnvironmentFault, UsageError
+from src.errors import BoathouseError, MachineError, UsageError
 from src.maintenance import archive, backfill, backup, check, optimize, restore, rollback, vacuum
 from src.project import Project, Selection, downstream, open_project
 from src.run import lock, releases, runs
@@ -618,7 +618,7 @@ def _rollback(shop: Shop, back: int) -> None:
     run_id, rules, content = shop.released[-1 - back % len(shop.released)]
     try:
         roll_back(shop.project(), run_id)
-    except (EnvironmentFault, UsageError) as refusal:
+    except (MachineError, UsageError) as refusal:
         if not any(said in str(refusal) for said in ("vacuum removed", "no release as old")):
             raise
     else:
