@@ -236,9 +236,9 @@ def _resolved(engine: DuckEngine, contracts: Contracts) -> tuple[Table, ...]:
         ContractErrors: models that do not parse, read a table that is not there, or read each other in a circle.
     """
     resolved: dict[str, Table] = {}
-    faults: list[ContractError] = []
+    errors: list[ContractError] = []
     tables = [*contracts.silver.values(), *contracts.gold.values()]
-    faults += [fault for table in tables for fault in _unsound(engine, table)]
+    errors += [error for table in tables for error in _unsound(engine, table)]
     known = {*contracts.silver, *contracts.gold}
     for table in contracts.gold.values():
         try:
@@ -249,11 +249,11 @@ def _resolved(engine: DuckEngine, contracts: Contracts) -> tuple[Table, ...]:
         if unknown or not sources:
             what = f"reads {', '.join(unknown)}, which is no table" if unknown else "reads no table"
             fix = f"name a table as layer.domain.table; there are {', '.join(sorted(known - {table.id}))}"
-            faults.append(ContractError(what, where=table.model, fix=fix))
-        faults += [_unread(table, name, sources) for name in table.optional_sources if name not in sources]
+            errors.append(ContractError(what, where=table.model, fix=fix))
+        errors += [_unread(table, name, sources) for name in table.optional_sources if name not in sources]
         resolved[table.id] = replace(table, sources=tuple(sorted(sources)))
-    if faults:
-        raise ContractErrors(faults)
+    if errors:
+        raise ContractErrors(errors)
     return tuple(_in_order(resolved))
 
 

@@ -1,7 +1,7 @@
 """Every setting once: its default, one sentence, how to write it. The environment name is the field's name in capitals.
 
 A setting comes from the environment, else from `.env`, else from its default. What is wrong in them is
-found in one pass and refused before anything runs; an unknown name in `.env` is a fault, not a comment.
+found in one pass and refused before anything runs; an unknown name in `.env` is an error, not a comment.
 """
 
 from __future__ import annotations
@@ -167,13 +167,13 @@ def load(root: Path, environ: Mapping[str, str], model: type[Settings] = Setting
     """
     known = _registry(model)
     path = root / ENV_FILE
-    faults: list[UsageError] = []
-    written = _read(path, known, faults)
+    errors: list[UsageError] = []
+    written = _read(path, known, errors)
     chosen = {name: (value, f"{path}, line {line}") for name, (value, line) in written.items()}
     chosen |= {name: (value, "the environment") for name, value in environ.items() if _is_setting(name, known)}
-    settings = _validate(model, root, chosen, faults)
-    if settings is None or faults:
-        raise _together(faults)
+    settings = _validate(model, root, chosen, errors)
+    if settings is None or errors:
+        raise _together(errors)
     return settings
 
 
@@ -228,19 +228,19 @@ def _is_setting(name: str, known: Container[str]) -> bool:
     return name in known or name.startswith(REMOTE_PREFIX)
 
 
-def _read(path: Path, known: Collection[str], faults: list[UsageError]) -> dict[str, tuple[str, int]]:
-    """The values that `.env` gives, each with its line; what is wrong is added to `faults`."""
+def _read(path: Path, known: Collection[str], errors: list[UsageError]) -> dict[str, tuple[str, int]]:
+    """The values that `.env` gives, each with its line; what is wrong is added to `errors`."""
     values: dict[str, tuple[str, int]] = {}
     for line, binding in _bindings(path):
         where = f"{path}, line {line}"
         if binding.error or binding.key is None or binding.value is None:
             # the line itself is not shown: it may hold a secret
-            faults.append(UsageError("not NAME=value", where=where, fix="write NAME=value, or # before a comment"))
+            errors.append(UsageError("not NAME=value", where=where, fix="write NAME=value, or # before a comment"))
         elif not _is_setting(binding.key, known):
-            faults.append(_unknown(binding.key, known, where))
+            errors.append(_unknown(binding.key, known, where))
         elif binding.key in values:
             first = values[binding.key][1]
-            faults.append(UsageError(f"{binding.key} again, set in line {first}", where=where, fix="keep one of them"))
+            errors.append(UsageError(f"{binding.key} again, set in line {first}", where=where, fix="keep one of them"))
         else:
             values[binding.key] = (binding.value, line)
     return values
@@ -272,9 +272,9 @@ def _unknown(name: str, known: Collection[str], where: str) -> UsageError:
 
 
 def _validate(
-    model: type[Settings], root: Path, chosen: Mapping[str, tuple[str, str]], faults: list[UsageError]
+    model: type[Settings], root: Path, chosen: Mapping[str, tuple[str, str]], errors: list[UsageError]
 ) -> Settings | None:
-    """The settings, or None with the reasons added to `faults`."""
+    """The settings, or None with the reasons added to `errors`."""
     remotes = {name: value for name, (value, _) in chosen.items() if name.startswith(REMOTE_PREFIX)}
     # an empty value is no value: as None it is refused by every type, also by those that would take ""
     values = {name.lower(): value.strip() or None for name, (value, _) in chosen.items() if name not in remotes}
@@ -283,7 +283,7 @@ def _validate(
     except ValidationError as error:
         for detail in error.errors(include_url=False):
             name = str(detail["loc"][0]).upper()
-            faults.append(_malformed(name, _registry(model)[name], *chosen[name]))
+            errors.append(_malformed(name, _registry(model)[name], *chosen[name]))
     return None
 
 
@@ -294,7 +294,7 @@ def _malformed(name: str, field: FieldInfo, value: str, where: str) -> UsageErro
     return UsageError(f"{name} is {found}", where=where, fix=f"write {_extra(field)['write']}")
 
 
-def _together(faults: list[UsageError]) -> UsageError:
-    if len(faults) == 1:
-        return faults[0]
-    return UsageError(f"{len(faults)} faults in the settings\n" + "\n".join(map(str, faults)))
+def _together(errors: list[UsageError]) -> UsageError:
+    if len(errors) == 1:
+        return errors[0]
+    return UsageError(f"{len(errors)} errors in the settings\n" + "\n".join(map(str, errors)))

@@ -422,7 +422,7 @@ def test_what_is_secret_in_a_url_is_neither_logged_nor_printed(
     ]
     desk.update(NOON, ORDERS)
     printed = capfd.readouterr()
-    text = "".join([*logged, printed.out, printed.err, *alerts.faults(desk.urls)])
+    text = "".join([*logged, printed.out, printed.err, *alerts.url_errors(desk.urls)])
     assert [
         secret for secret in ("127.0.0.1", "T0KEN", "5ecret", "pass word", "pass%20word", "user") if secret in text
     ] == []
@@ -434,9 +434,9 @@ def test_what_is_secret_in_a_url_is_neither_logged_nor_printed(
     ]
 
 
-def test_a_malformed_url_is_a_fault_that_does_not_keep_the_others_from_being_told(desk: Desk) -> None:
+def test_a_malformed_url_is_an_error_that_does_not_keep_the_others_from_being_told(desk: Desk) -> None:
     desk.urls = ["nosuch://x", desk.hook.url]
-    assert alerts.faults(desk.urls) == [
+    assert alerts.url_errors(desk.urls) == [
         "ALERT_URLS, URL 1: not what an apprise URL nosuch:// looks like; see docs/alerts.md"
     ]
     assert desk.update(NOON, ORDERS) == ["P2 opened: source bronze.shop.orders"]
@@ -711,7 +711,7 @@ def test_the_document_tells_the_rule_and_the_states_as_the_code_does() -> None:
 def test_every_channel_the_document_shows_is_one() -> None:
     shown = re.findall(r"^ALERT_URLS=(.*)$", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)
     assert len(shown) >= 4
-    assert [alerts.faults(line.strip('"').split()) for line in shown] == [[]] * len(shown)
+    assert [alerts.url_errors(line.strip('"').split()) for line in shown] == [[]] * len(shown)
 
 
 def test_every_event_that_is_recorded_is_one_of_those_that_are_documented(desk: Desk) -> None:

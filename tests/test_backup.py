@@ -699,7 +699,7 @@ def test_backups_inside_the_lake_are_refused(lake: Lake, inside: str) -> None:
     ],
 )
 def test_what_rclone_says_is_one_of_our_failures(said: str, code: int, kind: type[BoathouseError]) -> None:
-    found = remote.fault(f"2026/03/02 04:00:00 {said}\n", code, "offsite:lake")
+    found = remote.as_error(f"2026/03/02 04:00:00 {said}\n", code, "offsite:lake")
     assert type(found) is kind
     assert said.partition(": ")[2].strip() in found.what
 

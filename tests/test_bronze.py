@@ -195,7 +195,7 @@ def test_a_folder_and_a_link_out_of_the_landing_zone_are_refused(lake: Lake) -> 
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
-def test_a_file_without_read_permission_is_an_environment_fault_that_names_it(lake: Lake) -> None:
+def test_a_file_without_read_permission_is_a_machine_error_that_names_it(lake: Lake) -> None:
     lake.shop()
     lake.land("shop/orders/1.csv", HEADER).chmod(0)
     run = lake.run()

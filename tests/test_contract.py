@@ -120,15 +120,15 @@ def write(tmp_path: Path, files: Mapping[str, str | bytes]) -> Path:
     return root
 
 
-def faults(tmp_path: Path, files: Mapping[str, str | bytes]) -> tuple[BoathouseError, ...]:
+def errors(tmp_path: Path, files: Mapping[str, str | bytes]) -> tuple[BoathouseError, ...]:
     with pytest.raises(ContractErrors) as raised:
         contract.load(write(tmp_path, files))
     return raised.value.errors
 
 
-def the_fault(tmp_path: Path, files: Mapping[str, str | bytes]) -> BoathouseError:
-    found = faults(tmp_path, files)
-    assert len(found) == 1, [str(fault) for fault in found]
+def the_error(tmp_path: Path, files: Mapping[str, str | bytes]) -> BoathouseError:
+    found = errors(tmp_path, files)
+    assert len(found) == 1, [str(error) for error in found]
     return found[0]
 
 
@@ -453,9 +453,9 @@ def test_two_tables_may_read_one_feed_if_they_agree_on_it(tmp_path: Path) -> Non
     assert {table.feeds for table in contracts.silver.values()} == {(contracts.feeds["bronze.shop.orders"],)}
 
     files["silver/shop/refunds.yaml"] = edited(other, "format: csv", 'format: csv\n    delimiter: ";"')
-    fault = the_fault(tmp_path, files)
-    assert fault.what == "feed orders differs from orders.yaml in delimiter"
-    assert fault.where == "src/silver/shop/refunds.yaml, servers[0]"
+    error = the_error(tmp_path, files)
+    assert error.what == "feed orders differs from orders.yaml in delimiter"
+    assert error.where == "src/silver/shop/refunds.yaml, servers[0]"
 
 
 # -- audits
@@ -559,19 +559,19 @@ def test_a_relationship_says_whether_a_stranger_stops_the_write(tmp_path: Path, 
     assert orders(tmp_path / "table", "    quality:", table).relationships == expected
 
 
-def test_a_relationship_to_a_broken_contract_is_not_a_second_fault(tmp_path: Path) -> None:
+def test_a_relationship_to_a_broken_contract_is_not_a_second_error(tmp_path: Path) -> None:
     text = edited(
         SILVER, "logicalType: string", "logicalType: string\n        relationships: [{to: customers.nothing}]"
     )
-    fault = the_fault(tmp_path, {"silver/shop/orders.yaml": text, "silver/shop/customers.yaml": "a: [1"})
-    assert fault.what.startswith("not YAML")
+    error = the_error(tmp_path, {"silver/shop/orders.yaml": text, "silver/shop/customers.yaml": "a: [1"})
+    assert error.what.startswith("not YAML")
 
 
 def test_aliases_that_grow_without_end_or_stand_for_themselves_are_refused(tmp_path: Path) -> None:
     levels = [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]" for n in range(1, 9)]
     for text in ("l0: &l0 [1]\n" + "\n".join(levels), "a: &a [*a]"):
-        fault = the_fault(tmp_path, {"silver/shop/orders.yaml": f"{SILVER}\n{text}"})
-        assert fault.what == "more than 200,000 values once its aliases are followed"
+        error = the_error(tmp_path, {"silver/shop/orders.yaml": f"{SILVER}\n{text}"})
+        assert error.what == "more than 200,000 values once its aliases are followed"
     noted = "      - &note\n        name: note\n"
     again = "      - {<<: *note, name: remark}\n      - name: amount\n"
     text = edited(SILVER, "      - name: note\n", noted)
@@ -579,7 +579,7 @@ def test_aliases_that_grow_without_end_or_stand_for_themselves_are_refused(tmp_p
     assert column(table, "remark").type == column(table, "note").type == "VARCHAR"
 
 
-# -- faults of one silver contract: old text, new text, and what, where and fix say
+# -- errors of one silver contract: old text, new text, and what, where and fix say
 
 NOTE = "logicalType: string"
 NOTE_AT, AMOUNT_AT = "schema[0].properties[1]", "schema[0].properties[2]"
@@ -592,7 +592,7 @@ def options(logical: str, text: str) -> str:
     return f"logicalType: {logical}\n        logicalTypeOptions: {{{text}}}"
 
 
-SILVER_FAULTS = [
+SILVER_ERRORS = [
     # YAML
     ("kind: DataContract", "kind: DataContract\nkind: DataContract", "duplicate key kind", "line 3", "keep one"),
     ("status: active", "status: [active", "not YAML: ", "line 6", "correct the syntax"),
@@ -1034,21 +1034,21 @@ SILVER_FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("old", "new", "what", "where", "fix"), SILVER_FAULTS, ids=[row[2] for row in SILVER_FAULTS])
-def test_a_fault_says_what_was_found_where_and_what_to_write(
+@pytest.mark.parametrize(("old", "new", "what", "where", "fix"), SILVER_ERRORS, ids=[row[2] for row in SILVER_ERRORS])
+def test_an_error_says_what_was_found_where_and_what_to_write(
     tmp_path: Path, old: str, new: str, what: str, where: str, fix: str
 ) -> None:
-    fault = the_fault(tmp_path, {"silver/shop/orders.yaml": edited(SILVER, old, new)})
-    assert isinstance(fault, ContractError)
-    assert fault.what.startswith(what)
-    assert fault.where is not None
-    assert fault.where.startswith("src/silver/shop/orders.yaml")
-    assert fault.where.endswith(where)
-    assert fix in (fault.fix or "")
+    error = the_error(tmp_path, {"silver/shop/orders.yaml": edited(SILVER, old, new)})
+    assert isinstance(error, ContractError)
+    assert error.what.startswith(what)
+    assert error.where is not None
+    assert error.where.startswith("src/silver/shop/orders.yaml")
+    assert error.where.endswith(where)
+    assert fix in (error.fix or "")
 
 
 NON_FINITE = "customProperties: [{property: nonFinite, value: allowed}]"
-GOLD_FAULTS = [
+GOLD_ERRORS = [
     ("{purpose: What the shop took., ", "{", "no business definition", "description.purpose", "in business words"),
     (GOLD[GOLD.index("team:") : GOLD.index("support:")], "", "no owner", "team", "role: owner"),
     ("  - {property: frequency, value: 1, unit: day}\n", "", "no refresh rate", "slaProperties", "frequency"),
@@ -1082,12 +1082,12 @@ GOLD_FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("old", "new", "what", "where", "fix"), GOLD_FAULTS, ids=[row[2] for row in GOLD_FAULTS])
-def test_a_fault_of_a_mart_says_the_same(tmp_path: Path, old: str, new: str, what: str, where: str, fix: str) -> None:
+@pytest.mark.parametrize(("old", "new", "what", "where", "fix"), GOLD_ERRORS, ids=[row[2] for row in GOLD_ERRORS])
+def test_an_error_of_a_mart_says_the_same(tmp_path: Path, old: str, new: str, what: str, where: str, fix: str) -> None:
     gold = edited(GOLD, old, new)
     if "name: top" not in gold:
         gold = edited(gold, ", top.day", "")
-    found = [fault for fault in faults(tmp_path, {**HOUSE, "gold/takings/contract.yaml": gold}) if fault.what == what]
+    found = [error for error in errors(tmp_path, {**HOUSE, "gold/takings/contract.yaml": gold}) if error.what == what]
     assert len(found) == 1
     assert found[0].where is not None
     assert found[0].where.startswith("src/gold/takings/contract.yaml")
@@ -1095,7 +1095,7 @@ def test_a_fault_of_a_mart_says_the_same(tmp_path: Path, old: str, new: str, wha
     assert fix in (found[0].fix or "")
 
 
-# -- faults of the folder
+# -- errors of the folder
 
 
 @pytest.mark.parametrize(
@@ -1127,38 +1127,38 @@ def test_a_fault_of_a_mart_says_the_same(tmp_path: Path, old: str, new: str, wha
 def test_a_file_that_is_not_what_it_should_be_stops_the_run(
     tmp_path: Path, files: dict[str, str | bytes], what: str, where: str
 ) -> None:
-    fault = the_fault(tmp_path, {**HOUSE, **files})
-    assert fault.what.startswith(what)
-    assert (fault.where or "").endswith(where)
-    assert fault.fix
+    error = the_error(tmp_path, {**HOUSE, **files})
+    assert error.what.startswith(what)
+    assert (error.where or "").endswith(where)
+    assert error.fix
 
 
 def test_a_history_needs_a_key(tmp_path: Path) -> None:
     text = edited(SILVER, "        primaryKey: true\n", "")
     text = edited(text, "{property: sequ", "{property: history, value: scd2}\n      - {property: sequ")
-    fault = the_fault(tmp_path, {"silver/shop/orders.yaml": text})
-    assert fault.what == "history scd2 without a key"
+    error = the_error(tmp_path, {"silver/shop/orders.yaml": text})
+    assert error.what == "history scd2 without a key"
 
 
 def test_a_deletion_needs_a_key(tmp_path: Path) -> None:
     text = edited(SILVER, "        primaryKey: true\n", "")
     text = edited(text, "{property: sequ", "{property: deleteWhen, value: amount = 0}\n      - {property: sequ")
-    fault = the_fault(tmp_path, {"silver/shop/orders.yaml": text})
-    assert fault.what == "deleteWhen without a key"
-    assert fault.where == "src/silver/shop/orders.yaml, schema[0].customProperties[deleteWhen]"
+    error = the_error(tmp_path, {"silver/shop/orders.yaml": text})
+    assert error.what == "deleteWhen without a key"
+    assert error.where == "src/silver/shop/orders.yaml, schema[0].customProperties[deleteWhen]"
 
 
 def test_every_column_of_a_composite_key_has_its_own_position(tmp_path: Path) -> None:
     text = edited(SILVER, "primaryKey: true", "primaryKey: true\n        primaryKeyPosition: 2")
     text = edited(text, NOTE, NOTE + "\n        primaryKey: true\n        primaryKeyPosition: 2")
-    found = faults(tmp_path, {"silver/shop/orders.yaml": text})
-    assert [fault.what for fault in found] == ["column order_id has position 2", "column note has position 2"]
+    found = errors(tmp_path, {"silver/shop/orders.yaml": text})
+    assert [error.what for error in found] == ["column order_id has position 2", "column note has position 2"]
 
 
-def test_a_table_of_a_mart_without_a_model_is_a_fault(tmp_path: Path) -> None:
-    fault = the_fault(tmp_path, {name: text for name, text in HOUSE.items() if name != "gold/takings/top.sql"})
-    assert fault.what == "table top has no model"
-    assert fault.fix == "keep exactly one of top.sql, top.py beside the contract"
+def test_a_table_of_a_mart_without_a_model_is_an_error(tmp_path: Path) -> None:
+    error = the_error(tmp_path, {name: text for name, text in HOUSE.items() if name != "gold/takings/top.sql"})
+    assert error.what == "table top has no model"
+    assert error.fix == "keep exactly one of top.sql, top.py beside the contract"
 
 
 @pytest.mark.parametrize(
@@ -1168,15 +1168,15 @@ def test_a_table_of_a_mart_without_a_model_is_a_fault(tmp_path: Path) -> None:
 def test_a_python_model_must_read_tables_that_are_declared(tmp_path: Path, declared: str, what: str) -> None:
     files = {name: text for name, text in HOUSE.items() if name != "gold/takings/daily.sql"}
     gold = edited(GOLD, ", transformSourceObjects: [silver.shop.orders]", declared)
-    fault = the_fault(tmp_path, {**files, "gold/takings/contract.yaml": gold, "gold/takings/daily.py": "x = 1"})
-    assert fault.what == what
+    error = the_error(tmp_path, {**files, "gold/takings/contract.yaml": gold, "gold/takings/daily.py": "x = 1"})
+    assert error.what == what
 
 
-def test_a_missing_layer_is_a_fault(tmp_path: Path) -> None:
+def test_a_missing_layer_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "src").mkdir()
     with pytest.raises(ContractErrors) as raised:
         contract.load(tmp_path / "src")
-    assert [fault.what for fault in raised.value.errors] == ["no folder silver", "no folder gold"]
+    assert [error.what for error in raised.value.errors] == ["no folder silver", "no folder gold"]
 
 
 def test_what_is_no_contract_is_left_alone(tmp_path: Path) -> None:
@@ -1184,7 +1184,7 @@ def test_what_is_no_contract_is_left_alone(tmp_path: Path) -> None:
     assert isinstance(contract.load(write(tmp_path, {**HOUSE, **dict.fromkeys(others, "")})), Contracts)
 
 
-def test_all_faults_of_all_contracts_are_told_at_once(tmp_path: Path) -> None:
+def test_all_errors_of_all_contracts_are_told_at_once(tmp_path: Path) -> None:
     text = edited(SILVER, "name: note", "name: order_id")
     text = edited(text, "status: active", "status: active\nowner: me\nteem: us")
     text = edited(text, "value: 26", "value: soon")
@@ -1195,7 +1195,7 @@ def test_all_faults_of_all_contracts_are_told_at_once(tmp_path: Path) -> None:
         "gold/takings/contract.yaml": gold,
         "gold/takings/x.sql": "SELECT 1",
     }
-    assert [fault.what for fault in faults(tmp_path, files)] == [
+    assert [error.what for error in errors(tmp_path, files)] == [
         "unknown key owner",
         "unknown key teem",
         "latency 'soon'",
@@ -1207,8 +1207,8 @@ def test_all_faults_of_all_contracts_are_told_at_once(tmp_path: Path) -> None:
 
 def test_all_duplicate_keys_of_a_file_are_told_at_once(tmp_path: Path) -> None:
     text = edited(SILVER, "status: active", "status: active\nstatus: draft\nid: again")
-    found = faults(tmp_path, {"silver/shop/orders.yaml": text})
-    assert [(fault.what, fault.where) for fault in found] == [
+    found = errors(tmp_path, {"silver/shop/orders.yaml": text})
+    assert [(error.what, error.where) for error in found] == [
         ("duplicate key status", "src/silver/shop/orders.yaml, line 6"),
         ("duplicate key id", "src/silver/shop/orders.yaml, line 7"),
     ]

@@ -798,7 +798,7 @@ def test_every_order_of_the_shop_with_an_account_is_shipped_within_two_days(told
     assert missing <= 6
 
 
-def test_the_sample_has_the_faults_it_promises(landed: Path, reported: Mapping[tuple[str, str, str], int]) -> None:
+def test_the_sample_has_the_defects_it_promises(landed: Path, reported: Mapping[tuple[str, str, str], int]) -> None:
     rows = list(lines(landed, "shipments"))
     assert 90 <= len(rows) / 30 <= 125
     sound = [dict(zip(demo.SHIPMENTS, row, strict=True)) for row in rows if is_sound(row)]

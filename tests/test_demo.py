@@ -1,4 +1,4 @@
-"""The sample company's feed: the same seed and day give the same bytes, with the faults it promises."""
+"""The sample company's feed: the same seed and day give the same bytes, with the defects it promises."""
 
 from __future__ import annotations
 

@@ -433,7 +433,7 @@ def test_there_is_room_for_rows_whose_files_take_a_twentieth_of_memory_but_not_f
         assert not engine.has_room_for(1_300_000)
 
 
-def test_memory_that_is_short_without_room_to_spill_is_an_environment_fault(tmp_path: Path) -> None:
+def test_memory_that_is_short_without_room_to_spill_is_a_machine_error(tmp_path: Path) -> None:
     with small(tmp_path / "spill") as engine:
         engine.execute("SET max_temp_directory_size = '1MB'")
         with pytest.raises(MachineError, match="Out of Memory") as told:

@@ -163,7 +163,7 @@ def test_rows_of_an_append_only_table_cannot_be_removed_and_no_retry_will_help(e
     assert ids(engine, reopened(root)) == [1]
 
 
-def test_discarded_files_are_gone_and_discarding_again_is_no_fault(engine: DuckEngine, root: Path) -> None:
+def test_discarded_files_are_gone_and_discarding_again_is_no_error(engine: DuckEngine, root: Path) -> None:
     lake.create(root, {"id": "BIGINT"})
     files = numbers(engine, root, 1)
     lake.discard(root, files)

@@ -106,7 +106,7 @@ def test_a_card_that_cannot_be_read_names_nobody_and_stops_nobody(tmp_path: Path
     assert holding(tmp_path) is None
 
 
-def test_a_lake_that_cannot_be_written_is_an_environment_fault(tmp_path: Path) -> None:
+def test_a_lake_that_cannot_be_written_is_a_machine_error(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file where the lake should be", encoding="utf-8")
     for data in (tmp_path / "data", tmp_path / "data" / "below"):
         with pytest.raises(MachineError, match=r"exists|not a directory"):

@@ -126,7 +126,7 @@ def test_the_console_says_what_matters_to_it_and_the_file_what_matters_to_it(
     assert re.findall(r"of level (\w+)", capsys.readouterr().err) == ["ERROR"]
 
 
-def test_a_folder_that_cannot_be_made_is_an_environment_fault(folder: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_a_machine_error(folder: Path) -> None:
     folder.parent.mkdir()
     folder.write_text("a file where the logs should be", encoding="utf-8")
     with pytest.raises(MachineError, match="exists"):

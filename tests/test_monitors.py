@@ -462,7 +462,7 @@ def test_drift_needs_a_business_date_and_is_not_asked_of_one(lake: Lake, old: st
     lake.write("silver/shop/orders.yaml", ORDERS.replace(old, new, 1))
     with pytest.raises(ContractErrors) as raised:
         contract.load(lake.root / "src")
-    assert [fault.what for fault in raised.value.errors if "drift" in fault.what] == [what]
+    assert [error.what for error in raised.value.errors if "drift" in error.what] == [what]
 
 
 def test_words_for_monitors_change_no_row_and_build_nothing_anew(lake: Lake) -> None:

@@ -175,7 +175,7 @@ def test_a_backfill_leaves_out_a_mart_that_still_waits_for_another_source(lake: 
     assert run.error() is None
 
 
-def test_a_name_that_the_model_does_not_read_is_a_fault(lake: Lake) -> None:
+def test_a_name_that_the_model_does_not_read_is_an_error(lake: Lake) -> None:
     shop(lake, "{property: optionalSources, value: [silver.shop.returns, silver.shop.retuns]}")
     with pytest.raises(ContractErrors) as caught, open_project(lake.settings, lake.root / "src"):
         pass
@@ -185,7 +185,7 @@ def test_a_name_that_the_model_does_not_read_is_a_fault(lake: Lake) -> None:
 
 
 @pytest.mark.parametrize("value", ["silver.shop.returns", "[]", "[1]", "[silver.shop.returns, silver.shop.returns]"])
-def test_anything_but_a_list_of_names_is_a_fault(lake: Lake, value: str) -> None:
+def test_anything_but_a_list_of_names_is_an_error(lake: Lake, value: str) -> None:
     shop(lake, f"{{property: optionalSources, value: {value}}}")
     with (
         pytest.raises(ContractErrors, match="write a list of distinct table ids"),

@@ -433,7 +433,7 @@ def test_a_header_alone_gives_columns_and_no_rows(engine: DuckEngine, tmp_path: 
     assert values(engine, CSV, path) == []
 
 
-def test_an_encoding_nobody_knows_is_the_contract_s_fault(engine: DuckEngine, tmp_path: Path) -> None:
+def test_an_encoding_nobody_knows_is_the_contract_s_error(engine: DuckEngine, tmp_path: Path) -> None:
     for name in ("utf-9", "rot13"):
         feed = replace(CSV, encoding=name)
         assert refusal(engine, feed, land(tmp_path, "a,b\n")) == f'unknown encoding "{name}"'

@@ -431,7 +431,7 @@ def test_a_unit_names_the_folder_so_that_systemd_reads_it_as_it_is() -> None:
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not here")
-def test_systemd_finds_no_fault_in_the_units_whatever_the_folder_is_called(project: Project, tmp_path: Path) -> None:
+def test_systemd_finds_no_error_in_the_units_whatever_the_folder_is_called(project: Project, tmp_path: Path) -> None:
     folder = tmp_path / "units"
     folder.mkdir()
     for name, unit in timers.units(project.root, f"{project.root}:/usr/bin", 2).items():

@@ -183,7 +183,7 @@ def test_a_lake_as_its_contracts_say_is_verified(shop: Lake, capsys: pytest.Capt
     assert [state.drift for state in states(shop)] == ["", ""]
 
 
-def test_a_table_that_is_not_built_is_listed_and_no_fault(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_that_is_not_built_is_listed_and_no_error(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
     lake.shop()
     assert show(lake, "verify") == 0
     capsys.readouterr()

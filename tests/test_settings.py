@@ -1,4 +1,4 @@
-"""Settings: every one declared once, every fault found in one pass, no secret ever shown."""
+"""Settings: every one declared once, every error found in one pass, no secret ever shown."""
 
 from __future__ import annotations
 
@@ -106,12 +106,12 @@ def test_blanks_around_a_value_are_not_part_of_it(tmp_path: Path) -> None:
     assert load(tmp_path, {"MEMORY_LIMIT": " 2GB\n"}).memory_limit == "2GB"
 
 
-def test_all_faults_are_reported_at_once_with_their_lines(tmp_path: Path) -> None:
+def test_all_errors_are_reported_at_once_with_their_lines(tmp_path: Path) -> None:
     write(tmp_path, "THREADS=many\n\n\nhello world\nLOGLEVEL=INFO\nTHREADS=3\nSAMPLE_DAYS\n")
     env = tmp_path / ".env"
     assert refusal(tmp_path, SAMPLE_FEED="perhaps") == "\n".join(
         [
-            "6 faults in the settings",
+            "6 errors in the settings",
             "not NAME=value",
             f"  where: {env}, line 4",
             "  fix:   write NAME=value, or # before a comment",

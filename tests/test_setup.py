@@ -152,7 +152,7 @@ def test_an_env_file_that_is_there_is_never_overwritten(project: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("missing", "fault", "packages"),
+    ("missing", "missing_text", "packages"),
     [
         (("make",), "make", "make"),
         (("git", "make"), "make, git", "make git"),
@@ -161,12 +161,12 @@ def test_an_env_file_that_is_there_is_never_overwritten(project: Path) -> None:
     ],
 )
 def test_what_is_missing_is_named_and_nothing_is_changed(
-    project: Path, missing: tuple[str, ...], fault: str, packages: str
+    project: Path, missing: tuple[str, ...], missing_text: str, packages: str
 ) -> None:
     for tool in missing:
         (bin_of(project) / tool).unlink()
     before = tree(project)
-    assert setup(project) == (1, "", f"error: missing: {fault}\n  fix:   sudo apt-get install {packages}\n")
+    assert setup(project) == (1, "", f"error: missing: {missing_text}\n  fix:   sudo apt-get install {packages}\n")
     assert tree(project) == before
 
 

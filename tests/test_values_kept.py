@@ -196,7 +196,7 @@ TABLE = [
 
 
 def pollutions(every: bool) -> Iterator[tuple[str, str]]:
-    """One fault in the table, by its kind; `every` value is quoted, or only those that need it."""
+    """One error in the table, by its kind; `every` value is quoted, or only those that need it."""
     feed = CSV
 
     def cell(value: str) -> str:

@@ -200,7 +200,7 @@ def test_a_cell_far_out_costs_nothing_and_one_beside_the_header_its_row(engine: 
 
 
 @pytest.mark.parametrize(
-    ("rows", "fault"),
+    ("rows", "reason"),
     [
         ('<row r="1"><c r="A1" t="s"><v>9</v></c></row>', "cell A1 holds"),
         ('<row r="1"><c r="A1"><v>1_0</v></c></row>', "cell A1 holds not a number: '1_0'"),
@@ -211,8 +211,8 @@ def test_a_cell_far_out_costs_nothing_and_one_beside_the_header_its_row(engine: 
         ('<row r="1"><c r="A1"><v>1</v></row>', "mismatched tag"),
     ],
 )
-def test_a_damaged_sheet_is_refused(engine: DuckEngine, tmp_path: Path, rows: str, fault: str) -> None:
-    assert fault in refusal(engine, XLSX, book(tmp_path / "1.xlsx", rows))
+def test_a_damaged_sheet_is_refused(engine: DuckEngine, tmp_path: Path, rows: str, reason: str) -> None:
+    assert reason in refusal(engine, XLSX, book(tmp_path / "1.xlsx", rows))
 
 
 def test_a_text_that_is_none_costs_its_row(engine: DuckEngine, tmp_path: Path) -> None:

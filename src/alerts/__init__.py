@@ -7,7 +7,7 @@ from src.alerts.answers import ack, show, snooze
 from src.alerts.decisions import update
 from src.alerts.failures import looked_at, of_run
 from src.alerts.incidents import EVENTS, TABLE, Event, Incident, open_incidents
-from src.alerts.messages import Message, channels, faults, send
+from src.alerts.messages import Message, channels, send, url_errors
 
 __all__ = [
     "EVENTS",
@@ -17,7 +17,6 @@ __all__ = [
     "Message",
     "ack",
     "channels",
-    "faults",
     "looked_at",
     "of_run",
     "open_incidents",
@@ -25,4 +24,5 @@ __all__ = [
     "show",
     "snooze",
     "update",
+    "url_errors",
 ]

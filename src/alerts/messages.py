@@ -93,9 +93,9 @@ def send(urls: Sequence[str], messages: Sequence[Message]) -> list[Message]:
     return list(messages) if any(taken) else []
 
 
-def faults(urls: Sequence[str]) -> list[str]:
+def url_errors(urls: Sequence[str]) -> list[str]:
     """What in ALERT_URLS is no channel, one line each; a URL is named by its place, for it may hold a secret."""
-    return [f"ALERT_URLS, URL {place}: {fault}" for place, url in enumerate(urls, 1) if (fault := _opened(url)[1])]
+    return [f"ALERT_URLS, URL {place}: {error}" for place, url in enumerate(urls, 1) if (error := _opened(url)[1])]
 
 
 def _title(messages: Sequence[Message]) -> str:
@@ -124,9 +124,9 @@ def _notified(place: int, url: str, title: str, body: str, kind: str) -> bool:
     """Send to one channel; returns whether it took it."""
     from apprise import Apprise, LogCapture, NotifyFormat, NotifyType
 
-    channel, fault = _opened(url)
+    channel, error = _opened(url)
     if channel is None:
-        logger.error("alerts: URL {} of ALERT_URLS: {}", place, fault)
+        logger.error("alerts: URL {} of ALERT_URLS: {}", place, error)
         return False
     sender = Apprise()
     sender.add(channel)

@@ -1,6 +1,6 @@
 """The contract is the program: ODCS YAML becomes the Feeds, Tables and Marts that the layers run.
 
-Each module adds one step and imports only those before it: `model` (what there is to declare), `faults`,
+Each module adds one step and imports only those before it: `model` (what there is to declare), `errors`,
 `custom`, `documents` (what a conforming document is), `columns`, `feeds`, `promises`, `versions`, `tables`,
 `loading`. The standard's pydantic model is left to `Mart.odcs`, and no module imports an engine.
 """

@@ -8,7 +8,7 @@ from typing import Any
 
 from src.contract import custom
 from src.contract.custom import is_number
-from src.contract.faults import Part, a, listed, shown
+from src.contract.errors import Part, a, listed, shown
 from src.contract.model import TIMESTAMP, Column, Rule
 
 _RESERVED = ("rowid", "file_row_number")  # the engine's own names for where a row lies
@@ -22,7 +22,7 @@ def columns(table: Part) -> tuple[Column, ...]:
     for part in table.parts("properties"):
         name = part.said["name"]
         if name.lower() in names:
-            part.fault(f"duplicate column {name}", "name", "keep one of them, or give it another name")
+            part.error(f"duplicate column {name}", "name", "keep one of them, or give it another name")
         else:
             part.file.check_name("column", name, part.at("name"), _RESERVED)
         names.append(name.lower())
@@ -34,7 +34,7 @@ def check_same_name(part: Part) -> None:
     name = part.said["name"]
     physical = part.said.get("physicalName", name)
     if physical != name:
-        part.fault(f"physicalName {physical}; the name is {name}", "physicalName", "remove it: one thing has one name")
+        part.error(f"physicalName {physical}; the name is {name}", "physicalName", "remove it: one thing has one name")
 
 
 def _column(part: Part) -> Column:
@@ -43,12 +43,12 @@ def _column(part: Part) -> Column:
     check_same_name(part)
     words = custom.values(part, custom.GOLD_COLUMN if part.file.layer == "gold" else custom.COLUMN)
     if said.get("semanticType", "column") == "measure":
-        part.fault("semanticType measure", "semanticType", "a table has columns; leave it out")
+        part.error("semanticType measure", "semanticType", "a table has columns; leave it out")
     if not said.get("transformLogic", "-").strip():
-        part.fault("empty transformLogic", "transformLogic", "write an SQL expression, or leave it out")
+        part.error("empty transformLogic", "transformLogic", "write an SQL expression, or leave it out")
     return Column(
         name=said["name"],
-        type=kind or "VARCHAR",  # of no consequence: a fault stops the load
+        type=kind or "VARCHAR",  # of no consequence: an error stops the load
         expression=said["transformLogic"].strip() if "transformLogic" in said else None,
         required=said.get("required", False) or said.get("primaryKey", False),
         unique=said.get("unique", False),
@@ -62,7 +62,7 @@ def _column(part: Part) -> Column:
 
 def _non_finite(words: Mapping[str, Any], kind: str | None, part: Part) -> bool:
     if "nonFinite" in words and kind not in ("FLOAT", "DOUBLE", None):
-        part.fault(
+        part.error(
             f"nonFinite of a {kind}", "customProperties[nonFinite]", "remove it: only float and double have such"
         )
     return "nonFinite" in words
@@ -106,21 +106,21 @@ _SPELLED = re.compile(r"([a-z][a-z0-9_]*(?: [a-z]+)*) ?(?:\( ?(\d+) ?(?:, ?(\d+)
 
 
 def _type(part: Part) -> str | None:
-    """The canonical DuckDB type; None, with a fault, where there is none."""
+    """The canonical DuckDB type; None, with an error, where there is none."""
     logical, physical = part.said.get("logicalType"), part.said.get("physicalType")
     if logical is None:
-        return None  # reported with the standard's faults
+        return None  # reported with the standard's errors
     if logical not in _FAMILIES:
-        part.fault(f"logicalType {logical}", "logicalType", f"supported: {listed(_FAMILIES)}")
+        part.error(f"logicalType {logical}", "logicalType", f"supported: {listed(_FAMILIES)}")
         return None
     if physical is None:
         return _WIDEST.get(logical, _FAMILIES[logical][0])
     kind = _physical_type(physical)
     if kind is None:
-        part.fault(f"physicalType {physical}", "physicalType", f"supported: {_SUPPORTED}")
+        part.error(f"physicalType {physical}", "physicalType", f"supported: {_SUPPORTED}")
     elif kind.partition("(")[0] not in _FAMILIES[logical]:
         fix = f"{logical} goes with {listed(_FAMILIES[logical])}"
-        part.fault(f"logicalType {logical} with physicalType {physical}", "physicalType", fix)
+        part.error(f"logicalType {logical} with physicalType {physical}", "physicalType", fix)
     return kind
 
 
@@ -162,13 +162,13 @@ def check_pattern(pattern: str, part: Part, key: str) -> None:
     try:
         re.compile(pattern)
     except re.error as error:
-        part.fault(f"pattern {pattern}: {error}", key, fix)
+        part.error(f"pattern {pattern}: {error}", key, fix)
         return
     escapes = re.findall(r"\\.", pattern)
     plain = re.sub(r"\[\^?\]?[^\]]*\]", "x", re.sub(r"\\.", "x", pattern))
     beyond = [*_NOT_RE2.findall(plain), *(escape for escape in escapes if escape[1] in "123456789Z")]
     if beyond:
-        part.fault(f"pattern {pattern}: {beyond[0]}", key, fix)
+        part.error(f"pattern {pattern}: {beyond[0]}", key, fix)
 
 
 def _rules(part: Part) -> tuple[Rule, ...]:
@@ -178,13 +178,13 @@ def _rules(part: Part) -> tuple[Rule, ...]:
     for kind, value in part.said.get("logicalTypeOptions", {}).items():
         at = f"logicalTypeOptions.{kind}"
         if logical == "boolean":
-            part.fault(f"unknown key {kind}", at, "a boolean has no options")
+            part.error(f"unknown key {kind}", at, "a boolean has no options")
         elif kind == "format" and (logical != "string" or value not in _FORMATS):
-            part.fault(f"format {value}", at, _FORMAT_FIXES.get(logical, "say it with physicalType"))
+            part.error(f"format {value}", at, _FORMAT_FIXES.get(logical, "say it with physicalType"))
         elif kind == "format":
             rules.append(Rule("pattern", _FORMATS[value]))
         elif kind == "defaultTimezone" and value not in ("UTC", "Etc/UTC"):
-            part.fault(f"defaultTimezone {value}", at, "write UTC: convert in transformLogic")
+            part.error(f"defaultTimezone {value}", at, "write UTC: convert in transformLogic")
         elif kind not in ("timezone", "defaultTimezone"):
             if kind == "pattern":
                 check_pattern(value, part, at)
@@ -201,13 +201,13 @@ def _check_bounds(rules: Sequence[Rule], part: Part) -> None:
     bounds = {rule.kind: _comparable(rule.value, logical) for rule in rules if rule.kind in _BOUNDS}
     for kind, value in bounds.items():
         if value is None:
-            part.fault(f"{kind} is not {a(logical)}", f"{options}.{kind}", f"write {_example(logical)}")
+            part.error(f"{kind} is not {a(logical)}", f"{options}.{kind}", f"write {_example(logical)}")
     for low, high in _PAIRS:
         lower, upper = bounds.get(low), bounds.get(high)
         if lower is None or upper is None:
             continue
         if lower > upper or (lower == upper and "exclusive" in low + high):
-            part.fault(f"no value can pass {low} and {high}", f"{options}.{low}", "let the lower bound be the lower")
+            part.error(f"no value can pass {low} and {high}", f"{options}.{low}", "let the lower bound be the lower")
 
 
 def _enum_rule(part: Part) -> Rule:
@@ -220,7 +220,7 @@ def _enum_rule(part: Part) -> Rule:
             "integer": is_number(value) and value == int(value),
         }
         if not (fits[logical] if logical in fits else _comparable(value, logical) is not None):
-            item.fault(f"value {shown(value)} of {a(logical)} column", "value", f"write {_example(logical)}")
+            item.error(f"value {shown(value)} of {a(logical)} column", "value", f"write {_example(logical)}")
     return Rule("enum", tuple(item["value"] for item in part.said["enum"]))
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from src.contract.faults import Part, hint, shown
+from src.contract.errors import Part, hint, shown
 from src.contract.model import SEVERITIES, Share
 
 
@@ -94,7 +94,7 @@ RELATIONSHIP: Words = {
 
 
 def values(part: Part, known: Words) -> dict[str, Any]:
-    """The values of the custom properties of one part; what is not as expected is a fault, and left out."""
+    """The values of the custom properties of one part; what is not as expected is an error, and left out."""
     found: dict[str, Any] = {}
     for item in part.said.get("customProperties", ()):
         name, value = item["property"], item["value"]
@@ -103,11 +103,11 @@ def values(part: Part, known: Words) -> dict[str, Any]:
             continue
         if name not in known:
             fix = hint(name, known) + "; another tool's property says `vendor: ...`"
-            part.fault(f"unknown property {name}", at, fix)
+            part.error(f"unknown property {name}", at, fix)
         elif name in found:
-            part.fault(f"duplicate property {name}", at, "keep one of them")
+            part.error(f"duplicate property {name}", at, "keep one of them")
         elif not known[name][1](value):
-            part.fault(f"{name} {shown(value)}", at, f"write {known[name][0]}")
+            part.error(f"{name} {shown(value)}", at, f"write {known[name][0]}")
         else:
             found[name] = value
     return found

@@ -1,8 +1,8 @@
 """The folder is the registry, and a document is what the standard says, strictly.
 
 `src/silver/<domain>/<table>.yaml` is a silver table, `src/gold/<mart>/contract.yaml` a mart; a file that is
-neither is a fault. A document is YAML without duplicate keys that the standard's own JSON schema, closed
-where it lets unknown keys through, finds no fault with.
+neither is an error. A document is YAML without duplicate keys that the standard's own JSON schema, closed
+where it lets unknown keys through, finds nothing wrong with.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from src.contract.custom import is_number
-from src.contract.faults import File, hint, kind, listed, shown
+from src.contract.errors import File, hint, kind, listed, shown
 from src.contract.model import OPERATORS
 from src.errors import BoathouseError, ContractError
 
@@ -25,9 +25,9 @@ _RESERVED = ("bronze", "gold", "ops", "quarantine", "silver")
 _IGNORED = ("__pycache__", "__init__.py", "README.md")
 
 
-def discover(root: Path, faults: list[BoathouseError]) -> list[File]:
-    """The contract files below root/silver and root/gold; what lies there and is none is added to the faults."""
-    return [*_silver(root, faults), *_gold(root, faults)]
+def discover(root: Path, errors: list[BoathouseError]) -> list[File]:
+    """The contract files below root/silver and root/gold; what lies there and is none is added to the errors."""
+    return [*_silver(root, errors), *_gold(root, errors)]
 
 
 def read(file: File) -> None:
@@ -46,13 +46,13 @@ def entries(folder: Path) -> list[Path]:
 # -- the folder
 
 
-def _silver(root: Path, faults: list[BoathouseError]) -> Iterator[File]:
-    for folder in _folders(root / "silver", faults):
+def _silver(root: Path, errors: list[BoathouseError]) -> Iterator[File]:
+    for folder in _folders(root / "silver", errors):
         tables = {path.stem for path in folder.glob("*.yaml")}
         for path in entries(folder):
-            file = File(path, "silver", folder.name, _shown(path, root), faults)
+            file = File(path, "silver", folder.name, _shown(path, root), errors)
             if path.is_dir() or path.suffix in (".yml", ".py") or (path.suffix == ".sql" and path.stem not in tables):
-                file.fault(
+                file.error(
                     f"{path.name} belongs to no table; the folder has {listed(sorted(tables)) or 'no contract'}",
                     fix="a table is <table>.yaml, with <table>.sql beside it where needed; rename or remove it",
                 )
@@ -61,30 +61,30 @@ def _silver(root: Path, faults: list[BoathouseError]) -> Iterator[File]:
                 yield file
 
 
-def _gold(root: Path, faults: list[BoathouseError]) -> Iterator[File]:
-    for folder in _folders(root / "gold", faults):
+def _gold(root: Path, errors: list[BoathouseError]) -> Iterator[File]:
+    for folder in _folders(root / "gold", errors):
         path = folder / "contract.yaml"
-        file = File(path, "gold", folder.name, _shown(path, root), faults)
+        file = File(path, "gold", folder.name, _shown(path, root), errors)
         if path.is_file():
             yield file
         else:
-            file.fault(f"mart {folder.name} has no contract.yaml", fix="write it, or remove the folder")
+            file.error(f"mart {folder.name} has no contract.yaml", fix="write it, or remove the folder")
 
 
-def _folders(layer: Path, faults: list[BoathouseError]) -> Iterator[Path]:
+def _folders(layer: Path, errors: list[BoathouseError]) -> Iterator[Path]:
     """The domains or marts of a layer. Its own Python files are code, but a contract there is lost."""
     root, home = layer.parent, _shown(layer, layer.parent)
     if not layer.is_dir():
-        faults.append(ContractError(f"no folder {layer.name}", where=root, fix=f"create {home}"))
+        errors.append(ContractError(f"no folder {layer.name}", where=root, fix=f"create {home}"))
         return
     for path in entries(layer):
-        file = File(path, layer.name, path.name, _shown(path, root), faults)
+        file = File(path, layer.name, path.name, _shown(path, root), errors)
         if path.is_dir():
             file.check_name("folder", path.name, reserved=_RESERVED)
             yield path
         elif path.suffix in (".yaml", ".yml", ".sql"):
             fix = f"move it to {home}/<{'domain' if layer.name == 'silver' else 'mart'}>/"
-            file.fault(f"{path.name} is outside of every folder", fix=fix)
+            file.error(f"{path.name} is outside of every folder", fix=fix)
 
 
 def _shown(path: Path, root: Path) -> str:
@@ -102,22 +102,22 @@ def _parse(text: str, file: File) -> dict[str, Any] | None:
         tree = loader.get_single_node()
         if not _is_bounded(tree):
             fix = "write out what the aliases (*name) stand for: followed one by one they grow without end"
-            file.fault(f"more than {_MOST_VALUES:,} values once its aliases are followed", fix=fix)
+            file.error(f"more than {_MOST_VALUES:,} values once its aliases are followed", fix=fix)
             return None
         document = loader.construct_document(tree) if tree else None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        file.fault(f"not YAML: {problem}", f"line {mark.line + 1}" if mark else "", "correct the syntax")
+        file.error(f"not YAML: {problem}", f"line {mark.line + 1}" if mark else "", "correct the syntax")
         return None
     finally:
         loader.dispose()
-    for line, what, fix in loader.faults:
-        file.fault(what, f"line {line}", fix)
+    for line, what, fix in loader.errors:
+        file.error(what, f"line {line}", fix)
     if not isinstance(document, dict):
-        file.fault(f"the file holds {kind(document)}", fix="write a contract: `apiVersion: ...` and so on")
+        file.error(f"the file holds {kind(document)}", fix="write a contract: `apiVersion: ...` and so on")
         return None
-    return None if loader.faults else document
+    return None if loader.errors else document
 
 
 def _is_bounded(tree: Any) -> bool:
@@ -144,7 +144,7 @@ def _loader_class() -> Any:
     class Loader(base):  # type: ignore[misc]
         def __init__(self, stream: str) -> None:
             super().__init__(stream)
-            self.faults: list[tuple[int, str, str]] = []
+            self.errors: list[tuple[int, str, str]] = []
 
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
             seen: set[str] = set()
@@ -153,9 +153,9 @@ def _loader_class() -> Any:
                 if key.tag == "tag:yaml.org,2002:merge":
                     continue
                 if key.tag != "tag:yaml.org,2002:str":
-                    self.faults.append((line, f"key {key.value} is not text", "write a name, in quotes if need be"))
+                    self.errors.append((line, f"key {key.value} is not text", "write a name, in quotes if need be"))
                 elif key.value in seen:
-                    self.faults.append((line, f"duplicate key {key.value}", "keep one of them"))
+                    self.errors.append((line, f"duplicate key {key.value}", "keep one of them"))
                 seen.add(str(key.value))
             return super().construct_mapping(node, deep)
 
@@ -164,7 +164,7 @@ def _loader_class() -> Any:
             written = node.value.replace("_", "")
             if re.fullmatch(r"[-+.0-9eE]+", written) and Decimal(written) != Decimal(repr(number)):
                 line = node.start_mark.line + 1
-                self.faults.append((line, f"{node.value}: read as {number!r}", "write a number of at most 15 digits"))
+                self.errors.append((line, f"{node.value}: read as {number!r}", "write a number of at most 15 digits"))
             return number
 
     Loader.add_constructor("tag:yaml.org,2002:float", Loader.construct_yaml_float)
@@ -236,10 +236,10 @@ def _conforming(document: dict[str, Any], file: File) -> dict[str, Any] | None:
     errors = [leaf for error in validator.iter_errors(document) for leaf in _leaves(error)]
     if not errors:
         return document
-    reported = dict.fromkeys(fault for error in errors for fault in _translated(error))
+    reported = dict.fromkeys(found for error in errors for found in _translated(error))
     for path, what, fix in reported or {((), errors[0].message, _STANDARD): None}:
-        file.fault(what, _dotted(path), fix)
-    for path, _, _ in sorted(reported, key=lambda fault: len(fault[0]), reverse=True):
+        file.error(what, _dotted(path), fix)
+    for path, _, _ in sorted(reported, key=lambda found: len(found[0]), reverse=True):
         _remove(document, path)
         file.broken.add(_dotted(path))
     return document if validator.is_valid(document) else None
@@ -279,10 +279,10 @@ def _translated(error: Any) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
         fix = f"write {_JSON_KINDS.get(rule, rule)}" + (", in quotes" if rule == "string" and is_number(found) else "")
         yield path, f"{name} is {shown(found)}", fix
     elif error.validator == "enum":
-        if isinstance(found, str):  # else its type is the fault
+        if isinstance(found, str):  # else its type is the error
             yield path, f"{name} {shown(found)}", hint(found, rule)
     elif error.validator == "oneOf" and "mustBe" in rule[0].get("required", ()):
-        if isinstance(found, dict):  # else its type is the fault
+        if isinstance(found, dict):  # else its type is the error
             operators = listed(key for key in found if key in OPERATORS)
             yield path, f"operators: {operators or 'none'}", f"write exactly one of {listed(OPERATORS)}"
     else:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import fields
 
 from src.contract import custom
-from src.contract.faults import File, Part, listed
+from src.contract.errors import File, Part, listed
 from src.contract.model import Feed, Table
 
 _FORMATS = ("csv", "ndjson", "json", "parquet", "xlsx")
@@ -28,12 +28,12 @@ def feeds(document: Part) -> tuple[Feed, ...]:
     servers = document.parts("servers")
     if not servers:
         fix = "write where the files land: `{server: <feed>, type: local, path: <domain>/<feed>/*.csv, format: csv}`"
-        document.fault("no servers", "servers", fix)
+        document.error("no servers", "servers", fix)
     found: dict[str, Feed] = {}
     for server in servers:
         feed = _feed(server)
         if feed.name in found:
-            server.fault(f"duplicate feed {feed.name}", "server", "keep one of them")
+            server.error(f"duplicate feed {feed.name}", "server", "keep one of them")
         found[feed.name] = feed
     return tuple(found.values())
 
@@ -49,7 +49,7 @@ def agreed(silver: Iterable[tuple[File, Table]]) -> dict[str, Feed]:
                 differ = [name for name in names if getattr(known, name) != getattr(feed, name)]
                 other = known.declared_in.name if known.declared_in else ""
                 fix = f"write the same in {other} and {file.path.name}, or give the feed another name"
-                file.fault(f"feed {feed.name} differs from {other} in {listed(differ)}", f"servers[{index}]", fix)
+                file.error(f"feed {feed.name} differs from {other} in {listed(differ)}", f"servers[{index}]", fix)
     return found
 
 
@@ -61,7 +61,7 @@ def _feed(server: Part) -> Feed:
         if said["format"] in _FORMATS and said["format"] not in _ONLY_FOR[name]:
             at = name if name in said else f"customProperties[{name}]"
             fix = f"{name} is for {listed(_ONLY_FOR[name])}; remove it"
-            server.fault(f"{name} with format {said['format']}", at, fix)
+            server.error(f"{name} with format {said['format']}", at, fix)
     if "encoding" in options:
         options["encoding"] = _encoding(options["encoding"], server)
     options["columns"] = tuple(options.get("columns", ()))
@@ -82,18 +82,18 @@ def _feed(server: Part) -> Feed:
 def _check(feed: Feed, server: Part) -> None:
     server.file.check_name("feed", feed.name, server.at("server"))
     if feed.format not in _FORMATS:
-        server.fault(f"format {feed.format}", "format", f"supported: {listed(_FORMATS)}")
+        server.error(f"format {feed.format}", "format", f"supported: {listed(_FORMATS)}")
     steps = feed.path.split("/")
     if not feed.path.strip() or "\\" in feed.path or feed.path.startswith(("/", "~")) or {"..", ""} & set(steps):
-        server.fault(f"path {feed.path}", "path", "write a glob below the landing zone, for example sales/orders/*.csv")
+        server.error(f"path {feed.path}", "path", "write a glob below the landing zone, for example sales/orders/*.csv")
     if not 1 <= len(feed.delimiter) <= 4 or set(feed.delimiter) & {"\n", "\r", feed.quote}:
-        server.fault(f"delimiter {feed.delimiter!r}", "delimiter", 'write one character, for example ";" or "\\t"')
+        server.error(f"delimiter {feed.delimiter!r}", "delimiter", 'write one character, for example ";" or "\\t"')
     if feed.thousands == feed.decimal:
         fix = 'write what stands before the fraction: `decimal: "."` or `decimal: ","`'
-        server.fault(f"thousands and decimal are both {feed.decimal}", "customProperties[thousands]", fix)
+        server.error(f"thousands and decimal are both {feed.decimal}", "customProperties[thousands]", fix)
     if feed.header == bool(feed.columns):
         fix = "name the columns of files without a header: `header: false` and `columns: [...]`, or neither"
-        server.fault(f"header {str(feed.header).lower()}, {len(feed.columns)} columns", "customProperties", fix)
+        server.error(f"header {str(feed.header).lower()}, {len(feed.columns)} columns", "customProperties", fix)
 
 
 def _encoding(name: str, server: Part) -> str:
@@ -104,5 +104,5 @@ def _encoding(name: str, server: Part) -> str:
         return codecs.lookup(name).name
     except (LookupError, ValueError):
         fix = "write one Python knows, for example utf-8, latin-1, cp1252, utf-16"
-        server.fault(f"encoding {name}", "encoding", fix)
+        server.error(f"encoding {name}", "encoding", fix)
         return name

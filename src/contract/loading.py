@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from src.contract import documents, tables
-from src.contract.faults import File, hint
+from src.contract.errors import File, hint
 from src.contract.feeds import agreed
 from src.contract.model import Contracts, Mart, Table
 from src.errors import BoathouseError, ContractErrors
@@ -18,8 +18,8 @@ def load(root: Path) -> Contracts:
     Raises:
         ContractErrors: everything that is wrong with any of them.
     """
-    faults: list[BoathouseError] = []
-    files = documents.discover(root, faults)
+    errors: list[BoathouseError] = []
+    files = documents.discover(root, errors)
     silver: list[tuple[File, Table]] = []
     marts: list[Mart] = []
     for file in files:
@@ -36,8 +36,8 @@ def load(root: Path) -> Contracts:
     )
     _check_ids([file for file in files if file.document])
     _check_references(files, {**contracts.silver, **contracts.gold})
-    if faults:
-        raise ContractErrors(faults)
+    if errors:
+        raise ContractErrors(errors)
     return contracts
 
 
@@ -47,7 +47,7 @@ def _check_ids(files: Sequence[File]) -> None:
         name = file.document["id"]
         other = seen.setdefault(name, file)
         if other is not file:
-            file.fault(f"id {name} is also in {other.shown}", "id", "give each contract its own id")
+            file.error(f"id {name} is also in {other.shown}", "id", "give each contract its own id")
 
 
 def _check_references(files: Sequence[File], tables: Mapping[str, Table]) -> None:
@@ -58,4 +58,4 @@ def _check_references(files: Sequence[File], tables: Mapping[str, Table]) -> Non
             if table in tables:
                 file.check_columns(columns, [column.name for column in tables[table].columns], key)
             elif tuple(table.split(".")[:2]) not in broken:
-                file.fault(f"no table {table}", key, hint(table, tables))
+                file.error(f"no table {table}", key, hint(table, tables))

@@ -9,7 +9,7 @@ from typing import Any
 from src.contract import custom
 from src.contract.columns import check_pattern
 from src.contract.custom import is_number
-from src.contract.faults import Part, hint, listed, shown
+from src.contract.errors import Part, hint, listed, shown
 from src.contract.model import OPERATORS, SEVERITIES, UNITS, Expectation, Relationship, Sla
 
 # -- audits
@@ -35,13 +35,13 @@ def expectations(table: Part) -> tuple[Expectation, ...]:
 
 
 def _expectation(item: Part, column: str | None, names: Sequence[str]) -> Expectation | None:
-    """One audit; None for text, which is documentation, and, with a fault, where there is nothing to run."""
+    """One audit; None for text, which is documentation, and, with an error, where there is nothing to run."""
     said = item.said
     kind = said.get("type", "library")
     if kind == "text":
         return None
     if kind == "custom":
-        item.fault("type custom", "type", "write `type: sql` with a query, or a metric")
+        item.error("type custom", "type", "write `type: sql` with a query, or a metric")
         return None
     operator = next(name for name in OPERATORS if name in said)
     expectation = Expectation(
@@ -67,34 +67,34 @@ def _expectation(item: Part, column: str | None, names: Sequence[str]) -> Expect
 def _check_expectation(expectation: Expectation, item: Part) -> None:
     bound, operator = expectation.bound, expectation.operator
     if expectation.severity not in SEVERITIES:
-        item.fault(f"severity {expectation.severity}", "severity", "write error (stops the write) or warning")
+        item.error(f"severity {expectation.severity}", "severity", "write error (stops the write) or warning")
     if expectation.unit not in ("rows", "percent"):
-        item.fault(f"unit {expectation.unit}", "unit", "write rows or percent")
+        item.error(f"unit {expectation.unit}", "unit", "write rows or percent")
     if "Between" in operator and isinstance(bound, tuple):
         if bound[0] >= bound[1]:
-            item.fault(f"{operator} {list(bound)}", operator, "write the smaller number first")
+            item.error(f"{operator} {list(bound)}", operator, "write the smaller number first")
     elif not is_number(bound) and not (isinstance(bound, bool) and expectation.kind == "sql"):
-        item.fault(f"{operator} {shown(bound)}", operator, "write a number")
+        item.error(f"{operator} {shown(bound)}", operator, "write a number")
 
 
 def _check_metric(expectation: Expectation, names: Sequence[str], item: Part) -> None:
     metric, place = expectation.metric or "", "column" if expectation.column else "table"
     known = _METRICS[metric][place]
     if known is None:
-        item.fault(f"metric {metric} of a {place}", "metric", "write it at the table, or at a column")
+        item.error(f"metric {metric} of a {place}", "metric", "write it at the table, or at a column")
         return
     if known and not {name for name, _ in expectation.arguments} & set(known):
-        item.fault(f"{metric} without arguments", "arguments", f"write {' or '.join(known)}")
+        item.error(f"{metric} without arguments", "arguments", f"write {' or '.join(known)}")
     if metric == "rowCount" and expectation.unit == "percent":
-        item.fault("rowCount in percent", "unit", "write rows")
+        item.error("rowCount in percent", "unit", "write rows")
     for name, value in expectation.arguments:
         at = f"arguments.{name}"
         if name not in known:
-            item.fault(f"unknown argument {name}", at, f"{metric} takes {listed(known) or 'none'}")
+            item.error(f"unknown argument {name}", at, f"{metric} takes {listed(known) or 'none'}")
         elif name == "pattern" and isinstance(value, str):
             check_pattern(value, item, at)
         elif name == "pattern" or not _is_scalars(value):
-            item.fault(f"{name} {shown(value)}", at, f"write {'text' if name == 'pattern' else 'a list of values'}")
+            item.error(f"{name} {shown(value)}", at, f"write {'text' if name == 'pattern' else 'a list of values'}")
         elif name == "properties" and isinstance(value, tuple):
             item.file.check_columns(value, names, item.at(at))
 
@@ -108,9 +108,9 @@ def _query(item: Part, column: str | None) -> str:
     for placeholder in _PLACEHOLDER.findall(text):
         if placeholder not in names:
             known = listed(f"${{{name}}}" for name in names)
-            item.fault(f"unknown placeholder {placeholder}", "query", f"known: {known}")
+            item.error(f"unknown placeholder {placeholder}", "query", f"known: {known}")
     if not text.strip():
-        item.fault("empty query", "query", "write a SELECT of one value")
+        item.error("empty query", "query", "write a SELECT of one value")
     return _PLACEHOLDER.sub(lambda found: names.get(found[1], found[0]), text).strip()
 
 
@@ -143,30 +143,30 @@ def _relationship(item: Part, start: _End | None, home: str) -> Relationship | N
     if start is None or end is None:
         return None
     if start[0] != home:
-        item.fault(f"from names {start[0]}", "from", f"write columns of {home.rpartition('.')[2]}")
+        item.error(f"from names {start[0]}", "from", f"write columns of {home.rpartition('.')[2]}")
         return None
     if len(start[1]) != len(end[1]):
         what = f"{len(start[1])} columns refer to {len(end[1])}"
-        item.fault(what, fix="let `from` and `to` have as many columns")
+        item.error(what, fix="let `from` and `to` have as many columns")
         return None
     item.file.references += [(item.at("from"), *start), (item.at("to"), *end)]
     return Relationship(start[1], end[0], end[1], severity)
 
 
 def _end(item: Part, side: str) -> _End | None:
-    """One side of a relationship; None, with a fault, where it cannot be read."""
+    """One side of a relationship; None, with an error, where it cannot be read."""
     said, file = item.said[side], item.file
     ends: list[tuple[str, str]] = []
     for text in [said] if isinstance(said, str) else said:
         steps = text.split(".")
         if len(steps) not in (2, 4) or "/" in text:
-            item.fault(f"reference {text}", side, "write table.column, or silver.domain.table.column")
+            item.error(f"reference {text}", side, "write table.column, or silver.domain.table.column")
             return None
         table = ".".join(steps[:-1]) if len(steps) == 4 else f"{file.layer}.{file.domain}.{steps[0]}"
         ends.append((table, steps[-1]))
     tables = list(dict.fromkeys(table for table, _ in ends))
     if len(tables) != 1:
-        item.fault(f"columns of several tables: {listed(tables)}", side, "refer to the columns of one table")
+        item.error(f"columns of several tables: {listed(tables)}", side, "refer to the columns of one table")
         return None
     return tables[0], tuple(column for _, column in ends)
 
@@ -192,7 +192,7 @@ def service_levels(document: Part) -> list[tuple[Sla, ...]]:
         for element in item.said["element"].split(",") if "element" in item.said else [None]:
             element = element.strip() if element else None
             if element and element not in elements:
-                item.fault(f"element {element}", "element", hint(element, elements))
+                item.error(f"element {element}", "element", hint(element, elements))
                 continue
             at, column = elements[element] if element else (None, None)
             sla = Sla(kind, value, unit, element, column, item.said.get("driver"), item.text("description"))
@@ -208,8 +208,8 @@ def _span(item: Part) -> tuple[str, object, str | None]:
     if name is None:
         return item.said["property"], value, unit
     if not is_number(value) or value <= 0:
-        item.fault(f"{name} {shown(value)}", "value", "write a number greater than 0")
+        item.error(f"{name} {shown(value)}", "value", "write a number greater than 0")
     known = [short for short, other in UNITS.items() if str(unit).lower() in (short, *other.spellings)]
     if not known:
-        item.fault(f"unit {shown(unit)}", "unit", f"known: {listed(UNITS)}")
+        item.error(f"unit {shown(unit)}", "unit", f"known: {listed(UNITS)}")
     return name, value, known[0] if known else None

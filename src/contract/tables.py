@@ -10,7 +10,7 @@ from typing import Any
 from src.contract import custom
 from src.contract.columns import INTEGERS, check_same_name, columns
 from src.contract.documents import entries
-from src.contract.faults import File, Part, hint, listed
+from src.contract.errors import File, Part, hint, listed
 from src.contract.feeds import feeds
 from src.contract.model import MOMENTS, Feed, Mart, Sla, Table
 from src.contract.promises import expectations, relationships, service_levels
@@ -20,18 +20,18 @@ _PARTITION_TYPES = ("VARCHAR", *INTEGERS, "BOOLEAN", "DATE")
 
 
 def silver(file: File) -> list[Table]:
-    """The one table of a silver contract; none, with a fault, where it declares another."""
+    """The one table of a silver contract; none, with an error, where it declares another."""
     document = _checked(file)
     domain = document.said.get("domain", file.domain)
     if domain != file.domain:
-        document.fault(f"domain {domain}; the folder is {file.domain}", "domain", "write the folder's name")
+        document.error(f"domain {domain}; the folder is {file.domain}", "domain", "write the folder's name")
     declared = feeds(document)
     objects = document.parts("schema")
     if len(objects) != 1:
-        document.fault(f"{len(objects)} tables in schema", "schema", "a silver contract declares exactly one table")
+        document.error(f"{len(objects)} tables in schema", "schema", "a silver contract declares exactly one table")
     if objects and objects[0].said["name"] != file.path.stem:
         what = f"table {objects[0].said['name']}; the file is {file.path.name}"
-        objects[0].fault(what, "name", "let them be equal")
+        objects[0].error(what, "name", "let them be equal")
     return [table for table in _tables(document, declared) if table.name == file.path.stem]
 
 
@@ -40,10 +40,10 @@ def mart(file: File) -> Mart:
     document = _checked(file)
     said = document.said
     if "servers" in said:
-        document.fault("a mart has no servers", "servers", "remove them: its models read tables")
+        document.error("a mart has no servers", "servers", "remove them: its models read tables")
     tables = _tables(document)
     if not tables:
-        document.fault("0 tables in schema", "schema", "a mart declares at least one table")
+        document.error("0 tables in schema", "schema", "a mart declares at least one table")
     _check_models(tables, document)
     description = Part(file, said.get("description", {}), "description")
     made = Mart(
@@ -72,9 +72,9 @@ def _checked(file: File) -> Part:
     document = Part(file, file.document)
     version = document.said["version"]
     if not SEMVER.fullmatch(version):
-        document.fault(f"version {version}", "version", "write MAJOR.MINOR.PATCH, for example 1.0.0")
+        document.error(f"version {version}", "version", "write MAJOR.MINOR.PATCH, for example 1.0.0")
     if not document.text("status"):
-        document.fault("no status", "status", "write `status: active`, or proposed, draft, deprecated, retired")
+        document.error("no status", "status", "write `status: active`, or proposed, draft, deprecated, retired")
     return document
 
 
@@ -82,11 +82,11 @@ def _check_governance(mart: Mart, document: Part) -> None:
     """Every mart states its business definition, owner and refresh rate."""
     if not mart.purpose:
         fix = "write what the mart is for, in business words"
-        document.fault("no business definition", "description.purpose", fix)
+        document.error("no business definition", "description.purpose", fix)
     if not mart.owner:
-        document.fault("no owner", "team", "name a member with `role: owner`")
+        document.error("no owner", "team", "name a member with `role: owner`")
     if not mart.refresh:
-        document.fault("no refresh rate", "slaProperties", "write `{property: frequency, value: 1, unit: d}`")
+        document.error("no refresh rate", "slaProperties", "write `{property: frequency, value: 1, unit: d}`")
 
 
 def _check_models(tables: Sequence[Table], document: Part) -> None:
@@ -96,16 +96,16 @@ def _check_models(tables: Sequence[Table], document: Part) -> None:
         models = [name for name, found in ((sql, table.sql), (python, table.python)) if found is not None]
         if len(models) != 1:
             fix = f"keep exactly one of {sql}, {python} beside the contract"
-            part.fault(f"table {table.name} has {listed(models) or 'no model'}", fix=fix)
+            part.error(f"table {table.name} has {listed(models) or 'no model'}", fix=fix)
         if table.python and not table.sources:
             fix = "declare what the model reads in `transformSourceObjects: [silver.<domain>.<table>]`"
-            part.fault(f"no sources of {table.python.name}", "properties", fix)
+            part.error(f"no sources of {table.python.name}", "properties", fix)
     names = [table.name for table in tables]
     known = {"contract.yaml", *(name + suffix for name in names for suffix in (".sql", ".py"))}
     for path in entries(document.file.path.parent):
         if path.is_dir() or (path.suffix in (".yaml", ".yml", ".sql", ".py") and path.name not in known):
             what = f"{path.name} belongs to no table; the contract has {listed(names)}"
-            document.fault(what, fix="rename or remove it")
+            document.error(what, fix="rename or remove it")
 
 
 def _owner(said: Mapping[str, Any]) -> str:
@@ -132,7 +132,7 @@ def _tables(document: Part, declared: tuple[Feed, ...] = ()) -> list[Table]:
     for index, part in enumerate(objects):
         file.check_name("table", names[index], part.at("name"))
         if names[index] in names[:index]:
-            part.fault(f"duplicate table {names[index]}", "name", "keep one of them")
+            part.error(f"duplicate table {names[index]}", "name", "keep one of them")
     everywhere = custom.values(document, custom.TABLE[file.layer])
     slas = service_levels(document)
     found = []
@@ -197,11 +197,11 @@ def _positioned(table: Part, flag: str, position: str) -> tuple[str, ...]:
         place = part.said.get(position, -1)
         if part not in chosen:
             if place != -1:
-                part.fault(f"{position} {place} without {flag}", position, f"write `{flag}: true`, or remove it")
+                part.error(f"{position} {place} without {flag}", position, f"write `{flag}: true`, or remove it")
         elif len(chosen) > 1 and (place < 1 or places.count(place) > 1):
             found = "no position" if place == -1 else f"position {place}"
             fix = f"number the {len(chosen)} columns 1, 2, ..."
-            part.fault(f"column {part.said['name']} has {found}", position, fix)
+            part.error(f"column {part.said['name']} has {found}", position, fix)
     return tuple(part.said["name"] for part in sorted(chosen, key=lambda part: part.said.get(position, -1)))
 
 
@@ -219,35 +219,35 @@ def _sources(table: Part) -> tuple[str, ...]:
 def _check_table(table: Table, part: Part) -> None:
     kinds = {column.name: column.type for column in table.columns}
     if not kinds:
-        part.fault(f"table {table.name} has no columns", "properties", "write `properties:`, one per column")
+        part.error(f"table {table.name} has no columns", "properties", "write `properties:`, one per column")
     named = set(table.sequence_by) - _sql_in(table.sequence_by)
     part.file.check_columns(sorted(named), kinds, part.at("customProperties[sequenceBy]"))
     part.file.check_columns(table.z_order_by, kinds, part.at("customProperties[zOrderBy]"))
     if inside := set(table.z_order_by) & set(table.partition_by):
         fix = "remove it: a partition holds one value of it"
-        part.fault(f"zOrderBy names the partition column {listed(inside)}", "customProperties[zOrderBy]", fix)
+        part.error(f"zOrderBy names the partition column {listed(inside)}", "customProperties[zOrderBy]", fix)
     for column, declared in zip(table.columns, part.parts("properties"), strict=True):
         if column.name in table.partition_by and column.type not in _PARTITION_TYPES:
             fix = f"partition by one of {listed(_PARTITION_TYPES)}"
-            declared.fault(f"partition column {column.name} is {column.type}", "partitioned", fix)
+            declared.error(f"partition column {column.name} is {column.type}", "partitioned", fix)
         if column.name in table.partition_by and not column.required:
-            declared.fault(f"partition column {column.name} may be absent", "required", "write `required: true`")
+            declared.error(f"partition column {column.name} may be absent", "required", "write `required: true`")
     for name in table.z_order_by:
         if kinds.get(name, "").startswith("DECIMAL"):  # the library cuts a column's place in the order at 16 bytes
             fix = "name another column"
-            part.fault(f"zOrderBy of {name}, a decimal, orders nothing", "customProperties[zOrderBy]", fix)
+            part.error(f"zOrderBy of {name}, a decimal, orders nothing", "customProperties[zOrderBy]", fix)
     if table.lookback and not table.partition_by:
         fix = "mark a column `partitioned: true`, or remove lookback"
-        part.fault(f"lookback {table.lookback} without partitions", "customProperties[lookback]", fix)
+        part.error(f"lookback {table.lookback} without partitions", "customProperties[lookback]", fix)
     if table.refresh == "partitions" and not table.partition_by:
         fix = "mark a column `partitioned: true`, or remove refresh"
-        part.fault("refresh partitions without partitions", "customProperties[refresh]", fix)
+        part.error("refresh partitions without partitions", "customProperties[refresh]", fix)
     if table.on_conflict and not table.key:
         fix = "mark the key `primaryKey: true`: rows that differ in nothing are in conflict with none"
-        part.fault("onConflict without a key", "customProperties[onConflict]", fix)
+        part.error("onConflict without a key", "customProperties[onConflict]", fix)
     if table.delete_when and not table.key:
         fix = "mark the key `primaryKey: true`: a deletion takes away the row of a key"
-        part.fault("deleteWhen without a key", "customProperties[deleteWhen]", fix)
+        part.error("deleteWhen without a key", "customProperties[deleteWhen]", fix)
     if table.history == "scd2":
         _check_history(table, kinds, part)
 
@@ -261,13 +261,13 @@ def _check_history(table: Table, kinds: Mapping[str, str], part: Part) -> None:
     """A history has one row per key and interval; the intervals are cut where the sequence column says."""
     if not table.key:
         fix = "mark the key `primaryKey: true`: a history is kept per key"
-        part.fault("history scd2 without a key", "customProperties[history]", fix)
+        part.error("history scd2 without a key", "customProperties[history]", fix)
     fix = f"write `sequenceBy` with one column of type {' or '.join(MOMENTS)}: it says from when on a row holds"
     found = [f"{name} ({kinds[name]})" for name in table.sequence_by if name in kinds]
     if not table.sequence_by:
-        part.fault("history scd2 without sequenceBy", "customProperties[history]", fix)
+        part.error("history scd2 without sequenceBy", "customProperties[history]", fix)
     elif len(found) > 1 or _sql_in(table.sequence_by) or (found and kinds[table.sequence_by[0]] not in MOMENTS):
-        part.fault(f"history scd2 with sequenceBy {listed(found)}", "customProperties[sequenceBy]", fix)
+        part.error(f"history scd2 with sequenceBy {listed(found)}", "customProperties[sequenceBy]", fix)
 
 
 def _business_date(table: Table, named: str | None, part: Part) -> str | None:
@@ -277,9 +277,9 @@ def _business_date(table: Table, named: str | None, part: Part) -> str | None:
     if named is not None:
         at = "customProperties[businessDate]"
         if named not in kinds:
-            part.fault(f"no column {named}", at, hint(named, moments))
+            part.error(f"no column {named}", at, hint(named, moments))
         elif named not in moments:
-            part.fault(f"businessDate {named} is {kinds[named]}", at, f"name a column of type {' or '.join(MOMENTS)}")
+            part.error(f"businessDate {named} is {kinds[named]}", at, f"name a column of type {' or '.join(MOMENTS)}")
         return named
     measured = [sla.column for sla in table.slas if sla.property == "latency" and sla.column in moments]
     days = [name for name in table.partition_by if kinds[name] == "DATE"]
@@ -291,6 +291,6 @@ def _check_drift(table: Table, part: Part) -> None:
     for column, declared in zip(table.columns, part.parts("properties"), strict=True):
         at = "customProperties[drift]"
         if column.drift and column.type in MOMENTS:
-            declared.fault(f"drift of {column.name}, a {column.type}", at, "remove it: dates always move on")
+            declared.error(f"drift of {column.name}, a {column.type}", at, "remove it: dates always move on")
         elif column.drift and not table.business_date:
-            declared.fault(f"drift of {column.name} without a business date", at, "name one: `businessDate`")
+            declared.error(f"drift of {column.name} without a business date", at, "name one: `businessDate`")

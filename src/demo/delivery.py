@@ -9,7 +9,7 @@ delivery, its reports - is drawn from the stream of the order's day. A day's fil
     carriers         all carriers, every day
     customers        all customers, on Mondays; a dozen change each week
 
-The faults that such feeds have:
+The defects that such feeds have:
 
     about 5 %    promises corrected on the way, and 1 % two to five weeks after the shipment left
     about 2 %    shipment rows that come one to four days late, after newer ones of the same shipment

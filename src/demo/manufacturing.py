@@ -146,11 +146,11 @@ def _tests(begun: date, seed: int) -> Mapping[date, Sequence[_Test]]:
     found: dict[date, list[_Test]] = {}
     if _is_open(begun):
         draw = landing.stream(seed, begun, "units")
-        faults = landing.stream(seed, begun, "faults")
+        defects = landing.stream(seed, begun, "faults")
         count = round(_UNITS * (5 / 6 + draw.random() / 3))
         for place in range(count):
             for test in _unit(begun, place, count, seed, draw):
-                found.setdefault(test.day, []).append(_spoilt(test, faults))
+                found.setdefault(test.day, []).append(_spoilt(test, defects))
     return found
 
 

@@ -8,7 +8,7 @@ log), so the bytes are the same on every machine and Python version.
 The company is invented; the shape and the habits of its files are those of a real shop's (UCI Online
 Retail): cancellations on `C` invoices, bad debt on `A` invoices, stock corrections at no price, a
 quarter of the lines without a customer, stray blanks. Nothing is ever corrected in place: a wrong line
-is reversed and written again. On top come the faults every feed has:
+is reversed and written again. On top come the defects every feed has:
 
     about 1 %    exact copies of a line within the day
     3 to 9       of the day before's last lines once more, as the exports overlap
@@ -217,7 +217,7 @@ def _damaged(row: Row, stream: Random, today: date) -> Row:
 
 @lru_cache(maxsize=4)
 def _book(today: date, seed: int) -> tuple[Row, ...]:
-    """Every line of the invoices that a day issues, without faults, by invoice number."""
+    """Every line of the invoices that a day issues, without defects, by invoice number."""
     shop = _shop(seed)
     events = _events(today, seed)
     sold = dict(_sales(events, shop, drawn(seed, today, "sales")))

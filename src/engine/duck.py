@@ -492,10 +492,10 @@ def _translated(sql: str) -> Iterator[None]:
         raise UsageError(_first_line(error), where=_shown(sql), fix=fix) from error
     except duckdb.OutOfMemoryException as error:
         fix = "free some space or memory (MEMORY_LIMIT), then run again: nothing half-written is visible"
-        fault = MachineError if "temp_directory" in str(error) else OutOfMemoryError
-        raise fault(_first_line(error), where=_shown(sql), fix=fix) from error
+        kind = MachineError if "temp_directory" in str(error) else OutOfMemoryError
+        raise kind(_first_line(error), where=_shown(sql), fix=fix) from error
     except duckdb.IOException as error:
-        raise _io_fault(error, sql) from error
+        raise _io_error(error, sql) from error
     except duckdb.Error as error:
         raise DataError(_first_line(error), where=_shown(sql)) from error
     except UnicodeDecodeError as error:  # a damaged file, in a value or in the engine's own words on it
@@ -504,7 +504,7 @@ def _translated(sql: str) -> Iterator[None]:
         raise from_os_error(error) from error
 
 
-def _io_fault(error: duckdb.IOException, sql: str) -> BoathouseError:
+def _io_error(error: duckdb.IOException, sql: str) -> BoathouseError:
     text = str(error)
     if any(sign in text for sign in _NO_ROOM):
         fix = "free some space, then run again: nothing half-written is visible"

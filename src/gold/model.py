@@ -95,16 +95,16 @@ class Model:
 
     def _check_shape(self, found: Mapping[str, str]) -> None:
         wanted = self.columns
-        faults = [f"no column {name}" for name in wanted if name not in found]
-        faults += [f"column {name} is not in the contract" for name in found if name not in wanted]
-        faults += [
+        differences = [f"no column {name}" for name in wanted if name not in found]
+        differences += [f"column {name} is not in the contract" for name in found if name not in wanted]
+        differences += [
             f"column {name} is {found[name]}, the contract says {kind}"
             for name, kind in wanted.items()
             if name in found and found[name] != kind
         ]
-        if faults:
+        if differences:
             fix = "end the model with a cast of every column to the contract's type, or change the contract"
-            raise ContractError(f"{self.table.id}: {'; '.join(faults)}", where=self.table.model, fix=fix)
+            raise ContractError(f"{self.table.id}: {'; '.join(differences)}", where=self.table.model, fix=fix)
 
     def _python(self) -> str:
         """Run a Python model: `model(tables)` takes and returns polars LazyFrames; returns SQL over its rows."""

@@ -1,7 +1,7 @@
 """The only part that knows Delta: tables that carry their own state, and what keeps them healthy."""
 
-from src.lake.faults import HistoryGone as HistoryGone
-from src.lake.faults import damaged as damaged
+from src.lake.errors import HistoryGone as HistoryGone
+from src.lake.errors import damaged as damaged
 from src.lake.log import DataFile as DataFile
 from src.lake.log import broken as broken
 from src.lake.log import commit_info as commit_info

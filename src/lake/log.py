@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from src.errors import MachineError
-from src.lake.faults import HistoryGone, damaged
+from src.lake.errors import HistoryGone, damaged
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from urllib.parse import unquote
 
 from src.errors import BoathouseError, MachineError
 from src.lake import log
-from src.lake.faults import NO_SUCH_VERSION, HistoryGone, damaged, translated
+from src.lake.errors import NO_SUCH_VERSION, HistoryGone, damaged, translated
 from src.lake.log import DataFile, entry, logged_file
 
 if TYPE_CHECKING:

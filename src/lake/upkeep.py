@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
-from src.lake.faults import HistoryGone, translated
+from src.lake.errors import HistoryGone, translated
 from src.lake.log import DataFile, checkpoints, entry, lifetimes, make_durable
 from src.lake.tables import Snapshot, changes, commit, published
 

@@ -90,7 +90,7 @@ class Remote:
         self._judge(ended)
 
     def delete(self, names: Collection[str], below: str) -> None:
-        """Remove these files from the remote; one that is not there is no fault."""
+        """Remove these files from the remote; one that is not there is no error."""
         if names:
             self._run(names, "delete", self._at(below))
 
@@ -134,7 +134,7 @@ class Remote:
 
     def _judge(self, ended: subprocess.CompletedProcess[str]) -> None:
         if ended.returncode:
-            raise fault(logs.struck(ended.stderr, self.secrets), ended.returncode, self.path)
+            raise as_error(logs.struck(ended.stderr, self.secrets), ended.returncode, self.path)
 
 
 def of(settings: Settings, root: Path) -> Remote:
@@ -176,8 +176,8 @@ def program() -> Path:
     return found
 
 
-def fault(said: str, code: int, where: str) -> BoathouseError:
-    """What rclone said as one of our failures; `said` holds no secret any more."""
+def as_error(said: str, code: int, where: str) -> BoathouseError:
+    """Return what rclone said as an error of ours; `said` holds no secret any more."""
     what = _told(said)
 
     def has(signs: Iterable[str]) -> bool:
@@ -195,7 +195,7 @@ def fault(said: str, code: int, where: str) -> BoathouseError:
 
 
 def _told(said: str) -> str:
-    """The first fault of rclone's lines, without date and level."""
+    """The first error of rclone's lines, without date and level."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    faults = [line for line in lines if re.search(r"\b(ERROR|CRITICAL|Failed|Error)\b", line)] or lines or ["no word"]
-    return re.sub(r"^[\d/]+ [\d:]+ (?:ERROR|CRITICAL|NOTICE) *: *", "", faults[0])[:400]
+    errors = [line for line in lines if re.search(r"\b(ERROR|CRITICAL|Failed|Error)\b", line)] or lines or ["no word"]
+    return re.sub(r"^[\d/]+ [\d:]+ (?:ERROR|CRITICAL|NOTICE) *: *", "", errors[0])[:400]

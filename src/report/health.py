@@ -36,8 +36,8 @@ def show(project: Project, now: datetime, *, tell: bool = True) -> int:
     known = _open(project)
     found = look(project, now)
     urls = alerts.channels(project.settings)
-    faults = alerts.faults(urls)
-    _print(project, found.problems, faults)
+    url_errors = alerts.url_errors(urls)
+    _print(project, found.problems, url_errors)
     if tell:
         told = [problem for problem in found.problems if not waits(problem)]
         sent = alerts.update(
@@ -46,7 +46,7 @@ def show(project: Project, now: datetime, *, tell: bool = True) -> int:
         if sent:
             print(f"told of {counted(len(sent), 'incident')}")
     _keep(project, found)
-    return int(bool(faults) or not all(map(small, found.problems)))
+    return int(bool(url_errors) or not all(map(small, found.problems)))
 
 
 def look(project: Project, now: datetime) -> Findings:
@@ -120,15 +120,15 @@ def _looked_at(known: Collection[str], problems: Sequence[Problem]) -> set[str]:
     return set(known) - {problem.incident for problem in problems if waits(problem)}
 
 
-def _print(project: Project, problems: Sequence[Problem], faults: Sequence[str]) -> None:
+def _print(project: Project, problems: Sequence[Problem], url_errors: Sequence[str]) -> None:
     for problem in problems:
         line = f"{problem.urgency} {problem.incident}: {_one_line(problem.what)} -> {_one_line(problem.fix)}"
         print(line, file=sys.stdout if small(problem) else sys.stderr)
-    for fault in faults:
-        print(f"{fault} -> correct it in .env: nobody is told through it", file=sys.stderr)
+    for error in url_errors:
+        print(f"{error} -> correct it in .env: nobody is told through it", file=sys.stderr)
     if not all(map(small, problems)):
         print(verdict(problems), file=sys.stderr)
-    elif not faults:
+    elif not url_errors:
         contracts = project.contracts
         tables, feeds = len(contracts.silver) + len(contracts.gold), len(contracts.feeds)
         print(f"healthy: {counted(tables, 'table')}, {counted(feeds, 'feed')}, {last_run(project)}")

@@ -93,7 +93,7 @@ def _bronze(arrived: ingest.Arrivals) -> tuple[str, str]:
     parts += [f"{arrived.known} taken before"] if arrived.known else []
     parts += [f"{len(arrived.same_bytes)} of the same bytes as one taken"] if arrived.same_bytes else []
     parts += [f"{len(arrived.waiting)} still being written"] if arrived.waiting else []
-    parts += [f"refused: {str(fault).splitlines()[0]}" for fault in arrived.refused]
+    parts += [f"refused: {str(error).splitlines()[0]}" for error in arrived.refused]
     what = "fail" if arrived.refused else "append" if arrived.new else "nothing"
     return what, ", ".join(parts) or "no files"
 

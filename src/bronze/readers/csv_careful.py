@@ -16,7 +16,7 @@ from src.bronze.readers.expected import refuse_title_rows
 from src.bronze.readers.files import prove_whole
 from src.bronze.readers.records import UNNAMED, Record, Records, checked
 from src.bronze.readers.refusals import contract_of
-from src.bronze.readers.text import fault_in, lines_of, quoted
+from src.bronze.readers.text import lines_of, no_text_reason, quoted
 from src.contract import Feed
 from src.errors import DataError
 
@@ -42,15 +42,15 @@ def header(feed: Feed, path: Path, lines: Iterator[str]) -> tuple[list[str], str
     if not feed.header:
         return list(feed.columns), ""
     values, raw = next(dialect(feed).records(lines, blank_lines=False), ([], ""))
-    fault = fault_in(raw, feed)
-    if not fault:
+    reason = no_text_reason(raw, feed)
+    if not reason:
         refuse_title_rows([raw.strip()] if isinstance(values, str) else values, feed, path)
-    if not fault and (isinstance(values, str) or len(values) == 1):
+    if not reason and (isinstance(values, str) or len(values) == 1):
         _refuse_another_delimiter(raw, feed, path)
-    if fault or isinstance(values, str):
+    if reason or isinstance(values, str):
         fix = f"correct the file, or the encoding ({feed.encoding}) or delimiter ({feed.delimiter})"
         raise DataError(
-            f"the header cannot be read: {fault or values}", where=path, fix=f"{fix} in {contract_of(feed)}"
+            f"the header cannot be read: {reason or values}", where=path, fix=f"{fix} in {contract_of(feed)}"
         )
     return [name.strip() for name in values], raw
 
@@ -100,7 +100,7 @@ def _fitting(records: Iterator[Record], width: int, ended: bool, feed: Feed) -> 
                 values = _misfit(values, width + ended)
             elif ended:
                 values = values[:-1] if not values[-1] else "the file changed while it was read"
-        yield fault_in(raw, feed) or values, raw
+        yield no_text_reason(raw, feed) or values, raw
 
 
 def _misfit(values: list[str], width: int) -> str:

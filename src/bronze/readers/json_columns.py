@@ -10,7 +10,7 @@ from pathlib import Path
 
 from src.bronze.readers.json_objects import Object, keys_in, objects_in_array, objects_in_lines
 from src.bronze.readers.records import Record, Records, checked
-from src.bronze.readers.text import fault_in, lines_of
+from src.bronze.readers.text import lines_of, no_text_reason
 from src.contract import Feed
 from src.errors import DataError
 
@@ -22,7 +22,7 @@ def json_records(feed: Feed, path: Path) -> Records:
     def objects(lines: Iterator[str]) -> Iterator[tuple[Object, str]]:
         found = objects_in_lines(lines) if feed.format == "ndjson" else objects_in_array(lines, path)
         for values, raw in found:
-            yield fault_in(raw, feed) or values, raw
+            yield no_text_reason(raw, feed) or values, raw
 
     def every() -> Iterator[tuple[Object, str]]:
         with lines_of(feed, path) as lines:

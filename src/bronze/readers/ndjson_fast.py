@@ -19,7 +19,7 @@ from src.bronze.readers.files import blocks
 from src.bronze.readers.json_objects import Object, clashing, objects_in_lines
 from src.bronze.readers.ndjson_proof import Proof, in_batches, proof, with_numbers_quoted
 from src.bronze.readers.records import Rows, checked
-from src.bronze.readers.text import fault_in, is_utf_8, refuse_another_encoding, shown
+from src.bronze.readers.text import is_utf_8, no_text_reason, refuse_another_encoding, shown
 from src.contract import Feed
 from src.engine import DuckEngine, identifier, literal
 from src.errors import DataError
@@ -87,7 +87,7 @@ class _Block:
         end = "" if self.open and place == len(self.lines) - 1 else self.end
         line = self.lines[place].as_py().decode("utf-8", "surrogateescape") + end
         ((values, raw),) = objects_in_lines(iter([line]))
-        return fault_in(raw, feed) or values, raw
+        return no_text_reason(raw, feed) or values, raw
 
 
 def _blocks(path: Path) -> Iterator[_Block | None]:

@@ -80,7 +80,7 @@ def _keep_bytes(error: UnicodeError) -> tuple[str, int]:
     return "".join(chr(0xDC00 + byte) for byte in error.object[error.start : error.end]), error.end
 
 
-def fault_in(raw: str, feed: Feed) -> str | None:
+def no_text_reason(raw: str, feed: Feed) -> str | None:
     """Why a record cannot be kept as text: bytes the encoding does not know, or NUL."""
     if raw.isascii() and "\0" not in raw:
         return None

@@ -39,7 +39,7 @@ class Table:
 
     def records(self) -> Iterator[Record]:
         for place, cells in self._rows:
-            if reason := self._fault(place, cells):
+            if reason := self._refusal(place, cells):
                 yield reason, "\t".join(f"={cell.formula}" if isinstance(cell, NoValue) else cell for _, cell in cells)
                 continue
             values: Values = [""] * len(self.columns)
@@ -58,7 +58,7 @@ class Table:
             )
             raise Unreadable(what, "correct the header; nothing of the file was taken")
 
-    def _fault(self, place: int, cells: Sequence[tuple[int, Cell]]) -> str | None:
+    def _refusal(self, place: int, cells: Sequence[tuple[int, Cell]]) -> str | None:
         for column, cell in cells:
             if isinstance(cell, NoValue):
                 formula = f"={cell.formula}" if cell.formula else "a formula"

@@ -1,4 +1,4 @@
-"""A fault says what was found in a contract, where, and what to write. All faults of all files are one list."""
+"""An error says what was found in a contract, where, and what to write. All errors of all files are one list."""
 
 from __future__ import annotations
 
@@ -15,45 +15,45 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 @dataclass
 class File:
-    """One file or folder: what it says, the faults found in it, and the tables declared elsewhere that it names."""
+    """One file or folder: what it says, the errors found in it, and the tables declared elsewhere that it names."""
 
     path: Path
     layer: str
     domain: str
     shown: str  # the path as a person knows it
-    faults: list[BoathouseError]  # one list for all files
+    errors: list[BoathouseError]  # one list for all files
     document: dict[str, Any] = field(default_factory=dict)  # empty: nothing more can be said about it
     references: list[tuple[str, str, tuple[str, ...]]] = field(default_factory=list)  # key path, table id, columns
-    broken: set[str] = field(default_factory=set)  # key paths that break the standard: one fault each is enough
+    broken: set[str] = field(default_factory=set)  # key paths that break the standard: one error each is enough
 
-    def fault(self, what: str, key: str = "", fix: str | None = None) -> None:
+    def error(self, what: str, key: str = "", fix: str | None = None) -> None:
         if key and key in self.broken:
             return
-        self.faults.append(ContractError(what, where=f"{self.shown}, {key}" if key else self.shown, fix=fix))
+        self.errors.append(ContractError(what, where=f"{self.shown}, {key}" if key else self.shown, fix=fix))
 
     def text(self, path: Path) -> str:
-        """A file's text; empty, with a fault, where it has none."""
+        """A file's text; empty, with an error, where it has none."""
         try:
             text = path.read_text(encoding="utf-8-sig").strip()
         except UnicodeDecodeError as error:
-            self.fault(f"{path.name} is not utf-8 at byte {error.start}", fix="save it as utf-8")
+            self.error(f"{path.name} is not utf-8 at byte {error.start}", fix="save it as utf-8")
             return ""
         except OSError as error:
-            self.faults.append(from_os_error(error, path))
+            self.errors.append(from_os_error(error, path))
             return ""
         if not text:
-            self.fault(f"{path.name} is empty", fix="write it, or remove the file")
+            self.error(f"{path.name} is empty", fix="write it, or remove the file")
         return text
 
     def check_name(self, kind: str, name: str, key: str = "", reserved: Collection[str] = ()) -> None:
         if not _NAME.fullmatch(name) or name in reserved:
             fix = "write snake case: a small letter, then small letters, digits and _"
-            self.fault(f"{kind} name {name}", key, fix + (f"; reserved: {listed(reserved)}" if reserved else ""))
+            self.error(f"{kind} name {name}", key, fix + (f"; reserved: {listed(reserved)}" if reserved else ""))
 
     def check_columns(self, names: Iterable[object], known: Collection[str], key: str) -> None:
         for name in names:
             if name not in known:
-                self.fault(f"no column {name}", key, hint(str(name), known))
+                self.error(f"no column {name}", key, hint(str(name), known))
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,9 @@ class Part:
     def at(self, key: str) -> str:
         return f"{self.key}.{key}".strip(".")
 
-    def fault(self, what: str, key: str = "", fix: str | None = None) -> None:
-        """A fault of this part, or of what lies at `key` in it."""
-        self.file.fault(what, self.at(key), fix)
+    def error(self, what: str, key: str = "", fix: str | None = None) -> None:
+        """An error of this part, or of what lies at `key` in it."""
+        self.file.error(what, self.at(key), fix)
 
     def parts(self, name: str) -> list[Part]:
         """The parts in the list of this name."""
