@@ -186,7 +186,7 @@ def _ended(project: Project, this: Run) -> int:
     if error is None:
         summary.finished(this.records[-1], steps)
         return 0
-    console.failed(console.said(error))
+    console.failed(console.error_text(error))
     return error.exit_code if isinstance(error, BoathouseError) else BUG_EXIT_CODE
 
 

@@ -159,8 +159,8 @@ def unclaimed(files: Sequence[str], most: int = 5) -> None:
         print(f"note: {len(files)} landed files belong to no feed: {shown}")
 
 
-def said(error: BaseException) -> str:
-    """A failure in words: what, where and what to do, or that it is a bug."""
+def error_text(error: BaseException) -> str:
+    """Return the lines that show an error to a person: what, where and fix, or that it is a bug."""
     return plain_lines(str(error) if isinstance(error, BoathouseError) else f"a bug: {type(error).__name__}: {error}")
 
 

@@ -44,7 +44,7 @@ def _kind(table_id: str) -> str:
 
 
 def _problem(run: Run, table_id: str, error: Exception) -> Problem:
-    what = console.said(error).partition("\n")[0].removeprefix(f"{table_id}: ")
+    what = console.error_text(error).partition("\n")[0].removeprefix(f"{table_id}: ")
     where = (error.where if isinstance(error, BoathouseError) else None) or ""
     what = ": ".join(filter(None, (where.partition(_LANDED)[2], what)))  # which file, where it was one that landed
     what = what if len(what) <= _LONGEST else what[:_LONGEST] + " ..."

@@ -500,11 +500,11 @@ def _union(selects: Sequence[str]) -> str:
 
 def _by_wording(remarks: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     """What is said of files, each wording once."""
-    said: dict[str, list[str]] = {}
+    files_of: dict[str, list[str]] = {}
     for file, notes in remarks.items():
         for note in notes:
-            said.setdefault(note, []).append(file)
-    return tuple(f"{note} in {_some(files)}" for note, files in said.items())
+            files_of.setdefault(note, []).append(file)
+    return tuple(f"{note} in {_some(files)}" for note, files in files_of.items())
 
 
 def _drift(bronze: lake.Snapshot, headers: Mapping[str, Sequence[str]]) -> list[str]:

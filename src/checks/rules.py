@@ -51,8 +51,8 @@ def no_folder(column: Column) -> tuple[str, str]:
     name, room = identifier(column.name), _FOLDER_BYTES - len(f"{column.name}=")
     too_long = f"CASE WHEN 3 * strlen({name}) <= {room} THEN false ELSE strlen(url_encode({name})) > {room} END"
     test = f"{name} IN ('', '{_NULL_FOLDER}') OR contains({name}, chr(0)) OR {too_long}"
-    said = f"CASE WHEN {name} = '' THEN 'empty text' ELSE left({name}, 80) END"
-    return f"coalesce({test}, false)", f"{literal(f'{column.name}: ')} || {said} || ' cannot name a partition'"
+    shown = f"CASE WHEN {name} = '' THEN 'empty text' ELSE left({name}, 80) END"
+    return f"coalesce({test}, false)", f"{literal(f'{column.name}: ')} || {shown} || ' cannot name a partition'"
 
 
 def _rule(column: Column, rule: Rule) -> tuple[str, str]:

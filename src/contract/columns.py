@@ -20,7 +20,7 @@ def columns(table: Part) -> tuple[Column, ...]:
     names: list[str] = []
     found: list[Column] = []
     for part in table.parts("properties"):
-        name = part.said["name"]
+        name = part.node["name"]
         if name.lower() in names:
             part.error(f"duplicate column {name}", "name", "keep one of them, or give it another name")
         else:
@@ -31,30 +31,30 @@ def columns(table: Part) -> tuple[Column, ...]:
 
 
 def check_same_name(part: Part) -> None:
-    name = part.said["name"]
-    physical = part.said.get("physicalName", name)
+    name = part.node["name"]
+    physical = part.node.get("physicalName", name)
     if physical != name:
         part.error(f"physicalName {physical}; the name is {name}", "physicalName", "remove it: one thing has one name")
 
 
 def _column(part: Part) -> Column:
-    said = part.said
+    node = part.node
     kind = _type(part)
     check_same_name(part)
     words = custom.values(part, custom.GOLD_COLUMN if part.file.layer == "gold" else custom.COLUMN)
-    if said.get("semanticType", "column") == "measure":
+    if node.get("semanticType", "column") == "measure":
         part.error("semanticType measure", "semanticType", "a table has columns; leave it out")
-    if not said.get("transformLogic", "-").strip():
+    if not node.get("transformLogic", "-").strip():
         part.error("empty transformLogic", "transformLogic", "write an SQL expression, or leave it out")
     return Column(
-        name=said["name"],
+        name=node["name"],
         type=kind or "VARCHAR",  # of no consequence: an error stops the load
-        expression=said["transformLogic"].strip() if "transformLogic" in said else None,
-        required=said.get("required", False) or said.get("primaryKey", False),
-        unique=said.get("unique", False),
+        expression=node["transformLogic"].strip() if "transformLogic" in node else None,
+        required=node.get("required", False) or node.get("primaryKey", False),
+        unique=node.get("unique", False),
         rules=_rules(part) if kind else (),
         description=part.text("description"),
-        classification=said.get("classification"),
+        classification=node.get("classification"),
         drift=_drift(words),
         non_finite=_non_finite(words, kind, part),
     )
@@ -107,7 +107,7 @@ _SPELLED = re.compile(r"([a-z][a-z0-9_]*(?: [a-z]+)*) ?(?:\( ?(\d+) ?(?:, ?(\d+)
 
 def _type(part: Part) -> str | None:
     """The canonical DuckDB type; None, with an error, where there is none."""
-    logical, physical = part.said.get("logicalType"), part.said.get("physicalType")
+    logical, physical = part.node.get("logicalType"), part.node.get("physicalType")
     if logical is None:
         return None  # reported with the standard's errors
     if logical not in _FAMILIES:
@@ -173,9 +173,9 @@ def check_pattern(pattern: str, part: Part, key: str) -> None:
 
 def _rules(part: Part) -> tuple[Rule, ...]:
     """The row rules of a property; the standard's schema has checked which options go with its type."""
-    logical = part.said["logicalType"]
+    logical = part.node["logicalType"]
     rules: list[Rule] = []
-    for kind, value in part.said.get("logicalTypeOptions", {}).items():
+    for kind, value in part.node.get("logicalTypeOptions", {}).items():
         at = f"logicalTypeOptions.{kind}"
         if logical == "boolean":
             part.error(f"unknown key {kind}", at, "a boolean has no options")
@@ -190,14 +190,14 @@ def _rules(part: Part) -> tuple[Rule, ...]:
                 check_pattern(value, part, at)
             rules.append(Rule(kind, value))
     _check_bounds(rules, part)
-    if "enum" in part.said:
+    if "enum" in part.node:
         rules.append(_enum_rule(part))
     return tuple(rules)
 
 
 def _check_bounds(rules: Sequence[Rule], part: Part) -> None:
     """Every bound is a value of the column's type, and some value lies between them."""
-    logical, options = part.said["logicalType"], "logicalTypeOptions"
+    logical, options = part.node["logicalType"], "logicalTypeOptions"
     bounds = {rule.kind: _comparable(rule.value, logical) for rule in rules if rule.kind in _BOUNDS}
     for kind, value in bounds.items():
         if value is None:
@@ -211,9 +211,9 @@ def _check_bounds(rules: Sequence[Rule], part: Part) -> None:
 
 
 def _enum_rule(part: Part) -> Rule:
-    logical = part.said["logicalType"]
+    logical = part.node["logicalType"]
     for item in part.parts("enum"):
-        value = item.said["value"]
+        value = item.node["value"]
         fits = {
             "string": isinstance(value, str),
             "boolean": isinstance(value, bool),
@@ -221,7 +221,7 @@ def _enum_rule(part: Part) -> Rule:
         }
         if not (fits[logical] if logical in fits else _comparable(value, logical) is not None):
             item.error(f"value {shown(value)} of {a(logical)} column", "value", f"write {_example(logical)}")
-    return Rule("enum", tuple(item["value"] for item in part.said["enum"]))
+    return Rule("enum", tuple(item["value"] for item in part.node["enum"]))
 
 
 def _comparable(value: Any, logical: str) -> Any:

@@ -96,7 +96,7 @@ RELATIONSHIP: Words = {
 def values(part: Part, known: Words) -> dict[str, Any]:
     """The values of the custom properties of one part; what is not as expected is an error, and left out."""
     found: dict[str, Any] = {}
-    for item in part.said.get("customProperties", ()):
+    for item in part.node.get("customProperties", ()):
         name, value = item["property"], item["value"]
         at = f"customProperties[{name}]"
         if item.get("vendor", "boathouse") != "boathouse":

@@ -61,7 +61,7 @@ class Part:
     """A part of a contract: what it says, and the key path that leads to it."""
 
     file: File
-    said: Mapping[str, Any]
+    node: Mapping[str, Any]
     key: str = ""
 
     def at(self, key: str) -> str:
@@ -73,10 +73,10 @@ class Part:
 
     def parts(self, name: str) -> list[Part]:
         """The parts in the list of this name."""
-        return [Part(self.file, said, self.at(f"{name}[{at}]")) for at, said in enumerate(self.said.get(name, ()))]
+        return [Part(self.file, node, self.at(f"{name}[{at}]")) for at, node in enumerate(self.node.get(name, ()))]
 
     def text(self, name: str) -> str:
-        return str(self.said.get(name) or "").strip()
+        return str(self.node.get(name) or "").strip()
 
 
 # -- words

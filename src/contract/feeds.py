@@ -54,14 +54,14 @@ def agreed(silver: Iterable[tuple[File, Table]]) -> dict[str, Feed]:
 
 
 def _feed(server: Part) -> Feed:
-    said = server.said
+    node = server.node
     options = custom.values(server, custom.FEED)
-    options |= {name: said[name] for name in ("delimiter", "encoding") if name in said}
+    options |= {name: node[name] for name in ("delimiter", "encoding") if name in node}
     for name in options:
-        if said["format"] in _FORMATS and said["format"] not in _ONLY_FOR[name]:
-            at = name if name in said else f"customProperties[{name}]"
+        if node["format"] in _FORMATS and node["format"] not in _ONLY_FOR[name]:
+            at = name if name in node else f"customProperties[{name}]"
             fix = f"{name} is for {listed(_ONLY_FOR[name])}; remove it"
-            server.error(f"{name} with format {said['format']}", at, fix)
+            server.error(f"{name} with format {node['format']}", at, fix)
     if "encoding" in options:
         options["encoding"] = _encoding(options["encoding"], server)
     options["columns"] = tuple(options.get("columns", ()))
@@ -69,9 +69,9 @@ def _feed(server: Part) -> Feed:
         options.setdefault("decimal", ",")
     feed = Feed(
         domain=server.file.domain,
-        name=said["server"],
-        path=said["path"],
-        format=said["format"],
+        name=node["server"],
+        path=node["path"],
+        format=node["format"],
         declared_in=server.file.path,
         **options,
     )

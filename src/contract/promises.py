@@ -27,7 +27,7 @@ _PLACEHOLDER = re.compile(r"\$?\{([A-Za-z_]\w*)\}")
 def expectations(table: Part) -> tuple[Expectation, ...]:
     """The audits of a schema object: its own, then those of its columns."""
     properties = table.parts("properties")
-    names = [part.said["name"] for part in properties]
+    names = [part.node["name"] for part in properties]
     found = [_expectation(item, None, names) for item in table.parts("quality")]
     for part, name in zip(properties, names, strict=True):
         found += [_expectation(item, name, names) for item in part.parts("quality")]
@@ -36,27 +36,27 @@ def expectations(table: Part) -> tuple[Expectation, ...]:
 
 def _expectation(item: Part, column: str | None, names: Sequence[str]) -> Expectation | None:
     """One audit; None for text, which is documentation, and, with an error, where there is nothing to run."""
-    said = item.said
-    kind = said.get("type", "library")
+    node = item.node
+    kind = node.get("type", "library")
     if kind == "text":
         return None
     if kind == "custom":
         item.error("type custom", "type", "write `type: sql` with a query, or a metric")
         return None
-    operator = next(name for name in OPERATORS if name in said)
+    operator = next(name for name in OPERATORS if name in node)
     expectation = Expectation(
         kind=kind,
         operator=operator,
-        bound=_frozen(said[operator]),
+        bound=_frozen(node[operator]),
         column=column,
-        metric=said.get("metric") if kind == "library" else None,
+        metric=node.get("metric") if kind == "library" else None,
         query=_query(item, column) if kind == "sql" else None,
-        unit=said.get("unit", "rows"),
-        severity=said.get("severity", "error"),
-        dimension=said.get("dimension"),
-        arguments=tuple((name, _frozen(value)) for name, value in said.get("arguments", {}).items()),
-        id=said.get("id"),
-        description=item.text("description") or said.get("name", ""),
+        unit=node.get("unit", "rows"),
+        severity=node.get("severity", "error"),
+        dimension=node.get("dimension"),
+        arguments=tuple((name, _frozen(value)) for name, value in node.get("arguments", {}).items()),
+        id=node.get("id"),
+        description=item.text("description") or node.get("name", ""),
     )
     _check_expectation(expectation, item)
     if kind == "library":
@@ -101,7 +101,7 @@ def _check_metric(expectation: Expectation, names: Sequence[str], item: Part) ->
 
 def _query(item: Part, column: str | None) -> str:
     """The query with the column's name put in; `${object}` is left for the one who runs it."""
-    text = item.said["query"]
+    text = item.node["query"]
     names = {"object": "${object}", "table": "${object}"}
     if column:
         names |= {"property": f'"{column}"', "column": f'"{column}"'}
@@ -129,10 +129,10 @@ _End = tuple[str, tuple[str, ...]]  # table id and columns
 
 def relationships(table: Part) -> tuple[Relationship, ...]:
     """The foreign keys of a schema object and of its columns; what they name is left to be checked with all tables."""
-    home = f"{table.file.layer}.{table.file.domain}.{table.said['name']}"
+    home = f"{table.file.layer}.{table.file.domain}.{table.node['name']}"
     found = [_relationship(item, _end(item, "from"), home) for item in table.parts("relationships")]
     for part in table.parts("properties"):
-        start = (home, (part.said["name"],))
+        start = (home, (part.node["name"],))
         found += [_relationship(item, start, home) for item in part.parts("relationships")]
     return tuple(relationship for relationship in found if relationship)
 
@@ -155,9 +155,9 @@ def _relationship(item: Part, start: _End | None, home: str) -> Relationship | N
 
 def _end(item: Part, side: str) -> _End | None:
     """One side of a relationship; None, with an error, where it cannot be read."""
-    said, file = item.said[side], item.file
+    node, file = item.node[side], item.file
     ends: list[tuple[str, str]] = []
-    for text in [said] if isinstance(said, str) else said:
+    for text in [node] if isinstance(node, str) else node:
         steps = text.split(".")
         if len(steps) not in (2, 4) or "/" in text:
             item.error(f"reference {text}", side, "write table.column, or silver.domain.table.column")
@@ -182,20 +182,20 @@ def service_levels(document: Part) -> list[tuple[Sla, ...]]:
     tables = document.parts("schema")
     elements: dict[str, tuple[int, str | None]] = {}
     for index, table in enumerate(tables):
-        name = table.said["name"]
+        name = table.node["name"]
         elements[name] = (index, None)
         for part in table.parts("properties"):
-            elements[f"{name}.{part.said['name']}"] = (index, part.said["name"])
+            elements[f"{name}.{part.node['name']}"] = (index, part.node["name"])
     found: list[list[Sla]] = [[] for _ in tables]
     for item in document.parts("slaProperties"):
         kind, value, unit = _span(item)
-        for element in item.said["element"].split(",") if "element" in item.said else [None]:
+        for element in item.node["element"].split(",") if "element" in item.node else [None]:
             element = element.strip() if element else None
             if element and element not in elements:
                 item.error(f"element {element}", "element", hint(element, elements))
                 continue
             at, column = elements[element] if element else (None, None)
-            sla = Sla(kind, value, unit, element, column, item.said.get("driver"), item.text("description"))
+            sla = Sla(kind, value, unit, element, column, item.node.get("driver"), item.text("description"))
             for slas in found if at is None else [found[at]]:
                 slas.append(sla)
     return [tuple(slas) for slas in found]
@@ -203,10 +203,10 @@ def service_levels(document: Part) -> list[tuple[Sla, ...]]:
 
 def _span(item: Part) -> tuple[str, object, str | None]:
     """A service level's name, value and unit; those of a span of time are checked and made canonical."""
-    value, unit = item.said["value"], item.said.get("unit")
-    name = _SPANS.get(item.said["property"].lower())
+    value, unit = item.node["value"], item.node.get("unit")
+    name = _SPANS.get(item.node["property"].lower())
     if name is None:
-        return item.said["property"], value, unit
+        return item.node["property"], value, unit
     if not is_number(value) or value <= 0:
         item.error(f"{name} {shown(value)}", "value", "write a number greater than 0")
     known = [short for short, other in UNITS.items() if str(unit).lower() in (short, *other.spellings)]

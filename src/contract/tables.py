@@ -22,15 +22,15 @@ _PARTITION_TYPES = ("VARCHAR", *INTEGERS, "BOOLEAN", "DATE")
 def silver(file: File) -> list[Table]:
     """The one table of a silver contract; none, with an error, where it declares another."""
     document = _checked(file)
-    domain = document.said.get("domain", file.domain)
+    domain = document.node.get("domain", file.domain)
     if domain != file.domain:
         document.error(f"domain {domain}; the folder is {file.domain}", "domain", "write the folder's name")
     declared = feeds(document)
     objects = document.parts("schema")
     if len(objects) != 1:
         document.error(f"{len(objects)} tables in schema", "schema", "a silver contract declares exactly one table")
-    if objects and objects[0].said["name"] != file.path.stem:
-        what = f"table {objects[0].said['name']}; the file is {file.path.name}"
+    if objects and objects[0].node["name"] != file.path.stem:
+        what = f"table {objects[0].node['name']}; the file is {file.path.name}"
         objects[0].error(what, "name", "let them be equal")
     return [table for table in _tables(document, declared) if table.name == file.path.stem]
 
@@ -38,30 +38,30 @@ def silver(file: File) -> list[Table]:
 def mart(file: File) -> Mart:
     """The mart of a gold contract."""
     document = _checked(file)
-    said = document.said
-    if "servers" in said:
+    node = document.node
+    if "servers" in node:
         document.error("a mart has no servers", "servers", "remove them: its models read tables")
     tables = _tables(document)
     if not tables:
         document.error("0 tables in schema", "schema", "a mart declares at least one table")
     _check_models(tables, document)
-    description = Part(file, said.get("description", {}), "description")
+    description = Part(file, node.get("description", {}), "description")
     made = Mart(
         name=file.domain,
-        version=said["version"],
-        title=said.get("name", file.domain),
-        owner=_owner(said),
+        version=node["version"],
+        title=node.get("name", file.domain),
+        owner=_owner(node),
         purpose=description.text("purpose"),
         usage=description.text("usage"),
         limitations=description.text("limitations"),
         support=tuple(
             f"{item['channel']} ({item['url']})" if "url" in item else item["channel"]
-            for item in said.get("support", ())
+            for item in node.get("support", ())
         ),
         refresh=_refresh_rate(tables),
         tables=tuple(tables),
         path=file.path,
-        document=said,
+        document=node,
     )
     _check_governance(made, document)
     return made
@@ -70,7 +70,7 @@ def mart(file: File) -> Mart:
 def _checked(file: File) -> Part:
     """The whole document, its head checked."""
     document = Part(file, file.document)
-    version = document.said["version"]
+    version = document.node["version"]
     if not SEMVER.fullmatch(version):
         document.error(f"version {version}", "version", "write MAJOR.MINOR.PATCH, for example 1.0.0")
     if not document.text("status"):
@@ -108,9 +108,9 @@ def _check_models(tables: Sequence[Table], document: Part) -> None:
             document.error(what, fix="rename or remove it")
 
 
-def _owner(said: Mapping[str, Any]) -> str:
+def _owner(node: Mapping[str, Any]) -> str:
     """The member whose role is owner, else the first member, else the team's name."""
-    team = said.get("team", {})
+    team = node.get("team", {})
     team = {"members": team} if isinstance(team, list) else team
     members = team.get("members", [])
     chosen = [member for member in members if member.get("role", "").lower() == "owner"] or members
@@ -128,7 +128,7 @@ def _refresh_rate(tables: Sequence[Table]) -> str:
 
 def _tables(document: Part, declared: tuple[Feed, ...] = ()) -> list[Table]:
     file, objects = document.file, document.parts("schema")
-    names = [part.said["name"] for part in objects]
+    names = [part.node["name"] for part in objects]
     for index, part in enumerate(objects):
         file.check_name("table", names[index], part.at("name"))
         if names[index] in names[:index]:
@@ -138,7 +138,7 @@ def _tables(document: Part, declared: tuple[Feed, ...] = ()) -> list[Table]:
     found = []
     for part, promised in zip(objects, slas, strict=True):
         settings = {**everywhere, **custom.values(part, custom.TABLE[file.layer])}
-        found.append(_table(part, document.said, declared, settings, promised))
+        found.append(_table(part, document.node, declared, settings, promised))
     return found
 
 
@@ -149,7 +149,7 @@ def _table(
     settings: Mapping[str, Any],
     slas: tuple[Sla, ...],
 ) -> Table:
-    file, name = part.file, part.said["name"]
+    file, name = part.file, part.node["name"]
     sequence = settings.get("sequenceBy", [])
     sql, python = (path if path.is_file() else None for path in map(file.path.with_name, (f"{name}.sql", f"{name}.py")))
     check_same_name(part)
@@ -191,25 +191,25 @@ def _table(
 
 def _positioned(table: Part, flag: str, position: str) -> tuple[str, ...]:
     """The names of the flagged properties in the order of their positions, which a single one can do without."""
-    chosen = [part for part in table.parts("properties") if part.said.get(flag, False)]
-    places = [part.said.get(position, -1) for part in chosen]
+    chosen = [part for part in table.parts("properties") if part.node.get(flag, False)]
+    places = [part.node.get(position, -1) for part in chosen]
     for part in table.parts("properties"):
-        place = part.said.get(position, -1)
+        place = part.node.get(position, -1)
         if part not in chosen:
             if place != -1:
                 part.error(f"{position} {place} without {flag}", position, f"write `{flag}: true`, or remove it")
         elif len(chosen) > 1 and (place < 1 or places.count(place) > 1):
             found = "no position" if place == -1 else f"position {place}"
             fix = f"number the {len(chosen)} columns 1, 2, ..."
-            part.error(f"column {part.said['name']} has {found}", position, fix)
-    return tuple(part.said["name"] for part in sorted(chosen, key=lambda part: part.said.get(position, -1)))
+            part.error(f"column {part.node['name']} has {found}", position, fix)
+    return tuple(part.node["name"] for part in sorted(chosen, key=lambda part: part.node.get(position, -1)))
 
 
 def _sources(table: Part) -> tuple[str, ...]:
     """The ids of the tables a Python model reads: the union of its columns' transformSourceObjects."""
     sources: dict[str, None] = {}
     for part in table.parts("properties"):
-        for source in part.said.get("transformSourceObjects", ()):
+        for source in part.node.get("transformSourceObjects", ()):
             if source not in sources:
                 table.file.references.append((part.at("transformSourceObjects"), source, ()))
             sources[source] = None

@@ -223,11 +223,11 @@ def _row(life: _Life, at: str) -> tuple[str, ...]:
 
 def _damaged(row: tuple[str, ...], stream: Random) -> tuple[str, ...]:
     """A row as it comes out of a careless export."""
-    said = dict(zip(SHIPMENTS, row, strict=True))
-    before = str(date.fromisoformat(said["Shipped"]) - 9 * _DAY)
+    shipment = dict(zip(SHIPMENTS, row, strict=True))
+    before = str(date.fromisoformat(shipment["Shipped"]) - 9 * _DAY)
     field, value = stream.choice(
         (
-            ("Promised", f"{said['Promised'][:4]}-02-30"),
+            ("Promised", f"{shipment['Promised'][:4]}-02-30"),
             ("Revenue", "1,234.50"),
             ("WeightKg", "NaN"),
             ("ShipmentID", ""),
@@ -237,7 +237,7 @@ def _damaged(row: tuple[str, ...], stream: Random) -> tuple[str, ...]:
     )
     if field is None:
         return row[:6]  # cut short
-    return tuple((said | {field: value}).values())
+    return tuple((shipment | {field: value}).values())
 
 
 # -- tracking events
@@ -257,14 +257,14 @@ def _garbled(line: str, stream: Random) -> str:
     kind = stream.randrange(4)
     if kind == 0:
         return line[: len(line) // 2]  # no longer JSON
-    said = json.loads(line)
+    event = json.loads(line)
     if kind == 1:
-        said["time"] = said["time"].replace("T", " at ")
+        event["time"] = event["time"].replace("T", " at ")
     elif kind == 2:
-        said["location"]["position"] = {"lat": 999, "lon": 999}
+        event["location"]["position"] = {"lat": 999, "lon": 999}
     else:
-        said["type"] = ""
-    return json.dumps(said)
+        event["type"] = ""
+    return json.dumps(event)
 
 
 # -- what becomes of an order
@@ -360,9 +360,9 @@ def _events(life: _Life, far: int) -> Iterator[tuple[str, date, int, tuple[str, 
 def _report(life: _Life, kind: str, at: datetime, received: datetime, place: tuple[str, str]) -> str:
     north = 35 + sum(map(ord, place[1])) % 25  # some point or other, the same for every report of a country
     location = {"site": place[0], "country": place[1], "position": {"lat": north, "lon": north - 45}}
-    said = {"shipment_id": life.number, "type": kind, "time": f"{at.isoformat()}Z"}
+    event = {"shipment_id": life.number, "type": kind, "time": f"{at.isoformat()}Z"}
     return json.dumps(
-        said | {"received": f"{received.isoformat()}Z", "carrier": life.carrier.code, "location": location}
+        event | {"received": f"{received.isoformat()}Z", "carrier": life.carrier.code, "location": location}
     )
 
 

@@ -281,8 +281,8 @@ def _board_cells(test: _Test) -> _Cells:
 
 
 def _text(header: Sequence[str], rows: Iterable[_Cells]) -> bytes:
-    said = ([f"{cell:%Y-%m-%d %H:%M:%S}" if isinstance(cell, datetime) else cell for cell in row] for row in rows)
-    return landing.csv_text(header, said, line_end="\r\n").encode()
+    cells = ([f"{cell:%Y-%m-%d %H:%M:%S}" if isinstance(cell, datetime) else cell for cell in row] for row in rows)
+    return landing.csv_text(header, cells, line_end="\r\n").encode()
 
 
 def _workbook(header: Sequence[str], rows: Sequence[_Cells]) -> bytes:

@@ -103,8 +103,8 @@ def entry_hash(root: Path, version: int) -> int | None:
         actions = [(kind, facts) for action in entry(root, version) for kind, facts in action.items()]
     except (HistoryGone, NotADirectoryError):
         return None
-    said = [[kind, *map(facts.get, ("path", "appId", "version", "id", "timestamp"))] for kind, facts in actions]
-    return int.from_bytes(hashlib.sha256(json.dumps(said).encode()).digest()[:8], "big") >> 1
+    distinct = [[kind, *map(facts.get, ("path", "appId", "version", "id", "timestamp"))] for kind, facts in actions]
+    return int.from_bytes(hashlib.sha256(json.dumps(distinct).encode()).digest()[:8], "big") >> 1
 
 
 def logged_file(action: Mapping[str, Any]) -> DataFile:

@@ -467,9 +467,9 @@ def hashes(snapshot: Snapshot) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for version in range(snapshot.version + 1) if _only_grows(snapshot) else ():
-        said = log.commit_info(snapshot.root, version).get(_HASHES)
+        recorded = log.commit_info(snapshot.root, version).get(_HASHES)
         try:
-            found |= json.loads(said) if said else {}
+            found |= json.loads(recorded) if recorded else {}
         except (ValueError, TypeError) as error:
             raise damaged(snapshot.root, f"version {version} has no hashes: {error}") from error
     return found

@@ -209,13 +209,13 @@ def _files(table: lake.Snapshot, old: Table | None, there: set[str]) -> dict[str
         DataError: one that goes there now has not the bytes that were committed.
     """
     root, found = table.root, {}
-    said = lake.hashes(table)
+    recorded = lake.hashes(table)
     for path in sorted(path for path in root.rglob("*") if path.is_file()):
         name, size = path.relative_to(root).as_posix(), path.stat().st_size
         known = old.files.get(name) if old and not name.startswith("_delta_log/") else None
         same = known and known.size == size and known.name in there
         found[name] = known if known and same else File(size, lake.digest(path))
-        if said.get(name, found[name].sha256) != found[name].sha256:
+        if recorded.get(name, found[name].sha256) != found[name].sha256:
             fix = "`make check` names the damage, docs/runbook.md says what to do; the backups are as they were"
             raise DataError(f"{name} has not the bytes that were committed", where=root, fix=fix)
     return found

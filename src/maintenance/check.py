@@ -219,9 +219,9 @@ def _unreadable(
             except BoathouseError as error:
                 yield f"{file.path} cannot be read: {error.what}"
                 return
-    said = lake.hashes(snapshot)
+    recorded = lake.hashes(snapshot)
     for file in files:
-        if said.get(file.path) not in (None, lake.digest(snapshot.root / file.path)):
+        if recorded.get(file.path) not in (None, lake.digest(snapshot.root / file.path)):
             yield f"{file.path} has not the bytes that were committed"
         rows = found.get(str(snapshot.root / file.path), 0)
         if rows != file.rows:
@@ -280,13 +280,13 @@ def _bounds(engine: DuckEngine, root: Path) -> Iterator[str]:
     silver = _opened(root)
     if not silver.indexed:
         return
-    told = {str(root / file.path): file.bounds.get(silver.indexed) for file in silver.files}
+    bounds = {str(root / file.path): file.bounds.get(silver.indexed) for file in silver.files}
     scan = engine.scan(silver, located=True)
     key = identifier(silver.indexed)
     for path, *ends in engine.rows(f"SELECT _at, min({key})::VARCHAR, max({key})::VARCHAR FROM {scan} GROUP BY 1"):
-        said = told[path]
-        if said and said != tuple(ends):
-            yield f"{path} has {silver.indexed} from {' to '.join(ends)}, the log says {' to '.join(said)}"
+        logged = bounds[path]
+        if logged and logged != tuple(ends):
+            yield f"{path} has {silver.indexed} from {' to '.join(ends)}, the log says {' to '.join(logged)}"
 
 
 def _silver(engine: DuckEngine, table: Table, whole: Mapping[str, Path]) -> Iterator[str]:

@@ -57,10 +57,10 @@ def read(program: str) -> str:
     ran = subprocess.run([program, "-l"], capture_output=True, check=False)
     if ran.returncode == 0:
         return ran.stdout.decode("utf-8", "surrogateescape")
-    said = ran.stderr.decode("utf-8", "replace")
-    if _NO_TABLE.search(said):
+    stderr = ran.stderr.decode("utf-8", "replace")
+    if _NO_TABLE.search(stderr):
         return ""
-    raise _refused(program, said)
+    raise _refused(program, stderr)
 
 
 def write(program: str, table: str) -> None:
@@ -110,5 +110,5 @@ def _block(lines: list[str], root: Path) -> tuple[int, int] | None:
     raise MachineError(f"a damaged block in the crontab: {told}", where="crontab -l", fix=_EDIT)
 
 
-def _refused(program: str, said: str) -> MachineError:
-    return MachineError(said.strip() or "refused without a word", where=program, fix="or use --kind systemd")
+def _refused(program: str, stderr: str) -> MachineError:
+    return MachineError(stderr.strip() or "refused without a word", where=program, fix="or use --kind systemd")

@@ -86,15 +86,15 @@ def _chosen(
 
 def _proved(engine: DuckEngine, whole: Path, manifest: Manifest, name: str) -> int:
     """Compare one restored table with what the manifest says of it; returns its rows."""
-    said = manifest.tables[name]
+    recorded = manifest.tables[name]
     restored = lake.open_table(lake.table_path(whole, name))
     if restored is None:
         raise DataError(f"{name} is not there", where=f"backup {manifest.id}")
     rows, content = snapshot.content(engine, name, restored)
     same_hash = manifest.engine == str(engine.one("SELECT version()")[0])  # another release may hash otherwise
-    if rows != said.rows or (same_hash and content != said.content):
+    if rows != recorded.rows or (same_hash and content != recorded.content):
         found = f"{name}: {rows} rows with hash {content} restored"
-        what = f"{found}, the manifest says {said.rows} rows with hash {said.content}"
+        what = f"{found}, the manifest says {recorded.rows} rows with hash {recorded.content}"
         fix = "run `make backup`, which then copies all of it afresh"
         raise DataError(what, where=f"backup {manifest.id}", fix=fix)
     return rows
@@ -114,7 +114,8 @@ def _act(settings: Settings, name: str | None, *, dry_run: bool) -> int:
     if dry_run:
         manifest = archive.chosen(place, name)
         console.table(
-            ("table", "version", "rows"), [(t, said.version, said.rows) for t, said in manifest.tables.items()]
+            ("table", "version", "rows"),
+            [(t, recorded.version, recorded.rows) for t, recorded in manifest.tables.items()],
         )
         print(f"dry run: backup {manifest.id} of release {manifest.release} was not restored")
         return 0

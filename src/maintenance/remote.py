@@ -176,12 +176,12 @@ def program() -> Path:
     return found
 
 
-def as_error(said: str, code: int, where: str) -> BoathouseError:
-    """Return what rclone said as an error of ours; `said` holds no secret any more."""
-    what = _told(said)
+def as_error(output: str, code: int, where: str) -> BoathouseError:
+    """Return what rclone said as an error of ours; `output` holds no secret any more."""
+    what = _told(output)
 
     def has(signs: Iterable[str]) -> bool:
-        return any(sign.lower() in said.lower() for sign in signs)
+        return any(sign.lower() in output.lower() for sign in signs)
 
     if has(_AUTH):
         return AuthError(f"the remote refused the credential: {what}", where=where, fix="correct it in .env")
@@ -194,8 +194,8 @@ def as_error(said: str, code: int, where: str) -> BoathouseError:
     return MachineError(what, where=where, fix="see rclone.org for what it means; the last backup is untouched")
 
 
-def _told(said: str) -> str:
+def _told(output: str) -> str:
     """The first error of rclone's lines, without date and level."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if re.search(r"\b(ERROR|CRITICAL|Failed|Error)\b", line)] or lines or ["no word"]
     return re.sub(r"^[\d/]+ [\d:]+ (?:ERROR|CRITICAL|NOTICE) *: *", "", errors[0])[:400]

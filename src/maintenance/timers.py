@@ -134,9 +134,9 @@ def _timers(named: Mapping[str, str]) -> list[str]:
 def _told(program: str, *words: str) -> None:
     ran = subprocess.run([program, "--user", *words], capture_output=True, text=True, check=False)
     if ran.returncode:
-        said = ran.stderr.strip().replace("\n", "; ") or "refused without a word"
+        stderr = ran.stderr.strip().replace("\n", "; ") or "refused without a word"
         raise MachineError(
-            f"systemctl --user {words[0]}: {said}",
+            f"systemctl --user {words[0]}: {stderr}",
             where=program,
             fix="log in as the user the timers are for, not by su or sudo; or use --kind cron",
         )

@@ -282,8 +282,8 @@ class Walk:
 
     def _is_grouped(self, node: Node) -> bool:
         orders = [modifier for modifier in node.get("modifiers") or () if modifier["type"] == "ORDER_MODIFIER"]
-        said = node.get("group_expressions") or node.get("group_sets") or node.get("having")
-        return bool(said or _groups_by_all(node)) or self._is_aggregate(
+        clauses = node.get("group_expressions") or node.get("group_sets") or node.get("having")
+        return bool(clauses or _groups_by_all(node)) or self._is_aggregate(
             [node["select_list"], node.get("qualify"), orders]
         )
 

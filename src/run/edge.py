@@ -40,5 +40,5 @@ def _ended(root: Path, act: Callable[[Settings], int], beats: bool) -> int:
             complain(logs.struck(str(ours), secrets))
             return ours.exit_code
         logs.bug(error)  # has a traceback in the log and one line on the console
-        console.failed(logs.struck(console.said(error), secrets))
+        console.failed(logs.struck(console.error_text(error), secrets))
         return BUG_EXIT_CODE

@@ -179,12 +179,12 @@ def _with_odd(columns: list[Any], feed: Feed, block: _Block, odd: Sequence[int],
     import pyarrow.compute as pc
 
     mask = pc.is_in(pa.arange(0, len(columns[0])), pa.array(odd, pa.int64()))
-    said = zip(*(_said(*block.exactly(place, feed), seen) for place in odd), strict=True)
-    news = zip(columns, said, strict=True)
+    exact = zip(*(_cells(*block.exactly(place, feed), seen) for place in odd), strict=True)
+    news = zip(columns, exact, strict=True)
     return [pc.replace_with_mask(column, mask, pa.array(new, column.type)) for column, new in news]
 
 
-def _said(values: Object, raw: str, seen: _Seen) -> tuple[str | None, str | None, str | None]:
+def _cells(values: Object, raw: str, seen: _Seen) -> tuple[str | None, str | None, str | None]:
     if isinstance(values, str):
         return None, values, shown(raw)
     if not values.keys() <= seen.columns.keys():

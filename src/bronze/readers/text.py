@@ -46,14 +46,14 @@ def refuse_another_encoding(feed: Feed, path: Path) -> None:
     """Refuse a file whose first bytes say another encoding than the contract: its text would be read as another."""
     with opened(path) as raw:
         start = raw.read(64)
-    said = _encoding(feed)
+    declared = _encoding(feed)
     for mark, name in _MARKS:
         if start.startswith(mark):
-            if said.startswith(name):
+            if declared.startswith(name):
                 return
             what = f"the file begins with the byte order mark of {name}, the contract says {feed.encoding}"
             raise DataError(what, where=path, fix=f"set encoding: {name} in {contract_of(feed)}, or correct the file")
-    if len(start) >= 4 and not said.startswith(("utf-16", "utf-32")):
+    if len(start) >= 4 and not declared.startswith(("utf-16", "utf-32")):
         for name, zeros in (("utf-16-le", start[1::2]), ("utf-16-be", start[::2])):
             if not zeros.strip(b"\0"):
                 what = f"every second byte is NUL, as in {name}; the contract says {feed.encoding}"
