@@ -226,10 +226,10 @@ _OPERATORS = {
     "mustNotBeBetween": "is not between {}",
 }
 _MEASURES = {
-    "nullValues": "rows without a value in {place}",
-    "missingValues": "rows whose {place} is missing or one of {values}",
-    "invalidValues": "rows whose {place} is not {values}",
-    "duplicateValues": "rows that repeat the value of {place}",
+    "nullValues": "rows without a value in {columns}",
+    "missingValues": "rows whose {columns} is missing or one of {values}",
+    "invalidValues": "rows whose {columns} is not {values}",
+    "duplicateValues": "rows that repeat the value of {columns}",
     "rowCount": "rows",
 }
 _SPANS = {"min": "minute", "h": "hour", "d": "day", "w": "week", "mo": "month", "y": "year"}
@@ -254,12 +254,12 @@ def _measure(expectation: Expectation, table: str) -> str:
         return _code(expectation.query.replace("${object}", table))
     arguments = dict(expectation.arguments)
     columns = arguments.get("properties", (expectation.column,))
-    place = _names(columns) if isinstance(columns, tuple) else ""
+    names = _names(columns) if isinstance(columns, tuple) else ""
     allowed = [f"one of {_value(arguments['validValues'])}"] if "validValues" in arguments else []
     allowed += [f"like {_code(str(arguments['pattern']))}"] if "pattern" in arguments else []
     values = " and ".join(allowed) or _value(arguments.get("missingValues", ""))
     share = "percentage" if expectation.unit == "percent" else "number"
-    return f"the {share} of {_MEASURES[expectation.metric or ''].format(place=place, values=values)}"
+    return f"the {share} of {_MEASURES[expectation.metric or ''].format(columns=names, values=values)}"
 
 
 def _notes(declared: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:

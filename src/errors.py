@@ -104,13 +104,13 @@ _BROKEN = {errno.EIO, errno.ENXIO, errno.ENODEV, errno.ESTALE, errno.EREMOTEIO, 
 
 def from_os_error(error: OSError, where: object | None = None) -> BoathouseError:
     """The operating system's refusal as ours: disk full, no permission, or the plain reason."""
-    place = where or error.filename
+    where = where or error.filename
     reason = (error.strerror or str(error)).lower()
     if error.errno in _NO_ROOM:
-        return MachineError(reason, where=place, fix="free some space, then run again: nothing half-written is visible")
+        return MachineError(reason, where=where, fix="free some space, then run again: nothing half-written is visible")
     if error.errno in _NO_ACCESS:
-        return MachineError(reason, where=place, fix="give the user that runs the pipeline access to it")
-    return MachineError(reason, where=place)
+        return MachineError(reason, where=where, fix="give the user that runs the pipeline access to it")
+    return MachineError(reason, where=where)
 
 
 def translated(error: Exception) -> Exception:

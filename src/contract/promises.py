@@ -78,10 +78,10 @@ def _check_expectation(expectation: Expectation, item: Part) -> None:
 
 
 def _check_metric(expectation: Expectation, names: Sequence[str], item: Part) -> None:
-    metric, place = expectation.metric or "", "column" if expectation.column else "table"
-    known = _METRICS[metric][place]
+    metric, level = expectation.metric or "", "column" if expectation.column else "table"
+    known = _METRICS[metric][level]
     if known is None:
-        item.error(f"metric {metric} of a {place}", "metric", "write it at the table, or at a column")
+        item.error(f"metric {metric} of a {level}", "metric", "write it at the table, or at a column")
         return
     if known and not {name for name, _ in expectation.arguments} & set(known):
         item.error(f"{metric} without arguments", "arguments", f"write {' or '.join(known)}")

@@ -192,14 +192,14 @@ def _table(
 def _positioned(table: Part, flag: str, position: str) -> tuple[str, ...]:
     """The names of the flagged properties in the order of their positions, which a single one can do without."""
     chosen = [part for part in table.parts("properties") if part.node.get(flag, False)]
-    places = [part.node.get(position, -1) for part in chosen]
+    numbers = [part.node.get(position, -1) for part in chosen]
     for part in table.parts("properties"):
-        place = part.node.get(position, -1)
+        number = part.node.get(position, -1)
         if part not in chosen:
-            if place != -1:
-                part.error(f"{position} {place} without {flag}", position, f"write `{flag}: true`, or remove it")
-        elif len(chosen) > 1 and (place < 1 or places.count(place) > 1):
-            found = "no position" if place == -1 else f"position {place}"
+            if number != -1:
+                part.error(f"{position} {number} without {flag}", position, f"write `{flag}: true`, or remove it")
+        elif len(chosen) > 1 and (number < 1 or numbers.count(number) > 1):
+            found = "no position" if number == -1 else f"position {number}"
             fix = f"number the {len(chosen)} columns 1, 2, ..."
             part.error(f"column {part.node['name']} has {found}", position, fix)
     return tuple(part.node["name"] for part in sorted(chosen, key=lambda part: part.node.get(position, -1)))

@@ -336,13 +336,13 @@ def _written(life: _Life, stream: Random) -> tuple[tuple[date, str], ...]:
 def _reports(life: _Life, far: int, stream: Random) -> tuple[tuple[date, str], ...]:
     """What the carrier reports of a shipment, each event when it comes, and some of them once more."""
     found: list[tuple[date, str]] = []
-    for kind, day, hour, place in _events(life, far):
+    for kind, day, hour, site in _events(life, far):
         at = datetime.combine(day, time(hour, stream.randrange(60), stream.randrange(60)))
         lag = stream.choices(_REPORT_LAGS, _REPORT_LAG_WEIGHTS)[0]
         again = (lag + stream.choice((0, 1, 2)),) if stream.randrange(1000) < _TOLD_TWICE else ()
         for days in (lag, *again):
             received = at + timedelta(days=days, minutes=stream.randrange(1, 30))
-            found.append((received.date(), _report(life, kind, at, received, place)))
+            found.append((received.date(), _report(life, kind, at, received, site)))
     return tuple(found)
 
 
@@ -357,9 +357,9 @@ def _events(life: _Life, far: int) -> Iterator[tuple[str, date, int, tuple[str, 
         yield "delivered", life.delivered, 14, ("customer's door", life.order.country)
 
 
-def _report(life: _Life, kind: str, at: datetime, received: datetime, place: tuple[str, str]) -> str:
-    north = 35 + sum(map(ord, place[1])) % 25  # some point or other, the same for every report of a country
-    location = {"site": place[0], "country": place[1], "position": {"lat": north, "lon": north - 45}}
+def _report(life: _Life, kind: str, at: datetime, received: datetime, site: tuple[str, str]) -> str:
+    north = 35 + sum(map(ord, site[1])) % 25  # some point or other, the same for every report of a country
+    location = {"site": site[0], "country": site[1], "position": {"lat": north, "lon": north - 45}}
     event = {"shipment_id": life.number, "type": kind, "time": f"{at.isoformat()}Z"}
     return json.dumps(
         event | {"received": f"{received.isoformat()}Z", "carrier": life.carrier.code, "location": location}

@@ -148,8 +148,8 @@ def _tests(begun: date, seed: int) -> Mapping[date, Sequence[_Test]]:
         draw = landing.stream(seed, begun, "units")
         defects = landing.stream(seed, begun, "faults")
         count = round(_UNITS * (5 / 6 + draw.random() / 3))
-        for place in range(count):
-            for test in _unit(begun, place, count, seed, draw):
+        for number in range(count):
+            for test in _unit(begun, number, count, seed, draw):
                 found.setdefault(test.day, []).append(_spoilt(test, defects))
     return found
 
@@ -157,13 +157,13 @@ def _tests(begun: date, seed: int) -> Mapping[date, Sequence[_Test]]:
 # -- the life of a unit
 
 
-def _unit(begun: date, place: int, count: int, seed: int, draw: Random) -> Iterator[_Test]:
+def _unit(begun: date, number: int, count: int, seed: int, draw: Random) -> Iterator[_Test]:
     """The tests of one unit: through the line, and for a few once more through a part of it."""
-    line, week = "AB"[place % 2], begun.isocalendar()
-    serial = f"0{week.year % 100:02}{week.week:02}{week.weekday}{'AB'.index(line) + 1}{place:03}"
+    line, week = "AB"[number % 2], begun.isocalendar()
+    serial = f"0{week.year % 100:02}{week.week:02}{week.weekday}{'AB'.index(line) + 1}{number:03}"
     model = draw.choices(company.MODELS, company.WEIGHTS)[0]
     walk = _Walk(line, serial, model, seed, draw)
-    clock = datetime.combine(begun, time(_OPENS), UTC) + timedelta(seconds=place * 12 * 3600 // count)
+    clock = datetime.combine(begun, time(_OPENS), UTC) + timedelta(seconds=number * 12 * 3600 // count)
     packed = yield from walk.through(_BUILT, clock, "PRODUCTION")
     if packed and draw.random() < _PACKED_TWICE:
         yield walk.test(_PACKING, _working(packed + timedelta(minutes=draw.randrange(3, 90))), "PRODUCTION", True)
@@ -295,13 +295,13 @@ def _workbook(header: Sequence[str], rows: Sequence[_Cells]) -> bytes:
     bold, moment = book.add_format({"bold": True}), book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
     sheet = book.add_worksheet("Log")
     sheet.write_row(0, 0, header, bold)
-    for place, row in enumerate(rows, 1):
+    for number, row in enumerate(rows, 1):
         for column, cell in enumerate(row):
             if isinstance(cell, datetime):
-                sheet.write_datetime(place, column, cell.replace(tzinfo=None), moment)
+                sheet.write_datetime(number, column, cell.replace(tzinfo=None), moment)
             elif cell:
-                sheet.write_string(place, column, cell)
-    for place in range(len(rows) + 1, len(rows) + 4):
-        sheet.write_blank(place, len(header) - 1, None, moment)
+                sheet.write_string(number, column, cell)
+    for number in range(len(rows) + 1, len(rows) + 4):
+        sheet.write_blank(number, len(header) - 1, None, moment)
     book.close()
     return buffer.getvalue()

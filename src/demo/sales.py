@@ -244,8 +244,8 @@ def _events(today: date, seed: int) -> list[_Event]:
     noon_heavy = list(accumulate(1 + min(minute, len(minutes) - minute) for minute in minutes))
     clock = sorted(stream.choices(minutes, cum_weights=noon_heavy, k=len(kinds)))
     return [
-        _Event(_number(today, place), kind, _stamp(today, minute))
-        for place, (kind, minute) in enumerate(zip(kinds, clock, strict=True))
+        _Event(_number(today, index), kind, _stamp(today, minute))
+        for index, (kind, minute) in enumerate(zip(kinds, clock, strict=True))
     ]
 
 
@@ -330,10 +330,10 @@ def _late(today: date, seed: int) -> list[Row]:
     before = (today - timedelta(days=back) for back in range(1, 10))
     open_days = [then for then in before if _is_open(then)]
     rows: list[Row] = []
-    for place in range(stream.choice((1, 2, 3, 4))):
+    for index in range(stream.choice((1, 2, 3, 4))):
         sold_on = stream.choice(open_days)
         at = _stamp(sold_on, stream.randrange((_CLOSES - _OPENS) * 60))
-        rows += _sale(_number(today, _LATE_FROM + place), at, shop, stream)[:5]
+        rows += _sale(_number(today, _LATE_FROM + index), at, shop, stream)[:5]
     return rows
 
 
@@ -356,15 +356,15 @@ def _shop(seed: int) -> _Shop:
 
 def _falling(count: int) -> tuple[int, ...]:
     """Cumulative weights by which the first are drawn most, and the last still now and then."""
-    return tuple(accumulate(1_000_000 // (place + 30) for place in range(count)))
+    return tuple(accumulate(1_000_000 // (index + 30) for index in range(count)))
 
 
 def _price(thousandths: int) -> str:
     return str(thousandths / 1000)
 
 
-def _number(today: date, place: int) -> str:
-    return str(100_000 + today.toordinal() % _BLOCKS * _BLOCK + place)
+def _number(today: date, index: int) -> str:
+    return str(100_000 + today.toordinal() % _BLOCKS * _BLOCK + index)
 
 
 def _stamp(today: date, minute: int) -> str:

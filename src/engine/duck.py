@@ -208,7 +208,7 @@ class DuckEngine:
     def inline(self, sql: str) -> str:
         """A statement as a person writes it, made fit to stand in brackets: cut at its semicolon."""
         encoded = sql.encode()  # the tokens' places count bytes
-        ends = [place for place, _ in duckdb.tokenize(sql) if encoded[place : place + 1] == b";"]
+        ends = [offset for offset, _ in duckdb.tokenize(sql) if encoded[offset : offset + 1] == b";"]
         return encoded[: ends[0] if ends else None].decode() + "\n"
 
     def looks_across_rows(self, sql: str) -> list[str]:

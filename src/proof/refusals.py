@@ -75,13 +75,13 @@ def nodes(tree: object) -> Iterator[dict[str, Any]]:
 
 def _line(sql: str, node: object) -> int | None:
     """The line on which a part of the model begins, or has its keyword; the parser counts bytes."""
-    own = [place for place in map(_place, nodes(node)) if place]
-    if isinstance(node, dict) and _place(node):
+    own = [offset for offset in map(_offset, nodes(node)) if offset]
+    if isinstance(node, dict) and _offset(node):
         own = own[:1]
     return sql.encode()[: min(own)].count(b"\n") + 1 if own else None
 
 
-def _place(node: dict[str, Any]) -> int | None:
+def _offset(node: dict[str, Any]) -> int | None:
     unset = 1 << 60
-    place = int(node.get("query_location", unset))
-    return place if 0 < place < unset else None
+    offset = int(node.get("query_location", unset))
+    return offset if 0 < offset < unset else None

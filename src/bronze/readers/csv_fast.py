@@ -64,7 +64,7 @@ def _numbered(columns: tuple[str, ...], files: tuple[str, ...], options: str, en
 
 
 def _names(width: int) -> list[str]:
-    return [f"c{place}" for place in range(1, width + 1)]
+    return [f"c{number}" for number in range(1, width + 1)]
 
 
 def _options(feed: Feed, path: Path, width: int) -> str:

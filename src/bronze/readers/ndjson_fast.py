@@ -55,7 +55,7 @@ def ndjson_by_engine(engine: DuckEngine, feed: Feed, path: Path) -> Rows | None:
 
 def _values(columns: Sequence[str], stream: str) -> str:
     pointers = literal(["/" + name.replace("~", "~0").replace("/", "~1") for name in columns])
-    values = ", ".join(f"found[{place}] AS {identifier(name)}" for place, name in enumerate(columns, 1))
+    values = ", ".join(f"found[{number}] AS {identifier(name)}" for number, name in enumerate(columns, 1))
     found = f"SELECT json_extract_string(line, {pointers}) AS found, _row, _reject, _raw FROM {identifier(stream)}"
     return f"SELECT {values}, _row, _reject, _raw FROM ({found})"
 
@@ -82,10 +82,10 @@ class _Block:
             decoded = (line.decode("utf-8", "replace") for line in self.lines.to_pylist())
             return pa.array([None if "\ufffd" in line else line for line in decoded], pa.large_string())
 
-    def exactly(self, place: int, feed: Feed) -> tuple[Object, str]:
+    def exactly(self, number: int, feed: Feed) -> tuple[Object, str]:
         """What the exact reader says of a line, and the line."""
-        end = "" if self.open and place == len(self.lines) - 1 else self.end
-        line = self.lines[place].as_py().decode("utf-8", "surrogateescape") + end
+        end = "" if self.open and number == len(self.lines) - 1 else self.end
+        line = self.lines[number].as_py().decode("utf-8", "surrogateescape") + end
         ((values, raw),) = objects_in_lines(iter([line]))
         return no_text_reason(raw, feed) or values, raw
 
@@ -145,8 +145,8 @@ class _Seen:
         self._odd += len(told.odd)
         if self._odd * 2 > self._lines:
             return False
-        exact = ((place, block.exactly(place, feed)[0]) for place in told.odd)
-        keys = told.keys | {place: tuple(values) for place, values in exact if isinstance(values, dict)}
+        exact = ((number, block.exactly(number, feed)[0]) for number in told.odd)
+        keys = told.keys | {number: tuple(values) for number, values in exact if isinstance(values, dict)}
         for _, names in sorted(keys.items()):
             self.columns |= dict.fromkeys(names)
         return True
@@ -179,7 +179,7 @@ def _with_odd(columns: list[Any], feed: Feed, block: _Block, odd: Sequence[int],
     import pyarrow.compute as pc
 
     mask = pc.is_in(pa.arange(0, len(columns[0])), pa.array(odd, pa.int64()))
-    exact = zip(*(_cells(*block.exactly(place, feed), seen) for place in odd), strict=True)
+    exact = zip(*(_cells(*block.exactly(number, feed), seen) for number in odd), strict=True)
     news = zip(columns, exact, strict=True)
     return [pc.replace_with_mask(column, mask, pa.array(new, column.type)) for column, new in news]
 

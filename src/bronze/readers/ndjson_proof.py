@@ -71,10 +71,10 @@ def proof(engine: DuckEngine, lines: Any, keys: tuple[str, ...]) -> Proof:
             found[pc.index(rest, False).as_py()] = keys
     odd: list[int] = []
     if pc.any(rest).as_py():
-        for names, first, places in _compared(engine, pc.filter(lines, rest), pc.indices_nonzero(rest)):
+        for names, first, numbers in _compared(engine, pc.filter(lines, rest), pc.indices_nonzero(rest)):
             keys = tuple(json.loads(names)) if names is not None else ("",)
             if "" in keys or clashing(keys):
-                odd += places
+                odd += numbers
             else:
                 found[first] = keys
     return Proof(found, sorted(odd), quoted)
@@ -100,11 +100,11 @@ def _fitting(lines: Any, keys: tuple[str, ...], text: str) -> Any:
     return pc.fill_null(pc.match_substring_regex(lines, pattern), False)
 
 
-def _compared(engine: DuckEngine, lines: Any, places: Any) -> list[tuple[str | None, int, list[int]]]:
+def _compared(engine: DuckEngine, lines: Any, numbers: Any) -> list[tuple[str | None, int, list[int]]]:
     """Lists of keys as JSON, NULL for lines that are not proven; where each is first, and everywhere it is."""
     import pyarrow as pa
 
-    batch = pa.record_batch([lines, places], ["line", "place"])
+    batch = pa.record_batch([lines, numbers], ["line", "place"])
     engine.stream("landed_lines", pa.RecordBatchReader.from_batches(batch.schema, in_batches(batch)))
     try:
         return engine.rows(

@@ -109,9 +109,9 @@ def _beside_arrow(engine: DuckEngine, path: Path, texts: dict[str, str], wide: l
         raise unreadable(path, f"column {', '.join(wide)} cannot be read to its last digit", error) from error
     stream = f"landed_{uuid.uuid4().hex}"
     engine.stream(stream, pa.RecordBatchReader.from_batches(schema, batches))
-    for place, name in enumerate(wide):
-        nested = not pa.types.is_string(schema.field(place).type)
-        texts[name] = f"to_json(wide._{place})::VARCHAR" if nested else f"wide._{place}"
+    for index, name in enumerate(wide):
+        nested = not pa.types.is_string(schema.field(index).type)
+        texts[name] = f"to_json(wide._{index})::VARCHAR" if nested else f"wide._{index}"
     values = ", ".join(f"{text} AS {identifier(name)}" for name, text in texts.items())
     project = "wide._row, NULL::VARCHAR AS _reject, NULL::VARCHAR AS _raw"
     join = f"{source} AS narrow JOIN {identifier(stream)} AS wide ON narrow.file_row_number + 1 = wide._row"
@@ -126,7 +126,7 @@ def _wide_columns(path: Path, names: list[str]) -> Iterator[Any]:
 
     with pq.ParquetFile(path) as file:
         kinds = [_with_text(file.schema_arrow.field(name).type) for name in names]
-        schema = pa.schema([(f"_{place}", kind) for place, kind in enumerate(kinds)] + [("_row", pa.int64())])
+        schema = pa.schema([(f"_{index}", kind) for index, kind in enumerate(kinds)] + [("_row", pa.int64())])
         yield schema
         row = 1
         for batch in file.iter_batches(_ROWS_PER_BATCH, columns=names):

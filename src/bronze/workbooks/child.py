@@ -125,13 +125,16 @@ def _united(tables: Sequence[Table]) -> tuple[list[str], Iterator[Record]]:
 
     def records() -> Iterator[Record]:
         for table in tables:
-            own = {name.lower(): place for place, name in enumerate(table.columns)}
-            places = [own.get(low) for low in columns]
+            own = {name.lower(): position for position, name in enumerate(table.columns)}
+            positions = [own.get(low) for low in columns]
             for values, raw in table.records():
                 if isinstance(values, str):
                     yield f"sheet {table.sheet}, {values}", raw
                 else:
-                    yield [*(None if place is None else values[place] for place in places), table.sheet], raw
+                    yield (
+                        [*(None if position is None else values[position] for position in positions), table.sheet],
+                        raw,
+                    )
 
     return [*columns.values(), SHEET_COLUMN] if columns else [], records()
 

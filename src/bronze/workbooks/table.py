@@ -25,21 +25,21 @@ class Table:
     def __init__(self, sheet: Sheet) -> None:
         self.sheet = sheet.name
         rows = sheet.rows()
-        place, header = next((row for row in rows if any(_is_seen(cell) for _, cell in row[1])), (0, []))
+        row, header = next((found for found in rows if any(_is_seen(cell) for _, cell in found[1])), (0, []))
         for column, cell in header:
             if isinstance(cell, NoValue):
                 fix = "open the workbook in a spreadsheet program, save it and land it again"
-                raise Unreadable(f"the header {reference(column, place)} is a formula without a stored value", fix)
+                raise Unreadable(f"the header {reference(column, row)} is a formula without a stored value", fix)
         names = {column: str(cell).strip() for column, cell in header if _is_seen(cell)}
         self._first, self._last = min(names, default=1), max(names, default=0)
         self.columns = [names.get(column, "") for column in range(self._first, self._last + 1)]
         if first := next(rows, None):
-            self._refuse_nameless(place, *first)
+            self._refuse_nameless(row, *first)
         self._rows = chain([first] if first else [], rows)
 
     def records(self) -> Iterator[Record]:
-        for place, cells in self._rows:
-            if reason := self._refusal(place, cells):
+        for row, cells in self._rows:
+            if reason := self._refusal(row, cells):
                 yield reason, "\t".join(f"={cell.formula}" if isinstance(cell, NoValue) else cell for _, cell in cells)
                 continue
             values: Values = [""] * len(self.columns)
@@ -49,28 +49,26 @@ class Table:
             if any(values):
                 yield values, ""
 
-    def _refuse_nameless(self, header: int, place: int, cells: Sequence[tuple[int, Cell]]) -> None:
+    def _refuse_nameless(self, header: int, row: int, cells: Sequence[tuple[int, Cell]]) -> None:
         """A header that lacks a name for what the first row holds is not the header of this table."""
         if stray := self._beside(cells):
             names = ", ".join(json.dumps(name, ensure_ascii=False) for name in self.columns)
-            what = (
-                f"{reference(stray, place)} has a value, but no name above it in row {header}; the header is [{names}]"
-            )
+            what = f"{reference(stray, row)} has a value, but no name above it in row {header}; the header is [{names}]"
             raise Unreadable(what, "correct the header; nothing of the file was taken")
 
-    def _refusal(self, place: int, cells: Sequence[tuple[int, Cell]]) -> str | None:
+    def _refusal(self, row: int, cells: Sequence[tuple[int, Cell]]) -> str | None:
         for column, cell in cells:
             if isinstance(cell, NoValue):
                 formula = f"={cell.formula}" if cell.formula else "a formula"
-                return f"{reference(column, place)}: {formula} has no stored value"
+                return f"{reference(column, row)}: {formula} has no stored value"
             if not cell.isprintable() and (found := _NO_TEXT.search(cell)):
-                return f"{reference(column, place)}: the character {found[0]!a} is no text"
+                return f"{reference(column, row)}: the character {found[0]!a} is no text"
         stray = self._beside(cells)
-        return f"{reference(stray, place)} has a value, but its column has no name" if stray else None
+        return f"{reference(stray, row)} has a value, but its column has no name" if stray else None
 
     def _beside(self, cells: Sequence[tuple[int, Cell]]) -> int:
         """The first column beside the header's in which something can be seen; 0 for none."""
-        return next((place for place, cell in cells if not self._first <= place <= self._last and _is_seen(cell)), 0)
+        return next((column for column, cell in cells if not self._first <= column <= self._last and _is_seen(cell)), 0)
 
 
 def _is_seen(cell: Cell) -> bool:
@@ -78,7 +76,7 @@ def _is_seen(cell: Cell) -> bool:
 
 
 def reference(column: int, row: int) -> str:
-    """A cell's place as a spreadsheet shows it: B7."""
+    """Return a cell's reference as a spreadsheet shows it: B7."""
     letters = ""
     while column:
         column, rest = divmod(column - 1, 26)

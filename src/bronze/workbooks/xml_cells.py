@@ -91,12 +91,12 @@ class _Cells:
         """Every row that has a value, with its number; of a row, the cells that have one, from left to right."""
         last = 0
         with self._parts.open(part) as file:
-            for place, cells in _plain_rows(file):
-                if place <= last:
+            for row, cells in _plain_rows(file):
+                if row <= last:
                     break  # as after all else that is not plain
-                last = place
-                if found := list(self._row(cells, place)):
-                    yield place, found
+                last = row
+                if found := list(self._row(cells, row)):
+                    yield row, found
             else:
                 return
         with self._parts.open(part) as file:
@@ -110,22 +110,22 @@ class _Cells:
                 break
             if element.tag.rpartition("}")[2] != "row":
                 continue
-            place = int(element.get("r", last + 1))
-            if place <= last:
-                raise Unreadable(f"damaged workbook: row {place} comes after row {last}")
-            last = place
-            if place > given and (cells := list(self._row(map(_parsed, element), place))):
-                yield place, cells
+            row = int(element.get("r", last + 1))
+            if row <= last:
+                raise Unreadable(f"damaged workbook: row {row} comes after row {last}")
+            last = row
+            if row > given and (cells := list(self._row(map(_parsed, element), row))):
+                yield row, cells
             element.clear()
         _to_its_end(file)
 
-    def _row(self, cells: Iterable[_Parsed], place: int) -> Iterator[tuple[int, Cell]]:
+    def _row(self, cells: Iterable[_Parsed], row: int) -> Iterator[tuple[int, Cell]]:
         last = 0
         for reference, style, kind, value, formula in cells:
             letters = reference.rstrip("0123456789") if reference else ""
             column = column_number(letters) if letters else last + 1
             if column <= last:
-                raise Unreadable(f"damaged workbook: cell {letters}{place} comes after column {last}")
+                raise Unreadable(f"damaged workbook: cell {letters}{row} comes after column {last}")
             last = column
             try:
                 if value:
@@ -133,7 +133,7 @@ class _Cells:
                 elif formula is not None:  # one that gives the empty text says that this is a text
                     yield column, "" if value == "" and kind == "str" else NoValue(formula)
             except (ValueError, IndexError) as error:
-                raise Unreadable(f"damaged workbook: cell {letters}{place} holds {error}") from error
+                raise Unreadable(f"damaged workbook: cell {letters}{row} holds {error}") from error
 
     def _text(self, kind: str, style: str | None, value: str) -> str:
         if kind == "n":
