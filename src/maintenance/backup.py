@@ -184,7 +184,7 @@ def _refuse_rot(engine: DuckEngine, data: Path, place: Remote) -> None:
     before = archive.newest(place)
     damage = list(rot.find(engine, data, place, before)) if before else []
     if before and damage:
-        what = f"{len(damage)} files of the lake are not what backup {before.id} has: {rot.told(damage)}"
+        what = f"{len(damage)} files of the lake are not what backup {before.id} has: {rot.listed(damage)}"
         raise DataError(what, where=data, fix="`make repair` brings them back; the backups are as they were")
 
 

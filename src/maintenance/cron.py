@@ -106,8 +106,8 @@ def _block(lines: list[str], root: Path) -> tuple[int, int] | None:
         if not others:
             return begins[0], ends[0]
         begins += others
-    told = ", ".join(f"line {number + 1} is {lines[number].rstrip()!r}" for number in sorted([*begins, *ends]))
-    raise MachineError(f"a damaged block in the crontab: {told}", where="crontab -l", fix=_EDIT)
+    found = ", ".join(f"line {number + 1} is {lines[number].rstrip()!r}" for number in sorted([*begins, *ends]))
+    raise MachineError(f"a damaged block in the crontab: {found}", where="crontab -l", fix=_EDIT)
 
 
 def _refused(program: str, stderr: str) -> MachineError:

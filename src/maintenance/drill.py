@@ -126,7 +126,7 @@ def _act(settings: Settings, name: str | None, *, dry_run: bool) -> int:
     if not found.damage:
         return 0
     count = f"{len(found.damage)} files of the lake are not what it has"
-    what = f"the backup is good, and {count}: {rot.told(found.damage)}"
+    what = f"the backup is good, and {count}: {rot.listed(found.damage)}"
     console.complain(f"{what}\n  where: {settings.data_dir}\n  fix:   `make repair` brings them back")
     return FOUND
 

@@ -60,9 +60,9 @@ def plan(project: Project, place: Remote, manifest: Manifest) -> Plan:
     gone = [one for one in damage if there.get(one.file.name) != one.file.size]
     lost = [(one.table, f"{one.path} {one.found}, and is damaged in the backup too") for one in gone]
     linked = {name: _links(root) for name, root in catalog.tables(data).items()}
-    told = {one.table for one in damage} | {name for name, paths in linked.items() if paths}
+    damaged = {one.table for one in damage} | {name for name, paths in linked.items() if paths}
     found = check.files(project.engine, data)
-    lost += [(one.table, one.found) for _, _, findings in found for one in findings if one.table not in told]
+    lost += [(one.table, one.found) for _, _, findings in found for one in findings if one.table not in damaged]
     better = {one.root / one.path for one in back}
     links = [path for paths in linked.values() for path in paths if path not in better]
     hints = [root / _HINT for root in catalog.tables(data).values() if _misleads(root)]

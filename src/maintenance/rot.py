@@ -67,7 +67,7 @@ def _descends(engine: DuckEngine, data: Path, manifest: Manifest) -> bool:
         return False
 
 
-def told(damage: Collection[Damage], most: int = 3) -> str:
+def listed(damage: Collection[Damage], most: int = 3) -> str:
     """Some damaged files in one line."""
     shown = [str(one) for one in damage][:most]
     return "; ".join([*shown, *(["..."] if len(damage) > most else [])])

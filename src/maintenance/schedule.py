@@ -109,12 +109,12 @@ def text(project: Project, kind: str) -> str:
 
 def differences(changes: list[Change]) -> str:
     """The lines that come and go, each place under its name."""
-    told = []
+    shown = []
     for change in changes:
         before, after = change.before.splitlines(), change.after.splitlines()
         lines = [line for line in islice(difflib.unified_diff(before, after, n=0), 2, None) if line[0] in "+-"]
-        told += [change.where, *lines] if lines else []
-    return "\n".join(told)
+        shown += [change.where, *lines] if lines else []
+    return "\n".join(shown)
 
 
 def search_path(environ: Mapping[str, str]) -> str:

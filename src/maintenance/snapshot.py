@@ -175,14 +175,14 @@ def read(text: str, where: object) -> Manifest:
         outer = json.loads(text)
         body = outer["manifest"]
         if hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest() == outer["sha256"]:
-            return Manifest(**{**body, "tables": {name: _table(told) for name, told in body["tables"].items()}})
+            return Manifest(**{**body, "tables": {name: _table(node) for name, node in body["tables"].items()}})
     except (ValueError, KeyError, TypeError):
         pass  # told below, as is a hash that differs
     raise DataError("a damaged manifest", where=where, fix="name another backup: BACKUP=ID")
 
 
-def _table(told: dict[str, Any]) -> Table:
-    return Table(**{**told, "files": {path: File(**file) for path, file in told["files"].items()}})
+def _table(node: dict[str, Any]) -> Table:
+    return Table(**{**node, "files": {path: File(**file) for path, file in node["files"].items()}})
 
 
 def _copied(name: str, sources: Mapping[str, lake.Snapshot], root: Path) -> lake.Snapshot:

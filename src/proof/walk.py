@@ -98,8 +98,8 @@ class Walk:
         """
         target = self.target(result)
         for dependency in result.depends:
-            told = any(self.reasoning.are_equal(tag, target, result.known) for tag in dependency)
-            if told or looking_back.is_before(dependency, target, result, self.lookback, self.reasoning):
+            holds = any(self.reasoning.are_equal(tag, target, result.known) for tag in dependency)
+            if holds or looking_back.is_before(dependency, target, result, self.lookback, self.reasoning):
                 continue
             titles = self.reasoning.titles()
             names = ", ".join(name for name, _ in self.partition)

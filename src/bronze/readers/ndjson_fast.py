@@ -138,15 +138,15 @@ class _Seen:
     def take(self, engine: DuckEngine, feed: Feed, block: _Block) -> bool:
         """Whether it is worth going on: no more than half of the lines so far are odd."""
         first = block.exactly(0, feed)[0]
-        told = proof(engine, block.text(), tuple(first) if isinstance(first, dict) else ())
+        proven = proof(engine, block.text(), tuple(first) if isinstance(first, dict) else ())
         self.whole = block if not self.proofs and block.lines.nbytes <= _KEPT else None
-        self.proofs.append(told)
+        self.proofs.append(proven)
         self._lines += len(block.lines)
-        self._odd += len(told.odd)
+        self._odd += len(proven.odd)
         if self._odd * 2 > self._lines:
             return False
-        exact = ((number, block.exactly(number, feed)[0]) for number in told.odd)
-        keys = told.keys | {number: tuple(values) for number, values in exact if isinstance(values, dict)}
+        exact = ((number, block.exactly(number, feed)[0]) for number in proven.odd)
+        keys = proven.keys | {number: tuple(values) for number, values in exact if isinstance(values, dict)}
         for _, names in sorted(keys.items()):
             self.columns |= dict.fromkeys(names)
         return True
@@ -160,14 +160,14 @@ def _batches(feed: Feed, blocks: Iterator[_Block | None], seen: _Seen) -> Iterat
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    for block, told in zip(blocks, seen.proofs, strict=True):
+    for block, proven in zip(blocks, seen.proofs, strict=True):
         if block is None:
             raise DataError("the file changed while it was read")
         lines = block.text()
-        if told.quoted is not None:
-            lines = pc.if_else(told.quoted, with_numbers_quoted(lines), lines)
+        if proven.quoted is not None:
+            lines = pc.if_else(proven.quoted, with_numbers_quoted(lines), lines)
         others = [pa.nulls(len(lines), pa.string()), pa.nulls(len(lines), pa.string())]
-        columns = _with_odd([lines, *others], feed, block, told.odd, seen) if told.odd else [lines, *others]
+        columns = _with_odd([lines, *others], feed, block, proven.odd, seen) if proven.odd else [lines, *others]
         numbers = pa.arange(block.first, block.first + len(lines))
         batch = pa.record_batch([columns[0], numbers, *columns[1:]], ["line", "_row", "_reject", "_raw"])
         yield from in_batches(batch)
