@@ -206,7 +206,7 @@ def open_engine(settings: Settings) -> Iterator[DuckEngine]:
 
 @contextmanager
 def open_project(settings: Settings, source: Path, run_date: date | None = None) -> Iterator[Project]:
-    """The house with the contracts below `source`, its engine running for the length of a with-block.
+    """The project with the contracts below `source`, its engine running for the length of a with-block.
 
     `run_date`: what run_date() is in their SQL (default: yesterday).
 

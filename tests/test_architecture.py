@@ -1,4 +1,4 @@
-"""The house's order: what may import what, where each library lives, and what no file may say."""
+"""The project's order: what may import what, where each library lives, and what no file may say."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def imports_at_once(tree: ast.Module) -> set[str]:
 
 
 def part_of(name: str) -> str:
-    """The part of the house that a module name or file belongs to: src.bronze.ingest to bronze."""
+    """The part of the project that a module name or file belongs to: src.bronze.ingest to bronze."""
     parts = name.removesuffix(".py").replace("/", ".").split(".")
     return parts[1] if parts[0] == "src" else parts[0]
 

@@ -106,7 +106,7 @@ schema:
 """
 
 MODELS = {"gold/takings/daily.sql": "SELECT 1\n", "gold/takings/top.sql": "SELECT 2\n"}
-HOUSE = {"silver/shop/orders.yaml": SILVER, "gold/takings/contract.yaml": GOLD, **MODELS}
+PROJECT = {"silver/shop/orders.yaml": SILVER, "gold/takings/contract.yaml": GOLD, **MODELS}
 
 
 def write(tmp_path: Path, files: Mapping[str, str | bytes]) -> Path:
@@ -150,7 +150,7 @@ def column(table: Table, name: str) -> Column:
 
 
 def test_a_silver_contract_becomes_a_table_and_its_feed(tmp_path: Path) -> None:
-    root = write(tmp_path, HOUSE)
+    root = write(tmp_path, PROJECT)
     contracts = contract.load(root)
     path = root / "silver/shop/orders.yaml"
     feed = Feed("shop", "orders", "shop/orders/*.csv", "csv", declared_in=path)
@@ -183,7 +183,7 @@ def test_a_silver_contract_becomes_a_table_and_its_feed(tmp_path: Path) -> None:
 
 
 def test_a_mart_is_its_tables_and_what_a_reader_must_know(tmp_path: Path) -> None:
-    contracts = contract.load(write(tmp_path, HOUSE))
+    contracts = contract.load(write(tmp_path, PROJECT))
     mart = contracts.marts["takings"]
     assert list(contracts.gold) == ["gold.takings.daily", "gold.takings.top"]
     assert mart.tables == tuple(contracts.gold.values())
@@ -195,7 +195,7 @@ def test_a_mart_is_its_tables_and_what_a_reader_must_know(tmp_path: Path) -> Non
 
 
 def test_a_gold_table_has_its_model_its_mode_and_its_version_from_the_mart(tmp_path: Path) -> None:
-    contracts = contract.load(write(tmp_path, HOUSE))
+    contracts = contract.load(write(tmp_path, PROJECT))
     daily, top = contracts.gold.values()
     assert (daily.sql, daily.python, daily.sources) == ("SELECT 1", None, ())
     assert (daily.lookback, daily.refresh, daily.version) == (1, "incremental", "2.1.0")
@@ -203,7 +203,7 @@ def test_a_gold_table_has_its_model_its_mode_and_its_version_from_the_mart(tmp_p
 
 
 def test_a_python_model_says_what_it_reads(tmp_path: Path) -> None:
-    files = {name: text for name, text in HOUSE.items() if name != "gold/takings/daily.sql"}
+    files = {name: text for name, text in PROJECT.items() if name != "gold/takings/daily.sql"}
     root = write(tmp_path, {**files, "gold/takings/daily.py": "def model(orders): return orders\n"})
     daily = contract.load(root).gold["gold.takings.daily"]
     assert (daily.sql, daily.python) == (None, root / "gold/takings/daily.py")
@@ -217,7 +217,7 @@ def test_a_silver_table_may_have_sql_beside_it(tmp_path: Path) -> None:
 
 
 def test_a_service_level_belongs_to_the_tables_it_names_or_to_all(tmp_path: Path) -> None:
-    daily, top = contract.load(write(tmp_path, HOUSE)).gold.values()
+    daily, top = contract.load(write(tmp_path, PROJECT)).gold.values()
     frequency = Sla("frequency", 1, "d")
     assert daily.slas == (frequency, Sla("retention", 3, "y", "daily"))
     assert top.slas == (frequency, Sla("retention", 3, "y", "top.day", "day"))
@@ -231,7 +231,7 @@ def test_a_service_level_belongs_to_the_tables_it_names_or_to_all(tmp_path: Path
 def test_the_refresh_rate_is_said_in_words(tmp_path: Path, value: str, unit: str, refresh: str) -> None:
     gold = edited(GOLD, "value: 1, unit: day", f"value: {value}, unit: {unit}")
     assert (
-        contract.load(write(tmp_path, {**HOUSE, "gold/takings/contract.yaml": gold})).marts["takings"].refresh
+        contract.load(write(tmp_path, {**PROJECT, "gold/takings/contract.yaml": gold})).marts["takings"].refresh
         == refresh
     )
 
@@ -263,7 +263,7 @@ def test_a_word_that_documents_is_let_through(tmp_path: Path) -> None:
 def test_settings_of_the_whole_contract_hold_for_each_table_unless_it_says_otherwise(tmp_path: Path) -> None:
     gold = GOLD + "customProperties:\n  - {property: refresh, value: full}\n"
     gold = edited(gold, "{property: lookback, value: 1}", "{property: refresh, value: incremental}")
-    contracts = contract.load(write(tmp_path, {**HOUSE, "gold/takings/contract.yaml": gold}))
+    contracts = contract.load(write(tmp_path, {**PROJECT, "gold/takings/contract.yaml": gold}))
     assert [table.refresh for table in contracts.gold.values()] == ["incremental", "full"]
 
 
@@ -320,7 +320,7 @@ def test_without_one_date_that_partitions_there_is_no_business_date(tmp_path: Pa
 
 def test_a_table_of_a_mart_has_a_business_date_too(tmp_path: Path) -> None:
     gold = edited(GOLD, "{property: refresh, value: full}", "{property: businessDate, value: day}")
-    contracts = contract.load(write(tmp_path, {**HOUSE, "gold/takings/contract.yaml": gold}))
+    contracts = contract.load(write(tmp_path, {**PROJECT, "gold/takings/contract.yaml": gold}))
     assert [table.business_date for table in contracts.gold.values()] == ["day", "day"]
 
 
@@ -1087,7 +1087,7 @@ def test_an_error_of_a_mart_says_the_same(tmp_path: Path, old: str, new: str, wh
     gold = edited(GOLD, old, new)
     if "name: top" not in gold:
         gold = edited(gold, ", top.day", "")
-    found = [error for error in errors(tmp_path, {**HOUSE, "gold/takings/contract.yaml": gold}) if error.what == what]
+    found = [error for error in errors(tmp_path, {**PROJECT, "gold/takings/contract.yaml": gold}) if error.what == what]
     assert len(found) == 1
     assert found[0].where is not None
     assert found[0].where.startswith("src/gold/takings/contract.yaml")
@@ -1127,7 +1127,7 @@ def test_an_error_of_a_mart_says_the_same(tmp_path: Path, old: str, new: str, wh
 def test_a_file_that_is_not_what_it_should_be_stops_the_run(
     tmp_path: Path, files: dict[str, str | bytes], what: str, where: str
 ) -> None:
-    error = the_error(tmp_path, {**HOUSE, **files})
+    error = the_error(tmp_path, {**PROJECT, **files})
     assert error.what.startswith(what)
     assert (error.where or "").endswith(where)
     assert error.fix
@@ -1156,7 +1156,7 @@ def test_every_column_of_a_composite_key_has_its_own_position(tmp_path: Path) ->
 
 
 def test_a_table_of_a_mart_without_a_model_is_an_error(tmp_path: Path) -> None:
-    error = the_error(tmp_path, {name: text for name, text in HOUSE.items() if name != "gold/takings/top.sql"})
+    error = the_error(tmp_path, {name: text for name, text in PROJECT.items() if name != "gold/takings/top.sql"})
     assert error.what == "table top has no model"
     assert error.fix == "keep exactly one of top.sql, top.py beside the contract"
 
@@ -1166,7 +1166,7 @@ def test_a_table_of_a_mart_without_a_model_is_an_error(tmp_path: Path) -> None:
     [("", "no sources of daily.py"), (", transformSourceObjects: [silver.shop.order]", "no table silver.shop.order")],
 )
 def test_a_python_model_must_read_tables_that_are_declared(tmp_path: Path, declared: str, what: str) -> None:
-    files = {name: text for name, text in HOUSE.items() if name != "gold/takings/daily.sql"}
+    files = {name: text for name, text in PROJECT.items() if name != "gold/takings/daily.sql"}
     gold = edited(GOLD, ", transformSourceObjects: [silver.shop.orders]", declared)
     error = the_error(tmp_path, {**files, "gold/takings/contract.yaml": gold, "gold/takings/daily.py": "x = 1"})
     assert error.what == what
@@ -1181,7 +1181,7 @@ def test_a_missing_layer_is_an_error(tmp_path: Path) -> None:
 
 def test_what_is_no_contract_is_left_alone(tmp_path: Path) -> None:
     others = ("silver/clean.py", "silver/__pycache__/x.yaml", "silver/shop/README.md", "silver/shop/.orders.yaml.swp")
-    assert isinstance(contract.load(write(tmp_path, {**HOUSE, **dict.fromkeys(others, "")})), Contracts)
+    assert isinstance(contract.load(write(tmp_path, {**PROJECT, **dict.fromkeys(others, "")})), Contracts)
 
 
 def test_all_errors_of_all_contracts_are_told_at_once(tmp_path: Path) -> None:
@@ -1190,7 +1190,7 @@ def test_all_errors_of_all_contracts_are_told_at_once(tmp_path: Path) -> None:
     text = edited(text, "value: 26", "value: soon")
     gold = edited(GOLD, "version: 2.1.0", "version: two")
     files = {
-        **HOUSE,
+        **PROJECT,
         "silver/shop/orders.yaml": text,
         "gold/takings/contract.yaml": gold,
         "gold/takings/x.sql": "SELECT 1",
@@ -1295,16 +1295,16 @@ def test_another_way_of_reading_the_files_is_a_minor_change(tmp_path: Path) -> N
 
 
 def test_a_changed_model_is_a_minor_change(tmp_path: Path) -> None:
-    python = {name: text for name, text in HOUSE.items() if name != "gold/takings/daily.sql"}
-    houses = [
-        HOUSE,
-        {**HOUSE, "gold/takings/daily.sql": "SELECT 3"},
+    python = {name: text for name, text in PROJECT.items() if name != "gold/takings/daily.sql"}
+    projects = [
+        PROJECT,
+        {**PROJECT, "gold/takings/daily.sql": "SELECT 3"},
         {**python, "gold/takings/daily.py": "x = 1"},
         {**python, "gold/takings/daily.py": "x = 2"},
     ]
     tables = [
         contract.load(write(tmp_path / str(number), project)).gold["gold.takings.daily"]
-        for number, project in enumerate(houses)
+        for number, project in enumerate(projects)
     ]
     logics = [contract.logic(table) for table in tables]
     assert contract.required_bump(logics[0], logics[1]) == ("minor", ["sql changed"])

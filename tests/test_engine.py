@@ -182,7 +182,7 @@ def test_what_makes_a_row_depend_on_others_is_found(engine: DuckEngine, sql: str
 # -- reading and writing files
 
 ODD = {"id": "BIGINT", 'the "name"': "VARCHAR", "many": "VARCHAR[]", "money": "DECIMAL(18,2)"}
-HOUSE = {"_at": "VARCHAR", "_nth": "BIGINT"}
+PROJECT = {"_at": "VARCHAR", "_nth": "BIGINT"}
 
 
 @pytest.mark.parametrize("evolved", [False, True])
@@ -191,7 +191,7 @@ def test_no_files_are_no_rows_of_the_right_types(
     engine: DuckEngine, tmp_path: Path, evolved: bool, partition_by: tuple[str, ...]
 ) -> None:
     scan = engine.scan_files(tmp_path, [], ODD, partition_by, evolved=evolved, located=True)
-    assert engine.columns(f"FROM {scan}") == ODD | HOUSE
+    assert engine.columns(f"FROM {scan}") == ODD | PROJECT
     assert engine.rows(f"FROM {scan}") == []
 
 

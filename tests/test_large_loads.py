@@ -1,6 +1,6 @@
 """A load too large for one piece is cut into parts, and no row shows where.
 
-The sizes from which the house cuts are made tiny here, so that a few rows are a large load. What the
+The sizes from which Boathouse cuts are made tiny here, so that a few rows are a large load. What the
 fixture `lake` proves at the end of a test is computed with the usual sizes again.
 """
 
@@ -48,7 +48,7 @@ D1, D2, D3 = date(2024, 1, 1), date(2024, 1, 2), date(2024, 1, 3)
 
 
 def sizes(monkeypatch: pytest.MonkeyPatch, rows: int, delete_from: int = 5, files: int = 2, commit: int = 4) -> None:
-    """Let the house cut: rows contending or written at once, rows to delete losers from, files in a statement and in
+    """Let Boathouse cut: rows contending or written at once, rows to delete losers from, files in a statement and in
     a commit; and keep every table of rows on disk."""
     monkeypatch.setattr(duck, "_UNPACKED", 10**9)
     monkeypatch.setattr(duck, "_ROWS_UNCUT", rows)

@@ -390,7 +390,7 @@ def test_row_numbers_are_those_of_the_file_in_a_union_of_many(engine: DuckEngine
         ("a,b,\n1,2\n", 'column 3 has no name; the header is ["a", "b", ""]'),
         ("a,,\n1,,\n", 'column 2 has no name; the header is ["a", ""]'),
         ("Id,name, ID\n1,2,3\n", 'column ID twice; the header is ["Id", "name", "ID"]'),
-        ("a,_ROW\n1,2\n", 'the house\'s own column _ROW in the file; the header is ["a", "_ROW"]'),
+        ("a,_ROW\n1,2\n", 'system column _ROW in the file; the header is ["a", "_ROW"]'),
         ("a;b;c\n1;2;3\n", 'the header has 1 column "a;b;c", the delimiter is ","'),
         ('id;"v"\n1;a\n', 'the header has 1 column "id;\\"v\\"", the delimiter is ","'),
         ('"id";"v"\n1;a\n', 'the header has 1 column "\\"id\\";\\"v\\"", the delimiter is ","'),
@@ -767,7 +767,7 @@ def test_an_array_with_what_is_no_json_is_refused_or_its_item_turned_away(
 
 def test_keys_that_no_column_can_have_refuse_the_file(engine: DuckEngine, tmp_path: Path) -> None:
     assert "column 1 has no name" in refusal(engine, NDJSON, land(tmp_path, '{" ":1}\n'))
-    assert "the house's own column _file" in refusal(engine, NDJSON, land(tmp_path, '{"_file":1}\n'))
+    assert "system column _file" in refusal(engine, NDJSON, land(tmp_path, '{"_file":1}\n'))
 
 
 def test_a_json_file_is_an_array_of_objects_or_one_object(engine: DuckEngine, tmp_path: Path) -> None:

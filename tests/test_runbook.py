@@ -1,7 +1,7 @@
 """What the runbook tells a person to type is typed, in its order, on the lake of the sample company, all of it.
 
 Each ```sh block is one shell. A command is expected to succeed, or to end as its comment `# exits N` says: with the
-code of the house, which make shows as `Error N` while it ends with 2 itself. What must have gone wrong before a block
+code of Boathouse, which make shows as `Error N` while it ends with 2 itself. What must have gone wrong before a block
 makes sense goes wrong in `BEFORE`.
 """
 
@@ -33,7 +33,7 @@ DEVELOPMENT = {
     "torture",
     "bench",
     "clean",
-}  # targets of who changes the house
+}  # targets of who changes Boathouse
 PERSON = "17850"
 CRONTAB = """#!/bin/sh
 table="$(dirname "$0")/crontab.txt"
@@ -98,7 +98,7 @@ def blocks() -> list[Block]:
 
 @dataclass(frozen=True)
 class Done:
-    """One command that was typed: what it printed and how it ended, the code of the house behind that of make."""
+    """One command that was typed: what it printed and how it ended, Boathouse's own code behind that of make."""
 
     heading: str
     command: str

@@ -195,7 +195,7 @@ def _after(before: Incident, event: Event) -> Incident:
             return _settled(before)
         case "undelivered":
             return replace(before, tried=True)
-    return before  # written by a later version of the house: it says nothing to this one
+    return before  # written by a later version of Boathouse: this one cannot read it
 
 
 def _noticed(incident: Incident, event: Event) -> Incident:

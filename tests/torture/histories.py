@@ -442,7 +442,7 @@ def act(shop: Shop, operation: Operation, *, every: int = 5) -> None:
 
 @contextmanager
 def clock(ahead: timedelta) -> Iterator[None]:
-    """Have the house's clock so much ahead (or behind)."""
+    """Have the project's clock so much ahead (or behind)."""
     now = runs.now
     runs.now = lambda: datetime.now(UTC) + ahead
     try:

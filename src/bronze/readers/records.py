@@ -15,7 +15,7 @@ from src.bronze.readers.text import LONGEST_LINE, NO_TEXT, quoted, shown
 from src.engine import DuckEngine, identifier
 from src.errors import DataError
 
-# What the house adds to a file's own columns, all of which are VARCHAR.
+# What Boathouse adds to a file's own columns, all of which are VARCHAR.
 SYSTEM_COLUMNS = {
     "_file": "VARCHAR",
     "_row": "BIGINT",
@@ -55,7 +55,7 @@ class Rows:
 
 
 def checked(columns: Sequence[str], path: Path) -> tuple[str, ...]:
-    """Column names, if a table can have them: none blank, none twice (Delta knows no case), none of the house's."""
+    """Column names, if a table can have them: none blank, none twice (Delta knows no case), none a system column."""
     fix = "correct the header; nothing of the file was taken"
     header = f"the header is [{', '.join(map(quoted, columns))}]"
     seen: set[str] = set()
@@ -65,7 +65,7 @@ def checked(columns: Sequence[str], path: Path) -> tuple[str, ...]:
         if not name.strip():
             raise DataError(f"column {number} has no name; {header}", where=path, fix=fix)
         if name.lower() in SYSTEM_COLUMNS:
-            raise DataError(f"the house's own column {name} in the file; {header}", where=path, fix=fix)
+            raise DataError(f"system column {name} in the file; {header}", where=path, fix=fix)
         if name.lower() in seen:
             raise DataError(f"column {name} twice; {header}", where=path, fix=fix)
         seen.add(name.lower())
