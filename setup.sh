@@ -7,7 +7,7 @@
 #
 # It checks first and changes nothing when something is missing; it can be repeated, interrupted and run
 # twice at once. .venv/.ready is removed before an installation and written after it, so a .venv without it
-# is half-made and is made anew. Progress goes to stderr: stdout belongs to the command that called.
+# is half-made and is rebuilt. Progress goes to stderr: stdout belongs to the command that called.
 set -euo pipefail
 unset PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX CDPATH
 cd "$(dirname "${BASH_SOURCE[0]}")"

@@ -102,7 +102,7 @@ def _clean(connection: duckdb.DuckDBPyConnection, folder: Path, bronze: str) -> 
 
 
 def _merge(connection: duckdb.DuckDBPyConnection, silver: Path, days: list[object]) -> list[str]:
-    """Write the partitions of these days anew, the newer of old and new row for each key; returns their files."""
+    """Rewrite the partitions of these days, the newer of old and new row for each key; returns their files."""
     old = [str(path) for day in days for path in silver.glob(f"order_date={day}/*.parquet")]
     rows = f"SELECT {', '.join(COLUMNS)}, order_date FROM clean"
     if old:
@@ -117,7 +117,7 @@ def _merge(connection: duckdb.DuckDBPyConnection, silver: Path, days: list[objec
 
 
 def _aggregate(connection: duckdb.DuckDBPyConnection, gold: Path, silver: list[str], days: list[object]) -> None:
-    """Write the revenue of these days anew."""
+    """Rewrite the revenue of these days."""
     old = [str(path) for day in days for path in gold.glob(f"order_date={day}/*.parquet")]
     _replace(connection, REVENUE.format(rows=f"read_parquet({silver}, hive_partitioning = true)"), gold, old)
 

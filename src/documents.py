@@ -1,4 +1,4 @@
-"""Documents are rendered from what they describe, and never written by hand: `make docs` mends a stale one.
+"""Documents are rendered from what they describe, and never written by hand: `make docs` fixes a stale one.
 
 A mart's README comes from its contract, `.env.example` and the settings table from src/settings.py, the
 exit codes from src/errors.py, the commands from the Makefile. In the project's README only what lies between

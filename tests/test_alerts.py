@@ -600,7 +600,7 @@ def test_with_nothing_wrong_and_nothing_open_nothing_is_written_or_loaded(desk: 
 REFUSED = "order_id,day,amount,order_id\n1,2026-03-26,2.50,1\n"
 
 
-def test_a_run_whose_source_fails_tells_it_once_with_what_waits_and_recovers_when_it_is_mended(desk: Desk) -> None:
+def test_a_run_whose_source_fails_tells_it_once_with_what_waits_and_recovers_when_it_is_fixed(desk: Desk) -> None:
     lake = desk.lake.shop()
 
     def run_and_tell(now: datetime) -> list[str]:

@@ -378,7 +378,7 @@ def test_files_go_with_the_last_backup_that_names_them(shop: Lake) -> None:
     stray.parent.mkdir(exist_ok=True)
     stray.write_text("half")
     table = delta.table_path(shop.data, "gold.shop.daily")
-    shutil.rmtree(table)  # built anew from silver: none of its old files is needed again
+    shutil.rmtree(table)  # rebuilt from silver: none of its old files is needed again
     shop.good()
     second = backed_up(shop, days=1)
     assert archive.listed(at(shop)) == [second.manifest.id]

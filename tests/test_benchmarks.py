@@ -183,10 +183,10 @@ def test_a_contender_that_fails_is_told_of_and_the_others_go_on(tmp_path: Path) 
 def test_the_page_is_what_the_newest_results_render_to() -> None:
     found = results.read()
     findings = (HERE / "findings.md").read_text(encoding="utf-8")
-    mend = "run `make bench ARGS=--render`"
-    assert (ROOT / render.PAGE).read_text(encoding="utf-8") == render.page(found, findings), mend
+    fix = "run `make bench ARGS=--render`"
+    assert (ROOT / render.PAGE).read_text(encoding="utf-8") == render.page(found, findings), fix
     drawn = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / render.PLOTS).glob("*")}
-    assert drawn == render.drawn(found), mend
+    assert drawn == render.drawn(found), fix
 
 
 MACHINE = {

@@ -1,4 +1,4 @@
-"""Documents are rendered from what they describe; a stale one is a red test that names the command which mends it."""
+"""Documents are rendered from what they describe; a stale one is a red test that names the command which fixes it."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ FOUND = {
 
 
 @pytest.mark.parametrize("operations", FOUND.values(), ids=FOUND.keys())
-def test_what_was_found_once_stays_mended(
+def test_what_was_found_once_stays_fixed(
     tools: Tools, tmp_path: Path, operations: tuple[histories.Operation, ...]
 ) -> None:
     histories.live(tools, tmp_path, History("sequence", operations))
@@ -304,4 +304,4 @@ def test_a_wrong_winner_does_not_escape_and_its_history_is_made_small(
     with pytest.raises(Difference, match="silver"):
         histories.live(tools, tmp_path / "again", small)
     monkeypatch.undo()
-    histories.live(tools, tmp_path / "mended", small)
+    histories.live(tools, tmp_path / "fixed", small)

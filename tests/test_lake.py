@@ -312,7 +312,7 @@ def test_changes_and_versions_whose_log_was_cleaned_up_are_gone(engine: DuckEngi
 
 
 def test_a_version_that_is_not_there_any_more_is_gone_and_not_empty(engine: DuckEngine, root: Path) -> None:
-    """A table that was deleted and made anew has lower versions than its consumers remember."""
+    """A table that was deleted and rebuilt has lower versions than its consumers remember."""
     table = table_of(engine, root, 1)
     with pytest.raises(lake.HistoryGone):
         lake.changes(table, table.version + 1)

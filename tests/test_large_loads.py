@@ -323,10 +323,10 @@ def test_a_backfill_over_everything_and_a_rebuild_mend_every_part_and_change_no_
     small.good()
     expected = [(key, D3, Decimal(30), 3) for key in range(5, 10)]
     expected += [(key, D2, Decimal(20), 2) for key in range(10, 30)]
-    for mend in (rebuilt, refilled):
+    for fix in (rebuilt, refilled):
         damage(small)
         assert small.rows(ORDERED) == []
-        mend(small)
+        fix(small)
         assert small.rows(ORDERED) == expected
         assert small.rows("SELECT * FROM gold.shop.daily ORDER BY 1") == [(D2, 20, Decimal(400)), (D3, 5, Decimal(150))]
         assert small.rows("SELECT _file, _row FROM quarantine.shop.orders") == [("shop/orders/3.csv", 31)]

@@ -281,9 +281,9 @@ def test_a_log_moved_aside_never_takes_the_place_of_another(folder: Path) -> Non
 
 def test_a_clock_gone_ahead_or_back_mixes_no_days(folder: Path) -> None:
     put(folder, "app.log", text="2031-01-02 the clock was ahead\n")
-    rotation.Log(folder / "app.log").write("2026-11-21 mended\n", datetime(2026, 11, 21, 12, tzinfo=UTC))
+    rotation.Log(folder / "app.log").write("2026-11-21 fixed\n", datetime(2026, 11, 21, 12, tzinfo=UTC))
     assert (folder / "app.2031-01-02.log").read_text() == "2031-01-02 the clock was ahead\n"
-    assert (folder / "app.log").read_text() == "2026-11-21 mended\n"
+    assert (folder / "app.log").read_text() == "2026-11-21 fixed\n"
 
 
 def test_a_machine_started_with_its_clock_behind_shortens_no_log_s_life(folder: Path) -> None:

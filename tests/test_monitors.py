@@ -589,7 +589,7 @@ def test_no_successful_run_within_its_time_is_p2_and_within_twice_of_it_p1(lake:
     assert of(look(lake, good.end_time + timedelta(hours=9)), "run") == [("pipeline", "P2")]
 
 
-def test_a_source_that_fails_is_p2_with_its_fix_and_so_is_what_it_blocks_until_a_run_mends_it(lake: Lake) -> None:
+def test_a_source_that_fails_is_p2_with_its_fix_and_so_is_what_it_blocks_until_a_run_fixes_it(lake: Lake) -> None:
     sold(lake, {date(2024, 3, 7): 2})
     assert of(look(lake, datetime.now(UTC)), "source") == []
     bad = lake.land("shop/orders/2.csv.gz", b"\x1f\x8b\x08\x00broken")

@@ -444,7 +444,7 @@ def test_nothing_that_rots_ends_green_and_wrong(first: int) -> None:
 
 
 def test_rows_that_rot_before_any_backup_has_them_are_seen_by_the_hash_in_their_commit(shop: Lake) -> None:
-    """Another value, read as one: silver made anew from it would agree with it."""
+    """Another value, read as one: silver rebuilt from it would agree with it."""
     shop.environ["BROKEN_ON_PURPOSE"] = "1"
     backed_up(shop)
     shop.land("shop/orders/3.csv", HEAD + "5,2026-01-05,1.00,1\n")

@@ -242,7 +242,7 @@ def test_what_the_runbook_shows_is_what_happens(tmp_path: Path) -> None:
     site = done_as_shown(tmp_path / "boathouse")
     every_command_was_run(site)
     what_is_to_be_seen_is_there(site)
-    rows_that_a_mended_contract_lets_pass_left_quarantine(site)
+    rows_that_a_fixed_contract_lets_pass_left_quarantine(site)
     the_person_is_gone_and_nobody_else(site)
 
 
@@ -277,7 +277,7 @@ def what_is_to_be_seen_is_there(site: Site) -> None:
     assert [text.count("jobs daily") for text in site.printed("Schedule", "make schedule")] == [1, 0, 0, 2, 1]
 
 
-def rows_that_a_mended_contract_lets_pass_left_quarantine(site: Site) -> None:
+def rows_that_a_fixed_contract_lets_pass_left_quarantine(site: Site) -> None:
     said = site.printed("Rows in quarantine", ".venv/bin/python main.py quarantine replay")[0]
     counts = re.search(r"(\d+) rows were in quarantine, (\d+) are", said)
     assert counts and int(counts[1]) > int(counts[2]) > 0

@@ -1,4 +1,4 @@
-"""A changed contract needs its bump; the stored table says its version, and the tags can be compared and mended."""
+"""A changed contract needs its bump; the stored table says its version, and the tags can be compared and fixed."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def test_a_table_that_is_not_built_is_listed_and_no_error(lake: Lake, capsys: py
 
 
 @pytest.mark.parametrize(
-    ("version", "drift", "mend"),
+    ("version", "drift", "fix"),
     [
         ("1.1.0", "contract 1.0.0 -> 1.1.0: column note added", "make pipeline"),
         ("1.0.0", "a minor change under version 1.0.0: column note added", "write `version: 1.1.0`, or take the cha"),
@@ -201,7 +201,7 @@ def test_a_table_that_is_not_built_is_listed_and_no_error(lake: Lake, capsys: py
     ],
 )
 def test_a_contract_that_moved_on_is_told_with_its_changes_and_not_retagged(
-    shop: Lake, capsys: pytest.CaptureFixture[str], version: str, drift: str, mend: str
+    shop: Lake, capsys: pytest.CaptureFixture[str], version: str, drift: str, fix: str
 ) -> None:
     shop.edit(SILVER, "    customProperties:\n", NOTE)
     bump(shop, SILVER, version)
@@ -209,7 +209,7 @@ def test_a_contract_that_moved_on_is_told_with_its_changes_and_not_retagged(
     assert show(shop, "verify") == 1
     told = capsys.readouterr().out
     assert drift in told
-    assert mend in told
+    assert fix in told
     assert "gold.shop.daily" not in told
     assert show(shop, "retag") == 0
     assert capsys.readouterr().out == "0 changed\n"
@@ -228,7 +228,7 @@ def test_a_contract_that_moved_on_is_told_with_its_changes_and_not_retagged(
     ],
 )
 @pytest.mark.parametrize("table_id", TABLES)
-def test_retag_mends_tags_that_were_taken_away_or_overwritten(
+def test_retag_fixes_tags_that_were_taken_away_or_overwritten(
     shop: Lake, table_id: str, wrong: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = stored(shop, table_id)
@@ -237,9 +237,9 @@ def test_retag_mends_tags_that_were_taken_away_or_overwritten(
     assert ", ".join(wrong) in capsys.readouterr().out
     assert show(shop, "retag") == 0
     assert capsys.readouterr().out == f"{table_id}: tags written\n"
-    mended = stored(shop, table_id)
-    assert mended.properties == before.properties
-    assert (mended.version, mended.files) == (stripped.version + 1, before.files)
+    fixed = stored(shop, table_id)
+    assert fixed.properties == before.properties
+    assert (fixed.version, fixed.files) == (stripped.version + 1, before.files)
     assert show(shop, "verify") == 0
     show(shop, "retag")
     assert capsys.readouterr().out.endswith("0 changed\n")
@@ -249,7 +249,7 @@ def test_a_version_that_goes_down_is_not_written_on_the_table(shop: Lake) -> Non
     bump(shop, SILVER, "0.9.0")
     assert show(shop, "verify") == 1
     state = states(shop)[0]
-    assert (state.drift, state.mend) == (
+    assert (state.drift, state.fix) == (
         "version 0.9.0 is lower than 1.0.0, which is stored",
         "write `version: 1.0.0`",
     )
@@ -264,7 +264,7 @@ def test_rows_of_other_logic_than_the_tags_say_are_for_the_next_run(shop: Lake) 
     delta.set_properties(stored(shop, table.id), contract.tags(table))
     assert show(shop, "verify") == 1
     state = states(shop)[0]
-    assert (state.drift, state.mend) == ("contract 1.1.0 -> 1.1.0: the last rebuild did not finish", "make pipeline")
+    assert (state.drift, state.fix) == ("contract 1.1.0 -> 1.1.0: the last rebuild did not finish", "make pipeline")
     shop.good()
     assert show(shop, "verify") == 0
 

@@ -159,7 +159,7 @@ def test_what_needs_a_person_is_on_stderr_with_what_to_do_and_gives_exit_code_1(
 
 def test_a_table_that_only_waits_is_no_incident_and_one_of_it_is_not_told_as_over(lake: Lake) -> None:
     sold(lake)
-    ill = Problem("table", "silver.shop.orders", "P2", date(2024, 1, 1), "audit failed", "mend it")
+    ill = Problem("table", "silver.shop.orders", "P2", date(2024, 1, 1), "audit failed", "fix it")
     with open_engine(lake.settings) as engine:
         alerts.update(engine, lake.data, (), [ill], runs.now(), ())
     bad = lake.land("shop/orders/2.csv", BAD)
@@ -415,14 +415,14 @@ def test_the_report_tells_what_became_of_incidents_not_who_was_sent_what(lake: L
     ill = Problem("source", "bronze.shop.orders", "P2", date(2026, 3, 27), "missing column day", "correct the file")
     with webhook() as (url, titles), open_engine(lake.settings) as engine:
         alerts.update(engine, lake.data, [url], [ill], MONDAY - 2 * DAY, ())
-        alerts.ack(engine, lake.data, ill.incident, "ann", MONDAY - DAY, "the source mends it")
+        alerts.ack(engine, lake.data, ill.incident, "ann", MONDAY - DAY, "the source fixes it")
         alerts.update(engine, lake.data, [url], [], MONDAY - HOUR, ["source"])
     assert len(titles) == 2
     markdown, _ = written(lake)
     shown = [line for line in markdown.splitlines() if "| source bronze.shop.orders |" in line]
     assert shown == [
         "| 2026-03-30 05:30 | recovered | P2 | source bronze.shop.orders | missing column day |  |",
-        "| 2026-03-29 06:30 | acked | P2 | source bronze.shop.orders | the source mends it | ann |",
+        "| 2026-03-29 06:30 | acked | P2 | source bronze.shop.orders | the source fixes it | ann |",
         "| 2026-03-28 06:30 | opened | P2 | source bronze.shop.orders | missing column day |  |",
     ]
 

@@ -7,7 +7,7 @@ taken from it is an arrival, also where older bytes were the same: a list that r
 state has returned. So is a copy under a new name where the row that arrived last wins.
 
 Files of one run arrive in the order in which a person would list them: part9 before part10. Their
-times on disk do not count: a copy, an unpacked archive or a restored disk sets them anew.
+times on disk do not count: a copy, an unpacked archive or a restored disk sets new ones.
 
 What is recorded, each as the number of a Delta `txn`:
 

@@ -229,7 +229,7 @@ def check_version(table: Table, properties: Mapping[str, str]) -> None:
 
 
 def why_rebuild(table: Table, properties: Mapping[str, str]) -> str:
-    """Why a table whose rows were built by another logic is built anew, given its stored properties.
+    """Why a table whose rows were built by another logic is rebuilt, given its stored properties.
 
     Raises:
         ContractError: the version does not say that the logic changed.

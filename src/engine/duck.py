@@ -39,7 +39,7 @@ _NO_ROOM = ("No space left", "File too large", "Disk quota", "Could not write al
 MANY_COLUMNS = 500  # more of them are read by one thread
 _MAX_OPEN_PARTITIONS = 2000  # DuckDB's default of 100 cuts a partition into several files beyond it
 _ROWS_UNCUT = 1_000_000  # written into partitions by one statement, which keeps all of them in memory until its end
-_ROWS_AT_ONCE = 500_000  # of more than that; fewer are not cut, as every part reads anew what it is made of
+_ROWS_AT_ONCE = 500_000  # of more than that; fewer are not cut, as every part reads again what it is made of
 _DEFECT = "it may be damaged data that the engine does not know as such: land it again, whole; else report this"
 _UNPACKED = 12  # rows take about so many times the memory of the Parquet files they are read from
 
@@ -115,7 +115,7 @@ class DuckEngine:
         self._connection.interrupt()
 
     def _reopen(self) -> None:
-        """Start anew after an error of the engine's own, which may leave its database useless.
+        """Restart after an error of the engine's own, which may leave its database useless.
 
         What the run stands on is there again: the lake's names, the run's date, and what statements may read. Tables
         and streams of the step that failed are gone, and no other step reads them.

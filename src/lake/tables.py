@@ -70,7 +70,7 @@ class Changes:
 
     The log does not say how many rows a removed file had: they count 0 here.
 
-    `rebuilt`: the table was built anew under another contract in between, so a row's provenance says
+    `rebuilt`: the table was rebuilt under another contract in between, so a row's provenance says
     nothing about whether it is the same row.
     """
 
@@ -437,7 +437,7 @@ def changes(snapshot: Snapshot, since: int) -> Changes:
     """What changed rows in versions since+1 .. snapshot.version, net of files that came and went again.
 
     Raises:
-        HistoryGone: log clean-up or vacuum took a part of it, or the table was made anew since.
+        HistoryGone: log clean-up or vacuum took a part of it, or the table was rebuilt since.
         MachineError: the log is damaged.
     """
     if since > snapshot.version:

@@ -1,4 +1,4 @@
-"""What changes no row: what may be removed, what is written anew, what a table costs and what a copy of it needs."""
+"""What changes no row: what may be removed, what is rewritten, what a table costs and what a copy of it needs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from src.lake.tables import Snapshot, changes, commit, published
 
 SMALL, SMALL_FILES = 32 * 2**20, 5  # compaction pays where a partition holds this many files below so many bytes
 _TARGET = 128 * 2**20  # bytes of a file that compaction writes
-LOG_ENTRIES = 10  # since the last checkpoint, before upkeep writes another
+LOG_ENTRIES = 10  # since the last checkpoint, before maintenance writes another
 _LEFTOVER_HOURS = 24  # no write takes longer
 _WRITING = 3600  # seconds between a file and its commit, at most, for those who write without the lake's lock
 _ORDERED = "z-order"  # txn app id: the version up to which the table is in order

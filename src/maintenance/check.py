@@ -293,7 +293,7 @@ def _silver(engine: DuckEngine, table: Table, whole: Mapping[str, Path]) -> Iter
     silver = _opened(whole[table.id])
     table = _as_built(engine, table, silver)
     if silver.progress(lake.BUILT_FROM) != contract.fingerprint(table):
-        return  # the contract moved on since: the next run builds the table anew
+        return  # the contract moved on since: the next run rebuilds the table
     reached = {feed.id: _reached(silver, feed.id) for feed in table.feeds}
     _one_pass(engine, table, whole, reached)
     names = ", ".join(identifier(name) for name in table.stored_columns if name not in PROVENANCE)

@@ -16,7 +16,7 @@ from src.errors import MachineError, UsageError
 from src.maintenance import jobs
 
 _NOTE = "# written by `make schedule`, which overwrites what is changed here"
-_EDIT = "mend it with `crontab -e`: the block is everything between its two lines"
+_EDIT = "fix it with `crontab -e`: the block is everything between its two lines"
 _NO_TABLE = re.compile(r"no crontab for|No such file or directory")
 
 

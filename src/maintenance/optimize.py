@@ -1,4 +1,4 @@
-"""Optimize writes the rows of a table anew where that pays, and changes none: nothing is computed again because of it.
+"""Optimize rewrites the rows of a table where that pays, and changes none: nothing is computed again because of it.
 
 It pays to compact a partition that holds five or more files below 32 MiB, to bring one into z-order, where the
 contract names columns for it (`zOrderBy`), when files came to it since the last time, and to write a checkpoint of a
@@ -44,7 +44,7 @@ class Step:
 
 
 def plan(data: Path, declared: Mapping[str, Table]) -> list[Step]:
-    """What would be written anew in each table of every layer; changes nothing.
+    """What would be rewritten in each table of every layer; changes nothing.
 
     Raises:
         MachineError: a table is damaged.
@@ -96,7 +96,7 @@ def show(settings: Settings, source: Path, *, dry_run: bool) -> int:
         print()
         console.table(headers, [tuple(vars(size).values()) for size in sizes])
     summed = sum(step.checkpoint for step in steps)
-    print(f"{len(sizes)} tables written anew, no row changed; {summed} checkpoints" if sizes or summed else "0 changed")
+    print(f"{len(sizes)} tables rewritten, no row changed; {summed} checkpoints" if sizes or summed else "0 changed")
     return 0
 
 
@@ -111,7 +111,7 @@ def _print(steps: Sequence[Step]) -> None:
 def main(typed: list[str]) -> int:
     """Do what was typed; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m src.maintenance.optimize", description=__doc__)
-    parser.add_argument("--dry-run", action="store_true", help="say what would be written anew")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be rewritten")
     words = parser.parse_args(typed)
     return edge.ended(ROOT, lambda settings: show(settings, ROOT / "src", dry_run=words.dry_run))
 

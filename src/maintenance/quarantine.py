@@ -1,7 +1,7 @@
 """The life of a rejected row: listed, shown, waived for a while with a reason, or passed after a fix.
 
-A row leaves quarantine in one way only: the table's contract or SQL is mended, its version bumped, and
-the table built anew from bronze, so that the row is in exactly one of the two places at any time.
+A row leaves quarantine in one way only: the table's contract or SQL is fixed, its version bumped, and
+the table rebuilt from bronze, so that the row is in exactly one of the two places at any time.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from src.settings import REMOTE_PREFIX, Settings
 
 _NAMED = re.compile(r"([^/:]*):(.*)", re.DOTALL)
 _NOT_THERE = 3  # rclone's exit code: directory not found
-_PASSING = 5  # rclone's exit code: an error that a retry may mend
+_PASSING = 5  # rclone's exit code: an error that a retry may fix
 _AUTH = (
     *("InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "InvalidToken", "ExpiredToken", "Forbidden"),
     *("StatusCode: 403", "StatusCode: 401", "403 Forbidden", "401 Unauthorized", "Unauthorized", "invalid_grant"),

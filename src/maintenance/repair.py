@@ -36,7 +36,7 @@ _AGAIN = "put it aside with what lies beside it and all that reads it, then `mak
 
 @dataclass(frozen=True)
 class Plan:
-    """What a repair does, and what it cannot mend, in words.
+    """What a repair does, and what it cannot repair, in words.
 
     `back`: files of the backup; `links`: what they lead to is put in their place; `hints` of a log that name nothing.
     """
@@ -52,7 +52,7 @@ class Plan:
 
 
 def plan(project: Project, place: Remote, manifest: Manifest) -> Plan:
-    """What is to be mended, and what cannot be; changes nothing."""
+    """What is to be repaired, and what cannot be; changes nothing."""
     data = project.settings.data_dir
     damage = list(rot.find(project.engine, data, place, manifest))
     there = archive.listing(place).files
@@ -84,7 +84,7 @@ def _misleads(root: Path) -> bool:
 
 
 def execute(project: Project, place: Remote, manifest: Manifest, planned: Plan, clock: Callable[[], datetime]) -> Plan:
-    """Mend, and look again until there is nothing left to mend; returns what could not be.
+    """Repair, and look again until there is nothing left to repair; returns what could not be.
 
     Raises:
         LockedError: another command works on the lake.
@@ -93,7 +93,7 @@ def execute(project: Project, place: Remote, manifest: Manifest, planned: Plan, 
     data, started = project.settings.data_dir, clock()
     run_id = new_run_id(started)
     with lock.lock_lake(data, command="make repair", run_id=run_id, now=started):
-        mended, failed, entries = 0, [], list[Damage]()
+        copied, failed, entries = 0, [], list[Damage]()
         for _ in range(_TURNS):
             for hint in planned.hints:
                 hint.unlink(missing_ok=True)
@@ -104,7 +104,7 @@ def execute(project: Project, place: Remote, manifest: Manifest, planned: Plan, 
             for damage in planned.back:
                 try:
                     _bring(place, damage, data / backup_records.FOLDER / "repair")
-                    mended += damage.file.size
+                    copied += damage.file.size
                     entries += [damage] if damage.table.startswith("bronze.") and damage.path.endswith(".json") else []
                 except BoathouseError as error:
                     failed.append((damage.table, f"{damage.path} {damage.found}: {error.what}"))
@@ -113,7 +113,7 @@ def execute(project: Project, place: Remote, manifest: Manifest, planned: Plan, 
                 break
         failed += [(damage.table, what) for damage in entries if (what := _taken_again(damage, manifest))]
         shutil.rmtree(data / backup_records.FOLDER / "repair", ignore_errors=True)
-    row = manifest.described(run_id, "repair", started, clock(), place.path, mended, "; ".join(w for _, w in failed))
+    row = manifest.described(run_id, "repair", started, clock(), place.path, copied, "; ".join(w for _, w in failed))
     with lock.lock_lake(data / backup_records.FOLDER, command="make repair", run_id=run_id, now=started):
         backup_records.record(project.engine, data, row)
     return Plan([], [], [], [*failed, *planned.lost])
@@ -151,7 +151,7 @@ def _bring(place: Remote, damage: Damage, folder: Path) -> None:
 
 
 def show(project: Project, place: Remote, *, dry_run: bool) -> int:
-    """Plan, print and, unless it is a dry run, do; returns the exit code (1: something could not be mended).
+    """Plan, print and, unless it is a dry run, do; returns the exit code (1: something could not be repaired).
 
     Raises:
         UsageError: there is no lake, or no backup whose manifest can be read.

@@ -2,7 +2,7 @@
 
 A data file is written once, and so is an entry of a log. One that is not what the newest backup says of it is damaged:
 never a newer state, and never a reason to call the backup damaged. The one exception is a log entry that was lost and
-whose version was then written anew, as a restore of an older backup does it too: that is another history, not rot.
+whose version was then rewritten, as a restore of an older backup does it too: that is another history, not rot.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def find(
 ) -> Iterator[Damage]:
     """Compare the lake with a backup by hash, file by file; `say` is told of each table. Changes nothing."""
     if not catalog.holding(data):
-        return  # no lake: that is not mended file by file
+        return  # no lake: that is not repaired file by file
     try:
         released = releases.newest(data)
     except BoathouseError:  # what is damaged there is among what is found
@@ -108,7 +108,7 @@ class _Looking:
     # -- the log
 
     def _log(self, root: Path, table: Table) -> Iterator[tuple[str, str, File]]:
-        """The files of a log that are not what they were; those from a version on that was written anew are others."""
+        """The files of a log that are not what they were; those from a version on that was rewritten are others."""
         there = _numbers(path.name for path in (root / _LOG).iterdir())
         last = max(there["json"], default=-1)
         # no entry before a checkpoint is needed, and only the oldest are ever cleaned up

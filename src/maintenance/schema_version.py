@@ -1,7 +1,7 @@
 """Schema versions: a table says on itself under which contract its rows were built; here the two are compared.
 
 `list` shows both and what differs, `verify` fails where a table's tags are not those of its contract, and
-`retag` writes them anew where only the tags are wrong. Nothing here touches a row: that is for the next run.
+`retag` rewrites them where only the tags are wrong. Nothing here touches a row: that is for the next run.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _RETAG, _RUN = "make schema-version VERB=retag", "make pipeline"
 
 @dataclass(frozen=True)
 class State:
-    """One declared table: what is stored, what of it differs from the contract, and what mends that."""
+    """One declared table: what is stored, what of it differs from the contract, and what fixes that."""
 
     table: Table
     stored: lake.Snapshot | None = None
     version: str | None = None  # as its tags say
     drift: str = ""  # empty: the tags are those of the contract
-    mend: str = ""
+    fix: str = ""
 
 
 def states(data: Path, tables: Iterable[Table]) -> list[State]:
@@ -42,7 +42,7 @@ def states(data: Path, tables: Iterable[Table]) -> list[State]:
 
 def retag(data: Path, tables: Iterable[Table]) -> list[str]:
     """Write the tags of the tables whose rows are those of their contract; returns the ids of those that changed."""
-    wrong = [(state.table, state.stored) for state in states(data, tables) if state.mend == _RETAG]
+    wrong = [(state.table, state.stored) for state in states(data, tables) if state.fix == _RETAG]
     for table, stored in wrong:
         if stored:
             lake.set_properties(stored, contract.tags(table))
@@ -72,7 +72,7 @@ def show(settings: Settings, source: Path, verb: str, now: datetime) -> int:
 
 def _state(table: Table, stored: lake.Snapshot | None) -> State:
     if stored is None:
-        return State(table, drift="not built yet", mend=_RUN)
+        return State(table, drift="not built yet", fix=_RUN)
     table = contract.as_stored(table, stored.properties)
     tagged = contract.tagged(stored.properties)
     version = tagged.version if tagged else None
@@ -80,7 +80,7 @@ def _state(table: Table, stored: lake.Snapshot | None) -> State:
 
 
 def _drift(table: Table, stored: lake.Snapshot, version: str | None) -> tuple[str, str]:
-    """What differs, and what mends it; both are empty where nothing does."""
+    """What differs, and what fixes it; both are empty where nothing does."""
     try:
         if stored.progress(lake.BUILT_FROM) != contract.fingerprint(table):
             return contract.why_rebuild(table, stored.properties), _RUN
@@ -93,8 +93,8 @@ def _drift(table: Table, stored: lake.Snapshot, version: str | None) -> tuple[st
 
 
 def _print(found: Iterable[State]) -> None:
-    headers = ("table", "contract", "stored", "drift", "mend")
-    console.table(headers, [(s.table.id, s.table.version, s.version, s.drift, s.mend) for s in found])
+    headers = ("table", "contract", "stored", "drift", "fix")
+    console.table(headers, [(s.table.id, s.table.version, s.version, s.drift, s.fix) for s in found])
 
 
 def _retag_alone(settings: Settings, tables: Iterable[Table], now: datetime) -> list[str]:

@@ -212,7 +212,7 @@ def _copied(name: str, sources: Mapping[str, lake.Snapshot], root: Path) -> lake
 def _unread(name: str, sources: Mapping[str, lake.Snapshot]) -> list[str]:
     """The files that came or went since the version which the table's slowest reader has read.
 
-    With them the next run goes on from there; without them it builds that reader anew, which is right too.
+    With them the next run goes on from there; without them it rebuilds that reader, which is right too.
     """
     source = sources[name]
     readers = [] if name.startswith("ops.") else [table for other, table in sources.items() if other[:4] != "ops."]

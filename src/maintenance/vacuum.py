@@ -112,7 +112,7 @@ def show(settings: Settings, source: Path, words: argparse.Namespace) -> int:
         with recorded_run(project, f"vacuum, {hours} hours kept") as this:
             done = list(
                 execute(plan(settings.data_dir, hours, runs.now().timestamp()))
-            )  # anew: a run may have ended since
+            )  # again: a run may have ended since
             maintenance_records.record(project, this, "vacuum", [_size(step) for step, _ in done if step.gone])
     files, freed = sum(len(step.gone) for step, _ in done), sum(step.freed for step, _ in done)
     entries = sum(count for _, count in done)

@@ -801,7 +801,7 @@ class Sum:
     runs: int = 0
     rotten: int = 0  # scenes of rot
     told: int = 0  # of these: where a command said something
-    mended: int = 0  # and where all was well in the end
+    fixed: int = 0  # and where all was well in the end
     failed_calls: int = 0
     differences: list[str] = field(default_factory=list)
 

@@ -276,7 +276,7 @@ def play(tools: Tools, staged: Shop, root: Path, seed: int) -> Scene:
         if scene.content:
             _insist(scene)
         elif not any(one.path.startswith("backups/") for one in done):
-            raise Difference("is not mended though the backup is whole")
+            raise Difference("is not fixed though the backup is whole")
     except Difference as error:
         raise Difference(f"{where}: {error}\n  " + "\n  ".join(line[:300] for line in scene.said)) from error
     return scene
@@ -306,7 +306,7 @@ def rot_many(first: int, count: int, bases: int = _BASES) -> Sum:
                 scene = play(tools, shops[number], home / "scene", seed)
                 total.rotten += 1
                 total.told += bool(scene.said)
-                total.mended += scene.content
+                total.fixed += scene.content
             except Exception as error:
                 total.differences.append(f"{type(error).__name__}: {error}")
             finally:

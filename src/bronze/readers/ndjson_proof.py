@@ -1,6 +1,6 @@
 """Which lines of NDJSON the engine reads as `json_objects` does, so that no value is lost.
 
-The engine's JSON reader writes numbers anew (1.10 as 1.1), takes NaN and a comma too many, and drops the second of two
+The engine's JSON reader rewrites numbers (1.10 as 1.1), takes NaN and a comma too many, and drops the second of two
 equal keys, all without a word. Two proofs hold against that; a line that has neither is odd.
 
 - A plain line fits a pattern: the keys of the block's first line, each once, with no value but text, true, false and
