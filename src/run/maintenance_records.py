@@ -1,4 +1,4 @@
-"""What upkeep did to each table: files and bytes on disk before and after, one row for each table it touched."""
+"""What maintenance did to each table: files and bytes on disk before and after, one row for each table it touched."""
 
 from __future__ import annotations
 
