@@ -219,7 +219,7 @@ def _status(settings: Settings, words: argparse.Namespace) -> int:
     from src.report import status
 
     with open_project(settings, SOURCE) as project:
-        status.show(project, runs.now())
+        status.print_status(status.read_status(project, runs.now()))
     return 0
 
 
@@ -227,7 +227,12 @@ def _health(settings: Settings, words: argparse.Namespace) -> int:
     from src.report import health
 
     with open_project(settings, SOURCE) as project:
-        return health.show(project, runs.now())
+        found = health.read_health(project, runs.now())
+        health.print_health(found)
+        if sent := health.send_alerts(project, found):
+            print(f"told of {health.counted(len(sent), 'incident')}")
+        health.record_figures(project, found)
+    return int(not found.healthy)
 
 
 def _report(settings: Settings, words: argparse.Namespace) -> int:

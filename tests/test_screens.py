@@ -47,12 +47,16 @@ def sold(lake: Lake) -> Lake:
 
 def check(lake: Lake, now: datetime | None = None) -> int:
     with open_project(lake.settings, lake.root / "src") as project:
-        return health.show(project, now or runs.now())
+        found = health.read_health(project, now or runs.now())
+        health.print_health(found)
+        health.send_alerts(project, found)
+        health.record_figures(project, found)
+    return int(not found.healthy)
 
 
 def screen(lake: Lake, capsys: pytest.CaptureFixture[str]) -> str:
     with open_project(lake.settings, lake.root / "src") as project:
-        status.show(project, runs.now())
+        status.print_status(status.read_status(project, runs.now()))
     return capsys.readouterr().out
 
 
@@ -210,11 +214,11 @@ def test_an_incident_is_told_once_and_that_it_is_over_once(lake: Lake) -> None:
     ]
 
 
-def test_a_health_check_that_tells_nobody_opens_no_incident(lake: Lake) -> None:
+def test_reading_health_opens_no_incident(lake: Lake) -> None:
     sold(lake).land("shop/orders/2.csv", BAD)
     lake.run()
     with open_project(lake.settings, lake.root / "src") as project:
-        assert health.show(project, runs.now(), tell=False) == 1
+        assert not health.read_health(project, runs.now()).healthy
     assert open_incidents(lake) == []
 
 
@@ -322,6 +326,25 @@ def test_status_folds_housekeeping_and_names_incidents_that_are_over(
     assert lines[0].startswith("fine; 5 of P4 can wait ")
     assert lines[1].startswith("P4  run r1, r2, r3 and 2 more: ended without a word -> nothing is lost")
     assert "    no longer seen, and closed by the next `make health`: volume silver.shop.orders" in lines
+
+
+def test_status_and_health_are_read_without_a_word_and_keep_numbers_as_numbers(
+    lake: Lake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sold(lake).land("shop/orders/2.csv", BAD)
+    lake.run()
+    check(lake)
+    capsys.readouterr()
+    with open_project(lake.settings, lake.root / "src") as project:
+        shown, found = status.read_status(project, runs.now()), health.read_health(project, runs.now())
+    assert capsys.readouterr() == ("", "")
+    tables = {table.table: table for table in shown.tables}
+    assert (tables["gold.shop.daily"].rows, tables["gold.shop.daily"].rows_until) == (3, runs.now().date() - DAY)
+    assert tables["ops.pipeline_runs"].state == "built"
+    assert [(run.status, run.records_read) for run in shown.runs] == [("failed", 0), ("success", 3)]
+    assert shown.problems[0].incident == "source bronze.shop.orders" and shown.problems[0].state == "open"
+    assert (found.healthy, found.tables, found.feeds, found.verdict) == (False, 2, 1, "3 problems, the worst P2")
+    assert [incident.incident for incident in found.incidents] == ["source bronze.shop.orders"]
 
 
 def test_status_changes_no_file(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:

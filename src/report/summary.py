@@ -62,7 +62,7 @@ class _Past:
 
 def page(project: Project, now: datetime) -> Page:
     """The report of the lake at a moment (UTC)."""
-    past = _Past(Reading(project, now), health.look(project, now))
+    past = _Past(Reading(project, now), health.read_findings(project, now))
     sections = (
         _runs(past),
         _records(past),
