@@ -322,7 +322,7 @@ def _inspect(settings: Settings, words: argparse.Namespace) -> int:
     with open_project(settings, SOURCE) as project:
         every = select(project, None)
         tables = (project.declared(words.table),) if words.table else (*every.silver, *every.gold)
-        inspection.show(project, tables)
+        inspection.print_inspection(inspection.read_inspection(project, tables))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Inspect tells rows per layer, rows that are there twice, what the contract says otherwise, and days without rows."""
+"""Inspection: rows in each layer, duplicate keys, differences from the contract, and days without rows."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from conftest import Lake
 
 from src import lake as delta
 from src.monitors import inspection
-from src.monitors.inspection import Inspected
+from src.monitors.inspection import TableInspection
 from src.project import open_project
 
 HEADER = "order_id,day,amount,updated\n"
 
 
-def inspected(lake: Lake) -> dict[str, Inspected]:
+def inspected(lake: Lake) -> dict[str, TableInspection]:
     with open_project(lake.settings, lake.root / "src") as project:
         tables = (*project.contracts.silver.values(), *project.marts)
-        return {found.table: found for found in inspection.run(project, tables)}
+        return {found.table: found for found in inspection.read_inspection(project, tables).tables}
 
 
 def shown(lake: Lake, capsys: pytest.CaptureFixture[str]) -> str:
     with open_project(lake.settings, lake.root / "src") as project:
         capsys.readouterr()
-        inspection.show(project, (*project.contracts.silver.values(), *project.marts))
+        tables = (*project.contracts.silver.values(), *project.marts)
+        inspection.print_inspection(inspection.read_inspection(project, tables))
     return capsys.readouterr().out
 
 
@@ -36,7 +37,7 @@ def test_rows_add_up_over_the_layers(lake: Lake) -> None:
     lake.good()
     found = inspected(lake)
     silver = found["silver.shop.orders"]
-    assert (silver.bronze, silver.rows, silver.quarantined, silver.merged, silver.twice) == (4, 1, 1, 2, 0)
+    assert (silver.bronze, silver.rows, silver.quarantined, silver.merged, silver.duplicate_keys) == (4, 1, 1, 2, 0)
     assert (found["gold.shop.daily"].rows, found["gold.shop.daily"].merged) == (1, None)
 
 
@@ -74,7 +75,7 @@ def test_a_key_that_is_there_twice_and_a_column_that_is_not_declared_are_told(la
     delta.add_columns(delta.commit(silver, add=[copied]), {"colour": "VARCHAR"})
     lake.edit("silver/shop/orders.yaml", "physicalType: integer}", "physicalType: bigint}")
     found = inspected(lake)["silver.shop.orders"]
-    assert found.twice == 1
+    assert found.duplicate_keys == 1
     assert found.structure == (
         "column updated is INTEGER, the contract says BIGINT",
         "column colour is not in the contract",

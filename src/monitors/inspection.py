@@ -1,4 +1,4 @@
-"""Inspect says of each table what a person asks first: rows in each layer, rows that are there twice, structure, holes.
+"""Inspection of tables: rows in each layer, duplicate keys, differences from the contract, days without rows.
 
 It reads the newest versions and changes nothing. A hole is a day between the first and the last business date on which
 there is no row; whether the business rests on that day is for the reader to say.
@@ -18,75 +18,81 @@ from src.lake import Snapshot
 from src.project import Project
 from src.silver import winners
 
-_HOLES = 3  # spans of days without rows that are told, the newest
+_HOLES = 3  # spans of days without rows that are shown, the newest
 
 
 @dataclass(frozen=True)
-class Inspected:
-    """One table. `twice`: keys with more than one row; `structure`: what differs from the contract."""
+class TableInspection:
+    """What was found in one table at its newest version."""
 
     table: str
     bronze: int | None  # rows of its feeds; None for gold
-    quarantined: int | None
+    merged: int | None  # rows of bronze neither here nor in quarantine: duplicates, older versions, deletions
+    quarantined: int | None  # None for gold
     rows: int
-    twice: int | None  # None for gold, whose tables need no key
-    structure: tuple[str, ...]
+    duplicate_keys: int | None  # keys with more than one row; None for gold, whose tables need no key
+    structure: tuple[str, ...]  # what differs from the contract
     first: date | None
     last: date | None
     days: int  # with rows
-    holes: tuple[tuple[date, date], ...]
-
-    @property
-    def merged(self) -> int | None:
-        """Rows of bronze that are neither in the table nor in quarantine: duplicates, older versions, deletions."""
-        if self.bronze is None or self.quarantined is None:
-            return None
-        return self.bronze - self.rows - self.quarantined
+    holes: tuple[tuple[date, date], ...]  # spans without rows, both ends included
 
 
-def run(project: Project, tables: Sequence[Table]) -> Iterator[Inspected]:
-    """Look at those of these tables that are built.
+@dataclass(frozen=True)
+class Inspection:
+    """The tables that are built, and the names of those that are not."""
+
+    tables: tuple[TableInspection, ...]
+    not_built: tuple[str, ...]
+
+
+def read_inspection(project: Project, tables: Sequence[Table]) -> Inspection:
+    """Inspect the newest version of each of these tables; changes nothing.
 
     Raises:
-        MachineError: a table is damaged.
+        EnvironmentFault: a table is damaged.
     """
-    for table in tables:
-        if found := project.table(table.id):
-            yield _inspected(project, table, found)
+    snapshots = {table.id: project.table(table.id) for table in tables}
+    found = (_inspect(project, table, snapshot) for table in tables if (snapshot := snapshots[table.id]))
+    return Inspection(tuple(found), tuple(name for name, snapshot in snapshots.items() if snapshot is None))
 
 
-def show(project: Project, tables: Sequence[Table]) -> None:
-    """Print what there is to say of these tables."""
-    found = list(run(project, tables))
+def print_inspection(inspection: Inspection) -> None:
+    """Print an inspection as three tables: rows, days, differences from the contracts."""
+    found = inspection.tables
     headers = ("table", "bronze", "merged away", "quarantined", "rows", "keys twice")
-    console.table(headers, [(i.table, i.bronze, i.merged, i.quarantined, i.rows, i.twice) for i in found])
+    console.table(headers, [(i.table, i.bronze, i.merged, i.quarantined, i.rows, i.duplicate_keys) for i in found])
     print()
-    dated = [inspected for inspected in found if inspected.first]
     console.table(
         ("table", "first day", "last day", "days", "holes", "the newest holes"),
-        [(i.table, i.first, i.last, i.days, len(i.holes), _spans(i.holes)) for i in dated],
+        [(i.table, i.first, i.last, i.days, len(i.holes), _spans(i.holes)) for i in found if i.first],
     )
     print()
-    wrong = [(inspected.table, what) for inspected in found for what in inspected.structure]
-    if wrong:
-        console.table(("table", "not as the contract says"), wrong)
+    differences = [(table.table, text) for table in found for text in table.structure]
+    if differences:
+        console.table(("table", "not as the contract says"), differences)
     else:
         print(f"{len(found)} tables have the columns that their contracts say")
-    if missing := [table.id for table in tables if project.table(table.id) is None]:
-        print(f"not built yet: {', '.join(missing)}")
+    if inspection.not_built:
+        print(f"not built yet: {', '.join(inspection.not_built)}")
 
 
-def _inspected(project: Project, table: Table, found: Snapshot) -> Inspected:
+def _inspect(project: Project, table: Table, found: Snapshot) -> TableInspection:
+    bronze = merged = quarantined = duplicate_keys = None
+    if table.layer == "silver":
+        quarantine = project.table(f"quarantine.{table.domain}.{table.name}")
+        bronze = sum(feed.rows for feed in project.built([feed.id for feed in table.feeds]).values())
+        quarantined = quarantine.rows if quarantine else 0
+        merged = bronze - found.rows - quarantined
+        duplicate_keys = winners.twice(project.engine, table, _scan(project, found))
     days = _days(project, table, found)
-    silver = table.layer == "silver"
-    feeds = project.built([feed.id for feed in table.feeds])
-    quarantine = project.table(f"quarantine.{table.domain}.{table.name}") if silver else None
-    return Inspected(
+    return TableInspection(
         table=table.id,
-        bronze=sum(bronze.rows for bronze in feeds.values()) if silver else None,
-        quarantined=(quarantine.rows if quarantine else 0) if silver else None,
+        bronze=bronze,
+        merged=merged,
+        quarantined=quarantined,
         rows=found.rows,
-        twice=winners.twice(project.engine, table, _scan(project, found)) if silver else None,
+        duplicate_keys=duplicate_keys,
         structure=tuple(_structure(table, found)),
         first=min(days, default=None),
         last=max(days, default=None),
@@ -96,7 +102,7 @@ def _inspected(project: Project, table: Table, found: Snapshot) -> Inspected:
 
 
 def _structure(table: Table, found: Snapshot) -> Iterator[str]:
-    """The columns that are not there, not declared, or of another type."""
+    """Yield a line for each column that is missing, not declared, or of another type than the contract says."""
     declared = table.stored_columns
     for name, kind in declared.items():
         if name not in found.columns:
@@ -107,7 +113,7 @@ def _structure(table: Table, found: Snapshot) -> Iterator[str]:
 
 
 def _days(project: Project, table: Table, found: Snapshot) -> list[date]:
-    """The business days that have rows, in order; none where the table has no business date."""
+    """Return the business days that have rows, in order; none where the table has no business date."""
     if table.business_date not in found.columns:
         return []
     day = f"{identifier(table.business_date)}::DATE"
@@ -117,7 +123,7 @@ def _days(project: Project, table: Table, found: Snapshot) -> list[date]:
 
 
 def _holes(days: Sequence[date]) -> Iterator[tuple[date, date]]:
-    """The spans of days without rows between the first and the last, both ends included.
+    """Yield the spans of days without rows between the first and the last, both ends included.
 
     Where every day is the first of a month, it stands for the month.
     """
@@ -128,8 +134,8 @@ def _holes(days: Sequence[date]) -> Iterator[tuple[date, date]]:
 
 
 def _spans(holes: Sequence[tuple[date, date]]) -> str:
-    told = [str(first) if first == last else f"{first} to {last}" for first, last in holes[-_HOLES:]]
-    return ", ".join(told)
+    shown = [str(first) if first == last else f"{first} to {last}" for first, last in holes[-_HOLES:]]
+    return ", ".join(shown)
 
 
 def _scan(project: Project, found: Snapshot) -> str:
