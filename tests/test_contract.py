@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -16,7 +15,6 @@ from src.contract import Column, Contracts, Expectation, Feed, Relationship, Rul
 from src.errors import BoathouseError, ContractError, ContractErrors
 
 REPOSITORY = Path(__file__).parent.parent
-REAL_FILES = REPOSITORY.parent / "shared" / "data" / "online_retail"
 
 SILVER = """\
 apiVersion: v3.2.0
@@ -1371,92 +1369,7 @@ def test_a_table_carries_its_version_and_its_logic_and_says_why_it_is_rebuilt(tm
     assert contract.why_rebuild(newer, {}) == "the stored table does not say how it was built"
 
 
-# -- the shipped contracts
-
-PLACEHOLDER = "SELECT 1"
-
-
-@pytest.fixture
-def shipped(tmp_path: Path) -> Contracts:
-    """The repository's contracts; models that are not written yet are empty ones."""
-    root = tmp_path / "src"
-    for layer in ("silver", "gold"):
-        shutil.copytree(REPOSITORY / "src" / layer, root / layer)
-    for name in ("daily_revenue", "monthly_revenue", "product_performance"):
-        if not (root / f"gold/sales/{name}.sql").exists():
-            (root / f"gold/sales/{name}.sql").write_text(PLACEHOLDER)
-    return contract.load(root)
-
-
-def test_the_shipped_contracts_load_and_the_standards_own_model_takes_them(shipped: Contracts) -> None:
-    assert "bronze.sales.order_lines" in shipped.feeds
-    lines = shipped.silver["silver.sales.order_lines"]
-    assert (lines.key, lines.partition_by) == ((), ("order_month",))
-    assert [column.name for column in lines.columns] == [
-        "invoice_no",
-        "stock_code",
-        "description",
-        "quantity",
-        "invoiced_at",
-        "unit_price",
-        "customer_id",
-        "country",
-        "kind",
-        "order_date",
-        "order_month",
-    ]
-    assert {"daily_revenue", "monthly_revenue", "product_performance"} <= {
-        table.name for table in shipped.gold.values()
-    }
-    for mart in shipped.marts.values():
-        assert mart.odcs.version == mart.version
-
-
-def test_every_shipped_table_and_column_is_described(shipped: Contracts) -> None:
-    tables = [*shipped.silver.values(), *shipped.gold.values()]
-    bare = [table.id for table in tables if not table.description]
-    bare += [f"{table.id}.{column.name}" for table in tables for column in table.columns if not column.description]
-    assert bare == []
-
-
-def test_the_real_files_break_no_rule_and_pass_every_audit_that_blocks(shipped: Contracts) -> None:
-    if not REAL_FILES.is_dir():
-        pytest.skip(f"the real files are not at {REAL_FILES}")
-    import duckdb
-
-    lines = shipped.silver["silver.sales.order_lines"]
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'; ATTACH ':memory:' AS silver; CREATE SCHEMA silver.sales")
-        connection.execute(f"CREATE VIEW raw AS FROM read_csv('{REAL_FILES}/*.csv', header = true, all_varchar = true)")
-        names = [name for name, *_ in connection.execute("DESCRIBE raw").fetchall()]
-        trimmed = ", ".join(f'nullif(trim("{name}"), \'\') AS "{name}"' for name in names)
-        whole = {"customer_id": "::DOUBLE"}  # '17850.0' is a whole number
-        typed = ", ".join(
-            f'({column.expression}){whole.get(column.name, "")}::{column.type} AS "{column.name}"'
-            for column in lines.columns
-        )
-        connection.execute(f"CREATE TABLE typed AS SELECT {typed} FROM (SELECT {trimmed} FROM raw)")
-        required = " OR ".join(f'"{column.name}" IS NULL' for column in lines.columns if column.required)
-        rules = {(column.name, rule.kind): rule.value for column in lines.columns for rule in column.rules}
-        assert set(rules) == {("invoice_no", "pattern"), ("kind", "enum")}
-        broken = connection.execute(
-            f"SELECT count(*), count(*) FILTER ({required}), count(*) FILTER (NOT regexp_matches(invoice_no, ?)), "
-            "count(*) FILTER (kind NOT IN (SELECT unnest(?))) FROM typed",
-            [rules["invoice_no", "pattern"], list(rules["kind", "enum"])],  # type: ignore[call-overload]
-        ).fetchone()
-        assert broken == (541909, 0, 0, 0)
-
-        connection.execute("CREATE TABLE silver.sales.order_lines AS SELECT DISTINCT * FROM typed")
-        failed = []
-        for table in (lines, *(table for table in shipped.marts["sales"].tables if table.sql != PLACEHOLDER)):
-            connection.execute(f"CREATE OR REPLACE TEMP VIEW audited AS {table.sql or f'FROM {table.id}'}")
-            for audit in table.quality:
-                if not audit.query:
-                    continue
-                value = connection.execute(audit.query.replace("${object}", "audited")).fetchone()
-                if audit.operator == "mustBe" and audit.severity == "error" and value != (audit.bound,):
-                    failed.append((table.id, audit.id, value))
-        assert failed == []
+# -- imports
 
 
 def test_reading_contracts_imports_no_engine_and_no_model() -> None:

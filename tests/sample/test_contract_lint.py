@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
-REPOSITORY = Path(__file__).parent.parent
-SHIPPED = sorted([*REPOSITORY.glob("src/silver/*/*.yaml"), *REPOSITORY.glob("src/gold/*/contract.yaml")])
+SHIPPED = sorted([*ROOT.glob("src/silver/*/*.yaml"), *ROOT.glob("src/gold/*/contract.yaml")])
 BESIDE_PYTHON = Path(sys.executable).with_name("datacontract")
 LINTER = str(BESIDE_PYTHON) if BESIDE_PYTHON.is_file() else shutil.which("datacontract")
 
@@ -20,7 +20,7 @@ def test_there_are_contracts_to_lint() -> None:
 
 
 @pytest.mark.skipif(LINTER is None, reason="no `datacontract` beside python or on PATH: ./setup.sh --dev brings it")
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: str(path.relative_to(REPOSITORY)))
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_shipped_contract_passes_datacontract_lint(path: Path) -> None:
     assert LINTER is not None
     ran = subprocess.run([LINTER, "lint", str(path)], capture_output=True, text=True, check=False, timeout=120)
