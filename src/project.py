@@ -47,7 +47,7 @@ class Project:
     def proof(self, table: Table) -> Proof:
         """Whether the SQL of a gold table proves that its partitions stand alone; kept beside the lake."""
         tables = {**self.contracts.silver, **{mart.id: mart for mart in self.marts}}
-        return proof.of(self.engine, table, tables, self.settings.data_dir / ".proofs")
+        return proof.stored_proof(self.engine, table, tables, self.settings.data_dir / ".proofs")
 
     def expecting(self, feed: Feed) -> Feed:
         """Return the feed with the names of the columns that its tables read, none where an expression is no SQL."""

@@ -205,7 +205,7 @@ def test_the_shop_sells_the_devices_that_the_company_makes(files: dict[str, list
     sold: Counter[str] = Counter()
     for row in (row for rows in files.values() for row in filter(is_sound, rows)):
         sold[row[1]] += int(row[3]) if row[0].isdigit() and row[3].isdigit() else 0
-    assert all(sold[model.number] > 20 for model in company.MODELS)
+    assert all(sold[model.number] > 20 for model in company.DEVICES)
 
 
 def test_orders_are_the_sales_that_name_a_customer() -> None:

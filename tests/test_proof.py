@@ -271,42 +271,42 @@ def test_a_model_that_grows_with_every_name_is_refused_in_seconds(engine: DuckEn
 
 def test_a_proof_is_kept_until_something_it_looked_at_changes(engine: DuckEngine, tmp_path: Path) -> None:
     table = mart("SELECT day, sum(amount) AS x FROM silver.shop.orders GROUP BY day")
-    first = proof.of(engine, table, SILVER, tmp_path)
+    first = proof.stored_proof(engine, table, SILVER, tmp_path)
     file = tmp_path / "gold.figures.daily.json"
     assert first == prove(engine, table, SILVER)
     told = json.loads(file.read_text())
     file.write_text(json.dumps({**told, "proof": {"cuts": {"told": ["by the file"]}, "refusal": None}}))
-    assert proof.of(engine, table, SILVER, tmp_path).cuts == {"told": ("by the file",)}
+    assert proof.stored_proof(engine, table, SILVER, tmp_path).cuts == {"told": ("by the file",)}
     for other in (
         (replace(table, sql=f"{table.sql} HAVING true"), SILVER),
         (replace(table, lookback=1), SILVER),
         (table, {**SILVER, ORDERS.id: replace(ORDERS, key=())}),
     ):
         file.write_text(json.dumps({**told, "proof": {"cuts": {"told": ["by the file"]}, "refusal": None}}))
-        assert proof.of(engine, *other, tmp_path).cuts == {"silver.shop.orders": ('"day"',)}
+        assert proof.stored_proof(engine, *other, tmp_path).cuts == {"silver.shop.orders": ('"day"',)}
 
 
 def test_a_refusal_is_kept_as_it_was(engine: DuckEngine, tmp_path: Path) -> None:
     table = mart("SELECT day, id AS x FROM silver.shop.orders LIMIT 3")
-    assert proof.of(engine, table, SILVER, tmp_path) == proof.of(engine, table, SILVER, tmp_path)
-    assert proof.of(engine, table, SILVER, tmp_path).refusal is not None
+    assert proof.stored_proof(engine, table, SILVER, tmp_path) == proof.stored_proof(engine, table, SILVER, tmp_path)
+    assert proof.stored_proof(engine, table, SILVER, tmp_path).refusal is not None
 
 
 @pytest.mark.parametrize("rot", [b"", b"\xff\x00", b"[]", b"{}", b'{"of": 1}', b"null"])
 def test_a_kept_proof_that_cannot_be_read_is_made_again(engine: DuckEngine, tmp_path: Path, rot: bytes) -> None:
     table = mart("SELECT day, sum(amount) AS x FROM silver.shop.orders GROUP BY day")
-    expected = proof.of(engine, table, SILVER, tmp_path)
+    expected = proof.stored_proof(engine, table, SILVER, tmp_path)
     file = tmp_path / "gold.figures.daily.json"
     good = file.read_bytes()
     file.write_bytes(rot)
-    assert proof.of(engine, table, SILVER, tmp_path) == expected
+    assert proof.stored_proof(engine, table, SILVER, tmp_path) == expected
     assert file.read_bytes() == good
     assert [path.name for path in tmp_path.iterdir()] == [file.name]
 
 
 def test_what_lies_in_a_kept_proof_is_checked_piece_by_piece(engine: DuckEngine, tmp_path: Path) -> None:
     table = mart("SELECT day, sum(amount) AS x FROM silver.shop.orders GROUP BY day")
-    expected = proof.of(engine, table, SILVER, tmp_path)
+    expected = proof.stored_proof(engine, table, SILVER, tmp_path)
     file = tmp_path / "gold.figures.daily.json"
     told = json.loads(file.read_text())
     shapes: list[dict[str, object]] = [
@@ -317,20 +317,20 @@ def test_what_lies_in_a_kept_proof_is_checked_piece_by_piece(engine: DuckEngine,
     ]
     for broken in shapes:
         file.write_text(json.dumps({**told, "proof": broken}))
-        assert proof.of(engine, table, SILVER, tmp_path) == expected
+        assert proof.stored_proof(engine, table, SILVER, tmp_path) == expected
 
 
 def test_a_folder_that_cannot_be_written_costs_a_proof_and_nothing_else(engine: DuckEngine, tmp_path: Path) -> None:
     table = mart("SELECT day, sum(amount) AS x FROM silver.shop.orders GROUP BY day")
     (tmp_path / "file").write_text("no folder")
-    assert proof.of(engine, table, SILVER, tmp_path / "file").refusal is None
+    assert proof.stored_proof(engine, table, SILVER, tmp_path / "file").refusal is None
 
 
 def test_another_prover_proves_again(engine: DuckEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = mart("SELECT day, sum(amount) AS x FROM silver.shop.orders GROUP BY day")
-    proof.of(engine, table, SILVER, tmp_path)
+    proof.stored_proof(engine, table, SILVER, tmp_path)
     file = tmp_path / "gold.figures.daily.json"
     before = file.read_bytes()
     monkeypatch.setattr(kept, "_prover", lambda: "another")
-    proof.of(engine, table, SILVER, tmp_path)
+    proof.stored_proof(engine, table, SILVER, tmp_path)
     assert file.read_bytes() != before

@@ -296,13 +296,15 @@ def _digest(path: Path) -> str:
 def _notes(arrived: Arrivals) -> tuple[str, ...]:
     notes = []
     if arrived.renamed:
-        notes.append(f"of the same bytes as a file taken before: {_some(arrived.renamed)}")
+        notes.append(f"of the same bytes as a file taken before: {_first_names(arrived.renamed)}")
     if arrived.waiting:
-        notes.append(f"{len(arrived.waiting)} files still being written, taken next run: {_some(arrived.waiting)}")
+        notes.append(
+            f"{len(arrived.waiting)} files still being written, taken next run: {_first_names(arrived.waiting)}"
+        )
     return tuple(notes)
 
 
-def _some(names: Sequence[str], most: int = 3) -> str:
+def _first_names(names: Sequence[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
@@ -325,7 +327,7 @@ def _append(
     first = _later_than(bronze, now)
     # a microsecond apart: the order of the files is that of their rows' arrival
     moments = {file.name: moment for moment, file in enumerate(files, first)}
-    reading = _Reading(engine, root, feed, batch, moments, spelling, {})
+    reading = _FileReader(engine, root, feed, batch, moments, spelling, {})
     written, headers, refused = _together([reading.read(group, {}) for group in _at_once(feed, files)])
     moved = [file for file in files if file.name in headers and not _same(file)]
     if moved:
@@ -386,7 +388,7 @@ def _together(parts: Sequence[_Taken]) -> _Taken:
 
 
 @dataclass(frozen=True)
-class _Reading:
+class _FileReader:
     """How the files of one batch become Parquet files of the bronze table.
 
     `spelling` has the source columns by their names in lower case, each as the table or the first file writes it:
@@ -504,7 +506,7 @@ def _by_wording(remarks: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     for file, notes in remarks.items():
         for note in notes:
             files_of.setdefault(note, []).append(file)
-    return tuple(f"{note} in {_some(files)}" for note, files in files_of.items())
+    return tuple(f"{note} in {_first_names(files)}" for note, files in files_of.items())
 
 
 def _drift(bronze: lake.Snapshot, headers: Mapping[str, Sequence[str]]) -> list[str]:
@@ -525,4 +527,4 @@ def _drift(bronze: lake.Snapshot, headers: Mapping[str, Sequence[str]]) -> list[
             seen.setdefault(f"missing column {', '.join(lost)}", []).append(file)
         if [name for name in names if name in known] != [name for name in known if name in names]:
             seen.setdefault("columns in another order", []).append(file)
-    return [f"{what} in {_some(files)}" for what, files in seen.items()]
+    return [f"{what} in {_first_names(files)}" for what, files in seen.items()]

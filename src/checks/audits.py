@@ -21,7 +21,7 @@ _SAMPLES = 5
 
 
 @dataclass(frozen=True)
-class Result:
+class AuditResult:
     """What one audit found. `value` is in `unit` (rows or percent of all rows), None where nothing was measured;
     samples are JSON text."""
 
@@ -41,7 +41,7 @@ class Result:
 class AuditError(DataError):
     """An audit of severity error failed; `audits` are all results of the table."""
 
-    def __init__(self, table: Table, audits: Sequence[Result]) -> None:
+    def __init__(self, table: Table, audits: Sequence[AuditResult]) -> None:
         self.audits = tuple(audits)
         failed = [audit for audit in audits if not audit.passed and audit.severity == "error"]
         shown = "; ".join(describe(audit) for audit in failed)
@@ -49,7 +49,7 @@ class AuditError(DataError):
         super().__init__(f"audit failed: {shown}", where=table.path, fix=fix)
 
 
-def describe(audit: Result) -> str:
+def describe(audit: AuditResult) -> str:
     """One result in one line."""
     of = f" of {audit.column}" if audit.column else ""
     unit = " %" if audit.unit == "percent" else ""
@@ -58,7 +58,7 @@ def describe(audit: Result) -> str:
     return shown + (f", such as {audit.samples}" if audit.samples and not audit.passed else "")
 
 
-def run(engine: DuckEngine, table: Table, relation: str, others: Mapping[str, str]) -> tuple[Result, ...]:
+def run(engine: DuckEngine, table: Table, relation: str, others: Mapping[str, str]) -> tuple[AuditResult, ...]:
     """Audit a table whose rows will be those of `relation`; `others` are relations of the tables it refers to.
 
     Raises:
@@ -181,13 +181,13 @@ def _asked(engine: DuckEngine, table: Table, check: _Check) -> float | None:
     return None if value is None or math.isnan(value) else value
 
 
-def _result(engine: DuckEngine, check: _Check, rows: int, found: float | None) -> Result:
+def _result(engine: DuckEngine, check: _Check, rows: int, found: float | None) -> AuditResult:
     expectation = check.expectation
     value = found if found is None else float(found)
     if value is not None and expectation.unit == "percent":
         value = 100 * value / rows if rows else 0.0
     passed = value is not None and _OPERATORS[expectation.operator](value, expectation.bound)
-    return Result(
+    return AuditResult(
         rule=check.rule,
         column=expectation.column,
         operator=expectation.operator,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from src.errors import BoathouseError, DataError
 
 if TYPE_CHECKING:
-    from src.checks.audits import Result
+    from src.checks.audits import AuditResult
 
 _PARTS = ("inserted", "updated", "unchanged", "duplicates", "superseded", "conflicts", "quarantined", "deleted")
 _COUNTS = ("read", *_PARTS, "written", "partitions", "files")
@@ -42,7 +42,7 @@ class Outcome:
     mostly_rejected: bool = False
     refusals: tuple[BoathouseError, ...] = ()
     notes: tuple[str, ...] = ()
-    audits: tuple[Result, ...] = ()
+    audits: tuple[AuditResult, ...] = ()
 
     def plus(self, other: Outcome) -> Outcome:
         """Two outcomes on the same table, one after the other, as one."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from src.contract import custom
 from src.contract.custom import is_number
-from src.contract.errors import Part, a, listed, shown
+from src.contract.errors import Part, listed, shown, with_article
 from src.contract.model import TIMESTAMP, Column, Rule
 
 _RESERVED = ("rowid", "file_row_number")  # the engine's own names for where a row lies
@@ -24,7 +24,7 @@ def columns(table: Part) -> tuple[Column, ...]:
         if name.lower() in names:
             part.error(f"duplicate column {name}", "name", "keep one of them, or give it another name")
         else:
-            part.file.check_name("column", name, part.at("name"), _RESERVED)
+            part.file.check_name("column", name, part.key_path("name"), _RESERVED)
         names.append(name.lower())
         found.append(_column(part))
     return tuple(found)
@@ -201,7 +201,7 @@ def _check_bounds(rules: Sequence[Rule], part: Part) -> None:
     bounds = {rule.kind: _comparable(rule.value, logical) for rule in rules if rule.kind in _BOUNDS}
     for kind, value in bounds.items():
         if value is None:
-            part.error(f"{kind} is not {a(logical)}", f"{options}.{kind}", f"write {_example(logical)}")
+            part.error(f"{kind} is not {with_article(logical)}", f"{options}.{kind}", f"write {_example(logical)}")
     for low, high in _PAIRS:
         lower, upper = bounds.get(low), bounds.get(high)
         if lower is None or upper is None:
@@ -220,7 +220,7 @@ def _enum_rule(part: Part) -> Rule:
             "integer": is_number(value) and value == int(value),
         }
         if not (fits[logical] if logical in fits else _comparable(value, logical) is not None):
-            item.error(f"value {shown(value)} of {a(logical)} column", "value", f"write {_example(logical)}")
+            item.error(f"value {shown(value)} of {with_article(logical)} column", "value", f"write {_example(logical)}")
     return Rule("enum", tuple(item["value"] for item in part.node["enum"]))
 
 
@@ -243,7 +243,7 @@ def _comparable(value: Any, logical: str) -> Any:
 
 def _example(logical: str) -> str:
     """What to write for a value of a type."""
-    return a(logical) + {
+    return with_article(logical) + {
         "string": ", in quotes",
         "date": ", for example 2011-12-31",
         "timestamp": ", for example 2011-12-31T23:59:59",

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from src.contract.custom import is_number
-from src.contract.errors import File, hint, kind, listed, shown
+from src.contract.errors import ContractFile, hint, kind, listed, shown
 from src.contract.model import OPERATORS
 from src.errors import BoathouseError, ContractError
 
@@ -25,12 +25,12 @@ _RESERVED = ("bronze", "gold", "ops", "quarantine", "silver")
 _IGNORED = ("__pycache__", "__init__.py", "README.md")
 
 
-def discover(root: Path, errors: list[BoathouseError]) -> list[File]:
+def discover(root: Path, errors: list[BoathouseError]) -> list[ContractFile]:
     """The contract files below root/silver and root/gold; what lies there and is none is added to the errors."""
     return [*_silver(root, errors), *_gold(root, errors)]
 
 
-def read(file: File) -> None:
+def read(file: ContractFile) -> None:
     """Fill a file's document as far as it is sound; it stays empty where nothing more can be said about it."""
     text = file.text(file.path)
     document = _parse(text, file) if text else None
@@ -46,11 +46,11 @@ def entries(folder: Path) -> list[Path]:
 # -- the folder
 
 
-def _silver(root: Path, errors: list[BoathouseError]) -> Iterator[File]:
+def _silver(root: Path, errors: list[BoathouseError]) -> Iterator[ContractFile]:
     for folder in _folders(root / "silver", errors):
         tables = {path.stem for path in folder.glob("*.yaml")}
         for path in entries(folder):
-            file = File(path, "silver", folder.name, _shown(path, root), errors)
+            file = ContractFile(path, "silver", folder.name, _shown(path, root), errors)
             if path.is_dir() or path.suffix in (".yml", ".py") or (path.suffix == ".sql" and path.stem not in tables):
                 file.error(
                     f"{path.name} belongs to no table; the folder has {listed(sorted(tables)) or 'no contract'}",
@@ -61,10 +61,10 @@ def _silver(root: Path, errors: list[BoathouseError]) -> Iterator[File]:
                 yield file
 
 
-def _gold(root: Path, errors: list[BoathouseError]) -> Iterator[File]:
+def _gold(root: Path, errors: list[BoathouseError]) -> Iterator[ContractFile]:
     for folder in _folders(root / "gold", errors):
         path = folder / "contract.yaml"
-        file = File(path, "gold", folder.name, _shown(path, root), errors)
+        file = ContractFile(path, "gold", folder.name, _shown(path, root), errors)
         if path.is_file():
             yield file
         else:
@@ -78,7 +78,7 @@ def _folders(layer: Path, errors: list[BoathouseError]) -> Iterator[Path]:
         errors.append(ContractError(f"no folder {layer.name}", where=root, fix=f"create {home}"))
         return
     for path in entries(layer):
-        file = File(path, layer.name, path.name, _shown(path, root), errors)
+        file = ContractFile(path, layer.name, path.name, _shown(path, root), errors)
         if path.is_dir():
             file.check_name("folder", path.name, reserved=_RESERVED)
             yield path
@@ -94,7 +94,7 @@ def _shown(path: Path, root: Path) -> str:
 # -- YAML
 
 
-def _parse(text: str, file: File) -> dict[str, Any] | None:
+def _parse(text: str, file: ContractFile) -> dict[str, Any] | None:
     import yaml
 
     loader = _loader_class()(text)
@@ -228,7 +228,7 @@ def _validator() -> Any:
     return validator_for(_schema())(_schema())
 
 
-def _conforming(document: dict[str, Any], file: File) -> dict[str, Any] | None:
+def _conforming(document: dict[str, Any], file: ContractFile) -> dict[str, Any] | None:
     """The document without what breaks the standard, so that the rest can be checked in the same pass."""
     if _verdict().is_valid(document):
         return document

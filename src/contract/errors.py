@@ -14,7 +14,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 @dataclass
-class File:
+class ContractFile:
     """One file or folder: what it says, the errors found in it, and the tables declared elsewhere that it names."""
 
     path: Path
@@ -60,20 +60,22 @@ class File:
 class Part:
     """A part of a contract: what it says, and the key path that leads to it."""
 
-    file: File
+    file: ContractFile
     node: Mapping[str, Any]
     key: str = ""
 
-    def at(self, key: str) -> str:
+    def key_path(self, key: str) -> str:
         return f"{self.key}.{key}".strip(".")
 
     def error(self, what: str, key: str = "", fix: str | None = None) -> None:
         """An error of this part, or of what lies at `key` in it."""
-        self.file.error(what, self.at(key), fix)
+        self.file.error(what, self.key_path(key), fix)
 
     def parts(self, name: str) -> list[Part]:
         """The parts in the list of this name."""
-        return [Part(self.file, node, self.at(f"{name}[{at}]")) for at, node in enumerate(self.node.get(name, ()))]
+        return [
+            Part(self.file, node, self.key_path(f"{name}[{at}]")) for at, node in enumerate(self.node.get(name, ()))
+        ]
 
     def text(self, name: str) -> str:
         return str(self.node.get(name) or "").strip()
@@ -82,7 +84,7 @@ class Part:
 # -- words
 
 
-def a(word: str) -> str:
+def with_article(word: str) -> str:
     return f"an {word}" if word[0] in "aeiou" else f"a {word}"
 
 

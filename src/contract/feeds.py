@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import fields
 
 from src.contract import custom
-from src.contract.errors import File, Part, listed
+from src.contract.errors import ContractFile, Part, listed
 from src.contract.model import Feed, Table
 
 _FORMATS = ("csv", "ndjson", "json", "parquet", "xlsx")
@@ -38,7 +38,7 @@ def feeds(document: Part) -> tuple[Feed, ...]:
     return tuple(found.values())
 
 
-def agreed(silver: Iterable[tuple[File, Table]]) -> dict[str, Feed]:
+def agreed(silver: Iterable[tuple[ContractFile, Table]]) -> dict[str, Feed]:
     """Every feed once, by id; two contracts that read the same feed must say the same about it."""
     found: dict[str, Feed] = {}
     for file, table in silver:
@@ -80,7 +80,7 @@ def _feed(server: Part) -> Feed:
 
 
 def _check(feed: Feed, server: Part) -> None:
-    server.file.check_name("feed", feed.name, server.at("server"))
+    server.file.check_name("feed", feed.name, server.key_path("server"))
     if feed.format not in _FORMATS:
         server.error(f"format {feed.format}", "format", f"supported: {listed(_FORMATS)}")
     steps = feed.path.split("/")

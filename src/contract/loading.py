@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from src.contract import documents, tables
-from src.contract.errors import File, hint
+from src.contract.errors import ContractFile, hint
 from src.contract.feeds import agreed
 from src.contract.model import Contracts, Mart, Table
 from src.errors import BoathouseError, ContractErrors
@@ -20,7 +20,7 @@ def load(root: Path) -> Contracts:
     """
     errors: list[BoathouseError] = []
     files = documents.discover(root, errors)
-    silver: list[tuple[File, Table]] = []
+    silver: list[tuple[ContractFile, Table]] = []
     marts: list[Mart] = []
     for file in files:
         documents.read(file)
@@ -41,8 +41,8 @@ def load(root: Path) -> Contracts:
     return contracts
 
 
-def _check_ids(files: Sequence[File]) -> None:
-    seen: dict[str, File] = {}
+def _check_ids(files: Sequence[ContractFile]) -> None:
+    seen: dict[str, ContractFile] = {}
     for file in files:
         name = file.document["id"]
         other = seen.setdefault(name, file)
@@ -50,7 +50,7 @@ def _check_ids(files: Sequence[File]) -> None:
             file.error(f"id {name} is also in {other.shown}", "id", "give each contract its own id")
 
 
-def _check_references(files: Sequence[File], tables: Mapping[str, Table]) -> None:
+def _check_references(files: Sequence[ContractFile], tables: Mapping[str, Table]) -> None:
     """Every table and column that a contract refers to is declared; those of broken contracts are not known."""
     broken = {(file.layer, file.domain) for file in files if not file.document}
     for file in files:

@@ -96,7 +96,7 @@ def _check_metric(expectation: Expectation, names: Sequence[str], item: Part) ->
         elif name == "pattern" or not _is_scalars(value):
             item.error(f"{name} {shown(value)}", at, f"write {'text' if name == 'pattern' else 'a list of values'}")
         elif name == "properties" and isinstance(value, tuple):
-            item.file.check_columns(value, names, item.at(at))
+            item.file.check_columns(value, names, item.key_path(at))
 
 
 def _query(item: Part, column: str | None) -> str:
@@ -149,7 +149,7 @@ def _relationship(item: Part, start: _End | None, home: str) -> Relationship | N
         what = f"{len(start[1])} columns refer to {len(end[1])}"
         item.error(what, fix="let `from` and `to` have as many columns")
         return None
-    item.file.references += [(item.at("from"), *start), (item.at("to"), *end)]
+    item.file.references += [(item.key_path("from"), *start), (item.key_path("to"), *end)]
     return Relationship(start[1], end[0], end[1], severity)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from src.contract import custom
 from src.contract.columns import INTEGERS, check_same_name, columns
 from src.contract.documents import entries
-from src.contract.errors import File, Part, hint, listed
+from src.contract.errors import ContractFile, Part, hint, listed
 from src.contract.feeds import feeds
 from src.contract.model import MOMENTS, Feed, Mart, Sla, Table
 from src.contract.promises import expectations, relationships, service_levels
@@ -19,7 +19,7 @@ from src.contract.versions import SEMVER
 _PARTITION_TYPES = ("VARCHAR", *INTEGERS, "BOOLEAN", "DATE")
 
 
-def silver(file: File) -> list[Table]:
+def silver(file: ContractFile) -> list[Table]:
     """The one table of a silver contract; none, with an error, where it declares another."""
     document = _checked(file)
     domain = document.node.get("domain", file.domain)
@@ -35,7 +35,7 @@ def silver(file: File) -> list[Table]:
     return [table for table in _tables(document, declared) if table.name == file.path.stem]
 
 
-def mart(file: File) -> Mart:
+def mart(file: ContractFile) -> Mart:
     """The mart of a gold contract."""
     document = _checked(file)
     node = document.node
@@ -67,7 +67,7 @@ def mart(file: File) -> Mart:
     return made
 
 
-def _checked(file: File) -> Part:
+def _checked(file: ContractFile) -> Part:
     """The whole document, its head checked."""
     document = Part(file, file.document)
     version = document.node["version"]
@@ -130,7 +130,7 @@ def _tables(document: Part, declared: tuple[Feed, ...] = ()) -> list[Table]:
     file, objects = document.file, document.parts("schema")
     names = [part.node["name"] for part in objects]
     for index, part in enumerate(objects):
-        file.check_name("table", names[index], part.at("name"))
+        file.check_name("table", names[index], part.key_path("name"))
         if names[index] in names[:index]:
             part.error(f"duplicate table {names[index]}", "name", "keep one of them")
     everywhere = custom.values(document, custom.TABLE[file.layer])
@@ -211,7 +211,7 @@ def _sources(table: Part) -> tuple[str, ...]:
     for part in table.parts("properties"):
         for source in part.node.get("transformSourceObjects", ()):
             if source not in sources:
-                table.file.references.append((part.at("transformSourceObjects"), source, ()))
+                table.file.references.append((part.key_path("transformSourceObjects"), source, ()))
             sources[source] = None
     return tuple(sources)
 
@@ -221,8 +221,8 @@ def _check_table(table: Table, part: Part) -> None:
     if not kinds:
         part.error(f"table {table.name} has no columns", "properties", "write `properties:`, one per column")
     named = set(table.sequence_by) - _sql_in(table.sequence_by)
-    part.file.check_columns(sorted(named), kinds, part.at("customProperties[sequenceBy]"))
-    part.file.check_columns(table.z_order_by, kinds, part.at("customProperties[zOrderBy]"))
+    part.file.check_columns(sorted(named), kinds, part.key_path("customProperties[sequenceBy]"))
+    part.file.check_columns(table.z_order_by, kinds, part.key_path("customProperties[zOrderBy]"))
     if inside := set(table.z_order_by) & set(table.partition_by):
         fix = "remove it: a partition holds one value of it"
         part.error(f"zOrderBy names the partition column {listed(inside)}", "customProperties[zOrderBy]", fix)

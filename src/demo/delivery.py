@@ -191,9 +191,9 @@ def shipments(today: date, seed: int) -> str:
     """The rows that the warehouse sends on a day, as CSV."""
     stream = drawn(seed, today, "shipment faults")
     rows = [*_overlap(today, seed), *_rows(today, seed)]
-    for at in stream.sample(range(len(rows)), k=_some(len(rows) * _DIRTY, stream)):
+    for at in stream.sample(range(len(rows)), k=_random_count(len(rows) * _DIRTY, stream)):
         rows[at] = _damaged(rows[at], stream)
-    for at in sorted(stream.choices(range(len(rows)), k=_some(len(rows) * _COPIES, stream)), reverse=True):
+    for at in sorted(stream.choices(range(len(rows)), k=_random_count(len(rows) * _COPIES, stream)), reverse=True):
         rows.insert(at, rows[at])
     return landing.csv_text(SHIPMENTS, rows)
 
@@ -248,7 +248,7 @@ def tracking_events(today: date, seed: int) -> str:
     stream = drawn(seed, today, "event faults")
     lines = [text for life in _lives_near(today, seed) for day, text in life.reports if day == today]
     stream.shuffle(lines)
-    for at in stream.sample(range(len(lines)), k=_some(len(lines) * _DIRTY, stream)):
+    for at in stream.sample(range(len(lines)), k=_random_count(len(lines) * _DIRTY, stream)):
         lines[at] = _garbled(lines[at], stream)
     return "".join(f"{line}\n" for line in lines)
 
@@ -369,7 +369,7 @@ def _report(life: _Life, kind: str, at: datetime, received: datetime, site: tupl
 # -- text
 
 
-def _some(expected: float, stream: Random) -> int:
+def _random_count(expected: float, stream: Random) -> int:
     """A whole number that is the expected one on average."""
     return int(expected) + (stream.random() < expected % 1)
 

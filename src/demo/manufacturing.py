@@ -88,7 +88,7 @@ class _Test:
     line: str
     board: bool  # on a test board
     serial: str
-    model: company.Model
+    model: company.Device
     station: str
     workstation: str
     operator: str
@@ -161,7 +161,7 @@ def _unit(begun: date, number: int, count: int, seed: int, draw: Random) -> Iter
     """The tests of one unit: through the line, and for a few once more through a part of it."""
     line, week = "AB"[number % 2], begun.isocalendar()
     serial = f"0{week.year % 100:02}{week.week:02}{week.weekday}{'AB'.index(line) + 1}{number:03}"
-    model = draw.choices(company.MODELS, company.WEIGHTS)[0]
+    model = draw.choices(company.DEVICES, company.WEIGHTS)[0]
     walk = _Walk(line, serial, model, seed, draw)
     clock = datetime.combine(begun, time(_OPENS), UTC) + timedelta(seconds=number * 12 * 3600 // count)
     packed = yield from walk.through(_BUILT, clock, "PRODUCTION")
@@ -179,7 +179,7 @@ class _Walk:
 
     line: str
     serial: str
-    model: company.Model
+    model: company.Device
     seed: int
     draw: Random
 

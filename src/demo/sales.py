@@ -271,7 +271,7 @@ def _sale(number: str, at: str, shop: _Shop, stream: Random) -> list[Row]:
         for one, many in zip(basket, quantities, strict=True)
     ]
     if stream.random() < _WITH_DEVICE:
-        device, many = stream.choices(company.MODELS, company.WEIGHTS)[0], stream.choice((1, 1, 1, 2, 2, 6))
+        device, many = stream.choices(company.DEVICES, company.WEIGHTS)[0], stream.choice((1, 1, 1, 2, 2, 6))
         rows.append((number, device.number, device.name, str(many), at, device.price, customer, country))
     if country != _HOME:
         rows.append((number, "POST", "POSTAGE", "1", at, "18.0", customer, country))

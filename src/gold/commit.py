@@ -81,7 +81,7 @@ class Commit:
         """A relation of the stored rows outside of some partitions."""
         return self._scan(gold, self.split(gold, outputs)[0])
 
-    def _audit(self, relation: str) -> tuple[audits.Result, ...]:
+    def _audit(self, relation: str) -> tuple[audits.AuditResult, ...]:
         others = {name: self._scan(other, other.files) for name, other in self.refers.items()}
         return audits.run(self.engine, self.table, relation, others | {self.table.id: "audited"})
 
@@ -110,5 +110,5 @@ class Commit:
         return {column.name: column.type for column in self.table.columns}
 
 
-def _outcome(rows: int, partitions: int, version: int, audits: tuple[audits.Result, ...]) -> Outcome:
+def _outcome(rows: int, partitions: int, version: int, audits: tuple[audits.AuditResult, ...]) -> Outcome:
     return Outcome(read=rows, inserted=rows, written=rows, partitions=partitions, version=version, audits=audits)

@@ -8,7 +8,7 @@ made in), `names`, `joins`, `unions` and `lookback` (rules), `walk` (over the pa
 
 from __future__ import annotations
 
-from src.proof.kept import of as of
+from src.proof.kept import stored_proof as stored_proof
 from src.proof.proving import prove as prove
 from src.proof.refusals import Proof as Proof
 from src.proof.refusals import Refusal as Refusal

@@ -20,7 +20,7 @@ from src.proof.proving import prove
 from src.proof.refusals import Proof, Refusal
 
 
-def of(engine: DuckEngine, table: Table, tables: Mapping[str, Table], folder: Path) -> Proof:
+def stored_proof(engine: DuckEngine, table: Table, tables: Mapping[str, Table], folder: Path) -> Proof:
     """The proof of a gold table, from `folder` where it lies there; else made, and kept there.
 
     A file that cannot be read or written costs a proof, and nothing else.

@@ -15,7 +15,7 @@ from pathlib import Path
 from loguru import logger
 
 from src import lake, stopping
-from src.checks.audits import AuditError, Result
+from src.checks.audits import AuditError, AuditResult
 from src.checks.audits import describe as describe_audit
 from src.checks.outcome import Outcome
 from src.engine import DuckEngine, identifier, literal
@@ -278,7 +278,7 @@ class Run:
             self.expect = lambda step, outcome: Expected()
             return Expected()
 
-    def _keep_audits(self, table_id: str, audits: Iterable[Result]) -> None:
+    def _keep_audits(self, table_id: str, audits: Iterable[AuditResult]) -> None:
         for audit in audits:
             self.audits.append(Audited(self.run_id, self.clock(), table_id, **vars(audit)))
             if not audit.passed and audit.severity == "warning":

@@ -305,7 +305,7 @@ class Merge:
         table = lake.open_table(self.places.deletions) if self.table.delete_when else None
         return self.engine.scan(table) if table else None
 
-    def audit(self, relation: str) -> tuple[audits.Result, ...]:
+    def audit(self, relation: str) -> tuple[audits.AuditResult, ...]:
         others = {}
         for name, root in self.places.refers.items():
             if name == self.table.id:

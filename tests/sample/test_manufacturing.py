@@ -619,7 +619,7 @@ def test_the_sample_units_fail_as_units_do(uploads: dict[str, list[Row]]) -> Non
     packed = [results.count("pass") for (_, at), results in units.items() if at == "PACKING"]
     assert 0.01 < sum(count > 1 for count in packed) / len(packed) < 0.08
     assert {test["flow"] for test in sound} == {"production", "rework", "rma"}
-    assert {test["model"] for test in sound} == {model.number for model in company.MODELS}
+    assert {test["model"] for test in sound} == {model.number for model in company.DEVICES}
     assert 40 < len(begun) / 25 < 50
 
 

@@ -31,7 +31,7 @@ class _Number(str):
 
 
 @dataclass(frozen=True)
-class _Twice:
+class _DuplicateKey:
     """An object in which a key occurs twice, so that one of its values would be lost."""
 
     key: str
@@ -40,12 +40,12 @@ class _Twice:
         return f"key {quoted(self.key)} twice in one object"
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Twice:
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _DuplicateKey:
     values = dict(pairs)
     if len(values) == len(pairs):
         return values
     keys = [key for key, _ in pairs]
-    return _Twice(next(key for key in keys if keys.count(key) > 1))
+    return _DuplicateKey(next(key for key in keys if keys.count(key) > 1))
 
 
 def _no_constant(name: str) -> None:
@@ -178,7 +178,7 @@ class _JsonText:
 
 def _flat(value: object, raw: str) -> Object:
     """An object's values as text, or why they cannot be had."""
-    if isinstance(value, _Twice):
+    if isinstance(value, _DuplicateKey):
         return str(value)
     if not isinstance(value, dict):
         return f"not a JSON object but {_kind(value)}"
@@ -222,6 +222,6 @@ def _json_text(value: object, level: int) -> str:
         return "{" + ",".join([f"{_ENCODED(key)}:{_json_text(item, level + 1)}" for key, item in value.items()]) + "}"
     if isinstance(value, list):
         return "[" + ",".join([_json_text(item, level + 1) for item in value]) + "]"
-    if isinstance(value, _Twice):
+    if isinstance(value, _DuplicateKey):
         raise ValueError(value)
     return _ENCODED(value)

@@ -17,7 +17,7 @@ from typing import Any
 
 from src.bronze.readers.files import blocks
 from src.bronze.readers.json_objects import Object, clashing, objects_in_lines
-from src.bronze.readers.ndjson_proof import Proof, in_batches, proof, with_numbers_quoted
+from src.bronze.readers.ndjson_proof import ProvenLines, in_batches, prove_lines, with_numbers_quoted
 from src.bronze.readers.records import Rows, checked
 from src.bronze.readers.text import is_utf_8, no_text_reason, refuse_another_encoding, shown
 from src.contract import Feed
@@ -130,7 +130,7 @@ class _Seen:
     """What the first reading finds."""
 
     columns: dict[str, None] = field(default_factory=dict)  # the keys in order of first appearance
-    proofs: list[Proof] = field(default_factory=list)  # of each block
+    proofs: list[ProvenLines] = field(default_factory=list)  # of each block
     whole: _Block | None = None  # the file, if it is small
     _lines: int = 0
     _odd: int = 0
@@ -138,7 +138,7 @@ class _Seen:
     def take(self, engine: DuckEngine, feed: Feed, block: _Block) -> bool:
         """Whether it is worth going on: no more than half of the lines so far are odd."""
         first = block.exactly(0, feed)[0]
-        proven = proof(engine, block.text(), tuple(first) if isinstance(first, dict) else ())
+        proven = prove_lines(engine, block.text(), tuple(first) if isinstance(first, dict) else ())
         self.whole = block if not self.proofs and block.lines.nbytes <= _KEPT else None
         self.proofs.append(proven)
         self._lines += len(block.lines)

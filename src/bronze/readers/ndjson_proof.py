@@ -36,18 +36,18 @@ _NESTED_OR_NO_NUMBER = literal(r'":(-?(?i:nan|inf)|[\[{])')
 _NO_NUMBER = literal(r"(?i)[:,\[]-?(nan|inf(inity)?)[,\]}]")
 _DEEPEST = 200  # containers in a line: somewhere beyond, Python gives up, and the engine does not
 _CONTAINERS = "length(text) - length(replace(replace(text, '[', ''), '{', ''))"
-_TWICE = "list_filter(json_keys(text, '$.**'), lambda keys: len(list_distinct(keys)) < len(keys))"
+_DUPLICATE_KEYS = "list_filter(json_keys(text, '$.**'), lambda keys: len(list_distinct(keys)) < len(keys))"
 _PROVEN = rf"""
     (text = line OR replace(text, ' ', '') = replace(line, ' ', ''))
     AND starts_with(text, '{{')
     AND NOT contains(text, '\u00')  -- NUL, and what Python spells otherwise within nested values
     AND CASE WHEN NOT regexp_matches(text, {_NESTED_OR_NO_NUMBER}) THEN true
              WHEN regexp_matches(text, {_NO_NUMBER}) OR {_CONTAINERS} > {_DEEPEST} THEN false
-             ELSE len({_TWICE}) = 0 END"""
+             ELSE len({_DUPLICATE_KEYS}) = 0 END"""
 
 
 @dataclass(frozen=True)
-class Proof:
+class ProvenLines:
     """What is known of a block's lines, by their places in it."""
 
     keys: dict[int, tuple[str, ...]]  # of proven lines, every list of keys where it is first
@@ -55,7 +55,7 @@ class Proof:
     quoted: Any  # Arrow's true for lines that are proven with their numbers between quotes; None for none
 
 
-def proof(engine: DuckEngine, lines: Any, keys: tuple[str, ...]) -> Proof:
+def prove_lines(engine: DuckEngine, lines: Any, keys: tuple[str, ...]) -> ProvenLines:
     """`lines`: Arrow's text, NULL for what is none; `keys`: those of the first line, () for none."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -77,7 +77,7 @@ def proof(engine: DuckEngine, lines: Any, keys: tuple[str, ...]) -> Proof:
                 odd += numbers
             else:
                 found[first] = keys
-    return Proof(found, sorted(odd), quoted)
+    return ProvenLines(found, sorted(odd), quoted)
 
 
 def with_numbers_quoted(lines: Any) -> Any:

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 from src.bronze.workbooks import binary_cells, xml_cells
 from src.bronze.workbooks.cells import Sheet, Unreadable
-from src.bronze.workbooks.table import Record, Table
+from src.bronze.workbooks.table import Record, SheetTable
 
 MEMORY = 2 << 30  # bytes of address space, of which the libraries for .xls, .xlsb and .ods take half
 SECONDS = 300  # of processor time for one workbook
@@ -58,7 +58,7 @@ def _answers(path: Path, wanted: str | None) -> Iterator[Any]:
     try:
         sheets = _sheets(path)
         taken = _taken(sheets, wanted)
-        tables = [Table(sheet) for sheet in taken]
+        tables = [SheetTable(sheet) for sheet in taken]
         columns, records = _united(tables) if wanted == ALL_SHEETS else (tables[0].columns, tables[0].records())
         yield from _in_groups(records)
         yield {"columns": columns, "notes": _notes(sheets, taken) if wanted in (None, ALL_SHEETS) else []}
@@ -113,7 +113,7 @@ def _shown(sheet: Sheet) -> str:
     return json.dumps(sheet.name, ensure_ascii=False) + ("" if sheet.visible else " (hidden)")
 
 
-def _united(tables: Sequence[Table]) -> tuple[list[str], Iterator[Record]]:
+def _united(tables: Sequence[SheetTable]) -> tuple[list[str], Iterator[Record]]:
     """The columns of all sheets in order of first appearance, and their records: NULL where a sheet has no such one."""
     columns: dict[str, str] = {}
     for table in tables:

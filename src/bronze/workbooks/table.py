@@ -19,7 +19,7 @@ Record = tuple[Values | str, str]  # values in column order, or the reason why t
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")  # what no value may hold: NUL, and half surrogates
 
 
-class Table:
+class SheetTable:
     """One sheet's columns and, once, its records."""
 
     def __init__(self, sheet: Sheet) -> None:
