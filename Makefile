@@ -62,28 +62,28 @@ repair: ready ## bring single files that rotted or are gone back from the newest
 	@$(PYTHON) main.py repair $(DRY)
 
 schema-version: ready ## the version of each contract and of its table, and what differs (VERB=verify or retag)
-	@$(PYTHON) -m src.maintenance.schema_version $(if $(VERB),"$$VERB")
+	@$(PYTHON) main.py schema-version $(if $(VERB),"$$VERB")
 
 vacuum: ready ## remove files that left their table 168 hours ago (DRY_RUN=1, RETENTION_HOURS=n with PURGE=1)
-	@$(PYTHON) -m src.maintenance.vacuum $(if $(RETENTION_HOURS),--retention-hours="$$RETENTION_HOURS") $(if $(PURGE),--purge) $(if $(YES),--yes) $(DRY)
+	@$(PYTHON) main.py vacuum $(if $(RETENTION_HOURS),--retention-hours="$$RETENTION_HOURS") $(if $(PURGE),--purge) $(if $(YES),--yes) $(DRY)
 
 optimize: ready ## compact small files and z-order where contracts ask; changes no row (DRY_RUN=1)
-	@$(PYTHON) -m src.maintenance.optimize $(DRY)
+	@$(PYTHON) main.py optimize $(DRY)
 
 backup: ready ## copy the newest release to BACKUP_REMOTE, verify it, prune old ones (DRY_RUN=1)
-	@$(PYTHON) -m src.maintenance.backup $(DRY)
+	@$(PYTHON) main.py backup $(DRY)
 
 restore: ready ## bring a backup back into an empty lake (BACKUP=id, TO=folder, DRY_RUN=1)
-	@$(PYTHON) -m src.maintenance.restore $(if $(BACKUP),--backup="$$BACKUP") $(if $(TO),--to="$$TO") $(DRY)
+	@$(PYTHON) main.py restore $(if $(BACKUP),--backup="$$BACKUP") $(if $(TO),--to="$$TO") $(DRY)
 
 drill: ready ## prove that the newest backup can be restored (BACKUP=id, DRY_RUN=1)
-	@$(PYTHON) -m src.maintenance.drill $(if $(BACKUP),--backup="$$BACKUP") $(DRY)
+	@$(PYTHON) main.py drill $(if $(BACKUP),--backup="$$BACKUP") $(DRY)
 
 schedule: ready ## what runs by itself: printed, or INSTALL=1, REMOVE=1 (KIND=systemd, HOUR=2, DRY_RUN=1)
-	@$(PYTHON) -m src.maintenance.schedule $(if $(INSTALL),--install) $(if $(REMOVE),--remove) $(if $(KIND),--kind="$$KIND") $(if $(HOUR),--hour="$$HOUR") $(DRY)
+	@$(PYTHON) main.py schedule $(if $(INSTALL),--install) $(if $(REMOVE),--remove) $(if $(KIND),--kind="$$KIND") $(if $(HOUR),--hour="$$HOUR") $(DRY)
 
 rotate-logs: ready ## move the logs of earlier days aside, delete those older than 14 days (DRY_RUN=1)
-	@$(PYTHON) -m src.maintenance.rotate_logs $(DRY)
+	@$(PYTHON) main.py rotate-logs $(DRY)
 
 docs: ready ## render what is rendered from code: mart READMEs, .env.example, the settings table
 	@$(PYTHON) main.py docs

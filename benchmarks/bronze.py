@@ -18,7 +18,7 @@ from src.project import open_project
 
 def main(form: str) -> None:
     here = Path.cwd()
-    with open_project(settings.load(here, os.environ), here / "src") as project:
+    with open_project(settings.load(here, os.environ)) as project:
         for declared in project.contracts.feeds.values():
             feed = replace(declared, format=form, path=declared.path.replace(".csv", f".{form}"))
             now, place = datetime.now(UTC), project.path(feed.id)

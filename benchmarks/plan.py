@@ -201,7 +201,7 @@ def year(bench: Bench) -> list[Entry]:
         entry.rounds.append(run(one.load(state, [file])))
         if nth % 7 == 0:
             for job in ("optimize", "vacuum"):
-                run(one.command(state, "-m", f"src.maintenance.{job}"))
+                run(one.command(state, "main.py", job))
         if nth % 30 == 0:
             said(f"  day {nth}: {entry.rounds[-1].seconds:.2f} s")
     entry.result = scenarios.checked(one, state)

@@ -205,15 +205,15 @@ def open_engine(settings: Settings) -> Iterator[DuckEngine]:
 
 
 @contextmanager
-def open_project(settings: Settings, source: Path, run_date: date | None = None) -> Iterator[Project]:
-    """The project with the contracts below `source`, its engine running for the length of a with-block.
+def open_project(settings: Settings, run_date: date | None = None) -> Iterator[Project]:
+    """The project of these settings, with its contracts and an engine running for the length of a with-block.
 
     `run_date`: what run_date() is in their SQL (default: yesterday).
 
     Raises:
         ContractErrors: contracts or models that are not what they should be, all of them at once.
     """
-    contracts = contract.load(source)
+    contracts = contract.load(settings.source)
     with open_engine(settings) as running:
         contracts = _dated(contracts, run_date or datetime.now(UTC).date() - timedelta(days=1), running)
         yield Project(settings, contracts, _resolved(running, contracts), running)

@@ -54,6 +54,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
+    root: Path = Field(default_factory=Path.cwd, exclude=True)  # the project's folder, whose settings these are
     data_dir: Folder = _setting(
         "data",
         "The lake: landing zone, tables and run records.",
@@ -144,6 +145,11 @@ class Settings(BaseModel):
     )
     remotes: Mapping[str, str] = Field(default_factory=dict, repr=False, exclude=True)  # RCLONE_CONFIG_*
 
+    @property
+    def source(self) -> Path:
+        """Where the project's contracts and models are."""
+        return self.root / "src"
+
     def secrets(self) -> tuple[str, ...]:
         """Values that must never appear in a log, the longest first so that none is hidden in part only."""
         declared = [part for _, value in self if isinstance(value, SecretStr) for part in _parts(value)]
@@ -177,6 +183,12 @@ def load(root: Path, environ: Mapping[str, str], model: type[Settings] = Setting
     return settings
 
 
+def defaults(root: Path) -> Settings:
+    """Return the settings of a project in `root` that sets none, whatever the environment and `.env` say."""
+    root = root.absolute()
+    return Settings.model_validate({"root": root}, context={"root": root})
+
+
 def env_template() -> str:
     """The text of `.env.example`: every setting with its sentence; only what differs from a default is set."""
     return "\n".join([_TEMPLATE_HEAD, *map(_template_entry, _registry(Settings).items()), _TEMPLATE_TAIL])
@@ -205,7 +217,8 @@ _TEMPLATE_TAIL = f"""\
 
 def _registry(model: type[Settings]) -> dict[str, FieldInfo]:
     """The settings a person writes, by environment name."""
-    return {name.upper(): field for name, field in model.model_fields.items() if name != "remotes"}
+    ours = {"root", "remotes"}
+    return {name.upper(): field for name, field in model.model_fields.items() if name not in ours}
 
 
 def _extra(field: FieldInfo) -> dict[str, Any]:
@@ -279,7 +292,8 @@ def _validate(
     # an empty value is no value: as None it is refused by every type, also by those that would take ""
     values = {name.lower(): value.strip() or None for name, (value, _) in chosen.items() if name not in remotes}
     try:
-        return model.model_validate({**values, "remotes": remotes}, context={"root": root.absolute()})
+        given = {**values, "remotes": remotes, "root": root.absolute()}
+        return model.model_validate(given, context={"root": root.absolute()})
     except ValidationError as error:
         for detail in error.errors(include_url=False):
             name = str(detail["loc"][0]).upper()

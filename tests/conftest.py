@@ -16,6 +16,7 @@ sys.path.insert(0, str(ROOT))
 
 import main  # noqa: E402
 from src import catalog  # noqa: E402
+from src.commands.run import pipeline  # noqa: E402
 from src.maintenance import check  # noqa: E402
 from src.project import open_engine, open_project  # noqa: E402
 from src.run.runs import Record, Run  # noqa: E402
@@ -132,8 +133,8 @@ class Lake:
         return target
 
     def run(self, domain: str | None = None) -> Run:
-        with open_project(self.settings, self.root / "src") as project:
-            return main.run(project, domain)
+        with open_project(self.settings) as project:
+            return pipeline(project, main.carry, domain)
 
     def good(self) -> Run:
         """Run, and insist that nothing failed."""
@@ -152,7 +153,7 @@ class Lake:
             return engine.rows(sql)
 
     def findings(self) -> list[check.Finding]:
-        with open_project(self.settings, self.root / "src") as project:
+        with open_project(self.settings) as project:
             return list(check.run(project.engine, self.data, project.contracts, project.marts))
 
 

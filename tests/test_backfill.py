@@ -31,7 +31,7 @@ def refill(
 ) -> dict[str, list[str]]:
     """Plan and do a backfill; returns the plan."""
     first, last = (date.fromisoformat(day) if day else None for day in (start, end))
-    with open_project(lake.settings, lake.root / "src") as project, recorded_run(project, "backfill") as run:
+    with open_project(lake.settings) as project, recorded_run(project, "backfill") as run:
         planned = backfill.plan(project, table, first, last, where)
         backfill.execute(project, planned, run)
     assert run.failures == {}

@@ -52,7 +52,7 @@ def shop(lake: Lake, built: Path) -> Lake:
 
 
 def at(shop: Lake) -> Remote:
-    return remote.of(shop.settings, shop.root)
+    return remote.of(shop.settings)
 
 
 def clock(days: int = 0) -> Callable[[], datetime]:
@@ -533,12 +533,12 @@ def test_a_backup_while_runs_write_is_one_consistent_release(shop: Lake, tmp_pat
         assert [step.records_read for step in other.good().steps] == [0, 0, 0]
 
 
-def child(shop: Lake, module: str, *words: str, **environ: str) -> subprocess.Popen[str]:
+def child(shop: Lake, command: str, *words: str, **environ: str) -> subprocess.Popen[str]:
     """A maintenance command as a process of its own, and the head of its group."""
     told = {"DATA_DIR": str(shop.data), "LOG_DIR": str(shop.root / "logs"), "BACKUP_REMOTE": str(shop.root / "backups")}
-    command = [sys.executable, "-m", f"src.maintenance.{module}", *words]
+    typed = [sys.executable, "main.py", command, *words]
     return subprocess.Popen(
-        command,
+        typed,
         cwd=ROOT,
         env={**os.environ, **told, **environ},
         stdout=subprocess.PIPE,

@@ -265,7 +265,7 @@ def test_when_the_clock_goes_back_later_rows_are_still_later(lake: Lake) -> None
     lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
     lake.good()
     lake.land("shop/orders/2.csv", HEADER + "1,2024-01-01,20,1\n")
-    with open_project(lake.settings, lake.root / "src") as project:
+    with open_project(lake.settings) as project:
         feed = project.contracts.feeds["bronze.shop.orders"]
         back = datetime(2001, 1, 1, tzinfo=UTC)
         ingest.run(project.engine, project.landing, project.path(feed.id), feed, batch="b", now=back, settle=0)

@@ -115,7 +115,7 @@ Quality expectations:
 
 
 def write(lake: Lake) -> None:
-    with open_project(lake.settings, lake.root / "src") as opened:
+    with open_project(lake.settings) as opened:
         documents.write(lake.root, opened)
 
 
@@ -128,7 +128,7 @@ def with_mart(lake: Lake) -> Path:
 
 
 def test_no_document_of_this_project_is_stale(lake: Lake) -> None:
-    with open_project(lake.settings, main.ROOT / "src") as opened:
+    with open_project(lake.settings.model_copy(update={"root": main.ROOT})) as opened:
         stale = documents.stale(main.ROOT, opened)
     names = ", ".join(str(path.relative_to(main.ROOT)) for path in stale)
     assert not stale, f"stale: {names}; run `make docs`"

@@ -34,21 +34,18 @@ import os, resource, shutil, sys
 from pathlib import Path
 import main
 root, limit, user, broken = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
-main.ROOT, main.SOURCE = root, root / "src"
 if user:  # who may not be allowed to read the libraries: a run of a copy has loaded them all
     warm = root.with_name(root.name + "-warm")
     shutil.copytree(root, warm)
-    main.ROOT, main.SOURCE = warm, warm / "src"
-    main.main(["run"])
+    main.main(["run", f"--project={warm}"])
     shutil.rmtree(warm)
-    main.ROOT, main.SOURCE = root, root / "src"
     os.setgid(user)
     os.setuid(user)
 if limit:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 if broken:
     setattr(main, broken, lambda *words, **named: 1 / 0)
-sys.exit(main.main(sys.argv[5:]))
+sys.exit(main.main(["--project", str(root), *sys.argv[5:]]))
 """
 
 
@@ -325,14 +322,15 @@ import sys
 from pathlib import Path
 import main
 from src import settings
+from src.commands.run import pipeline
 from src.project import open_project
 root = Path(sys.argv[1])
 told = settings.load(root, {"SETTLE_SECONDS": "0", "THREADS": "1"})
 for day in range(2, 12):
     rows = ["order_id,day,amount,updated", *(f"{key},2024-01-{key + day % 3:02d},{day},{day}" for key in range(1, 9))]
     (root / f"data/landing/shop/orders/{day}.csv").write_text("\\n".join(rows) + "\\n")
-    with open_project(told, root / "src") as opened:
-        assert not main.run(opened).failures
+    with open_project(told) as opened:
+        assert not pipeline(opened, main.carry).failures
 """
 
 

@@ -11,6 +11,7 @@ from conftest import Lake
 
 import main
 from src.bronze import ingest
+from src.commands.run import pipeline
 from src.project import open_project, select
 from src.run import forecast, runs
 from src.run import plan as planning
@@ -36,7 +37,7 @@ def history(lake: Lake, *counts: int) -> None:
 
 def plan(lake: Lake) -> dict[str, list[str]]:
     """What `make plan` prints: table -> would, bytes, rows, seconds; a cell of each."""
-    with open_project(lake.settings, lake.root / "src") as project:
+    with open_project(lake.settings) as project:
         ahead = forecast.Forecast(project)
         _, lines = planning.printed(planning.rows(project, select(project, None), ahead), ahead)
     return {line[0]: [cell.strip() for cell in line[1:5]] for line in lines}
@@ -182,8 +183,8 @@ def test_what_is_computed_anew_is_not_predicted(lake: Lake) -> None:
     assert planned["bronze.shop.orders"][2] == "100"
     told = predicted(lake, lake.good())
     assert told["silver.shop.orders"][1:] == told["gold.shop.daily"][1:] == (None, None)
-    with open_project(lake.settings, lake.root / "src") as project:
-        whole = main.run(project, mode="all")
+    with open_project(lake.settings) as project:
+        whole = pipeline(project, main.carry, mode="all")
     assert {facts[1:] for facts in predicted(lake, whole).values()} == {(None, None)}
 
 

@@ -146,7 +146,7 @@ def test_plan_and_readme_say_what_is_computed_whole_where_and_what_to_do(lake: L
     printed = cli(lake, "plan").stdout
     why = "the window of sum() reads other partitions of silver.shop.orders (daily.sql:2)"
     assert f"gold.shop.daily: whole at every change: {why}\n  fix: " in printed
-    with open_project(lake.settings, lake.root / "src") as project:
+    with open_project(lake.settings) as project:
         readme = documents.mart_readme(project.contracts.marts["shop"], project)
     assert f"- **Recomputed:** whole, whenever a table it reads changes: {why}. To change that: " in readme
     lake.good()

@@ -104,7 +104,7 @@ def test_a_column_of_a_helpers_name_is_a_column_like_any_other(lake: Lake, form:
     lake.land(f"lab/jobs/c.{form}", FORMS[form]([record(1, "z")]))  # a merge
     lake.good()
     assert lake.rows("SELECT k, v, n FROM silver.lab.jobs ORDER BY k") == [(1, "z", None), (3, "7", 8)]
-    with open_project(lake.settings, lake.root / "src") as project:
+    with open_project(lake.settings) as project:
         assert monitors.evaluate(project, runs.now()).problems is not None
 
 

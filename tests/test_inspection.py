@@ -16,13 +16,13 @@ HEADER = "order_id,day,amount,updated\n"
 
 
 def inspected(lake: Lake) -> dict[str, TableInspection]:
-    with open_project(lake.settings, lake.root / "src") as project:
+    with open_project(lake.settings) as project:
         tables = (*project.contracts.silver.values(), *project.marts)
         return {found.table: found for found in inspection.read_inspection(project, tables).tables}
 
 
 def shown(lake: Lake, capsys: pytest.CaptureFixture[str]) -> str:
-    with open_project(lake.settings, lake.root / "src") as project:
+    with open_project(lake.settings) as project:
         capsys.readouterr()
         tables = (*project.contracts.silver.values(), *project.marts)
         inspection.print_inspection(inspection.read_inspection(project, tables))

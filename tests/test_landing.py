@@ -9,6 +9,7 @@ from conftest import Lake
 
 import main
 from src import alerts, monitors
+from src.commands.run import finish, pipeline
 from src.problems import Problem
 from src.project import open_project
 from src.run import runs
@@ -19,13 +20,13 @@ HEADER = "order_id,day,amount,updated\n"
 
 def told(lake: Lake) -> list[tuple[str, str]]:
     """Run as the command does; the incidents that are open afterwards."""
-    with open_project(lake.settings, lake.root / "src") as project:
-        main._ended(project, main.run(project))
+    with open_project(lake.settings) as project:
+        finish(project, pipeline(project, main.carry))
         return [(one.incident, one.urgency) for one in alerts.open_incidents(project.engine, lake.data)]
 
 
 def found_by_health(lake: Lake) -> list[Problem]:
-    with open_project(lake.settings, lake.root / "src") as project:
+    with open_project(lake.settings) as project:
         return [one for one in monitors.evaluate(project, runs.now()).problems if one.subject == "landing"]
 
 
@@ -69,8 +70,8 @@ def test_a_command_that_did_not_look_does_not_close_the_incident(lake: Lake) -> 
     lake.good()
     shutil.rmtree(lake.data / "landing")
     assert told(lake) == [("source landing", "P2")]
-    with open_project(lake.settings, lake.root / "src") as project:
-        assert alerts.looked_at(main.run(project)) >= {"source landing"}
+    with open_project(lake.settings) as project:
+        assert alerts.looked_at(pipeline(project, main.carry)) >= {"source landing"}
         with recorded_run(project, "rebuild") as this:
             pass
         assert "source landing" not in alerts.looked_at(this)

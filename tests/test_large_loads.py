@@ -28,6 +28,7 @@ from src import catalog
 from src import lake as delta
 from src.bronze import ingest
 from src.checks.outcome import Outcome
+from src.commands.run import pipeline
 from src.contract import Column, Table
 from src.engine import duck
 from src.maintenance import backfill
@@ -91,7 +92,7 @@ def test_every_row_is_in_exactly_one_part_with_all_rows_of_its_key_and_no_part_i
     absent = [f"nullif(n % {every}, 0)" for every in (2, 3, 5, 7)]
     columns = f"{'n' if keyed else absent[0]} AS order_id, DATE '2024-01-01' + {absent[1]}::INTEGER AS day"
     columns += f", {absent[2]}::DECIMAL(18,2) AS amount, {absent[3]}::INTEGER AS updated"
-    with open_project(lake.settings, lake.root / "src") as project:
+    with open_project(lake.settings) as project:
         rows = project.engine.table("incoming", f"SELECT {columns} FROM range(1000) t(n), range(2)")
         parts = winners._parts(project.declared(TABLE), rows)
         inside = " + ".join(f"({part})::INTEGER" for part in parts)
@@ -202,8 +203,8 @@ def test_a_first_load_keeps_the_winner_of_every_key_whether_losers_are_deleted_o
 
 def rebuilt(lake: Lake) -> Run:
     """Compute every table whole again, from all of bronze."""
-    with open_project(lake.settings, lake.root / "src") as project:
-        run = main.run(project, mode="all")
+    with open_project(lake.settings) as project:
+        run = pipeline(project, main.carry, mode="all")
     assert run.failures == {}
     return run
 
@@ -342,7 +343,7 @@ def damage(lake: Lake) -> None:
 
 def refilled(lake: Lake) -> Run:
     """Backfill the whole of the orders."""
-    with open_project(lake.settings, lake.root / "src") as project, recorded_run(project, "backfill") as run:
+    with open_project(lake.settings) as project, recorded_run(project, "backfill") as run:
         backfill.execute(project, backfill.plan(project, TABLE, None, None, "true"), run)
     assert run.failures == {}
     return run

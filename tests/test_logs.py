@@ -357,7 +357,7 @@ def test_the_command_rotates_the_folder_that_the_settings_name(tmp_path: Path) -
     put(tmp_path, "app.log", text="2026-11-01 long ago\n")
     put(tmp_path, "app.2026-10-01.log")
     environ = {"PATH": os.environ["PATH"], "LOG_DIR": str(tmp_path)}
-    command = [sys.executable, "-m", "src.maintenance.rotate_logs"]
+    command = [sys.executable, "main.py", "rotate-logs"]
     ran = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=True)
     assert "app.log             becomes app.2026-11-01.log\n" in ran.stdout
     assert names(tmp_path) == ["app.2026-11-01.log"]

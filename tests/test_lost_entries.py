@@ -156,7 +156,7 @@ def test_a_rollback_goes_back_to_what_was_consumed_too(lake: Lake) -> None:
     first = lake.good()
     lake.land("shop/orders/2.csv", HEADER + "2,2024-01-02,20,1\n")
     lake.good()
-    with open_project(lake.settings, lake.root / "src") as project:
+    with open_project(lake.settings) as project:
         versions = releases.named(project.engine, lake.data, first.run_id)
         with recorded_run(project, "rollback") as this:
             rollback.execute(project, rollback.plan(project, versions), versions, this)

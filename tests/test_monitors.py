@@ -47,7 +47,7 @@ schema:
 
 
 def look(lake: Lake, now: datetime) -> Findings:
-    with open_project(lake.settings, lake.root / "src") as project:
+    with open_project(lake.settings) as project:
         return monitors.evaluate(project, now)
 
 

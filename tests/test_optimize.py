@@ -18,7 +18,7 @@ ROWS = "SELECT *, _file, _row FROM silver.shop.orders ORDER BY ALL"
 
 
 def do(lake: Lake, *, dry_run: bool = False) -> int:
-    return optimize.show(lake.settings, lake.root / "src", dry_run=dry_run)
+    return optimize.show(lake.settings, dry_run=dry_run)
 
 
 def opened_table(lake: Lake, table: str) -> delta.Snapshot:
@@ -158,7 +158,7 @@ def test_a_killed_z_order_is_done_again(lake: Lake) -> None:
     asked = "      - {property: sequenceBy, value: [updated]}\n"
     lake.edit("silver/shop/orders.yaml", asked, asked + "      - {property: zOrderBy, value: [updated]}\n")
     land(lake, 1, 2)
-    with open_project(lake.settings, lake.root / "src") as project:
+    with open_project(lake.settings) as project:
         table = project.table("silver.shop.orders")
         assert table is not None
         table._table.optimize.z_order(["updated"])  # as far as a kill before the last commit leaves it

@@ -95,7 +95,7 @@ def test_a_run_without_news_of_either_source_changes_nothing(lake: Lake) -> None
     land(lake, "orders", "1,2024-01-01,10,1\n")
     lake.good()
     before = versions(lake)
-    with open_project(lake.settings, lake.root / "src") as project:
+    with open_project(lake.settings) as project:
         assert {what for _, what, _ in plan.rows(project, select(project, None))} == {"nothing"}
     lake.good()
     assert versions(lake) == before
@@ -159,7 +159,7 @@ def test_a_backfill_of_the_mart_passes_over_what_is_not_built(lake: Lake) -> Non
     shop(lake)
     land(lake, "orders", "1,2024-01-01,10,1\n2,2024-01-02,5,1\n")
     lake.good()
-    with open_project(lake.settings, lake.root / "src") as project:
+    with open_project(lake.settings) as project:
         planned = backfill.plan(project, "gold.shop.daily", date(2024, 1, 2), None, None)
     assert backfill.rows(planned) == [("gold.shop.daily", "day=2024-01-02")]
 
@@ -168,7 +168,7 @@ def test_a_backfill_leaves_out_a_mart_that_still_waits_for_another_source(lake: 
     shop(lake, "{property: lookback, value: 0}")
     land(lake, "orders", "1,2024-01-01,10,1\n")
     lake.good()
-    with open_project(lake.settings, lake.root / "src") as project, recorded_run(project, "backfill") as run:
+    with open_project(lake.settings) as project, recorded_run(project, "backfill") as run:
         planned = backfill.plan(project, "silver.shop.orders", date(2024, 1, 1), None, None)
         assert list(planned.partitions) == ["silver.shop.orders"]
         backfill.execute(project, planned, run)
@@ -177,7 +177,7 @@ def test_a_backfill_leaves_out_a_mart_that_still_waits_for_another_source(lake: 
 
 def test_a_name_that_the_model_does_not_read_is_an_error(lake: Lake) -> None:
     shop(lake, "{property: optionalSources, value: [silver.shop.returns, silver.shop.retuns]}")
-    with pytest.raises(ContractErrors) as caught, open_project(lake.settings, lake.root / "src"):
+    with pytest.raises(ContractErrors) as caught, open_project(lake.settings):
         pass
     assert "optional source silver.shop.retuns, which the model does not read" in str(caught.value)
     assert "contract.yaml, daily, customProperties[optionalSources]" in str(caught.value)
@@ -189,6 +189,6 @@ def test_anything_but_a_list_of_names_is_an_error(lake: Lake, value: str) -> Non
     shop(lake, f"{{property: optionalSources, value: {value}}}")
     with (
         pytest.raises(ContractErrors, match="write a list of distinct table ids"),
-        open_project(lake.settings, lake.root / "src"),
+        open_project(lake.settings),
     ):
         pass

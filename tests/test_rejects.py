@@ -13,6 +13,7 @@ from torture import histories
 import main
 from src import alerts
 from src.bronze import ingest
+from src.commands.run import pipeline
 from src.errors import DataError, UsageError
 from src.project import open_project, select
 from src.run import plan, runs
@@ -44,8 +45,8 @@ def failure(run: Run) -> str:
 
 
 def accepted(lake: Lake, table: str = ORDERS) -> Run:
-    with open_project(lake.settings, lake.root / "src") as project:
-        return main.run(project, accept_rejects=[table])
+    with open_project(lake.settings) as project:
+        return pipeline(project, main.carry, accept_rejects=[table])
 
 
 def test_a_load_that_is_mostly_rejected_fails_and_the_table_keeps_its_last_good_version(lake: Lake) -> None:
@@ -90,7 +91,7 @@ def test_what_waits_is_judged_together_with_what_is_new(lake: Lake) -> None:
     lake.land("shop/orders/2.csv", HEADER + good(3, 4) + bad(10, 20))
     failure(lake.run())
     lake.land("shop/orders/2.csv", HEADER + good(3, 4) + good(10, 20))
-    with open_project(lake.settings, lake.root / "src") as project:
+    with open_project(lake.settings) as project:
         [why] = [why for name, _, why in plan.rows(project, select(project, None)) if name == ORDERS]
     assert "will have new rows" in why
     step = lake.step(lake.good(), ORDERS)
@@ -106,7 +107,7 @@ def test_plan_says_that_rows_wait(lake: Lake) -> None:
     lake.good()
     lake.land("shop/orders/2.csv", HEADER + bad(10, 20))
     failure(lake.run())
-    with open_project(lake.settings, lake.root / "src") as project:
+    with open_project(lake.settings) as project:
         [row] = [row for row in plan.rows(project, select(project, None)) if row[0] == ORDERS]
     assert row[1] == "merge"
     assert "too many of them were rejected" in row[2]
@@ -126,8 +127,8 @@ def test_a_person_may_let_a_load_through_and_it_is_recorded(lake: Lake, monkeypa
     asked = f"SELECT command FROM ops.pipeline_runs WHERE layer = 'run' AND run_id = '{run.run_id}'"
     assert lake.rows(asked) == [(f"make pipeline ACCEPT_REJECTS={ORDERS}",)]
     assert not any(step.records_written for step in lake.good().steps)
-    with open_project(lake.settings, lake.root / "src") as project:  # each load was judged when it came
-        assert main.run(project, mode="all").failures == {}
+    with open_project(lake.settings) as project:  # each load was judged when it came
+        assert pipeline(project, main.carry, mode="all").failures == {}
 
 
 def test_no_rejects_are_accepted_of_a_table_that_is_none(lake: Lake) -> None:
@@ -293,7 +294,7 @@ def test_a_load_that_dies_at_any_point_is_finished_by_the_next_run(lake: Lake, a
     if waited:
         failure(lake.run())
     lake.land("shop/orders/3.csv", HEADER + (good(50, 1) if accept else good(50, 40)))
-    with open_project(lake.settings, lake.root / "src") as project:
+    with open_project(lake.settings) as project:
         [feed], [table] = project.contracts.feeds.values(), project.contracts.silver.values()
         ingest.run(project.engine, project.landing, project.path(feed.id), feed, batch="1", now=runs.now(), settle=0)
     shutil.copytree(lake.data, lake.root / "kept")
@@ -310,7 +311,7 @@ def test_a_load_that_dies_at_any_point_is_finished_by_the_next_run(lake: Lake, a
 
         shutil.rmtree(lake.data)
         shutil.copytree(lake.root / "kept", lake.data)
-        with open_project(lake.settings, lake.root / "src") as project:
+        with open_project(lake.settings) as project:
             places = clean.Places.of(table, project.path)
             with histories.points(point), suppress(Killed):
                 clean.run(project.engine, table, places, batch="2", accepted_by=who)

@@ -32,7 +32,7 @@ class Before:
 
 
 def roll_back(lake: Lake, to: str) -> None:
-    with open_project(lake.settings, lake.root / "src") as project:
+    with open_project(lake.settings) as project:
         versions = releases.named(project.engine, lake.data, to)
         steps = rollback.plan(project, versions)
         with recorded_run(project, f"rollback to {to}") as run:

@@ -55,12 +55,12 @@ def checked(shop: Lake) -> list[check.Finding]:
     place = at(shop)
     manifest = archive.newest(place)
     copy = check.Copy(place, manifest) if manifest else None
-    with open_project(shop.settings, shop.root / "src") as project:
+    with open_project(shop.settings) as project:
         return list(check.run(project.engine, shop.data, project.contracts, project.marts, copy))
 
 
 def repaired(shop: Lake, *, dry_run: bool = False) -> int:
-    with open_project(shop.settings, shop.root / "src") as project:
+    with open_project(shop.settings) as project:
         return repair.show(project, at(shop), dry_run=dry_run)
 
 
@@ -141,7 +141,7 @@ def test_check_reads_every_column_of_every_file(lake: Lake) -> None:
     found = lake.findings()
     assert [(one.table, one.law) for one in found] == [(ORDERS, "the table opens and its files are whole")]
     assert f"day=2026-01-01/{path.name} cannot be read" in found[0].found
-    with open_project(lake.settings, lake.root / "src") as project:
+    with open_project(lake.settings) as project:
         quick = check.run(project.engine, lake.data, project.contracts, project.marts, quick=True)
         assert [one.law for one in quick] == []
 

@@ -13,6 +13,7 @@ from conftest import DAILY, MART, ORDERS, ROOT, Lake
 
 import main
 from src import lake as delta
+from src.commands.run import pipeline
 from src.project import open_project
 
 HEADER = "order_id,day,amount,updated\n"
@@ -324,8 +325,8 @@ def test_everything_computed_whole_is_what_it_was(lake: Lake) -> None:
     lake.land("shop/orders/2.csv", HEADER + "1,2024-01-02,11,2\n")
     lake.good()
     before = content(lake)
-    with open_project(lake.settings, lake.root / "src") as project:
-        run = main.run(project, mode="all")
+    with open_project(lake.settings) as project:
+        run = pipeline(project, main.carry, mode="all")
     assert run.failures == {}
     assert lake.step(run, "silver.shop.orders").inserted == 2
     assert lake.step(run, "gold.shop.daily").partitions == 2

@@ -10,6 +10,7 @@ import pytest
 from conftest import Lake
 
 import main
+from src.commands.run import pipeline
 from src.engine import DuckEngine, unrepeatable
 from src.errors import ContractErrors
 from src.maintenance import schema_version
@@ -116,8 +117,8 @@ def test_a_contract_that_asks_for_the_time_or_for_chance_is_refused_with_what_to
 
 def run_on(lake: Lake, day: int) -> runs.Run:
     window = runs.window(date(2024, 6, 30), date(2024, 6, day), None)
-    with open_project(lake.settings, lake.root / "src", window.end) as project:
-        done = main.run(project, None, window)
+    with open_project(lake.settings, window.end) as project:
+        done = pipeline(project, main.carry, None, window)
     assert done.failures == {}
     return done
 
@@ -148,9 +149,9 @@ def test_another_run_date_is_no_change_of_contract(lake: Lake, capsys: pytest.Ca
     lake.edit("silver/shop/orders.yaml", "{name: updated, ", "{name: updated, transformLogic: run_date() - day, ")
     lake.land("shop/orders/1.csv", HEADER + "1,2024-06-01,10,1\n")
     run_on(lake, 10)
-    assert schema_version.show(lake.settings, lake.root / "src", "verify", runs.now()) == 0
+    assert schema_version.show(lake.settings, "verify", runs.now()) == 0
     capsys.readouterr()
-    schema_version.show(lake.settings, lake.root / "src", "retag", runs.now())
+    schema_version.show(lake.settings, "retag", runs.now())
     assert capsys.readouterr().out == "0 changed\n"
     lake.edit("silver/shop/orders.yaml", "run_date() - day", "run_date() - day + 1")
     failed = lake.run().failures["silver.shop.orders"]

@@ -101,7 +101,7 @@ def test_cron_begins_the_jobs_when_they_are_due(project: Project, hour: int, dai
     local = NOON.replace(tzinfo=None)
     due = [next(CronSim(" ".join(line.split()[:5]), local)) for line in lines]
     assert [f"{moment:%Y-%m-%d %H:%M}" for moment in due] == ["2026-11-21 12:30", daily, weekly]
-    names = [re.search(r"src\.maintenance\.jobs (\w+) ", line) for line in lines]
+    names = [re.search(r"main\.py jobs (\w+) ", line) for line in lines]
     assert [name and name[1] for name in names] == ["hourly", "daily", "weekly"]
 
 
@@ -253,6 +253,7 @@ def test_a_line_does_its_job_from_any_folder_and_says_nothing_where_it_went_well
 ) -> None:
     """The whole way: the project in a folder with an odd name, installed, its line run as cron runs it."""
     ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copy(ROOT / "main.py", project.root)
     shutil.copytree(ROOT / "src", project.root / "src", ignore=ignored)
     (project.root / ".venv").symlink_to(Path(sys.prefix))
     make_codes(project.root, health='echo "$$PATH in $$(pwd)"')
@@ -426,7 +427,7 @@ def test_a_unit_names_the_folder_so_that_systemd_reads_it_as_it_is() -> None:
         "Type=oneshot",
         'WorkingDirectory=/a "50%%h" $lake',
         'Environment="PATH=/a \\"50%%h\\" $lake:/usr/bin"',
-        "ExecStart=/usr/bin/env .venv/bin/python -m src.maintenance.jobs daily",
+        "ExecStart=/usr/bin/env .venv/bin/python main.py jobs daily",
     ]
 
 
@@ -488,7 +489,7 @@ def test_the_path_of_the_jobs_is_where_their_programs_are_found(tmp_path: Path) 
 def typed(machine: Machine, *words: str) -> subprocess.CompletedProcess[str]:
     bin_folder = Path(machine.crontab or "").parent
     environ = {"PATH": f"{bin_folder}:/usr/bin:/bin", "HOME": str(bin_folder), "LOG_DIR": str(bin_folder / "logs")}
-    command = [sys.executable, "-m", "src.maintenance.schedule", *words]
+    command = [sys.executable, "main.py", "schedule", *words]
     return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True)
 
 

@@ -51,7 +51,7 @@ def states(lake: Lake) -> list[schema_version.State]:
 
 
 def show(lake: Lake, verb: str) -> int:
-    return schema_version.show(lake.settings, lake.root / "src", verb, NOW)
+    return schema_version.show(lake.settings, verb, NOW)
 
 
 def bump(lake: Lake, path: str, version: str) -> None:
@@ -290,8 +290,8 @@ def test_retag_records_the_run_that_it_finds_dead(shop: Lake) -> None:
 
 
 @pytest.mark.parametrize(("words", "code"), [((), 0), (("verify",), 0), (("retage",), 2)])
-def test_the_command_is_typed_as_a_module(tmp_path: Path, words: tuple[str, ...], code: int) -> None:
-    command = [sys.executable, "-m", "src.maintenance.schema_version", *words]
+def test_the_command_lists_verifies_and_refuses_other_verbs(tmp_path: Path, words: tuple[str, ...], code: int) -> None:
+    command = [sys.executable, "main.py", "schema-version", *words]
     environ = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path / "data"), "LOG_DIR": str(tmp_path / "logs")}
     ran = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
     assert ran.returncode == code, ran.stderr

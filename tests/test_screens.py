@@ -46,7 +46,7 @@ def sold(lake: Lake) -> Lake:
 
 
 def check(lake: Lake, now: datetime | None = None) -> int:
-    with open_project(lake.settings, lake.root / "src") as project:
+    with open_project(lake.settings) as project:
         found = health.read_health(project, now or runs.now())
         health.print_health(found)
         health.send_alerts(project, found)
@@ -55,14 +55,14 @@ def check(lake: Lake, now: datetime | None = None) -> int:
 
 
 def screen(lake: Lake, capsys: pytest.CaptureFixture[str]) -> str:
-    with open_project(lake.settings, lake.root / "src") as project:
+    with open_project(lake.settings) as project:
         status.print_status(status.read_status(project, runs.now()))
     return capsys.readouterr().out
 
 
 def written(lake: Lake, now: datetime = MONDAY) -> tuple[str, str]:
     """The report as Markdown and as HTML, read back from disk."""
-    with open_project(lake.settings, lake.root / "src") as project:
+    with open_project(lake.settings) as project:
         markdown, html = report.write(project, now, lake.data / "reports")
     return markdown.read_text(encoding="utf-8"), html.read_text(encoding="utf-8")
 
@@ -217,7 +217,7 @@ def test_an_incident_is_told_once_and_that_it_is_over_once(lake: Lake) -> None:
 def test_reading_health_opens_no_incident(lake: Lake) -> None:
     sold(lake).land("shop/orders/2.csv", BAD)
     lake.run()
-    with open_project(lake.settings, lake.root / "src") as project:
+    with open_project(lake.settings) as project:
         assert not health.read_health(project, runs.now()).healthy
     assert open_incidents(lake) == []
 
@@ -335,7 +335,7 @@ def test_status_and_health_are_read_without_a_word_and_keep_numbers_as_numbers(
     lake.run()
     check(lake)
     capsys.readouterr()
-    with open_project(lake.settings, lake.root / "src") as project:
+    with open_project(lake.settings) as project:
         shown, found = status.read_status(project, runs.now()), health.read_health(project, runs.now())
     assert capsys.readouterr() == ("", "")
     tables = {table.table: table for table in shown.tables}

@@ -13,15 +13,12 @@ import pytest
 from conftest import DAILY, ROOT, Lake
 
 HEADER = "order_id,day,amount,updated\n"
-# main.py of a project elsewhere
-CHILD = "import main, sys; from pathlib import Path; main.ROOT = Path(sys.argv[1]); main.SOURCE = main.ROOT / 'src'; "
-CHILD += "sys.exit(main.main(sys.argv[2:]))"
 ENDLESS = "(SELECT count(*) FROM range(100000000000000) t(i) WHERE hash(i) = 3)"
 
 
 def start(lake: Lake, *argv: str, out: int = subprocess.PIPE, **environ: str) -> subprocess.Popen[bytes]:
     settings = {"SETTLE_SECONDS": "0", "PATH": os.environ["PATH"], "HOME": str(lake.root)} | environ
-    command = [sys.executable, "-c", CHILD, str(lake.root), *argv]
+    command = [sys.executable, "main.py", "--project", str(lake.root), *argv]
     return subprocess.Popen(command, cwd=ROOT, env=settings, stdout=out, stderr=subprocess.PIPE)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, Lake
 
+import main
 from src import lake as delta
 from src.errors import LockedError, MachineError, UsageError
 from src.maintenance import rollback, vacuum
@@ -36,7 +37,7 @@ def words(hours: int = 168, *, purge: bool = False, yes: bool = False, dry_run: 
 
 
 def do(lake: Lake, words: Namespace) -> int:
-    return vacuum.show(lake.settings, lake.root / "src", words)
+    return vacuum.show(lake.settings, words)
 
 
 def files(lake: Lake, table: str) -> set[str]:
@@ -110,7 +111,7 @@ def test_rollback_reaches_what_vacuum_said_it_would_and_not_what_it_said_it_woul
     age(lake, 200)
     lake.land("shop/orders/3.csv", f"{HEADER}1,2024-01-01,3,3\n")
     lake.good()
-    with open_project(lake.settings, lake.root / "src") as project:
+    with open_project(lake.settings) as project:
         steps = vacuum.plan(lake.data, 168, time.time())
         gone = vacuum.lost(project, steps)
         reached = [run_id for run_id in releases.all_of(project.engine, lake.data) if run_id not in gone]
@@ -186,7 +187,7 @@ def test_at_a_terminal_a_purge_is_confirmed_by_a_word(lake: Lake, typed: str, co
     days(lake, 2)
     person, terminal = os.openpty()
     os.write(person, f"{typed}\n".encode())
-    command = [sys.executable, "-m", "src.maintenance.vacuum", "--retention-hours", "0", "--purge"]
+    command = [sys.executable, "main.py", "vacuum", "--retention-hours", "0", "--purge"]
     environ = os.environ | {"DATA_DIR": str(lake.data), "LOG_DIR": str(lake.root / "logs")}
     ran = subprocess.run(command, cwd=ROOT, env=environ, stdin=terminal, capture_output=True, text=True, check=False)
     os.close(person)
@@ -220,7 +221,7 @@ def test_the_log_of_a_table_is_kept_in_bounds_and_its_progress_with_it(lake: Lak
 
 def test_the_command_refuses_what_is_no_number_of_hours(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        vacuum.main(["--retention-hours", "-1"])
+        main.main(["vacuum", "--retention-hours", "-1"])
     assert "is no number of hours" in capsys.readouterr().err
 
 

@@ -7,8 +7,6 @@ next one uses or removes, and the backups before it as they were.
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,15 +15,13 @@ from pathlib import Path
 from src import console, lake
 from src.engine import DuckEngine
 from src.errors import BoathouseError, DataError
-from src.maintenance import archive, remote, rot, snapshot
+from src.maintenance import archive, moved, rot, snapshot
 from src.maintenance.remote import Remote
 from src.maintenance.snapshot import File, Manifest, Table, Taken
-from src.project import new_run_id, open_engine
-from src.run import backup_records, edge, lock, runs
+from src.project import new_run_id
+from src.run import backup_records, lock
 from src.run.backup_records import Backup
 from src.settings import Settings
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -254,22 +250,5 @@ def _say(planned: Plan, place: Remote) -> None:
     print(f"verified: {len(planned.manifest.tables)} tables, {len(objects)} files, {sum(objects.values()):,} bytes")
 
 
-def main(typed: list[str]) -> int:
-    """Do what was typed; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m src.maintenance.backup", description=__doc__)
-    parser.add_argument("--dry-run", action="store_true", help="say what would be copied; copy nothing")
-    words = parser.parse_args(typed)
-    return edge.ended(ROOT, lambda settings: _act(settings, words.dry_run))
-
-
-def _act(settings: Settings, dry_run: bool) -> int:
-    place = remote.of(settings, ROOT)
-    with open_engine(settings) as engine:
-        run(engine, settings, place, runs.now, dry_run=dry_run)
-    if dry_run:
-        print("dry run: nothing was copied")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    moved.to("backup")

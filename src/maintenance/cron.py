@@ -89,7 +89,7 @@ def _when(time: jobs.Time) -> str:
 
 
 def _command(root: Path, log: Path, path: str, name: str) -> str:
-    call = f"cd {shlex.quote(str(root))} && PATH={shlex.quote(path)} .venv/bin/python -m src.maintenance.jobs {name}"
+    call = f"cd {shlex.quote(str(root))} && PATH={shlex.quote(path)} .venv/bin/python main.py jobs {name}"
     tell = f"""echo "$(date -u +'%F %TZ') | {name} | exit code $code" >> {shlex.quote(str(log))}"""
     # to cron a bare % is the end of the command, wherever it stands
     return f"{call} || {{ code=$?; {tell}; }}".replace("%", "\\%")

@@ -7,27 +7,21 @@ of the lake are compared with those that were backed up, and damage there is the
 
 from __future__ import annotations
 
-import argparse
-import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from src import console, lake
+from src import lake
 from src.engine import DuckEngine
 from src.errors import DataError
-from src.maintenance import archive, remote, restore, rot, snapshot
+from src.maintenance import archive, moved, restore, rot, snapshot
 from src.maintenance.remote import Remote
 from src.maintenance.snapshot import Manifest
-from src.project import new_run_id, open_engine
-from src.run import backup_records, edge, lock, runs
+from src.project import new_run_id
+from src.run import backup_records, lock
 from src.run.backup_records import Backup
-from src.settings import Settings
-
-ROOT = Path(__file__).resolve().parents[2]
-FOUND = 1  # the exit code of a check that found something
 
 
 @dataclass(frozen=True)
@@ -100,36 +94,5 @@ def _proved(engine: DuckEngine, whole: Path, manifest: Manifest, name: str) -> i
     return rows
 
 
-def main(typed: list[str]) -> int:
-    """Do what was typed; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m src.maintenance.drill", description=__doc__)
-    parser.add_argument("--backup", metavar="ID", help="which one (default: the newest)")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be restored and compared")
-    words = parser.parse_args(typed)
-    return edge.ended(ROOT, lambda settings: _act(settings, words.backup, dry_run=words.dry_run))
-
-
-def _act(settings: Settings, name: str | None, *, dry_run: bool) -> int:
-    place = remote.of(settings, ROOT)
-    if dry_run:
-        manifest = archive.chosen(place, name)
-        console.table(
-            ("table", "version", "rows"),
-            [(t, recorded.version, recorded.rows) for t, recorded in manifest.tables.items()],
-        )
-        print(f"dry run: backup {manifest.id} of release {manifest.release} was not restored")
-        return 0
-    with open_engine(settings) as engine:
-        found = run(engine, settings.data_dir, place, name, runs.now)
-    console.table(("table", "rows"), list(found.rows.items()))
-    print(f"drilled: {len(found.rows)} tables, {sum(found.rows.values()):,} rows, all as they were")
-    if not found.damage:
-        return 0
-    count = f"{len(found.damage)} files of the lake are not what it has"
-    what = f"the backup is good, and {count}: {rot.listed(found.damage)}"
-    console.complain(f"{what}\n  where: {settings.data_dir}\n  fix:   `make repair` brings them back")
-    return FOUND
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    moved.to("drill")

@@ -8,23 +8,19 @@ the code of its first failure, which is what cron mails and systemd reports.
 
 from __future__ import annotations
 
-import argparse
-import os
 import re
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from src import console
 from src.errors import LockedError, MachineError, TransientError, exit_codes
-from src.run import edge, logs, rotation, runs
+from src.maintenance import moved
+from src.run import logs, rotation, runs
 from src.settings import Settings
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -170,13 +166,5 @@ def show(root: Path, settings: Settings, name: str, environ: Mapping[str, str], 
     return code
 
 
-def main(typed: Collection[str]) -> int:
-    """Do what was typed; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m src.maintenance.jobs", description=__doc__)
-    parser.add_argument("job", choices=tuple(JOBS))
-    words = parser.parse_args(list(typed))
-    return edge.ended(ROOT, lambda settings: show(ROOT, settings, words.job, os.environ, Clock()))
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    moved.to("jobs")

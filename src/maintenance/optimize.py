@@ -7,21 +7,19 @@ log that has ten or more entries since the last.
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from src import catalog, console, lake
 from src.contract import Table
+from src.maintenance import moved
 from src.project import Project, open_project
-from src.run import edge, maintenance_records
+from src.run import maintenance_records
 from src.run.recorded import recorded_run
 from src.run.runs import Run
 from src.settings import Settings
 
-ROOT = Path(__file__).resolve().parents[2]
 _Partition = tuple[str | None, ...]
 
 
@@ -79,9 +77,9 @@ def _step(name: str, snapshot: lake.Snapshot, declared: Table | None) -> Step:
 # -- the command
 
 
-def show(settings: Settings, source: Path, *, dry_run: bool) -> int:
+def show(settings: Settings, *, dry_run: bool) -> int:
     """Plan, print and, unless it is a dry run, do; returns the exit code."""
-    with open_project(settings, source) as project:
+    with open_project(settings) as project:
         if dry_run:
             _print(plan(settings.data_dir, _declared(project)))
             print("dry run: nothing was written")
@@ -108,13 +106,5 @@ def _print(steps: Sequence[Step]) -> None:
     console.table(("table", "files", "would do"), [(step.table, len(step.snapshot.files), step.why) for step in steps])
 
 
-def main(typed: list[str]) -> int:
-    """Do what was typed; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m src.maintenance.optimize", description=__doc__)
-    parser.add_argument("--dry-run", action="store_true", help="say what would be rewritten")
-    words = parser.parse_args(typed)
-    return edge.ended(ROOT, lambda settings: show(settings, ROOT / "src", dry_run=words.dry_run))
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    moved.to("optimize")

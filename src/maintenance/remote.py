@@ -137,8 +137,8 @@ class Remote:
             raise as_error(logs.struck(ended.stderr, self.secrets), ended.returncode, self.path)
 
 
-def of(settings: Settings, root: Path) -> Remote:
-    """The place that the settings name; a relative folder is meant from the project's folder `root`.
+def of(settings: Settings) -> Remote:
+    """The place that the settings name; a relative folder is meant from the project's folder.
 
     Raises:
         UsageError: it is a remote that no setting defines, or a folder inside the lake.
@@ -151,7 +151,7 @@ def of(settings: Settings, root: Path) -> Remote:
             fix = f"set {REMOTE_PREFIX}<NAME>_TYPE and what it needs in .env; {there}"
             raise UsageError(f"no remote {named[1]}", where=f"BACKUP_REMOTE={settings.backup_remote}", fix=fix)
         return Remote(settings.backup_remote, settings.remotes, settings.secrets())
-    folder = (root / Path(settings.backup_remote).expanduser()).resolve()
+    folder = (settings.root / Path(settings.backup_remote).expanduser()).resolve()
     if folder.is_relative_to(settings.data_dir.resolve()):
         fix = "name a folder outside of it, best on another disk: what takes the lake away would take them too"
         raise UsageError("backups inside the lake", where=f"BACKUP_REMOTE={settings.backup_remote}", fix=fix)

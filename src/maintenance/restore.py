@@ -7,25 +7,20 @@ alone (`ops`) are none: whoever looked at the health of an empty lake left some.
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
-import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from src import catalog, console, lake
+from src import catalog, lake
 from src.engine import DuckEngine, identifier
 from src.errors import DataError, UsageError, from_os_error
-from src.maintenance import archive, remote, snapshot
+from src.maintenance import archive, moved, snapshot
 from src.maintenance.remote import Remote
 from src.maintenance.snapshot import Manifest
-from src.project import new_run_id, open_engine
-from src.run import backup_records, edge, lock, runs
-from src.settings import Settings
-
-ROOT = Path(__file__).resolve().parents[2]
+from src.project import new_run_id
+from src.run import backup_records, lock
 
 
 def plan(place: Remote, target: Path, name: str | None) -> Manifest:
@@ -191,34 +186,5 @@ def _opened(root: Path, version: int | None) -> lake.Snapshot:
     return table
 
 
-def main(typed: list[str]) -> int:
-    """Do what was typed; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m src.maintenance.restore", description=__doc__)
-    parser.add_argument("--backup", metavar="ID", help="which one (default: the newest)")
-    parser.add_argument("--to", metavar="FOLDER", type=Path, help="where to (default: DATA_DIR)")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be restored; restore nothing")
-    words = parser.parse_args(typed)
-    return edge.ended(ROOT, lambda settings: _act(settings, words))
-
-
-def _act(settings: Settings, words: argparse.Namespace) -> int:
-    place = remote.of(settings, ROOT)
-    target = (words.to.expanduser() if words.to else settings.data_dir).resolve()
-    manifest = plan(place, target, words.backup)
-    rows = [
-        (name, table.version, table.rows, len(table.files), sum(file.size for file in table.files.values()))
-        for name, table in manifest.tables.items()
-    ]
-    console.table(("table", "version", "rows", "files", "bytes"), rows)
-    if words.dry_run:
-        print(f"dry run: backup {manifest.id} was not restored")
-        return 0
-    with open_engine(settings) as engine:
-        tables = execute(engine, place, manifest, target, runs.now)
-    total = sum(table.rows for table in tables.values())
-    print(f"restored backup {manifest.id} to {target}: {len(tables)} tables, {total:,} rows, all opened and verified")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    moved.to("restore")

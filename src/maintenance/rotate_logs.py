@@ -6,16 +6,13 @@ does it where nobody writes.
 
 from __future__ import annotations
 
-import argparse
-import sys
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
 from src import console
-from src.run import edge, rotation, runs
-
-ROOT = Path(__file__).resolve().parents[2]
+from src.maintenance import moved
+from src.run import rotation
 
 
 def show(folder: Path, now: datetime, *, dry_run: bool) -> int:
@@ -37,13 +34,5 @@ def _print(planned: rotation.Plan) -> None:
     console.table(("log", "change"), [*renamed, *deleted])
 
 
-def main(typed: list[str]) -> int:
-    """Do what was typed; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m src.maintenance.rotate_logs", description=__doc__)
-    parser.add_argument("--dry-run", action="store_true", help="only show it")
-    words = parser.parse_args(typed)
-    return edge.ended(ROOT, lambda settings: show(settings.log_dir, runs.now(), dry_run=words.dry_run))
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    moved.to("rotate-logs")

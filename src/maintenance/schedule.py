@@ -8,20 +8,15 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import os
 import shutil
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from src.errors import MachineError, UsageError
-from src.maintenance import cron, jobs, timers
-from src.run import edge, rotation
-from src.settings import Settings
+from src.maintenance import cron, jobs, moved, timers
 
-ROOT = Path(__file__).resolve().parents[2]
 CRON, SYSTEMD = "cron", "systemd"
 _PROGRAMS = {CRON: "crontab", SYSTEMD: "systemctl"}
 _NEEDED = ("make", "git", "uv")  # programs of a job and of setup.sh, which it may call
@@ -141,43 +136,19 @@ def _elsewhere(project: Project, machine: Machine, kind: str) -> str | None:
     return CRON if cron.placed(table, project.root, "") != table else None
 
 
-def show(project: Project, machine: Machine, words: argparse.Namespace) -> int:
+def show(project: Project, machine: Machine, args: argparse.Namespace) -> int:
     """Print, install or remove; returns the exit code."""
-    if not (words.install or words.remove):
-        print(text(project, words.kind), end="")
+    if not (args.install or args.remove):
+        print(text(project, args.kind), end="")
         return 0
-    changes = plan(project, machine, words.kind, install=words.install)
+    changes = plan(project, machine, args.kind, install=args.install)
     print(differences(changes) or "0 changed")
-    if not words.dry_run:
-        execute(changes, machine, words.kind)
-        if words.install and words.kind == SYSTEMD:
+    if not args.dry_run:
+        execute(changes, machine, args.kind)
+        if args.install and args.kind == SYSTEMD:
             print("These timers go while you are logged in; to have them go always: loginctl enable-linger")
     return 0
 
 
-def _project(settings: Settings, environ: Mapping[str, str], hour: int) -> Project:
-    return Project(ROOT, settings.log_dir / rotation.SCHEDULED, search_path(environ), hour)
-
-
-def _machine(environ: Mapping[str, str]) -> Machine:
-    at = environ.get("PATH")
-    home = environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME") or Path.home()) / ".config"
-    return Machine(shutil.which("crontab", path=at), shutil.which("systemctl", path=at), Path(home) / "systemd/user")
-
-
-def main(typed: list[str]) -> int:
-    """Do what was typed; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m src.maintenance.schedule", description=__doc__)
-    act = parser.add_mutually_exclusive_group()
-    act.add_argument("--install", action="store_true", help="put the jobs into the scheduler")
-    act.add_argument("--remove", action="store_true", help="take them out")
-    parser.add_argument("--kind", choices=(CRON, SYSTEMD), default=CRON, help="which scheduler (cron)")
-    parser.add_argument("--hour", type=int, choices=range(24), default=jobs.DEFAULT_HOUR, help="of the daily job (2)")
-    parser.add_argument("--dry-run", action="store_true", help="only show what would change")
-    words = parser.parse_args(typed)
-    environ = os.environ
-    return edge.ended(ROOT, lambda settings: show(_project(settings, environ, words.hour), _machine(environ), words))
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    moved.to("schedule")

@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,11 +14,11 @@ from pathlib import Path
 from src import console, contract, lake
 from src.contract import Table
 from src.errors import ContractError
+from src.maintenance import moved
 from src.project import new_run_id, open_engine
-from src.run import edge, lock, runs
+from src.run import lock, runs
 from src.settings import Settings
 
-ROOT = Path(__file__).resolve().parents[2]
 _RETAG, _RUN = "make schema-version VERB=retag", "make pipeline"
 
 
@@ -49,9 +47,9 @@ def retag(data: Path, tables: Iterable[Table]) -> list[str]:
     return [table.id for table, _ in wrong]
 
 
-def show(settings: Settings, source: Path, verb: str, now: datetime) -> int:
-    """Do one of list, verify and retag for the contracts below `source`; returns the exit code."""
-    contracts = contract.load(source)
+def show(settings: Settings, verb: str, now: datetime) -> int:
+    """Do one of list, verify and retag for the contracts of the project; returns the exit code."""
+    contracts = contract.load(settings.source)
     tables = [*contracts.silver.values(), *contracts.gold.values()]
     if verb == "retag":
         changed = _retag_alone(settings, tables, now)
@@ -109,13 +107,5 @@ def _retag_alone(settings: Settings, tables: Iterable[Table], now: datetime) -> 
         return retag(data, tables)
 
 
-def main(typed: list[str]) -> int:
-    """Do what was typed; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m src.maintenance.schema_version", description=__doc__)
-    parser.add_argument("verb", nargs="?", choices=("list", "verify", "retag"), default="list")
-    words = parser.parse_args(typed)
-    return edge.ended(ROOT, lambda settings: show(settings, ROOT / "src", words.verb, runs.now()))
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    moved.to("schema-version")

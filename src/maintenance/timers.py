@@ -98,7 +98,7 @@ Description=Boathouse, {name}: {", ".join(step.target for step in jobs.JOBS[name
 Type=oneshot
 WorkingDirectory={_plain(root)}
 Environment={_quoted(f"PATH={path}")}
-ExecStart=/usr/bin/env .venv/bin/python -m src.maintenance.jobs {name}
+ExecStart=/usr/bin/env .venv/bin/python main.py jobs {name}
 """
 
 

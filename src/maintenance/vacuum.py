@@ -14,12 +14,12 @@ from pathlib import Path
 
 from src import catalog, console, lake
 from src.errors import UsageError
+from src.maintenance import moved
 from src.project import Project, open_project
-from src.run import backup_records, edge, maintenance_records, releases, runs
+from src.run import backup_records, maintenance_records, releases, runs
 from src.run.recorded import recorded_run
 from src.settings import Settings
 
-ROOT = Path(__file__).resolve().parents[2]
 RETENTION = 168  # hours (OPS-03)
 _CONFIRMED = "purge"
 
@@ -95,19 +95,19 @@ def _versions_gone(step: Step) -> set[int]:
 # -- the command
 
 
-def show(settings: Settings, source: Path, words: argparse.Namespace) -> int:
+def show(settings: Settings, args: argparse.Namespace) -> int:
     """Plan, print and, unless it is a dry run, do; returns the exit code."""
-    hours = words.retention_hours
-    if hours < RETENTION and not words.purge:
+    hours = args.retention_hours
+    if hours < RETENTION and not args.purge:
         fix = f"give --purge (make: PURGE=1) to go below {RETENTION} hours: rollback and time travel end there"
         raise UsageError(f"a retention of {hours} hours", fix=fix)
-    with open_project(settings, source) as project:
+    with open_project(settings) as project:
         steps = plan(settings.data_dir, hours, runs.now().timestamp())
         _print(project, steps)
-        if words.dry_run:
+        if args.dry_run:
             print("dry run: nothing was removed")
             return 0
-        if hours < RETENTION and not words.yes:
+        if hours < RETENTION and not args.yes:
             _confirm()
         with recorded_run(project, f"vacuum, {hours} hours kept") as this:
             done = list(
@@ -151,22 +151,5 @@ def _size(step: Step) -> maintenance_records.Size:
     )
 
 
-def main(typed: list[str]) -> int:
-    """Do what was typed; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m src.maintenance.vacuum", description=__doc__)
-    parser.add_argument("--retention-hours", type=_hours, default=RETENTION, help=f"default: {RETENTION}")
-    parser.add_argument("--purge", action="store_true", help=f"allow less than {RETENTION} hours")
-    parser.add_argument("--yes", action="store_true", help="do not ask before a purge")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be removed")
-    words = parser.parse_args(typed)
-    return edge.ended(ROOT, lambda settings: show(settings, ROOT / "src", words))
-
-
-def _hours(text: str) -> int:
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of hours: write 0 or more")
-    return int(text)
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    moved.to("vacuum")

@@ -20,6 +20,7 @@ from conftest import ROOT, Lake
 
 import main
 from src import catalog
+from src.commands.run import pipeline
 from src.demo import company, manufacturing
 from src.errors import MachineError
 from src.project import open_engine, open_project
@@ -112,8 +113,8 @@ def land_boards(lake: Lake, name: str, *rows: Row) -> None:
 
 def run_all(lake: Lake) -> None:
     """`make pipeline MODE=all`."""
-    with open_project(lake.settings, lake.root / "src") as project:
-        assert main.run(project, mode="all").failures == {}
+    with open_project(lake.settings) as project:
+        assert pipeline(project, main.carry, mode="all").failures == {}
 
 
 # -- silver
@@ -500,14 +501,14 @@ def test_any_order_of_uploads_gives_what_plain_python_makes_of_all_lines(worksho
     first = len(lines) - LAST * (UPLOADS - 1)
     parts = [lines[:first], *(lines[at : at + LAST] for at in range(first, len(lines), LAST))]
     whole = dict.fromkeys((f"gold.manufacturing.{table}" for table in GOLD), "*")
-    with open_project(workshop.settings, workshop.root / "src") as project:
+    with open_project(workshop.settings) as project:
         for number, part in enumerate(parts):  # the small ones touch few partitions: the others have to be right as is
             upload(workshop, str(number), part + draw.sample(parts[0], k=LAST), draw)
-            assert main.run(project).failures == {}
+            assert pipeline(project, main.carry).failures == {}
         expected = oracle([row for boards, row in lines if not boards], [row for boards, row in lines if boards])
         assert selected(workshop, SHOWN) == expected
         before = selected(workshop, whole)
-        assert main.run(project, mode="all").failures == {}
+        assert pipeline(project, main.carry, mode="all").failures == {}
     assert selected(workshop, whole) == before
 
 

@@ -27,6 +27,7 @@ from loguru import logger
 
 import main
 from src import catalog, lake
+from src.commands.run import pipeline
 from src.contract import Contracts, Table
 from src.engine import DuckEngine
 from src.errors import BoathouseError, MachineError, UsageError
@@ -326,7 +327,8 @@ class Shop:
     def project(self) -> Project:
         settings = load(self.root, ENVIRON)
         if self.rules not in self.tools.declared:
-            with open_project(settings, self.tools.source(self.rules)) as project:
+            declared = settings.model_copy(update={"root": self.tools.source(self.rules).parent})
+            with open_project(declared) as project:
                 self.tools.declared[self.rules] = (project.contracts, project.marts)
         contracts, marts = self.tools.declared[self.rules]
         return Project(settings, contracts, marts, self.tools.engine)
@@ -480,7 +482,7 @@ def _copy(shop: Shop, name: str, other: str) -> None:
 def run(shop: Shop) -> Run:
     """A plain run, compared with the oracle."""
     shop.keep()
-    return _ran(shop, main.run(shop.project()))
+    return _ran(shop, pipeline(shop.project(), main.carry))
 
 
 def _ran(shop: Shop, done: Run) -> Run:
@@ -508,7 +510,7 @@ def _crash(shop: Shop, at: int) -> None:
     project = shop.project()
     try:
         with points(point):
-            done = main.run(project)
+            done = pipeline(project, main.carry)
     except _Crash:
         shop.believed = None
         shop.took()

@@ -26,6 +26,7 @@ from loguru import logger
 
 import main
 from src import contract
+from src.commands.run import pipeline
 from src.errors import BoathouseError
 from src.maintenance import backup
 from src.project import open_project
@@ -76,9 +77,9 @@ class Ended:
 
 def perform(job: Job) -> None:
     """Do the action as main.py does it."""
-    settings = load(Path(job.root), histories.ENVIRON)
+    settings = load(Path(job.root), histories.ENVIRON).model_copy(update={"root": Path(job.source).parent})
     kind, *words = job.action
-    with open_project(settings, Path(job.source)) as project:
+    with open_project(settings) as project:
         if kind == "backfill":
             _insist(histories.refill(project, *words))
         elif kind == "rollback":
@@ -90,7 +91,7 @@ def perform(job: Job) -> None:
         elif kind == "make backup":
             backup.run(project.engine, project.settings, Shelf(str(Path(job.root) / "backups")), runs.now)
         else:
-            _insist(main.run(project))
+            _insist(pipeline(project, main.carry))
 
 
 def _insist(run: Run) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 
 import main
 from src import catalog, lake
+from src.commands.run import pipeline
 from src.errors import BoathouseError
 from src.maintenance import archive, backup, check, drill, repair, restore
 from src.maintenance.remote import Remote
@@ -192,7 +193,7 @@ def by_the_book(scene: Scene, random: Random) -> bool:
 
 
 def _run(scene: Scene) -> str:
-    done = main.run(scene.shop.project())
+    done = pipeline(scene.shop.project(), main.carry)
     return "; ".join(f"{name}: {_first_line(error)}" for name, error in done.failures.items())
 
 

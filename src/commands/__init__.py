@@ -1,0 +1,189 @@
+"""The commands, one file each: its arguments, what it prints, its exit code. The folder is the registry.
+
+A file `schema_version.py` is the command `schema-version`. Its docstring is the help (the first line stands in the
+list of all commands), `arguments(parser)` adds its arguments, `run(call)` does it and returns the exit code. A module
+may say `NEEDS_PROJECT = False`: it then runs where no project is, with the default settings and no log.
+
+Only the chosen command is imported, so that a run pays for no other; `--help` imports all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import date
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Protocol
+
+from src import console, errors, stopping
+from src.errors import BUG_EXIT_CODE, BoathouseError, UsageError, translated
+from src.run import logs
+from src.settings import Settings, defaults, load
+
+if TYPE_CHECKING:
+    from src.project import Project, Selection
+    from src.run.runs import Run
+
+DEFAULT = "run"  # the command of `main.py` alone; its failure is the heartbeat, and its steps show on the console
+PROJECT_DIR = "PROJECT_DIR"
+
+
+class Sequence(Protocol):
+    """The blocking sequence of main.py: all of bronze, then all of silver, then all of gold, as steps of a run."""
+
+    def __call__(
+        self,
+        project: Project,
+        run: Run,
+        chosen: Selection,
+        full_refresh: Collection[str] = (),
+        accept_rejects: Collection[str] = (),
+    ) -> None: ...
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a command is called with: the project's settings, its arguments, and the blocking sequence."""
+
+    settings: Settings
+    args: argparse.Namespace
+    sequence: Sequence
+
+
+def main(argv: list[str], default_project: Path, sequence: Sequence, program: str = "main.py") -> int:
+    """Run the command of a command line; returns its exit code, those of src/errors.py.
+
+    The project's folder is that of --project, else that of the environment's PROJECT_DIR, else `default_project`.
+    """
+    args = _parse(argv, program)
+    command = module(args.command)
+    with stopping.heeded(), console.unfailing():
+        return _ended(
+            command,
+            lambda: _settings(command, args.project, default_project, os.environ),
+            lambda settings: int(command.run(Call(settings, args, sequence))),
+            beats=args.command == DEFAULT,
+        )
+
+
+def names() -> list[str]:
+    """Return the name of every command."""
+    files = (path.stem for path in Path(__file__).parent.glob("*.py"))
+    return sorted(stem.replace("_", "-") for stem in files if not stem.startswith("_"))
+
+
+def module(name: str) -> ModuleType:
+    """Import the module of a command."""
+    return import_module(f"{__name__}.{name.replace('-', '_')}")
+
+
+def help_line(command: ModuleType) -> str:
+    """Return the first line of a command's docstring."""
+    return (command.__doc__ or "").strip().splitlines()[0]
+
+
+def day(text: str) -> date:
+    """Return the day that an argument names; the `type` of every argument that is one."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day: write YYYY-MM-DD") from None
+
+
+def window_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what says which domain and which business days a run is about."""
+    parser.add_argument("--domain", help="one domain only")
+    parser.add_argument("--run-date", type=day, help="the last business day the run answers for (default: yesterday)")
+    parser.add_argument("--reprocess-days", type=int, help="how many days up to then it answers for (default: 7)")
+
+
+# -- one parser
+
+
+def _parse(argv: list[str], program: str) -> argparse.Namespace:
+    """Return the arguments, `command` and `project` among them; argparse ends the process where they are wrong."""
+    argv = list(argv)
+    name = _command_in(argv)
+    if name is None and not {"-h", "--help"} & set(argv):
+        name = DEFAULT
+        argv.append(DEFAULT)
+    known = names()
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description="Boathouse: a lakehouse that fits in a folder.",
+        epilog="exit codes: " + ", ".join(f"{code} {name}" for code, name in errors.exit_codes().items()),
+    )
+    _add_project(parser, None)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for each in [name] if name in known else known:
+        command = module(each)
+        summary, description = help_line(command), (command.__doc__ or "").strip()
+        form = argparse.RawDescriptionHelpFormatter
+        added = commands.add_parser(each, help=summary, description=description, formatter_class=form)
+        _add_project(added, argparse.SUPPRESS)  # what stands before the command is not overwritten
+        command.arguments(added)
+    return parser.parse_args(argv)
+
+
+def _add_project(parser: argparse.ArgumentParser, default: object) -> None:
+    text = f"the project's folder (default: {PROJECT_DIR} of the environment, else that of the program)"
+    parser.add_argument("--project", metavar="DIR", type=Path, default=default, help=text)
+
+
+def _command_in(argv: list[str]) -> str | None:
+    """Return the first word that is neither an option nor the value of --project."""
+    words = iter(argv)
+    for word in words:
+        if word == "--project":
+            next(words, None)
+        elif not word.startswith("-"):
+            return word
+    return None
+
+
+# -- one door
+
+
+def _settings(command: ModuleType, typed: Path | None, default: Path, environ: Mapping[str, str]) -> Settings:
+    """Return the settings of the project.
+
+    Raises:
+        UsageError: its folder is not there, or its settings are wrong.
+    """
+    root = typed or (Path(environ[PROJECT_DIR]) if environ.get(PROJECT_DIR) else default)
+    root = root.expanduser().absolute()
+    if not getattr(command, "NEEDS_PROJECT", True):
+        return defaults(root)
+    if not root.is_dir():
+        where = "--project" if typed else PROJECT_DIR
+        raise UsageError("no folder of that name", where=f"{where} {root}", fix="name the folder of a project")
+    return load(root, environ)
+
+
+def _ended(command: ModuleType, read: Callable[[], Settings], act: Callable[[Settings], int], *, beats: bool) -> int:
+    """Read the settings, start the log, act; a failure becomes one message and an exit code."""
+    secrets: tuple[str, ...] = ()
+    complain = console.failed if beats else console.complain
+    try:
+        settings = read()
+        secrets = settings.secrets()
+        level = "WARNING" if sys.stdout.isatty() or not beats else settings.log_level
+        if getattr(command, "NEEDS_PROJECT", True):
+            logs.start(settings.log_dir, level=settings.log_level, secrets=secrets, console_level=level)
+        return act(settings)
+    except (Exception, KeyboardInterrupt) as error:
+        if code := stopping.exit_code():  # whatever a library made of it on the way
+            complain(stopping.message())
+            return code
+        ours = translated(error) if isinstance(error, Exception) else error
+        if isinstance(ours, BoathouseError):
+            complain(logs.struck(str(ours), secrets))
+            return ours.exit_code
+        logs.bug(error)  # has a traceback in the log and one line on the console
+        console.failed(logs.struck(console.error_text(error), secrets))
+        return BUG_EXIT_CODE

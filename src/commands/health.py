@@ -1,0 +1,24 @@
+"""Measure, record and alert; one line per problem, exit code 1 if there is one."""
+
+from __future__ import annotations
+
+import argparse
+
+from src.commands import Call
+from src.project import open_project
+from src.report import health
+from src.run import runs
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    pass
+
+
+def run(call: Call) -> int:
+    with open_project(call.settings) as project:
+        found = health.read_health(project, runs.now())
+        health.print_health(found)
+        if sent := health.send_alerts(project, found):
+            print(f"told of {health.counted(len(sent), 'incident')}")
+        health.record_figures(project, found)
+    return int(not found.healthy)

@@ -1,0 +1,24 @@
+"""Run a SELECT over any table, named layer.domain.table."""
+
+from __future__ import annotations
+
+import argparse
+
+from src import catalog
+from src.commands import Call
+from src.project import open_engine
+from src.run import releases
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("sql", help="for example: SELECT * FROM gold.sales.daily_revenue LIMIT 5")
+    parser.add_argument("--format", choices=("table", "csv", "json"), default="table")
+    parser.add_argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
+    parser.add_argument("--newest", action="store_true", help="the newest versions, not those of the last release")
+
+
+def run(call: Call) -> int:
+    args, data = call.args, call.settings.data_dir
+    with open_engine(call.settings) as engine:
+        versions = {} if args.newest else releases.newest(data)
+        return catalog.show(engine, data, args.sql, args.format, versions)

@@ -1,0 +1,122 @@
+"""Carry what landed through bronze, silver and gold (the default).
+
+Strictly in this order; a failed step blocks what depends on it and nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Collection
+from datetime import timedelta
+
+from loguru import logger
+
+from src import alerts, console
+from src.bronze import ingest
+from src.commands import Call, Sequence, window_arguments
+from src.errors import BUG_EXIT_CODE, BoathouseError, UsageError
+from src.monitors import landing
+from src.project import Project, Selection, open_project, select
+from src.run import runs, summary
+from src.run.recorded import recorded_run
+from src.run.runs import Run
+
+MODES = ("recent", "all")  # the first is the default
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    window_arguments(parser)
+    parser.add_argument("--mode", choices=MODES, default=MODES[0], help="what moved, or every table whole")
+    parser.add_argument(
+        "--accept-rejects",
+        action="extend",
+        type=lambda tables: tables.split(","),
+        default=[],
+        metavar="TABLE[,TABLE]",
+        help="let a load of a silver table through, however many of its rows are rejected; recorded",
+    )
+
+
+def run(call: Call) -> int:
+    args = call.args
+    window = runs.window(runs.now().date(), args.run_date, args.reprocess_days)
+    with open_project(call.settings, window.end) as project:
+        done = pipeline(project, call.sequence, args.domain, window, args.mode, args.accept_rejects)
+        return finish(project, done)
+
+
+def pipeline(
+    project: Project,
+    sequence: Sequence,
+    domain: str | None = None,
+    window: runs.Window | None = None,
+    mode: str = MODES[0],
+    accept_rejects: Collection[str] = (),
+) -> Run:
+    """Carry everything that landed through the three layers and record what was done.
+
+    Mode `recent` computes what an input of moved, `all` every table of silver and gold whole: the result is the same.
+
+    The window says which business days the run answers for. Every partition of it is right when the
+    run is over: those an input of which moved are computed again, and so is any other that late rows touch.
+
+    `accept_rejects`: the tables that take their load however many of its rows are rejected.
+    """
+    chosen = select(project, domain)
+    command = "make pipeline" + (f" DOMAIN={domain}" if domain else "") + (" MODE=all" if mode == "all" else "")
+    command += f" ACCEPT_REJECTS={','.join(accept_rejects)}" if accept_rejects else ""
+    _check_accepted(chosen, accept_rejects)
+    full_refresh = {table.id for table in (*chosen.silver, *chosen.gold)} if mode == "all" else set()
+    with recorded_run(project, command, window) as this:
+        _land_samples(project)
+        this.landing, this.landing_seen = landing.problem(project, this.window.end), True
+        this.unclaimed = ingest.unclaimed(project.landing, project.contracts.feeds.values())
+        sequence(project, this, chosen, full_refresh, accept_rejects)
+    return this
+
+
+def finish(project: Project, this: Run) -> int:
+    """Print what a run did and its heartbeat, and tell whom it concerns; returns the exit code."""
+    steps = this.steps
+    _tell(project, this)
+    summary.changes(steps)
+    console.unclaimed(this.unclaimed)
+    if this.landing:
+        console.note(f"{this.landing.what} -> {this.landing.fix}")
+    error = this.error()
+    if error is None:
+        summary.finished(this.records[-1], steps)
+        return 0
+    console.failed(console.error_text(error))
+    return error.exit_code if isinstance(error, BoathouseError) else BUG_EXIT_CODE
+
+
+def _check_accepted(chosen: Selection, tables: Collection[str]) -> None:
+    known = [table.id for table in chosen.silver]
+    for name in tables:
+        if name not in known:
+            raise UsageError(f"no rejects of {name} to accept", fix=f"the tables are {', '.join(known)}")
+
+
+def _land_samples(project: Project) -> None:
+    """Give a newcomer something to see: the sample company's files, where nothing has landed at all, nor ever did."""
+    settings = project.settings
+    landed = (path for path in project.landing.rglob("*") if path.is_file() and not path.name.startswith("."))
+    if not settings.sample_feed or any(landed) or any(project.table(feed) for feed in project.contracts.feeds):
+        return
+    from src.demo import feeds
+
+    yesterday = runs.now().date() - timedelta(days=1)
+    files = feeds.land(project.landing, days=settings.sample_days, last=yesterday, seed=settings.sample_seed)
+    print(f"The landing zone was empty: landed {len(files)} files of the sample company in {project.landing}.")
+    print("Set SAMPLE_FEED=false in .env once you land files of your own.")
+
+
+def _tell(project: Project, this: Run) -> None:
+    """Open, send and close the incidents of a run. What goes wrong here never fails the run: the next one sends it."""
+    settings, found = project.settings, alerts.of_run(this)
+    try:
+        urls = alerts.channels(settings)
+        alerts.update(project.engine, settings.data_dir, urls, found, runs.now(), alerts.looked_at(this))
+    except BoathouseError as error:
+        logger.warning("incidents not told: {}", error)

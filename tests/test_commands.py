@@ -1,0 +1,152 @@
+"""The commands: one file each, one parser, one door; each shows itself in --help."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, Lake
+
+from src import commands
+
+HEADER = "order_id,day,amount,updated\n"
+# They were once called as modules of src.maintenance, and may be scheduled so.
+MOVED = ("backup", "drill", "jobs", "optimize", "restore", "rotate-logs", "schedule", "schema-version", "vacuum")
+
+
+def typed(*words: str, cwd: Path = ROOT, **environ: str) -> subprocess.CompletedProcess[str]:
+    """main.py as a person types it."""
+    settled = {"SETTLE_SECONDS": "0", "PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")} | environ
+    command = [sys.executable, str(ROOT / "main.py"), *words]
+    return subprocess.run(command, cwd=cwd, env=settled, capture_output=True, text=True, check=False)
+
+
+def shop(lake: Lake) -> Lake:
+    lake.shop()
+    lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n2,2024-01-02,x,1\n")
+    return lake
+
+
+# -- the folder is the registry
+
+
+def test_a_command_is_a_file_with_its_help_its_arguments_and_its_run() -> None:
+    assert {"run", "plan", "vacuum", "backup", "schema-version", "rotate-logs", "jobs"} <= set(commands.names())
+    for name in commands.names():
+        command = commands.module(name)
+        assert re.fullmatch(r"[A-Z].*\.", commands.help_line(command)), name
+        parser = ArgumentParser()
+        command.arguments(parser)
+        assert callable(command.run), name
+
+
+def test_help_names_every_command() -> None:
+    shown = typed("--help")
+    assert shown.returncode == 0
+    assert re.findall(r"^    ([a-z-]+)(?: |$)", shown.stdout, re.M) == commands.names()
+
+
+def test_a_command_that_is_none_is_refused_with_those_there_are() -> None:
+    refused = typed("vacum")
+    assert refused.returncode == 2
+    assert all(name in refused.stderr for name in commands.names())
+
+
+def test_a_command_imports_no_other(tmp_path: Path) -> None:
+    code = (
+        "import sys, main; main.main(['plan']); "
+        "print(*(name for name in sys.modules if name.startswith('src.commands.')), file=sys.stderr)"
+    )
+    environ = os.environ | {"DATA_DIR": str(tmp_path / "data"), "LOG_DIR": str(tmp_path / "logs")}
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environ, capture_output=True, text=True)
+    assert ran.stderr.split() == ["src.commands.plan"]
+
+
+def test_main_shows_the_blocking_sequence_and_little_else() -> None:
+    text = (ROOT / "main.py").read_text(encoding="utf-8")
+    layers = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)]
+    imported = {f"{node.module}.{name.name}" for node in layers for name in node.names}
+    assert {"src.bronze.ingest", "src.silver.clean", "src.gold.aggregate"} <= imported
+    assert re.findall(r"\b(ingest|clean|aggregate)\.run\(", text) == ["ingest", "clean", "aggregate"]
+    assert len(text.splitlines()) <= 150
+
+
+# -- the project's folder
+
+
+@pytest.mark.parametrize("place", ["before", "after", "equals", "environment"])
+def test_a_project_is_named_before_or_after_the_command_or_by_the_environment(
+    lake: Lake, tmp_path: Path, place: str
+) -> None:
+    shop(lake)
+    words = {
+        "before": ("--project", str(lake.root), "run"),
+        "after": ("run", "--project", str(lake.root)),
+        "equals": (f"--project={lake.root}",),
+        "environment": (),
+    }[place]
+    environ = {"PROJECT_DIR": str(lake.root)} if place == "environment" else {}
+    ran = typed(*words, cwd=Path("/"), **environ)
+    assert ran.returncode == 0, ran.stderr
+    assert lake.rows("SELECT orders FROM gold.shop.daily") == [(1,)]
+    assert (lake.root / "logs/app.log").is_file()
+
+
+def test_the_option_wins_over_the_environment(lake: Lake, tmp_path: Path) -> None:
+    ran = typed("run", "--project", str(shop(lake).root), PROJECT_DIR=str(tmp_path / "other"))
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_settings_contracts_and_backups_are_those_of_the_project(lake: Lake, tmp_path: Path) -> None:
+    shop(lake)
+    (lake.root / ".env").write_text("DATA_DIR=lake\nBACKUP_REMOTE=copies\n")
+    (lake.root / "data").rename(lake.root / "lake")
+    assert typed("run", "--project", str(lake.root), cwd=Path("/")).returncode == 0
+    assert typed("backup", "--project", str(lake.root), cwd=Path("/")).returncode == 0
+    assert typed("docs", "--project", str(lake.root), cwd=Path("/")).returncode == 0
+    assert (lake.root / "lake/gold/shop/daily/_delta_log").is_dir()
+    assert (lake.root / "copies/manifests").is_dir()
+    assert (lake.root / "src/gold/shop/README.md").is_file()
+    assert not (lake.root / "data").exists()
+
+
+def test_a_project_that_is_not_there_is_refused_and_nothing_is_made(tmp_path: Path) -> None:
+    ran = typed("status", "--project", str(tmp_path / "nowhere"))
+    assert ran.returncode == 2
+    assert f"where: --project {tmp_path / 'nowhere'}" in ran.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_stands_after_two_dashes_is_no_option_of_the_project(lake: Lake) -> None:
+    ran = typed("query", "--project", str(lake.root), "--format", "json", "--", "SELECT '--project' AS word")
+    assert json.loads(ran.stdout) == [{"word": "--project"}], ran.stderr
+
+
+# -- no second door
+
+
+@pytest.mark.parametrize("name", MOVED)
+def test_the_old_call_of_a_module_says_what_to_type_and_does_the_same(name: str, tmp_path: Path) -> None:
+    words = ["daily", "--help"] if name == "jobs" else ["--help"]
+    module = f"src.maintenance.{name.replace('-', '_')}"
+    old = subprocess.run([sys.executable, "-m", module, *words], cwd=ROOT, capture_output=True, text=True)
+    new = typed(name, *words)
+    assert (old.returncode, old.stdout) == (new.returncode, new.stdout)
+    assert old.stderr.startswith("note: this command is now: ") and f"main.py {name} " in old.stderr
+    assert len(old.stderr.splitlines()) == 1
+
+
+def test_the_old_call_of_a_module_ends_with_the_exit_code_of_the_command(lake: Lake) -> None:
+    shop(lake)
+    environ = os.environ | {"PROJECT_DIR": str(lake.root)}
+    command = [sys.executable, "-m", "src.maintenance.vacuum", "--retention-hours", "0"]
+    ran = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True)
+    assert ran.returncode == 2
+    assert "a retention of 0 hours" in ran.stderr
