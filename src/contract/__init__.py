@@ -7,6 +7,7 @@ Each module adds one step and imports only those before it: `model` (what there 
 
 from __future__ import annotations
 
+from src.contract.documents import TESTS as TESTS
 from src.contract.loading import load as load
 from src.contract.model import PROVENANCE as PROVENANCE
 from src.contract.model import TIMESTAMP as TIMESTAMP

@@ -23,6 +23,7 @@ from src.errors import BoathouseError, ContractError
 _MOST_VALUES = 200_000  # of one document: a contract of 10,000 columns has some 100,000
 _RESERVED = ("bronze", "gold", "ops", "quarantine", "silver")
 _IGNORED = ("__pycache__", "__init__.py", "README.md")
+TESTS = "tests"  # the folder inside a domain or mart with the tests of its models
 
 
 def discover(root: Path, errors: list[BoathouseError]) -> list[ContractFile]:
@@ -43,13 +44,18 @@ def entries(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.name[0] != "." and path.name not in _IGNORED)
 
 
+def declarations(folder: Path) -> list[Path]:
+    """What lies in the folder of a domain or mart, but for the tests of its models."""
+    return [path for path in entries(folder) if path.name != TESTS or not path.is_dir()]
+
+
 # -- the folder
 
 
 def _silver(root: Path, errors: list[BoathouseError]) -> Iterator[ContractFile]:
     for folder in _folders(root / "silver", errors):
         tables = {path.stem for path in folder.glob("*.yaml")}
-        for path in entries(folder):
+        for path in declarations(folder):
             file = ContractFile(path, "silver", folder.name, _shown(path, root), errors)
             if path.is_dir() or path.suffix in (".yml", ".py") or (path.suffix == ".sql" and path.stem not in tables):
                 file.error(

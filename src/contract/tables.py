@@ -9,7 +9,7 @@ from typing import Any
 
 from src.contract import custom
 from src.contract.columns import INTEGERS, check_same_name, columns
-from src.contract.documents import entries
+from src.contract.documents import declarations
 from src.contract.errors import ContractFile, Part, hint, listed
 from src.contract.feeds import feeds
 from src.contract.model import MOMENTS, Feed, Mart, Sla, Table
@@ -102,7 +102,7 @@ def _check_models(tables: Sequence[Table], document: Part) -> None:
             part.error(f"no sources of {table.python.name}", "properties", fix)
     names = [table.name for table in tables]
     known = {"contract.yaml", *(name + suffix for name in names for suffix in (".sql", ".py"))}
-    for path in entries(document.file.path.parent):
+    for path in declarations(document.file.path.parent):
         if path.is_dir() or (path.suffix in (".yaml", ".yml", ".sql", ".py") and path.name not in known):
             what = f"{path.name} belongs to no table; the contract has {listed(names)}"
             document.error(what, fix="rename or remove it")
