@@ -22,7 +22,7 @@ LAYERS = ("bronze", "silver", "gold", "quarantine", "deletions", RECORDS)
 
 
 def tables(data: Path) -> dict[str, Path]:
-    """Every table on disk by its name. Its own folders, one for each partition, are not looked into."""
+    """Return the folder of every table on disk, by table id; a table's own folders are not looked into."""
     found = {}
     for layer in LAYERS:
         for folder, inside, _ in os.walk(data / layer):
@@ -35,7 +35,7 @@ def tables(data: Path) -> dict[str, Path]:
 
 
 def holding(data: Path) -> list[str]:
-    """The tables that make a folder a lake: all but the records."""
+    """Return the ids of the tables that make a folder a lake: all but the records under ops."""
     return [name for name in tables(data) if not name.startswith(f"{RECORDS}.")]
 
 

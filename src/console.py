@@ -105,7 +105,7 @@ def _escaped(found: re.Match[str]) -> str:
 
 @contextmanager
 def progress(steps: int) -> Iterator[ProgressBar | None]:
-    """A bar over the steps of a run where stdout is a terminal; None elsewhere, where the log lines serve."""
+    """Show a bar over the steps of a run where stdout is a terminal; yield None where it is not."""
     if not sys.stdout.isatty():
         yield None
         return
@@ -125,9 +125,11 @@ class ProgressBar:
         self._task = bar.add_task("starting", total=steps)  # type: ignore[attr-defined]
 
     def start(self, table_id: str) -> None:
+        """Show the step that begins."""
         self._bar.update(self._task, description=table_id)  # type: ignore[attr-defined]
 
     def done(self) -> None:
+        """Count a step as done."""
         self._bar.advance(self._task)  # type: ignore[attr-defined]
 
 
@@ -148,7 +150,7 @@ def table(
 
 
 def note(text: str) -> None:
-    """What a run found that is no failure of a step."""
+    """Print something worth knowing that is no failure of a step."""
     print(f"note: {plain(text)}")
 
 
@@ -165,7 +167,7 @@ def error_text(error: BaseException) -> str:
 
 
 def failed(message: str) -> None:
-    """The heartbeat of a run that failed, on stderr."""
+    """Print the heartbeat of a run that failed, on stderr."""
     first, *rest = plain_lines(message).split("\n")
     print(coloured(f"✗ Pipeline Failed: {first}", RED, sys.stderr), file=sys.stderr)
     for line in rest:
@@ -173,7 +175,7 @@ def failed(message: str) -> None:
 
 
 def complain(message: str) -> None:
-    """A refused command, on stderr."""
+    """Print why a command was refused, on stderr."""
     print(f"{coloured('error:', RED, sys.stderr)} {plain_lines(message)}", file=sys.stderr)
 
 
@@ -186,6 +188,7 @@ def _shown(value: object, grouped: bool) -> str:
 
 
 def coloured(text: str, colour: str, stream: TextIO) -> str:
+    """Return the text in a colour, where the stream is a terminal that wants one."""
     if stream.isatty() and not os.environ.get("NO_COLOR"):
         return f"{colour}{text}{_PLAIN}"
     return text

@@ -28,7 +28,7 @@ _MARK = "<!-- Rendered from contract.yaml by `make docs`: change the contract, n
 
 
 def rendered(root: Path, project: Project) -> dict[Path, str]:
-    """Every rendered document of the project in `root`: its path and what it should say.
+    """Return every rendered document of the project in `root`: its path and what it should say.
 
     Raises:
         UsageError: a marker in the README has no counterpart.
@@ -42,7 +42,7 @@ def rendered(root: Path, project: Project) -> dict[Path, str]:
 
 
 def stale(root: Path, project: Project) -> dict[Path, str]:
-    """The documents that are not there or say something else, with what they should say."""
+    """Return the documents that are not there or say something else, with what they should say."""
     return {path: text for path, text in rendered(root, project).items() if _read(path) != text}
 
 
@@ -79,13 +79,13 @@ def _refuse_to_overwrite(root: Path, path: Path) -> None:
 
 
 def commands(makefile: Path) -> str:
-    """The commands of the Makefile as the markdown table of the README."""
+    """Return the commands of the Makefile as the markdown table of the README."""
     listed = re.findall(r"^([a-z-]+):.*?## (.+)$", makefile.read_text(encoding="utf-8"), re.MULTILINE)
     return _grid(("command", "what it does"), [(f"`make {name}`", _text(meaning)) for name, meaning in listed])
 
 
 def exit_codes() -> str:
-    """The exit codes as the markdown table of the README; the words are those of the tree in src/errors.py."""
+    """Return the exit codes as the markdown table of the README; the words are those of the tree in src/errors.py."""
     rows = [
         ("0", "everything was done, or there was nothing to do"),
         ("1", "`make check` found a law that does not hold"),
@@ -102,7 +102,7 @@ def tree() -> list[tuple[str, str, str]]:
 
 
 def _with_sections(root: Path) -> str:
-    """The README with its rendered sections renewed. One without markers is somebody's own, and stays as it is."""
+    """Return the README with its rendered sections renewed; one without markers stays as it is."""
     text = (root / README).read_text(encoding="utf-8")
     sections = {
         "commands": lambda: commands(root / "Makefile"),
@@ -125,7 +125,7 @@ def _with_sections(root: Path) -> str:
 
 
 def mart_readme(mart: Mart, project: Project) -> str:
-    """What a reader of the mart must know: what it means, who owns it, how often it is renewed, every column."""
+    """Return the README of a mart: its meaning, owner, refresh rate, tables and every column."""
     parts = [
         f"# {_text(mart.title)}",
         _MARK,
@@ -155,7 +155,7 @@ def _section(title: str, text: str) -> list[str]:
 
 
 def _table(declared: Mapping[str, Any], table: Table, proof: Proof) -> list[str]:
-    """One table of a mart. `declared` is its part of the contract, for what only a reader needs."""
+    """Return one table of a mart. `declared` is its part of the contract, for what only a reader needs."""
     headers = ("column", "type", "meaning", "required", "rules", "classification")
     columns = _grid(headers, map(_column, table.columns))
     parts = [f"## {table.name}", _text(table.description), _list(_table_facts(declared, table, proof)), columns]
@@ -263,7 +263,7 @@ def _measure(expectation: Expectation, table: str) -> str:
 
 
 def _notes(declared: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Expectations that a person has to look after."""
+    """Yield expectations that a person has to look after."""
     for item in declared.get("quality", ()):
         if item.get("type") == "text":
             yield _text(str(item.get("description", ""))), "by a person", str(item.get("severity", ""))
@@ -306,7 +306,7 @@ def _code(text: str) -> str:
 
 
 def _text(text: str) -> str:
-    """Words of a contract as markdown: on one line, and never taken for a tag."""
+    """Return words of a contract as markdown: on one line, and never taken for a tag."""
     return _line(text).replace("<", "&lt;")
 
 

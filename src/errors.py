@@ -22,7 +22,7 @@ BUG_EXIT_CODE = 70
 
 
 class BoathouseError(Exception):
-    """What went wrong, where, and what to do about it.
+    """An error that a person can act on: what was found, where, and how to fix it.
 
     `what` is lower case without a full stop and names the thing and what was found there.
     """
@@ -82,7 +82,7 @@ class PartialError(BoathouseError):
 
 
 def exit_codes() -> dict[int, str]:
-    """Every exit code and the class of failure it stands for, lowest first."""
+    """Return every exit code with the class of failure it stands for, lowest first."""
     codes = {cls.exit_code: cls.error_class for cls in BoathouseError.__subclasses__()}
     others = {0: "success", 1: "a check found something", BUG_EXIT_CODE: "bug", 130: "stopped", 143: "terminated"}
     return dict(sorted((codes | others).items()))
@@ -103,7 +103,7 @@ _BROKEN = {errno.EIO, errno.ENXIO, errno.ENODEV, errno.ESTALE, errno.EREMOTEIO, 
 
 
 def from_os_error(error: OSError, where: object | None = None) -> BoathouseError:
-    """The operating system's refusal as ours: disk full, no permission, or the plain reason."""
+    """Return an error of the operating system as ours: disk full, no permission, or its own reason."""
     where = where or error.filename
     reason = (error.strerror or str(error)).lower()
     if error.errno in _NO_ROOM:
@@ -114,7 +114,7 @@ def from_os_error(error: OSError, where: object | None = None) -> BoathouseError
 
 
 def translated(error: Exception) -> Exception:
-    """Return what the machine refused (no room, no access, a broken disk) as ours, and any other error as it is."""
+    """Return the machine's refusals (no room, no access, a broken disk) as ours, other errors as they are."""
     if isinstance(error, OSError) and error.errno in _NO_ROOM | _NO_ACCESS | _BROKEN:
         return from_os_error(error)
     return error

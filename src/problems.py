@@ -32,5 +32,5 @@ class Problem:
 
     @property
     def incident(self) -> str:
-        """What names the incident: its kind and what it is about."""
+        """Return the name of the incident: the problem's kind and subject."""
         return f"{self.kind} {self.subject}"

@@ -30,22 +30,23 @@ class Project:
 
     @property
     def landing(self) -> Path:
+        """Return the landing zone's folder."""
         return self.settings.data_dir / "landing"
 
     def path(self, table_id: str) -> Path:
-        """Where a table lies on disk."""
+        """Return the folder of a table."""
         return lake.table_path(self.settings.data_dir, table_id)
 
     def table(self, table_id: str) -> lake.Snapshot | None:
-        """The newest version of a table; None where it is not built yet."""
+        """Return the newest version of a table; None where it is not built yet."""
         return lake.open_table(self.path(table_id))
 
     def built(self, names: Collection[str]) -> dict[str, lake.Snapshot]:
-        """The newest versions of those of these tables that are built."""
+        """Return the newest versions of those of these tables that are built."""
         return {name: found for name in names if (found := self.table(name))}
 
     def proof(self, table: Table) -> Proof:
-        """Whether the SQL of a gold table proves that its partitions stand alone; kept beside the lake."""
+        """Return the proof that a gold table's partitions stand alone, or why they do not; kept beside the lake."""
         tables = {**self.contracts.silver, **{mart.id: mart for mart in self.marts}}
         return proof.stored_proof(self.engine, table, tables, self.settings.data_dir / ".proofs")
 
@@ -61,7 +62,7 @@ class Project:
         return replace(feed, reads=tuple(sorted(names)))
 
     def declared(self, table_id: str) -> Table:
-        """The contract of a silver or gold table.
+        """Return the contract of a silver or gold table.
 
         Raises:
             UsageError: there is none of that name.
@@ -85,7 +86,7 @@ class Selection:
 
 
 def select(project: Project, domain: str | None) -> Selection:
-    """What a run of one domain (or of all) does; a mart belongs to every domain that it reads.
+    """Return the feeds and tables of a run of one domain, or of all; a mart is of every domain that it reads.
 
     Raises:
         UsageError: there is no such domain.
@@ -103,7 +104,7 @@ def select(project: Project, domain: str | None) -> Selection:
 
 
 def downstream(project: Project, tables: set[str]) -> tuple[Table, ...]:
-    """The gold tables that read one of these tables, directly or through each other, in order."""
+    """Return the gold tables that read one of these tables, directly or through each other, in order."""
     reached = set(tables)
     found = []
     for table in project.marts:
@@ -114,7 +115,7 @@ def downstream(project: Project, tables: set[str]) -> tuple[Table, ...]:
 
 
 def _source_columns(engine: DuckEngine, table: Table) -> set[str]:
-    """Every name in the SQL of a silver table, in lower case: the columns it reads of its feeds, and maybe others."""
+    """Return every name in the SQL of a silver table, in lower case: columns of its feeds, and maybe others."""
     if table.sql is not None:
         return engine.column_references(f"({engine.inline(table.sql)})")
     return {
@@ -125,17 +126,17 @@ def _source_columns(engine: DuckEngine, table: Table) -> set[str]:
 
 
 def upstream(table: Table) -> list[str]:
-    """The tables that must be right before this one is built: what it reads, and what its foreign keys name."""
+    """Return the ids of the tables a table needs: those it reads, and those its foreign keys name."""
     return [*(feed.id for feed in table.feeds), *table.sources, *referenced(table)]
 
 
 def referenced(table: Table) -> list[str]:
-    """The other tables that a table's foreign keys name."""
+    """Return the other tables that a table's foreign keys name."""
     return [name for relationship in table.relationships if (name := relationship.to_table) != table.id]
 
 
 def _referred_first(tables: Mapping[str, Table]) -> list[Table]:
-    """Tables after those that their foreign keys name; where these go in a circle, as they come."""
+    """Return tables after those that their foreign keys name; where these go in a circle, as they come."""
     graph = {name: [other for other in referenced(table) if other in tables] for name, table in tables.items()}
     try:
         return [tables[name] for name in TopologicalSorter(graph).static_order()]
@@ -159,7 +160,11 @@ class Unbuilt(lake.Snapshot):
 
 
 def waits_for(project: Project, table: Table) -> list[str]:
-    """What of its sources a gold table cannot be computed without and is not built yet.
+    """Return the sources that a gold table needs and that are not built yet.
+
+    An optional one is among them only where no source at all is built: a mart of nothing says nothing.
+
+    An optional one is among them only where no source at all is built: a mart of nothing says nothing.
 
     An optional one is among them only where no source at all is there: a mart of nothing says nothing.
     """
@@ -168,14 +173,14 @@ def waits_for(project: Project, table: Table) -> list[str]:
 
 
 def readable(project: Project, table: Table) -> dict[str, lake.Snapshot]:
-    """The newest versions of what a gold table reads, as far as built; an optional source that is not is empty."""
+    """Return the newest versions of a gold table's sources; an optional one that is not built is empty."""
     built = project.built(table.sources)
     absent = (name for name in table.optional_sources if name not in built)
     return built | {name: Unbuilt(project.declared(name)) for name in absent}
 
 
 def sources(project: Project, table: Table) -> dict[str, lake.Snapshot]:
-    """The newest versions of what a gold table reads; an optional source that is not built is empty.
+    """Return the newest versions of what a gold table reads; an optional source that is not built is empty.
 
     Raises:
         ContractError: one that is not optional is not built yet.
@@ -188,13 +193,13 @@ def sources(project: Project, table: Table) -> dict[str, lake.Snapshot]:
 
 
 def new_run_id(moment: datetime) -> str:
-    """A name for a run that sorts by its start (UTC, to the millisecond)."""
+    """Return a name for a run that sorts by its start (UTC, to the millisecond)."""
     return f"{moment:%Y%m%dT%H%M%S}{moment.microsecond // 1000:03d}-{uuid.uuid4().hex[:6]}"
 
 
 @contextmanager
 def open_engine(settings: Settings) -> Iterator[DuckEngine]:
-    """One engine for the length of a with-block."""
+    """Open an engine for the length of a with-block."""
     threads = settings.threads or os.cpu_count() or 1
     running = DuckEngine(memory_limit=settings.memory_limit, threads=threads, spill=settings.data_dir / ".spill")
     try:
@@ -206,7 +211,7 @@ def open_engine(settings: Settings) -> Iterator[DuckEngine]:
 
 @contextmanager
 def open_project(settings: Settings, run_date: date | None = None) -> Iterator[Project]:
-    """The project of these settings, with its contracts and an engine running for the length of a with-block.
+    """Open the project with the contracts below `source`, and an engine, for the length of a with-block.
 
     `run_date`: what run_date() is in their SQL (default: yesterday).
 
@@ -220,7 +225,7 @@ def open_project(settings: Settings, run_date: date | None = None) -> Iterator[P
 
 
 def _dated(contracts: Contracts, day: date, engine: DuckEngine) -> Contracts:
-    """The contracts with the run date put into the tables whose SQL asks for it."""
+    """Return the contracts with the run date put into the tables whose SQL asks for it."""
     engine.set_run_date(day)
     silver, gold = (
         {name: replace(table, run_date=day) if table.reads_run_date else table for name, table in tables.items()}
@@ -230,7 +235,7 @@ def _dated(contracts: Contracts, day: date, engine: DuckEngine) -> Contracts:
 
 
 def _resolved(engine: DuckEngine, contracts: Contracts) -> tuple[Table, ...]:
-    """The gold tables with the sources that their models read filled in, each after those it reads.
+    """Return the gold tables with the sources that their models read filled in, each after those it reads.
 
     Raises:
         ContractErrors: models that do not parse, read a table that is not there, or read each other in a circle.
@@ -264,7 +269,7 @@ def _unread(table: Table, name: str, sources: Collection[str]) -> ContractError:
 
 
 def _unsound(engine: DuckEngine, table: Table) -> Iterator[ContractError]:
-    """What in a contract, or in the SQL beside it, is no SQL or is not a function of the rows it reads."""
+    """Parse every expression of a contract; yield an error for each that is no SQL, or no function of its rows."""
     pieces = [(f"transformLogic of {column.name}", column.expression) for column in table.columns]
     pieces += [("sequenceBy", text) for text in table.sequence_expressions]
     for what, text in (*pieces, ("deleteWhen", table.delete_when)):

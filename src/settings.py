@@ -28,7 +28,7 @@ ENV_EXAMPLE = ".env.example"
 
 
 def _setting(default: object, sentence: str, *, write: str, template: str | None = None, **limits: Any) -> Any:
-    """One entry of the registry.
+    """Return one entry of the registry.
 
     `write` says what a valid value looks like. `template`, where given, is the value that `.env.example`
     sets; the others appear there as comments that show the default.
@@ -37,7 +37,7 @@ def _setting(default: object, sentence: str, *, write: str, template: str | None
 
 
 def _below_root(path: Path, info: ValidationInfo) -> Path:
-    """A relative folder is meant from the project's folder, wherever the command was typed."""
+    """Return a folder with a relative one taken from the project's folder, wherever the command runs."""
     if not all(character.isprintable() for character in str(path)):
         raise ValueError("unprintable character")
     if set("%\\") & set(str(path)):
@@ -50,7 +50,7 @@ Folder = Annotated[Path, AfterValidator(_below_root)]
 
 
 class Settings(BaseModel):
-    """What a run may be told; frozen once read."""
+    """Every setting of a project; frozen once read."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
@@ -147,11 +147,11 @@ class Settings(BaseModel):
 
     @property
     def source(self) -> Path:
-        """Where the project's contracts and models are."""
+        """Return where the project's contracts and models are."""
         return self.root / "src"
 
     def secrets(self) -> tuple[str, ...]:
-        """Values that must never appear in a log, the longest first so that none is hidden in part only."""
+        """Return values that must never appear in a log, the longest first so that none is hidden in part only."""
         declared = [part for _, value in self if isinstance(value, SecretStr) for part in _parts(value)]
         remote = [value for name, value in self.remotes.items() if not name.endswith(_NOT_SECRET)]
         found = {value for value in [*declared, *remote] if len(value) >= _SHORTEST_SECRET}
@@ -159,7 +159,7 @@ class Settings(BaseModel):
 
 
 def _parts(secret: SecretStr) -> list[str]:
-    """A secret and, where it is a list with blanks between, each of its members."""
+    """Return a secret and, where it is a list with blanks between, each of its members."""
     text = secret.get_secret_value()
     return [text, *text.split()]
 
@@ -190,12 +190,12 @@ def defaults(root: Path) -> Settings:
 
 
 def env_template() -> str:
-    """The text of `.env.example`: every setting with its sentence; only what differs from a default is set."""
+    """Return the text of `.env.example`: every setting with its sentence; only what differs from a default is set."""
     return "\n".join([_TEMPLATE_HEAD, *map(_template_entry, _registry(Settings).items()), _TEMPLATE_TAIL])
 
 
 def settings_table() -> str:
-    """The settings as the markdown table of the README."""
+    """Return the settings as the markdown table of the README."""
     rows = [
         f"| `{name}` | `{_written(field.default)}` | {field.description} Write {_extra(field)['write']}. |"
         for name, field in _registry(Settings).items()
@@ -216,7 +216,7 @@ _TEMPLATE_TAIL = f"""\
 
 
 def _registry(model: type[Settings]) -> dict[str, FieldInfo]:
-    """The settings a person writes, by environment name."""
+    """Return the settings a person writes, by environment name."""
     ours = {"root", "remotes"}
     return {name.upper(): field for name, field in model.model_fields.items() if name not in ours}
 
@@ -226,7 +226,7 @@ def _extra(field: FieldInfo) -> dict[str, Any]:
 
 
 def _written(value: object) -> str:
-    """A default as a person writes it."""
+    """Return a default as a person writes it."""
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -242,7 +242,7 @@ def _is_setting(name: str, known: Container[str]) -> bool:
 
 
 def _read(path: Path, known: Collection[str], errors: list[UsageError]) -> dict[str, tuple[str, int]]:
-    """The values that `.env` gives, each with its line; what is wrong is added to `errors`."""
+    """Return the values that `.env` gives, each with its line number; add what is wrong to `errors`."""
     values: dict[str, tuple[str, int]] = {}
     for line, binding in _bindings(path):
         where = f"{path}, line {line}"
@@ -260,7 +260,7 @@ def _read(path: Path, known: Collection[str], errors: list[UsageError]) -> dict[
 
 
 def _bindings(path: Path) -> Iterator[tuple[int, Binding]]:
-    """The lines of `.env` that say something, with their numbers; a file that is not there says nothing."""
+    """Yield the lines of `.env` that set something, with their numbers; none where there is no file."""
     try:
         with path.open(encoding="utf-8-sig") as stream:
             bindings = list(parse_stream(stream))
@@ -287,7 +287,7 @@ def _unknown(name: str, known: Collection[str], where: str) -> UsageError:
 def _validate(
     model: type[Settings], root: Path, chosen: Mapping[str, tuple[str, str]], errors: list[UsageError]
 ) -> Settings | None:
-    """The settings, or None with the reasons added to `errors`."""
+    """Return the settings; None, with the reasons added to `errors`, where a value is not valid."""
     remotes = {name: value for name, (value, _) in chosen.items() if name.startswith(REMOTE_PREFIX)}
     # an empty value is no value: as None it is refused by every type, also by those that would take ""
     values = {name.lower(): value.strip() or None for name, (value, _) in chosen.items() if name not in remotes}
@@ -309,6 +309,7 @@ def _malformed(name: str, field: FieldInfo, value: str, where: str) -> UsageErro
 
 
 def _together(errors: list[UsageError]) -> UsageError:
+    """Return several errors of the settings as one."""
     if len(errors) == 1:
         return errors[0]
     return UsageError(f"{len(errors)} errors in the settings\n" + "\n".join(map(str, errors)))

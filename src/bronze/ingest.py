@@ -58,18 +58,18 @@ class Landed:
 
     @property
     def content(self) -> int:
-        """63 bits of the hash of the bytes."""
+        """Return 63 bits of the hash of the file's bytes."""
         return int(self.sha256[:16], 16) >> 1
 
     @property
     def seen(self) -> dict[str, int]:
-        """What bronze records of the path, once these bytes are taken."""
+        """Return the progress that bronze records of the path once these bytes are taken."""
         return {f"stat:{self.name}": self.mark, f"last:{self.name}": self.content}
 
 
 @dataclass(frozen=True)
 class Arrivals:
-    """What a feed's landing folder holds that bronze has not."""
+    """The files of a feed's landing folder, sorted by what bronze does with them."""
 
     new: tuple[Landed, ...] = ()
     known: int = 0
@@ -164,7 +164,7 @@ def run(
 
 
 def unclaimed(landing: Path, feeds: Iterable[Feed]) -> list[str]:
-    """Files in the landing zone that no feed takes, so that none is overlooked in silence."""
+    """Return files in the landing zone that no feed takes, so that none is overlooked in silence."""
     patterns = [feed.path + ending for feed in feeds for ending in ("", *_COMPRESSED)]
     folders = ((Path(folder).relative_to(landing), files) for folder, _, files in os.walk(landing))
     names = ((folder / file).as_posix() for folder, files in folders for file in files)
@@ -208,7 +208,7 @@ def _discover(landing: Path, feed: Feed) -> tuple[list[Landed], list[BoathouseEr
 
 
 def _as_a_person_would(path: Path) -> tuple[list[list[str | int]], str]:
-    """A key by which paths sort folder by folder, and runs of digits by their number."""
+    """Return a key by which paths sort folder by folder, and runs of digits by their number."""
     parts = (re.split("([0-9]+)", part) for part in path.parts)
     return [[int(text) if at % 2 else text for at, text in enumerate(texts)] for texts in parts], str(path)
 
@@ -222,12 +222,12 @@ def _is_text(name: str) -> bool:
 
 
 def _shown(name: str) -> str:
-    """A name with the bytes that are no text escaped: caf\\xe9.csv."""
+    """Return a name with the bytes that are no text escaped: caf\\xe9.csv."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _ignored(name: str) -> bool:
-    """Hidden files and the lock files that office programs leave beside an open workbook."""
+    """Return True for hidden files and the lock files that office programs leave beside an open workbook."""
     return name.startswith((".", "~$"))
 
 
@@ -239,7 +239,7 @@ def _matches(name: str, pattern: str) -> bool:
 
 
 def _mark(facts: os.stat_result) -> int:
-    """63 bits that change when a file's bytes may have changed: size, times, inode.
+    """Return 63 bits that change when a file's bytes may have changed: of its size, times and inode.
 
     The change time cannot be set back by a program, so `cp -p` or `touch` over a file is noticed.
     """
@@ -248,10 +248,10 @@ def _mark(facts: os.stat_result) -> int:
 
 
 def _recorded(engine: DuckEngine, bronze: lake.Snapshot | None) -> Callable[[str], int | None]:
-    """What bronze has recorded, by source.
+    """Return a look-up of what bronze has recorded, by input.
 
-    Read all at once: asked for one, the library looks through the records of all files that ever came, and
-    asked for each of them it takes a day's files longer every year.
+    It is read all at once: asked for one input, the library looks through the records of all files that ever came,
+    and asked for each file it takes longer every year.
     """
     if bronze is None:
         return dict[str, int]().get
@@ -357,7 +357,7 @@ def _append(
 
 
 def _at_once(feed: Feed, files: Sequence[Landed]) -> Iterator[list[Landed]]:
-    """The files of each statement. What one bad line makes it read again is bounded, in files or in bytes."""
+    """Yield the files of each statement, bounded in number and bytes: one bad line makes it read all of them again."""
     group: list[Landed] = []
     for file in files:
         size = sum(other.size for other in group) + file.size
@@ -370,7 +370,7 @@ def _at_once(feed: Feed, files: Sequence[Landed]) -> Iterator[list[Landed]]:
 
 
 def _later_than(bronze: lake.Snapshot, now: datetime) -> int:
-    """Microseconds since 1970 for the first file of a commit, later than any before even when the clock went back."""
+    """Return the first file's time in microseconds since 1970, later than any before though the clock went back."""
     micros = int(now.timestamp() * 1_000_000)
     return max(micros, (bronze.progress(_LAST_INGESTED) or 0) + 1)
 
@@ -381,7 +381,7 @@ _Taken = tuple[list[lake.DataFile], dict[str, tuple[str, ...]], tuple[BoathouseE
 
 
 def _together(parts: Sequence[_Taken]) -> _Taken:
-    """What several statements took, as one."""
+    """Return what several statements took as if one had."""
     written = [file for part in parts for file in part[0]]
     headers = {name: columns for part in parts for name, columns in part[1].items()}
     return written, headers, tuple(error for part in parts for error in part[2])
@@ -389,7 +389,7 @@ def _together(parts: Sequence[_Taken]) -> _Taken:
 
 @dataclass(frozen=True)
 class _FileReader:
-    """How the files of one batch become Parquet files of the bronze table.
+    """Writes the files of one batch as Parquet files of the bronze table.
 
     `spelling` has the source columns by their names in lower case, each as the table or the first file writes it:
     Delta knows no case, but some readers find a column only under the name that the table has for it.
@@ -404,7 +404,7 @@ class _FileReader:
     remarks: dict[str, tuple[str, ...]]  # filled while files are opened: what a person should know of each
 
     def read(self, files: Sequence[Landed], careful: Mapping[str, bool]) -> _Taken:
-        """Files in which the fast reader meets a line it cannot split are read again by the careful one."""
+        """Write the files; those with a line the fast reader cannot split are read again by the careful one."""
         try:
             written, headers, refused = self._write(files, careful)
         except (DataError, OutOfMemoryError) as error:
@@ -416,7 +416,7 @@ class _FileReader:
         return self.read(files, {**careful, **{file.name: True for file in files if str(file.path) in troubled}})
 
     def _read_apart(self, files: Sequence[Landed], careful: Mapping[str, bool], error: BoathouseError) -> _Taken:
-        """When the engine stops at one of many files, halves are tried until the culprit stands alone."""
+        """Read the two halves of the files alone, until the one that stops the engine is found and refused."""
         if len(files) > 1:
             middle = len(files) // 2
             return _together([self.read(files[:middle], careful), self.read(files[middle:], careful)])
@@ -428,7 +428,7 @@ class _FileReader:
         return [], {}, (DataError(error.what, where=files[0].path, fix=error.fix),)
 
     def _write(self, files: Sequence[Landed], careful: Mapping[str, bool]) -> _Taken:
-        """One statement for all files that can be opened; a file that cannot is refused by the error that names it.
+        """Write all files that can be opened, in one statement; refuse each of the others by the error that names it.
 
         Raises:
             DataError: the engine stopped while it read; its error does not say at which file.
@@ -458,7 +458,7 @@ class _FileReader:
             return self.engine.write(_union([self._select(part) for part in self._parts(opened)]), self.root)
 
     def _parts(self, opened: Sequence[_Opened]) -> Iterator[Sequence[_Opened]]:
-        """Files that one reader takes in turn; a kind has a reader for each thread, as each reads in one."""
+        """Yield the files that one reader takes in turn; each kind has a reader for each thread."""
         kinds: dict[object, list[_Opened]] = {}
         for file, rows in opened:
             kinds.setdefault(rows.kind or file.name, []).append((file, rows))
@@ -466,7 +466,7 @@ class _FileReader:
             yield from _shares(alike, self.engine.threads)
 
     def _select(self, part: Sequence[_Opened]) -> str:
-        """The rows of one file, or of several that are read in turn."""
+        """Return the rows of one file, or of several that are read in turn."""
         names = [file.name for file, _ in part]
         if len(part) == 1:
             rows, landed, moment = part[0][1], literal(names[0]), literal(self.moments[names[0]])
@@ -483,7 +483,7 @@ class _FileReader:
 
 
 def _shares(files: Sequence[_Opened], count: int) -> Iterable[list[_Opened]]:
-    """The files, in their order, cut into at most `count` parts of about as many bytes."""
+    """Return the files, in their order, cut into at most `count` parts of about as many bytes."""
     ends = list(accumulate(file.size for file, _ in files))
     shares: dict[int, list[_Opened]] = {}
     for (file, rows), end in zip(files, ends, strict=True):
@@ -493,7 +493,10 @@ def _shares(files: Sequence[_Opened], count: int) -> Iterable[list[_Opened]]:
 
 
 def _union(selects: Sequence[str]) -> str:
-    """UNION ALL as a tree of equal halves: one after the other the engine takes time by their number squared."""
+    """Return the SELECTs under UNION ALL as a tree of equal halves.
+
+    One after the other the engine takes time by their number squared.
+    """
     if len(selects) == 1:
         return selects[0]
     middle = len(selects) // 2
@@ -501,7 +504,7 @@ def _union(selects: Sequence[str]) -> str:
 
 
 def _by_wording(remarks: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """What is said of files, each wording once."""
+    """Return each remark once, with the first files that it is about."""
     files_of: dict[str, list[str]] = {}
     for file, notes in remarks.items():
         for note in notes:
@@ -510,7 +513,7 @@ def _by_wording(remarks: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
 
 
 def _drift(bronze: lake.Snapshot, headers: Mapping[str, Sequence[str]]) -> list[str]:
-    """How the files' headers differ from the table's columns so far (in a first load: from the first header)."""
+    """Return how the files' headers differ from the table's columns (in a first load: from the first header)."""
     columns = [name for name in bronze.columns if name not in SYSTEM_COLUMNS]
     first = next((header for header in headers.values() if header), ())
     known = [name.lower() for name in columns or first]

@@ -22,8 +22,12 @@ _SAMPLES = 5
 
 @dataclass(frozen=True)
 class AuditResult:
-    """What one audit found. `value` is in `unit` (rows or percent of all rows), None where nothing was measured;
-    samples are JSON text."""
+    """The result of one audit; `samples` are JSON text.
+
+    `value` is in `unit` (rows or percent of all rows), None where nothing was measured.
+
+    `value` is in `unit` (rows or percent of all rows), None where nothing was measured.
+    """
 
     rule: str
     column: str | None
@@ -50,7 +54,7 @@ class AuditError(DataError):
 
 
 def describe(audit: AuditResult) -> str:
-    """One result in one line."""
+    """Return one result in one line."""
     of = f" of {audit.column}" if audit.column else ""
     unit = " %" if audit.unit == "percent" else ""
     found = "measured nothing (its query gave NULL)" if audit.value is None else f"is {audit.value:g}{unit}"
@@ -109,7 +113,7 @@ def _columns(expectation: Expectation) -> Sequence[str]:
 
 
 def _surplus(columns: Sequence[str]) -> str:
-    """How many rows repeat the values of an earlier one; a row with an absent value repeats nothing."""
+    """Return a query that counts the rows repeating an earlier one's values; an absent value repeats nothing."""
     names = ", ".join(map(identifier, columns))
     there = " AND ".join(f"{identifier(name)} IS NOT NULL" for name in columns)
     return f"SELECT count(*) - count(DISTINCT ({names})) FROM audited WHERE {there}"
@@ -163,7 +167,7 @@ def _referring(relationship: Relationship, other: str | None) -> _Check:
 
 
 def _asked(engine: DuckEngine, table: Table, check: _Check) -> float | None:
-    """What a query gives; None where that is nothing: no row, NULL, or no number (NaN).
+    """Return the number that a query gives; None for no row, NULL or NaN.
 
     Raises:
         ContractError: it gives something else than one number.

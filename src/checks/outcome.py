@@ -45,7 +45,7 @@ class Outcome:
     audits: tuple[AuditResult, ...] = ()
 
     def plus(self, other: Outcome) -> Outcome:
-        """Two outcomes on the same table, one after the other, as one."""
+        """Return two outcomes on the same table, one after the other, as one."""
         counts = {name: getattr(self, name) + getattr(other, name) for name in _COUNTS}
         return replace(
             other,

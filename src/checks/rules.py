@@ -23,7 +23,7 @@ _COMPARISONS = {
 
 
 def broken(column: Column) -> list[tuple[str, str]]:
-    """For every rule of a column: SQL that is true for a row that breaks it, SQL text of the reason."""
+    """Return for each rule of a column: SQL that is true for a row that breaks it, and SQL of the reason."""
     name = identifier(column.name)
     found = []
     for rule in column.rules:
@@ -34,7 +34,7 @@ def broken(column: Column) -> list[tuple[str, str]]:
 
 
 def not_finite(column: Column) -> list[tuple[str, str]]:
-    """The rule that a number is one: as `broken`, for a column whose type knows infinity and NaN; none if allowed."""
+    """Return the rule against infinity and NaN, as `broken` does; empty where they are allowed or impossible."""
     if column.type not in ("FLOAT", "DOUBLE") or column.non_finite:
         return []
     name = identifier(column.name)
@@ -47,7 +47,7 @@ _FOLDER_BYTES = 255  # of a name, on the usual file systems
 
 
 def no_folder(column: Column) -> tuple[str, str]:
-    """The rule that a partition's value can name its folder, `<column>=<value>` in URL encoding: as one of `broken`."""
+    """Return the rule that a partition's value can name its folder `<column>=<value>`, as one of `broken`."""
     name, room = identifier(column.name), _FOLDER_BYTES - len(f"{column.name}=")
     too_long = f"CASE WHEN 3 * strlen({name}) <= {room} THEN false ELSE strlen(url_encode({name})) > {room} END"
     test = f"{name} IN ('', '{_NULL_FOLDER}') OR contains({name}, chr(0)) OR {too_long}"
@@ -89,7 +89,7 @@ _LARGEST = {"FLOAT": 3.4028234663852886e38, "DOUBLE": 1.7976931348623157e308}
 
 
 def _nearest(bound: object, kind: str) -> tuple[str, int]:
-    """SQL of a value of a type with no other between it and the bound, and whether it is less, equal or more."""
+    """Return SQL of a value of a type with no other between it and the bound, and whether it is less, equal or more."""
     if kind == "DATE":
         return f"DATE {literal(date.fromisoformat(str(bound)).isoformat())}", 0
     if kind == TIMESTAMP:
@@ -104,7 +104,7 @@ def _nearest(bound: object, kind: str) -> tuple[str, int]:
 
 
 def _on_grid(written: Decimal, kind: str) -> Decimal:
-    """The greatest value of a whole or decimal type that is not above a number; the least one where there is none."""
+    """Return the greatest value of a whole or decimal type not above a number; the least one where there is none."""
     with localcontext(prec=400):
         if kind in _BITS:
             digits, least, most = 0, Decimal(-(2 ** (_BITS[kind] - 1))), Decimal(2 ** (_BITS[kind] - 1) - 1)
@@ -122,7 +122,7 @@ def _precision_and_scale(decimal: str) -> tuple[int, int]:
 
 
 def _float(written: Decimal, kind: str) -> Decimal:
-    """The nearest number of a floating type, as the shortest text that gives it says it."""
+    """Return the nearest number of a floating type, as the shortest text that gives it says it."""
     number = max(min(float(written), _LARGEST[kind]), -_LARGEST[kind])
     if kind == "DOUBLE":
         return Decimal(repr(number))
@@ -132,7 +132,7 @@ def _float(written: Decimal, kind: str) -> Decimal:
 
 
 def _is_no_multiple(name: str, kind: str, unit: Decimal) -> str:
-    """SQL that is true of a number that is no multiple of a unit, both taken as the decimals they are written as."""
+    """Return SQL that is true for a number that is no multiple of a unit, both as decimals as written."""
     scale = max(0, -int(unit.normalize().as_tuple().exponent))
     if kind in _BITS and scale == 0:
         return f"{name} % {literal(int(unit))} <> 0"

@@ -16,7 +16,7 @@ INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
 
 
 def columns(table: Part) -> tuple[Column, ...]:
-    """The columns of a schema object, in the order of the contract."""
+    """Return the columns of a schema object, in the order of the contract."""
     names: list[str] = []
     found: list[Column] = []
     for part in table.parts("properties"):
@@ -31,6 +31,7 @@ def columns(table: Part) -> tuple[Column, ...]:
 
 
 def check_same_name(part: Part) -> None:
+    """Add an error where `physicalName` differs from the name: one thing has one name."""
     name = part.node["name"]
     physical = part.node.get("physicalName", name)
     if physical != name:
@@ -69,7 +70,7 @@ def _non_finite(words: Mapping[str, Any], kind: str | None, part: Part) -> bool:
 
 
 def _drift(words: Mapping[str, Any]) -> tuple[float, float] | None:
-    """The bounds of a column's drift; those of the credit industry where the contract names none (Siddiqi 2006)."""
+    """Return the bounds of a column's drift (PSI); the credit industry's (Siddiqi 2006) where none are written."""
     if "drift" not in words:
         return None
     low, high = (0.1, 0.25) if words["drift"] == "psi" else words["drift"]
@@ -106,7 +107,7 @@ _SPELLED = re.compile(r"([a-z][a-z0-9_]*(?: [a-z]+)*) ?(?:\( ?(\d+) ?(?:, ?(\d+)
 
 
 def _type(part: Part) -> str | None:
-    """The canonical DuckDB type; None, with an error, where there is none."""
+    """Return the canonical DuckDB type; None, with an error added, where there is none."""
     logical, physical = part.node.get("logicalType"), part.node.get("physicalType")
     if logical is None:
         return None  # reported with the standard's errors
@@ -157,7 +158,12 @@ _NOT_RE2 = re.compile(r"\(\?(?:<?[=!]|>|\(|P=)|[*+?}]\+")
 
 
 def check_pattern(pattern: str, part: Part, key: str) -> None:
-    """RE2, which checks the rows, is like Python's re without look-around, back-references and possessives."""
+    """Add an error where a pattern is none that RE2 takes, which checks the rows.
+
+    RE2 is like Python's re without look-around, back-references and possessives.
+
+    RE2 is like Python's re without look-around, back-references and possessives.
+    """
     fix = "write a regular expression as RE2 knows it: no look-around, no back-references"
     try:
         re.compile(pattern)
@@ -172,7 +178,7 @@ def check_pattern(pattern: str, part: Part, key: str) -> None:
 
 
 def _rules(part: Part) -> tuple[Rule, ...]:
-    """The row rules of a property; the standard's schema has checked which options go with its type."""
+    """Return the row rules of a property; the standard's schema has checked which options go with its type."""
     logical = part.node["logicalType"]
     rules: list[Rule] = []
     for kind, value in part.node.get("logicalTypeOptions", {}).items():
@@ -196,7 +202,7 @@ def _rules(part: Part) -> tuple[Rule, ...]:
 
 
 def _check_bounds(rules: Sequence[Rule], part: Part) -> None:
-    """Every bound is a value of the column's type, and some value lies between them."""
+    """Add an error for each bound that is no value of the column's type, and for bounds that no value can meet."""
     logical, options = part.node["logicalType"], "logicalTypeOptions"
     bounds = {rule.kind: _comparable(rule.value, logical) for rule in rules if rule.kind in _BOUNDS}
     for kind, value in bounds.items():
@@ -225,7 +231,7 @@ def _enum_rule(part: Part) -> Rule:
 
 
 def _comparable(value: Any, logical: str) -> Any:
-    """A value in the type it is compared in; None where it is not of the logical type."""
+    """Return a value in the type it is compared in; None where it is not of the logical type."""
     from datetime import UTC, date, datetime
 
     if logical in ("date", "timestamp"):
@@ -242,7 +248,7 @@ def _comparable(value: Any, logical: str) -> Any:
 
 
 def _example(logical: str) -> str:
-    """What to write for a value of a type."""
+    """Return what to write for a value of a type, as the fix of an error."""
     return with_article(logical) + {
         "string": ", in quotes",
         "date": ", for example 2011-12-31",

@@ -12,14 +12,17 @@ from src.contract.model import SEVERITIES, Share
 
 
 def is_text(value: object) -> bool:
+    """Return whether a value is text that is not blank."""
     return isinstance(value, str) and bool(value.strip())
 
 
 def is_whole(value: object) -> bool:
+    """Return whether a value is a whole number; true and false are none."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def is_number(value: object) -> bool:
+    """Return whether a value is a finite number."""
     return is_whole(value) or (isinstance(value, float) and math.isfinite(value))
 
 
@@ -94,7 +97,7 @@ RELATIONSHIP: Words = {
 
 
 def values(part: Part, known: Words) -> dict[str, Any]:
-    """The values of the custom properties of one part; what is not as expected is an error, and left out."""
+    """Return the values of a part's custom properties; add an error for each that is not as expected."""
     found: dict[str, Any] = {}
     for item in part.node.get("customProperties", ()):
         name, value = item["property"], item["value"]

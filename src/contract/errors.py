@@ -15,7 +15,12 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 @dataclass
 class ContractFile:
-    """One file or folder: what it says, the errors found in it, and the tables declared elsewhere that it names."""
+    """One contract's file or folder, its document, and the errors found in it.
+
+    `references` are the tables declared elsewhere that it names.
+
+    `references` are the tables declared elsewhere that it names.
+    """
 
     path: Path
     layer: str
@@ -27,12 +32,13 @@ class ContractFile:
     broken: set[str] = field(default_factory=set)  # key paths that break the standard: one error each is enough
 
     def error(self, what: str, key: str = "", fix: str | None = None) -> None:
+        """Add an error of this file; none where `key` breaks the standard already."""
         if key and key in self.broken:
             return
         self.errors.append(ContractError(what, where=f"{self.shown}, {key}" if key else self.shown, fix=fix))
 
     def text(self, path: Path) -> str:
-        """A file's text; empty, with an error, where it has none."""
+        """Return a file's text; add an error and return '' where it cannot be read or is empty."""
         try:
             text = path.read_text(encoding="utf-8-sig").strip()
         except UnicodeDecodeError as error:
@@ -46,11 +52,13 @@ class ContractFile:
         return text
 
     def check_name(self, kind: str, name: str, key: str = "", reserved: Collection[str] = ()) -> None:
+        """Add an error where a name is not snake case or is reserved."""
         if not _NAME.fullmatch(name) or name in reserved:
             fix = "write snake case: a small letter, then small letters, digits and _"
             self.error(f"{kind} name {name}", key, fix + (f"; reserved: {listed(reserved)}" if reserved else ""))
 
     def check_columns(self, names: Iterable[object], known: Collection[str], key: str) -> None:
+        """Add an error for each name that is no known column."""
         for name in names:
             if name not in known:
                 self.error(f"no column {name}", key, hint(str(name), known))
@@ -58,26 +66,28 @@ class ContractFile:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a contract: what it says, and the key path that leads to it."""
+    """A part of a contract: its YAML node, and the key path that leads to it."""
 
     file: ContractFile
     node: Mapping[str, Any]
     key: str = ""
 
     def key_path(self, key: str) -> str:
+        """Return the key path of `key` in this part."""
         return f"{self.key}.{key}".strip(".")
 
     def error(self, what: str, key: str = "", fix: str | None = None) -> None:
-        """An error of this part, or of what lies at `key` in it."""
+        """Add an error of this part, or of what lies at `key` in it."""
         self.file.error(what, self.key_path(key), fix)
 
     def parts(self, name: str) -> list[Part]:
-        """The parts in the list of this name."""
+        """Return the parts in the list of this name."""
         return [
             Part(self.file, node, self.key_path(f"{name}[{at}]")) for at, node in enumerate(self.node.get(name, ()))
         ]
 
     def text(self, name: str) -> str:
+        """Return the text of this name; '' where there is none."""
         return str(self.node.get(name) or "").strip()
 
 
@@ -85,15 +95,17 @@ class Part:
 
 
 def with_article(word: str) -> str:
+    """Return a word with its article: a date, an integer."""
     return f"an {word}" if word[0] in "aeiou" else f"a {word}"
 
 
 def listed(words: Iterable[object]) -> str:
+    """Return values as one text with commas."""
     return ", ".join(map(str, words))
 
 
 def hint(word: str, known: Iterable[str]) -> str:
-    """What may have been meant by an unknown word, and what is known."""
+    """Return the fix for an unknown name: the known one nearest to it, and all known ones."""
     from difflib import get_close_matches
 
     known = sorted(known)
@@ -102,7 +114,7 @@ def hint(word: str, known: Iterable[str]) -> str:
 
 
 def kind(value: object) -> str:
-    """What a value is, where its content does not matter."""
+    """Return what a message calls a value whose content does not matter: keys and values, a list, text, ..."""
     if isinstance(value, dict):
         return "keys and values"
     if isinstance(value, list | tuple):
@@ -111,7 +123,7 @@ def kind(value: object) -> str:
 
 
 def shown(value: object) -> str:
-    """A value found in a contract, as it was written; long text is cut."""
+    """Return a value found in a contract, as it was written; long text is cut."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):

@@ -24,7 +24,7 @@ _ONLY_FOR = {
 
 
 def feeds(document: Part) -> tuple[Feed, ...]:
-    """The feeds that a silver contract declares."""
+    """Return the feeds that a silver contract declares."""
     servers = document.parts("servers")
     if not servers:
         fix = "write where the files land: `{server: <feed>, type: local, path: <domain>/<feed>/*.csv, format: csv}`"
@@ -39,7 +39,7 @@ def feeds(document: Part) -> tuple[Feed, ...]:
 
 
 def agreed(silver: Iterable[tuple[ContractFile, Table]]) -> dict[str, Feed]:
-    """Every feed once, by id; two contracts that read the same feed must say the same about it."""
+    """Return every feed once, by id; two contracts that read the same feed must say the same about it."""
     found: dict[str, Feed] = {}
     for file, table in silver:
         for index, feed in enumerate(table.feeds):

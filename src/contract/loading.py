@@ -13,7 +13,7 @@ from src.errors import BoathouseError, ContractErrors
 
 
 def load(root: Path) -> Contracts:
-    """Every contract below root/silver and root/gold.
+    """Return every contract below root/silver and root/gold.
 
     Raises:
         ContractErrors: everything that is wrong with any of them.
@@ -51,7 +51,12 @@ def _check_ids(files: Sequence[ContractFile]) -> None:
 
 
 def _check_references(files: Sequence[ContractFile], tables: Mapping[str, Table]) -> None:
-    """Every table and column that a contract refers to is declared; those of broken contracts are not known."""
+    """Add an error for each table or column a contract names that is not declared.
+
+    What contracts that cannot be read declare is not known, so names of theirs are let through.
+
+    What contracts that cannot be read declare is not known, so names of theirs are let through.
+    """
     broken = {(file.layer, file.domain) for file in files if not file.document}
     for file in files:
         for key, table, columns in file.references:

@@ -72,6 +72,7 @@ class Feed:
 
     @property
     def id(self) -> str:
+        """Return the feed's id, which is that of its bronze table: bronze.<domain>.<name>."""
         return f"bronze.{self.domain}.{self.name}"
 
 
@@ -97,7 +98,7 @@ class Column:
     non_finite: bool = False  # gold only: whether infinity and NaN pass for numbers
 
     def hides_its_source(self, names: Callable[[str], Collection[str]]) -> bool:
-        """Whether it is made, by more than its name, of the file's column that it shares its name with.
+        """Return whether the column is an expression over a file's column of the same name.
 
         `names` gives the names in an expression, as they are written.
         """
@@ -107,7 +108,7 @@ class Column:
 
 
 class Share(NamedTuple):
-    """How many rows of a load may be rejected."""
+    """The most rows of a load that may be rejected."""
 
     value: float
     unit: str  # percent | rows
@@ -157,11 +158,11 @@ class Sla:
     description: str = ""
 
     def hours(self) -> float:
-        """The span of a latency, frequency or retention (and of these only)."""
+        """Return the span of a latency, frequency or retention (and of these only)."""
         return float(str(self.value)) * UNITS[self.unit or ""].hours
 
     def rate(self) -> str:
-        """A frequency in words: daily, every 6 hours."""
+        """Return a frequency in words: daily, every 6 hours."""
         unit = UNITS[self.unit or ""]
         return unit.rate if self.value == 1 else f"every {self.value} {unit.spellings[-1]}"
 
@@ -203,40 +204,41 @@ class Table:
 
     @property
     def id(self) -> str:
+        """Return the table's id: <layer>.<domain>.<name>."""
         return f"{self.layer}.{self.domain}.{self.name}"
 
     @property
     def sequence_expressions(self) -> tuple[str, ...]:
-        """What of sequence_by is SQL over the table's columns, and not the name of one."""
+        """Return the members of sequence_by that are SQL over the table's columns, not names."""
         names = {column.name for column in self.columns}
         return tuple(item for item in self.sequence_by if item not in names)
 
     @property
     def texts_in_sequence(self) -> tuple[str, ...]:
-        """The columns of sequence_by that are ordered as text, though nothing says that this is meant."""
+        """Return the columns of sequence_by that are ordered as text without `sequenceAsText` saying so."""
         texts = {column.name for column in self.columns if column.type == "VARCHAR"}
         return () if self.sequence_as_text else tuple(item for item in self.sequence_by if item in texts)
 
     @property
     def reads_run_date(self) -> bool:
-        """Whether the SQL that makes its rows asks for run_date()."""
+        """Return whether the SQL that makes its rows asks for run_date()."""
         texts = [self.sql, self.delete_when, *(column.expression for column in self.columns)]
         return any(_RUN_DATE.search(text) for text in texts if text)
 
     @property
     def model(self) -> Path:
-        """Where its SQL or Python lies; a silver table without either has nothing there."""
+        """Return where its SQL or Python lies; a silver table without either has nothing there."""
         return self.python or self.path.with_name(f"{self.name}.sql")
 
     @property
     def row_columns(self) -> dict[str, str]:
-        """The columns of a row in itself and their types: those of the contract and, in silver, where it came from."""
+        """Return the columns of a row and their types: the contract's and, in silver, the provenance."""
         declared = {column.name: column.type for column in self.columns}
         return declared | PROVENANCE if self.layer == "silver" else declared
 
     @property
     def stored_columns(self) -> dict[str, str]:
-        """All columns of the table on disk: those of a row and, with history scd2, its validity."""
+        """Return the columns of the table on disk: a row's and, with history scd2, its validity."""
         if self.history != "scd2":
             return self.row_columns
         moment = next(column.type for column in self.columns if column.name == self.sequence_by[0])
@@ -262,7 +264,7 @@ class Mart:
 
     @cached_property
     def odcs(self) -> OpenDataContractStandard:
-        """The contract as the standard's own model, for whoever renders it; importing it costs more than loading."""
+        """Return the contract as the standard's pydantic model; importing that costs more than loading contracts."""
         from open_data_contract_standard.model import OpenDataContractStandard
 
         return OpenDataContractStandard(**self.document)

@@ -25,7 +25,7 @@ _PLACEHOLDER = re.compile(r"\$?\{([A-Za-z_]\w*)\}")
 
 
 def expectations(table: Part) -> tuple[Expectation, ...]:
-    """The audits of a schema object: its own, then those of its columns."""
+    """Return the audits of a schema object: its own, then those of its columns."""
     properties = table.parts("properties")
     names = [part.node["name"] for part in properties]
     found = [_expectation(item, None, names) for item in table.parts("quality")]
@@ -35,7 +35,7 @@ def expectations(table: Part) -> tuple[Expectation, ...]:
 
 
 def _expectation(item: Part, column: str | None, names: Sequence[str]) -> Expectation | None:
-    """One audit; None for text, which is documentation, and, with an error, where there is nothing to run."""
+    """Return one audit; None for documentation, and, with an error added, where there is nothing to run."""
     node = item.node
     kind = node.get("type", "library")
     if kind == "text":
@@ -100,7 +100,7 @@ def _check_metric(expectation: Expectation, names: Sequence[str], item: Part) ->
 
 
 def _query(item: Part, column: str | None) -> str:
-    """The query with the column's name put in; `${object}` is left for the one who runs it."""
+    """Return the query with the column's name put in; `${object}` is left for the one who runs it."""
     text = item.node["query"]
     names = {"object": "${object}", "table": "${object}"}
     if column:
@@ -128,7 +128,12 @@ _End = tuple[str, tuple[str, ...]]  # table id and columns
 
 
 def relationships(table: Part) -> tuple[Relationship, ...]:
-    """The foreign keys of a schema object and of its columns; what they name is left to be checked with all tables."""
+    """Return the foreign keys of a schema object and of its columns.
+
+    The tables and columns they name are added to the file's references, and checked once all tables are known.
+
+    The tables and columns they name are added to the file's references, and checked once all tables are known.
+    """
     home = f"{table.file.layer}.{table.file.domain}.{table.node['name']}"
     found = [_relationship(item, _end(item, "from"), home) for item in table.parts("relationships")]
     for part in table.parts("properties"):
@@ -154,7 +159,7 @@ def _relationship(item: Part, start: _End | None, home: str) -> Relationship | N
 
 
 def _end(item: Part, side: str) -> _End | None:
-    """One side of a relationship; None, with an error, where it cannot be read."""
+    """Return one side of a relationship; None, with an error added, where it cannot be read."""
     node, file = item.node[side], item.file
     ends: list[tuple[str, str]] = []
     for text in [node] if isinstance(node, str) else node:
@@ -178,7 +183,7 @@ _SPANS |= {"ly": "latency", "fy": "frequency", "re": "retention"}
 
 
 def service_levels(document: Part) -> list[tuple[Sla, ...]]:
-    """The service levels of each table: those that name it or its columns, and those that name nothing."""
+    """Return the service levels of each table: those that name it or its columns, and those that name nothing."""
     tables = document.parts("schema")
     elements: dict[str, tuple[int, str | None]] = {}
     for index, table in enumerate(tables):
@@ -202,7 +207,7 @@ def service_levels(document: Part) -> list[tuple[Sla, ...]]:
 
 
 def _span(item: Part) -> tuple[str, object, str | None]:
-    """A service level's name, value and unit; those of a span of time are checked and made canonical."""
+    """Return a service level's name, value and unit; those of a span of time are checked and made canonical."""
     value, unit = item.node["value"], item.node.get("unit")
     name = _SPANS.get(item.node["property"].lower())
     if name is None:

@@ -20,7 +20,7 @@ _PARTITION_TYPES = ("VARCHAR", *INTEGERS, "BOOLEAN", "DATE")
 
 
 def silver(file: ContractFile) -> list[Table]:
-    """The one table of a silver contract; none, with an error, where it declares another."""
+    """Return the one table of a silver contract; an empty list, with an error added, where it declares another."""
     document = _checked(file)
     domain = document.node.get("domain", file.domain)
     if domain != file.domain:
@@ -36,7 +36,7 @@ def silver(file: ContractFile) -> list[Table]:
 
 
 def mart(file: ContractFile) -> Mart:
-    """The mart of a gold contract."""
+    """Return the mart of a gold contract."""
     document = _checked(file)
     node = document.node
     if "servers" in node:
@@ -68,7 +68,7 @@ def mart(file: ContractFile) -> Mart:
 
 
 def _checked(file: ContractFile) -> Part:
-    """The whole document, its head checked."""
+    """Return the whole document, its head checked."""
     document = Part(file, file.document)
     version = document.node["version"]
     if not SEMVER.fullmatch(version):
@@ -79,7 +79,7 @@ def _checked(file: ContractFile) -> Part:
 
 
 def _check_governance(mart: Mart, document: Part) -> None:
-    """Every mart states its business definition, owner and refresh rate."""
+    """Add an error where a mart lacks its business definition, owner or refresh rate."""
     if not mart.purpose:
         fix = "write what the mart is for, in business words"
         document.error("no business definition", "description.purpose", fix)
@@ -90,7 +90,7 @@ def _check_governance(mart: Mart, document: Part) -> None:
 
 
 def _check_models(tables: Sequence[Table], document: Part) -> None:
-    """Each table of a mart has exactly one model beside it, and each model a table."""
+    """Add an error where a table of a mart has not exactly one model beside it, or a model no table."""
     for table, part in zip(tables, document.parts("schema"), strict=True):
         sql, python = f"{table.name}.sql", f"{table.name}.py"
         models = [name for name, found in ((sql, table.sql), (python, table.python)) if found is not None]
@@ -109,7 +109,7 @@ def _check_models(tables: Sequence[Table], document: Part) -> None:
 
 
 def _owner(node: Mapping[str, Any]) -> str:
-    """The member whose role is owner, else the first member, else the team's name."""
+    """Return the member whose role is owner, else the first member, else the team's name."""
     team = node.get("team", {})
     team = {"members": team} if isinstance(team, list) else team
     members = team.get("members", [])
@@ -118,7 +118,7 @@ def _owner(node: Mapping[str, Any]) -> str:
 
 
 def _refresh_rate(tables: Sequence[Table]) -> str:
-    """How often a mart is renewed, in words; empty where nothing says so."""
+    """Return in words how often a mart is renewed; '' where no service level says so."""
     rates = (sla.rate() for table in tables for sla in table.slas if sla.property == "frequency" and sla.unit)
     return next(rates, "")
 
@@ -190,7 +190,7 @@ def _table(
 
 
 def _positioned(table: Part, flag: str, position: str) -> tuple[str, ...]:
-    """The names of the flagged properties in the order of their positions, which a single one can do without."""
+    """Return the names of the flagged properties by position; a single one needs none."""
     chosen = [part for part in table.parts("properties") if part.node.get(flag, False)]
     numbers = [part.node.get(position, -1) for part in chosen]
     for part in table.parts("properties"):
@@ -206,7 +206,7 @@ def _positioned(table: Part, flag: str, position: str) -> tuple[str, ...]:
 
 
 def _sources(table: Part) -> tuple[str, ...]:
-    """The ids of the tables a Python model reads: the union of its columns' transformSourceObjects."""
+    """Return the ids of the tables a Python model reads: the union of its columns' transformSourceObjects."""
     sources: dict[str, None] = {}
     for part in table.parts("properties"):
         for source in part.node.get("transformSourceObjects", ()):
@@ -253,12 +253,12 @@ def _check_table(table: Table, part: Part) -> None:
 
 
 def _sql_in(sequence: Sequence[str]) -> set[str]:
-    """What of a sequence is SQL and not a name."""
+    """Return the members of a sequence that are SQL and not a name."""
     return {item for item in sequence if not re.fullmatch(r"\w+", item)}
 
 
 def _check_history(table: Table, kinds: Mapping[str, str], part: Part) -> None:
-    """A history has one row per key and interval; the intervals are cut where the sequence column says."""
+    """Add an error where history scd2 lacks a key, or one sequence column that is a date or moment."""
     if not table.key:
         fix = "mark the key `primaryKey: true`: a history is kept per key"
         part.error("history scd2 without a key", "customProperties[history]", fix)
@@ -271,7 +271,7 @@ def _check_history(table: Table, kinds: Mapping[str, str], part: Part) -> None:
 
 
 def _business_date(table: Table, named: str | None, part: Part) -> str | None:
-    """The column that the business dates a row by: the one named, else the latency's, else the partition's."""
+    """Return the column that the business dates a row by: the one named, else the latency's, else the partition's."""
     kinds = {column.name: column.type for column in table.columns}
     moments = [name for name, kind in kinds.items() if kind in MOMENTS]
     if named is not None:
@@ -287,7 +287,7 @@ def _business_date(table: Table, named: str | None, part: Part) -> str | None:
 
 
 def _check_drift(table: Table, part: Part) -> None:
-    """Drift compares the values of some business days with those of the days before."""
+    """Add an error for each `drift` of a date column, or in a table without a business date."""
     for column, declared in zip(table.columns, part.parts("properties"), strict=True):
         at = "customProperties[drift]"
         if column.drift and column.type in MOMENTS:

@@ -120,7 +120,7 @@ def _bytes(text: Callable[[date, int], str], today: date, seed: int) -> bytes:
 
 
 def _files(today: date) -> Iterator[tuple[str, Callable[[date, int], str]]]:
-    """The names of a day's files below the feed, each with what its text is of the day and the seed."""
+    """Yield the names of a day's files below the feed, each with what its text is of the day and the seed."""
     yield f"carriers/{today}.csv", carriers
     if today.weekday() == _OPENED.weekday():
         yield f"customers/{today}.csv", customers
@@ -132,7 +132,7 @@ def _files(today: date) -> Iterator[tuple[str, Callable[[date, int], str]]]:
 
 
 def carriers(today: date, seed: int) -> str:
-    """All carriers as CSV. In 2026 one of them agrees to more."""
+    """Return all carriers as CSV. In 2026 one of them agrees to more."""
     raised = date(2026, 1, 1)
     better = {"PACKHORSE": ("91.00", raised)} if today >= raised else {}
     rows = ((one, *better.get(one.code, (one.target, _OPENED))) for one in _CARRIERS)
@@ -142,12 +142,12 @@ def carriers(today: date, seed: int) -> str:
 
 
 def customers(today: date, seed: int) -> str:
-    """All customers as CSV, each as it is on the day."""
+    """Return all customers as CSV, each as it is on the day."""
     return landing.csv_text(CUSTOMERS, _customers((today - _OPENED).days // 7, seed))
 
 
 def _customers(weeks: int, seed: int) -> list[tuple[str, ...]]:
-    """The customers after so many weeks of changes."""
+    """Return the customers after so many weeks of changes."""
     rows = list(_first_customers(seed))
     for monday in (_OPENED + timedelta(weeks=week) for week in range(1, weeks + 1)):
         stream = drawn(seed, monday, "customers")
@@ -180,7 +180,7 @@ def _name(stream: Random) -> str:
 
 
 def _customer(number: str) -> str:
-    """A customer's number as the warehouse writes it; the till writes 12346.0."""
+    """Return a customer's number as the warehouse writes it; the till writes 12346.0."""
     return number.partition(".")[0]
 
 
@@ -188,7 +188,7 @@ def _customer(number: str) -> str:
 
 
 def shipments(today: date, seed: int) -> str:
-    """The rows that the warehouse sends on a day, as CSV."""
+    """Return the rows that the warehouse sends on a day, as CSV."""
     stream = drawn(seed, today, "shipment faults")
     rows = [*_overlap(today, seed), *_rows(today, seed)]
     for at in stream.sample(range(len(rows)), k=_random_count(len(rows) * _DIRTY, stream)):
@@ -199,18 +199,18 @@ def shipments(today: date, seed: int) -> str:
 
 
 def _overlap(today: date, seed: int) -> Sequence[tuple[str, ...]]:
-    """The last rows of the day before, which its own file has too."""
+    """Return the last rows of the day before, which its own file has too."""
     return _rows(today - _DAY, seed)[-drawn(seed, today, "overlap").choice(_OVERLAP) :]
 
 
 def _rows(today: date, seed: int) -> list[tuple[str, ...]]:
-    """The sound rows of a day in the order in which they were written."""
+    """Return the sound rows of a day in the order in which they were written."""
     found = [(at, life) for life in _lives_near(today, seed) for day, at in life.rows if day == today]
     return [_row(life, at) for at, life in sorted(found, key=lambda row: (row[0], row[1].number))]
 
 
 def _row(life: _Life, at: str) -> tuple[str, ...]:
-    """All that is known of a shipment at a moment."""
+    """Return all that is known of a shipment at a moment."""
     known = date.fromisoformat(at[:10])
     promised = [promise for since, promise in life.promises if since <= known][-1]
     delivered = str(life.delivered) if life.delivered and life.delivered <= known else ""
@@ -222,7 +222,7 @@ def _row(life: _Life, at: str) -> tuple[str, ...]:
 
 
 def _damaged(row: tuple[str, ...], stream: Random) -> tuple[str, ...]:
-    """A row as it comes out of a careless export."""
+    """Return a row as it comes out of a careless export."""
     shipment = dict(zip(SHIPMENTS, row, strict=True))
     before = str(date.fromisoformat(shipment["Shipped"]) - 9 * _DAY)
     field, value = stream.choice(
@@ -244,7 +244,7 @@ def _damaged(row: tuple[str, ...], stream: Random) -> tuple[str, ...]:
 
 
 def tracking_events(today: date, seed: int) -> str:
-    """The reports that come in on a day, one JSON object a line, in no order."""
+    """Return the reports that come in on a day, one JSON object a line, in no order."""
     stream = drawn(seed, today, "event faults")
     lines = [text for life in _lives_near(today, seed) for day, text in life.reports if day == today]
     stream.shuffle(lines)
@@ -271,7 +271,7 @@ def _garbled(line: str, stream: Random) -> str:
 
 
 def _lives_near(today: date, seed: int) -> Iterator[_Life]:
-    """The shipments of which a row or a report can come on a day."""
+    """Yield the shipments of which a row or a report can come on a day."""
     for back in reversed(range(_LONGEST + 1)):
         yield from _lives(today - back * _DAY, seed)
 
@@ -307,7 +307,7 @@ def _life(order: sales.Order, ordered: date, stream: Random) -> _Life:
 
 
 def _far(country: str) -> int:
-    """How far a country is: 0 at home, 1 in Europe, 2 overseas."""
+    """Return how far a country is: 0 at home, 1 in Europe, 2 overseas."""
     return 0 if country in _HOME else 2 if country in _FAR else 1
 
 
@@ -322,7 +322,7 @@ def _promises(shipped: date, promised: date, arrives: date, stream: Random) -> t
 
 
 def _written(life: _Life, stream: Random) -> tuple[tuple[date, str], ...]:
-    """The rows of a shipment: one when it leaves, when a promise is corrected, and when it arrives."""
+    """Return the rows of a shipment: one when it leaves, when a promise is corrected, and when it arrives."""
     changes = {since: 11 for since, _ in life.promises} | {life.shipped: 16}
     if life.delivered:
         changes[life.delivered] = 20
@@ -334,7 +334,7 @@ def _written(life: _Life, stream: Random) -> tuple[tuple[date, str], ...]:
 
 
 def _reports(life: _Life, far: int, stream: Random) -> tuple[tuple[date, str], ...]:
-    """What the carrier reports of a shipment, each event when it comes, and some of them once more."""
+    """Return the carrier's reports of a shipment, each event when it comes, and some of them once more."""
     found: list[tuple[date, str]] = []
     for kind, day, hour, site in _events(life, far):
         at = datetime.combine(day, time(hour, stream.randrange(60), stream.randrange(60)))
@@ -347,7 +347,7 @@ def _reports(life: _Life, far: int, stream: Random) -> tuple[tuple[date, str], .
 
 
 def _events(life: _Life, far: int) -> Iterator[tuple[str, date, int, tuple[str, str]]]:
-    """Type, day, hour and place of a shipment's events; a lost one is not heard of after it departed."""
+    """Yield type, day, hour and place of a shipment's events; a lost one is not heard of after it departed."""
     here, there = (f"{life.origin} depot", "United Kingdom"), (f"{life.order.country} depot", life.order.country)
     yield "picked_up", life.shipped, 17, here
     yield "departed", life.shipped, 21, here
@@ -370,7 +370,7 @@ def _report(life: _Life, kind: str, at: datetime, received: datetime, site: tupl
 
 
 def _random_count(expected: float, stream: Random) -> int:
-    """A whole number that is the expected one on average."""
+    """Return a whole number that is the expected one on average."""
     return int(expected) + (stream.random() < expected % 1)
 
 

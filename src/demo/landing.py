@@ -36,6 +36,7 @@ def land(landing_zone: Path, files: Callable[[date], Iterable[File]], *, days: i
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[str]], line_end: str = "\n") -> str:
+    """Return rows as CSV under their header."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator=line_end)
     writer.writerow(header)
@@ -62,6 +63,6 @@ def write(path: Path, data: bytes, closed_at: datetime) -> None:
 
 
 def stream(seed: int, day: date, purpose: str) -> Random:
-    """The draws of one purpose on one day: the same wherever, whenever and beside whatever else they are drawn."""
+    """Return the random draws of one purpose on one day, the same whatever else is drawn."""
     # a text seeds through SHA-512, alike on every machine; hash() would differ from process to process
     return Random(f"{seed}/{day.isoformat()}/{purpose}")

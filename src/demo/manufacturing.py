@@ -111,7 +111,7 @@ def land(landing_zone: Path, *, days: int, last: date, seed: int) -> list[Path]:
 
 
 def upload(today: date, seed: int, feed: Path, line: str) -> bytes:
-    """The file that a line uploads for a feed on a day: its log of the week so far."""
+    """Return the file that a line uploads for a feed on a day: its log of the week so far."""
     tests = (test for test in _week_so_far(today, seed) if test.line == line and test.board == (feed == TESTBOARDS))
     rows = [_board_cells(test) if test.board else _cells(test) for test in tests]
     return _workbook(HEADERS[feed], rows) if LINES[line] == "xlsx" else _text(HEADERS[feed], rows)
@@ -127,14 +127,14 @@ def _uploads(today: date) -> Iterator[tuple[Path, Path, str]]:
 
 
 def _week_so_far(today: date, seed: int) -> list[_Test]:
-    """Every line that the logs of the week hold by the end of a day, in the order in which they were written."""
+    """Return every line that the logs of the week hold by the end of a day, in the order in which they were written."""
     monday = today - timedelta(days=today.weekday())
     return [test for back in range(today.weekday() + 1) for test in _logged(monday + timedelta(days=back), seed)]
 
 
 @lru_cache(maxsize=8)
 def _logged(today: date, seed: int) -> tuple[_Test, ...]:
-    """The lines that are in the uploads from a day on: those of every unit begun lately that is tested then."""
+    """Return the lines that are in the uploads from a day on: those of every unit begun lately that is tested then."""
     days = (today - timedelta(days=back) for back in range(_LONGEST_LIFE + 1))
     tests = [test for begun in days for test in _tests(begun, seed).get(today, ())]
     return tuple(sorted(tests, key=lambda test: (test.end, test.serial)))
@@ -142,7 +142,7 @@ def _logged(today: date, seed: int) -> tuple[_Test, ...]:
 
 @lru_cache(maxsize=4 * _LONGEST_LIFE)
 def _tests(begun: date, seed: int) -> Mapping[date, Sequence[_Test]]:
-    """All lines about the units begun on a day, by the day from which on they are in the uploads."""
+    """Return all lines about the units begun on a day, by the day from which on they are in the uploads."""
     found: dict[date, list[_Test]] = {}
     if _is_open(begun):
         draw = landing.stream(seed, begun, "units")
@@ -158,7 +158,7 @@ def _tests(begun: date, seed: int) -> Mapping[date, Sequence[_Test]]:
 
 
 def _unit(begun: date, number: int, count: int, seed: int, draw: Random) -> Iterator[_Test]:
-    """The tests of one unit: through the line, and for a few once more through a part of it."""
+    """Yield the tests of one unit: through the line, and for a few once more through a part of it."""
     line, week = "AB"[number % 2], begun.isocalendar()
     serial = f"0{week.year % 100:02}{week.week:02}{week.weekday}{'AB'.index(line) + 1}{number:03}"
     model = draw.choices(company.DEVICES, company.WEIGHTS)[0]
@@ -186,7 +186,7 @@ class _Walk:
     def through(
         self, stations: Iterable[_Station], clock: datetime, flow: str
     ) -> Generator[_Test, None, datetime | None]:
-        """Its tests at these stations; returns when it passed the last one, None where it is scrapped."""
+        """Yield its tests at these stations; returns when it passed the last one, None where it is scrapped."""
         for station in stations:
             for attempt in range(_MOST_TRIES):
                 failed = self.draw.random() < (_FAILS_AGAIN if attempt else station.fails)
@@ -223,7 +223,7 @@ class _Walk:
 
 
 def _spoilt(test: _Test, draw: Random) -> _Test:
-    """The test, or, rarely, what a careless hand or a wrong clock makes of it."""
+    """Return the test, or, rarely, what a careless hand or a wrong clock makes of it."""
     if draw.random() >= _DIRTY or not isinstance(test.start, datetime):
         return test
     kind = draw.choice(("backwards", "nobody", "no day"))
@@ -238,7 +238,7 @@ def _spoilt(test: _Test, draw: Random) -> _Test:
 
 
 def _working(moment: datetime) -> datetime:
-    """The moment, or where the workshop is closed then, as far into the next day on which it is open."""
+    """Return the moment, or where the workshop is closed then, as far into the next day on which it is open."""
     if moment.hour < _OPENS:
         moment = moment.replace(hour=_OPENS)
     elif moment.hour >= _CLOSES:
@@ -247,7 +247,7 @@ def _working(moment: datetime) -> datetime:
 
 
 def _days_later(moment: datetime, days: int) -> datetime:
-    """In the morning of the first open day that is at least so many days later."""
+    """Return a moment in the morning of the first open day at least so many days later."""
     day = _open_after(moment.date() + timedelta(days=days - 1))
     return moment.replace(year=day.year, month=day.month, day=day.day, hour=_OPENS + moment.hour % 4)
 
@@ -286,7 +286,7 @@ def _text(header: Sequence[str], rows: Iterable[_Cells]) -> bytes:
 
 
 def _workbook(header: Sequence[str], rows: Sequence[_Cells]) -> bytes:
-    """A workbook with real dates and times, serial numbers as text, and the blank rows that people leave at the end."""
+    """Return a workbook with real dates and times, serial numbers as text, and blank rows at the end."""
     import xlsxwriter
 
     buffer = io.BytesIO()

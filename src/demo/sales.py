@@ -101,7 +101,7 @@ class _Product:
 
 @dataclass(frozen=True)
 class _Shop:
-    """What stays the same over the days: products and customers, each with how often they are drawn."""
+    """The constants of a shop: products and customers, each with how often they are drawn."""
 
     products: tuple[_Product, ...]
     product_weights: tuple[int, ...]  # cumulative
@@ -129,7 +129,7 @@ def land(landing_zone: Path, *, days: int, last: date, seed: int) -> list[Path]:
 
 
 def day(day: date, seed: int) -> str:
-    """The text of the day's own file; only its header where the shop is closed."""
+    """Return the text of the day's own file; only its header where the shop is closed."""
     return landing.csv_text(HEADER, next((rows for _, rows in _files(day, seed)), ()))
 
 
@@ -145,7 +145,7 @@ class Order:
 
 
 def orders(today: date, seed: int) -> list[Order]:
-    """The sales of a day that name a customer, in the order of their numbers; none on closed days."""
+    """Return the sales of a day that name a customer, in the order of their numbers; none on closed days."""
     if not _is_open(today):
         return []
     sales = _sales(_events(today, seed), _shop(seed), drawn(seed, today, "sales"))
@@ -157,7 +157,7 @@ def orders(today: date, seed: int) -> list[Order]:
 
 
 def customers(seed: int) -> tuple[tuple[str, str], ...]:
-    """Number and country of every customer with an account."""
+    """Return number and country of every customer with an account."""
     return _shop(seed).customers
 
 
@@ -166,7 +166,7 @@ def _amount(row: Row) -> Decimal:
 
 
 def _files(today: date, seed: int) -> Iterator[tuple[str, Sequence[Row]]]:
-    """The names and lines of the files that arrive on a day, its own file first; none on closed days."""
+    """Yield the names and lines of the files that arrive on a day, its own file first; none on closed days."""
     if not _is_open(today):
         return
     late = _late(today, seed)
@@ -181,13 +181,13 @@ def _bytes(rows: Iterable[Row]) -> bytes:
 
 
 def _overlap(today: date, seed: int) -> Sequence[Row]:
-    """The last lines of the day before, which its own file has too: they are kept from being spoilt there."""
+    """Return the last lines of the day before, which its own file has too: they are kept from being spoilt there."""
     count = drawn(seed, today, "overlap").choice(_OVERLAP)
     return _book(_earlier(today), seed)[-count:]
 
 
 def _spoilt(today: date, seed: int) -> list[Row]:
-    """The day's lines with some written twice and some damaged."""
+    """Return the day's lines with some written twice and some damaged."""
     stream = drawn(seed, today, "faults")
     rows = list(_book(today, seed))
     sound = len(rows) - _OVERLAP.stop
@@ -199,7 +199,7 @@ def _spoilt(today: date, seed: int) -> list[Row]:
 
 
 def _damaged(row: Row, stream: Random, today: date) -> Row:
-    """A line as it comes out of a careless export: it no longer fits its columns' types."""
+    """Return a line as it comes out of a careless export: it no longer fits its columns' types."""
     field, value = stream.choice(
         (
             (_PRICE, "1,234.50"),
@@ -217,7 +217,7 @@ def _damaged(row: Row, stream: Random, today: date) -> Row:
 
 @lru_cache(maxsize=4)
 def _book(today: date, seed: int) -> tuple[Row, ...]:
-    """Every line of the invoices that a day issues, without defects, by invoice number."""
+    """Return every line of the invoices that a day issues, without defects, by invoice number."""
     shop = _shop(seed)
     events = _events(today, seed)
     sold = dict(_sales(events, shop, drawn(seed, today, "sales")))
@@ -233,7 +233,7 @@ def _earlier_sales(today: date, seed: int) -> list[Row]:
 
 
 def _events(today: date, seed: int) -> list[_Event]:
-    """The day's invoices in the order of their numbers, which is that of the clock."""
+    """Return the day's invoices in the order of their numbers, which is that of the clock."""
     stream = drawn(seed, today, "events")
     sales = min(_MOST_SALES, round(_SALES * _busy(today) * (0.85 + 0.3 * stream.random())))
     kinds = ["sale"] * sales + ["return"] * (sales // 8) + ["wrong"] * stream.choice((2, 3, 4))
@@ -256,7 +256,7 @@ def _sales(events: Iterable[_Event], shop: _Shop, stream: Random) -> Iterator[tu
 
 
 def _sale(number: str, at: str, shop: _Shop, stream: Random) -> list[Row]:
-    """The lines of one sale: a basket of different products, with postage when it goes abroad."""
+    """Return the lines of one sale: a basket of different products, with postage when it goes abroad."""
     if stream.random() < _ANONYMOUS:
         customer, country = "", _HOME
         size = stream.choices(_ANONYMOUS_SIZES, _ANONYMOUS_WEIGHTS)[0]
@@ -281,7 +281,7 @@ def _sale(number: str, at: str, shop: _Shop, stream: Random) -> list[Row]:
 def _others(
     events: Iterable[_Event], shop: _Shop, earlier: Sequence[Row], stream: Random
 ) -> Iterator[tuple[str, list[Row]]]:
-    """What is not a sale: returns and corrections of the day before's lines, stock corrections, bad debt."""
+    """Yield the invoices that are no sales: returns and corrections of the day before's lines, stock, bad debt."""
     mistaken = earlier[0]
     for event in events:
         if event.kind == "return":
@@ -299,7 +299,7 @@ def _others(
 
 
 def _picked(rows: Sequence[Row], stream: Random) -> Sequence[Row]:
-    """One to eight lines of one invoice, different ones."""
+    """Return one to eight lines of one invoice, different ones."""
     start = stream.randrange(len(rows))
     count = stream.choices((1, 2, 4, 8), (55, 25, 12, 8))[0]
     return [row for row in rows[start : start + count] if row[_INVOICE] == rows[start][_INVOICE]]
@@ -311,20 +311,20 @@ def _reversed(row: Row, event: _Event) -> Row:
 
 
 def _corrected(row: Row, event: _Event, stream: Random) -> Row:
-    """The line as it should have been: the same with another quantity."""
+    """Return the line as it should have been: the same with another quantity."""
     _, code, name, quantity, _, *rest = row
     right = int(quantity) + stream.choice((1, 2, 6, 12))
     return (event.number, code, name, str(right), event.at, *rest)
 
 
 def _written_off(event: _Event, product: _Product, stream: Random) -> Row:
-    """Goods found broken or missing: a negative quantity at no price, and no customer."""
+    """Return goods found broken or missing: a negative quantity at no price, and no customer."""
     reason = stream.choice(("", "", "damaged", "check", "?"))
     return (event.number, product.code, reason, f"-{stream.randrange(1, 60)}", event.at, "0.0", "", _HOME)
 
 
 def _late(today: date, seed: int) -> list[Row]:
-    """Sales of the last nine days that only come in now; no earlier file has them."""
+    """Return sales of the last nine days that only come in now; no earlier file has them."""
     stream = drawn(seed, today, "late")
     shop = _shop(seed)
     before = (today - timedelta(days=back) for back in range(1, 10))
@@ -355,7 +355,7 @@ def _shop(seed: int) -> _Shop:
 
 
 def _falling(count: int) -> tuple[int, ...]:
-    """Cumulative weights by which the first are drawn most, and the last still now and then."""
+    """Return cumulative weights by which the first are drawn most, and the last still now and then."""
     return tuple(accumulate(1_000_000 // (index + 30) for index in range(count)))
 
 
@@ -382,6 +382,6 @@ def _is_open(today: date) -> bool:
 
 
 def _earlier(today: date) -> date:
-    """The trading day before."""
+    """Return the trading day before."""
     before = today - timedelta(days=1)
     return before if _is_open(before) else _earlier(before)

@@ -45,7 +45,7 @@ _UNPACKED = 12  # rows take about so many times the memory of the Parquet files 
 
 
 def literal(value: object) -> str:
-    """A Python value as a SQL literal."""
+    """Return a Python value as a SQL literal."""
     if value is None:
         return "NULL"
     if isinstance(value, bool):
@@ -60,7 +60,7 @@ def literal(value: object) -> str:
 
 
 def identifier(name: str) -> str:
-    """A column or table name, quoted so that any name is safe."""
+    """Return a column or table name, quoted so that any name is safe."""
     return '"' + name.replace('"', '""') + '"'
 
 
@@ -108,10 +108,11 @@ class DuckEngine:
         self.execute(f"SET partitioned_write_max_open_files = {_MAX_OPEN_PARTITIONS}")
 
     def close(self) -> None:
+        """Close the connection; no statement can run afterwards."""
         self._connection.close()
 
     def interrupt(self) -> None:
-        """End the statement that runs, if one does, with an error; for another thread to call."""
+        """End the running statement, if there is one, with an error; another thread calls this."""
         self._connection.interrupt()
 
     def _reopen(self) -> None:
@@ -133,7 +134,7 @@ class DuckEngine:
 
     @contextmanager
     def _running(self, sql: str) -> Iterator[None]:
-        """The engine's errors as ours; after one of its own, a new start for what follows."""
+        """Raise the engine's errors as ours, and restart it after an internal one."""
         with _translated(sql):
             try:
                 yield
@@ -164,25 +165,29 @@ class DuckEngine:
     # -- running SQL
 
     def execute(self, sql: str) -> None:
+        """Run a statement whose result is not wanted."""
         with self._running(sql):
             self._connection.execute(sql)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Return all rows of a query."""
         with self._running(sql):
             return self._connection.execute(sql).fetchall()
 
     def one(self, sql: str) -> tuple[Any, ...]:
+        """Return the first row of a query."""
         return self.rows(sql)[0]
 
     def values(self, sql: str) -> list[Any]:
+        """Return the first column of a query."""
         return [row[0] for row in self.rows(sql)]
 
     def columns(self, sql: str) -> dict[str, str]:
-        """Column names and DuckDB types a SELECT would return, without running it."""
+        """Return column names and DuckDB types a SELECT would return, without running it."""
         return {row[0]: row[1] for row in self.rows(f"DESCRIBE {sql}")}
 
     def column_references(self, expression: str) -> set[str]:
-        """Every name an SQL expression uses as a column, in lower case; parsed, not bound.
+        """Return every name an SQL expression uses as a column, in lower case; parsed, not bound.
 
         Raises:
             ContractError: the expression does not parse.
@@ -190,12 +195,12 @@ class DuckEngine:
         return {name.lower() for name in self.column_names(expression)}
 
     def column_names(self, expression: str) -> set[str]:
-        """As `column_references`, as they are written."""
+        """Return the parts of an expression's column names as they are written."""
         tree = self.parse(f"SELECT {expression}")
         return {part for node in _nodes(tree) for part in node.get("column_names") or ()}
 
     def table_references(self, sql: str) -> set[str]:
-        """The tables a SELECT reads, such as silver.sales.order_lines; names of its own CTEs are not among them.
+        """Return the tables a SELECT reads, such as silver.sales.order_lines; names of its own CTEs are not among them.
 
         Raises:
             ContractError: it does not parse, or is not one SELECT.
@@ -206,13 +211,13 @@ class DuckEngine:
         return {".".join(path) for path in tables if len(path) > 1 or path[0].lower() not in own}
 
     def inline(self, sql: str) -> str:
-        """A statement as a person writes it, made fit to stand in brackets: cut at its semicolon."""
+        """Return a statement as a person writes it, made fit to stand in brackets: cut at its semicolon."""
         encoded = sql.encode()  # the tokens' places count bytes
         ends = [offset for offset, _ in duckdb.tokenize(sql) if encoded[offset : offset + 1] == b";"]
         return encoded[: ends[0] if ends else None].decode() + "\n"
 
     def looks_across_rows(self, sql: str) -> list[str]:
-        """What in a SELECT makes a row depend on other rows: aggregates, windows, DISTINCT, LIMIT, ...; sorted."""
+        """Return the constructs of a SELECT that make a row depend on others, sorted: aggregates, windows, ..."""
         return sorted({found for node in _nodes(self.parse(sql)) for found in self._across(node)})
 
     def _across(self, node: Mapping[str, Any]) -> Iterator[str]:
@@ -239,15 +244,16 @@ class DuckEngine:
 
     @property
     def version(self) -> str:
+        """Return the version of DuckDB."""
         return duckdb.__version__
 
     @cached_property
     def functions(self) -> Functions:
-        """The functions that the engine knows."""
+        """Return the functions that the engine knows."""
         return Functions.from_rows(self.rows(functions.LISTED))
 
     def type_of(self, expression: str) -> str:
-        """The DuckDB type of an SQL expression without columns.
+        """Return the DuckDB type of an SQL expression without columns.
 
         Raises:
             BoathouseError: it has none.
@@ -257,7 +263,11 @@ class DuckEngine:
         return self._types[expression]
 
     def unrepeatable(self, sql: str) -> dict[str, str]:
-        """What in a SELECT is not a function of the rows it reads (now(), random(), ...), each with what to write.
+        """Return the calls in a SELECT that are no function of its rows, each with what to write instead.
+
+        Such are now(), random() and the reading of files.
+
+        Such are now(), random() and the reading of files.
 
         Raises:
             ContractError: it does not parse, or is not one SELECT.
@@ -271,7 +281,7 @@ class DuckEngine:
         self.execute(f"CREATE OR REPLACE TEMP MACRO {unrepeatable.RUN_DATE}() AS {literal(day)}::DATE")
 
     def parse(self, sql: str) -> dict[str, Any]:
-        """A SELECT as DuckDB's own parser reads it: the tree that json_serialize_sql gives; not to be changed.
+        """Return a SELECT as DuckDB's own parser reads it: the tree that json_serialize_sql gives; not to be changed.
 
         Raises:
             ContractError: it does not parse, or is not one SELECT.
@@ -299,17 +309,17 @@ class DuckEngine:
         return int(self.one(f"SELECT count(*) FROM {table}")[0])
 
     def has_room_for(self, size: int) -> bool:
-        """Whether the rows of so many bytes of Parquet fit in memory, beside what is done with them."""
+        """Return whether the rows of so many bytes of Parquet fit in memory, beside what is done with them."""
         return size * _UNPACKED * 2 <= self._memory
 
     @cached_property
     def _memory(self) -> int:
-        """The bytes of memory that the engine may take."""
+        """Return the bytes of memory that the engine may take."""
         return int(self.one("SELECT parse_formatted_bytes(current_setting('memory_limit'))")[0])
 
     @cached_property
     def _scratch(self) -> str:
-        """The schema of large tables: a database without a log, in a file that no name leads to once it is open.
+        """Return the schema of large tables: a database without a log, in a file that no name leads to once it is open.
 
         So nothing is left of it, however the process ends.
         """
@@ -331,10 +341,11 @@ class DuckEngine:
         self._connection.register(name, batches)
 
     def unstream(self, name: str) -> None:
+        """Remove a stream's name from the engine."""
         self._connection.unregister(name)
 
     def arrow(self, sql: str, rows_per_batch: int = 50_000) -> Any:
-        """A SELECT's rows as a stream of Arrow record batches."""
+        """Return a SELECT's rows as a stream of Arrow record batches."""
         with self._running(sql):
             return self._connection.sql(sql).to_arrow_reader(rows_per_batch)
 
@@ -349,7 +360,7 @@ class DuckEngine:
         evolved: bool = False,
         located: bool = False,
     ) -> str:
-        """SQL that reads a version of a table, or only these of its files and columns; see `scan_files`.
+        """Return SQL that reads a version of a table, or only these of its files and columns; see `scan_files`.
 
         A column that another program added is in none of the files written before it did.
         """
@@ -368,7 +379,7 @@ class DuckEngine:
         evolved: bool = False,
         located: bool = False,
     ) -> str:
-        """SQL that reads exactly these files of a table, with its columns in order and typed.
+        """Return SQL that reads exactly these files of a table, with its columns in order and typed.
 
         Partition columns are not in the files; they are read from the hive-style folder names.
         `evolved`: some files may lack newer columns, which are then NULL. `located`: add _at (the
@@ -404,7 +415,7 @@ class DuckEngine:
         self._published[table_id] = sql
 
     def confine(self) -> None:
-        """From now on read only the lake's files that were scanned so far: no other file, no network, no setting."""
+        """Allow only the lake's files scanned so far from now on: no other file, no network, no setting."""
         self.execute(f"SET allowed_paths = {literal(sorted(self._scanned))}")
         self.execute("SET enable_external_access = false; SET lock_configuration = true")
         self._confined = True
@@ -450,7 +461,7 @@ class DuckEngine:
         return files
 
     def _parts(self, sql: str, column: str) -> list[str]:
-        """A SELECT cut into SELECTs of some _ROWS_AT_ONCE rows, each with all the rows of its values of a column.
+        """Return a SELECT cut into SELECTs of some _ROWS_AT_ONCE rows, none of which shares a value of a column.
 
         Rows come in about the order of their partitions, so that a part reads little beside its own.
         """
@@ -466,7 +477,7 @@ class DuckEngine:
     # -- what the CSV reader could not split
 
     def take_rejects(self) -> list[Reject]:
-        """The lines that CSV reads since the last call put aside with `store_rejects`, in file order."""
+        """Return the lines that CSV reads since the last call put aside with `store_rejects`, in file order."""
         known = self.rows("SELECT 1 FROM duckdb_tables() WHERE table_name = 'reject_errors'")
         if not known:
             return []
@@ -480,7 +491,7 @@ class DuckEngine:
 
 @contextmanager
 def _translated(sql: str) -> Iterator[None]:
-    """DuckDB's errors as ours, so that no other module has to know them."""
+    """Raise DuckDB's errors as ours, so that no other module has to know them."""
     try:
         yield
     except BoathouseError:
@@ -516,7 +527,12 @@ def _io_error(error: duckdb.IOException, sql: str) -> BoathouseError:
 
 
 def _refuse_misleading_folders(root: Path, partition_by: Sequence[str]) -> None:
-    """DuckDB takes partition values from any folder of a path, also from those above the table."""
+    """Refuse a table below a folder `<partition column>=...`.
+
+    DuckDB takes partition values from any folder of a path, also from those above the table.
+
+    DuckDB takes partition values from any folder of a path, also from those above the table.
+    """
     wanted = {name.lower() for name in partition_by}
     for folder in root.absolute().parts:
         if "=" in folder and folder.partition("=")[0].lower() in wanted:
@@ -525,7 +541,7 @@ def _refuse_misleading_folders(root: Path, partition_by: Sequence[str]) -> None:
 
 
 def _bounds(statistics: Mapping[str, Mapping[str, str]]) -> dict[str, tuple[str, str]]:
-    """The least and greatest value, as text, of the columns of a written file that have a value in every row.
+    """Return the least and greatest value, as text, of the columns of a written file that have a value in every row.
 
     Of text and numbers with a fraction that is not always the exact value.
     """
@@ -541,7 +557,7 @@ def _reads_table(tree: object) -> bool:
 
 
 def _nodes(tree: object) -> Iterator[dict[str, Any]]:
-    """Every object of a parsed statement's JSON tree."""
+    """Yield every object of a parsed statement's JSON tree."""
     if isinstance(tree, dict):
         yield tree
         tree = list(tree.values())

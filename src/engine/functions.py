@@ -20,7 +20,7 @@ class Functions:
 
     @classmethod
     def from_rows(cls, rows: Sequence[tuple[str, str, str | None]]) -> Functions:
-        """The functions of the rows of LISTED."""
+        """Return the functions of the rows of LISTED."""
         known = {name for name, kind, _ in rows if kind in ("scalar", "aggregate", "window", "macro")}
         aggregates = {name for name, kind, _ in rows if kind == "aggregate"}
         macros = [(name, set(re.findall(r"\w+(?=\()", text or ""))) for name, kind, text in rows if kind == "macro"]

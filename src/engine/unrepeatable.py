@@ -78,12 +78,12 @@ _OTHER = "leave it out, or make its value of the row's own columns, such as md5(
 
 
 def may_be_in(sql: str) -> bool:
-    """Whether an SQL text has to be parsed to know that there is nothing such in it."""
+    """Return False if a SQL text surely has no such call, so that it need not be parsed."""
     return not _SUSPECT.isdisjoint(re.findall(r"\w+", sql.lower()))
 
 
 def find(nodes: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """What in a parsed statement is not a function of its rows, as a person writes it, each with what to do instead."""
+    """Return the calls of a parsed statement that are no function of its rows, each with what to write instead."""
     return dict(sorted(found for node in nodes for found in _found(node)))
 
 

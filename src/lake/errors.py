@@ -35,7 +35,12 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 @contextmanager
 def translated(root: Path) -> Iterator[None]:
-    """Every failure of the Delta library as one of ours, told by type first and by text where it must be."""
+    """Raise every failure of the Delta library within a with-block as an error of ours.
+
+    The error's type decides first, its text where the type does not say enough.
+
+    The error's type decides first, its text where the type does not say enough.
+    """
     from deltalake.exceptions import CommitFailedError, DeltaError
 
     try:
@@ -65,6 +70,7 @@ def translated(root: Path) -> Iterator[None]:
 
 
 def damaged(where: Path, found: str) -> MachineError:
+    """Return the error for a table that cannot be read as it lies on disk; `found` says what is wrong."""
     return MachineError(f"damaged table: {found}", where=where, fix=REPAIR)
 
 

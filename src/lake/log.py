@@ -34,7 +34,7 @@ Mark = tuple[int, str, int, int, int]
 
 
 def mark(root: Path) -> Mark | None:
-    """How many entries a log has, and what file the newest is: name, size, time, inode. None where there is none."""
+    """Return the number of log entries and the newest one's file: name, size, time, inode. None for no log."""
     try:
         names = [name for name in os.listdir(root / "_delta_log") if name.endswith((".json", ".parquet"))]
         if not names:
@@ -47,6 +47,16 @@ def mark(root: Path) -> Mark | None:
 
 
 def entry(root: Path, version: int) -> Iterator[dict[str, Any]]:
+    """Yield the actions of one log entry, each as its JSON object.
+
+    Raises:
+        HistoryGone: the entry is not there.
+        MachineError: it is not JSON, or an action lacks a field.
+
+    Raises:
+        HistoryGone: the entry is not there.
+        MachineError: it is not JSON, or an action lacks a field.
+    """
     path = root / "_delta_log" / f"{version:020d}.json"
     try:
         text = path.read_text(encoding="utf-8")
@@ -75,7 +85,7 @@ def _refuse_maimed(path: Path, action: object) -> None:
 
 
 def broken(root: Path) -> Iterator[tuple[str, str]]:
-    """The entries of a log that are not there, say nothing or cannot be read, each with why.
+    """Yield the entries of a log that are not there, say nothing or cannot be read, each with why.
 
     The library reads over an empty one, and over one of which there is a checkpoint. Only the oldest are cleaned up.
     """
@@ -108,6 +118,7 @@ def entry_hash(root: Path, version: int) -> int | None:
 
 
 def logged_file(action: Mapping[str, Any]) -> DataFile:
+    """Return the data file that an `add` action names."""
     stats = json.loads(action.get("stats") or "{}")
     return DataFile(
         path=unquote(action["path"]),
@@ -118,7 +129,7 @@ def logged_file(action: Mapping[str, Any]) -> DataFile:
 
 
 def commit_info(root: Path, version: int) -> dict[str, Any]:
-    """What a commit recorded about itself (run id, drift, ...); empty where the log entry is gone."""
+    """Return what a commit recorded about itself (run id, drift, ...); empty where the log entry is gone."""
     try:
         return next((action["commitInfo"] for action in entry(root, version) if "commitInfo" in action), {})
     except HistoryGone:
@@ -126,13 +137,13 @@ def commit_info(root: Path, version: int) -> dict[str, Any]:
 
 
 def digest(path: Path) -> str:
-    """The SHA-256 of a file."""
+    """Return the SHA-256 of a file."""
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def recorded(root: Path, version: int) -> set[str]:
-    """What a commit recorded progress of; nothing where the log entry is gone."""
+    """Return the inputs of which a commit recorded progress; empty where the log entry is gone."""
     try:
         return {action["txn"]["appId"] for action in entry(root, version) if "txn" in action}
     except HistoryGone:
@@ -140,7 +151,12 @@ def recorded(root: Path, version: int) -> set[str]:
 
 
 def lifetimes(root: Path) -> dict[str, tuple[int, int | None]]:
-    """From which version on each file was part of the table, and from which no longer, as far as the log tells."""
+    """Return for each file the version that added it and the one that removed it (None: still there).
+
+    Files whose log entries were cleaned up are missing, or seem to begin with version 0.
+
+    Files whose log entries were cleaned up are missing, or seem to begin with version 0.
+    """
     found: dict[str, tuple[int, int | None]] = {}
     for path in sorted((root / "_delta_log").glob("*.json")):
         version = int(path.stem) if path.stem.isdigit() else -1
@@ -154,13 +170,13 @@ def lifetimes(root: Path) -> dict[str, tuple[int, int | None]]:
 
 
 def checkpoints(root: Path) -> list[int]:
-    """The versions of which the log has a checkpoint."""
+    """Return the versions of which the log has a checkpoint."""
     names = (path.name[:20] for path in (root / "_delta_log").glob("*.checkpoint*.parquet"))
     return [int(name) for name in names if name.isdigit()]
 
 
 def progress_log(root: Path, version: int) -> tuple[Path | None, dict[str, int]]:
-    """Where all progress up to a version is: in the last checkpoint (None if there is none), and since then as given.
+    """Return the last checkpoint (None for none), and the progress recorded since, by input.
 
     Raises:
         HistoryGone: the checkpoint is of a kind that only other engines write, or entries since then are gone.
@@ -203,6 +219,7 @@ def sync_files(root: Path, paths: Sequence[str]) -> None:
 
 
 def sync(path: Path) -> None:
+    """Force a file or folder to disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -30,7 +30,7 @@ class Leftover:
 
 
 def expired(snapshot: Snapshot, hours: int, keep: Collection[int], now: float) -> tuple[Leftover, ...]:
-    """The files of a table that no reader needs any more, as they lie on disk; changes nothing.
+    """Return the files of a table that no reader needs any more, as they lie on disk; changes nothing.
 
     Those that left the table more than `hours` ago and are in no version of `keep`, those older than that which no
     commit ever named, and what interrupted writes of the Delta library left behind. `now` in seconds since 1970.
@@ -69,12 +69,12 @@ def remove(root: Path, files: Iterable[Leftover]) -> None:
 
 
 def behind(snapshot: Snapshot) -> bool:
-    """Whether opening the table reads so many log entries that a checkpoint pays: LOG_ENTRIES or more."""
+    """Return whether opening the table reads so many log entries that a checkpoint pays: LOG_ENTRIES or more."""
     return snapshot.version - max(checkpoints(snapshot.root), default=0) >= LOG_ENTRIES
 
 
 def checkpoint(snapshot: Snapshot) -> None:
-    """Sum the log up in one file, on disk when this returns, where it pays."""
+    """Write a checkpoint of the log where it pays; it is on disk when this returns."""
     if behind(snapshot):
         with translated(snapshot.root):
             snapshot._table.create_checkpoint()
@@ -92,7 +92,7 @@ def shorten_log(snapshot: Snapshot) -> int:
 
 
 def crowded(snapshot: Snapshot) -> dict[tuple[str | None, ...], tuple[DataFile, ...]]:
-    """The partitions that hold SMALL_FILES or more files below SMALL bytes, with these files."""
+    """Return the partitions that hold SMALL_FILES or more files below SMALL bytes, with these files."""
     small: dict[tuple[str | None, ...], list[DataFile]] = {}
     for file in snapshot.files:
         if file.size < SMALL:
@@ -109,7 +109,7 @@ def compact(snapshot: Snapshot, partition: Sequence[str | None]) -> Snapshot:
 
 
 def unordered(snapshot: Snapshot) -> tuple[tuple[str | None, ...], ...]:
-    """The partitions that hold files which came since the last z-order."""
+    """Return the partitions that hold files which came since the last z-order."""
     since = snapshot.progress(_ORDERED)
     try:
         came = {file.path for file in changes(snapshot, since).added} if since is not None else None
@@ -134,7 +134,7 @@ def z_order(snapshot: Snapshot, columns: Sequence[str], partitions: Sequence[Seq
 
 
 def bytes_written(snapshot: Snapshot, since: float) -> int:
-    """Bytes of all files that commits added since a moment (seconds since 1970), as far back as the log goes."""
+    """Return the bytes of all files added since a moment (seconds since 1970), as far back as the log goes."""
     written = 0
     for version in range(snapshot.version, -1, -1):
         try:
@@ -148,7 +148,7 @@ def bytes_written(snapshot: Snapshot, since: float) -> int:
 
 
 def log_files(snapshot: Snapshot) -> list[str]:
-    """The files of the log from which this version can be opened without the rest, relative to the table.
+    """Return the files of the log from which this version can be opened without the rest, relative to the table.
 
     The last checkpoint at or before it and every commit since the oldest that is still there without a gap.
     `_last_checkpoint` is not among them: it may name a checkpoint of a later version, and nobody needs it.
@@ -171,15 +171,15 @@ def log_files(snapshot: Snapshot) -> list[str]:
 
 
 def _only(snapshot: Snapshot, partition: Sequence[str | None]) -> list[tuple[str, str, str]] | None:
-    """One partition in the Delta library's words, in which an empty text is NULL."""
+    """Return one partition in the Delta library's words, in which an empty text is NULL."""
     return [(name, "=", value or "") for name, value in zip(snapshot.partition_by, partition, strict=True)] or None
 
 
 def _on_disk(root: Path, name: str) -> str:
-    """A path as the library names it; it may be encoded as in the log, while files on disk never are."""
+    """Return a path as the library names it; it may be encoded as in the log, while files on disk never are."""
     return name if (root / name).exists() else unquote(name)
 
 
 def _mtime(path: Path) -> float:
-    """When a file was written, in seconds since 1970; one that is gone was written long ago."""
+    """Return when a file was written, in seconds since 1970; 0 for one that is gone."""
     return path.stat().st_mtime if path.exists() else 0.0

@@ -30,7 +30,7 @@ _MOMENTS = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
 
 
 def choices(walk: Walk, result: Relation, given: Cut, needed: set[str]) -> Iterator[dict[str, Cut]]:
-    """The ways to cut the sources that a walk over the whole sources found, those that cut the most first.
+    """Yield the ways to cut the sources that a walk over the whole sources found, those that cut the most first.
 
     `given` is what the contract says the partition is made of, and `needed` the columns that this names.
     """
@@ -49,7 +49,7 @@ def choices(walk: Walk, result: Relation, given: Cut, needed: set[str]) -> Itera
 
 
 def _followed(walk: Walk, result: Relation) -> dict[str, list[Cut]]:
-    """The partition columns as the model makes them, followed to each source that has all of them."""
+    """Return the partition columns as the model makes them, followed to each source that has all of them."""
     plain = tuple((_unjoined(one), _unjoined(two)) for one, two in walk.equated)
     known = Known(plain)
     per_column = [_per_source(walk, value, known) for value in walk.target(result)]
@@ -61,7 +61,7 @@ def _followed(walk: Walk, result: Relation) -> dict[str, list[Cut]]:
 
 
 def _per_source(walk: Walk, value: Expression, known: Known) -> dict[str, set[str]]:
-    """A value as SQL over the columns of each source of which alone it can be made."""
+    """Return a value as SQL over the columns of each source of which alone it can be made."""
     found: dict[str, set[str]] = {}
     forms = (form for first in _forms(value, walk.reasoning) for form in _forms(first, walk.reasoning))
     for name in {name for form in forms for name in walk.reasoning.names_of(form, known)}:
@@ -76,7 +76,7 @@ def _per_source(walk: Walk, value: Expression, known: Known) -> dict[str, set[st
 
 
 def _forms(value: Expression, reasoning: Reasoning, depth: int = 0) -> set[Expression]:
-    """What a value can be: outer joins undone, each arm of a set operation, each argument of coalesce()."""
+    """Return the forms of a value: outer joins undone, each arm of a set operation, each argument of coalesce()."""
     if depth > _DEPTH:
         return {value}
     if isinstance(value, NullExtended):
@@ -101,7 +101,7 @@ def _unjoined(value: Expression) -> Expression:
 
 
 def typed(walk: Walk, cuts: Mapping[str, Cut], kinds: Sequence[str]) -> dict[str, Cut]:
-    """The cuts with every expression of the partition column's type, NULL on a row for which it cannot be computed.
+    """Return the cuts cast to the partition columns' types, NULL on a row for which that fails.
 
     Such a row is in no partition: the model would fail on it, or leaves it out.
     """

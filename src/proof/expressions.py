@@ -81,21 +81,21 @@ PARTS = {  # part of a date: the units that it is a function of
 
 
 def parts_of(expression: Expression) -> tuple[Expression, ...]:
-    """The expressions that an expression is computed from."""
+    """Return the expressions that an expression is computed from."""
     if isinstance(expression, Call):
         return expression.arguments
     return (expression.inner,) if isinstance(expression, Cast) else ()
 
 
 def rebuilt(expression: Expression, parts: tuple[Expression, ...]) -> Expression:
-    """The same function of other parts."""
+    """Return the same function of other parts."""
     if isinstance(expression, Call):
         return Call(expression.name, parts)
     return Cast(expression.type, parts[0]) if isinstance(expression, Cast) else expression
 
 
 def origins(expression: Expression) -> set[int]:
-    """The ids of the occurrences, joins and opaque values that an expression is made of; none for a constant."""
+    """Return the ids of the occurrences, joins and opaque values that an expression is made of; none for a constant."""
     if isinstance(expression, SourceColumn):
         return {expression.occurrence}
     if isinstance(expression, Opaque):
@@ -106,7 +106,7 @@ def origins(expression: Expression) -> set[int]:
 
 
 def within(expression: Expression) -> Iterator[Expression]:
-    """An expression and everything that it is computed from, through outer joins too."""
+    """Yield an expression and everything that it is computed from, through outer joins too."""
     yield expression
     inner = (expression.inner,) if isinstance(expression, NullExtended) else parts_of(expression)
     for part in inner:
@@ -114,11 +114,12 @@ def within(expression: Expression) -> Iterator[Expression]:
 
 
 def null_extended(join: int, tag: Tag) -> Tag:
+    """Return a tag as an outer join gives it, NULL on rows without a match."""
     return tuple(NullExtended(join, expression) for expression in tag)
 
 
 def calendar(expression: Expression) -> tuple[str, str, Expression] | None:
-    """(date_trunc or date_part, unit, argument) where an expression is that of a known calendar unit."""
+    """Return (date_trunc or date_part, unit, argument) of an expression that is a known calendar unit's."""
     if not isinstance(expression, Call) or expression.name not in ("date_trunc", "date_part"):
         return None
     if len(expression.arguments) != 2:
@@ -129,6 +130,7 @@ def calendar(expression: Expression) -> tuple[str, str, Expression] | None:
 
 
 def truncated(unit: str, argument: Expression) -> Call:
+    """Return date_trunc(unit, argument)."""
     return Call("date_trunc", (Constant(unit, "STRING"), argument))
 
 
@@ -137,7 +139,7 @@ class NoSql(Exception):
 
 
 def to_sql(expression: Expression, functions: frozenset[str], column: Callable[[SourceColumn], str]) -> str:
-    """An expression as SQL, its columns as `column` writes them.
+    """Return an expression as SQL, its columns as `column` writes them.
 
     Raises:
         NoSql: there is none.
@@ -169,11 +171,12 @@ def _constant(constant: Constant) -> str:
 
 
 def column_name(column: SourceColumn) -> str:
+    """Return the column's name as SQL."""
     return identifier(column.name)
 
 
 def shown(expression: Expression, sources: dict[int, str]) -> str:
-    """An expression for a message, its columns as table.column."""
+    """Return an expression for a message, its columns as table.column."""
     if isinstance(expression, SourceColumn):
         return f"{sources[expression.occurrence].rpartition('.')[2]}.{expression.name}".removeprefix(".")
     if isinstance(expression, Constant):

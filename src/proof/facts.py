@@ -21,7 +21,7 @@ from src.proof.walk import Walk
 
 
 def sources_of(engine: DuckEngine, table: Table, tables: Mapping[str, Table], budget: Budget) -> dict[str, Source]:
-    """What is known of each table that a gold table reads."""
+    """Return what the proof knows of each table that a gold table reads, by its id."""
     return {name: _source(engine, tables[name], tables, budget) for name in table.sources}
 
 
@@ -34,7 +34,7 @@ def _source(engine: DuckEngine, table: Table, tables: Mapping[str, Table], budge
 
 
 def _generated(engine: DuckEngine, table: Table) -> dict[str, str]:
-    """The silver columns whose transformLogic reads other columns of the table alone, and no column of the file.
+    """Return the silver columns whose transformLogic reads other columns of the table alone, and no column of the file.
 
     Where the table's column names itself, the file has one of that name too: another expression could mean either.
     """
@@ -51,7 +51,7 @@ def _generated(engine: DuckEngine, table: Table) -> dict[str, str]:
 
 
 def _made_by_model(engine: DuckEngine, table: Table, tables: Mapping[str, Table], budget: Budget) -> dict[str, str]:
-    """The partition columns that a gold model makes out of its other columns, as SQL over these."""
+    """Return the partition columns that a gold model makes out of its other columns, as SQL over these."""
     if not table.sql or not table.partition_by:
         return {}
     kinds = {column.name: column.type for column in table.columns}
@@ -73,7 +73,7 @@ def _made_by_model(engine: DuckEngine, table: Table, tables: Mapping[str, Table]
 def _over_other_columns(
     walk: Walk, result: Relation, name: str, value: Expression, kinds: Mapping[str, str]
 ) -> str | None:
-    """A column of a model's result as SQL over the others; None where it is none."""
+    """Return a column of a model's result as SQL over the others; None where it is none."""
     others = [
         (other, given)
         for _, other, given in result.outputs

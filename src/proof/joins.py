@@ -25,6 +25,7 @@ class Join:
     node: object
 
     def inner(self) -> Relation:
+        """Return the relation of an inner join."""
         left, right = self.left, self.right
         joined = Relation(
             left.outputs + right.outputs,
@@ -38,9 +39,11 @@ class Join:
         return self._finished(joined)
 
     def left_outer(self) -> Relation:
+        """Return the relation of a left outer join."""
         return self._finished(self._outer(self.left, self.right, self._merged_left()))
 
     def right_outer(self) -> Relation:
+        """Return the relation of a right outer join."""
         merged = {name: right for name, (_, right) in zip(self.using, self.pairs, strict=True)}
         joined = self._outer(self.right, self.left, merged)
         preserved = len(self.right.outputs)
@@ -69,7 +72,7 @@ class Join:
         return self._finished(joined)
 
     def _of_one_side(self, dependency: Dependency, own_id: int, other_id: int, other: Relation) -> Dependency:
-        """The tags of a dependency of one side of a FULL JOIN, with those of both that the condition equates."""
+        """Return the tags of a dependency of one side of a FULL JOIN, with those of both that the condition equates."""
         tags = {null_extended(own_id, tag) for tag in dependency}
         across = self.reasoning.rewritten(dependency, self.known, lambda origin: origin in other.ids)
         for there in (null_extended(other_id, tag) for tag in across):
@@ -84,7 +87,7 @@ class Join:
         return left
 
     def matched(self, what: str) -> list[Dependency]:
-        """What the left side comes to depend on, as its rows look for rows of the right side.
+        """Return what the left side depends on as its rows look for rows of the right side.
 
         Raises:
             Refused: the condition does not equate the partition of the rows looked for.

@@ -21,7 +21,7 @@ from src.proof.refusals import Proof, Refusal
 
 
 def stored_proof(engine: DuckEngine, table: Table, tables: Mapping[str, Table], folder: Path) -> Proof:
-    """The proof of a gold table, from `folder` where it lies there; else made, and kept there.
+    """Return the proof of a gold table, from `folder` where it lies there; else made, and kept there.
 
     A file that cannot be read or written costs a proof, and nothing else.
     """
@@ -35,7 +35,7 @@ def stored_proof(engine: DuckEngine, table: Table, tables: Mapping[str, Table], 
 
 
 def _looked_at(engine: DuckEngine, table: Table, tables: Mapping[str, Table]) -> str:
-    """A hash of the prover, the engine, and the logic of the table and of everything that it is made of."""
+    """Return a hash of the prover, the engine, and the logic of the table and of everything that it is made of."""
     facts: dict[str, Any] = {}
     todo = [table]
     while todo:
@@ -49,7 +49,7 @@ def _looked_at(engine: DuckEngine, table: Table, tables: Mapping[str, Table]) ->
 
 @cache
 def _prover() -> str:
-    """A hash of the prover's own code: another one proves again."""
+    """Return a hash of the prover's own code: another one proves again."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())

@@ -32,7 +32,7 @@ def uncovered_window(
     *,
     alone: bool,
 ) -> str | None:
-    """Why a window is not one that looks back over at most `lookback` partitions; None where it is.
+    """Return why a window reads more than `lookback` partitions back; None where it does not.
 
     `alone`: one source is cut, so that its partitions are all that are counted.
 
@@ -61,12 +61,12 @@ def _in_order(node: Mapping[str, Any], orders: Sequence[Expression], scope: Rela
 
 
 def window_rows(node: Mapping[str, Any], aggregates: Collection[str]) -> int:
-    """How many rows a covered window looks back."""
+    """Return how many rows a covered window looks back."""
     return _rows_back(node, aggregates) or 0
 
 
 def _rows_back(node: Mapping[str, Any], aggregates: Collection[str]) -> int | None:
-    """How many rows before its own a window reads; None where that is not a number, or rows after it are read."""
+    """Return how many rows before its own a window reads; None where that is no number, or it reads later rows."""
     name = node["function_name"].lower()
     unusual = ("ignore_nulls", "filter_expr", "arg_orders")  # the last orders what lag() counts
     if node.get("exclude_clause", "NO_OTHER") != "NO_OTHER" or any(node.get(key) for key in unusual):
@@ -92,7 +92,7 @@ def _number(node: Mapping[str, Any] | None, default: int | None) -> int | None:
 
 
 def is_before(dependency: Dependency, target: Tag, result: Relation, lookback: int, reasoning: Reasoning) -> bool:
-    """Whether a tag names a partition at most `lookback` present ones before the target, which is present itself."""
+    """Return whether a tag names one of the `lookback` present partitions before the target, itself present."""
     if not lookback or len(target) != 1:
         return False
     if not any(reasoning.are_equal(anchor, target, result.known) for anchor in result.anchors):
@@ -110,7 +110,7 @@ def is_before(dependency: Dependency, target: Tag, result: Relation, lookback: i
 
 
 def _unit(own: Expression, reasoning: Reasoning) -> str | None:
-    """The calendar unit that a partition is."""
+    """Return the calendar unit that a partition is."""
     found = calendar(own)
     if found and found[0] == "date_trunc":
         return found[1] if found[1] in _DAYS else None
@@ -118,7 +118,10 @@ def _unit(own: Expression, reasoning: Reasoning) -> str | None:
 
 
 def _steps_before(name: Expression, own: Expression, unit: str) -> int | None:
-    """How many units a name lies before a partition at most: `own - interval`, or the unit of its moment so before."""
+    """Return how many units a name lies before a partition at most; None where that is not known.
+
+    Known are `own - interval`, and the unit of the partition's moment less an interval.
+    """
     starts, shifted = [own], name
     cut = calendar(name)
     if cut and cut[:2] == ("date_trunc", unit):
@@ -132,7 +135,7 @@ def _steps_before(name: Expression, own: Expression, unit: str) -> int | None:
 
 
 def _units_in(span: Expression, unit: str) -> int | None:
-    """How many borders of a unit a literal span of time can cross at most."""
+    """Return how many borders of a unit a literal span of time can cross at most; None where that is not known."""
     name = span.name if isinstance(span, Call) else "to_days"  # day - 3
     number = _literal(span.arguments[0] if isinstance(span, Call) and len(span.arguments) == 1 else span)
     if number is None:
@@ -145,7 +148,7 @@ def _units_in(span: Expression, unit: str) -> int | None:
 
 
 def _literal(expression: Expression) -> int | None:
-    """A whole number of 0 or more; the parser wraps that of an interval in casts and trunc()."""
+    """Return a whole number of 0 or more; the parser wraps that of an interval in casts and trunc()."""
     while isinstance(expression, Cast) or (isinstance(expression, Call) and expression.name == "trunc"):
         expression = expression.inner if isinstance(expression, Cast) else expression.arguments[0]
     plain = isinstance(expression, Constant) and expression.kind == "INTEGER" and expression.text.isdecimal()
@@ -153,7 +156,7 @@ def _literal(expression: Expression) -> int | None:
 
 
 def _bare(expression: Expression) -> Expression:
-    """An expression without casts between dates and timestamps."""
+    """Return an expression without casts between dates and timestamps."""
     while isinstance(expression, Cast) and expression.type in ("DATE", "TIMESTAMP"):
         expression = expression.inner
     return expression

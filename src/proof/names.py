@@ -13,7 +13,7 @@ from src.proof.relations import Relation
 
 @dataclass(frozen=True)
 class Context:
-    """What a name can mean beside a column, in one clause of a SELECT."""
+    """The meanings a name can have beside a column, in one clause of a SELECT."""
 
     aliases: Mapping[str, Expression] = field(default_factory=dict)  # of the SELECT list, in lower case
     alias_first: bool = False  # the clause takes an alias before a column, or may do so
@@ -22,16 +22,18 @@ class Context:
     replaced: Mapping[Expression, Expression] = field(default_factory=dict)  # keys that are NULL in some grouping sets
 
     def binding(self, names: set[str]) -> Context:
+        """Return this context with the parameters of a lambda."""
         return replace(self, bound=self.bound | names)
 
     def in_window(self) -> Context:
+        """Return this context as it is inside a window: aliases first, no grouping keys."""
         return replace(self, alias_first=True, keys=())
 
 
 def resolve(
     node: Mapping[str, Any], scopes: Sequence[Relation], context: Context, opaque: Callable[[str, Relation], Opaque]
 ) -> Expression:
-    """The value of a column's name: of the nearest scope that has it.
+    """Return the value of a column's name: of the nearest scope that has it.
 
     A source's column goes before an alias. Where a clause may take either and they differ, it is neither.
 
@@ -55,7 +57,7 @@ def resolve(
 
 
 def _in_scope(path: list[str], scope: Relation, node: Mapping[str, Any]) -> list[Expression]:
-    """The values that a name can mean in one scope."""
+    """Return the values that a name can mean in one scope."""
     if len(path) == 1:
         if path[0] in scope.merged:
             return [scope.merged[path[0]]]
@@ -80,14 +82,14 @@ def _is_table(path: list[str], alias: str, scope: Relation) -> bool:
 
 
 def _field(value: Expression, path: list[str]) -> Expression:
-    """A field of a struct."""
+    """Return a field of a struct."""
     for name in path:
         value = Call(f"struct.{name}", (value,))
     return value
 
 
 def expand_star(node: Mapping[str, Any], scope: Relation) -> list[tuple[str, Expression]]:
-    """The names and values that a star stands for.
+    """Return the names and values that a star stands for.
 
     Raises:
         Refused: it has options that are not understood.

@@ -41,7 +41,7 @@ def prove(engine: DuckEngine, table: Table, tables: Mapping[str, Table], *, step
 
 
 def _proven(engine: DuckEngine, table: Table, sources: Mapping[str, Source], budget: Budget) -> dict[str, Cut]:
-    """The cuts of the fewest whole sources with which a table is proven.
+    """Return the cuts of the fewest whole sources with which a table is proven.
 
     Raises:
         Refused: with the reason that the first of them gives.

@@ -58,7 +58,7 @@ class Reasoning:
     # -- types
 
     def type_of(self, expression: Expression) -> str:
-        """The DuckDB type of an expression; UNKNOWN where it cannot be told."""
+        """Return the DuckDB type of an expression; UNKNOWN where it cannot be told."""
         if expression not in self._types:
             self._types[expression] = self._typed(expression)
         return self._types[expression]
@@ -75,13 +75,13 @@ class Reasoning:
             return UNKNOWN
 
     def is_exact(self, expression: Expression) -> bool:
-        """Whether equal values of an expression are the same in all that is made of them."""
+        """Return whether equal values of an expression are the same in all that is made of them."""
         if isinstance(expression, Opaque) or calendar(expression):
             return True  # an opaque value is equal to itself alone
         return bool(_EXACT.fullmatch(self.type_of(expression)))
 
     def pair(self, one: Expression, two: Expression) -> Known:
-        """What an equality in SQL tells: that the two are equal, if no cast stands between the values compared."""
+        """Return what an equality in SQL proves: that both are equal, if no cast stands between the values compared."""
         kinds = self.type_of(one), self.type_of(two)
         if kinds[0] == kinds[1] and _EXACT.fullmatch(kinds[0]):
             return Known(((one, two),))
@@ -93,7 +93,7 @@ class Reasoning:
     # -- one form for what is written in several
 
     def canonical(self, expression: Expression) -> Expression:
-        """An expression in the form in which it is compared: date parts under one name, casts that do nothing gone."""
+        """Return the form in which an expression is compared: date parts under one name, idle casts gone."""
         if not parts_of(expression):
             return expression
         expression = rebuilt(expression, tuple(map(self.canonical, parts_of(expression))))
@@ -117,7 +117,7 @@ class Reasoning:
         return argument if name == "date_trunc" and inner and inner[:2] == ("date_trunc", unit) else made
 
     def _is_same_day(self, expression: Expression) -> bool:
-        """Whether an expression casts a date or a timestamp to one: its units from the day up stay the same."""
+        """Return whether an expression casts a date or a timestamp to one: its units from the day up stay the same."""
         if not isinstance(expression, Cast) or expression.type not in _DATES:
             return False
         return self.type_of(expression.inner) in _DATES
@@ -125,7 +125,7 @@ class Reasoning:
     # -- equality
 
     def names_of(self, expression: Expression, known: Known, depth: int = 0) -> frozenset[Expression]:
-        """Expressions known to be equal to this one, itself among them; some may be left out."""
+        """Return expressions known to be equal to this one, and itself; some may be left out."""
         if depth > _DEPTH:
             return frozenset({expression})
         memo = known.memo.get((expression, depth))
@@ -148,7 +148,7 @@ class Reasoning:
         return frozenset(found)
 
     def _with_other_parts(self, expression: Expression, known: Known, depth: int) -> set[Expression]:
-        """The same function of other names of its parts."""
+        """Return the same function of other names of its parts."""
         parts = parts_of(expression)
         if not parts:
             return set()
@@ -160,10 +160,11 @@ class Reasoning:
         return {self.canonical(rebuilt(expression, combination)) for combination in combinations}
 
     def are_equal(self, one: Tag, two: Tag, known: Known) -> bool:
+        """Return whether two tags are known to be equal, member by member."""
         return all(a == b or b in self.names_of(a, known) for a, b in zip(one, two, strict=True))
 
     def rewritten(self, dependency: Dependency, known: Known, allowed: Callable[[int], bool]) -> Dependency:
-        """Tags that equal one of a dependency and are made of allowed origins alone."""
+        """Return the tags equal to one of a dependency that are made of allowed origins alone."""
 
         def names(expression: Expression) -> list[Expression]:
             return [name for name in self.names_of(expression, known) if all(map(allowed, origins(name)))]
@@ -178,13 +179,13 @@ class Reasoning:
     def determined_tags(
         self, dependency: Dependency, keys: Sequence[Expression], known: Known, own: Collection[int]
     ) -> Dependency:
-        """The tags of a dependency on which rows agree that agree on the keys."""
+        """Return the tags of a dependency on which rows agree that agree on the keys."""
         return frozenset(tag for tag in dependency if all(self.is_determined(part, keys, known, own) for part in tag))
 
     def is_determined(
         self, expression: Expression, keys: Sequence[Expression], known: Known, own: Collection[int], depth: int = 0
     ) -> bool:
-        """Whether rows of one relation, with these `own` ids, agree on an expression if they agree on the keys.
+        """Return whether rows of one relation, with these `own` ids, agree on an expression if they agree on the keys.
 
         They do on a key, on a constant, on a column of an outer query, on what is a function of such, on all
         columns of a table whose key is, and on a calendar unit of a finer one.
@@ -230,11 +231,11 @@ class Reasoning:
         return all(determined(SourceColumn(name.occurrence, key, source.columns[key])) for key in source.key)
 
     def titles(self) -> dict[int, str]:
-        """Occurrence: id of its source, for messages."""
+        """Return the id of each occurrence's source, for messages."""
         return {occurrence: source.id for occurrence, source in self.occurrences.items()}
 
     def source_of(self, dependency: Dependency) -> str | None:
-        """The id of a source that a dependency is about."""
+        """Return the id of a source that a dependency is about."""
         todo = [part for tag in sorted(dependency, key=repr) for part in tag]
         while todo:
             for found in within(todo.pop(0)):
@@ -245,14 +246,14 @@ class Reasoning:
 
 
 def _without_outer_joins(expression: Expression) -> Expression:
-    """The same expression of columns that are not null-extended; its type is the same."""
+    """Return the same expression of columns that are not null-extended; its type is the same."""
     if isinstance(expression, NullExtended):
         return _without_outer_joins(expression.inner)
     return rebuilt(expression, tuple(map(_without_outer_joins, parts_of(expression))))
 
 
 def _is_literal_of(constant: Constant, kind: str) -> bool:
-    """Whether a literal is compared in the type of the other side, or exactly as if it were."""
+    """Return whether a literal is compared in the type of the other side, or exactly as if it were."""
     if constant.kind == "STRING":
         return bool(_EXACT.fullmatch(kind))
     plain = constant.kind == "INTEGER" or (constant.kind == "NUMERIC" and "e" not in constant.text.lower())

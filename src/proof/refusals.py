@@ -11,7 +11,7 @@ WHOLE = "`refresh: full` where it has to be so; or claim `refresh: partitions`, 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a table cannot be computed by partitions."""
+    """The reason why a table cannot be computed by partitions, and where in the model it stands."""
 
     what: str
     line: int | None  # of the model, counted from 1
@@ -40,11 +40,12 @@ class Refused(Exception):
         self.what, self.node, self.source, self.fix = what, node, source, fix
 
     def as_refusal(self, sql: str) -> Refusal:
+        """Return the refusal with the model's line."""
         return Refusal(self.what, _line(sql, self.node), self.source, self.fix)
 
 
 class Budget:
-    """How many steps a proof may take: beyond it the table is computed whole.
+    """The steps a proof may take; beyond them the table is computed whole.
 
     Steps and not seconds, so that a busy machine decides as an idle one does; 100,000 take about two seconds.
     """
@@ -53,6 +54,11 @@ class Budget:
         self._left = steps
 
     def take(self, steps: int = 1) -> None:
+        """Spend steps.
+
+        Raises:
+            OverBudget: none are left.
+        """
         self._left -= steps
         if self._left < 0:
             fix = f"cut the model into two tables; or {WHOLE}"
@@ -64,7 +70,7 @@ class OverBudget(Refused):
 
 
 def nodes(tree: object) -> Iterator[dict[str, Any]]:
-    """Every object of a parsed statement."""
+    """Yield every object of a parsed statement."""
     if isinstance(tree, dict):
         yield tree
         tree = list(tree.values())
@@ -74,7 +80,7 @@ def nodes(tree: object) -> Iterator[dict[str, Any]]:
 
 
 def _line(sql: str, node: object) -> int | None:
-    """The line on which a part of the model begins, or has its keyword; the parser counts bytes."""
+    """Return the line on which a part of the model begins, or has its keyword; the parser counts bytes."""
     own = [offset for offset in map(_offset, nodes(node)) if offset]
     if isinstance(node, dict) and _offset(node):
         own = own[:1]

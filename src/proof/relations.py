@@ -21,7 +21,7 @@ SEVERAL = "it has several rows per partition"
 
 @dataclass(frozen=True)
 class Known:
-    """What holds for every row of a relation: which expressions are equal, and which are not NULL."""
+    """Facts of every row of a relation: expressions that are equal, and expressions that are not NULL."""
 
     equal: tuple[Pair, ...] = ()
     filled: frozenset[Expression] = frozenset()
@@ -29,7 +29,7 @@ class Known:
 
     @cached_property
     def neighbours(self) -> dict[Expression, set[Expression]]:
-        """For each expression, those that an equality names beside it."""
+        """Return for each expression those that an equality names beside it."""
         found: dict[Expression, set[Expression]] = {}
         for one, two in self.equal:
             found.setdefault(one, set()).add(two)
@@ -59,6 +59,7 @@ class Relation:
     windows_back: int = 0  # and how many after the windows of the SELECT that is walked over
 
     def values(self) -> list[Expression]:
+        """Return the value of each output column."""
         return [value for _, _, value in self.outputs]
 
     def depend(self, dependencies: Iterable[Dependency]) -> None:
@@ -79,7 +80,7 @@ class Relation:
 
 
 def aliased(relation: Relation, alias: str, names: list[str], path: list[str] | None = None) -> Relation:
-    """A relation under an alias, its first columns renamed."""
+    """Return a relation under an alias, its first columns renamed."""
     outputs: list[Output] = [
         (alias, names[at] if at < len(names) else name, value) for at, (_, name, value) in enumerate(relation.outputs)
     ]

@@ -42,7 +42,7 @@ class Union:
     arms: list[Arm]
 
     def relation(self, word: str, node: object) -> Relation:
-        """The relation that the operation gives.
+        """Return the relation that the operation gives.
 
         Raises:
             Refused: no function of the columns tells the partition in every arm.
@@ -66,7 +66,7 @@ class Union:
         return result
 
     def lifted(self, dependency: Dependency, arm: Arm) -> Dependency:
-        """The tags of a dependency of an arm as functions of the result's columns."""
+        """Return the tags of a dependency of an arm as functions of the result's columns."""
         found: set[Tag] = set()
         for tag in dependency:
             sides = [
@@ -99,7 +99,7 @@ class Union:
 
 
 def aligned(relations: Sequence[Relation], *, by_name: bool) -> tuple[list[str], list[Arm]]:
-    """The names of a set operation's columns, and its arms with a value for each."""
+    """Return the names of a set operation's columns, and its arms with a value for each."""
     names = [name for _, name, _ in relations[0].outputs]
     if not by_name:
         return names, [Arm(relation, relation.values()) for relation in relations]
@@ -117,7 +117,7 @@ def _named(relation: Relation, name: str) -> Expression:
 
 
 def column_types(reasoning: Reasoning, arms: Sequence[Arm]) -> list[str]:
-    """The type of each column; UNKNOWN where the arms differ: an implicit cast is not an identity."""
+    """Return the type of each column; UNKNOWN where the arms differ: an implicit cast is not an identity."""
     found = []
     for values in zip(*(arm.values for arm in arms), strict=False):
         kinds = {reasoning.type_of(value) for value in values}

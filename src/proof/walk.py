@@ -68,7 +68,7 @@ class Walk:
     # -- the model
 
     def model(self, sql: str) -> Relation:
-        """The relation that a model gives.
+        """Return the relation that a model gives.
 
         Raises:
             Refused: it has a construct of which no rule says that it stays within partitions.
@@ -78,7 +78,7 @@ class Walk:
         return self.query(tree, {}, [])
 
     def target(self, result: Relation) -> Tag:
-        """The partition columns of the result, cast to their types.
+        """Return the partition columns of the result, cast to their types.
 
         Raises:
             Refused: one of them is not in the result.
@@ -110,7 +110,7 @@ class Walk:
             raise Refused(what, self._item_of(tree), source, f"let {names} be what its source is cut by; or {WHOLE}")
 
     def _item_of(self, tree: Node) -> object:
-        """Where the first partition column stands in the SELECT list."""
+        """Return where the first partition column stands in the SELECT list."""
         wanted = self.partition[0][0].lower()
         for item in tree.get("select_list") or ():
             own = item.get("alias") or (item.get("column_names") or [""])[-1]
@@ -137,6 +137,11 @@ class Walk:
     # -- queries
 
     def query(self, node: Node, ctes: Ctes, scopes: Scopes) -> Relation:
+        """Return the relation that a SELECT or a set operation gives.
+
+        Raises:
+            Refused: no rule says that it stays within partitions.
+        """
         self._queries += 1
         if self._queries > _QUERIES:
             raise Refused("the model reads its CTEs too often to be proven", node)
@@ -194,7 +199,7 @@ class Walk:
         return self._modified(result, scope, node, ctes, here, late)
 
     def _items(self, items: Sequence[Node], here: Scopes, ctes: Ctes, context: Context) -> tuple[list[Output], Context]:
-        """The columns of a SELECT list, and what their aliases mean from then on."""
+        """Return the columns of a SELECT list, and what their aliases mean from then on."""
         outputs: list[Output] = []
         aliases: dict[str, Expression] = {}
         context = replace(context, aliases=aliases)
@@ -223,7 +228,7 @@ class Walk:
         return [(None, name, swapped.get(name.lower(), replaced.get(value, value))) for name, value in columns]
 
     def _plain_aliases(self, items: Sequence[Node], here: Scopes, ctes: Ctes) -> dict[str, Expression]:
-        """The aliases of a SELECT list that WHERE and GROUP BY can name: no aggregate, window or subquery in them."""
+        """Return the aliases that WHERE and GROUP BY can name: no aggregate, window or subquery in them."""
         found: dict[str, Expression] = {}
         for item in items:
             if not item.get("alias") or item.get("class") == "STAR" or self._is_aggregate(item):
@@ -240,7 +245,7 @@ class Walk:
     def _modified(
         self, result: Relation, scope: Relation, node: Node, ctes: Ctes, here: Scopes, context: Context
     ) -> Relation:
-        """A query's result after ORDER BY, DISTINCT and LIMIT."""
+        """Return a query's result after ORDER BY, DISTINCT and LIMIT."""
         modifiers: list[Node] = node.get("modifiers") or []
         for modifier in modifiers:
             if modifier["type"] not in _MODIFIERS:
@@ -311,7 +316,7 @@ class Walk:
         )
 
     def _uneven_after(self, keys: Sequence[Expression], scope: Relation) -> str | None:
-        """Why a grouped relation can have several rows per partition; None if its keys are the partition."""
+        """Return why a grouped relation can have several rows per partition; None if its keys are the partition."""
         if len(scope.depends) != 1:
             return SEVERAL
         for tag in scope.depends[0]:
@@ -320,7 +325,7 @@ class Walk:
         return SEVERAL
 
     def _group_keys(self, node: Node, scope: Relation, ctes: Ctes, scopes: Scopes) -> tuple[list[Expression], bool]:
-        """The keys of a GROUP BY, and whether these are all of them."""
+        """Return the keys of a GROUP BY, and whether these are all of them."""
         here = [scope, *scopes]
         items = self._written_out(node["select_list"], scope)
         context = Context(self._plain_aliases(node["select_list"], here, ctes))
@@ -343,14 +348,14 @@ class Walk:
         return keys, complete
 
     def _written_out(self, items: Sequence[Node], scope: Relation) -> list[Item]:
-        """A SELECT list whose stars are the columns they stand for."""
+        """Return a SELECT list whose stars are the columns they stand for."""
         found: list[Item] = []
         for item in items:
             found += [value for _, value in expand_star(item, scope)] if item.get("class") == "STAR" else [item]
         return found
 
     def _is_aggregate(self, tree: object) -> bool:
-        """Whether an aggregate of this SELECT stands in an expression; those of its subqueries do not count."""
+        """Return whether an aggregate of this SELECT stands in an expression; those of its subqueries do not count."""
         if isinstance(tree, list):
             return any(map(self._is_aggregate, tree))
         if not isinstance(tree, Mapping):
@@ -421,7 +426,7 @@ class Walk:
         return aliased(self._occurrence(source), (node.get("alias") or path[-1]).lower(), names, path)
 
     def _occurrence(self, source: Source) -> Relation:
-        """A source as the model reads it once."""
+        """Return a source as the model reads it once."""
         occurrence = next(self._ids)
         self.reasoning.occurrences[occurrence] = source
         columns = {name: SourceColumn(occurrence, name, kind) for name, kind in source.columns.items()}
@@ -438,13 +443,13 @@ class Walk:
         return relation
 
     def over_source(self, sql: str, source: str) -> Expression:
-        """The value of an SQL expression over the columns of a source, of which the walk knows one occurrence."""
+        """Return the value of an SQL expression over a source's columns; the walk knows one occurrence of it."""
         occurrence = next(at for at, one in self.reasoning.occurrences.items() if one.id == source)
         columns = self.sources[source].columns.items()
         return self._over(sql, Relation([(None, name, SourceColumn(occurrence, name, kind)) for name, kind in columns]))
 
     def _over(self, sql: str, relation: Relation) -> Expression:
-        """The value of an SQL expression of a contract over the columns of a source."""
+        """Return the value of an SQL expression of a contract over the columns of a source."""
         try:
             tree = parse(self.engine, f"SELECT {sql}")
             self._check_functions(tree)
@@ -453,7 +458,7 @@ class Walk:
             raise Refused(f"{sql}: {refused.what}", fix=refused.fix) from None  # its place is not one in the model
 
     def _recursive(self, query: Node, name: str) -> Relation:
-        """A recursive CTE, which may read sources that are whole alone."""
+        """Return a recursive CTE, which may read sources that are whole alone."""
         paths = [".".join(n["qualified_name"]["path"]).lower() for n in nodes(query) if n.get("type") == "BASE_TABLE"]
         cut = [path for path in paths if path in self.cuts]
         unknown = [path for path in paths if path not in self.sources and path != name]
@@ -513,7 +518,7 @@ class Walk:
         return rules[kind]()
 
     def _joined(self, node: Node, left: Relation, right: Relation, ctes: Ctes, scopes: Scopes) -> Join:
-        """Two relations with what USING or ON equates between them."""
+        """Return two relations with what USING or ON equates between them."""
         using = [name.lower() for name in node.get("using_columns") or ()]
         if node["ref_type"] == "NATURAL":
             theirs = {name.lower() for _, name, _ in right.outputs}
@@ -566,7 +571,7 @@ class Walk:
     def _subquery(
         self, node: Node, scopes: Scopes, ctes: Ctes, context: Context, *, is_condition: bool = False
     ) -> Opaque:
-        """A subquery in an expression: what it reads must be equated, inside of it, with the row it is computed for.
+        """Return the value of a subquery in an expression, which must equate what it reads with its row's partition.
 
         `x IN (SELECT y ...)`, as a condition of its own, equates x and y. NOT IN does not: a NULL that the cut
         takes away changes every row.
@@ -592,7 +597,7 @@ class Walk:
     # -- expressions
 
     def _scalar(self, node: Node, scopes: Scopes, ctes: Ctes, context: Context) -> Expression:
-        """The value of an expression; windows and subqueries in it are checked against scopes[0] on the way."""
+        """Return the value of an expression; windows and subqueries in it are checked against scopes[0] on the way."""
         value = self._value(node, scopes, ctes, context)
         return context.replaced.get(value, value)
 
@@ -708,14 +713,14 @@ class Walk:
             scope.windows_back = max(scope.windows_back, scope.back + rows)  # windows of one SELECT do not add up
 
     def _opaque(self, what: str, scope: Relation) -> Opaque:
-        """A new value of which nothing is known."""
+        """Return a new value of which nothing is known."""
         value = Opaque(next(self._ids), what)
         scope.ids.add(value.id)
         return value
 
 
 def parse(engine: DuckEngine, sql: str) -> Node:
-    """The query of a statement, as DuckDB's own parser reads it.
+    """Return the query of a statement, as DuckDB's own parser reads it.
 
     Raises:
         Refused: it is not one SELECT.
@@ -735,7 +740,7 @@ def _constant(node: Node) -> Constant:
 
 
 def _operands(node: Node) -> list[Node]:
-    """The expressions that an operator, a comparison or a CASE is made of, in their order."""
+    """Return the expressions that an operator, a comparison or a CASE is made of, in their order."""
     found: list[Node] = []
     for value in node.values():
         for part in value if isinstance(value, list) else [value]:
@@ -746,7 +751,7 @@ def _operands(node: Node) -> list[Node]:
 
 
 def _filled_with(expression: Expression) -> Iterator[Expression]:
-    """What is not NULL where an expression is not: what it casts, or cuts to a calendar unit, too."""
+    """Yield the expressions that are not NULL where this one is not: itself, and what it casts or truncates."""
     yield expression
     if isinstance(expression, Cast):
         yield from _filled_with(expression.inner)

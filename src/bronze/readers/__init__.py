@@ -42,7 +42,7 @@ _RECORDS: dict[str, Callable[[Feed, Path], Records]] = {
 
 
 def read(engine: DuckEngine, feed: Feed, path: Path) -> Rows:
-    """The fast way, wherever it gives what `read_carefully` gives or says that it cannot.
+    """Return a file's rows by the fast way where it gives what `read_carefully` gives, or says that it cannot.
 
     Raises:
         DataError: the file is refused; it names the file, and `read_carefully` would refuse it too.
@@ -59,7 +59,7 @@ def read(engine: DuckEngine, feed: Feed, path: Path) -> Rows:
 
 
 def read_carefully(engine: DuckEngine, feed: Feed, path: Path) -> Rows:
-    """The exact way: every record is numbered, and rejects are rows.
+    """Return a file's rows by the exact way: every record is numbered, and rejects are rows.
 
     Raises:
         DataError: the file is refused; it names the file.

@@ -22,6 +22,7 @@ from src.errors import DataError
 
 
 def csv_records(feed: Feed, path: Path) -> Records:
+    """Return the columns and the records of a CSV file, each record numbered and split exactly."""
     prove_whole(path)
     with lines_of(feed, path) as lines:
         names, _ = header(feed, path, lines)
@@ -56,7 +57,10 @@ def header(feed: Feed, path: Path, lines: Iterator[str]) -> tuple[list[str], str
 
 
 def _refuse_another_delimiter(raw: str, feed: Feed, path: Path) -> None:
-    """A file split at the wrong mark would be one column, in which nobody finds the values again."""
+    """Refuse a file whose header another delimiter splits.
+
+    Split at the wrong mark it would be one column, in which nobody finds the values again.
+    """
     for mark in DELIMITERS:
         values, _ = next(Dialect(mark, feed.quote, feed.escape).records(iter([raw]), blank_lines=False), ([], ""))
         if mark != feed.delimiter and isinstance(values, list) and len(values) > 1:
@@ -93,7 +97,7 @@ def _split(feed: Feed, lines: Iterator[str], names: list[str]) -> Iterator[Recor
 
 
 def _fitting(records: Iterator[Record], width: int, ended: bool, feed: Feed) -> Iterator[Record]:
-    """The records, those that do not fit the columns with the reason instead of values."""
+    """Yield the records, those that do not fit the columns with the reason instead of values."""
     for values, raw in records:
         if type(values) is list:
             if len(values) != width + ended:

@@ -23,6 +23,7 @@ _LONGEST_SEARCH = 16 << 20  # characters in which the end of a quoted value is l
 
 
 def dialect(feed: Feed) -> Dialect:
+    """Return the dialect of a feed's files."""
     return Dialect(feed.delimiter, feed.quote, feed.escape)
 
 
@@ -36,7 +37,7 @@ class Dialect:
 
     @cached_property
     def _inside(self) -> str:
-        """Pattern of what a quoted value holds. Possessive: it never gives back, so time stays linear."""
+        """Return the pattern of what a quoted value holds. Possessive: it never gives back, so time stays linear."""
         quote, escape = re.escape(self.quote), re.escape(self.escape)
         if self.escape in ("", self.quote):
             return f"(?:[^{quote}]++|{quote}{quote})*+"
@@ -44,7 +45,7 @@ class Dialect:
 
     @property
     def _before(self) -> str:
-        """Pattern of the blank that may come before a quoted value: one, as DuckDB has it."""
+        """Return the pattern of the blank that may come before a quoted value: one, as DuckDB has it."""
         return "" if self.delimiter == " " else " ?"
 
     @property
@@ -53,7 +54,7 @@ class Dialect:
 
     @cached_property
     def _value(self) -> re.Pattern[str]:
-        """One value up to the delimiter or the end: what is between quotes, or all of it."""
+        """Return the pattern of one value up to the delimiter or the end: what is between quotes, or all of it."""
         quote, delimiter = re.escape(self.quote), re.escape(self.delimiter)
         quoted = f"{self._before}{quote}({self._inside}){quote}{self._after}"
         plain = f"([^{delimiter}{quote}]*+|[^{quote}]*?)"
@@ -65,13 +66,13 @@ class Dialect:
 
     @cached_property
     def _open(self) -> re.Pattern[str]:
-        """A quoted value that the text ends in."""
+        """Return the pattern of a quoted value that the text ends in."""
         unfinished = "" if self.escape in ("", self.quote) else re.escape(self.escape) + "?"
         return re.compile(rf"{self._before}{re.escape(self.quote)}{self._inside}{unfinished}\Z", re.DOTALL)
 
     @cached_property
     def _closing(self) -> re.Pattern[str]:
-        """The rest of a quoted value, in a later line."""
+        """Return the pattern of the rest of a quoted value, in a later line."""
         return re.compile(self._inside + re.escape(self.quote), re.DOTALL)
 
     @cached_property
@@ -79,7 +80,7 @@ class Dialect:
         return re.compile(f"{re.escape(self.escape)}(.)", re.DOTALL)
 
     def records(self, lines: Iterator[str], *, blank_lines: bool) -> Iterator[Record]:
-        """`blank_lines`: they are records of one empty value."""
+        """Yield each record with its text; with `blank_lines`, a blank line is a record of one empty value."""
         ahead: deque[str] = deque()
         while line := ahead.popleft() if ahead else next(lines, ""):
             if self.quote and self.quote in line:
@@ -88,7 +89,7 @@ class Dialect:
                 yield text.split(self.delimiter), line
 
     def _quoted(self, line: str, ahead: deque[str], lines: Iterator[str]) -> Record:
-        """The record that begins with this line. If a quote in it is misplaced, this line alone is given up."""
+        """Return the record that begins with this line. If a quote in it is misplaced, this line alone is given up."""
         record, text, values, at = [line], line.rstrip("\r\n"), [], 0
         while True:
             if value := self._value.match(text, at):
@@ -111,7 +112,7 @@ class Dialect:
             return reason, line
 
     def _until_closed(self, ahead: deque[str], lines: Iterator[str]) -> tuple[list[str], bool]:
-        """The lines up to the one that closes a quoted value, and whether there is one."""
+        """Return the lines up to the one that closes a quoted value, and whether there is one."""
         taken: list[str] = []
         size = 0
         while size < _LONGEST_SEARCH and (line := ahead.popleft() if ahead else next(lines, "")):

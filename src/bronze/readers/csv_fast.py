@@ -18,13 +18,13 @@ from src.engine import MANY_COLUMNS, identifier, literal
 
 
 def is_common(feed: Feed) -> bool:
-    """Whether the engine is known to read this dialect as `csv_dialect` does (all short files were tried)."""
+    """Return whether the engine is known to read this dialect as `csv_dialect` does (all short files were tried)."""
     marks = feed.delimiter in DELIMITERS and feed.quote in ('"', "'", "") and feed.escape == feed.quote
     return marks and is_utf_8(feed)
 
 
 def csv_by_engine(feed: Feed, path: Path) -> Rows | None:
-    """None for a file in which the engine would take something otherwise, without a word."""
+    """Return the file as the engine reads it; None where it would take something otherwise without a word."""
     with lines_of(feed, path) as lines:
         first = next(lines)
         names, text = header(feed, path, chain([first], lines))
@@ -39,13 +39,15 @@ def csv_by_engine(feed: Feed, path: Path) -> Rows | None:
 
 
 def in_turn(files: Sequence[Rows]) -> Rows:
-    """Files of one kind as one SELECT, whose reader costs as much to plan as the reader of one of them."""
+    """Return files of one kind as one SELECT, which costs as much to plan as that of one of them."""
     first = files[0]
     return _numbered(first.columns, tuple(name for rows in files for name in rows.files), first.options, first.ended)
 
 
 def _numbered(columns: tuple[str, ...], files: tuple[str, ...], options: str, ended: bool) -> Rows:
-    """Each row with its file's place and its number in it: what it is further than the last row that began a file.
+    """Return each row with its file's index and its number in that file.
+
+    The number is counted from the row that began the file.
 
     Windows without an order let rows stream by in one thread, in the order in which the reader, which is not parallel
     either, takes them: the files as they are listed, each from its beginning to its end. Inside, columns have names
@@ -88,8 +90,10 @@ def _options(feed: Feed, path: Path, width: int) -> str:
 
 
 def _is_odd(feed: Feed, path: Path, width: int) -> bool:
-    """Whether the file may have what DuckDB 2.0 takes otherwise without a word: NUL, which it keeps; a quote that is
-    misplaced; and in a file of one column a delimiter, or CR, because mixed line ends give it empty rows.
+    """Return whether the file may have what DuckDB 2.0 takes otherwise without a word.
+
+    That is NUL, which it keeps; a misplaced quote; and in a file of one column a delimiter, or CR, because mixed line
+    ends give it empty rows.
 
     Reading the file through also proves packed ones whole: DuckDB takes half a .zst, and a .gz with a wrong checksum.
     """
@@ -121,7 +125,7 @@ class _Quotes:
         self._held = b"\n"  # the text since the last quote, as far as it matters
 
     def in_place(self, block: bytes) -> bool:
-        """Whether the quotes are in their places, as far as the file was seen."""
+        """Return whether the quotes are in their places, as far as the file was seen."""
         parts = block.split(self._quote)
         if not self._inside:
             parts[0] = self._held + parts[0]
@@ -137,5 +141,5 @@ class _Quotes:
         return not self._misplaced.search(b"\0".join([b"", *outside, b""]))
 
     def at_end(self) -> bool:
-        """Whether the file may end here."""
+        """Return whether the file may end here."""
         return not self._inside and bool(self._begun.match(self._held + b"\n"))

@@ -40,7 +40,7 @@ def refuse_title_rows(first: Sequence[str], feed: Feed, path: Path) -> None:
 
 
 def _fit(names: Sequence[str], feed: Feed) -> bool:
-    """Whether a file can be the feed's, as far as that is known."""
+    """Return whether a file can be the feed's, as far as that is known."""
     return not feed.reads or not feed.header or _known(names, feed) > 0
 
 
@@ -53,7 +53,7 @@ def _known(names: Sequence[str], feed: Feed) -> int:
 
 
 def _header_below(feed: Feed, path: Path) -> tuple[int, list[str]] | None:
-    """The number and values of the line, among the first, that has most of the names."""
+    """Return the number and values of the line, among the first, that has most of the names."""
     best, line = None, 1
     with lines_of(feed, path) as lines:
         for values, raw in islice(dialect(feed).records(lines, blank_lines=True), _LINES_LOOKED_AT):

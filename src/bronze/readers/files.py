@@ -22,11 +22,12 @@ ALWAYS_UNPACKED = 1 << 30  # bytes that any packed file may unpack to
 
 
 def packing(path: Path) -> str | None:
+    """Return how a file is packed, by its name; None where it is not."""
     return PACKED.get(path.suffix.lower())
 
 
 def opened(path: Path) -> BinaryIO:
-    """The file's bytes, unpacked if its name says that they are packed."""
+    """Return the file's bytes, unpacked if its name says that they are packed."""
     if packing(path) == "gzip":
         return _bounded(cast(BinaryIO, gzip.open(path, "rb")), path)
     if packing(path) == "zstd":
@@ -66,18 +67,19 @@ class _Bounded(io.RawIOBase):
 
 
 def blocks(path: Path, size: int = BLOCK) -> Iterator[bytes]:
+    """Yield the file's bytes, unpacked, in blocks of `size`."""
     with opened(path) as file:
         while block := file.read(size):
             yield block
 
 
 def prove_whole(path: Path) -> None:
-    """A packed file shows its damage only on the way; it is refused before its first rows are given away."""
+    """Read a packed file to its end, so that a damaged one is refused before its first rows are given away."""
     if packing(path):
         for _ in blocks(path):
             pass
 
 
 def pattern(path: Path) -> str:
-    """The path as the engine's pattern for this file alone."""
+    """Return the path as the engine's pattern for this file alone."""
     return re.sub(r"[*?\[]", lambda found: f"[{found[0]}]", str(path))

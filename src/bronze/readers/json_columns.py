@@ -16,7 +16,10 @@ from src.errors import DataError
 
 
 def json_records(feed: Feed, path: Path) -> Records:
-    """The file is read twice, the second time as the engine asks; the first time only for its keys."""
+    """Return the columns and the records of a JSON file.
+
+    It is read here once, only for its keys, and again when the engine asks for the records.
+    """
     columns: dict[str, str] = {}
 
     def objects(lines: Iterator[str]) -> Iterator[tuple[Object, str]]:
@@ -37,7 +40,7 @@ def json_records(feed: Feed, path: Path) -> Records:
 
 
 def _add_columns(objects: Iterator[tuple[Object, str]], columns: dict[str, str]) -> None:
-    """Every key with its column, in order of first appearance."""
+    """Add every new key with its column to `columns`, in order of first appearance."""
     first: dict[str, str] = {}
     for values, _ in objects:
         if isinstance(values, dict) and not values.keys() <= columns.keys():

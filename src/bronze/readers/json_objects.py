@@ -62,6 +62,7 @@ _PLAIN = frozenset({str, _Number, type(None)})
 
 
 def objects_in_lines(lines: Iterator[str]) -> Iterator[tuple[Object, str]]:
+    """Yield the object of each line that is not blank, or why it is none, with the line."""
     for line in lines:
         if _BLANKS.fullmatch(line):
             continue
@@ -72,7 +73,10 @@ def objects_in_lines(lines: Iterator[str]) -> Iterator[tuple[Object, str]]:
 
 
 def keys_in(line: str) -> Set[str]:
-    """The keys of a line's object, at a third of the cost; also those of one that is not taken, none of no JSON."""
+    """Return the keys of a line's object, at a third of the cost; none where the line is not JSON.
+
+    Those of an object that is refused are among them.
+    """
     try:
         value = _deeply(lambda: _KEYS.decode(line))
     except (ValueError, RecursionError):
@@ -81,6 +85,11 @@ def keys_in(line: str) -> Set[str]:
 
 
 def objects_in_array(lines: Iterator[str], path: Path) -> Iterator[tuple[Object, str]]:
+    """Yield each object of a JSON array with its text.
+
+    Raises:
+        DataError: the text is not JSON; nothing of the file is taken.
+    """
     count = 0
     try:
         for value, raw in _JsonText(lines).items():
@@ -123,7 +132,7 @@ class _JsonText:
         self._at = 0
 
     def items(self) -> Iterator[tuple[Any, str]]:
-        """The items of the one array in the text, or the one value, each with its text."""
+        """Yield the items of the one array in the text, or the one value, each with its text."""
         if self._next() == "[":
             self._take("[")
             while self._next() != "]":
@@ -139,7 +148,7 @@ class _JsonText:
             raise ValueError(f"{quoted(self._next())} after the end")
 
     def _next(self) -> str:
-        """The next character that is no blank; '' at the end."""
+        """Return the next character that is no blank; '' at the end."""
         while True:
             self._at = _BLANKS.match(self._text, self._at).end()  # type: ignore[union-attr]  # matches anywhere
             if self._at < len(self._text):
@@ -165,7 +174,10 @@ class _JsonText:
                 return value, raw
 
     def _read_on(self) -> bool:
-        """More text, at least as much as is held, so that a long item is not tried too often."""
+        """Read on, at least as much text as is held, so that a long item is not tried too often.
+
+        Returns whether there was more.
+        """
         self._text, self._at = self._text[self._at :], 0
         wanted = max(BLOCK, len(self._text))
         more = []
@@ -177,7 +189,7 @@ class _JsonText:
 
 
 def _flat(value: object, raw: str) -> Object:
-    """An object's values as text, or why they cannot be had."""
+    """Return an object's values as text, or why they cannot be had."""
     if isinstance(value, _DuplicateKey):
         return str(value)
     if not isinstance(value, dict):
@@ -206,14 +218,14 @@ def _kind(value: object) -> str:
 
 @lru_cache(maxsize=10_000)
 def clashing(keys: tuple[str, ...]) -> str | None:
-    """Delta knows no case: two such keys would be one column."""
+    """Return why an object's keys cannot be columns: two differ only by case, which Delta does not know."""
     lowered = [key.lower() for key in keys]
     twice = [key for key, low in zip(keys, lowered, strict=True) if lowered.count(low) > 1]
     return f"keys {', '.join(map(quoted, twice))} differ only by case" if twice else None
 
 
 def _json_text(value: object, level: int) -> str:
-    """A nested value as compact JSON, key order and numbers as they are."""
+    """Return a nested value as compact JSON, key order and numbers as they are."""
     if isinstance(value, _Number):
         return value
     if level > _DEEPEST:

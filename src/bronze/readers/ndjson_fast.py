@@ -32,7 +32,10 @@ _MOST_COLUMNS = 500  # for each of them the engine goes through the keys of a li
 
 
 def ndjson_by_engine(engine: DuckEngine, feed: Feed, path: Path) -> Rows | None:
-    """None for a file that is better read exactly: a short one, or one of which more than half is odd."""
+    """Return the file as the engine reads it; None where the exact way is better.
+
+    That is so for a short file, and for one of which more than half of the lines are odd.
+    """
     import pyarrow as pa
 
     if not is_utf_8(feed) or path.stat().st_size < _WORTH_IT:
@@ -73,7 +76,7 @@ class _Block:
     open: bool  # the last line has no end
 
     def text(self) -> Any:
-        """The lines as Arrow's text, NULL for those that are not UTF-8."""
+        """Return the lines as Arrow's text, NULL for those that are not UTF-8."""
         import pyarrow as pa
 
         try:
@@ -83,7 +86,7 @@ class _Block:
             return pa.array([None if "\ufffd" in line else line for line in decoded], pa.large_string())
 
     def exactly(self, number: int, feed: Feed) -> tuple[Object, str]:
-        """What the exact reader says of a line, and the line."""
+        """Return a line's object as the exact reader takes it, or why it does not, and the line."""
         end = "" if self.open and number == len(self.lines) - 1 else self.end
         line = self.lines[number].as_py().decode("utf-8", "surrogateescape") + end
         ((values, raw),) = objects_in_lines(iter([line]))
@@ -91,7 +94,7 @@ class _Block:
 
 
 def _blocks(path: Path) -> Iterator[_Block | None]:
-    """The file's lines; None where they are too long or their ends are mixed."""
+    """Yield the file's lines; None where they are too long or their ends are mixed."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -110,7 +113,7 @@ def _blocks(path: Path) -> Iterator[_Block | None]:
 
 
 def _whole_lines(path: Path) -> Iterator[bytes]:
-    """The file in pieces that end where a line does, without a byte order mark."""
+    """Yield the file in pieces that end where a line does, without a byte order mark."""
     held, mark = b"", BOM_UTF8
     for part in blocks(path, _BLOCK):
         held += part
@@ -127,7 +130,7 @@ def _whole_lines(path: Path) -> Iterator[bytes]:
 
 @dataclass
 class _Seen:
-    """What the first reading finds."""
+    """What the first reading of a file found: its columns and, of each block, the proven lines."""
 
     columns: dict[str, None] = field(default_factory=dict)  # the keys in order of first appearance
     proofs: list[ProvenLines] = field(default_factory=list)  # of each block
@@ -136,7 +139,7 @@ class _Seen:
     _odd: int = 0
 
     def take(self, engine: DuckEngine, feed: Feed, block: _Block) -> bool:
-        """Whether it is worth going on: no more than half of the lines so far are odd."""
+        """Prove a block's lines; return False once more than half of the file's lines are odd."""
         first = block.exactly(0, feed)[0]
         proven = prove_lines(engine, block.text(), tuple(first) if isinstance(first, dict) else ())
         self.whole = block if not self.proofs and block.lines.nbytes <= _KEPT else None
@@ -156,7 +159,7 @@ class _Seen:
 
 
 def _batches(feed: Feed, blocks: Iterator[_Block | None], seen: _Seen) -> Iterator[Any]:
-    """`line`, `_row`, `_reject` and `_raw`, as the engine asks for them."""
+    """Yield batches of `line`, `_row`, `_reject` and `_raw`, as the engine asks for them."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -174,7 +177,7 @@ def _batches(feed: Feed, blocks: Iterator[_Block | None], seen: _Seen) -> Iterat
 
 
 def _with_odd(columns: list[Any], feed: Feed, block: _Block, odd: Sequence[int], seen: _Seen) -> list[Any]:
-    """The columns `line`, `_reject` and `_raw`, with what the exact reader says of odd lines."""
+    """Return the columns `line`, `_reject` and `_raw` with the exact reader's values for odd lines."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

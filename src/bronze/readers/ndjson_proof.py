@@ -48,7 +48,7 @@ _PROVEN = rf"""
 
 @dataclass(frozen=True)
 class ProvenLines:
-    """What is known of a block's lines, by their places in it."""
+    """The lines of a block that the engine reads exactly, and those it may not, by their numbers in it."""
 
     keys: dict[int, tuple[str, ...]]  # of proven lines, every list of keys where it is first
     odd: list[int]  # the lines that are not proven, in order
@@ -56,7 +56,10 @@ class ProvenLines:
 
 
 def prove_lines(engine: DuckEngine, lines: Any, keys: tuple[str, ...]) -> ProvenLines:
-    """`lines`: Arrow's text, NULL for what is none; `keys`: those of the first line, () for none."""
+    """Return which lines of a block the engine reads as the exact reader does.
+
+    `lines`: Arrow's text, NULL for what is none; `keys`: those of the first line, () for none.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -81,18 +84,22 @@ def prove_lines(engine: DuckEngine, lines: Any, keys: tuple[str, ...]) -> Proven
 
 
 def with_numbers_quoted(lines: Any) -> Any:
+    """Return the lines with each number behind a key between quotes, so that it is read as it is written."""
     import pyarrow.compute as pc
 
     return pc.replace_substring_regex(lines, _NUMBER, r'\1"\2"')
 
 
 def in_batches(batch: Any) -> Iterator[Any]:
-    """Arrow's record batch in parts that several threads of the engine can take."""
+    """Yield an Arrow record batch in parts that several threads of the engine can take."""
     return (batch.slice(start, _ROWS_PER_BATCH) for start in range(0, len(batch), _ROWS_PER_BATCH))
 
 
 def _fitting(lines: Any, keys: tuple[str, ...], text: str) -> Any:
-    """Which lines are objects of these keys, in this order, with plain values; `text` is the pattern of a text."""
+    """Return a mask of the lines that are objects of these keys, in this order, with plain values.
+
+    `text` is the pattern of a text.
+    """
     import pyarrow.compute as pc
 
     names = (re.escape(json.dumps(key, ensure_ascii=False)) for key in keys)
@@ -101,7 +108,7 @@ def _fitting(lines: Any, keys: tuple[str, ...], text: str) -> Any:
 
 
 def _compared(engine: DuckEngine, lines: Any, numbers: Any) -> list[tuple[str | None, int, list[int]]]:
-    """Lists of keys as JSON, NULL for lines that are not proven; where each is first, and everywhere it is."""
+    """Return each list of keys as JSON (NULL: lines not proven) with its first line's number and all its lines'."""
     import pyarrow as pa
 
     batch = pa.record_batch([lines, numbers], ["line", "place"])

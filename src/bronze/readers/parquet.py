@@ -31,6 +31,7 @@ class _Column:
 
 
 def parquet_by_engine(engine: DuckEngine, path: Path) -> Rows:
+    """Return a Parquet file as the engine reads it, every value as text, wide decimals by way of Arrow."""
     with open(path, "rb"):
         pass  # no permission is told as such
     file = literal(pattern(path))
@@ -56,7 +57,7 @@ def parquet_by_engine(engine: DuckEngine, path: Path) -> Rows:
 
 
 def _outer(parts: Sequence[tuple[str, int | None, str | None, int | None]]) -> list[_Column]:
-    """The columns among all parts of a Parquet schema, which come depth first after the root.
+    """Return the columns among all parts of a Parquet schema, which come depth first after the root.
 
     The engine's own names do not do: it renames the second of two equal ones.
     """
@@ -99,7 +100,7 @@ def _as_text(name: str, kind: str, column: _Column) -> str:
 
 
 def _beside_arrow(engine: DuckEngine, path: Path, texts: dict[str, str], wide: list[str], source: str) -> Rows:
-    """The file's rows as the engine reads them, joined to the wide columns as Arrow does, by their number."""
+    """Return the file's rows as the engine reads them, joined to the wide columns as Arrow does, by their number."""
     import pyarrow as pa
 
     try:
@@ -119,7 +120,7 @@ def _beside_arrow(engine: DuckEngine, path: Path, texts: dict[str, str], wide: l
 
 
 def _wide_columns(path: Path, names: list[str]) -> Iterator[Any]:
-    """First the schema, then batches: each column with its wide decimals as text, and the rows' numbers."""
+    """Yield the schema, then batches: each column with its wide decimals as text, and the rows' numbers."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -142,7 +143,7 @@ def _wide_columns(path: Path, names: list[str]) -> Iterator[Any]:
 
 
 def _with_text(kind: Any) -> Any:
-    """An Arrow type with text in the place of wide decimals."""
+    """Return an Arrow type with text instead of wide decimals."""
     import pyarrow as pa
 
     if pa.types.is_decimal256(kind):

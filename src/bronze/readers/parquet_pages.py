@@ -18,13 +18,16 @@ _AT_ONCE = 4096  # bytes of a header read at first
 
 
 def has_checksums(path: Path) -> bool:
-    """Whether the file's first page has one: a program writes them for all pages or for none."""
+    """Return whether the file's first page has one: a program writes them for all pages or for none."""
     with open(path, "rb") as file:
         return _CHECKSUM in _header(file, 4)[0]
 
 
 def damaged_page(path: Path, chunks: Iterable[tuple[int, int]]) -> int | None:
-    """The place of the first page that is not what was written. `chunks`: where a column's pages begin, their bytes."""
+    """Return the offset of the first page that is not what was written; None where all are.
+
+    `chunks`: the offset and size in bytes of each column's pages.
+    """
     with open(path, "rb") as file:
         for at, size in chunks:
             end = at + size
@@ -48,7 +51,7 @@ def _crc(file: BinaryIO, at: int, size: int) -> int:
 
 
 def _header(file: BinaryIO, at: int) -> tuple[dict[int, int], int]:
-    """The numbers in the page header at a place, by field, and its bytes: 0 if there is none."""
+    """Return the numbers in the page header at an offset, by field, and its size in bytes: 0 if there is none."""
     size = _AT_ONCE
     while size <= _LONGEST_HEADER:
         file.seek(at)
@@ -62,7 +65,7 @@ def _header(file: BinaryIO, at: int) -> tuple[dict[int, int], int]:
 
 
 def _struct(data: bytes, at: int) -> tuple[dict[int, int], int]:
-    """The whole numbers of a struct in Thrift's compact form, and where it ends."""
+    """Return the whole numbers of a struct in Thrift's compact form, and where it ends."""
     found: dict[int, int] = {}
     field = 0
     while data[at]:

@@ -50,12 +50,12 @@ class Rows:
 
     @property
     def kind(self) -> object:
-        """Files of one kind can be read in turn; without it, a file is read alone."""
+        """Return what files that can be read in turn have in common; None for a file that is read alone."""
         return (self.columns, self.options, self.ended) if self.files else None
 
 
 def checked(columns: Sequence[str], path: Path) -> tuple[str, ...]:
-    """Column names, if a table can have them: none blank, none twice (Delta knows no case), none a system column."""
+    """Return the column names if a table can have them: none blank, no duplicate in any case, no system column."""
     fix = "correct the header; nothing of the file was taken"
     header = f"the header is [{', '.join(map(quoted, columns))}]"
     seen: set[str] = set()
@@ -73,13 +73,13 @@ def checked(columns: Sequence[str], path: Path) -> tuple[str, ...]:
 
 
 def numbered(columns: tuple[str, ...], values: str, source: str) -> Rows:
-    """Rows that the engine reads from a file itself, none of them a reject."""
+    """Return rows that the engine reads from a file itself, none of them a reject."""
     project = "row_number() OVER () AS _row, NULL::VARCHAR AS _reject, NULL::VARCHAR AS _raw"
     return Rows(columns, f"SELECT {values}, {project} FROM {source}")
 
 
 def streamed(engine: DuckEngine, columns: tuple[str, ...], records: Callable[[], Iterator[Record]]) -> Rows:
-    """Records as an Arrow stream the engine can read once; the file is opened when the engine asks for rows."""
+    """Return records as an Arrow stream that the engine can read once, when it asks for rows."""
     import pyarrow as pa
 
     project = [("_row", pa.int64()), ("_reject", pa.string()), ("_raw", pa.string())]

@@ -15,7 +15,7 @@ from src.errors import DataError, from_os_error
 
 @contextmanager
 def refusing(path: Path) -> Iterator[None]:
-    """Whatever a file does while it is opened or unpacked, as an error that names the file."""
+    """Raise whatever a file does while it is opened or unpacked as an error that names the file."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             kind = "a directory" if path.is_dir() else "a device or pipe"
@@ -32,11 +32,12 @@ def refusing(path: Path) -> Iterator[None]:
 
 
 def unreadable(path: Path, what: str, why: object) -> DataError:
+    """Return the error for a file that cannot be read, which says that nothing of it was taken."""
     reason = " ".join(str(why).split()).rstrip(".")
     fix = "land the file again, whole; nothing of it was taken"
     return DataError(f"{what}: {reason[:1].lower()}{reason[1:]}", where=path, fix=fix)
 
 
 def contract_of(feed: Feed) -> str:
-    """Where to correct what the contract says of a feed."""
+    """Return where to correct what the contract says of a feed."""
     return str(feed.declared_in or "the contract")

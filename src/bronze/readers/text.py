@@ -24,7 +24,7 @@ _SHOWN = {0: "\\x00", **{0xDC00 + byte: f"\\x{byte:02x}" for byte in range(256)}
 
 @contextmanager
 def lines_of(feed: Feed, path: Path) -> Iterator[Iterator[str]]:
-    """The file's lines with their ends (LF, CRLF or CR), without a byte order mark."""
+    """Open a file as its lines, each with its end (LF, CRLF or CR), without a byte order mark."""
     codecs.register_error("boathouse", _keep_bytes)
     errors = "surrogateescape" if is_utf_8(feed) else "boathouse"  # the same, without a call for each byte
     refuse_another_encoding(feed, path)
@@ -62,6 +62,7 @@ def refuse_another_encoding(feed: Feed, path: Path) -> None:
 
 
 def is_utf_8(feed: Feed) -> bool:
+    """Return whether a feed's files are UTF-8."""
     return _encoding(feed) in ("utf-8", "utf-8-sig")
 
 
@@ -75,13 +76,13 @@ def _encoding(feed: Feed) -> str:
 
 
 def _keep_bytes(error: UnicodeError) -> tuple[str, int]:
-    """Bytes that are no text become the half surrogates U+DC00 to U+DCFF, which no valid text holds."""
+    """Return bytes that are no text as the half surrogates U+DC00 to U+DCFF, which no valid text holds."""
     assert isinstance(error, UnicodeDecodeError)
     return "".join(chr(0xDC00 + byte) for byte in error.object[error.start : error.end]), error.end
 
 
 def no_text_reason(raw: str, feed: Feed) -> str | None:
-    """Why a record cannot be kept as text: bytes the encoding does not know, or NUL."""
+    """Return why a record cannot be kept as text (bytes unknown to the encoding, or NUL); None if it can."""
     if raw.isascii() and "\0" not in raw:
         return None
     found = NO_TEXT.search(raw)
@@ -93,10 +94,10 @@ def no_text_reason(raw: str, feed: Feed) -> str | None:
 
 
 def shown(raw: str) -> str:
-    """A record's text as it can be kept: without its line end, what is no text written as \\xNN."""
+    """Return a record's text as it can be kept: without its line end, what is no text written as \\xNN."""
     return raw.rstrip("\r\n").translate(_SHOWN)
 
 
 def quoted(text: str) -> str:
-    """A name or mark as a message shows it: between quotes, what cannot be seen as JSON writes it."""
+    """Return a name or mark as a message shows it: between quotes, what cannot be seen as JSON writes it."""
     return json.dumps(text, ensure_ascii=NO_TEXT.search(text) is not None)

@@ -34,6 +34,7 @@ _SERVE += "child.serve(sys.stdin, sys.stdout, int(sys.argv[2]))"
 
 
 def xlsx_by_child(engine: DuckEngine, feed: Feed, path: Path) -> Rows:
+    """Return a workbook's sheet as a child process reads it, whose memory and time are bounded."""
     with open(path, "rb"):
         pass  # no permission is told as such
     lines = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - read when the engine asks
@@ -61,7 +62,7 @@ class _Reader:
         atexit.register(self.close)
 
     def read(self, path: Path, sheet: str | None, lines: IO[bytes]) -> dict[str, Any]:
-        """The child's last word about a file; before it, its records are written to `lines`."""
+        """Return the child's last word about a file; before it, its records are written to `lines`."""
         with self._lock:
             used = self._process is not None
             answer, code = self._asked(path, sheet, lines)
@@ -72,7 +73,7 @@ class _Reader:
             return answer or self._refusal(code)
 
     def close(self) -> int:
-        """End the child; returns its exit code."""
+        """End the child; return its exit code."""
         process, self._process = self._process, None
         if process is None:
             return 0
@@ -81,7 +82,7 @@ class _Reader:
         return process.returncode
 
     def _asked(self, path: Path, sheet: str | None, lines: IO[bytes]) -> tuple[dict[str, Any] | None, int]:
-        """The last word, or None and the exit code of a child that ended instead."""
+        """Return the last word, or None and the exit code of a child that ended instead."""
         question = json.dumps({"path": os.fsencode(path).hex(), "sheet": sheet})
         process = self._process = self._process or self._started()
         assert process.stdin and process.stdout
@@ -101,7 +102,7 @@ class _Reader:
         return None, self.close()
 
     def _started(self) -> subprocess.Popen[bytes]:
-        """A child in a session of its own: it ends when its input does, not by a Ctrl-C that this process handles."""
+        """Start a child in a session of its own, which ends when its input does and not by this process's Ctrl-C."""
         pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
         command = [sys.executable, "-I", "-c", _SERVE, str(_ROOT), str(self._memory)]
         return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=nothing, start_new_session=True)

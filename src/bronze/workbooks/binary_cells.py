@@ -29,6 +29,11 @@ _ISO_DURATION = re.compile(r"(-?)P(?:(\d+)D)?T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:[
 
 
 def sheets_of(path: Path) -> list[Sheet]:
+    """Return the worksheets of a workbook that is not .xlsx (.xlsb, .xls, .ods).
+
+    Raises:
+        Unreadable: it is damaged, or needs a password.
+    """
     import python_calamine as calamine
 
     try:
@@ -49,6 +54,7 @@ def sheets_of(path: Path) -> list[Sheet]:
 
 
 def password_protected() -> Unreadable:
+    """Return the refusal of a workbook that needs a password."""
     return Unreadable("password-protected workbook", "save it without a password and land it again")
 
 
@@ -69,7 +75,7 @@ def _rows(book: Any, path: Path, name: str) -> Iterator[Row]:
 
 
 def _special_cells(path: Path, name: str) -> dict[tuple[int, int], str]:
-    """The texts of errors and of .ods' durations, by row and column from the first that is used."""
+    """Return the texts of errors and of .ods' durations, by row and column from the first that is used."""
     import fastexcel
 
     sheet = fastexcel.read_excel(path).load_sheet(name, header_row=None, dtypes="string")
@@ -85,7 +91,7 @@ def _special_cells(path: Path, name: str) -> dict[tuple[int, int], str]:
 
 
 def _duration(text: str) -> str:
-    """PT255H10M10S as a duration is written elsewhere."""
+    """Return an ISO duration (PT255H10M10S) as a duration is written elsewhere."""
     found = _ISO_DURATION.fullmatch(text)
     if found is None:
         return text

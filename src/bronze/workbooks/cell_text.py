@@ -25,7 +25,7 @@ _DAY = 86_400_000_000  # microseconds
 
 
 def number(text: str) -> str:
-    """The number of a cell in its shortest text.
+    """Return the number of a cell in its shortest text.
 
     Raises:
         ValueError: it is none.
@@ -44,7 +44,7 @@ def number(text: str) -> str:
 
 
 def shortest(value: float) -> str:
-    """The shortest digits that give the same double; of a whole number all of its places, as JavaScript writes it."""
+    """Return the shortest digits that give the same double; all places of a whole number, as JavaScript does."""
     text = repr(value)
     if "e+" in text and abs(value) < 1e21:
         return f"{Decimal(text):f}"
@@ -64,12 +64,12 @@ _BUILT_IN = {
 
 
 def kind_of_built_in(number: int) -> str:
-    """What a number format without a code of its own shows."""
+    """Return the kind of value that a built-in number format shows, by its number."""
     return _BUILT_IN.get(number, NUMBER)
 
 
 def kind_of(code: str) -> str:
-    """What a number format shows, as its first section says."""
+    """Return the kind of value that a number format shows, as its first section says."""
     section = _LITERAL.sub("", code).split(";")[0].lower()
     shown = re.sub(r"\[[^\]]*\]|general|standard", "", section)
     letters = shown.replace("am/pm", "").replace("a/p", "")
@@ -87,7 +87,7 @@ def kind_of(code: str) -> str:
 
 
 def moment(text: str, kind: str, *, from_1904: bool) -> str:
-    """A day count as its cell's format shows it; a number where no calendar has such a day.
+    """Return a day count as its cell's format shows it; a number where no calendar has such a day.
 
     Raises:
         ValueError: it is no number.
@@ -107,16 +107,18 @@ def moment(text: str, kind: str, *, from_1904: bool) -> str:
 
 
 def duration(micros: int) -> str:
+    """Return a span of microseconds as hours:minutes, with seconds where there are some."""
     return ("-" if micros < 0 else "") + _clock(abs(micros), seconds=False)
 
 
 def time_of_day(clock: time, *, seconds: bool) -> str:
+    """Return a time as hours:minutes, with seconds where there are some or they are wanted."""
     whole = (clock.hour * 60 + clock.minute) * 60 + clock.second
     return _clock(whole * 1_000_000 + clock.microsecond, seconds=seconds)
 
 
 def _microseconds(text: str) -> int:
-    """Microseconds of a day count; whole milliseconds where its last digit cannot tell it from them.
+    """Return microseconds of a day count; whole milliseconds where its last digit cannot tell it from them.
 
     Programs write 15 digits, which tell 9 microseconds in these years, or 16, or the 17 that a double may need.
     """
@@ -130,7 +132,7 @@ def _microseconds(text: str) -> int:
 
 
 def _clock(micros: int, *, seconds: bool) -> str:
-    """Hours, minutes and, if there are some or they are wanted, seconds."""
+    """Return hours:minutes and, where there are some or they are wanted, seconds."""
     minutes, rest = divmod(micros, 60_000_000)
     text = f"{minutes // 60:02}:{minutes % 60:02}"
     if not rest and not seconds:
@@ -141,7 +143,7 @@ def _clock(micros: int, *, seconds: bool) -> str:
 
 
 def _day(count: int, from_1904: bool) -> str | None:
-    """The date of a day count, also where the cell shows one that no calendar has: 1900-01-00 and 1900-02-29."""
+    """Return the date of a day count, also where the cell shows one that no calendar has: 1900-01-00 and 1900-02-29."""
     if from_1904:
         first = date(1904, 1, 1)
     elif count in (0, 60):

@@ -27,7 +27,7 @@ class Sheet:
 
 
 class Unreadable(Exception):
-    """Why a file is not taken, in words for a person, and what to do about it."""
+    """The refusal of a workbook: why it is not taken, and how to fix it."""
 
     def __init__(self, what: str, fix: str = "land the file again, whole; nothing of it was taken") -> None:
         super().__init__(what)

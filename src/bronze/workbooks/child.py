@@ -29,7 +29,10 @@ _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 
 
 def serve(asked: TextIO, answers: TextIO, memory: int) -> None:
-    """Answer until nothing more is asked."""
+    """Answer questions until the input ends.
+
+    A question is a line of JSON, a path and a sheet; `memory` bounds this process in bytes.
+    """
     _limit("RLIMIT_AS", memory)
     for line in asked:
         _limit("RLIMIT_CPU", int(sum(os.times()[:2])) + SECONDS)
@@ -43,7 +46,7 @@ def serve(asked: TextIO, answers: TextIO, memory: int) -> None:
 
 
 def _limit(name: str, most: int) -> None:
-    """Lower what this process may take, where the system knows such a limit."""
+    """Lower a limit of this process, where the system knows it."""
     try:
         import resource
 
@@ -72,7 +75,7 @@ def _answers(path: Path, wanted: str | None) -> Iterator[Any]:
 
 
 def _sheets(path: Path) -> list[Sheet]:
-    """The worksheets of a file, which is what its first bytes say, whatever its name."""
+    """Return the worksheets of a file, which is what its first bytes say, whatever its name."""
     with open(path, "rb") as file:
         start = file.read(8)
         if start == _OLE and _ENCRYPTED in file.read():
@@ -114,7 +117,7 @@ def _shown(sheet: Sheet) -> str:
 
 
 def _united(tables: Sequence[SheetTable]) -> tuple[list[str], Iterator[Record]]:
-    """The columns of all sheets in order of first appearance, and their records: NULL where a sheet has no such one."""
+    """Return the columns of all sheets in order of first appearance, and their records: NULL for a missing column."""
     columns: dict[str, str] = {}
     for table in tables:
         low = [name.lower() for name in table.columns]

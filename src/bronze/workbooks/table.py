@@ -38,6 +38,7 @@ class SheetTable:
         self._rows = chain([first] if first else [], rows)
 
     def records(self) -> Iterator[Record]:
+        """Yield the sheet's records: the values of a row, or why it has none and the row as text."""
         for row, cells in self._rows:
             if reason := self._refusal(row, cells):
                 yield reason, "\t".join(f"={cell.formula}" if isinstance(cell, NoValue) else cell for _, cell in cells)
@@ -50,7 +51,7 @@ class SheetTable:
                 yield values, ""
 
     def _refuse_nameless(self, header: int, row: int, cells: Sequence[tuple[int, Cell]]) -> None:
-        """A header that lacks a name for what the first row holds is not the header of this table."""
+        """Refuse a sheet whose first row has a value in a column without a name: its header is no header."""
         if stray := self._beside(cells):
             names = ", ".join(json.dumps(name, ensure_ascii=False) for name in self.columns)
             what = f"{reference(stray, row)} has a value, but no name above it in row {header}; the header is [{names}]"
@@ -67,7 +68,7 @@ class SheetTable:
         return f"{reference(stray, row)} has a value, but its column has no name" if stray else None
 
     def _beside(self, cells: Sequence[tuple[int, Cell]]) -> int:
-        """The first column beside the header's in which something can be seen; 0 for none."""
+        """Return the first column beside the header's in which something can be seen; 0 for none."""
         return next((column for column, cell in cells if not self._first <= column <= self._last and _is_seen(cell)), 0)
 
 

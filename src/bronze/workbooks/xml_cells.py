@@ -24,7 +24,7 @@ _WORKSHEET = "/worksheet"  # the end of a relationship's type; charts and dialog
 
 
 def sheets_of(book: zipfile.ZipFile) -> list[Sheet]:
-    """The worksheets, in the order of their tabs."""
+    """Return the worksheets, in the order of their tabs."""
     parts = _Parts(book)
     workbook = next((part for part, kind in parts.related("").values() if kind.endswith("/officeDocument")), "")
     root = parts.tree(workbook)
@@ -63,7 +63,7 @@ class _Parts:
             return ElementTree.parse(file).getroot()
 
     def related(self, part: str) -> dict[str, tuple[str, str]]:
-        """What a part refers to: by id, the other part and the relationship's type."""
+        """Return the parts that a part refers to: by id, the part's name and the relationship's type."""
         folder, name = posixpath.split(part)
         rels = posixpath.join(folder, "_rels", f"{name}.rels")
         if rels.lower() not in self._names:
@@ -88,7 +88,7 @@ class _Cells:
         self._from_1904 = from_1904
 
     def rows(self, part: str) -> Iterator[Row]:
-        """Every row that has a value, with its number; of a row, the cells that have one, from left to right."""
+        """Yield every row that has a value, with its number; of a row, the cells that have one, from left to right."""
         last = 0
         with self._parts.open(part) as file:
             for row, cells in _plain_rows(file):
@@ -103,7 +103,7 @@ class _Cells:
             yield from self._any_rows(file, last)
 
     def _any_rows(self, file: Any, given: int) -> Iterator[Row]:
-        """The rows of any XML, beyond those that were given."""
+        """Yield the rows of any XML, beyond those that were given."""
         last = 0
         for _, element in ElementTree.iterparse(file):
             if element.tag.endswith("sheetData"):
@@ -180,7 +180,7 @@ _PLAIN = re.compile(r'(?:\s*+<row r="\d+"[^<>/]*+(?:/>|>(?:' + _CELL + r")*+</ro
 
 
 def _plain_rows(file: Any) -> Iterator[tuple[int, Iterator[_Parsed]]]:
-    """The rows up to the first that is not plain, after which there is a last one of number 0."""
+    """Yield the rows up to the first that is not plain, after which there is a last one of number 0."""
     head, found, text = file.read(_BLOCK).partition(b"<sheetData>")
     if not found or b"<!" in head or re.search(rb"encoding=(?!.utf-8.)", head, re.IGNORECASE):
         yield 0, iter(())
@@ -212,7 +212,7 @@ def _to_its_end(file: Any) -> None:
 
 @cache
 def column_number(letters: str) -> int:
-    """The column of a cell, from 1: B is 2."""
+    """Return the column of a cell, from 1: B is 2."""
     column = 0
     for letter in letters.upper():
         column = column * 26 + ord(letter) - 64
@@ -230,7 +230,7 @@ def _shared_strings(parts: _Parts, part: str) -> Iterator[str]:
 
 
 def _plain(element: Any) -> str:
-    """A text without its looks: its runs one after the other, without the reading aids beside them."""
+    """Return a text without its looks: its runs one after the other, without the reading aids beside them."""
     texts = []
     for child in element:
         name = child.tag.rpartition("}")[2]
@@ -246,7 +246,7 @@ def _unescaped(text: str) -> str:
 
 
 def _kinds(styles: Any) -> list[str]:
-    """What the number format of each cell style shows, by the style's number."""
+    """Return the kind of value that each cell style shows, by the style's number."""
     codes = {
         int(entry.get("numFmtId", "0")): cell_text.kind_of(entry.get("formatCode", ""))
         for entry in styles.iterfind("{*}numFmts/{*}numFmt")
