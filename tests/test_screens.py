@@ -16,12 +16,12 @@ from xml.etree import ElementTree
 import pytest
 from conftest import Lake
 
-from src import alerts, report
+from src import alerts
 from src.monitors.freshness import KEPT
 from src.monitors.latency import Latency
 from src.problems import Problem
 from src.project import open_engine, open_project
-from src.report import health, pages, plots, status
+from src.report import health, pages, plots, status, summary, writing
 from src.report.pages import Grid, Page, Section, Spark
 from src.report.plots import Bar
 from src.run import backup_records, runs
@@ -63,8 +63,10 @@ def screen(lake: Lake, capsys: pytest.CaptureFixture[str]) -> str:
 def written(lake: Lake, now: datetime = MONDAY) -> tuple[str, str]:
     """The report as Markdown and as HTML, read back from disk."""
     with open_project(lake.settings) as project:
-        markdown, html = report.write(project, now, lake.data / "reports")
-    return markdown.read_text(encoding="utf-8"), html.read_text(encoding="utf-8")
+        found = summary.read_summary(project, now)
+    done = writing.write(found, lake.data / "reports")
+    writing.print_written(found, done)
+    return done.markdown.read_text(encoding="utf-8"), done.html.read_text(encoding="utf-8")
 
 
 def keep(lake: Lake, table: str, kind: type, rows: Sequence[object]) -> None:
@@ -424,6 +426,17 @@ def test_the_report_gives_the_figures_of_thirty_days(lake: Lake) -> None:
         "2026-03-21: 1 run, the longest 7.5 s",
     ):
         assert text in html
+
+
+def test_the_summary_has_the_figures_as_numbers_and_days(lake: Lake) -> None:
+    month(lake)
+    with open_project(lake.settings) as project:
+        found = summary.read_summary(project, MONDAY)
+    assert (len(found.runs), found.runs[0].started_at, found.runs[0].seconds) == (29, MONDAY - HOUR / 2, 2.0)
+    assert [(row.day, row.read) for row in found.records][:2] == [(date(2026, 3, 1), 1000), (date(2026, 3, 2), 1000)]
+    assert [(row.rule, row.column, row.value, row.times) for row in found.audits_failed] == [("rowCount", None, 3.0, 1)]
+    assert sum(row.part for row in found.rows_rejected) == 290
+    assert found.last_backup is None
 
 
 def test_days_before_the_first_run_are_not_days_without_one(lake: Lake) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from src import report
 from src.commands import Call
 from src.project import open_project
+from src.report import summary, writing
 from src.run import runs
 
 
@@ -16,5 +16,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(call: Call) -> int:
     with open_project(call.settings) as project:
-        report.write(project, runs.now(), call.settings.data_dir / "reports")
+        found = summary.read_summary(project, runs.now())
+    writing.print_written(found, writing.write(found, call.settings.data_dir / "reports"))
     return 0

@@ -1,3 +1,1 @@
-"""The daily report: what it says, how a page of it is written, how its plots are drawn."""
-
-from src.report.writing import write as write
+"""What is shown of a lake: status, health and the daily report, each read as data and rendered apart."""

@@ -1,32 +1,189 @@
-"""What the daily report says: every number is from the ops tables or from a fresh look of the monitors.
+"""The figures of the daily report, as data: from the ops tables and from a fresh look of the monitors.
 
 Spans are the 30 days up to now, days are those of UTC. An ops table that is not there yet leaves its part out; one
-that cannot be read is said so under Problems, and the rest of the report is written all the same.
+that cannot be read is said so among the problems, and everything else is read all the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 from src import alerts
 from src.engine import literal
 from src.monitors import Findings, freshness, storage, volume
+from src.monitors.distribution import Distribution
+from src.monitors.feeds import FeedSchema
+from src.monitors.freshness import Freshness
+from src.monitors.latency import Latency
 from src.monitors.reading import Reading, moment
+from src.monitors.storage import TableStats
+from src.monitors.volume import Volume
 from src.problems import CLASSES, Problem
 from src.project import Project
-from src.report import health, plots
-from src.report.pages import Cell, Figure, Grid, Page, Section, Spark
-from src.report.plots import Bar, Plot
-from src.report.status import ago, size
+from src.report import health
+from src.report.status import BackupStatus
 from src.run import backup_records, maintenance_records, runs
 
-_DAYS = 30
-_TONE = {"success": "main", "partial": "odd", "failed": "bad"}
+DAYS = 30
+_WEEK = timedelta(days=6)  # the last 7 days, today among them
 _NAME = "layer || '.' || domain || '.' || \"table\""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class IncidentEvent:
+    """Something that happened to an incident; time in UTC."""
+
+    moment: datetime
+    event: str
+    urgency: str
+    incident: str
+    message: str
+    by: str
+
+
+@dataclass(frozen=True)
+class RunFigures:
+    """One run; time in UTC."""
+
+    run_id: str
+    started_at: datetime
+    status: str  # success | partial | failed
+    command: str
+    seconds: float
+    error: str  # its first line
+
+
+@dataclass(frozen=True)
+class RecordFigures:
+    """The rows of all runs that were started on one day."""
+
+    day: date
+    read: int
+    written: int
+    quarantined: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FreshnessFigures(Freshness):
+    """How fresh a table is, and on how many days it kept its promise."""
+
+    days_kept: int
+    days_graded: int
+    ages: tuple[float | None, ...]  # in hours, one for each day graded
+
+
+@dataclass(frozen=True)
+class VolumeFigures:
+    """The rows of one business day of one table, as they were counted last."""
+
+    table: str
+    day: date
+    rows: int
+    median: float | None  # of its weekday
+    verdict: str
+
+
+@dataclass(frozen=True)
+class ShareFigures:
+    """A part of a whole of one table on one day."""
+
+    table: str
+    day: date
+    part: int
+    whole: int
+
+
+@dataclass(frozen=True)
+class FailedAudit:
+    """An audit that failed in the last 7 days; time in UTC."""
+
+    table: str
+    rule: str
+    column: str | None
+    severity: str
+    value: float | None  # found last
+    unit: str
+    operator: str  # of what was expected, for example: mustBe
+    bound: str
+    last_at: datetime
+    times: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatencyFigures(Latency):
+    """How long a step took, and its last runs; in seconds."""
+
+    last_runs: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StorageFigures(TableStats):
+    """What a table takes on disk, and how it grew."""
+
+    bytes_by_day: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class MaintenanceFigures:
+    """What one maintenance command did; time in UTC."""
+
+    moment: datetime
+    command: str
+    tables: int
+    files_removed: int
+    bytes_freed: int
+
+
+@dataclass(frozen=True)
+class BackupFigures:
+    """One backup, drill or restore; time in UTC."""
+
+    started_at: datetime
+    kind: str
+    backup: str
+    verified: bool
+    files: int
+    bytes: int
+    bytes_copied: int
+    seconds: float
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """The figures of a lake up to one moment (UTC)."""
+
+    read_at: datetime
+    first_day: date
+    verdict: str
+    healthy: bool
+    problems: tuple[Problem, ...]  # the most urgent first
+    incident_events: tuple[IncidentEvent, ...]  # of the last 7 days, the newest first
+    runs: tuple[RunFigures, ...]  # the newest first
+    records: tuple[RecordFigures, ...]
+    freshness: tuple[FreshnessFigures, ...]
+    volume: tuple[VolumeFigures, ...]
+    judged_days: tuple[Volume, ...]  # the last 7 complete ones
+    feed_schema: tuple[FeedSchema, ...]
+    distribution: tuple[Distribution, ...]
+    audits_passed_percent: float | None  # of the last 7 days
+    audits_passed: tuple[ShareFigures, ...]
+    audits_failed: tuple[FailedAudit, ...]
+    rows_rejected: tuple[ShareFigures, ...]
+    latency: tuple[LatencyFigures, ...]
+    storage: tuple[StorageFigures, ...]
+    maintenance: tuple[MaintenanceFigures, ...]  # the newest 10
+    backups: tuple[BackupFigures, ...]  # the newest 10
+    last_backup: BackupStatus | None  # the newest that is known to be whole
+
+    @property
+    def days(self) -> list[date]:
+        """Every day from the first to today."""
+        return [self.first_day + timedelta(days=ahead) for ahead in range(DAYS)]
 
 
 @dataclass(frozen=True)
@@ -41,313 +198,179 @@ class _Past:
         return self.reading.now
 
     @property
-    def since(self) -> date:
-        """The first of the days."""
-        return self.now.date() - timedelta(days=_DAYS - 1)
+    def first_day(self) -> date:
+        return self.now.date() - timedelta(days=DAYS - 1)
 
     @property
-    def days(self) -> list[date]:
-        return [self.since + timedelta(days=ahead) for ahead in range(_DAYS)]
+    def week(self) -> date:
+        """The first of the last 7 days."""
+        return self.now.date() - _WEEK
 
     def rows(self, table: str, sql: str) -> list[tuple[Any, ...]]:
-        """Rows of a SELECT over one ops table; none where it is not there, or cannot be read."""
+        """Return the rows of a SELECT over one ops table; none where it is not there, or cannot be read."""
         if not self.reading.ops(table):
             return []
         return self.reading.attempt(table, self.reading.project.engine.rows, sql) or []
 
+    def read(self, kind: Callable[..., T], table: str, sql: str) -> tuple[T, ...]:
+        """Return the rows of a SELECT over one ops table as dataclasses of a kind."""
+        return tuple(kind(*row) for row in self.rows(table, sql))
+
     def within(self, column: str, first: date | None = None) -> str:
-        """SQL: a moment of these days."""
-        return f"{column} >= {moment(first or self.since)} AND {column} <= {moment(self.now)}"
+        """Return an SQL condition: a moment of these days."""
+        return f"{column} >= {moment(first or self.first_day)} AND {column} <= {moment(self.now)}"
 
 
-def page(project: Project, now: datetime) -> Page:
-    """The report of the lake at a moment (UTC)."""
+def read_summary(project: Project, now: datetime) -> Summary:
+    """Return the figures of the lake up to a moment (UTC); changes nothing."""
     past = _Past(Reading(project, now), health.read_findings(project, now))
-    sections = (
-        _runs(past),
-        _records(past),
-        _freshness(past),
-        _volume(past),
-        _quality(past),
-        _latency(past),
-        _storage(past),
-        _backups(past),
-    )
-    problems = _all_problems(past)  # last: by now every table was tried
-    return Page(
-        title=f"Lake report, {now:%A} {now.date()}",
-        line=f"As of {now:%Y-%m-%d %H:%M} UTC. Spans are the {_DAYS} days up to then.",
+    found = past.found
+    percent = next((row.value for row in found.expected if row.what == "audits passed"), None)
+    figures: dict[str, Any] = {
+        "incident_events": _incident_events(past),
+        "runs": _runs(past),
+        "records": _records(past),
+        "freshness": _freshness(past),
+        "volume": _volume(past),
+        "audits_passed": _audits_passed(past),
+        "audits_failed": _audits_failed(past),
+        "rows_rejected": _rows_rejected(past),
+        "latency": _latency(past),
+        "storage": _storage(past),
+        "maintenance": _maintenance(past),
+        "backups": _backups(past),
+        "last_backup": _last_backup(past),
+    }
+    problems = _problems(past)  # last: by now every table was tried
+    return Summary(
+        read_at=now,
+        first_day=past.first_day,
         verdict=health.verdict(problems),
-        well=all(map(health.small, problems)),
-        sections=(_problems(past, problems), *sections),
+        healthy=all(map(health.small, problems)),
+        problems=problems,
+        judged_days=found.volume,
+        feed_schema=found.feed_schema,
+        distribution=found.distribution,
+        audits_passed_percent=percent,
+        **figures,
     )
 
 
 # -- problems and incidents
 
 
-def _all_problems(past: _Past) -> tuple[Problem, ...]:
-    """What the look found, and the tables that the report itself could not read; these say it more precisely."""
+def _problems(past: _Past) -> tuple[Problem, ...]:
+    """Return what the look found, and the tables that could not be read here; these say it more precisely."""
     seen = {problem.incident for problem in past.found.problems}
     more = [problem for problem in past.reading.damage.values() if problem.incident not in seen]
     found = [problem for problem in past.found.problems if not (more and problem.subject == health.BLIND)]
     return tuple(sorted((*more, *found), key=lambda problem: CLASSES.index(problem.urgency)))
 
 
-def _problems(past: _Past, problems: Sequence[Problem]) -> Section:
-    rows = tuple((p.urgency, p.incident, str(p.day), p.what, p.fix) for p in problems)
-    week = past.now.date() - timedelta(days=6)
-    events = past.rows(
+def _incident_events(past: _Past) -> tuple[IncidentEvent, ...]:
+    return past.read(
+        IncidentEvent,
         alerts.TABLE,
-        "SELECT strftime(moment, '%Y-%m-%d %H:%M'), event, urgency, incident, split_part(message, chr(10), 1), "
-        f"coalesce(\"by\", '') FROM ops.alerts WHERE {past.within('moment', week)} "
+        "SELECT moment, event, urgency, incident, split_part(message, chr(10), 1), "
+        f"coalesce(\"by\", '') FROM ops.alerts WHERE {past.within('moment', past.week)} "
         "AND event NOT IN ('sent', 'undelivered') ORDER BY moment DESC, incident, event LIMIT 40",
     )
-    return Section(
-        "Problems",
-        "" if rows else "There is nothing that is not as it should be.",
-        grids=(
-            Grid("Problems now", ("urgency", "incident", "business day", "what", "what to do"), rows),
-            Grid("Incidents of the last 7 days", ("moment", "event", "urgency", "incident", "what", "by"), _as(events)),
-        ),
-    )
-
-
-def _as(rows: Sequence[tuple[Any, ...]]) -> tuple[tuple[Cell, ...], ...]:
-    return tuple(tuple(row) for row in rows)
 
 
 # -- runs and records
 
 
-def _runs(past: _Past) -> Section:
-    rows = past.rows(
+def _runs(past: _Past) -> tuple[RunFigures, ...]:
+    return past.read(
+        RunFigures,
         runs.TABLE,
-        "SELECT start_time::DATE, strftime(start_time, '%Y-%m-%d %H:%M'), status, coalesce(command, ''), "
+        "SELECT run_id, start_time, status, coalesce(command, ''), "
         "latency, coalesce(split_part(error_message, chr(10), 1), '') FROM ops.pipeline_runs "
         f"WHERE layer = 'run' AND {past.within('start_time')} ORDER BY start_time DESC, run_id DESC",
     )
-    if not rows:
-        return Section("Runs", f"No run in the last {_DAYS} days.")
-    good = sum(row[2] == "success" for row in rows)
-    middle = median(row[4] for row in rows)
-    silent = sum(1 for day in past.days if day >= min(row[0] for row in rows)) - len({row[0] for row in rows})
-    text = f"{health.counted(len(rows), 'run')}, {good} of them whole; the median took {middle:.1f} s. "
-    text += f"{health.counted(silent, 'day')} since the first without one."
-    shown = tuple((row[1], row[2], row[3], Figure(f"{row[4]:.1f}"), row[5]) for row in rows)
-    headers = ("started (UTC)", "status", "command", "seconds", "error")
-    ill = tuple(row for row in shown if row[1] != "success")
-    return Section(
-        "Runs",
-        text,
-        (_latency_plot(past, rows),),
-        (
-            Grid("The newest runs that were not whole", headers, ill[:10]),
-            Grid("The newest runs", headers, shown[:10], folded=True),
-        ),
+
+
+def _records(past: _Past) -> tuple[RecordFigures, ...]:
+    return past.read(
+        RecordFigures,
+        runs.TABLE,
+        "SELECT start_time::DATE, sum(records_read)::BIGINT, sum(records_written)::BIGINT, "
+        f"sum(quarantined)::BIGINT FROM ops.pipeline_runs WHERE layer = 'run' AND {past.within('start_time')} "
+        "GROUP BY 1 ORDER BY 1",
     )
-
-
-def _latency_plot(past: _Past, rows: Sequence[tuple[Any, ...]]) -> Plot:
-    shown = []
-    for day in past.days:
-        of_day = [row for row in rows if row[0] == day]
-        status = next((word for word in ("failed", "partial") if any(row[2] == word for row in of_day)), "success")
-        longest = max((row[4] for row in of_day), default=0.0)
-        note = f"{day}: {health.counted(len(of_day), 'run')}"
-        note += f", the longest {longest:.1f} s, the worst {status}" if of_day else ""
-        flag = "" if status == "success" else "✗"
-        shown.append(Bar(f"{day:%m-%d}", (longest,), (_TONE[status],), note, flag=flag))
-    legend = (("main", "every run whole"), ("odd", "✗ one partial"), ("bad", "✗ one failed"))
-    return plots.bars("runs", "The longest run of each day", "seconds", shown, legend)
-
-
-def _records(past: _Past) -> Section:
-    counted = {
-        day: counts
-        for day, *counts in past.rows(
-            runs.TABLE,
-            "SELECT start_time::DATE, sum(records_read)::BIGINT, sum(records_written)::BIGINT, "
-            f"sum(quarantined)::BIGINT FROM ops.pipeline_runs WHERE layer = 'run' AND {past.within('start_time')} "
-            "GROUP BY 1 ORDER BY 1",
-        )
-    }
-    if not counted:
-        return Section("Records", "None.")
-    shown = [_records_bar(day, counted.get(day, [0, 0, 0])) for day in past.days]
-    legend = (("main", "read"), ("good", "written, all layers"), ("bad", "quarantined"))
-    rows = tuple((str(day), *counts) for day, counts in sorted(counted.items(), reverse=True))
-    read, _, rejected = (sum(counts[at] for counts in counted.values()) for at in range(3))
-    share = f", {rejected / read:.2%} of them" if read else ""
-    return Section(
-        "Records",
-        f"{read:,} rows read, {rejected:,} quarantined{share}. Days are those on which runs were started.",
-        (plots.bars("records", "Rows of each day", "rows", shown, legend),),
-        (Grid("Rows of each day", ("day", "read", "written", "quarantined"), rows, folded=True),),
-    )
-
-
-def _records_bar(day: date, counts: Sequence[int]) -> Bar:
-    note = f"{day}: {counts[0]:,} read, {counts[1]:,} written, {counts[2]:,} quarantined"
-    return Bar(f"{day:%m-%d}", tuple(map(float, counts)), ("main", "good", "bad"), note)
 
 
 # -- freshness, volume, quality
 
 
-def _freshness(past: _Past) -> Section:
+def _freshness(past: _Past) -> tuple[FreshnessFigures, ...]:
+    """Return the freshness of each table, with the last grade of each day."""
     kept = ", ".join(map(literal, freshness.KEPT))
     history = {
-        name: rest
-        for name, *rest in past.rows(
+        name: grades
+        for name, *grades in past.rows(
             freshness.TABLE,
             f'SELECT "table", count(*) FILTER (grade IN ({kept})), count(*), list(age_hours ORDER BY measured_at) '
             f"FROM (SELECT * FROM ops.freshness WHERE {past.within('measured_at')} QUALIFY row_number() OVER "
             '(PARTITION BY "table", measured_at::DATE ORDER BY measured_at DESC) = 1) GROUP BY 1',
         )
     }
-    rows: list[tuple[Cell, ...]] = []
+    figures = []
     for row in past.found.freshness:
-        good, of, ages = history.get(row.table, (0, 0, []))
-        until = f"{row.business_until:%Y-%m-%d %H:%M}" if row.business_until else "no row"
-        age = None if row.age_hours is None else Figure(f"{row.age_hours - row.rest_hours:.0f}")
-        share = Figure(f"{good} of {of}") if of else None
-        name = row.table + (" (critical)" if row.critical else "")
-        trend = Spark(tuple(ages), f"age in hours of {row.table}")
-        rows.append((name, row.grade, until, age, Figure(f"{row.limit_hours:g}"), row.decided_by, share, trend))
-    headers = ("table", "grade", "rows until (UTC)", "age, h", "limit, h", "decided by", "days kept", "age by day")
-    text = "How old the newest business day in each table is, days of rest not counted." if rows else "No promise yet."
-    return Section("Freshness", text, grids=(Grid("Freshness of each table", headers, tuple(rows)),))
+        kept_days, graded_days, ages = history.get(row.table, (0, 0, ()))
+        figures.append(FreshnessFigures(**vars(row), days_kept=kept_days, days_graded=graded_days, ages=tuple(ages)))
+    return tuple(figures)
 
 
-def _volume(past: _Past) -> Section:
-    known: dict[tuple[str, date], tuple[int, float | None, str]] = {
-        (name, day): (rows, middle, verdict)
-        for name, day, rows, middle, verdict in past.rows(
-            volume.TABLE,
-            'SELECT "table", day, "rows", median, verdict FROM ops.volume '
-            f"WHERE day >= DATE '{past.since}' AND measured_at <= {moment(past.now)} "
-            'QUALIFY row_number() OVER (PARTITION BY "table", day ORDER BY measured_at DESC) = 1',
-        )
-    } | {(row.table, row.day): (row.rows, row.median, row.verdict) for row in past.found.volume}
-    drawn = [_volume_plot(past, name, known, at) for at, name in enumerate(sorted({name for name, _ in known}))]
-    rows = tuple(
-        (
-            row.table,
-            f"{row.day} {row.day:%a}",
-            row.rows,
-            _figure(row.median, ",.0f"),
-            _figure(row.z, "+.1f"),
-            row.verdict,
-        )
-        for row in sorted(past.found.volume, key=lambda row: (row.table, -row.day.toordinal()))
+def _volume(past: _Past) -> tuple[VolumeFigures, ...]:
+    """Return the rows of each business day of each table: what was counted last, now where it was counted now."""
+    stored = past.read(
+        VolumeFigures,
+        volume.TABLE,
+        'SELECT "table", day, "rows", median, verdict FROM ops.volume '
+        f"WHERE day >= DATE '{past.first_day}' AND measured_at <= {moment(past.now)} "
+        'QUALIFY row_number() OVER (PARTITION BY "table", day ORDER BY measured_at DESC) = 1',
     )
-    text = "Rows of each business day beside the median of its weekday in the nine weeks before (the line across)."
-    headers = ("table", "day", "rows", "median", "z", "verdict")
-    grid = Grid("The last 7 complete days", headers, rows, folded=True)
-    return Section("Volume", text if rows else "No complete day yet.", tuple(drawn), (grid, *_moved(past)))
+    fresh = (VolumeFigures(row.table, row.day, row.rows, row.median, row.verdict) for row in past.found.volume)
+    newest = {(row.table, row.day): row for row in (*stored, *fresh)}
+    return tuple(newest[key] for key in sorted(newest))
 
 
-def _volume_plot(
-    past: _Past, name: str, known: dict[tuple[str, date], tuple[int, float | None, str]], number: int
-) -> Plot:
-    shown = []
-    for day in past.days[:-1]:  # today is not over
-        rows, middle, verdict = known.get((name, day), (0, None, "not counted"))
-        ill = verdict in ("high", "low", "none")
-        note = f"{day} {day:%a}: {rows:,} rows" + (f", median {middle:,.0f}" if middle is not None else "")
-        tone = "bad" if ill else "pale" if verdict == "confirmed incident" else "main"
-        bar = Bar(f"{day:%m-%d}", (float(rows),), (tone,), f"{note} ({verdict})", middle, "✗" if ill else "")
-        shown.append(bar)
-    return plots.bars(f"volume{number}", name, "rows", shown)
-
-
-def _moved(past: _Past) -> Iterator[Grid]:
-    changes = tuple((row.feed, row.column, row.change, row.detail) for row in past.found.feed_schema)
-    yield Grid("What changed in the feeds", ("feed", "column", "change", "detail"), changes)
-    spread = tuple(
-        (row.table, row.column, _figure(row.psi, ".3f"), row.verdict, row.most_moved) for row in past.found.distribution
-    )
-    yield Grid("How values are spread", ("table", "column", "psi", "verdict", "most moved"), spread)
-
-
-def _figure(value: float | None, form: str) -> Figure | None:
-    return None if value is None else Figure(format(value, form))
-
-
-def _quality(past: _Past) -> Section:
-    audited = _by_table(
-        past,
+def _audits_passed(past: _Past) -> tuple[ShareFigures, ...]:
+    return past.read(
+        ShareFigures,
         runs.AUDITS,
-        f'SELECT "table", run_time::DATE, count(*) FILTER (passed), count(*) FROM ops.quality_results '
-        f"WHERE {past.within('run_time')} GROUP BY 1, 2",
+        'SELECT "table", run_time::DATE, count(*) FILTER (passed), count(*) FROM ops.quality_results '
+        f"WHERE {past.within('run_time')} GROUP BY 1, 2 ORDER BY 1, 2",
     )
-    rejected = _by_table(
-        past,
+
+
+def _rows_rejected(past: _Past) -> tuple[ShareFigures, ...]:
+    return past.read(
+        ShareFigures,
         runs.TABLE,
         f"SELECT {_NAME}, start_time::DATE, sum(quarantined)::BIGINT, sum(records_read)::BIGINT "
         f"FROM ops.pipeline_runs WHERE layer = 'silver' AND status = 'success' AND {past.within('start_time')} "
-        "GROUP BY 1, 2",
+        "GROUP BY 1, 2 ORDER BY 1, 2",
     )
-    met = next((row for row in past.found.expected if row.what == "audits passed"), None)
-    text = f"{met.value:.1f} % of the audits of the last 7 days passed." if met and met.value is not None else ""
-    grids = (
-        _shared(past, "Audits passed", audited),
-        _failed_audits(past),
-        _shared(past, "Rows rejected among those read", rejected),
-    )
-    return Section("Quality", text, grids=grids)
 
 
-def _shared(past: _Past, caption: str, found: Mapping[str, _Shares]) -> Grid:
-    """Part of whole for each table: in the last 7 days, in all, and day by day."""
-    days = past.days
-    rows = tuple(
-        (name, _share(shares, days[-7:]), _share(shares, days), _trend(shares, days, f"{caption}, {name}"))
-        for name, shares in sorted(found.items())
-    )
-    return Grid(caption, ("table", "last 7 days", f"{_DAYS} days", "percent by day"), rows)
-
-
-_Shares = dict[date, tuple[int, int]]  # by day: a part of a whole
-
-
-def _by_table(past: _Past, table: str, sql: str) -> dict[str, _Shares]:
-    found: dict[str, _Shares] = {}
-    for name, day, part, of in past.rows(table, sql):
-        found.setdefault(name, {})[day] = (part, of)
-    return found
-
-
-def _share(shares: _Shares, days: Sequence[date]) -> Figure | None:
-    """Part of whole over some days, and in percent."""
-    part, of = (sum(shares.get(day, (0, 0))[at] for day in days) for at in (0, 1))
-    return Figure(f"{part:,} of {of:,} ({part / of:.1%})") if of else None
-
-
-def _trend(shares: _Shares, days: Sequence[date], words: str) -> Spark:
-    found = (shares.get(day, (0, 0)) for day in days)
-    return Spark(tuple(100 * part / of if of else None for part, of in found), f"{words}, percent")
-
-
-def _failed_audits(past: _Past) -> Grid:
-    rows = past.rows(
+def _audits_failed(past: _Past) -> tuple[FailedAudit, ...]:
+    return past.read(
+        FailedAudit,
         runs.AUDITS,
-        "SELECT \"table\", rule || coalesce(' ' || \"column\", ''), severity, "
-        "coalesce(round(arg_max_null(value, run_time), 4)::VARCHAR || ' ' || unit, 'nothing'), "
-        "operator || ' ' || bound, "
-        "strftime(max(run_time), '%Y-%m-%d %H:%M'), count(*) "
-        f"FROM ops.quality_results WHERE NOT passed AND {past.within('run_time', past.days[-7])} "
-        'GROUP BY "table", rule, "column", severity, unit, operator, bound ORDER BY max(run_time) DESC, 1, 2 LIMIT 30',
+        'SELECT "table", rule, "column", severity, arg_max_null(value, run_time), unit, operator, bound, '
+        "max(run_time), count(*) "
+        f"FROM ops.quality_results WHERE NOT passed AND {past.within('run_time', past.week)} "
+        'GROUP BY "table", rule, "column", severity, unit, operator, bound '
+        "ORDER BY max(run_time) DESC, 1, 2, 3 LIMIT 30",
     )
-    headers = ("table", "audit", "severity", "found last", "asked for", "last", "times")
-    return Grid("Audits that failed in the last 7 days", headers, _as(rows))
 
 
-# -- latency, storage, backups
+# -- latency, storage, maintenance, backups
 
 
-def _latency(past: _Past) -> Section:
+def _latency(past: _Past) -> tuple[LatencyFigures, ...]:
     lasted = dict(
         past.rows(
             runs.TABLE,
@@ -358,25 +381,11 @@ def _latency(past: _Past) -> Section:
             "row_number() OVER (PARTITION BY step ORDER BY start_time DESC, run_id DESC) <= 31) GROUP BY step",
         )
     )
-    rows = tuple(
-        (
-            row.step if row.step != "run" else "the whole run",
-            Figure(f"{row.last:.2f}"),
-            _figure(row.median, ".2f"),
-            _figure(row.p95, ".2f"),
-            row.runs_before,
-            "slow" if row.slow else "",
-            Spark(tuple(lasted.get(row.step, ())), f"seconds of {row.step}"),
-        )
-        for row in sorted(past.found.latency, key=lambda row: (row.step != "run", -row.last, row.step))
-    )
-    headers = ("step", "last, s", "median, s", "p95, s", "runs before", "", "last runs")
-    text = "Seconds of each step when it last had something to do, beside up to 30 runs before." if rows else "No run."
-    return Section("Latency", text, grids=(Grid("Latency of each step", headers, rows),))
+    return tuple(LatencyFigures(**vars(row), last_runs=tuple(lasted.get(row.step, ()))) for row in past.found.latency)
 
 
-def _storage(past: _Past) -> Section:
-    grown: dict[str, list[int]] = dict(
+def _storage(past: _Past) -> tuple[StorageFigures, ...]:
+    grown: dict[str, Sequence[int]] = dict(
         past.rows(
             storage.TABLE,
             f'SELECT "table", list(bytes_on_disk ORDER BY measured_at) FROM (SELECT * FROM ops.table_stats WHERE '
@@ -384,51 +393,35 @@ def _storage(past: _Past) -> Section:
             "ORDER BY measured_at DESC) = 1) GROUP BY 1",
         )
     )
-    rows: list[tuple[Cell, ...]] = []
-    for row in sorted(past.found.table_stats, key=lambda row: (row.table.startswith("ops."), row.table)):
-        sizes = [*grown.get(row.table, ()), row.bytes_on_disk]
-        more = sizes[-1] - sizes[0]
-        sign = "+" if more > 0 else "-" if more < 0 else ""
-        growth = Figure(f"{sign}{size(abs(more))}") if len(sizes) > 1 else None
-        written = _figure(row.write_amplification, ".1f")
-        trend = Spark(tuple(map(float, sizes)), f"bytes on disk of {row.table}")
-        disk, live = Figure(size(row.bytes_on_disk)), Figure(size(row.bytes))
-        rows.append((row.table, row.rows, row.files, row.small_files, live, disk, growth, trend, written))
-    total = size(sum(row.bytes_on_disk for row in past.found.table_stats))
-    headers = ("table", "rows", "files", "small", "live", "on disk", "growth", "by day", "write ampl.")
-    grid = Grid("Storage of each table", headers, tuple(rows))
-    return Section(
-        "Storage", f"{total} on disk in all tables, older versions and logs included.", (), (grid, *_kept_up(past))
+    return tuple(
+        StorageFigures(**vars(row), bytes_by_day=(*grown.get(row.table, ()), row.bytes_on_disk))
+        for row in past.found.table_stats
     )
 
 
-def _kept_up(past: _Past) -> Iterator[Grid]:
-    rows = past.rows(
+def _maintenance(past: _Past) -> tuple[MaintenanceFigures, ...]:
+    return past.read(
+        MaintenanceFigures,
         maintenance_records.TABLE,
-        "SELECT strftime(max(moment), '%Y-%m-%d %H:%M'), command, count(*), sum(files_before - files_after)::BIGINT, "
-        "sum(bytes_before - bytes_after)::BIGINT FROM ops.maintenance "
+        "SELECT max(moment), command, count(*), sum(files_before - files_after)::BIGINT, "
+        "greatest(sum(bytes_before - bytes_after), 0)::BIGINT FROM ops.maintenance "
         f"WHERE {past.within('moment')} GROUP BY run_id, command ORDER BY 1 DESC, 2 LIMIT 10",
     )
-    shown = tuple((when, what, tables, files, Figure(size(max(freed, 0)))) for when, what, tables, files, freed in rows)
-    yield Grid("Upkeep", ("moment", "command", "tables", "fewer files", "freed"), shown)
 
 
-def _backups(past: _Past) -> Section:
-    rows = past.rows(
+def _backups(past: _Past) -> tuple[BackupFigures, ...]:
+    return past.read(
+        BackupFigures,
         backup_records.TABLE,
-        "SELECT strftime(started_at, '%Y-%m-%d %H:%M'), kind, backup, CASE WHEN verified THEN 'yes' ELSE 'no' END, "
+        "SELECT started_at, kind, backup, verified, "
         "files, bytes, bytes_copied, epoch(ended_at - started_at), coalesce(message, '') FROM ops.backups "
         f"WHERE started_at <= {moment(past.now)} ORDER BY started_at DESC, run_id DESC LIMIT 10",
     )
-    shown = tuple(
-        (*row[:5], Figure(size(row[5])), Figure(size(row[6])), Figure(f"{row[7]:.0f}"), row[8]) for row in rows
-    )
-    headers = ("started (UTC)", "kind", "backup", "whole", "files", "size", "copied", "seconds", "message")
+
+
+def _last_backup(past: _Past) -> BackupStatus | None:
     project = past.reading.project
     last = past.reading.attempt(
         backup_records.TABLE, backup_records.last_verified, project.engine, project.settings.data_dir
     )
-    text = "There is no verified backup: `make backup` makes one."
-    if last:
-        text = f"The last backup known to be whole is {last.backup}, found so {ago(past.now, last.ended_at)}."
-    return Section("Backups", text, grids=(Grid("Backups, drills and restores", headers, shown),))
+    return BackupStatus(last.backup, last.remote, last.ended_at) if last else None

@@ -6,32 +6,45 @@ The same lake at the same moment gives the same bytes; a report that says nothin
 from __future__ import annotations
 
 import os
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
 
 from src.errors import from_os_error
-from src.project import Project
-from src.report import pages, summary
+from src.report import pages, sections
+from src.report.summary import Summary
 
 
-def write(project: Project, now: datetime, folder: Path) -> tuple[Path, Path]:
-    """Write the report of this moment (UTC) to `<day>.md` and `<day>.html` in a folder, and print what was written.
+@dataclass(frozen=True)
+class Written:
+    """The two files of a report, and those of them that were written anew."""
 
-    Reads only, but for these two files: looking at a lake must not change what the next look finds.
+    markdown: Path
+    html: Path
+    changed: tuple[Path, ...]
+
+
+def write(summary: Summary, folder: Path) -> Written:
+    """Write the report of a summary to `<day>.md` and `<day>.html` in a folder; a file that says the same is left.
+
+    Nothing else changes: looking at a lake must not change what the next look finds.
 
     Raises:
         MachineError: there is no writing in `folder`.
     """
-    page = summary.page(project, now)
-    texts = {folder / f"{now:%Y-%m-%d}.md": pages.markdown(page), folder / f"{now:%Y-%m-%d}.html": pages.html(page)}
+    page, day = sections.page(summary), summary.read_at.date()
+    markdown, html = folder / f"{day}.md", folder / f"{day}.html"
+    texts = {markdown: pages.markdown(page), html: pages.html(page)}
     changed = [path for path, text in texts.items() if _written(path, text.encode())]
-    print(f"report: {page.verdict}")
-    for path in changed:
+    return Written(markdown, html, tuple(changed))
+
+
+def print_written(summary: Summary, written: Written) -> None:
+    """Print the verdict of a report and the files that were written."""
+    print(f"report: {summary.verdict}")
+    for path in written.changed:
         print(f"wrote {path}")
-    if not changed:
+    if not written.changed:
         print("0 changed")
-    markdown, html = texts
-    return markdown, html
 
 
 def _written(path: Path, content: bytes) -> bool:
