@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import csv
-import io
-import json
-import math
 import os
 from collections.abc import Mapping
-from datetime import date, datetime
-from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
 from src import console, lake
 from src.engine import DuckEngine
-from src.errors import ContractError, DataError, UsageError, from_os_error
+from src.errors import ContractError, DataError, UsageError
 
 RECORDS = "ops"  # of what was done; without any other table they are no lake
 LAYERS = ("bronze", "silver", "gold", "quarantine", "deletions", RECORDS)
@@ -80,43 +76,18 @@ def show(
     except DataError as error:
         fix = "where a file of the lake is damaged, `make check` names it and `make repair` brings it back"
         raise DataError(error.what, where=sql, fix=error.fix or fix) from error
-    out = out or console.data_output()
-    try:
-        _print(headers, rows, form, out)
-        out.flush()
-    except BrokenPipeError:  # whoever reads has seen enough
-        console.discard_output(out)
-    except OSError as error:
-        console.discard_output(out)
-        raise from_os_error(error, "the output") from error
+    console.write_data(partial(_print, headers, rows, form), out)
     return 0
 
 
 def _print(headers: list[str], rows: list[tuple[object, ...]], form: str, out: TextIO) -> None:
-    if form != "table" and isinstance(out, io.TextIOWrapper):
-        out.reconfigure(encoding="utf-8")  # a program reads it: nothing may be escaped for a terminal's sake
+    if form != "table":
+        console.in_utf8(out)
     if form == "csv":
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(headers)
         writer.writerows(rows)
     elif form == "json":
-        records = [dict(zip(headers, map(_finite, row), strict=True)) for row in rows]
-        print(json.dumps(records, default=_json, ensure_ascii=False, indent=1, allow_nan=False), file=out)
+        console.print_json([dict(zip(headers, row, strict=True)) for row in rows], out)
     else:
         console.table(headers, rows, grouped=False, out=out)
-
-
-def _finite(value: object) -> object:
-    """Return a value with what JSON has no number for, infinity and NaN, as the texts Infinity, -Infinity and NaN."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return {name: _finite(item) for name, item in value.items()} if isinstance(value, dict) else value
-
-
-def _json(value: object) -> object:
-    if isinstance(value, Decimal):
-        number = int(value) if value == value.to_integral_value() else float(value)
-        return number if Decimal(repr(number)) == value else str(value)  # as text where a reader would round it
-    return value.isoformat() if isinstance(value, date | datetime) else str(value)

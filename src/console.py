@@ -8,15 +8,19 @@ the cursor, set the window's title or hide what was printed before.
 from __future__ import annotations
 
 import io
+import json
+import math
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TextIO
 
-from src.errors import BoathouseError
+from src.errors import BoathouseError, from_os_error
 
 GREEN, RED, _PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[0m"
 # control characters, the marks that turn the direction of text, and bytes that were no UTF-8 in a file's name
@@ -74,9 +78,81 @@ def unfailing() -> Iterator[None]:
         sys.stdout, sys.stderr = before
 
 
+_reserved: list[TextIO] = []  # standard output, within data_alone
+
+
+@contextmanager
+def data_alone() -> Iterator[None]:
+    """Reserve standard output for data_output() within a with-block; whatever else is printed goes to stderr."""
+    _reserved.append(sys.stdout)
+    sys.stdout = sys.stderr
+    try:
+        yield
+    finally:
+        sys.stdout = _reserved.pop()
+
+
 def data_output() -> TextIO:
     """Return standard output for what a command exists to print: that it cannot be written is then its failure."""
-    return sys.stdout.stream if isinstance(sys.stdout, _Unfailing) else sys.stdout
+    out = _reserved[-1] if _reserved else sys.stdout
+    return out.stream if isinstance(out, _Unfailing) else out
+
+
+def write_data(write: Callable[[TextIO], None], out: TextIO | None = None) -> None:
+    """Let `write` print what a command exists to print.
+
+    Raises:
+        MachineError: it cannot be written.
+    """
+    out = out or data_output()
+    try:
+        write(out)
+        out.flush()
+    except BrokenPipeError:  # whoever reads has seen enough
+        discard_output(out)
+    except OSError as error:
+        discard_output(out)
+        raise from_os_error(error, "the output") from error
+
+
+def in_utf8(out: TextIO) -> None:
+    """Let a stream that a program reads be UTF-8: nothing may be escaped for a terminal's sake."""
+    if isinstance(out, io.TextIOWrapper):
+        out.reconfigure(encoding="utf-8")
+
+
+def print_json(value: object, out: TextIO | None = None) -> None:
+    """Print one JSON document: a dataclass is an object of its fields, a date is ISO text, a path is text.
+
+    A number stays one, as text only where a reader would round it; infinity and NaN are the texts Infinity, -Infinity
+    and NaN.
+    """
+    text = json.dumps(_jsonable(value), ensure_ascii=False, indent=1, allow_nan=False)
+
+    def write(out: TextIO) -> None:
+        in_utf8(out)
+        print(text, file=out)
+
+    write_data(write, out)
+
+
+def _jsonable(value: object) -> object:
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else "NaN" if math.isnan(value) else f"{'-' * (value < 0)}Infinity"
+    if isinstance(value, Decimal):
+        number = int(value) if value == value.to_integral_value() else float(value)
+        return number if Decimal(repr(number)) == value else str(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _jsonable(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_jsonable(item) for item in value]
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    return value.isoformat() if isinstance(value, date | datetime) else str(value)
 
 
 def discard_output(stream: TextIO) -> None:

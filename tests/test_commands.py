@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 import os
 import re
 import subprocess
 import sys
 from argparse import ArgumentParser
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from conftest import ROOT, Lake
 
-from src import commands
+from src import commands, console
 
 HEADER = "order_id,day,amount,updated\n"
 # They were once called as modules of src.maintenance, and may be scheduled so.
 MOVED = ("backup", "drill", "jobs", "optimize", "restore", "rotate-logs", "schedule", "schema-version", "vacuum")
+
+
+@dataclass(frozen=True)
+class Found:
+    name: str
+    amount: Decimal
+    day: date
+    path: Path
 
 
 def typed(*words: str, cwd: Path = ROOT, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -150,3 +162,39 @@ def test_the_old_call_of_a_module_ends_with_the_exit_code_of_the_command(lake: L
     ran = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True)
     assert ran.returncode == 2
     assert "a retention of 0 hours" in ran.stderr
+
+
+# -- what a command shows, as data
+
+# Every command that shows something, as typed on a small lake; its exit code there.
+SHOWN = {
+    "health": ((), 1),
+    "inspect": ((), 0),
+    "query": (("SELECT * FROM silver.shop.orders",), 0),
+    "status": ((), 0),
+}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_with_json_standard_output_is_one_document(lake: Lake, name: str) -> None:
+    shop(lake).run()
+    words, code = SHOWN[name]
+    ran = typed(name, "--json", "--project", str(lake.root), *words)
+    assert ran.returncode == code, ran.stderr
+    assert json.loads(ran.stdout)
+
+
+def test_numbers_days_and_names_are_plain_values_in_a_document(capsys: pytest.CaptureFixture[str]) -> None:
+    found = [Found("a", Decimal("1.50"), date(2024, 1, 2), Path("x/y")), {"z": (float("nan"), -math.inf, 2, None)}]
+    console.print_json(found)
+    assert json.loads(capsys.readouterr().out) == [
+        {"name": "a", "amount": 1.5, "day": "2024-01-02", "path": "x/y"},
+        {"z": ["NaN", "-Infinity", 2, None]},
+    ]
+
+
+def test_what_is_printed_beside_a_document_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    with console.unfailing(), console.data_alone():
+        print("a note")
+        console.print_json([1])
+    assert capsys.readouterr() == ("[\n 1\n]\n", "a note\n")

@@ -13,12 +13,13 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Collection, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import date
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from src import console, errors, stopping
 from src.errors import BUG_EXIT_CODE, BoathouseError, UsageError, translated
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 DEFAULT = "run"  # the command of `main.py` alone; its failure is the heartbeat, and its steps show on the console
 PROJECT_DIR = "PROJECT_DIR"
+T = TypeVar("T")
 
 
 class Sequence(Protocol):
@@ -62,7 +64,8 @@ def main(argv: list[str], default_project: Path, sequence: Sequence, program: st
     """
     args = _parse(argv, program)
     command = module(args.command)
-    with stopping.heeded(), console.unfailing():
+    alone = console.data_alone() if vars(args).get("json") else nullcontext()
+    with stopping.heeded(), console.unfailing(), alone:
         return _ended(
             command,
             lambda: _settings(command, args.project, default_project, os.environ),
@@ -100,6 +103,19 @@ def window_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--domain", help="one domain only")
     parser.add_argument("--run-date", type=day, help="the last business day the run answers for (default: yesterday)")
     parser.add_argument("--reprocess-days", type=int, help="how many days up to then it answers for (default: 7)")
+
+
+def json_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --json, for a command that shows something: it hands what it found to `show`."""
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else there")
+
+
+def show(call: Call, found: T, print_text: Callable[[T], None]) -> None:
+    """Show what a command found: as one JSON document with --json, else as `print_text` prints it."""
+    if call.args.json:
+        console.print_json(found)
+    else:
+        print_text(found)
 
 
 # -- one parser

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import argparse
 
-from src.commands import Call
+from src.commands import Call, json_argument, show
 from src.project import open_project
 from src.report import health
 from src.run import runs
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    pass
+    json_argument(parser)
 
 
 def run(call: Call) -> int:
     with open_project(call.settings) as project:
         found = health.read_health(project, runs.now())
-        health.print_health(found)
+        show(call, found, health.print_health)
         if sent := health.send_alerts(project, found):
             print(f"told of {health.counted(len(sent), 'incident')}")
         health.record_figures(project, found)

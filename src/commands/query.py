@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from src import catalog
-from src.commands import Call
+from src.commands import Call, json_argument
 from src.project import open_engine
 from src.run import releases
 
@@ -13,7 +13,7 @@ from src.run import releases
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sql", help="for example: SELECT * FROM gold.sales.daily_revenue LIMIT 5")
     parser.add_argument("--format", choices=("table", "csv", "json"), default="table")
-    parser.add_argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
+    json_argument(parser)
     parser.add_argument("--newest", action="store_true", help="the newest versions, not those of the last release")
 
 
@@ -21,4 +21,4 @@ def run(call: Call) -> int:
     args, data = call.args, call.settings.data_dir
     with open_engine(call.settings) as engine:
         versions = {} if args.newest else releases.newest(data)
-        return catalog.show(engine, data, args.sql, args.format, versions)
+        return catalog.show(engine, data, args.sql, "json" if args.json else args.format, versions)

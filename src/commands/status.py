@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 
-from src.commands import Call
+from src.commands import Call, json_argument, show
 from src.project import open_project
 from src.report import status
 from src.run import runs
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    pass
+    json_argument(parser)
 
 
 def run(call: Call) -> int:
     with open_project(call.settings) as project:
-        status.print_status(status.read_status(project, runs.now()))
+        show(call, status.read_status(project, runs.now()), status.print_status)
     return 0
