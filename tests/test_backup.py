@@ -23,7 +23,7 @@ from conftest import ROOT, Lake
 from src import catalog
 from src import lake as delta
 from src.errors import AuthError, BoathouseError, DataError, LockedError, MachineError, TransientError, UsageError
-from src.maintenance import archive, backup, drill, remote, restore, snapshot
+from src.maintenance import archive, backup, drill, manifests, remote, restore
 from src.maintenance.backup import Plan
 from src.maintenance.remote import Remote
 from src.project import open_engine
@@ -455,9 +455,9 @@ def test_a_drill_finds_rows_that_are_not_those_of_the_lake(shop: Lake) -> None:
     planned = backed_up(shop)
     manifest = planned.manifest
     said = manifest.tables["silver.shop.orders"]
-    wrong = {"silver.shop.orders": snapshot.Table(said.version, said.rows, "1", said.files)}
-    forged = snapshot.Manifest(manifest.id, manifest.release, manifest.engine, {**manifest.tables, **wrong})
-    (shop.root / "backups" / "manifests" / f"{manifest.id}.json").write_text(snapshot.write(forged))
+    wrong = {"silver.shop.orders": manifests.Table(said.version, said.rows, "1", said.files)}
+    forged = manifests.Manifest(manifest.id, manifest.release, manifest.engine, {**manifest.tables, **wrong})
+    (shop.root / "backups" / "manifests" / f"{manifest.id}.json").write_text(manifests.write(forged))
     with pytest.raises(DataError, match=r"silver.shop.orders: 4 rows with hash \d+ restored, the manifest says 4 rows"):
         drilled(shop)
 

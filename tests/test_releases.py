@@ -10,7 +10,7 @@ from conftest import Lake
 
 from src import lake as delta
 from src.errors import MachineError, UsageError
-from src.maintenance import rollback, snapshot
+from src.maintenance import pinned_release, rollback
 from src.project import open_engine, open_project
 from src.run import releases, runs
 from src.run.recorded import recorded_run
@@ -73,7 +73,7 @@ def test_the_newest_release_is_the_one_recorded_last_whatever_the_clock_said(
     assert second.started < first.started
     with open_engine(lake.settings) as engine:
         assert list(releases.all_of(engine, lake.data)) == [second.run_id, first.run_id]
-        pinned, versions = snapshot.pinned(engine, lake.data)
+        pinned, versions = pinned_release.pinned(engine, lake.data)
         assert pinned == second.run_id
         assert versions.items() >= releases.newest(lake.data).items()
         for run in (second, idle):

@@ -18,7 +18,7 @@ from torture.rot import rot_many
 from src import catalog
 from src import lake as delta
 from src.errors import DataError, MachineError, UsageError
-from src.maintenance import archive, check, drill, repair, rot, snapshot
+from src.maintenance import archive, check, drill, manifests, repair, rot
 from src.project import open_engine, open_project
 from src.run import backup_records, releases
 
@@ -349,7 +349,7 @@ def test_backups_of_before_there_were_numbers_come_first(shop: Lake) -> None:
     first = backed_up(shop)
     folder = shop.root / "backups" / "manifests"
     old = replace(first.manifest, id="20991231T000000000-abcdef")
-    (folder / f"{old.id}.json").write_text(snapshot.write(old))
+    (folder / f"{old.id}.json").write_text(manifests.write(old))
     assert archive.listed(at(shop)) == [old.id, first.manifest.id]
     (folder / f"{first.manifest.id}.json").unlink()
     shop.land("shop/orders/3.csv", HEAD + "5,2026-01-03,1.00,1\n")

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from src import lake
 from src.errors import DataError, UsageError
-from src.maintenance import snapshot
+from src.maintenance import manifests
+from src.maintenance.manifests import File, Manifest
 from src.maintenance.remote import Remote
-from src.maintenance.snapshot import File, Manifest
 from src.run import backup_records
 
 FILES, MANIFESTS = "files", "manifests"  # the two folders of the remote
@@ -60,7 +60,7 @@ def read(place: Remote, names: Collection[str]) -> dict[str, Manifest]:
         for name in names:
             path = Path(folder) / f"{name}.json"
             text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-            found[name] = snapshot.read(text, f"{place.path}, {MANIFESTS}/{name}.json")
+            found[name] = manifests.read(text, f"{place.path}, {MANIFESTS}/{name}.json")
     return found
 
 

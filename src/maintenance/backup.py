@@ -15,9 +15,10 @@ from pathlib import Path
 from src import console, lake
 from src.engine import DuckEngine
 from src.errors import BoathouseError, DataError
-from src.maintenance import archive, moved, rot, snapshot
+from src.maintenance import archive, manifests, moved, pinned_release, rot
+from src.maintenance.manifests import File, Manifest, Table
+from src.maintenance.pinned_release import Taken
 from src.maintenance.remote import Remote
-from src.maintenance.snapshot import File, Manifest, Table, Taken
 from src.project import new_run_id
 from src.run import backup_records, lock
 from src.run.backup_records import Backup
@@ -52,12 +53,12 @@ def run(
         DataError: what was copied is not what was read, or the lake is not what the newest backup has of it.
     """
     data, started = settings.data_dir, clock()
-    snapshot.pinned(engine, data)  # nothing is written where there is nothing to back up
+    pinned_release.pinned(engine, data)  # nothing is written where there is nothing to back up
     new = new_run_id(started)
     with lock.lock_lake(data / backup_records.FOLDER, command="make backup", run_id=new, now=started):
         try:
             _refuse_rot(engine, data, place)
-            with snapshot.taken(engine, data) as taken:
+            with pinned_release.taken(engine, data) as taken:
                 planned = plan(engine, data, place, taken, new)
                 show(planned, data)
                 if dry_run:
@@ -106,7 +107,7 @@ def execute(planned: Plan, place: Remote, taken: Taken) -> archive.Listing:
         return planned.there
     folder = taken.folder / archive.FILES
     for name, path in planned.fresh.items():
-        snapshot.link(path, folder / name)
+        pinned_release.link(path, folder / name)
     place.put(planned.fresh, folder, archive.FILES, afresh=planned.afresh)
     place.check(planned.fresh, folder, archive.FILES)
     there = archive.listing(place)
@@ -218,13 +219,13 @@ def _files(table: lake.Snapshot, old: Table | None, there: set[str]) -> dict[str
 
 
 def _table(engine: DuckEngine, name: str, table: lake.Snapshot, files: dict[str, File]) -> Table:
-    return Table(table.version, *snapshot.content(engine, name, table), files)
+    return Table(table.version, *pinned_release.content(engine, name, table), files)
 
 
 def _publish(manifest: Manifest, place: Remote, folder: Path) -> None:
     """Add the manifest, and read back that it is what was written."""
     name = f"{manifest.id}.json"
-    (folder / name).write_text(snapshot.write(manifest), encoding="utf-8")
+    (folder / name).write_text(manifests.write(manifest), encoding="utf-8")
     place.put([name], folder, archive.MANIFESTS)
     place.check([name], folder, archive.MANIFESTS)
 

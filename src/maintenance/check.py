@@ -20,8 +20,8 @@ from src.errors import BoathouseError
 from src.gold import aggregate
 from src.gold.compare import differences
 from src.maintenance import archive, rot
+from src.maintenance.manifests import Manifest
 from src.maintenance.remote import Remote
-from src.maintenance.snapshot import Manifest
 from src.project import Project, Unbuilt
 from src.run import backup_records, releases, runs
 from src.silver import batch, winners

@@ -16,9 +16,9 @@ from pathlib import Path
 from src import lake
 from src.engine import DuckEngine
 from src.errors import DataError
-from src.maintenance import archive, moved, restore, rot, snapshot
+from src.maintenance import archive, moved, pinned_release, restore, rot
+from src.maintenance.manifests import Manifest
 from src.maintenance.remote import Remote
-from src.maintenance.snapshot import Manifest
 from src.project import new_run_id
 from src.run import backup_records, lock
 from src.run.backup_records import Backup
@@ -84,7 +84,7 @@ def _proved(engine: DuckEngine, whole: Path, manifest: Manifest, name: str) -> i
     restored = lake.open_table(lake.table_path(whole, name))
     if restored is None:
         raise DataError(f"{name} is not there", where=f"backup {manifest.id}")
-    rows, content = snapshot.content(engine, name, restored)
+    rows, content = pinned_release.content(engine, name, restored)
     same_hash = manifest.engine == str(engine.one("SELECT version()")[0])  # another release may hash otherwise
     if rows != recorded.rows or (same_hash and content != recorded.content):
         found = f"{name}: {rows} rows with hash {content} restored"

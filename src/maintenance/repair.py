@@ -18,9 +18,9 @@ from pathlib import Path
 from src import catalog, console, lake
 from src.errors import BoathouseError, UsageError, from_os_error
 from src.maintenance import archive, check, rot
+from src.maintenance.manifests import Manifest
 from src.maintenance.remote import Remote
 from src.maintenance.rot import Damage
-from src.maintenance.snapshot import Manifest
 from src.project import Project, new_run_id
 from src.run import backup_records, lock, runs
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from src import catalog, lake
 from src.engine import DuckEngine, identifier
 from src.errors import DataError, UsageError, from_os_error
-from src.maintenance import archive, moved, snapshot
+from src.maintenance import archive, manifests, moved, pinned_release
+from src.maintenance.manifests import Manifest
 from src.maintenance.remote import Remote
-from src.maintenance.snapshot import Manifest
 from src.project import new_run_id
 from src.run import backup_records, lock
 
@@ -80,7 +80,7 @@ def fetch(place: Remote, manifest: Manifest, folder: Path) -> Path:
     _prove(manifest, files, place)
     for name, table in manifest.tables.items():
         for path, file in table.files.items():
-            snapshot.link(files / file.name, lake.table_path(whole, name) / path)
+            pinned_release.link(files / file.name, lake.table_path(whole, name) / path)
         opened = _opened(lake.table_path(whole, name), None)
         if (opened.version, opened.rows) != (table.version, table.rows):
             found = f"{name} opens at version {opened.version} with {opened.rows} rows"
@@ -127,7 +127,7 @@ def _prove(manifest: Manifest, files: Path, place: Remote) -> None:
         raise DataError(what, where=f"{place.path}, backup {manifest.id}", fix=fix)
 
 
-def _all(manifest: Manifest) -> list[tuple[str, str, snapshot.File]]:
+def _all(manifest: Manifest) -> list[tuple[str, str, manifests.File]]:
     return [(name, path, file) for name, table in manifest.tables.items() for path, file in table.files.items()]
 
 

@@ -18,8 +18,8 @@ from src import catalog, lake
 from src.engine import DuckEngine
 from src.errors import BoathouseError
 from src.maintenance import archive
+from src.maintenance.manifests import File, Manifest, Table
 from src.maintenance.remote import Remote
-from src.maintenance.snapshot import File, Manifest, Table
 from src.run import backup_records, releases
 
 _LOG = "_delta_log/"

@@ -8,84 +8,21 @@ of its own: every table in it is opened, at the version that was pinned, before 
 from __future__ import annotations
 
 import errno
-import hashlib
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from src import catalog, lake
 from src.engine import DuckEngine, identifier
-from src.errors import DataError, MachineError, UsageError, from_os_error
+from src.errors import MachineError, UsageError, from_os_error
 from src.run import releases
-from src.run.backup_records import FOLDER, Backup
+from src.run.backup_records import FOLDER
 
 _TRIES = 5  # a vacuum or a clean-up of the log comes in between once, not five times
 _NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS}
-
-
-@dataclass(frozen=True)
-class File:
-    """One file of a table: bytes, and the hash by which the remote knows it."""
-
-    size: int
-    sha256: str
-
-    @property
-    def name(self) -> str:
-        """Its name at the remote: the content alone, so that what is there already is never copied again."""
-        return f"{self.sha256[:2]}/{self.sha256}"
-
-
-@dataclass(frozen=True)
-class Table:
-    """One table of a backup: its version, rows, a hash of all rows in any order, and its files by path."""
-
-    version: int
-    rows: int
-    content: str
-    files: Mapping[str, File]
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a backup holds. `engine` made the content hashes, which another release of it may make otherwise."""
-
-    id: str
-    release: str
-    engine: str
-    tables: Mapping[str, Table]
-
-    @property
-    def objects(self) -> dict[str, int]:
-        """The files it needs at the remote, and their bytes."""
-        return {file.name: file.size for table in self.tables.values() for file in table.files.values()}
-
-    def described(
-        self, run_id: str, kind: str, started: datetime, ended: datetime, remote: str, copied: int, message: str = ""
-    ) -> Backup:
-        """The record of what was done with it; it is verified where there is no message."""
-        return Backup(
-            run_id=run_id,
-            backup=self.id,
-            kind=kind,
-            started_at=started,
-            ended_at=ended,
-            remote=remote,
-            release=self.release,
-            tables=len(self.tables),
-            files=len(self.objects),
-            bytes=sum(self.objects.values()),
-            bytes_copied=copied,
-            verified=not message,
-            message=message or None,
-            versions=json.dumps({name: table.version for name, table in self.tables.items()}),
-        )
 
 
 @dataclass(frozen=True)
@@ -157,32 +94,6 @@ def link(source: Path, target: Path) -> None:
         if error.errno not in _NO_LINKS:
             raise
         shutil.copy2(source, target)
-
-
-def write(manifest: Manifest) -> str:
-    """A manifest as text, which says of itself what it must hash to."""
-    body = json.dumps(asdict(manifest), sort_keys=True)
-    return json.dumps({"sha256": hashlib.sha256(body.encode()).hexdigest(), "manifest": json.loads(body)}, indent=1)
-
-
-def read(text: str, where: object) -> Manifest:
-    """A manifest from its text.
-
-    Raises:
-        DataError: it is damaged.
-    """
-    try:
-        outer = json.loads(text)
-        body = outer["manifest"]
-        if hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest() == outer["sha256"]:
-            return Manifest(**{**body, "tables": {name: _table(node) for name, node in body["tables"].items()}})
-    except (ValueError, KeyError, TypeError):
-        pass  # told below, as is a hash that differs
-    raise DataError("a damaged manifest", where=where, fix="name another backup: BACKUP=ID")
-
-
-def _table(node: dict[str, Any]) -> Table:
-    return Table(**{**node, "files": {path: File(**file) for path, file in node["files"].items()}})
 
 
 def _copied(name: str, sources: Mapping[str, lake.Snapshot], root: Path) -> lake.Snapshot:
