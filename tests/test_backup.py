@@ -24,7 +24,7 @@ from src import catalog
 from src import lake as delta
 from src.errors import AuthError, BoathouseError, DataError, LockedError, MachineError, TransientError, UsageError
 from src.maintenance import archive, backup, drill, manifests, remote, restore
-from src.maintenance.backup import Plan
+from src.maintenance.backup import BackupPlan
 from src.maintenance.remote import Remote
 from src.project import open_engine
 from src.run import backup_records, lock
@@ -52,7 +52,7 @@ def shop(lake: Lake, built: Path) -> Lake:
 
 
 def at(shop: Lake) -> Remote:
-    return remote.of(shop.settings)
+    return remote.open_remote(shop.settings)
 
 
 def clock(days: int = 0) -> Callable[[], datetime]:
@@ -61,7 +61,7 @@ def clock(days: int = 0) -> Callable[[], datetime]:
     return lambda: next(moments)
 
 
-def backed_up(shop: Lake, days: int = 0, place: Remote | None = None) -> Plan:
+def backed_up(shop: Lake, days: int = 0, place: Remote | None = None) -> BackupPlan:
     with open_engine(shop.settings) as engine:
         return backup.run(engine, shop.settings, place or at(shop), clock(days))
 
@@ -100,7 +100,7 @@ def flip(path: Path) -> None:
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-def data_object(shop: Lake, planned: Plan, table: str) -> Path:
+def data_object(shop: Lake, planned: BackupPlan, table: str) -> Path:
     """A data file of a table, as it lies at a local remote."""
     files = planned.manifest.tables[table].files
     name = next(file.name for path, file in files.items() if path.endswith(".parquet"))
@@ -455,7 +455,7 @@ def test_a_drill_finds_rows_that_are_not_those_of_the_lake(shop: Lake) -> None:
     planned = backed_up(shop)
     manifest = planned.manifest
     said = manifest.tables["silver.shop.orders"]
-    wrong = {"silver.shop.orders": manifests.Table(said.version, said.rows, "1", said.files)}
+    wrong = {"silver.shop.orders": manifests.BackupTable(said.version, said.rows, "1", said.files)}
     forged = manifests.Manifest(manifest.id, manifest.release, manifest.engine, {**manifest.tables, **wrong})
     (shop.root / "backups" / "manifests" / f"{manifest.id}.json").write_text(manifests.write(forged))
     with pytest.raises(DataError, match=r"silver.shop.orders: 4 rows with hash \d+ restored, the manifest says 4 rows"):

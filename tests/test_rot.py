@@ -54,7 +54,7 @@ def checked(shop: Lake) -> list[check.Finding]:
     """What `make check` finds, the backup in hand."""
     place = at(shop)
     manifest = archive.newest(place)
-    copy = check.Copy(place, manifest) if manifest else None
+    copy = check.NewestBackup(place, manifest) if manifest else None
     with open_project(shop.settings) as project:
         return list(check.run(project.engine, shop.data, project.contracts, project.marts, copy))
 

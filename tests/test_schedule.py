@@ -16,7 +16,7 @@ from cronsim import CronSim
 
 from src.errors import MachineError, UsageError
 from src.maintenance import cron, jobs, schedule, timers
-from src.maintenance.schedule import Change, Machine, Project
+from src.maintenance.schedule import Schedule, ScheduleChange, Schedulers
 from src.settings import load
 
 # A folder that a careless line would trip over: a blank, quotes, cron's and systemd's %, the shell's $ and ;.
@@ -45,35 +45,35 @@ def program(path: Path, text: str) -> str:
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
-    """A machine with both schedulers: a crontab that keeps its table in a file, a systemctl that notes its words."""
+def machine(tmp_path: Path) -> Schedulers:
+    """Both schedulers of a machine: a crontab that keeps its table in a file, a systemctl that notes its words."""
     crontab = program(tmp_path / "bin/crontab", CRONTAB)
-    return Machine(crontab, program(tmp_path / "bin/systemctl", SYSTEMCTL), tmp_path / "units")
+    return Schedulers(crontab, program(tmp_path / "bin/systemctl", SYSTEMCTL), tmp_path / "units")
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path) -> Schedule:
     root = tmp_path / ODD
     (root / "logs").mkdir(parents=True)
-    return Project(root, root / "logs/cron.log", "/usr/bin:/bin")
+    return Schedule(root, root / "logs/cron.log", "/usr/bin:/bin")
 
 
-def table(machine: Machine) -> Path:
+def table(machine: Schedulers) -> Path:
     return Path(f"{machine.crontab}.table")
 
 
-def asked(machine: Machine) -> list[str]:
+def asked(machine: Schedulers) -> list[str]:
     return Path(f"{machine.systemctl}.asked").read_text(encoding="utf-8").splitlines()
 
 
-def done(project: Project, machine: Machine, kind: str = "cron", *, install: bool = True) -> str:
+def done(project: Schedule, machine: Schedulers, kind: str = "cron", *, install: bool = True) -> str:
     """Plan and do; gives the lines that came and went."""
     changes = schedule.plan(project, machine, kind, install=install)
     schedule.execute(changes, machine, kind)
     return schedule.differences(changes)
 
 
-def block(project: Project) -> list[str]:
+def block(project: Schedule) -> list[str]:
     return schedule.text(project, "cron").splitlines()
 
 
@@ -96,8 +96,8 @@ def as_cron_does(line: str, home: Path) -> subprocess.CompletedProcess[str]:
         (23, "2026-11-21 23:00", "2026-11-22 01:00"),
     ],
 )
-def test_cron_begins_the_jobs_when_they_are_due(project: Project, hour: int, daily: str, weekly: str) -> None:
-    lines = block(Project(project.root, project.log, project.path, hour))[2:-1]
+def test_cron_begins_the_jobs_when_they_are_due(project: Schedule, hour: int, daily: str, weekly: str) -> None:
+    lines = block(Schedule(project.root, project.log, project.path, hour))[2:-1]
     local = NOON.replace(tzinfo=None)
     due = [next(CronSim(" ".join(line.split()[:5]), local)) for line in lines]
     assert [f"{moment:%Y-%m-%d %H:%M}" for moment in due] == ["2026-11-21 12:30", daily, weekly]
@@ -106,7 +106,7 @@ def test_cron_begins_the_jobs_when_they_are_due(project: Project, hour: int, dai
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not here")
-def test_systemd_begins_the_jobs_when_they_are_due(project: Project) -> None:
+def test_systemd_begins_the_jobs_when_they_are_due(project: Schedule) -> None:
     due = {}
     for name, unit in timers.units(project.root, project.path, 2).items():
         if found := re.search("^OnCalendar=(.*)$", unit, re.M):
@@ -143,7 +143,7 @@ def carried(root: Path, name: str) -> tuple[dict[str, int], list[str], list[floa
     said: list[str] = []
     slept: list[float] = []
     clock = jobs.Clock(lambda: NOON + timedelta(seconds=sum(slept)), slept.append)
-    codes = jobs.do(root, name, said.append, {"PATH": os.environ["PATH"]}, clock)
+    codes = jobs.run_job(root, name, said.append, {"PATH": os.environ["PATH"]}, clock)
     return codes, said, slept
 
 
@@ -159,7 +159,7 @@ def carried(root: Path, name: str) -> tuple[dict[str, int], list[str], list[floa
     ],
 )
 def test_nothing_is_vacuumed_before_every_law_holds_and_a_backup_was_made_and_restored(
-    project: Project, codes: dict[str, str], ended: dict[str, int]
+    project: Schedule, codes: dict[str, str], ended: dict[str, int]
 ) -> None:
     make_codes(project.root, **codes)
     found, said, _ = carried(project.root, "weekly")
@@ -169,7 +169,7 @@ def test_nothing_is_vacuumed_before_every_law_holds_and_a_backup_was_made_and_re
     assert left_out == [name for name in ("optimize", "check", "backup", "drill", "vacuum") if name not in ended]
 
 
-def test_the_day_is_reported_also_when_the_pipeline_failed(project: Project) -> None:
+def test_the_day_is_reported_also_when_the_pipeline_failed(project: Schedule) -> None:
     make_codes(project.root, pipeline="echo partly; exit 9")
     codes, said, _ = carried(project.root, "daily")
     assert codes == {"rotate-logs": 0, "pipeline": 9, "report": 0}
@@ -188,7 +188,7 @@ def test_the_day_is_reported_also_when_the_pipeline_failed(project: Project) -> 
 
 @pytest.mark.parametrize(("words", "code"), [("exit 8", 8), ("exit 6", 6)])
 def test_a_step_that_finds_the_lake_taken_or_fails_in_passing_is_tried_again(
-    project: Project, words: str, code: int
+    project: Schedule, words: str, code: int
 ) -> None:
     make_codes(project.root, health=f"echo x >> tries; test $$(wc -l < tries) -ge 3 || {words}")
     codes, said, slept = carried(project.root, "hourly")
@@ -197,7 +197,7 @@ def test_a_step_that_finds_the_lake_taken_or_fails_in_passing_is_tried_again(
     assert sum(f"failed with exit code {code} " in line and "again in 300 s" in line for line in said) == 2
 
 
-def test_it_is_tried_for_50_minutes_and_then_given_up(project: Project) -> None:
+def test_it_is_tried_for_50_minutes_and_then_given_up(project: Schedule) -> None:
     make_codes(project.root, health="echo x >> tries; exit 8")
     codes, said, slept = carried(project.root, "hourly")
     assert (codes, slept) == ({"health": 8}, [300] * 10)
@@ -205,25 +205,25 @@ def test_it_is_tried_for_50_minutes_and_then_given_up(project: Project) -> None:
     assert (project.root / "tries").read_text().count("x") == 11
 
 
-def test_a_code_that_make_was_told_to_ignore_or_that_is_only_printed_is_no_failure(project: Project) -> None:
+def test_a_code_that_make_was_told_to_ignore_or_that_is_only_printed_is_no_failure(project: Schedule) -> None:
     make_codes(project.root, health="echo 'make: *** [Makefile:1: x] Error 8'\n\t-@exit 5")
     codes, said, slept = carried(project.root, "hourly")
     assert (codes, slept) == ({"health": 0}, [])
     assert any(line.endswith("Error 5 (ignored)") for line in said)
 
 
-def test_a_target_that_is_not_there_fails_with_make_s_own_code(project: Project) -> None:
+def test_a_target_that_is_not_there_fails_with_make_s_own_code(project: Schedule) -> None:
     (project.root / "Makefile").write_text("other:\n", encoding="utf-8")
     assert carried(project.root, "hourly")[0] == {"health": 2}
 
 
-def test_without_make_it_says_so(project: Project) -> None:
+def test_without_make_it_says_so(project: Schedule) -> None:
     with pytest.raises(MachineError, match="no program make"):
-        jobs.do(project.root, "hourly", print, {"PATH": str(project.root)}, jobs.Clock(lambda: NOON))
+        jobs.run_job(project.root, "hourly", print, {"PATH": str(project.root)}, jobs.Clock(lambda: NOON))
 
 
 def test_what_a_job_prints_is_in_cron_log_by_day_and_without_secrets_and_its_failure_on_stderr(
-    project: Project, capsys: pytest.CaptureFixture[str]
+    project: Schedule, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make_codes(project.root, health="echo to mailto://hunter2-secret; printf 'caf\\351\\n'; exit 1")
     (project.root / "logs/cron.log").write_text("2026-11-20 09:00:00Z | of the day before\n", encoding="utf-8")
@@ -249,7 +249,7 @@ def test_what_a_job_prints_is_in_cron_log_by_day_and_without_secrets_and_its_fai
 
 
 def test_a_line_does_its_job_from_any_folder_and_says_nothing_where_it_went_well(
-    project: Project, machine: Machine, tmp_path: Path
+    project: Schedule, machine: Schedulers, tmp_path: Path
 ) -> None:
     """The whole way: the project in a folder with an odd name, installed, its line run as cron runs it."""
     ignored = shutil.ignore_patterns("__pycache__")
@@ -271,7 +271,7 @@ def test_a_line_does_its_job_from_any_folder_and_says_nothing_where_it_went_well
 
 @pytest.mark.parametrize(("python", "code"), [("#!/bin/sh\nexit 9\n", 9), (None, 127)])
 def test_a_line_whose_job_fails_or_cannot_begin_adds_its_code_to_cron_log(
-    project: Project, tmp_path: Path, python: str | None, code: int
+    project: Schedule, tmp_path: Path, python: str | None, code: int
 ) -> None:
     if python:
         program(project.root / ".venv/bin/python", python)
@@ -280,7 +280,7 @@ def test_a_line_whose_job_fails_or_cannot_begin_adds_its_code_to_cron_log(
     assert re.fullmatch(rf"\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\dZ \| weekly \| exit code {code}\n", said)
 
 
-def test_a_crontab_of_this_machine_takes_the_block(project: Project, tmp_path: Path) -> None:
+def test_a_crontab_of_this_machine_takes_the_block(project: Schedule, tmp_path: Path) -> None:
     crontab = shutil.which("crontab")
     (tmp_path / "fine").write_text("0 2 * * 0 true\n", encoding="utf-8")
     if not crontab or subprocess.run([crontab, "-n", tmp_path / "fine"], capture_output=True).returncode:
@@ -302,7 +302,7 @@ def test_a_crontab_of_this_machine_takes_the_block(project: Project, tmp_path: P
     ],
 )
 def test_the_block_comes_and_goes_and_no_other_byte_of_the_crontab_changes(
-    project: Project, machine: Machine, before: bytes
+    project: Schedule, machine: Schedulers, before: bytes
 ) -> None:
     if before:
         table(machine).write_bytes(before)
@@ -315,10 +315,12 @@ def test_the_block_comes_and_goes_and_no_other_byte_of_the_crontab_changes(
     assert done(project, machine, install=False) == ""
 
 
-def test_another_hour_takes_the_block_s_place_between_the_lines_of_others(project: Project, machine: Machine) -> None:
+def test_another_hour_takes_the_block_s_place_between_the_lines_of_others(
+    project: Schedule, machine: Schedulers
+) -> None:
     mine = schedule.text(project, "cron")
     table(machine).write_text(f"# above\n{mine}# below\n", encoding="utf-8")
-    said = done(Project(project.root, project.log, project.path, 5), machine)
+    said = done(Schedule(project.root, project.log, project.path, 5), machine)
     assert [line[:12] for line in said.splitlines()] == [
         "crontab",
         "-0 2 * * * c",
@@ -330,8 +332,8 @@ def test_another_hour_takes_the_block_s_place_between_the_lines_of_others(projec
     assert after == f"# above\n{mine.replace('0 2 * * *', '0 5 * * *').replace('0 4 * * 0', '0 7 * * 0')}# below\n"
 
 
-def test_two_projects_on_one_machine_do_not_meet(project: Project, machine: Machine, tmp_path: Path) -> None:
-    inside = Project(project.root / "lake", tmp_path / "cron.log", project.path)
+def test_two_projects_on_one_machine_do_not_meet(project: Schedule, machine: Schedulers, tmp_path: Path) -> None:
+    inside = Schedule(project.root / "lake", tmp_path / "cron.log", project.path)
     for kind in ("cron", "systemd"):
         done(project, machine, kind)
         first = {path.name: path.read_text() for path in machine.units.glob("*")} or table(machine).read_text()
@@ -343,7 +345,7 @@ def test_two_projects_on_one_machine_do_not_meet(project: Project, machine: Mach
         done(project, machine, kind, install=False)
 
 
-def test_a_line_without_an_end_is_given_one_before_the_block(project: Project, machine: Machine) -> None:
+def test_a_line_without_an_end_is_given_one_before_the_block(project: Schedule, machine: Schedulers) -> None:
     table(machine).write_text("# no end of line", encoding="utf-8")
     done(project, machine)
     assert table(machine).read_text(encoding="utf-8") == "# no end of line\n" + schedule.text(project, "cron")
@@ -364,29 +366,29 @@ BEGIN, END = "# >>> boathouse /lake >>>", "# <<< boathouse /lake <<<"
 )
 @pytest.mark.parametrize("install", [True, False])
 def test_a_damaged_block_is_refused_with_its_lines(
-    machine: Machine, lines: list[str], told: str, install: bool
+    machine: Schedulers, lines: list[str], told: str, install: bool
 ) -> None:
     text = "\n".join([*lines, ""])
     table(machine).write_text(text, encoding="utf-8")
-    lake = Project(Path("/lake"), Path("/lake/logs/cron.log"), "/bin")
+    lake = Schedule(Path("/lake"), Path("/lake/logs/cron.log"), "/bin")
     with pytest.raises(MachineError, match="a damaged block in the crontab") as refused:
         done(lake, machine, install=install)
     assert told in refused.value.what
     assert table(machine).read_text(encoding="utf-8") == text
 
 
-def test_a_crontab_that_refuses_is_quoted_and_nothing_is_taken_for_empty(project: Project, tmp_path: Path) -> None:
+def test_a_crontab_that_refuses_is_quoted_and_nothing_is_taken_for_empty(project: Schedule, tmp_path: Path) -> None:
     denied = program(
         tmp_path / "crontab", '#!/bin/sh\necho "You (me) are not allowed to use this program" >&2; exit 1\n'
     )
     with pytest.raises(MachineError, match="not allowed to use this program"):
-        done(project, Machine(denied, None, tmp_path / "units"))
+        done(project, Schedulers(denied, None, tmp_path / "units"))
     with pytest.raises(MachineError, match="not allowed to use this program"):
         cron.write(denied, "x\n")
 
 
-def test_a_folder_that_no_line_can_hold_is_refused(machine: Machine, tmp_path: Path) -> None:
-    split = Project(tmp_path / "a\nb", tmp_path / "cron.log", "/bin")
+def test_a_folder_that_no_line_can_hold_is_refused(machine: Schedulers, tmp_path: Path) -> None:
+    split = Schedule(tmp_path / "a\nb", tmp_path / "cron.log", "/bin")
     for kind in ("cron", "systemd"):
         with pytest.raises(UsageError, match="an unprintable character"):
             done(split, machine, kind)
@@ -396,7 +398,7 @@ def test_a_folder_that_no_line_can_hold_is_refused(machine: Machine, tmp_path: P
 # -- in systemd
 
 
-def test_the_units_come_and_go_and_their_timers_with_them(project: Project, machine: Machine) -> None:
+def test_the_units_come_and_go_and_their_timers_with_them(project: Schedule, machine: Schedulers) -> None:
     machine.units.mkdir()
     theirs = machine.units / "boathouse-other-01234567-daily.timer"
     theirs.write_text("[Timer]\n", encoding="utf-8")
@@ -432,7 +434,7 @@ def test_a_unit_names_the_folder_so_that_systemd_reads_it_as_it_is() -> None:
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not here")
-def test_systemd_finds_no_error_in_the_units_whatever_the_folder_is_called(project: Project, tmp_path: Path) -> None:
+def test_systemd_finds_no_error_in_the_units_whatever_the_folder_is_called(project: Schedule, tmp_path: Path) -> None:
     folder = tmp_path / "units"
     folder.mkdir()
     for name, unit in timers.units(project.root, f"{project.root}:/usr/bin", 2).items():
@@ -447,10 +449,10 @@ def test_systemd_finds_no_error_in_the_units_whatever_the_folder_is_called(proje
     assert "WorkingDirectory" in broken.stderr
 
 
-def test_a_systemctl_that_refuses_is_quoted(project: Project, machine: Machine, tmp_path: Path) -> None:
+def test_a_systemctl_that_refuses_is_quoted(project: Schedule, machine: Schedulers, tmp_path: Path) -> None:
     refuses = program(tmp_path / "refuses", '#!/bin/sh\necho "Failed to connect to bus: No medium found" >&2; exit 1\n')
     with pytest.raises(MachineError, match="systemctl --user daemon-reload: Failed to connect to bus") as refused:
-        done(project, Machine(None, refuses, machine.units), "systemd")
+        done(project, Schedulers(None, refuses, machine.units), "systemd")
     assert "--kind cron" in (refused.value.fix or "")
     done(project, machine, "systemd")  # the units lie there, and are set going all the same
     assert asked(machine)[0] == "--user daemon-reload"
@@ -459,8 +461,8 @@ def test_a_systemctl_that_refuses_is_quoted(project: Project, machine: Machine, 
 # -- either
 
 
-def test_a_scheduler_that_is_not_here_is_named_and_the_other_offered(project: Project, tmp_path: Path) -> None:
-    neither = Machine(None, None, tmp_path / "units")
+def test_a_scheduler_that_is_not_here_is_named_and_the_other_offered(project: Schedule, tmp_path: Path) -> None:
+    neither = Schedulers(None, None, tmp_path / "units")
     for kind, name, other in (("cron", "crontab", "systemd"), ("systemd", "systemctl", "cron")):
         with pytest.raises(MachineError, match=f"no program {name}") as refused:
             schedule.plan(project, neither, kind, install=True)
@@ -469,7 +471,7 @@ def test_a_scheduler_that_is_not_here_is_named_and_the_other_offered(project: Pr
 
 @pytest.mark.parametrize(("first", "second"), [("cron", "systemd"), ("systemd", "cron")])
 def test_jobs_that_one_scheduler_has_are_not_given_to_the_other(
-    project: Project, machine: Machine, first: str, second: str
+    project: Schedule, machine: Schedulers, first: str, second: str
 ) -> None:
     done(project, machine, first)
     with pytest.raises(UsageError, match=f"the jobs are with {first} already"):
@@ -486,14 +488,14 @@ def test_the_path_of_the_jobs_is_where_their_programs_are_found(tmp_path: Path) 
     assert found == [str(tmp_path / "one"), str(tmp_path / "two"), "/usr/local/bin", "/usr/bin", "/bin"]
 
 
-def typed(machine: Machine, *words: str) -> subprocess.CompletedProcess[str]:
+def typed(machine: Schedulers, *words: str) -> subprocess.CompletedProcess[str]:
     bin_folder = Path(machine.crontab or "").parent
     environ = {"PATH": f"{bin_folder}:/usr/bin:/bin", "HOME": str(bin_folder), "LOG_DIR": str(bin_folder / "logs")}
     command = [sys.executable, "main.py", "schedule", *words]
     return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True)
 
 
-def test_the_command_prints_installs_and_removes_and_a_dry_run_changes_nothing(machine: Machine) -> None:
+def test_the_command_prints_installs_and_removes_and_a_dry_run_changes_nothing(machine: Schedulers) -> None:
     printed = typed(machine, "--hour", "3")
     assert printed.stdout.splitlines()[0] == f"# >>> boathouse {ROOT} >>>"
     assert not table(machine).exists()
@@ -508,5 +510,9 @@ def test_the_command_prints_installs_and_removes_and_a_dry_run_changes_nothing(m
 
 
 def test_a_plan_says_each_place_and_what_comes_and_goes_there() -> None:
-    changes = [Change("a", "1\n--2\n", "1\n3\n"), Change("b", "x\n", "x\n"), Change("c", "", "y\n")]
+    changes = [
+        ScheduleChange("a", "1\n--2\n", "1\n3\n"),
+        ScheduleChange("b", "x\n", "x\n"),
+        ScheduleChange("c", "", "y\n"),
+    ]
     assert schedule.differences(changes) == "a\n---2\n+3\nc\n+y"

@@ -45,7 +45,7 @@ def versions(lake: Lake) -> dict[str, str | None]:
     return {state.table.id: state.version for state in states(lake)}
 
 
-def states(lake: Lake) -> list[schema_version.State]:
+def states(lake: Lake) -> list[schema_version.VersionState]:
     contracts = contract.load(lake.root / "src")
     return schema_version.states(lake.data, [*contracts.silver.values(), *contracts.gold.values()])
 

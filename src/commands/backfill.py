@@ -27,9 +27,9 @@ def run(call: Call) -> int:
             planned = backfill.plan(project, args.table, args.start, args.end, args.where)
             console.table(("table", "partition to be written again"), backfill.rows(planned))
             return 0
-        with recorded_run(project, f"backfill {args.table}") as this:
+        with recorded_run(project, f"backfill {args.table}") as current:
             planned = backfill.plan(project, args.table, args.start, args.end, args.where)
             console.table(("table", "partition to be written again"), backfill.rows(planned))
             print()
-            backfill.execute(project, planned, this)
-        return finish(project, this)
+            backfill.execute(project, planned, current)
+        return finish(project, current)

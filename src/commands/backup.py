@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 
 from src.commands import Call
-from src.maintenance import backup, remote
+from src.maintenance import backup
+from src.maintenance.remote import open_remote
 from src.project import open_engine
 from src.run import runs
 
@@ -15,9 +16,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(call: Call) -> int:
-    place = remote.of(call.settings)
+    remote = open_remote(call.settings)
     with open_engine(call.settings) as engine:
-        backup.run(engine, call.settings, place, runs.now, dry_run=call.args.dry_run)
+        backup.run(engine, call.settings, remote, runs.now, dry_run=call.args.dry_run)
     if call.args.dry_run:
         print("dry run: nothing was copied")
     return 0

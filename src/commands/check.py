@@ -6,7 +6,8 @@ import argparse
 from functools import partial
 
 from src.commands import Call
-from src.maintenance import check, remote
+from src.maintenance import check
+from src.maintenance.remote import open_remote
 from src.project import open_project
 
 
@@ -16,4 +17,4 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(call: Call) -> int:
     with open_project(call.settings) as project:
-        return check.show(project, partial(remote.of, call.settings), quick=call.args.quick)
+        return check.show(project, partial(open_remote, call.settings), quick=call.args.quick)

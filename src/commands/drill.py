@@ -6,7 +6,8 @@ import argparse
 
 from src import console
 from src.commands import Call
-from src.maintenance import archive, drill, remote, rot
+from src.maintenance import archive, drill, rot
+from src.maintenance.remote import open_remote
 from src.project import open_engine
 from src.run import runs
 
@@ -19,16 +20,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(call: Call) -> int:
-    place, name = remote.of(call.settings), call.args.backup
+    remote, name = open_remote(call.settings), call.args.backup
     if call.args.dry_run:
-        manifest = archive.chosen(place, name)
+        manifest = archive.chosen(remote, name)
         console.table(
             ("table", "version", "rows"), [(name, table.version, table.rows) for name, table in manifest.tables.items()]
         )
         print(f"dry run: backup {manifest.id} of release {manifest.release} was not restored")
         return 0
     with open_engine(call.settings) as engine:
-        found = drill.run(engine, call.settings.data_dir, place, name, runs.now)
+        found = drill.run(engine, call.settings.data_dir, remote, name, runs.now)
     console.table(("table", "rows"), list(found.rows.items()))
     print(f"drilled: {len(found.rows)} tables, {sum(found.rows.values()):,} rows, all as they were")
     if not found.damage:

@@ -57,9 +57,9 @@ def _replay(call: Call) -> int:
     with open_project(call.settings) as project:
         before = quarantine.count(project.engine, data, table_id)
         table = project.declared(table_id)
-        with recorded_run(project, f"quarantine replay {table_id}") as this:
-            call.sequence(project, this, Selection((), (table,), downstream(project, {table_id})))
-        code = finish(project, this)
+        with recorded_run(project, f"quarantine replay {table_id}") as run:
+            call.sequence(project, run, Selection((), (table,), downstream(project, {table_id})))
+        code = finish(project, run)
         after = quarantine.count(project.engine, data, table_id)
     print(f"{table_id}: {before} rows were in quarantine, {after} are")
     if before == after and code == 0:

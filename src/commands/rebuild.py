@@ -25,6 +25,6 @@ def run(call: Call) -> int:
         if call.args.dry_run:
             print("dry run: nothing was changed")
             return 0
-        with recorded_run(project, f"rebuild {table.id}") as this:
-            call.sequence(project, this, chosen, {table.id})
-        return finish(project, this)
+        with recorded_run(project, f"rebuild {table.id}") as current:
+            call.sequence(project, current, chosen, {table.id})
+        return finish(project, current)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 
 from src.commands import Call
-from src.maintenance import remote, repair
+from src.maintenance import repair
+from src.maintenance.remote import open_remote
 from src.project import open_project
 
 
@@ -15,4 +16,4 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(call: Call) -> int:
     with open_project(call.settings) as project:
-        return repair.show(project, remote.of(call.settings), dry_run=call.args.dry_run)
+        return repair.show(project, open_remote(call.settings), dry_run=call.args.dry_run)

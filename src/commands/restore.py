@@ -10,7 +10,8 @@ from pathlib import Path
 
 from src import console
 from src.commands import Call
-from src.maintenance import remote, restore
+from src.maintenance import restore
+from src.maintenance.remote import open_remote
 from src.project import open_engine
 from src.run import runs
 
@@ -22,9 +23,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(call: Call) -> int:
-    args, place = call.args, remote.of(call.settings)
+    args, remote = call.args, open_remote(call.settings)
     target = (args.to.expanduser() if args.to else call.settings.data_dir).resolve()
-    manifest = restore.plan(place, target, args.backup)
+    manifest = restore.plan(remote, target, args.backup)
     rows = [
         (name, table.version, table.rows, len(table.files), sum(file.size for file in table.files.values()))
         for name, table in manifest.tables.items()
@@ -34,7 +35,7 @@ def run(call: Call) -> int:
         print(f"dry run: backup {manifest.id} was not restored")
         return 0
     with open_engine(call.settings) as engine:
-        tables = restore.execute(engine, place, manifest, target, runs.now)
+        tables = restore.execute(engine, remote, manifest, target, runs.now)
     total = sum(table.rows for table in tables.values())
     print(f"restored backup {manifest.id} to {target}: {len(tables)} tables, {total:,} rows, all opened and verified")
     return 0

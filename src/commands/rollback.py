@@ -26,7 +26,7 @@ def run(call: Call) -> int:
         if args.dry_run or not steps:
             print("nothing to restore" if not steps else "dry run: nothing was changed")
             return 0
-        with recorded_run(project, f"rollback to {args.to}") as this:
-            rollback.execute(project, steps, versions, this)
+        with recorded_run(project, f"rollback to {args.to}") as current:
+            rollback.execute(project, steps, versions, current)
     print(f"restored {len(steps)} tables to release {args.to}; the next run goes forward from there")
     return 0

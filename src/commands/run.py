@@ -67,25 +67,25 @@ def pipeline(
     command += f" ACCEPT_REJECTS={','.join(accept_rejects)}" if accept_rejects else ""
     _check_accepted(chosen, accept_rejects)
     full_refresh = {table.id for table in (*chosen.silver, *chosen.gold)} if mode == "all" else set()
-    with recorded_run(project, command, window) as this:
+    with recorded_run(project, command, window) as run:
         _land_samples(project)
-        this.landing, this.landing_seen = landing.problem(project, this.window.end), True
-        this.unclaimed = ingest.unclaimed(project.landing, project.contracts.feeds.values())
-        sequence(project, this, chosen, full_refresh, accept_rejects)
-    return this
+        run.landing, run.landing_seen = landing.problem(project, run.window.end), True
+        run.unclaimed = ingest.unclaimed(project.landing, project.contracts.feeds.values())
+        sequence(project, run, chosen, full_refresh, accept_rejects)
+    return run
 
 
-def finish(project: Project, this: Run) -> int:
+def finish(project: Project, run: Run) -> int:
     """Print what a run did and its heartbeat, and tell whom it concerns; returns the exit code."""
-    steps = this.steps
-    _tell(project, this)
+    steps = run.steps
+    _tell(project, run)
     summary.changes(steps)
-    console.unclaimed(this.unclaimed)
-    if this.landing:
-        console.note(f"{this.landing.what} -> {this.landing.fix}")
-    error = this.error()
+    console.unclaimed(run.unclaimed)
+    if run.landing:
+        console.note(f"{run.landing.what} -> {run.landing.fix}")
+    error = run.error()
     if error is None:
-        summary.finished(this.records[-1], steps)
+        summary.finished(run.records[-1], steps)
         return 0
     console.failed(console.error_text(error))
     return error.exit_code if isinstance(error, BoathouseError) else BUG_EXIT_CODE
@@ -112,11 +112,11 @@ def _land_samples(project: Project) -> None:
     print("Set SAMPLE_FEED=false in .env once you land files of your own.")
 
 
-def _tell(project: Project, this: Run) -> None:
+def _tell(project: Project, run: Run) -> None:
     """Open, send and close the incidents of a run. What goes wrong here never fails the run: the next one sends it."""
-    settings, found = project.settings, alerts.of_run(this)
+    settings, found = project.settings, alerts.of_run(run)
     try:
         urls = alerts.channels(settings)
-        alerts.update(project.engine, settings.data_dir, urls, found, runs.now(), alerts.looked_at(this))
+        alerts.update(project.engine, settings.data_dir, urls, found, runs.now(), alerts.looked_at(run))
     except BoathouseError as error:
         logger.warning("incidents not told: {}", error)

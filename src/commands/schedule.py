@@ -10,7 +10,7 @@ from pathlib import Path
 
 from src.commands import Call
 from src.maintenance import jobs, schedule
-from src.maintenance.schedule import CRON, SYSTEMD, Machine, Project
+from src.maintenance.schedule import CRON, SYSTEMD, Schedule, Schedulers
 from src.run import rotation
 
 
@@ -26,11 +26,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(call: Call) -> int:
     settings = call.settings
     path = schedule.search_path(os.environ)
-    project = Project(settings.root, settings.log_dir / rotation.SCHEDULED, path, call.args.hour)
-    return schedule.show(project, _machine(os.environ), call.args)
+    planned = Schedule(settings.root, settings.log_dir / rotation.SCHEDULED, path, call.args.hour)
+    return schedule.show(planned, _schedulers(os.environ), call.args)
 
 
-def _machine(environ: Mapping[str, str]) -> Machine:
+def _schedulers(environ: Mapping[str, str]) -> Schedulers:
     path = environ.get("PATH")
     home = Path(environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME") or Path.home()) / ".config")
-    return Machine(shutil.which("crontab", path=path), shutil.which("systemctl", path=path), home / "systemd/user")
+    return Schedulers(shutil.which("crontab", path=path), shutil.which("systemctl", path=path), home / "systemd/user")

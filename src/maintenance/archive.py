@@ -15,7 +15,7 @@ from pathlib import Path
 from src import lake
 from src.errors import DataError, UsageError
 from src.maintenance import manifests
-from src.maintenance.manifests import File, Manifest
+from src.maintenance.manifests import BackupFile, Manifest
 from src.maintenance.remote import Remote
 from src.run import backup_records
 
@@ -32,15 +32,15 @@ class Listing:
     names: list[str]
 
 
-def listing(place: Remote) -> Listing:
+def listing(remote: Remote) -> Listing:
     """What is at the remote."""
-    files, manifests = place.listing(FILES, MANIFESTS)
+    files, manifests = remote.listing(FILES, MANIFESTS)
     return Listing(files, _names(manifests))
 
 
-def listed(place: Remote) -> list[str]:
+def listed(remote: Remote) -> list[str]:
     """The backups at the remote, oldest first."""
-    return _names(place.listing(MANIFESTS)[0])
+    return _names(remote.listing(MANIFESTS)[0])
 
 
 def _names(manifests: Iterable[str]) -> list[str]:
@@ -48,59 +48,59 @@ def _names(manifests: Iterable[str]) -> list[str]:
     return sorted((found[1] for name in manifests if (found := _NAMED.fullmatch(name))), key=backup_records.order)
 
 
-def read(place: Remote, names: Collection[str]) -> dict[str, Manifest]:
+def read(remote: Remote, names: Collection[str]) -> dict[str, Manifest]:
     """The manifests of these backups.
 
     Raises:
         DataError: one of them is damaged.
     """
     with tempfile.TemporaryDirectory(prefix="boathouse-") as folder:
-        place.get([f"{name}.json" for name in names], MANIFESTS, Path(folder))
+        remote.get([f"{name}.json" for name in names], MANIFESTS, Path(folder))
         found = {}
         for name in names:
             path = Path(folder) / f"{name}.json"
             text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-            found[name] = manifests.read(text, f"{place.path}, {MANIFESTS}/{name}.json")
+            found[name] = manifests.read(text, f"{remote.path}, {MANIFESTS}/{name}.json")
     return found
 
 
-def chosen(place: Remote, name: str | None) -> Manifest:
+def chosen(remote: Remote, name: str | None) -> Manifest:
     """The backup of that name, or the newest.
 
     Raises:
         UsageError: there is none.
         DataError: its manifest is damaged.
     """
-    names = listed(place)
+    names = listed(remote)
     if not names:
-        raise UsageError("there is no backup", where=place.path, fix="run `make backup` first, or set BACKUP_REMOTE")
+        raise UsageError("there is no backup", where=remote.path, fix="run `make backup` first, or set BACKUP_REMOTE")
     if name is not None and name not in names:
-        raise UsageError(f"no backup {name}", where=place.path, fix=f"the newest are {', '.join(names[-5:])}")
+        raise UsageError(f"no backup {name}", where=remote.path, fix=f"the newest are {', '.join(names[-5:])}")
     wanted = name or names[-1]
-    return read(place, [wanted])[wanted]
+    return read(remote, [wanted])[wanted]
 
 
-def newest(place: Remote) -> Manifest | None:
+def newest(remote: Remote) -> Manifest | None:
     """The newest backup whose manifest can be read; None where there is none."""
-    for name in reversed(listed(place)):
+    for name in reversed(listed(remote)):
         try:
-            return read(place, [name])[name]
+            return read(remote, [name])[name]
         except DataError:
             continue
     return None
 
 
-def fetched(place: Remote, file: File, folder: Path) -> Path:
+def fetched(remote: Remote, file: BackupFile, folder: Path) -> Path:
     """Fetch one file of a backup into a folder; returns it once its hash is right.
 
     Raises:
         DataError: it is missing or damaged at the remote.
     """
-    place.get([file.name], FILES, folder)
+    remote.get([file.name], FILES, folder)
     path = folder / file.name
     if not path.is_file() or lake.digest(path) != file.sha256:
         path.unlink(missing_ok=True)
-        raise DataError("missing or damaged in the backup too", where=f"{place.path}, {FILES}/{file.name}")
+        raise DataError("missing or damaged in the backup too", where=f"{remote.path}, {FILES}/{file.name}")
     return path
 
 

@@ -23,7 +23,7 @@ from src.silver import clean, slices
 
 
 @dataclass(frozen=True)
-class Plan:
+class BackfillPlan:
     """A slice ready to be written, the gold tables below it, and the partitions that will be written again."""
 
     table: Table
@@ -33,7 +33,7 @@ class Plan:
     partitions: Mapping[str, list[str]]  # by table
 
 
-def plan(project: Project, table_id: str, start: date | None, end: date | None, where: str | None) -> Plan:
+def plan(project: Project, table_id: str, start: date | None, end: date | None, where: str | None) -> BackfillPlan:
     """Compute a slice of a silver table, or name that of a gold table; changes nothing.
 
     Raises:
@@ -47,15 +47,15 @@ def plan(project: Project, table_id: str, start: date | None, end: date | None, 
     gold = _ready_below(project, table)
     direct = [mart for mart in gold if table.id in mart.sources]
     partitions = {table.id: list(part.partitions)} | {mart.id: _partitions(project, mart, again) for mart in direct}
-    return Plan(table, part, again, gold, partitions)
+    return BackfillPlan(table, part, again, gold, partitions)
 
 
-def rows(planned: Plan) -> list[tuple[str, str]]:
+def rows(planned: BackfillPlan) -> list[tuple[str, str]]:
     """The plan as (table, partition) pairs, to be shown."""
     return [(table, partition) for table, partitions in planned.partitions.items() for partition in partitions]
 
 
-def execute(project: Project, planned: Plan, run: Run) -> None:
+def execute(project: Project, planned: BackfillPlan, run: Run) -> None:
     """Write what was planned, as steps of a run."""
     engine, batch = project.engine, run.run_id
     if planned.part:
@@ -71,7 +71,7 @@ def _gold(project: Project, mart: Table, again: Mapping[str, str], batch: str) -
     return aggregate.run(project.engine, mart, root, sources(project, mart), refers, proof, batch=batch, again=own)
 
 
-def _gold_plan(project: Project, table: Table, start: date | None, end: date | None, where: str | None) -> Plan:
+def _gold_plan(project: Project, table: Table, start: date | None, end: date | None, where: str | None) -> BackfillPlan:
     if where:
         raise UsageError(
             "--where with a gold table", fix="a partition of gold is computed whole: give --start and --end"
@@ -83,7 +83,7 @@ def _gold_plan(project: Project, table: Table, start: date | None, end: date | N
         scan = project.engine.scan(source)
         again[name] = f"(SELECT * FROM {scan} WHERE {_condition(project.declared(name), start, end, None)})"
     gold = (table, *_ready_below(project, table))
-    return Plan(table, None, again, gold, {table.id: _partitions(project, table, again)})
+    return BackfillPlan(table, None, again, gold, {table.id: _partitions(project, table, again)})
 
 
 def _ready_below(project: Project, table: Table) -> tuple[Table, ...]:

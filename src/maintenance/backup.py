@@ -16,7 +16,7 @@ from src import console, lake
 from src.engine import DuckEngine
 from src.errors import BoathouseError, DataError
 from src.maintenance import archive, manifests, moved, pinned_release, rot
-from src.maintenance.manifests import File, Manifest, Table
+from src.maintenance.manifests import BackupFile, BackupTable, Manifest
 from src.maintenance.pinned_release import Taken
 from src.maintenance.remote import Remote
 from src.project import new_run_id
@@ -26,7 +26,7 @@ from src.settings import Settings
 
 
 @dataclass(frozen=True)
-class Plan:
+class BackupPlan:
     """What a backup would copy: its manifest, the files that are not at the remote yet, by name their place here."""
 
     manifest: Manifest
@@ -42,8 +42,8 @@ class Plan:
 
 
 def run(
-    engine: DuckEngine, settings: Settings, place: Remote, clock: Callable[[], datetime], *, dry_run: bool = False
-) -> Plan:
+    engine: DuckEngine, settings: Settings, remote: Remote, clock: Callable[[], datetime], *, dry_run: bool = False
+) -> BackupPlan:
     """Back up the newest release of the lake; returns what was planned. `clock` gives the time in UTC.
 
     Raises:
@@ -57,48 +57,48 @@ def run(
     new = new_run_id(started)
     with lock.lock_lake(data / backup_records.FOLDER, command="make backup", run_id=new, now=started):
         try:
-            _refuse_rot(engine, data, place)
+            _refuse_rot(engine, data, remote)
             with pinned_release.taken(engine, data) as taken:
-                planned = plan(engine, data, place, taken, new)
+                planned = plan(engine, data, remote, taken, new)
                 show(planned, data)
                 if dry_run:
                     return planned
-                there = execute(planned, place, taken)
+                there = execute(planned, remote, taken)
         except BoathouseError as error:
             if not dry_run:
-                failed = Backup(new, new, "backup", started, clock(), place.path, message=error.what)
+                failed = Backup(new, new, "backup", started, clock(), remote.path, message=error.what)
                 backup_records.record(engine, data, failed)
             raise
-        backup_records.record(engine, data, _described(planned, place, new, started, clock()))
-        _say(planned, place)
-        prune(place, settings, planned, there)
+        backup_records.record(engine, data, _described(planned, remote, new, started, clock()))
+        _print_plan(planned, remote)
+        prune(remote, settings, planned, there)
     return planned
 
 
-def plan(engine: DuckEngine, data: Path, place: Remote, taken: Taken, name: str) -> Plan:
+def plan(engine: DuckEngine, data: Path, remote: Remote, taken: Taken, name: str) -> BackupPlan:
     """What there is to copy; changes nothing."""
-    listed = archive.listing(place)
-    old, afresh = _newest(engine, data, place, listed.names)
+    listed = archive.listing(remote)
+    old, afresh = _newest(engine, data, remote, listed.names)
     # what no good backup names was never verified, whoever left it there
     there = {file for file, size in old.objects.items() if listed.files.get(file) == size} if old else set()
     version = str(engine.one("SELECT version()")[0])
     tables = {}
-    places: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for table_id, table in taken.tables.items():
         known = old.tables.get(table_id) if old else None
         files = _files(table, known, there)
         same = known and old and old.engine == version and known.files == files
         tables[table_id] = known if known and same else _table(engine, table_id, table, files)
-        places |= {file.name: table.root / path for path, file in files.items()}
+        paths |= {file.name: table.root / path for path, file in files.items()}
     number = 1 + max((backup_records.order(name)[0] for name in listed.names), default=0)
     manifest = Manifest(f"{number:06d}-{name}", taken.release, version, tables)
     if old and there == set(old.objects) and _without_own(old) == _without_own(manifest):
-        return Plan(manifest, {}, old, afresh, listed)
-    fresh = {file: places[file] for file in manifest.objects if file not in there}
-    return Plan(manifest, fresh, old, afresh, listed)
+        return BackupPlan(manifest, {}, old, afresh, listed)
+    fresh = {file: paths[file] for file in manifest.objects if file not in there}
+    return BackupPlan(manifest, fresh, old, afresh, listed)
 
 
-def execute(planned: Plan, place: Remote, taken: Taken) -> archive.Listing:
+def execute(planned: BackupPlan, remote: Remote, taken: Taken) -> archive.Listing:
     """Copy what is new, verify it by hash and that all of it is there, and only then add the manifest.
 
     Returns what is at the remote then.
@@ -108,14 +108,14 @@ def execute(planned: Plan, place: Remote, taken: Taken) -> archive.Listing:
     folder = taken.folder / archive.FILES
     for name, path in planned.fresh.items():
         pinned_release.link(path, folder / name)
-    place.put(planned.fresh, folder, archive.FILES, afresh=planned.afresh)
-    place.check(planned.fresh, folder, archive.FILES)
-    there = archive.listing(place)
+    remote.put(planned.fresh, folder, archive.FILES, afresh=planned.afresh)
+    remote.check(planned.fresh, folder, archive.FILES)
+    there = archive.listing(remote)
     lost = [name for name, size in planned.manifest.objects.items() if there.files.get(name) != size]
     if lost:
         what = f"{len(lost)} files are not at the remote after the copy, such as {lost[0]}"
-        raise DataError(what, where=place.path, fix="let one lake alone use this place, then run `make backup` again")
-    _publish(planned.manifest, place, taken.folder)
+        raise DataError(what, where=remote.path, fix="let one lake alone use this place, then run `make backup` again")
+    _publish(planned.manifest, remote, taken.folder)
     return archive.Listing(there.files, [*there.names, planned.manifest.id])
 
 
@@ -134,31 +134,31 @@ def kept(names: Iterable[str], daily: int, weekly: int, monthly: int) -> set[str
     return stay
 
 
-def prune(place: Remote, settings: Settings, planned: Plan, there: archive.Listing) -> None:
+def prune(remote: Remote, settings: Settings, planned: BackupPlan, there: archive.Listing) -> None:
     """Remove the backups that need not stay, and the files that none of the others names.
 
     A backup loses its manifest first: killed in between, it leaves files without a name and no name without files.
     """
     stay = kept(there.names, settings.backup_keep_daily, settings.backup_keep_weekly, settings.backup_keep_monthly)
     gone = [name for name in there.names if name not in stay]
-    place.delete([f"{name}.json" for name in gone], archive.MANIFESTS)
+    remote.delete([f"{name}.json" for name in gone], archive.MANIFESTS)
     known = [planned.before] if planned.before else []
     known += [] if planned.idle else [planned.manifest]
     try:
-        others = archive.read(place, stay - {manifest.id for manifest in known})
+        others = archive.read(remote, stay - {manifest.id for manifest in known})
     except DataError as error:  # what a damaged manifest names is not known, so nothing is surely unnamed
         print(f"note: no files were pruned: {error.what}, {error.where}")
         return
     staying = [*others.values(), *(manifest for manifest in known if manifest.id in stay)]
     unnamed = set(there.files).difference(*(manifest.objects for manifest in staying))
-    place.delete(unnamed, archive.FILES)
+    remote.delete(unnamed, archive.FILES)
     if unnamed:
-        place.tidy(archive.FILES)
+        remote.tidy(archive.FILES)
     if gone or unnamed:
         print(f"pruned: {len(gone)} backups, {len(unnamed)} files that no backup names any more")
 
 
-def show(planned: Plan, data: Path) -> None:
+def show(planned: BackupPlan, data: Path) -> None:
     """Print what a backup holds and copies."""
     rows = []
     for name, table in planned.manifest.tables.items():
@@ -172,20 +172,20 @@ def show(planned: Plan, data: Path) -> None:
             print(f"note: {name}: version {newest.version} is in no release yet, and so in no backup")
 
 
-def _refuse_rot(engine: DuckEngine, data: Path, place: Remote) -> None:
+def _refuse_rot(engine: DuckEngine, data: Path, remote: Remote) -> None:
     """A good copy is never replaced by a damaged one.
 
     Raises:
         DataError: a file that the newest backup has is not the same in the lake any more.
     """
-    before = archive.newest(place)
-    damage = list(rot.find(engine, data, place, before)) if before else []
+    before = archive.newest(remote)
+    damage = list(rot.find(engine, data, remote, before)) if before else []
     if before and damage:
         what = f"{len(damage)} files of the lake are not what backup {before.id} has: {rot.listed(damage)}"
         raise DataError(what, where=data, fix="`make repair` brings them back; the backups are as they were")
 
 
-def _newest(engine: DuckEngine, data: Path, place: Remote, names: list[str]) -> tuple[Manifest | None, bool]:
+def _newest(engine: DuckEngine, data: Path, remote: Remote, names: list[str]) -> tuple[Manifest | None, bool]:
     """The newest backup where it is good, and whether it is damaged, as far as is known."""
     if not names:
         return None, False
@@ -193,13 +193,13 @@ def _newest(engine: DuckEngine, data: Path, place: Remote, names: list[str]) -> 
         print(f"note: everything is copied afresh: a drill found backup {names[-1]} damaged")
         return None, True
     try:
-        return archive.read(place, names[-1:])[names[-1]], False
+        return archive.read(remote, names[-1:])[names[-1]], False
     except DataError as error:
         print(f"note: everything is copied afresh: {error.what}, {error.where}")
         return None, True
 
 
-def _files(table: lake.Snapshot, old: Table | None, there: set[str]) -> dict[str, File]:
+def _files(table: lake.Snapshot, old: BackupTable | None, there: set[str]) -> dict[str, BackupFile]:
     """A table's files with their hashes; a data file that is at the remote already was hashed when it went there.
 
     Raises:
@@ -211,43 +211,43 @@ def _files(table: lake.Snapshot, old: Table | None, there: set[str]) -> dict[str
         name, size = path.relative_to(root).as_posix(), path.stat().st_size
         known = old.files.get(name) if old and not name.startswith("_delta_log/") else None
         same = known and known.size == size and known.name in there
-        found[name] = known if known and same else File(size, lake.digest(path))
+        found[name] = known if known and same else BackupFile(size, lake.digest(path))
         if recorded.get(name, found[name].sha256) != found[name].sha256:
             fix = "`make check` names the damage, docs/runbook.md says what to do; the backups are as they were"
             raise DataError(f"{name} has not the bytes that were committed", where=root, fix=fix)
     return found
 
 
-def _table(engine: DuckEngine, name: str, table: lake.Snapshot, files: dict[str, File]) -> Table:
-    return Table(table.version, *pinned_release.content(engine, name, table), files)
+def _table(engine: DuckEngine, name: str, table: lake.Snapshot, files: dict[str, BackupFile]) -> BackupTable:
+    return BackupTable(table.version, *pinned_release.content(engine, name, table), files)
 
 
-def _publish(manifest: Manifest, place: Remote, folder: Path) -> None:
+def _publish(manifest: Manifest, remote: Remote, folder: Path) -> None:
     """Add the manifest, and read back that it is what was written."""
     name = f"{manifest.id}.json"
     (folder / name).write_text(manifests.write(manifest), encoding="utf-8")
-    place.put([name], folder, archive.MANIFESTS)
-    place.check([name], folder, archive.MANIFESTS)
+    remote.put([name], folder, archive.MANIFESTS)
+    remote.check([name], folder, archive.MANIFESTS)
 
 
-def _without_own(manifest: Manifest) -> dict[str, Table]:
+def _without_own(manifest: Manifest) -> dict[str, BackupTable]:
     """Its tables but that of the backups' own records, which alone is no reason for another backup."""
     return {name: table for name, table in manifest.tables.items() if name != backup_records.TABLE}
 
 
-def _described(planned: Plan, place: Remote, run_id: str, started: datetime, ended: datetime) -> Backup:
+def _described(planned: BackupPlan, remote: Remote, run_id: str, started: datetime, ended: datetime) -> Backup:
     manifest = planned.before if planned.idle and planned.before else planned.manifest
     copied = 0 if planned.idle else sum(manifest.objects[name] for name in planned.fresh)
-    return manifest.described(run_id, "backup", started, ended, place.path, copied)
+    return manifest.described(run_id, "backup", started, ended, remote.path, copied)
 
 
-def _say(planned: Plan, place: Remote) -> None:
+def _print_plan(planned: BackupPlan, remote: Remote) -> None:
     objects = planned.manifest.objects
     if planned.idle and planned.before:
-        print(f"0 changed: backup {planned.before.id} at {place.path} holds this release")
+        print(f"0 changed: backup {planned.before.id} at {remote.path} holds this release")
         return
     size = sum(objects[name] for name in planned.fresh)
-    print(f"backup {planned.manifest.id} at {place.path}: {len(planned.fresh)} files, {size:,} bytes copied")
+    print(f"backup {planned.manifest.id} at {remote.path}: {len(planned.fresh)} files, {size:,} bytes copied")
     print(f"verified: {len(planned.manifest.tables)} tables, {len(objects)} files, {sum(objects.values()):,} bytes")
 
 

@@ -37,18 +37,18 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Copy:
+class NewestBackup:
     """The newest backup, whose hashes tell what changed that never changes."""
 
-    place: Remote
+    remote: Remote
     manifest: Manifest
 
 
-def show(project: Project, place: Callable[[], Remote], *, quick: bool) -> int:
+def show(project: Project, open_remote: Callable[[], Remote], *, quick: bool) -> int:
     """Print what does not hold, or that everything does; returns the exit code (0 or 1)."""
     data = project.settings.data_dir
     count = len(catalog.tables(data))
-    copy = None if quick or not count else _copy(place)
+    copy = None if quick or not count else _copy(open_remote)
     with console.progress(count * 2 if copy else count) as bar:
 
         def say(name: str) -> None:
@@ -65,15 +65,15 @@ def show(project: Project, place: Callable[[], Remote], *, quick: bool) -> int:
     return 0
 
 
-def _copy(place: Callable[[], Remote]) -> Copy | None:
+def _copy(open_remote: Callable[[], Remote]) -> NewestBackup | None:
     """What there is to compare with; that it cannot be reached is told and holds nothing up."""
     try:
-        remote = place()
+        remote = open_remote()
         manifest = archive.newest(remote)
     except BoathouseError as error:
         print(f"note: not compared with the newest backup: {error.what}")
         return None
-    return Copy(remote, manifest) if manifest else None
+    return NewestBackup(remote, manifest) if manifest else None
 
 
 def run(
@@ -81,7 +81,7 @@ def run(
     data: Path,
     contracts: Contracts,
     marts: Sequence[Table],
-    copy: Copy | None = None,
+    copy: NewestBackup | None = None,
     *,
     quick: bool = False,
     say: Callable[[str], None] = lambda name: None,
@@ -91,7 +91,7 @@ def run(
     `quick`: of the files the sizes only.
     """
     rotten = set()
-    for damage in rot.find(engine, data, copy.place, copy.manifest, say) if copy else ():
+    for damage in rot.find(engine, data, copy.remote, copy.manifest, say) if copy else ():
         rotten.add(damage.table)
         yield Finding(damage.table, "its files are those that were backed up", f"{damage.path} {damage.found}")
     whole = {}

@@ -26,7 +26,7 @@ def block(root: Path, log: Path, path: str, hour: int) -> str:
     Raises:
         UsageError: a path that no crontab line can hold.
     """
-    odd = next((place for place in (str(root), str(log), path) if not place.isprintable()), None)
+    odd = next((text for text in (str(root), str(log), path) if not text.isprintable()), None)
     if odd is not None:
         raise UsageError("an unprintable character, which a crontab cannot hold", where=repr(odd), fix="rename it")
     lines = [f"{_when(time)} {_command(root, log, path, name)}" for name, time in jobs.times(hour).items()]
@@ -84,7 +84,7 @@ def _end(root: Path) -> str:
     return f"# <<< boathouse {root} <<<"
 
 
-def _when(time: jobs.Time) -> str:
+def _when(time: jobs.StartTime) -> str:
     return f"{time.minute} {'*' if time.hour is None else time.hour} * * {'0' if time.sunday else '*'}"
 
 

@@ -32,7 +32,7 @@ class Drilled:
     damage: list[rot.Damage]
 
 
-def run(engine: DuckEngine, data: Path, place: Remote, name: str | None, clock: Callable[[], datetime]) -> Drilled:
+def run(engine: DuckEngine, data: Path, remote: Remote, name: str | None, clock: Callable[[], datetime]) -> Drilled:
     """Drill the backup of that name, or the newest: it is judged by its manifest alone, the lake after that by it.
 
     Raises:
@@ -44,36 +44,36 @@ def run(engine: DuckEngine, data: Path, place: Remote, name: str | None, clock: 
     started = clock()
     run_id = new_run_id(started)
     with lock.lock_lake(data / backup_records.FOLDER, command="make drill", run_id=run_id, now=started):
-        manifest = _chosen(engine, data, place, name, run_id, clock)
+        manifest = _chosen(engine, data, remote, name, run_id, clock)
         size = sum(manifest.objects.values())
 
         def record(message: str = "") -> None:
-            row = manifest.described(run_id, "drill", started, clock(), place.path, size, message)
+            row = manifest.described(run_id, "drill", started, clock(), remote.path, size, message)
             backup_records.record(engine, data, row)
 
         try:
             with tempfile.TemporaryDirectory(prefix="boathouse-drill-") as folder:
-                whole = restore.fetch(place, manifest, Path(folder))
+                whole = restore.fetch(remote, manifest, Path(folder))
                 rows = {table: _proved(engine, whole, manifest, table) for table in manifest.tables}
         except DataError as error:
             record(error.what)
             raise
         record()
-        newest = manifest.id == archive.listed(place)[-1]  # an older one says nothing of the lake's log
-        return Drilled(rows, list(rot.find(engine, data, place, manifest)) if newest else [])
+        newest = manifest.id == archive.listed(remote)[-1]  # an older one says nothing of the lake's log
+        return Drilled(rows, list(rot.find(engine, data, remote, manifest)) if newest else [])
 
 
 def _chosen(
-    engine: DuckEngine, data: Path, place: Remote, name: str | None, run_id: str, clock: Callable[[], datetime]
+    engine: DuckEngine, data: Path, remote: Remote, name: str | None, run_id: str, clock: Callable[[], datetime]
 ) -> Manifest:
     """The backup to drill; that its manifest is damaged is recorded too."""
     started = clock()
     try:
-        return archive.chosen(place, name)
+        return archive.chosen(remote, name)
     except DataError as error:
-        ill = name or archive.listed(place)[-1]
+        damaged = name or archive.listed(remote)[-1]
         backup_records.record(
-            engine, data, Backup(run_id, ill, "drill", started, clock(), place.path, message=error.what)
+            engine, data, Backup(run_id, damaged, "drill", started, clock(), remote.path, message=error.what)
         )
         raise
 

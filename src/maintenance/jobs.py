@@ -24,7 +24,7 @@ from src.settings import Settings
 
 
 @dataclass(frozen=True)
-class Step:
+class JobStep:
     """One make target, and those whose success it needs."""
 
     target: str
@@ -32,7 +32,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Time:
+class StartTime:
     """When a job begins, in the machine's local time: every hour where none is given, every day where not on Sunday."""
 
     minute: int
@@ -44,14 +44,14 @@ class Time:
 # backed up, so that the backup is of what stays; and vacuum, which alone destroys, comes last, after a check that found
 # every law to hold and a backup that a drill has restored.
 JOBS = {
-    "hourly": (Step("health"),),
-    "daily": (Step("rotate-logs"), Step("pipeline"), Step("report")),
+    "hourly": (JobStep("health"),),
+    "daily": (JobStep("rotate-logs"), JobStep("pipeline"), JobStep("report")),
     "weekly": (
-        Step("optimize"),
-        Step("check"),
-        Step("backup"),
-        Step("drill", ("backup",)),
-        Step("vacuum", ("check", "backup", "drill")),
+        JobStep("optimize"),
+        JobStep("check"),
+        JobStep("backup"),
+        JobStep("drill", ("backup",)),
+        JobStep("vacuum", ("check", "backup", "drill")),
     ),
 }
 DEFAULT_HOUR = 2
@@ -62,9 +62,9 @@ _AGAIN = (LockedError.exit_code, TransientError.exit_code)
 _MADE = re.compile(r"make: \*\*\* .*\bError (\d+)$")
 
 
-def times(hour: int) -> dict[str, Time]:
+def times(hour: int) -> dict[str, StartTime]:
     """When each job begins if the daily one does at `hour`: health in between, the weekly one two hours later."""
-    return {"hourly": Time(30), "daily": Time(0, hour), "weekly": Time(0, (hour + 2) % 24, sunday=True)}
+    return {"hourly": StartTime(30), "daily": StartTime(0, hour), "weekly": StartTime(0, (hour + 2) % 24, sunday=True)}
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,9 @@ class Clock:
     sleep: Callable[[float], None] = time.sleep
 
 
-def do(root: Path, name: str, say: Callable[[str], None], environ: Mapping[str, str], clock: Clock) -> dict[str, int]:
+def run_job(
+    root: Path, name: str, say: Callable[[str], None], environ: Mapping[str, str], clock: Clock
+) -> dict[str, int]:
     """Do the steps of a job of the project in `root`, a line at a time to `say`; returns the exit code of each.
 
     A step that was left out has no code.
@@ -85,9 +87,9 @@ def do(root: Path, name: str, say: Callable[[str], None], environ: Mapping[str, 
     """
     codes: dict[str, int] = {}
     for step in JOBS[name]:
-        ill = [need for need in step.needs if codes.get(need) != 0]
-        if ill:
-            say(f"{name} {step.target} | left out: {', '.join(ill)} did not succeed")
+        failed = [need for need in step.needs if codes.get(need) != 0]
+        if failed:
+            say(f"{name} {step.target} | left out: {', '.join(failed)} did not succeed")
         else:
             codes[step.target] = _patiently(root, f"{name} {step.target}", step.target, say, environ, clock)
     return codes
@@ -158,7 +160,7 @@ def show(root: Path, settings: Settings, name: str, environ: Mapping[str, str], 
         now = clock.now()
         log.write(f"{now:%Y-%m-%d %H:%M:%S}Z | {logs.struck(line, secrets)}\n", now)
 
-    failure = first_failure(do(root, name, say, environ, clock))
+    failure = first_failure(run_job(root, name, say, environ, clock))
     if failure is None:
         return 0
     target, code = failure

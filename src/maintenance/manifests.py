@@ -17,7 +17,7 @@ from src.run.backup_records import Backup
 
 
 @dataclass(frozen=True)
-class File:
+class BackupFile:
     """One file of a table: bytes, and the hash by which the remote knows it."""
 
     size: int
@@ -30,13 +30,13 @@ class File:
 
 
 @dataclass(frozen=True)
-class Table:
+class BackupTable:
     """One table of a backup: its version, rows, a hash of all rows in any order, and its files by path."""
 
     version: int
     rows: int
     content: str
-    files: Mapping[str, File]
+    files: Mapping[str, BackupFile]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Manifest:
     id: str
     release: str
     engine: str
-    tables: Mapping[str, Table]
+    tables: Mapping[str, BackupTable]
 
     @property
     def objects(self) -> dict[str, int]:
@@ -97,5 +97,5 @@ def read(text: str, where: object) -> Manifest:
     raise DataError("a damaged manifest", where=where, fix="name another backup: BACKUP=ID")
 
 
-def _table(node: dict[str, Any]) -> Table:
-    return Table(**{**node, "files": {path: File(**file) for path, file in node["files"].items()}})
+def _table(node: dict[str, Any]) -> BackupTable:
+    return BackupTable(**{**node, "files": {path: BackupFile(**file) for path, file in node["files"].items()}})

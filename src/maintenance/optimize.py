@@ -24,7 +24,7 @@ _Partition = tuple[str | None, ...]
 
 
 @dataclass(frozen=True)
-class Step:
+class Optimization:
     """One table: which of its partitions to compact, and which to bring into the order of these columns."""
 
     table: str
@@ -41,7 +41,7 @@ class Step:
         return ", ".join(filter(None, (small, order, "a checkpoint" if self.checkpoint else ""))) or "nothing to do"
 
 
-def plan(data: Path, declared: Mapping[str, Table]) -> list[Step]:
+def plan(data: Path, declared: Mapping[str, Table]) -> list[Optimization]:
     """What would be rewritten in each table of every layer; changes nothing.
 
     Raises:
@@ -51,7 +51,7 @@ def plan(data: Path, declared: Mapping[str, Table]) -> list[Step]:
     return [_step(name, table, declared.get(name)) for name, table in tables.items() if table]
 
 
-def execute(steps: Sequence[Step], run: Run) -> Iterator[maintenance_records.Size]:
+def execute(steps: Sequence[Optimization], run: Run) -> Iterator[maintenance_records.Size]:
     """Do the steps, and tell the run which versions have the same rows; gives each one's sizes."""
     for step in steps:
         table = step.snapshot
@@ -66,12 +66,12 @@ def execute(steps: Sequence[Step], run: Run) -> Iterator[maintenance_records.Siz
             yield maintenance_records.Size(step.table, len(before.files), before.size, len(table.files), table.size)
 
 
-def _step(name: str, snapshot: lake.Snapshot, declared: Table | None) -> Step:
+def _step(name: str, snapshot: lake.Snapshot, declared: Table | None) -> Optimization:
     columns = declared.z_order_by if declared else ()
     columns = columns if set(columns) <= set(snapshot.columns) else ()  # not built under this contract yet
     order = lake.unordered(snapshot) if columns else ()
     compact = tuple(partition for partition in lake.crowded(snapshot) if partition not in order)  # z-order compacts too
-    return Step(name, snapshot, compact, columns, order, lake.behind(snapshot))
+    return Optimization(name, snapshot, compact, columns, order, lake.behind(snapshot))
 
 
 # -- the command
@@ -84,11 +84,11 @@ def show(settings: Settings, *, dry_run: bool) -> int:
             _print(plan(settings.data_dir, _declared(project)))
             print("dry run: nothing was written")
             return 0
-        with recorded_run(project, "make optimize") as this:
+        with recorded_run(project, "make optimize") as run:
             steps = plan(settings.data_dir, _declared(project))
             _print(steps)
-            sizes = list(execute(steps, this))
-            maintenance_records.record(project, this, "optimize", sizes)
+            sizes = list(execute(steps, run))
+            maintenance_records.record(project, run, "optimize", sizes)
     headers = ("table", "files", "bytes", "files after", "bytes after")
     if sizes:
         print()
@@ -102,7 +102,7 @@ def _declared(project: Project) -> dict[str, Table]:
     return {**project.contracts.silver, **{table.id: table for table in project.marts}}
 
 
-def _print(steps: Sequence[Step]) -> None:
+def _print(steps: Sequence[Optimization]) -> None:
     console.table(("table", "files", "would do"), [(step.table, len(step.snapshot.files), step.why) for step in steps])
 
 

@@ -70,8 +70,8 @@ def pinned(engine: DuckEngine, data: Path) -> tuple[str, dict[str, int]]:
     if table is None or not rows:
         raise UsageError("there is no release yet", where=data, fix="run `make pipeline` first")
     versions = {name: version for _, name, version in rows}
-    for name, place in catalog.tables(data).items():
-        if name.startswith("ops.") and (found := lake.open_table(place)):
+    for name, path in catalog.tables(data).items():
+        if name.startswith("ops.") and (found := lake.open_table(path)):
             versions[name] = found.version
     return rows[0][0], dict(sorted((versions | {releases.TABLE: table.version}).items()))
 

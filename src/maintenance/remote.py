@@ -47,9 +47,9 @@ class Remote:
 
     def listing(self, *folders: str) -> list[dict[str, int]]:
         """For each of these folders the files below it and their bytes; none where there is no such folder."""
-        words = ("lsjson", "--recursive", "--files-only", "--no-mimetype", "--no-modtime", "--fast-list")
+        arguments = ("lsjson", "--recursive", "--files-only", "--no-mimetype", "--no-modtime", "--fast-list")
         # whatever else lies there is not looked at
-        ended = self._called(*words, *(f"--include=/{folder}/**" for folder in folders), self._at())
+        ended = self._called(*arguments, *(f"--include=/{folder}/**" for folder in folders), self._location())
         if ended.returncode != _NOT_THERE:
             self._judge(ended)
         entries = [] if ended.returncode else json.loads(ended.stdout)
@@ -63,12 +63,12 @@ class Remote:
         """Copy these files of a folder to the remote, but where the same is there; `afresh`: there too."""
         if names:
             unless_same = "--checksum" if self._has_hashes and not afresh else "--ignore-times"
-            self._run(names, "copy", "--no-traverse", unless_same, str(folder), self._at(below))
+            self._run(names, "copy", "--no-traverse", unless_same, str(folder), self._location(below))
 
     def get(self, names: Collection[str], below: str, folder: Path) -> None:
         """Copy these files of the remote into a folder; those of the same size that are there already stay."""
         if names:
-            self._run(names, "copy", "--no-traverse", "--size-only", self._at(below), str(folder))
+            self._run(names, "copy", "--no-traverse", "--size-only", self._location(below), str(folder))
 
     def check(self, names: Collection[str], folder: Path, below: str) -> None:
         """Compare these files by hash with those of a folder; they are read back where the remote has no hash.
@@ -79,10 +79,10 @@ class Remote:
         if not names:
             return
         read_back = () if self._has_hashes else ("--download",)
-        words = ("check", "--one-way", *read_back, str(folder), self._at(below))
-        ended = self._listed(names, *words)
+        arguments = ("check", "--one-way", *read_back, str(folder), self._location(below))
+        ended = self._listed(names, *arguments)
         if "could not be checked" in ended.stderr and not read_back:
-            ended = self._listed(names, words[0], "--download", *words[1:])
+            ended = self._listed(names, arguments[0], "--download", *arguments[1:])
         if ended.returncode and " differences found" in ended.stderr:
             wrong = re.findall(r"ERROR : (.+?): (?:file not in|md5|sha|sizes? |.*differ)", ended.stderr)
             what = f"{len(wrong)} files are not what was copied, such as {wrong[0] if wrong else 'one unnamed'}"
@@ -92,42 +92,42 @@ class Remote:
     def delete(self, names: Collection[str], below: str) -> None:
         """Remove these files from the remote; one that is not there is no error."""
         if names:
-            self._run(names, "delete", self._at(below))
+            self._run(names, "delete", self._location(below))
 
     def tidy(self, below: str) -> None:
         """Remove the folders below this one that became empty, where the remote has folders."""
-        self._judge(self._called("rmdirs", "--leave-root", self._at(below)))
+        self._judge(self._called("rmdirs", "--leave-root", self._location(below)))
 
     @cached_property
     def _has_hashes(self) -> bool:
         if _NAMED.fullmatch(self.path) is None:
             return True  # a folder
-        ended = self._called("backend", "features", self._at())
+        ended = self._called("backend", "features", self._location())
         self._judge(ended)
         return bool(json.loads(ended.stdout)["Hashes"])
 
-    def _at(self, below: str = "") -> str:
+    def _location(self, below: str = "") -> str:
         # with a slash at its end no store is asked whether this is a file; where the store refuses to answer, that
         # would be what rclone believes, and complains of
         root = self.path if self.path.endswith(":") else f"{self.path.rstrip('/')}/"
         return f"{root}{below}/" if below else root
 
-    def _run(self, names: Iterable[str], *words: str) -> None:
-        self._judge(self._listed(names, *words))
+    def _run(self, names: Iterable[str], *arguments: str) -> None:
+        self._judge(self._listed(names, *arguments))
 
-    def _listed(self, names: Iterable[str], *words: str) -> subprocess.CompletedProcess[str]:
+    def _listed(self, names: Iterable[str], *arguments: str) -> subprocess.CompletedProcess[str]:
         """Call rclone for these files alone."""
         with tempfile.NamedTemporaryFile("w", prefix="boathouse-", suffix=".txt", encoding="utf-8") as listed:
             listed.write("".join(f"{name}\n" for name in names))
             listed.flush()
-            return self._called(*words, "--files-from-raw", listed.name)
+            return self._called(*arguments, "--files-from-raw", listed.name)
 
-    def _called(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def _called(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         # rclone's own variables would change what it does: a filter of somebody's shell leaves files out of a backup
         environ = {name: value for name, value in os.environ.items() if not name.startswith("RCLONE_")}
         retries = ("--retries", str(self.retries), "--low-level-retries", str(self.retries))
         timeouts = ("--contimeout", "15s", "--timeout", "60s")
-        command = [str(program()), "--config", os.devnull, *retries, *timeouts, *words]
+        command = [str(program()), "--config", os.devnull, *retries, *timeouts, *arguments]
         return subprocess.run(
             command, env={**environ, **self.remotes}, capture_output=True, text=True, errors="replace", check=False
         )
@@ -137,7 +137,7 @@ class Remote:
             raise as_error(logs.struck(ended.stderr, self.secrets), ended.returncode, self.path)
 
 
-def of(settings: Settings) -> Remote:
+def open_remote(settings: Settings) -> Remote:
     """The place that the settings name; a relative folder is meant from the project's folder.
 
     Raises:
@@ -178,7 +178,7 @@ def program() -> Path:
 
 def as_error(output: str, code: int, where: str) -> BoathouseError:
     """Return what rclone said as an error of ours; `output` holds no secret any more."""
-    what = _told(output)
+    what = _first_error(output)
 
     def has(signs: Iterable[str]) -> bool:
         return any(sign.lower() in output.lower() for sign in signs)
@@ -194,7 +194,7 @@ def as_error(output: str, code: int, where: str) -> BoathouseError:
     return MachineError(what, where=where, fix="see rclone.org for what it means; the last backup is untouched")
 
 
-def _told(output: str) -> str:
+def _first_error(output: str) -> str:
     """The first error of rclone's lines, without date and level."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if re.search(r"\b(ERROR|CRITICAL|Failed|Error)\b", line)] or lines or ["no word"]

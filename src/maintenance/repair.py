@@ -35,7 +35,7 @@ _AGAIN = "put it aside with what lies beside it and all that reads it, then `mak
 
 
 @dataclass(frozen=True)
-class Plan:
+class RepairPlan:
     """What a repair does, and what it cannot repair, in words.
 
     `back`: files of the backup; `links`: what they lead to is put in their place; `hints` of a log that name nothing.
@@ -51,11 +51,11 @@ class Plan:
         return not (self.back or self.links or self.hints)
 
 
-def plan(project: Project, place: Remote, manifest: Manifest) -> Plan:
+def plan(project: Project, remote: Remote, manifest: Manifest) -> RepairPlan:
     """What is to be repaired, and what cannot be; changes nothing."""
     data = project.settings.data_dir
-    damage = list(rot.find(project.engine, data, place, manifest))
-    there = archive.listing(place).files
+    damage = list(rot.find(project.engine, data, remote, manifest))
+    there = archive.listing(remote).files
     back = [one for one in damage if there.get(one.file.name) == one.file.size]
     gone = [one for one in damage if there.get(one.file.name) != one.file.size]
     lost = [(one.table, f"{one.path} {one.found}, and is damaged in the backup too") for one in gone]
@@ -66,7 +66,7 @@ def plan(project: Project, place: Remote, manifest: Manifest) -> Plan:
     better = {one.root / one.path for one in back}
     links = [path for paths in linked.values() for path in paths if path not in better]
     hints = [root / _HINT for root in catalog.tables(data).values() if _misleads(root)]
-    return Plan(back, links, hints, lost)
+    return RepairPlan(back, links, hints, lost)
 
 
 def _links(root: Path) -> list[Path]:
@@ -83,7 +83,9 @@ def _misleads(root: Path) -> bool:
     return not list((root / "_delta_log").glob(f"{version:020d}.checkpoint*.parquet"))
 
 
-def execute(project: Project, place: Remote, manifest: Manifest, planned: Plan, clock: Callable[[], datetime]) -> Plan:
+def execute(
+    project: Project, remote: Remote, manifest: Manifest, planned: RepairPlan, clock: Callable[[], datetime]
+) -> RepairPlan:
     """Repair, and look again until there is nothing left to repair; returns what could not be.
 
     Raises:
@@ -103,20 +105,20 @@ def execute(project: Project, place: Remote, manifest: Manifest, planned: Plan, 
                 _replace(with_copy, link)
             for damage in planned.back:
                 try:
-                    _bring(place, damage, data / backup_records.FOLDER / "repair")
+                    _bring(remote, damage, data / backup_records.FOLDER / "repair")
                     copied += damage.file.size
                     entries += [damage] if damage.table.startswith("bronze.") and damage.path.endswith(".json") else []
                 except BoathouseError as error:
                     failed.append((damage.table, f"{damage.path} {damage.found}: {error.what}"))
-            planned = plan(project, place, manifest)
+            planned = plan(project, remote, manifest)
             if planned.idle or failed:
                 break
         failed += [(damage.table, what) for damage in entries if (what := _taken_again(damage, manifest))]
         shutil.rmtree(data / backup_records.FOLDER / "repair", ignore_errors=True)
-    row = manifest.described(run_id, "repair", started, clock(), place.path, copied, "; ".join(w for _, w in failed))
+    row = manifest.described(run_id, "repair", started, clock(), remote.path, copied, "; ".join(w for _, w in failed))
     with lock.lock_lake(data / backup_records.FOLDER, command="make repair", run_id=run_id, now=started):
         backup_records.record(project.engine, data, row)
-    return Plan([], [], [], [*failed, *planned.lost])
+    return RepairPlan([], [], [], [*failed, *planned.lost])
 
 
 def _taken_again(damage: Damage, manifest: Manifest) -> str:
@@ -137,12 +139,12 @@ def _replace(fresh: Path, path: Path) -> None:
     lake.sync(path.parent)
 
 
-def _bring(place: Remote, damage: Damage, folder: Path) -> None:
+def _bring(remote: Remote, damage: Damage, folder: Path) -> None:
     """Put one file of the backup into its place, whole and on disk, or leave what is there."""
     path = damage.root / damage.path
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        fetched = archive.fetched(place, damage.file, folder)
+        fetched = archive.fetched(remote, damage.file, folder)
         path.parent.mkdir(parents=True, exist_ok=True)
         _replace(fetched, path)
         lake.forget(damage.root)
@@ -150,7 +152,7 @@ def _bring(place: Remote, damage: Damage, folder: Path) -> None:
         raise from_os_error(error, path) from error
 
 
-def show(project: Project, place: Remote, *, dry_run: bool) -> int:
+def show(project: Project, remote: Remote, *, dry_run: bool) -> int:
     """Plan, print and, unless it is a dry run, do; returns the exit code (1: something could not be repaired).
 
     Raises:
@@ -159,10 +161,10 @@ def show(project: Project, place: Remote, *, dry_run: bool) -> int:
     if not catalog.holding(project.settings.data_dir):
         fix = "`make restore` brings the whole lake back from a backup"
         raise UsageError("there is no lake to repair", where=project.settings.data_dir, fix=fix)
-    manifest = archive.newest(place)
+    manifest = archive.newest(remote)
     if manifest is None:
-        raise UsageError("there is no backup to repair from", where=place.path, fix="see docs/runbook.md")
-    planned = plan(project, place, manifest)
+        raise UsageError("there is no backup to repair from", where=remote.path, fix="see docs/runbook.md")
+    planned = plan(project, remote, manifest)
     rows = [(one.table, one.path, one.found, one.file.size) for one in planned.back]
     rows += [("", str(link), "is a symbolic link: replaced by the file itself", 0) for link in planned.links]
     rows += [("", str(hint), "names a checkpoint that is not there: removed", 0) for hint in planned.hints]
@@ -174,7 +176,7 @@ def show(project: Project, place: Remote, *, dry_run: bool) -> int:
     elif planned.idle:
         print(f"0 changed: no file differs from backup {manifest.id}")
     else:
-        lost = execute(project, place, manifest, planned, runs.now).lost
+        lost = execute(project, remote, manifest, planned, runs.now).lost
         print(f"repaired from backup {manifest.id}: {len(rows)} files")
     for table, what in lost:
         print(f"not repaired: {table}: {what}: {_ELSE.get(table.partition('.')[0], _AGAIN)}")

@@ -23,7 +23,7 @@ from src.project import new_run_id
 from src.run import backup_records, lock
 
 
-def plan(place: Remote, target: Path, name: str | None) -> Manifest:
+def plan(remote: Remote, target: Path, name: str | None) -> Manifest:
     """What would be restored to `target`: the backup of that name, or the newest; changes nothing.
 
     Raises:
@@ -31,11 +31,11 @@ def plan(place: Remote, target: Path, name: str | None) -> Manifest:
         DataError: its manifest is damaged.
     """
     _refuse_lake(target)
-    return archive.chosen(place, name)
+    return archive.chosen(remote, name)
 
 
 def execute(
-    engine: DuckEngine, place: Remote, manifest: Manifest, target: Path, clock: Callable[[], datetime]
+    engine: DuckEngine, remote: Remote, manifest: Manifest, target: Path, clock: Callable[[], datetime]
 ) -> dict[str, lake.Snapshot]:
     """Make the backup the lake at `target`; returns its tables. `clock` gives the time in UTC.
 
@@ -52,10 +52,10 @@ def execute(
         _finish(target)
         with lock.lock_lake(target, command="make restore", run_id=run_id, now=started):
             _refuse_lake(target)
-            whole = fetch(place, manifest, fetched)
+            whole = fetch(remote, manifest, fetched)
             size = sum(manifest.objects.values())
             backup_records.append(
-                engine, whole, manifest.described(run_id, "restore", started, clock(), place.path, size)
+                engine, whole, manifest.described(run_id, "restore", started, clock(), remote.path, size)
             )
             _merge_records(engine, target, whole)
             shutil.rmtree(fetched / archive.FILES)  # linked into the tables by now
@@ -67,7 +67,7 @@ def execute(
         raise from_os_error(error) from error
 
 
-def fetch(place: Remote, manifest: Manifest, folder: Path) -> Path:
+def fetch(remote: Remote, manifest: Manifest, folder: Path) -> Path:
     """Fetch a backup and prove it: every file by its hash, every table opened; returns the folder that is the lake.
 
     Raises:
@@ -76,8 +76,8 @@ def fetch(place: Remote, manifest: Manifest, folder: Path) -> Path:
     files, whole = folder / archive.FILES, folder / "lake"
     shutil.rmtree(whole, ignore_errors=True)
     files.mkdir(parents=True, exist_ok=True)
-    place.get(manifest.objects, archive.FILES, files)
-    _prove(manifest, files, place)
+    remote.get(manifest.objects, archive.FILES, files)
+    _prove(manifest, files, remote)
     for name, table in manifest.tables.items():
         for path, file in table.files.items():
             pinned_release.link(files / file.name, lake.table_path(whole, name) / path)
@@ -109,7 +109,7 @@ def _merge_records(engine: DuckEngine, target: Path, whole: Path) -> None:
         lake.commit(restored, add=written)
 
 
-def _prove(manifest: Manifest, files: Path, place: Remote) -> None:
+def _prove(manifest: Manifest, files: Path, remote: Remote) -> None:
     """Compare every file with the hash that is its name; what is damaged is not kept for another try."""
     damaged = []
     for name, size in manifest.objects.items():
@@ -119,15 +119,15 @@ def _prove(manifest: Manifest, files: Path, place: Remote) -> None:
         path.unlink(missing_ok=True)
         damaged.append(name)
     if damaged:
-        holds = {file.name: f"{table_id}: {path}" for table_id, path, file in _all(manifest)}
+        holds = {file.name: f"{table_id}: {path}" for table_id, path, file in _files_of(manifest)}
         what = f"{len(damaged)} files are missing or damaged, such as {damaged[0]} ({holds[damaged[0]]})"
         fix = (
             "`make backup` copies afresh what a drill found damaged, as long as the lake has it; or name another backup"
         )
-        raise DataError(what, where=f"{place.path}, backup {manifest.id}", fix=fix)
+        raise DataError(what, where=f"{remote.path}, backup {manifest.id}", fix=fix)
 
 
-def _all(manifest: Manifest) -> list[tuple[str, str, manifests.File]]:
+def _files_of(manifest: Manifest) -> list[tuple[str, str, manifests.BackupFile]]:
     return [(name, path, file) for name, table in manifest.tables.items() for path, file in table.files.items()]
 
 

@@ -20,7 +20,7 @@ _ORDER = ("silver", "quarantine", "deletions", "gold")
 
 
 @dataclass(frozen=True)
-class Step:
+class TableRollback:
     """One table to restore: the version it has and the version whose content it gets back."""
 
     table: str
@@ -28,18 +28,18 @@ class Step:
     back: int
 
 
-def plan(project: Project, versions: Mapping[str, int]) -> list[Step]:
+def plan(project: Project, versions: Mapping[str, int]) -> list[TableRollback]:
     """What a rollback to these versions would restore, in order; changes nothing."""
     steps = []
     for layer in _ORDER:
         for name in catalog.tables(project.settings.data_dir):
             table = project.table(name) if name.startswith(f"{layer}.") else None
             if table and name in versions and table.version != versions[name]:
-                steps.append(Step(name, table.version, versions[name]))
+                steps.append(TableRollback(name, table.version, versions[name]))
     return steps
 
 
-def execute(project: Project, steps: list[Step], versions: Mapping[str, int], run: Run) -> None:
+def execute(project: Project, steps: list[TableRollback], versions: Mapping[str, int], run: Run) -> None:
     """Restore every table of the plan, and make that the newest release.
 
     Raises:

@@ -18,7 +18,7 @@ from src import catalog, lake
 from src.engine import DuckEngine
 from src.errors import BoathouseError
 from src.maintenance import archive
-from src.maintenance.manifests import File, Manifest, Table
+from src.maintenance.manifests import BackupFile, BackupTable, Manifest
 from src.maintenance.remote import Remote
 from src.run import backup_records, releases
 
@@ -36,14 +36,14 @@ class Damage:
     root: Path
     path: str  # relative to the table
     found: str
-    file: File
+    file: BackupFile
 
     def __str__(self) -> str:
         return f"{self.table}: {self.path} {self.found}"
 
 
 def find(
-    engine: DuckEngine, data: Path, place: Remote, manifest: Manifest, say: Callable[[str], None] = lambda name: None
+    engine: DuckEngine, data: Path, remote: Remote, manifest: Manifest, say: Callable[[str], None] = lambda name: None
 ) -> Iterator[Damage]:
     """Compare the lake with a backup by hash, file by file; `say` is told of each table. Changes nothing."""
     if not catalog.holding(data):
@@ -52,10 +52,10 @@ def find(
         released = releases.newest(data)
     except BoathouseError:  # what is damaged there is among what is found
         released = {}
-    looking = _Looking(place, manifest, _descends(engine, data, manifest), released)
+    comparison = _Comparison(remote, manifest, _descends(engine, data, manifest), released)
     for name, table in manifest.tables.items():
         say(name)
-        yield from looking.at(name, lake.table_path(data, name), table)
+        yield from comparison.damage_of(name, lake.table_path(data, name), table)
 
 
 def _descends(engine: DuckEngine, data: Path, manifest: Manifest) -> bool:
@@ -73,14 +73,14 @@ def listed(damage: Collection[Damage], most: int = 3) -> str:
     return "; ".join([*shown, *(["..."] if len(damage) > most else [])])
 
 
-class _Looking:
+class _Comparison:
     """Looks at the tables of one lake with one backup in hand."""
 
-    def __init__(self, place: Remote, manifest: Manifest, descends: bool, released: Mapping[str, int]) -> None:
-        self._place, self._descends, self._released = place, descends, released
+    def __init__(self, remote: Remote, manifest: Manifest, descends: bool, released: Mapping[str, int]) -> None:
+        self._remote, self._descends, self._released = remote, descends, released
         self._hashes = {file.sha256 for table in manifest.tables.values() for file in table.files.values()}
 
-    def at(self, name: str, root: Path, table: Table) -> Iterator[Damage]:
+    def damage_of(self, name: str, root: Path, table: BackupTable) -> Iterator[Damage]:
         """The damage of one table; one that is gone and that no reader expects was taken away by somebody."""
         if not (root / _LOG).is_dir():
             if name in self._released or name.startswith("ops."):
@@ -107,7 +107,7 @@ class _Looking:
 
     # -- the log
 
-    def _log(self, root: Path, table: Table) -> Iterator[tuple[str, str, File]]:
+    def _log(self, root: Path, table: BackupTable) -> Iterator[tuple[str, str, BackupFile]]:
         """The files of a log that are not what they were; those from a version on that was rewritten are others."""
         there = _numbers(path.name for path in (root / _LOG).iterdir())
         last = max(there["json"], default=-1)
@@ -121,12 +121,12 @@ class _Looking:
                 needed = version >= since if named[2] == "json" else not there["checkpoint."] and 0 not in there["json"]
                 if needed and (version < last or self._descends):
                     yield path, found, file
-            elif found and found != LINK and named and named[2] == "json" and self._anew(root / path, file):
+            elif found and found != LINK and named and named[2] == "json" and self._is_rewritten(root / path, file):
                 return
             elif found:
                 yield path, found, file
 
-    def _anew(self, path: Path, file: File) -> bool:
+    def _is_rewritten(self, path: Path, file: BackupFile) -> bool:
         """Whether an entry that is not the one of the backup is that of another commit, and no rot."""
         here = path.read_bytes()
         stamp = _stamp(here)
@@ -138,15 +138,15 @@ class _Looking:
         few = len(here) == len(before) and sum(a != b for a, b in zip(here, before, strict=True)) <= _FEW
         return not few and stamp != _stamp(before)
 
-    def _original(self, file: File) -> bytes | None:
+    def _original(self, file: BackupFile) -> bytes | None:
         with tempfile.TemporaryDirectory(prefix="boathouse-") as folder:
             try:
-                return archive.fetched(self._place, file, Path(folder)).read_bytes()
+                return archive.fetched(self._remote, file, Path(folder)).read_bytes()
             except BoathouseError:
                 return None
 
 
-def _differs(path: Path, file: File) -> str:
+def _differs(path: Path, file: BackupFile) -> str:
     """How a file differs from what the backup has; empty text where it does not."""
     try:
         if path.is_symlink():

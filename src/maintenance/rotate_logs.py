@@ -25,7 +25,7 @@ def show(folder: Path, now: datetime, *, dry_run: bool) -> int:
     return 0
 
 
-def _print(planned: rotation.Plan) -> None:
+def _print(planned: rotation.RotationPlan) -> None:
     if not planned:
         print("0 changed")
         return

@@ -24,7 +24,7 @@ _ALWAYS = ("/usr/local/bin", "/usr/bin", "/bin")
 
 
 @dataclass(frozen=True)
-class Project:
+class Schedule:
     """Whose jobs, and when: the folder, the log they add to, the PATH they need, the hour of the daily one."""
 
     root: Path
@@ -34,7 +34,7 @@ class Project:
 
 
 @dataclass(frozen=True)
-class Machine:
+class Schedulers:
     """Where a schedule lives here: crontab's and systemctl's programs (None: not there) and the units' folder."""
 
     crontab: str | None
@@ -43,7 +43,7 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Change:
+class ScheduleChange:
     """One place as it is and as it is to be; empty: not there."""
 
     where: str
@@ -51,7 +51,7 @@ class Change:
     after: str
 
 
-def plan(project: Project, machine: Machine, kind: str, *, install: bool) -> list[Change]:
+def plan(schedule: Schedule, schedulers: Schedulers, kind: str, *, install: bool) -> list[ScheduleChange]:
     """What installing, else removing, changes; what stays as it is is among it.
 
     Raises:
@@ -59,21 +59,21 @@ def plan(project: Project, machine: Machine, kind: str, *, install: bool) -> lis
         UsageError: the other scheduler has the jobs already.
     """
     if kind == CRON:
-        table = cron.read(_program(machine.crontab, CRON))
-        fresh = cron.block(project.root, project.log, project.path, project.hour) if install else ""
-        changes = [Change("crontab", table, cron.placed(table, project.root, fresh))]
+        table = cron.read(_program(schedulers.crontab, CRON))
+        fresh = cron.block(schedule.root, schedule.log, schedule.path, schedule.hour) if install else ""
+        changes = [ScheduleChange("crontab", table, cron.placed(table, schedule.root, fresh))]
     else:
-        _program(machine.systemctl, SYSTEMD)
-        there = timers.found(machine.units, project.root)
-        wanted = timers.units(project.root, project.path, project.hour) if install else {}
+        _program(schedulers.systemctl, SYSTEMD)
+        there = timers.found(schedulers.units, schedule.root)
+        wanted = timers.units(schedule.root, schedule.path, schedule.hour) if install else {}
         names = sorted({*there, *wanted})
-        changes = [Change(name, there.get(name, ""), wanted.get(name, "")) for name in names]
-    if install and (other := _elsewhere(project, machine, kind)):
+        changes = [ScheduleChange(name, there.get(name, ""), wanted.get(name, "")) for name in names]
+    if install and (other := _elsewhere(schedule, schedulers, kind)):
         raise UsageError(f"the jobs are with {other} already", fix=f"first: make schedule REMOVE=1 KIND={other}")
     return changes
 
 
-def execute(changes: list[Change], machine: Machine, kind: str) -> None:
+def execute(changes: list[ScheduleChange], schedulers: Schedulers, kind: str) -> None:
     """Do what was planned.
 
     Raises:
@@ -82,27 +82,27 @@ def execute(changes: list[Change], machine: Machine, kind: str) -> None:
     if kind == CRON:
         for change in changes:
             if change.before != change.after:
-                cron.write(_program(machine.crontab, CRON), change.after)
+                cron.write(_program(schedulers.crontab, CRON), change.after)
         return
-    systemctl = _program(machine.systemctl, SYSTEMD)
+    systemctl = _program(schedulers.systemctl, SYSTEMD)
     gone = {change.where: change.before for change in changes if not change.after}
     if gone:
-        timers.remove(systemctl, machine.units, gone)
+        timers.remove(systemctl, schedulers.units, gone)
     wanted = {change.where: change.after for change in changes if change.after}
     if wanted:  # also where all of them lie there: they may have been written and not set going
-        timers.install(systemctl, machine.units, wanted)
+        timers.install(systemctl, schedulers.units, wanted)
 
 
-def text(project: Project, kind: str) -> str:
+def text(schedule: Schedule, kind: str) -> str:
     """What would be installed where nothing is, as it would stand there."""
     if kind == CRON:
-        return cron.block(project.root, project.log, project.path, project.hour)
+        return cron.block(schedule.root, schedule.log, schedule.path, schedule.hour)
     return "\n".join(
-        f"# {name}\n{unit}" for name, unit in timers.units(project.root, project.path, project.hour).items()
+        f"# {name}\n{unit}" for name, unit in timers.units(schedule.root, schedule.path, schedule.hour).items()
     )
 
 
-def differences(changes: list[Change]) -> str:
+def differences(changes: list[ScheduleChange]) -> str:
     """The lines that come and go, each place under its name."""
     shown = []
     for change in changes:
@@ -128,23 +128,23 @@ def _program(found: str | None, kind: str) -> str:
     return found
 
 
-def _elsewhere(project: Project, machine: Machine, kind: str) -> str | None:
+def _elsewhere(schedule: Schedule, schedulers: Schedulers, kind: str) -> str | None:
     """The other scheduler, where it has the project's jobs: they would be done twice."""
     if kind == CRON:
-        return SYSTEMD if timers.found(machine.units, project.root) else None
-    table = cron.read(machine.crontab) if machine.crontab else ""
-    return CRON if cron.placed(table, project.root, "") != table else None
+        return SYSTEMD if timers.found(schedulers.units, schedule.root) else None
+    table = cron.read(schedulers.crontab) if schedulers.crontab else ""
+    return CRON if cron.placed(table, schedule.root, "") != table else None
 
 
-def show(project: Project, machine: Machine, args: argparse.Namespace) -> int:
+def show(schedule: Schedule, schedulers: Schedulers, args: argparse.Namespace) -> int:
     """Print, install or remove; returns the exit code."""
     if not (args.install or args.remove):
-        print(text(project, args.kind), end="")
+        print(text(schedule, args.kind), end="")
         return 0
-    changes = plan(project, machine, args.kind, install=args.install)
+    changes = plan(schedule, schedulers, args.kind, install=args.install)
     print(differences(changes) or "0 changed")
     if not args.dry_run:
-        execute(changes, machine, args.kind)
+        execute(changes, schedulers, args.kind)
         if args.install and args.kind == SYSTEMD:
             print("These timers go while you are logged in; to have them go always: loginctl enable-linger")
     return 0

@@ -23,7 +23,7 @@ _RETAG, _RUN = "make schema-version VERB=retag", "make pipeline"
 
 
 @dataclass(frozen=True)
-class State:
+class VersionState:
     """One declared table: what is stored, what of it differs from the contract, and what fixes that."""
 
     table: Table
@@ -33,7 +33,7 @@ class State:
     fix: str = ""
 
 
-def states(data: Path, tables: Iterable[Table]) -> list[State]:
+def states(data: Path, tables: Iterable[Table]) -> list[VersionState]:
     """Every declared table as it lies at `data`, in the order of the contracts."""
     return [_state(table, lake.open_table(lake.table_path(data, table.id))) for table in tables]
 
@@ -68,13 +68,13 @@ def show(settings: Settings, verb: str, now: datetime) -> int:
     return 0
 
 
-def _state(table: Table, stored: lake.Snapshot | None) -> State:
+def _state(table: Table, stored: lake.Snapshot | None) -> VersionState:
     if stored is None:
-        return State(table, drift="not built yet", fix=_RUN)
+        return VersionState(table, drift="not built yet", fix=_RUN)
     table = contract.as_stored(table, stored.properties)
     tagged = contract.tagged(stored.properties)
     version = tagged.version if tagged else None
-    return State(table, stored, version, *_drift(table, stored, version))
+    return VersionState(table, stored, version, *_drift(table, stored, version))
 
 
 def _drift(table: Table, stored: lake.Snapshot, version: str | None) -> tuple[str, str]:
@@ -90,7 +90,7 @@ def _drift(table: Table, stored: lake.Snapshot, version: str | None) -> tuple[st
     return (f"not as the contract says: {', '.join(wrong)}", _RETAG) if wrong else ("", "")
 
 
-def _print(found: Iterable[State]) -> None:
+def _print(found: Iterable[VersionState]) -> None:
     headers = ("table", "contract", "stored", "drift", "fix")
     console.table(headers, [(s.table.id, s.table.version, s.version, s.drift, s.fix) for s in found])
 
@@ -100,10 +100,10 @@ def _retag_alone(settings: Settings, tables: Iterable[Table], now: datetime) -> 
     data, run_id = settings.data_dir, new_run_id(now)
     with lock.lock_lake(data, command=_RETAG, run_id=run_id, now=now) as dead:
         if dead:
-            this = runs.Run(run_id, runs.window(now.date(), None, None), lambda: now, _RETAG)
-            this.interrupted(dead)
+            run = runs.Run(run_id, runs.window(now.date(), None, None), lambda: now, _RETAG)
+            run.interrupted(dead)
             with open_engine(settings) as engine:
-                runs.write(engine, data, this)
+                runs.write(engine, data, run)
         return retag(data, tables)
 
 

@@ -24,9 +24,9 @@ def units(root: Path, path: str, hour: int) -> dict[str, str]:
     Raises:
         UsageError: a path that no unit can hold.
     """
-    for place in (str(root), path):
-        if not place.isprintable():
-            raise UsageError("an unprintable character, which a unit cannot hold", where=repr(place), fix="rename it")
+    for text in (str(root), path):
+        if not text.isprintable():
+            raise UsageError("an unprintable character, which a unit cannot hold", where=repr(text), fix="rename it")
     made = {}
     for name, time in jobs.times(hour).items():
         made[f"{_stem(root)}-{name}.service"] = _service(root, path, name)
@@ -55,10 +55,10 @@ def install(program: str, folder: Path, wanted: Mapping[str, str]) -> None:
             (folder / name).write_text(text, encoding="utf-8")
     except OSError as error:
         raise from_os_error(error, folder) from error
-    _told(program, "daemon-reload")
+    _systemctl(program, "daemon-reload")
     timers = _timers(wanted)
-    _told(program, "enable", *timers)
-    _told(program, "restart", *timers)  # `enable --now` would leave one that is going at its old time
+    _systemctl(program, "enable", *timers)
+    _systemctl(program, "restart", *timers)  # `enable --now` would leave one that is going at its old time
 
 
 def remove(program: str, folder: Path, there: Mapping[str, str]) -> None:
@@ -68,13 +68,13 @@ def remove(program: str, folder: Path, there: Mapping[str, str]) -> None:
         MachineError: there is no deleting in `folder`, or systemctl refuses.
     """
     if timers := _timers(there):
-        _told(program, "disable", "--now", *timers)
+        _systemctl(program, "disable", "--now", *timers)
     try:
         for name in there:
             (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise from_os_error(error, folder) from error
-    _told(program, "daemon-reload")
+    _systemctl(program, "daemon-reload")
 
 
 def _stem(root: Path) -> str:
@@ -102,7 +102,7 @@ ExecStart=/usr/bin/env .venv/bin/python main.py jobs {name}
 """
 
 
-def _timer(root: Path, time: jobs.Time, name: str) -> str:
+def _timer(root: Path, time: jobs.StartTime, name: str) -> str:
     hour = "*" if time.hour is None else f"{time.hour:02}"
     return f"""\
 {_NOTE}
@@ -131,12 +131,12 @@ def _timers(named: Mapping[str, str]) -> list[str]:
     return [name for name in named if name.endswith(".timer")]
 
 
-def _told(program: str, *words: str) -> None:
-    ran = subprocess.run([program, "--user", *words], capture_output=True, text=True, check=False)
+def _systemctl(program: str, *arguments: str) -> None:
+    ran = subprocess.run([program, "--user", *arguments], capture_output=True, text=True, check=False)
     if ran.returncode:
         stderr = ran.stderr.strip().replace("\n", "; ") or "refused without a word"
         raise MachineError(
-            f"systemctl --user {words[0]}: {stderr}",
+            f"systemctl --user {arguments[0]}: {stderr}",
             where=program,
             fix="log in as the user the timers are for, not by su or sudo; or use --kind cron",
         )

@@ -25,7 +25,7 @@ _CONFIRMED = "purge"
 
 
 @dataclass(frozen=True)
-class Step:
+class TableVacuum:
     """One table: the version to look at, its files on disk and their bytes, and those that may go."""
 
     table: str
@@ -41,7 +41,7 @@ class Step:
         return sum(file.size for file in self.gone)
 
 
-def plan(data: Path, hours: int, now: float) -> list[Step]:
+def plan(data: Path, hours: int, now: float) -> list[TableVacuum]:
     """What may go from each table of every layer; changes nothing. `now` in seconds since 1970.
 
     Raises:
@@ -51,14 +51,14 @@ def plan(data: Path, hours: int, now: float) -> list[Step]:
     return [_step(name, root, released.get(name), hours, now) for name, root in catalog.tables(data).items()]
 
 
-def lost(project: Project, steps: Sequence[Step]) -> list[str]:
+def lost(project: Project, steps: Sequence[TableVacuum]) -> list[str]:
     """The run ids of the releases that rollback reaches now and not after these steps, the newest first."""
     going = {step.table: _versions_gone(step) for step in steps if step.gone}
     every = releases.all_of(project.engine, project.settings.data_dir)
     return [run_id for run_id, at in every.items() if any(at.get(name) in versions for name, versions in going.items())]
 
 
-def execute(steps: Sequence[Step]) -> Iterator[tuple[Step, int]]:
+def execute(steps: Sequence[TableVacuum]) -> Iterator[tuple[TableVacuum, int]]:
     """Remove what the steps name; gives each with the number of log entries that went with it."""
     for step in steps:
         lake.remove(step.root, step.gone)
@@ -66,7 +66,7 @@ def execute(steps: Sequence[Step]) -> Iterator[tuple[Step, int]]:
         yield step, lake.shorten_log(table) if table else 0
 
 
-def _step(name: str, root: Path, released: int | None, hours: int, now: float) -> Step:
+def _step(name: str, root: Path, released: int | None, hours: int, now: float) -> TableVacuum:
     table = lake.open_table(root)
     if table is None:
         raise UsageError(f"{name} is no table", where=root)
@@ -75,10 +75,10 @@ def _step(name: str, root: Path, released: int | None, hours: int, now: float) -
     # a release is found in the log of ops.releases, so that stays whole: one entry for each run
     shorten = name != releases.TABLE and released in (None, table.version)
     size = sum(path.stat().st_size for path in on_disk)
-    return Step(name, root, table.version, len(on_disk), size, gone, shorten)
+    return TableVacuum(name, root, table.version, len(on_disk), size, gone, shorten)
 
 
-def _versions_gone(step: Step) -> set[int]:
+def _versions_gone(step: TableVacuum) -> set[int]:
     """The versions of a table that are whole now and not after the step."""
     lives = lake.lifetimes(step.root)
     going = {file.path for file in step.gone}
@@ -109,18 +109,18 @@ def show(settings: Settings, args: argparse.Namespace) -> int:
             return 0
         if hours < RETENTION and not args.yes:
             _confirm()
-        with recorded_run(project, f"vacuum, {hours} hours kept") as this:
+        with recorded_run(project, f"vacuum, {hours} hours kept") as run:
             done = list(
                 execute(plan(settings.data_dir, hours, runs.now().timestamp()))
             )  # again: a run may have ended since
-            maintenance_records.record(project, this, "vacuum", [_size(step) for step, _ in done if step.gone])
+            maintenance_records.record(project, run, "vacuum", [_size(step) for step, _ in done if step.gone])
     files, freed = sum(len(step.gone) for step, _ in done), sum(step.freed for step, _ in done)
     entries = sum(count for _, count in done)
     print(f"removed {files:,} files, {freed:,} bytes, {entries:,} log entries" if files or entries else "0 changed")
     return 0
 
 
-def _print(project: Project, steps: Sequence[Step]) -> None:
+def _print(project: Project, steps: Sequence[TableVacuum]) -> None:
     headers = ("table", "files", "bytes", "files after", "bytes after")
     after = [(step.files - len(step.gone), step.size - step.freed) for step in steps]
     console.table(
@@ -145,7 +145,7 @@ def _confirm() -> None:
         raise UsageError("a purge that was not confirmed", fix=f"type {_CONFIRMED}; nothing was removed")
 
 
-def _size(step: Step) -> maintenance_records.Size:
+def _size(step: TableVacuum) -> maintenance_records.Size:
     return maintenance_records.Size(
         step.table, step.files, step.size, step.files - len(step.gone), step.size - step.freed
     )

@@ -23,15 +23,15 @@ def recorded_run(project: Project, command: str, window: runs.Window | None = No
     data = project.settings.data_dir
     with lock.lock_lake(data, command=command, run_id=run_id, now=started) as dead:
         window = window or runs.window(started.date(), None, None)
-        this = Run(run_id, window, runs.now, command, forecast.of_run(project, run_id, command))
+        run = Run(run_id, window, runs.now, command, forecast.of_run(project, run_id, command))
         if dead:
-            this.interrupted(dead)
-        yield this
-        this.finish()
-        this.counted(releases.following(data) - 1)
-        runs.write(project.engine, data, this)
+            run.interrupted(dead)
+        yield run
+        run.finish()
+        run.counted(releases.following(data) - 1)
+        runs.write(project.engine, data, run)
         everything = select(project, None)
         read: dict[str, list[str]] = {feed.id: [] for feed in everything.feeds} | {
             table.id: upstream(table) for table in (*everything.silver, *everything.gold)
         }
-        releases.record(project.engine, data, this, read)
+        releases.record(project.engine, data, run, read)

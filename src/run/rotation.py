@@ -33,7 +33,7 @@ _TURN = "rotation"
 
 
 @dataclass(frozen=True)
-class Plan:
+class RotationPlan:
     """What rotation does to a folder: the files that take another name, and those that go."""
 
     renamed: tuple[tuple[Path, Path], ...] = ()
@@ -73,7 +73,7 @@ class Log:
             file.write(text.encode("utf-8", "backslashreplace"))
 
 
-def rotate(folder: Path, today: date) -> Plan:
+def rotate(folder: Path, today: date) -> RotationPlan:
     """Move the logs of earlier days aside and delete those older than 14 days; returns what was done.
 
     Only renames, so no line is ever copied or lost; nothing is locked where nothing is to be done.
@@ -82,14 +82,14 @@ def rotate(folder: Path, today: date) -> Plan:
         MachineError: there is no renaming or deleting in `folder`.
     """
     if not plan(folder, today):
-        return Plan()
+        return RotationPlan()
     with turn(folder):
         planned = plan(folder, today)  # anew: another process may just have done it
         execute(planned)
     return planned
 
 
-def plan(folder: Path, today: date) -> Plan:
+def plan(folder: Path, today: date) -> RotationPlan:
     """What rotation would do on this day (of UTC), from the names in `folder` and the first day that a log says.
 
     A file that is not ours by its name is left alone, and so is one of a day that has not come yet: either it was
@@ -102,10 +102,10 @@ def plan(folder: Path, today: date) -> Plan:
     taken = {path.name for path in found}
     renamed = [(path, _free(path, day, taken)) for path, day in begun.items() if day and day != today]
     deleted = [path for path in found if (day := _dated(path.name)) and day < today - KEPT]
-    return Plan(tuple(renamed), tuple(deleted))
+    return RotationPlan(tuple(renamed), tuple(deleted))
 
 
-def execute(planned: Plan) -> None:
+def execute(planned: RotationPlan) -> None:
     """Do what was planned in this turn.
 
     Raises:

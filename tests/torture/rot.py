@@ -200,7 +200,7 @@ def _run(scene: Scene) -> str:
 def _check(scene: Scene) -> str:
     project = scene.shop.project()
     manifest = archive.newest(scene.place)
-    copy = check.Copy(scene.place, manifest) if manifest else None
+    copy = check.NewestBackup(scene.place, manifest) if manifest else None
     found = check.run(project.engine, scene.shop.data, project.contracts, project.marts, copy)
     return "; ".join(f"{one.table}: {one.law}: {one.found}" for one in found)
 
