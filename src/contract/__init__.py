@@ -1,13 +1,16 @@
 """The contract is the program: ODCS YAML becomes the Feeds, Tables and Marts that the layers run.
 
 Each module adds one step and imports only those before it: `model` (what there is to declare), `errors`,
-`custom`, `documents` (what a conforming document is), `columns`, `feeds`, `promises`, `versions`, `tables`,
-`loading`. The standard's pydantic model is left to `Mart.odcs`, and no module imports an engine.
+`custom`, `documents` (what a conforming document is), `columns`, `feeds`, `promises`, `facts` (what determines
+the rows), `versions`, `tables`, `loading`. The standard's pydantic model is left to `Mart.odcs`, and no module imports
+an engine.
 """
 
 from __future__ import annotations
 
 from src.contract.documents import TESTS as TESTS
+from src.contract.facts import fingerprint as fingerprint
+from src.contract.facts import logic as logic
 from src.contract.loading import load as load
 from src.contract.model import PROVENANCE as PROVENANCE
 from src.contract.model import TIMESTAMP as TIMESTAMP
@@ -25,10 +28,11 @@ from src.contract.versions import Tagged as Tagged
 from src.contract.versions import as_stored as as_stored
 from src.contract.versions import check_bump as check_bump
 from src.contract.versions import check_version as check_version
-from src.contract.versions import fingerprint as fingerprint
+from src.contract.versions import current_fingerprints as current_fingerprints
 from src.contract.versions import has_foreign_columns as has_foreign_columns
-from src.contract.versions import logic as logic
+from src.contract.versions import is_current as is_current
 from src.contract.versions import required_bump as required_bump
 from src.contract.versions import tagged as tagged
 from src.contract.versions import tags as tags
 from src.contract.versions import why_rebuild as why_rebuild
+from src.contract.versions import wrong_tags as wrong_tags

@@ -6,103 +6,22 @@ history is major; a column added, or rows made differently, is minor; columns in
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Any
+from typing import Any, Protocol
 
-from src.contract.model import Column, Feed, Table
+from src.contract.facts import changes, fingerprint, fingerprint_of, logic, with_unknown
+from src.contract.model import Table
 from src.errors import ContractError
 
 SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
 
-_FACTS = {  # fact -> the least bump when it changes
-    "key": "major",
-    "partition_by": "major",
-    "history": "major",
-    "sequence_by": "minor",
-    "delete_when": "minor",
-    "sql": "minor",
-    "python": "minor",
-    "feeds": "minor",
-}
-_LONG_FACTS = ("sql", "python")
 _VERSION_TAG, _LOGIC_TAG = "lakehouse.schemaVersion", "lakehouse.logic"
+_ADOPTED_TAG = "lakehouse.adopted"  # the recorded logic says more than the rows' fingerprint was made of
 _BUMPS = ("none", "patch", "minor", "major")
-_READING = ("format", "delimiter", "encoding", "quote", "escape", "header", "columns", "sheet")
-_NOTATION = ("decimal", "thousands")  # of numbers; a feed with the usual one has the facts that it had without them
-
-
-# -- what determines the rows
-
-
-def logic(table: Table) -> dict[str, Any]:
-    """Everything that determines a table's schema and stored rows, as JSON holds it."""
-    facts = {
-        "columns": [
-            {
-                "name": column.name,
-                "type": column.type,
-                "expression": _expression(table, column),
-                "required": column.required,
-                "unique": column.unique,
-                "rules": [[rule.kind, rule.value] for rule in column.rules],
-            }
-            for column in table.columns
-        ],
-        "key": table.key,
-        "partition_by": table.partition_by,
-        "sequence_by": table.sequence_by,
-        "delete_when": table.delete_when,
-        "history": table.history,
-        "sql": table.sql.strip() if table.sql else None,
-        "python": table.python.read_text(encoding="utf-8").strip() if table.python else None,
-        "feeds": {feed.name: _reading(feed) for feed in table.feeds},
-    }
-    if table.run_date:  # an option that is not used leaves the facts, and so the fingerprint, as they were without it
-        facts["run_date"] = table.run_date.isoformat()
-    if table.on_conflict in ("quarantine", "last"):  # `fail` makes no other rows
-        facts["on_conflict"] = table.on_conflict
-    plain: dict[str, Any] = json.loads(json.dumps(facts))
-    return plain
-
-
-_WORD = re.compile(r"(?<![\w.:])\"?([a-z_][a-z0-9_]*)\"?(?![\w.]|\s*\()")
-_TEXT_OR_TYPE = re.compile(r"\binterval\s+(?:'[^']*'|\w+)\s+\w+|'(?:[^']|'')*'|\bas\s+\w+", re.IGNORECASE)
-
-
-def _expression(table: Table, column: Column) -> str | None:
-    """A column's expression; where it reads the file's column though the table makes another of the same name of it,
-    it says so: until 2026 such a name meant the table's column, and no row may change its meaning unseen."""
-    if column.expression is None or table.layer != "silver":
-        return column.expression
-    made = {other.name for other in table.columns if other.name != column.name and other.hides_its_source(_words)}
-    read = sorted(_words(column.expression) & made)
-    return f"{column.expression} /* of the file: {', '.join(read)} */" if read else column.expression
-
-
-def _words(expression: str) -> set[str]:
-    """The words of an expression that may be columns; no engine is at hand to parse it."""
-    return set(_WORD.findall(_TEXT_OR_TYPE.sub(" ", expression)))
-
-
-def _reading(feed: Feed) -> dict[str, Any]:
-    """How a feed's values are read."""
-    notation = {name: getattr(feed, name) for name in _NOTATION if getattr(feed, name) != getattr(Feed, name)}
-    return {name: getattr(feed, name) for name in _READING} | notation
-
-
-def fingerprint(table: Table) -> int:
-    """A number of 63 bits that is the same as long as `logic` is."""
-    return _fingerprint(logic(table))
-
-
-def _fingerprint(facts: Mapping[str, Any]) -> int:
-    text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 # -- the bump that a change asks for
@@ -110,34 +29,8 @@ def _fingerprint(facts: Mapping[str, Any]) -> int:
 
 def required_bump(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, list[str]]:
     """The least bump (none, patch, minor, major) from one logic to another, and the changes that ask for it."""
-    changes = list(_column_changes(old["columns"], new["columns"]))
-    for fact, bump in _FACTS.items():
-        if fact not in old or fact not in new or old[fact] == new[fact]:
-            continue  # a fact that an older Boathouse did not record is no change
-        shown = "changed" if fact in _LONG_FACTS else f"{json.dumps(old[fact])} -> {json.dumps(new[fact])}"
-        changes.append((bump, f"{fact} {shown}"))
-    before, after = old.get("on_conflict"), new.get("on_conflict")  # not there: as ever
-    if before != after:
-        changes.append(("minor", f"on_conflict {before or 'default'} -> {after or 'default'}"))
-    return max((bump for bump, _ in changes), key=_BUMPS.index, default="none"), [text for _, text in changes]
-
-
-def _column_changes(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
-    before, after = ({column["name"]: column for column in columns} for columns in (old, new))
-    for name in before:
-        if name not in after:
-            yield "major", f"column {name} removed"
-    for name, column in after.items():
-        if name not in before:
-            yield "minor", f"column {name} added"
-            continue
-        for fact, value in column.items():
-            if fact in before[name] and before[name][fact] != value:
-                bump = "major" if fact == "type" else "minor"
-                yield bump, f"column {name}: {fact} {json.dumps(before[name][fact])} -> {json.dumps(value)}"
-    kept = [name for name in before if name in after]
-    if kept != [name for name in after if name in before]:
-        yield "patch", "columns in another order"
+    asking = [(bump, text) for bump, text in changes(old, new) if bump != "none"]
+    return max((bump for bump, _ in asking), key=_BUMPS.index, default="none"), [text for _, text in asking]
 
 
 def check_bump(table: Table, old_logic: Mapping[str, Any], old_version: str) -> None:
@@ -146,7 +39,7 @@ def check_bump(table: Table, old_logic: Mapping[str, Any], old_version: str) -> 
     Raises:
         ContractError: naming the changes and the version to write.
     """
-    bump, changes = required_bump(old_logic, logic(table))
+    bump, asking = required_bump(old_logic, logic(table))
     now, before = _numbers(table.version), _numbers(old_version)
     major, minor, patch = before
     least = {
@@ -161,7 +54,7 @@ def check_bump(table: Table, old_logic: Mapping[str, Any], old_version: str) -> 
     if now < before:
         what = f"{table.id}: version {table.version} is lower than {old_version}, which is stored"
         raise ContractError(what, where=where, fix=f"write `version: {version}`")
-    what = f"{table.id}: a {bump} change under version {table.version}: {'; '.join(changes)}"
+    what = f"{table.id}: a {bump} change under version {table.version}: {'; '.join(asking)}"
     raise ContractError(what, where=where, fix=f"write `version: {version}`, or take the change back")
 
 
@@ -173,22 +66,86 @@ def _numbers(version: str) -> tuple[int, int, int]:
 # -- what the stored table says
 
 
-def tags(table: Table) -> dict[str, str]:
-    """The table properties that keep the version, and the logic it stands for, on the table itself."""
-    return {
-        "delta.userMetadata": json.dumps({"version": table.version}),
-        _VERSION_TAG: table.version,
-        _LOGIC_TAG: json.dumps(logic(table), sort_keys=True),
-    }
+class Stored(Protocol):
+    """A stored table: its properties, and the fingerprint of the logic that its rows were built with."""
+
+    @property
+    def properties(self) -> Mapping[str, str]: ...
+
+    @property
+    def built_from(self) -> int | None: ...
 
 
 @dataclass(frozen=True)
 class Tagged:
-    """What a stored table says of itself: the version, and the logic it stands for with its fingerprint."""
+    """What a stored table says of itself: the version, and the logic it stands for with its fingerprint.
+
+    `adopted`: the fingerprint of the rows, where the logic has facts that the version which built them did not record.
+    """
 
     version: str
     fingerprint: int
     logic: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    adopted: int | None = None
+
+    def describes(self, stored: Stored) -> bool:
+        """Return whether the recorded logic is the one that the stored rows were built with.
+
+        It is not where a run died between the commit of the rows and that of the tags.
+        """
+        return stored.built_from is not None and stored.built_from in (self.fingerprint, self.adopted)
+
+
+def is_current(table: Table, stored: Stored) -> bool:
+    """Return whether the rows of a stored table were built with the logic of its contract.
+
+    They were if nothing differs of what both this version and the one that built them recorded of it. A fact that
+    one of the two did not know is no change: no upgrade of the product rebuilds a table, or refuses it.
+    """
+    return stored.built_from == fingerprint(table) or _same_recorded(table, stored) is not None
+
+
+def current_fingerprints(table: Table, stored: Stored) -> set[int]:
+    """Return the fingerprints that stand for the logic of a contract: its own, and that of current stored rows."""
+    found = {fingerprint(table)}
+    if stored.built_from is not None and _same_recorded(table, stored):
+        found.add(stored.built_from)
+    return found
+
+
+def _same_recorded(table: Table, stored: Stored) -> Tagged | None:
+    """The record of a stored table, if it describes the rows and nothing of it differs from the contract."""
+    recorded = tagged(stored.properties)
+    if recorded is None or not recorded.describes(stored) or changes(recorded.logic, logic(table)):
+        return None
+    return recorded
+
+
+def tags(table: Table, stored: Stored | None = None) -> dict[str, str]:
+    """The table properties that keep the version, and the logic it stands for, on the table itself.
+
+    `stored`: its rows stay as they are. Then what another version recorded of them stays too, and facts that it
+    did not know are added, so that a later change of these is seen.
+    """
+    facts = logic(table)
+    recorded = _same_recorded(table, stored) if stored else None
+    if recorded:
+        facts = with_unknown(facts, recorded.logic)
+    found = {
+        "delta.userMetadata": json.dumps({"version": table.version}),
+        _VERSION_TAG: table.version,
+        _LOGIC_TAG: json.dumps(facts, sort_keys=True),
+    }
+    if recorded and stored and stored.built_from != (now := fingerprint_of(facts)):
+        found[_ADOPTED_TAG] = json.dumps({"logic": str(now), "rows": str(stored.built_from)})
+    return found
+
+
+def wrong_tags(table: Table, stored: Stored) -> list[str]:
+    """Return the tags of a current table that say something else than its contract; to know less is not wrong."""
+    wrong = [name for name, value in tags(table, stored).items() if stored.properties.get(name) != value]
+    unsaid = (_LOGIC_TAG, _ADOPTED_TAG) if _same_recorded(table, stored) else ()
+    return [name for name in wrong if name not in unsaid]
 
 
 def tagged(properties: Mapping[str, str]) -> Tagged | None:
@@ -200,7 +157,17 @@ def tagged(properties: Mapping[str, str]) -> Tagged | None:
         return None
     if not SEMVER.fullmatch(version) or not isinstance(facts, dict) or "columns" not in facts:
         return None
-    return Tagged(version, _fingerprint(facts), facts)
+    logic_of = fingerprint_of(facts)
+    return Tagged(version, logic_of, facts, _adopted(properties.get(_ADOPTED_TAG, ""), logic_of))
+
+
+def _adopted(text: str, logic_of: int) -> int | None:
+    """The fingerprint of rows that a record was extended for; None where it is about another record."""
+    try:
+        said = json.loads(text)
+        return int(said["rows"]) if int(said["logic"]) == logic_of else None
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def as_stored(table: Table, properties: Mapping[str, str]) -> Table:
@@ -238,8 +205,8 @@ def why_rebuild(table: Table, properties: Mapping[str, str]) -> str:
     if stored is None:
         return "the stored table does not say how it was built"
     check_bump(table, stored.logic, stored.version)
-    _, changes = required_bump(stored.logic, logic(table))
-    before, now = stored.logic.get("run_date"), table.run_date and table.run_date.isoformat()
-    if before != now and not changes:
-        return f"run date {before} -> {now}"
-    return f"contract {stored.version} -> {table.version}: {'; '.join(changes) or 'the last rebuild did not finish'}"
+    bump, asking = required_bump(stored.logic, logic(table))
+    inputs = [text for _, text in changes(stored.logic, logic(table)) if text not in asking]
+    if inputs and bump == "none":
+        return "; ".join(inputs)
+    return f"contract {stored.version} -> {table.version}: {'; '.join(asking) or 'the last rebuild did not finish'}"

@@ -48,7 +48,7 @@ def plan(table: Table, gold: lake.Snapshot | None, sources: Mapping[str, lake.Sn
     until = {name: snapshot.version for name, snapshot in sources.items()}
     if gold is None:
         return Work("rebuild", "first load", until)
-    if gold.progress(lake.BUILT_FROM) != contract.fingerprint(table):
+    if not contract.is_current(table, gold):
         return Work("rebuild", contract.why_rebuild(table, gold.properties), until)
     contract.check_version(table, gold.properties)
     known = {name: gold.progress(lake.identity_of(name)) for name in sources}
@@ -99,7 +99,7 @@ def run(
         outcome = build.whole(gold)
         return replace(outcome, notes=(*outcome.notes, work.why)) if work.lost else outcome
     # before the rows: a crash after a rebuild, or a version without a change of logic, may have left an older tag
-    gold = lake.set_properties(gold, contract.tags(table))
+    gold = lake.set_properties(gold, contract.tags(table, gold))
     if work.kind == "nothing" and not again:
         return Outcome(version=gold.version)
     touched = Touched(build.cut, gold, again or {})

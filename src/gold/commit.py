@@ -40,11 +40,10 @@ class Commit:
         gold = self._prepared()
         written = self.engine.write("FROM result", self.root, self.table.partition_by, rows)
         progress = {**self.progress, **also}
-        built = contract.fingerprint(self.table)
-        if gold.progress(lake.BUILT_FROM) != built:  # else the columns are the same, and readers compare rows with rows
-            progress[lake.BUILT_FROM] = built
+        if not contract.is_current(self.table, gold):  # else the columns are the same: readers compare rows with rows
+            progress[lake.BUILT_FROM] = contract.fingerprint(self.table)
         gold = lake.commit(gold, add=written, progress=progress, info=self.info, overwrite=self._columns)
-        gold = lake.set_properties(gold, contract.tags(self.table))
+        gold = lake.set_properties(gold, contract.tags(self.table, gold))
         return _outcome(rows, len(written) if self.table.partition_by else 0, gold.version, audits)
 
     def partitions(self, gold: lake.Snapshot, outputs: str, rows: int) -> Outcome:

@@ -17,6 +17,9 @@ from src.engine import DuckEngine, identifier
 from src.proof import Proof, Refusal
 
 _CHECKED, _REFUTED = "claim:checked", "claim:refuted"  # txn app ids: of which claim a table's state says so
+# What a claim is about, and nothing that a later version records beside it: no upgrade makes a claim new.
+_FACTS = ("key", "partition_by", "sequence_by", "delete_when", "history", "sql", "python", "feeds")
+_COLUMN_FACTS = ("name", "type", "expression", "required", "unique", "rules")
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,9 @@ def refuted(table: Table) -> dict[str, int]:
 
 def _claim(table: Table) -> int:
     """A number of 63 bits that is the same as long as the claim, and what it is about, are."""
-    facts = contract.logic(table) | {"refresh": table.refresh, "lookback": table.lookback, "run_date": None}
+    logic = contract.logic(table)
+    columns = [{fact: column[fact] for fact in _COLUMN_FACTS} for column in logic["columns"]]
+    facts = {fact: logic[fact] for fact in _FACTS} | {"columns": columns, "run_date": None}
+    facts |= {"refresh": table.refresh, "lookback": table.lookback}
     text = json.dumps(facts, sort_keys=True)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1

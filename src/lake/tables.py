@@ -177,6 +177,11 @@ class Snapshot:
             self._progress[source] = None if version is None else int(version)
         return self._progress[source]
 
+    @property
+    def built_from(self) -> int | None:
+        """The fingerprint of the logic that the rows were built with; None where no contract says it."""
+        return self.progress(BUILT_FROM)
+
     def _refuse_foreign_features(self, *, to_write: bool = False) -> None:
         """Refuse a table whose Parquet files alone no longer say what its rows are: another engine did that."""
         protocol = self._table.protocol()

@@ -43,7 +43,7 @@ def retag(data: Path, tables: Iterable[Table]) -> list[str]:
     wrong = [(state.table, state.stored) for state in states(data, tables) if state.fix == _RETAG]
     for table, stored in wrong:
         if stored:
-            lake.set_properties(stored, contract.tags(table))
+            lake.set_properties(stored, contract.tags(table, stored))
     return [table.id for table, _ in wrong]
 
 
@@ -80,13 +80,13 @@ def _state(table: Table, stored: lake.Snapshot | None) -> VersionState:
 def _drift(table: Table, stored: lake.Snapshot, version: str | None) -> tuple[str, str]:
     """What differs, and what fixes it; both are empty where nothing does."""
     try:
-        if stored.progress(lake.BUILT_FROM) != contract.fingerprint(table):
+        if not contract.is_current(table, stored):
             return contract.why_rebuild(table, stored.properties), _RUN
         if version:  # the rows are right whatever the tags say; a version that goes down is not
             contract.check_bump(table, contract.logic(table), version)
     except ContractError as error:
         return error.what.removeprefix(f"{table.id}: "), error.fix or ""
-    wrong = [name for name, value in contract.tags(table).items() if stored.properties.get(name) != value]
+    wrong = contract.wrong_tags(table, stored)
     return (f"not as the contract says: {', '.join(wrong)}", _RETAG) if wrong else ("", "")
 
 

@@ -106,7 +106,7 @@ class Forecast:
 
     def _anew(self, table: Table) -> bool:
         built = self._house.table(table.id)
-        return built is None or built.progress(lake.BUILT_FROM) != contract.fingerprint(table)
+        return built is None or not contract.is_current(table, built)
 
     def _line(self, step: str, feeds: set[str], rows: int, what: str) -> float | None:
         points, in_all = _points(self._past, step, feeds, self._above_feeds(step))

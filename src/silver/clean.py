@@ -84,14 +84,14 @@ def plan(
     if silver is None:
         return Work("rebuild", "first load", until) if until else Work("nothing", "no file has landed yet", until)
     _check_identity(table, silver, feeds)
-    if silver.progress(lake.BUILT_FROM) != contract.fingerprint(table):
+    if not contract.is_current(table, silver):
         return Work("rebuild", contract.why_rebuild(table, silver.properties), until)
     contract.check_version(table, silver.properties)
     lost = [name for name in until if (bronze := feeds[name]) and lake.is_another(silver, name, bronze)]
     if lost:
         why = f"the log of {', '.join(lost)} lost entries: what was consumed is not there any more"
         return Work("rebuild", why, until, lost=True)
-    if quarantine and (quarantine.progress(lake.BUILT_FROM) or -1) not in (-1, contract.fingerprint(table)):
+    if quarantine and quarantine.built_from not in {None, 0, -1, *contract.current_fingerprints(table, silver)}:
         return Work("rebuild", "its quarantine is that of another contract, which was taken back", until)
     behind = [feed for feed, version in until.items() if _is_behind(silver, feed, version)]
     if not behind:
@@ -102,11 +102,14 @@ def plan(
     return Work("merge", f"new versions: {moved}{again}", until)
 
 
-def properties(table: Table) -> dict[str, str]:
-    """What a stored table says of itself. Its log tells in which files a key can be, by the key's first column."""
+def properties(table: Table, silver: lake.Snapshot | None = None) -> dict[str, str]:
+    """What a table says of itself, `silver` if its rows stay as they are.
+
+    Its log tells in which files a key can be, by the key's first column.
+    """
     kinds = {column.name: column.type for column in table.columns if column.name not in table.partition_by}
     first = next(iter(table.key), "")
-    return contract.tags(table) | lake.index(first, kinds.get(first, ""))
+    return contract.tags(table, silver) | lake.index(first, kinds.get(first, ""))
 
 
 def run(
@@ -137,7 +140,7 @@ def _brought_up(merge: Merge, feeds: Mapping[str, lake.Snapshot | None], full_re
     if silver is None:
         return Outcome(notes=(work.why,))
     # before the rows: a crash after a rebuild, or a version without a change of logic, may have left an older tag
-    silver = lake.set_properties(silver, properties(table))
+    silver = lake.set_properties(silver, properties(table, silver))
     outcome = Outcome(version=silver.version)
     try:
         for feed in table.feeds:
@@ -191,7 +194,7 @@ class Merge:
             info=self.info,
             overwrite=self.table.stored_columns,
         )
-        silver = lake.set_properties(silver, properties(self.table))
+        silver = lake.set_properties(silver, properties(self.table, silver))
         return replace(outcome, partitions=partitions_of(written), version=silver.version, audits=audits)
 
     def catch_up(self, feed: Feed, bronze: lake.Snapshot) -> Outcome:
@@ -290,11 +293,17 @@ class Merge:
     def _is_judged(self, progress: Mapping[str, int], *, full_refresh: bool) -> bool:
         """Whether a run that died found this load within its budget: it then committed the rejects, and no more."""
         table = lake.open_table(self.places.quarantine)
-        if table is None or (full_refresh and table.progress(lake.BUILT_FROM) != contract.fingerprint(self.table)):
+        if table is None or (full_refresh and table.built_from not in self._fingerprints()):
             return False
         return not any(
             lake.waits(table, feed) or _is_behind(table, feed, at) for feed, at in self._versions(progress).items()
         )
+
+    def _fingerprints(self) -> set[int]:
+        """Return what a quarantine was built from that is that of the contract."""
+        silver = lake.open_table(self.places.table)
+        own = {contract.fingerprint(self.table)}
+        return own if silver is None else contract.current_fingerprints(self.table, silver)
 
     def _versions(self, progress: Mapping[str, int]) -> dict[str, int]:
         """Return the feeds' versions of what else a progress records."""

@@ -37,7 +37,7 @@ def cut(engine: DuckEngine, table: Table, places: Places, where: str) -> Slice:
     """
     merge = Merge(engine, table, places, "")
     silver = merge.current()
-    if silver.progress(lake.BUILT_FROM) != contract.fingerprint(table):
+    if not contract.is_current(table, silver):
         raise ContractError(
             "the contract changed since the table was built", where=table.path, fix="run `make pipeline`"
         )
