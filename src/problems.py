@@ -29,6 +29,8 @@ class Problem:
     day: date  # the business day it is about
     what: str  # one line, lower case: what was found
     fix: str  # one line: what to do
+    blocked_by: str | None = None  # the tables that this one only waits for; their own problems say why
+    unreadable: bool = False  # whether it is about a table that cannot be read
 
     @property
     def incident(self) -> str:

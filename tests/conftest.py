@@ -143,7 +143,7 @@ class Lake:
         return run
 
     def step(self, run: Run, table_id: str) -> Record:
-        return next(r for r in run.records if f"{r.layer}.{r.domain}.{r.table}" == table_id and r.run_id == run.run_id)
+        return next(r for r in run.records if r.table_id == table_id and r.run_id == run.run_id)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of a SELECT over the lake as it is on disk, by a fresh engine."""

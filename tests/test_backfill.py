@@ -13,6 +13,7 @@ from src import lake as delta
 from src.errors import UsageError
 from src.maintenance import backfill
 from src.project import open_project
+from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
 
 HEADER = "order_id,day,amount,updated\n"
@@ -31,7 +32,7 @@ def refill(
 ) -> dict[str, list[str]]:
     """Plan and do a backfill; returns the plan."""
     first, last = (date.fromisoformat(day) if day else None for day in (start, end))
-    with open_project(lake.settings) as project, recorded_run(project, "backfill") as run:
+    with open_project(lake.settings) as project, recorded_run(project, RunKind.BACKFILL, "backfill") as run:
         planned = backfill.plan(project, table, first, last, where)
         backfill.execute(project, planned, run)
     assert run.failures == {}

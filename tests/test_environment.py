@@ -22,6 +22,7 @@ from src.checks.outcome import Outcome
 from src.errors import TransientError, exit_codes
 from src.project import open_engine
 from src.run import releases, runs
+from src.run.kinds import RunKind
 from src.run.runs import Run
 
 HEADER = "order_id,day,amount,updated\n"
@@ -282,11 +283,11 @@ def test_two_writers_that_collide_are_a_transient_failure_which_the_step_tries_a
         assert fresh
         return Outcome(version=delta.commit(fresh, progress={"bronze.shop.orders": 2}).version)
 
-    run = Run("run-1", runs.window(runs.now().date(), None, None), runs.now, "a test")
+    run = Run("run-1", runs.window(runs.now().date(), None, None), runs.now, "a test", RunKind.REPLAY)
     record = run.step("silver.shop.orders", lambda: commit(None))
     assert (record.status, record.version, len(tried)) == ("success", 2, 2)
     tried.clear()
-    hopeless = Run("run-2", runs.window(runs.now().date(), None, None), runs.now, "a test")
+    hopeless = Run("run-2", runs.window(runs.now().date(), None, None), runs.now, "a test", RunKind.REPLAY)
     record = hopeless.step("silver.shop.orders", lambda: commit(stale))
     assert (record.status, record.error_class, len(tried)) == ("failed", "transient", 3)
     error = hopeless.error()

@@ -20,6 +20,7 @@ from src.errors import ContractError
 from src.maintenance import backfill, schema_version
 from src.project import open_project, select
 from src.run import plan
+from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
 
 SILVER, MART = "silver/shop/orders.yaml", "gold/shop/contract.yaml"
@@ -184,7 +185,7 @@ def test_a_run_of_another_version_goes_on_where_the_last_one_stopped(shop: Lake,
 def test_a_backfill_by_another_version_is_none_of_another_contract(shop: Lake) -> None:
     shop.good()
     with another_version(), open_project(shop.settings) as project:
-        with recorded_run(project, "backfill") as run:
+        with recorded_run(project, RunKind.BACKFILL, "backfill") as run:
             backfill.execute(project, backfill.plan(project, "silver.shop.orders", None, None, "order_id = 1"), run)
         assert run.failures == {}
     assert_nothing_to_do(shop)

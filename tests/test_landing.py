@@ -13,6 +13,7 @@ from src.commands.run import finish, pipeline
 from src.problems import Problem
 from src.project import open_project
 from src.run import runs
+from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
 
 HEADER = "order_id,day,amount,updated\n"
@@ -72,6 +73,6 @@ def test_a_command_that_did_not_look_does_not_close_the_incident(lake: Lake) -> 
     assert told(lake) == [("source landing", "P2")]
     with open_project(lake.settings) as project:
         assert alerts.looked_at(pipeline(project, main.carry)) >= {"source landing"}
-        with recorded_run(project, "rebuild") as this:
+        with recorded_run(project, RunKind.REBUILD, "rebuild") as this:
             pass
         assert "source landing" not in alerts.looked_at(this)

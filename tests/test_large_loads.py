@@ -33,6 +33,7 @@ from src.contract import Column, Table
 from src.engine import duck
 from src.maintenance import backfill
 from src.project import open_engine, open_project
+from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
 from src.run.runs import Record, Run
 from src.silver import batch, groups, winners
@@ -343,7 +344,7 @@ def damage(lake: Lake) -> None:
 
 def refilled(lake: Lake) -> Run:
     """Backfill the whole of the orders."""
-    with open_project(lake.settings) as project, recorded_run(project, "backfill") as run:
+    with open_project(lake.settings) as project, recorded_run(project, RunKind.BACKFILL, "backfill") as run:
         backfill.execute(project, backfill.plan(project, TABLE, None, None, "true"), run)
     assert run.failures == {}
     return run

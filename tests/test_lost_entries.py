@@ -149,6 +149,7 @@ def test_a_rollback_goes_back_to_what_was_consumed_too(lake: Lake) -> None:
     from src.maintenance import rollback
     from src.project import open_project
     from src.run import releases
+    from src.run.kinds import RunKind
     from src.run.recorded import recorded_run
 
     lake.shop()
@@ -158,7 +159,7 @@ def test_a_rollback_goes_back_to_what_was_consumed_too(lake: Lake) -> None:
     lake.good()
     with open_project(lake.settings) as project:
         versions = releases.named(project.engine, lake.data, first.run_id)
-        with recorded_run(project, "rollback") as this:
+        with recorded_run(project, RunKind.ROLLBACK, "rollback") as this:
             rollback.execute(project, rollback.plan(project, versions), versions, this)
     assert lake.rows(IDS) == [(1,)]
     assert LOST not in notes(lake, "silver.shop.orders")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 
+import polars
 import pytest
 from conftest import MART, ORDERS, Lake
 
@@ -18,7 +20,7 @@ from src.monitors import Findings, distribution, freshness, quality, volume
 from src.monitors.volume import IncidentDay
 from src.problems import Problem
 from src.project import open_engine, open_project
-from src.run import backup_records, runs
+from src.run import backup_records, history, runs
 from src.run.backup_records import Backup
 from src.run.runs import Audited, Record
 
@@ -604,6 +606,71 @@ def test_a_source_that_fails_is_p2_with_its_fix_and_so_is_what_it_blocks_until_a
     lake.good()
     found = look(lake, datetime.now(UTC))
     assert (of(found, "source"), of(found, "table")) == ([], [])
+
+
+LATER = ("kind", "full_refresh", "blocked_by", "error_where", "error_fix")
+
+
+def older(lake: Lake) -> None:
+    """Take the columns that are recorded today, but were not always, out of the records of runs."""
+    root = lake.data / "ops/pipeline_runs"
+    rows = polars.read_delta(str(root)).drop(*LATER)
+    shutil.rmtree(root)
+    rows.write_delta(str(root))
+
+
+def test_what_blocks_a_table_and_what_failed_are_the_same_in_records_of_before_they_were_columns(lake: Lake) -> None:
+    sold(lake, {date(2024, 3, 7): 2})
+    lake.land("shop/orders/2.csv.gz", b"\x1f\x8b\x08\x00broken")
+    lake.run()
+    now = datetime.now(UTC)
+    found = look(lake, now)
+    waits = {problem.subject: problem.blocked_by for problem in found.problems if problem.kind in ("source", "table")}
+    assert waits == {
+        "bronze.shop.orders": None,
+        "silver.shop.orders": "bronze.shop.orders",
+        "gold.shop.daily": "silver.shop.orders",
+    }
+    failed = the_problem(found, "source")
+    older(lake)
+    assert look(lake, now).problems == found.problems
+    assert " where: " in failed.what and failed.what.endswith("2.csv.gz")
+    lake.run()  # an older lake is written on
+
+
+@pytest.mark.parametrize(
+    ("command", "kind", "full_refresh"),
+    [
+        ("make pipeline", "pipeline", False),
+        ("make pipeline DOMAIN=shop MODE=all", "pipeline", True),
+        ("backfill silver.shop.orders", "backfill", False),
+        ("rebuild silver.shop.orders", "rebuild", False),
+        ("quarantine replay silver.shop.orders", "replay", False),
+        ("quarantine waive silver.shop.orders", "waive", False),
+        ("confirm silver.shop.orders 2024-03-11", "confirm", False),
+        ("rollback to r1", "rollback", False),
+        ("make optimize", "optimize", False),
+        ("vacuum, 168 hours kept", "vacuum", False),
+        ("make schema-version VERB=retag", "retag", False),
+        ("something else", None, False),
+    ],
+)
+def test_the_kind_of_a_run_of_before_it_was_recorded_follows_from_its_command(
+    lake: Lake, command: str, kind: str | None, full_refresh: bool
+) -> None:
+    lake.shop()
+    keep(lake, runs.TABLE, Record, [ran(MONDAY, command=command)])
+    with open_engine(lake.settings) as engine:
+        assert history.publish(engine, lake.data)
+        found = engine.rows("SELECT kind, full_refresh, table_id FROM ops.pipeline_runs")
+    assert found == [(kind, full_refresh, "run")]
+
+
+def test_a_recorded_kind_is_taken_whatever_was_typed(lake: Lake) -> None:
+    lake.shop()
+    keep(lake, runs.TABLE, Record, [ran(MONDAY, command="nightly", kind="pipeline", full_refresh=False)])
+    assert of(look(lake, MONDAY + timedelta(hours=20)), "run") == []
+    assert of(look(lake, MONDAY + timedelta(hours=30)), "run") == [("pipeline", "P2")]
 
 
 def test_a_run_that_died_and_was_taken_over_is_p4_for_a_day(lake: Lake) -> None:

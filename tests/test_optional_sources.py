@@ -15,6 +15,7 @@ from src.lake import open_table
 from src.maintenance import backfill
 from src.project import open_project, select
 from src.run import plan, releases
+from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
 
 HEADER = "order_id,day,amount,updated\n"
@@ -168,7 +169,7 @@ def test_a_backfill_leaves_out_a_mart_that_still_waits_for_another_source(lake: 
     shop(lake, "{property: lookback, value: 0}")
     land(lake, "orders", "1,2024-01-01,10,1\n")
     lake.good()
-    with open_project(lake.settings) as project, recorded_run(project, "backfill") as run:
+    with open_project(lake.settings) as project, recorded_run(project, RunKind.BACKFILL, "backfill") as run:
         planned = backfill.plan(project, "silver.shop.orders", date(2024, 1, 1), None, None)
         assert list(planned.partitions) == ["silver.shop.orders"]
         backfill.execute(project, planned, run)

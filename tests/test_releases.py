@@ -13,6 +13,7 @@ from src.errors import MachineError, UsageError
 from src.maintenance import pinned_release, rollback
 from src.project import open_engine, open_project
 from src.run import releases, runs
+from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
 from src.run.runs import Run
 
@@ -35,7 +36,7 @@ def roll_back(lake: Lake, to: str) -> None:
     with open_project(lake.settings) as project:
         versions = releases.named(project.engine, lake.data, to)
         steps = rollback.plan(project, versions)
-        with recorded_run(project, f"rollback to {to}") as run:
+        with recorded_run(project, RunKind.ROLLBACK, f"rollback to {to}") as run:
             rollback.execute(project, steps, versions, run)
 
 

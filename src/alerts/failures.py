@@ -33,7 +33,7 @@ def looked_at(run: Run) -> set[str]:
 
     How much of a load is rejected is known where there was one.
     """
-    done = {f"{step.layer}.{step.domain}.{step.table}": step for step in run.steps if step.status != "blocked"}
+    done = {step.table_id: step for step in run.steps if step.status != "blocked"}
     seen = {landing.INCIDENT} if run.landing_seen else set()
     seen |= {f"rejects {name}" for name, step in done.items() if step.layer == "silver" and step.records_read}
     return seen | {f"{_kind(table_id)} {table_id}" for table_id in done}

@@ -9,6 +9,7 @@ from src.commands import Call, day
 from src.commands.run import finish
 from src.maintenance import backfill
 from src.project import open_project
+from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
 
 
@@ -27,7 +28,7 @@ def run(call: Call) -> int:
             planned = backfill.plan(project, args.table, args.start, args.end, args.where)
             console.table(("table", "partition to be written again"), backfill.rows(planned))
             return 0
-        with recorded_run(project, f"backfill {args.table}") as current:
+        with recorded_run(project, RunKind.BACKFILL, f"backfill {args.table}") as current:
             planned = backfill.plan(project, args.table, args.start, args.end, args.where)
             console.table(("table", "partition to be written again"), backfill.rows(planned))
             print()

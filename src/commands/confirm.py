@@ -8,6 +8,7 @@ from src import monitors
 from src.commands import Call, day
 from src.project import open_project
 from src.run import runs
+from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
 
 
@@ -22,7 +23,7 @@ def run(call: Call) -> int:
     with open_project(call.settings) as project:
         table = args.table if args.table in project.contracts.feeds else project.declared(args.table).id
         incident_day = monitors.IncidentDay(table, args.day, args.reason, runs.now())
-        with recorded_run(project, f"confirm {table} {args.day}"):
+        with recorded_run(project, RunKind.CONFIRM, f"confirm {table} {args.day}"):
             monitors.confirm(project.engine, call.settings.data_dir, incident_day)
     print(f"{args.day} is no longer what other days of {table} are compared with")
     return 0

@@ -11,6 +11,7 @@ from src.errors import UsageError
 from src.maintenance import quarantine
 from src.project import Selection, downstream, open_engine, open_project
 from src.run import runs
+from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
 
 
@@ -45,7 +46,7 @@ def _waive(call: Call) -> int:
         raise UsageError("a waiver without an end", fix="write its last day: --until YYYY-MM-DD")
     who = os.environ.get("USER", "")
     waiver = quarantine.Waiver(args.table, args.matching, args.reason, args.until, runs.now(), who)
-    with open_project(call.settings) as project, recorded_run(project, f"quarantine waive {args.table}"):
+    with open_project(call.settings) as project, recorded_run(project, RunKind.WAIVE, f"quarantine waive {args.table}"):
         covered = quarantine.waive(project.engine, call.settings.data_dir, waiver)
     print(f"waived until {args.until}: {covered} rows of {args.table}")
     return 0
@@ -57,7 +58,7 @@ def _replay(call: Call) -> int:
     with open_project(call.settings) as project:
         before = quarantine.count(project.engine, data, table_id)
         table = project.declared(table_id)
-        with recorded_run(project, f"quarantine replay {table_id}") as run:
+        with recorded_run(project, RunKind.REPLAY, f"quarantine replay {table_id}") as run:
             call.sequence(project, run, Selection((), (table,), downstream(project, {table_id})))
         code = finish(project, run)
         after = quarantine.count(project.engine, data, table_id)

@@ -7,6 +7,7 @@ import argparse
 from src.commands import Call
 from src.commands.run import finish
 from src.project import Selection, downstream, open_project, upstream
+from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
 
 
@@ -25,6 +26,6 @@ def run(call: Call) -> int:
         if call.args.dry_run:
             print("dry run: nothing was changed")
             return 0
-        with recorded_run(project, f"rebuild {table.id}") as current:
+        with recorded_run(project, RunKind.REBUILD, f"rebuild {table.id}") as current:
             call.sequence(project, current, chosen, {table.id})
         return finish(project, current)

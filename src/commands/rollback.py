@@ -9,6 +9,7 @@ from src.commands import Call
 from src.maintenance import rollback
 from src.project import open_project
 from src.run import releases
+from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
 
 
@@ -26,7 +27,7 @@ def run(call: Call) -> int:
         if args.dry_run or not steps:
             print("nothing to restore" if not steps else "dry run: nothing was changed")
             return 0
-        with recorded_run(project, f"rollback to {args.to}") as current:
+        with recorded_run(project, RunKind.ROLLBACK, f"rollback to {args.to}") as current:
             rollback.execute(project, steps, versions, current)
     print(f"restored {len(steps)} tables to release {args.to}; the next run goes forward from there")
     return 0

@@ -18,6 +18,7 @@ from src.errors import BUG_EXIT_CODE, BoathouseError, UsageError
 from src.monitors import landing
 from src.project import Project, Selection, open_project, select
 from src.run import runs, summary
+from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
 from src.run.runs import Run
 
@@ -67,7 +68,7 @@ def pipeline(
     command += f" ACCEPT_REJECTS={','.join(accept_rejects)}" if accept_rejects else ""
     _check_accepted(chosen, accept_rejects)
     full_refresh = {table.id for table in (*chosen.silver, *chosen.gold)} if mode == "all" else set()
-    with recorded_run(project, command, window) as run:
+    with recorded_run(project, RunKind.PIPELINE, command, window, full_refresh=mode == "all") as run:
         _land_samples(project)
         run.landing, run.landing_seen = landing.problem(project, run.window.end), True
         run.unclaimed = ingest.unclaimed(project.landing, project.contracts.feeds.values())

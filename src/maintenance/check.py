@@ -23,7 +23,7 @@ from src.maintenance import archive, rot
 from src.maintenance.manifests import Manifest
 from src.maintenance.remote import Remote
 from src.project import Project, Unbuilt
-from src.run import backup_records, releases, runs
+from src.run import backup_records, history, releases, runs
 from src.silver import batch, winners
 
 
@@ -119,7 +119,7 @@ def run(
     if backup_records.TABLE in whole:
         yield from _each(backup_records.TABLE, "its records can be read", partial(_backups, engine, data))
     if runs.TABLE in whole:
-        yield from _each(runs.TABLE, "the rows of every step add up", partial(_sums, engine, whole))
+        yield from _each(runs.TABLE, "the rows of every step add up", partial(_sums, engine, data))
 
 
 def _backups(engine: DuckEngine, data: Path) -> Iterator[str]:
@@ -376,15 +376,12 @@ def _tags(table: Table, whole: Mapping[str, Path]) -> Iterator[str]:
         yield f"tagged {tagged.version}, but its rows were built by other logic: run `make pipeline`"
 
 
-def _sums(engine: DuckEngine, whole: Mapping[str, Path]) -> Iterator[str]:
-    catalog.publish(engine, {runs.TABLE: whole[runs.TABLE]})
-    later = [
-        f" + coalesce({name}, 0)" for name in ("superseded", "conflicts") if name in _opened(whole[runs.TABLE]).columns
-    ]
+def _sums(engine: DuckEngine, data: Path) -> Iterator[str]:
+    history.publish(engine, data)
     rows = engine.rows(
-        "SELECT run_id, layer || '.' || domain || '.' || \"table\" FROM ops.pipeline_runs WHERE layer <> 'run' "
-        "AND records_read <> inserted + updated + unchanged + duplicates + quarantined + deleted"
-        f"{''.join(later)}"
+        "SELECT run_id, table_id FROM ops.pipeline_runs WHERE layer <> 'run' AND records_read <> "
+        "inserted + updated + unchanged + duplicates + quarantined + deleted"
+        " + coalesce(superseded, 0) + coalesce(conflicts, 0)"
     )
     for run_id, name in rows:
         yield f"run {run_id}, {name}"

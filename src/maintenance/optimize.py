@@ -16,6 +16,7 @@ from src.contract import Table
 from src.maintenance import moved
 from src.project import Project, open_project
 from src.run import maintenance_records
+from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
 from src.run.runs import Run
 from src.settings import Settings
@@ -84,7 +85,7 @@ def show(settings: Settings, *, dry_run: bool) -> int:
             _print(plan(settings.data_dir, _declared(project)))
             print("dry run: nothing was written")
             return 0
-        with recorded_run(project, "make optimize") as run:
+        with recorded_run(project, RunKind.OPTIMIZE, "make optimize") as run:
             steps = plan(settings.data_dir, _declared(project))
             _print(steps)
             sizes = list(execute(steps, run))

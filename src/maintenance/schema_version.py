@@ -17,6 +17,7 @@ from src.errors import ContractError
 from src.maintenance import moved
 from src.project import new_run_id, open_engine
 from src.run import lock, runs
+from src.run.kinds import RunKind
 from src.settings import Settings
 
 _RETAG, _RUN = "make schema-version VERB=retag", "make pipeline"
@@ -100,7 +101,7 @@ def _retag_alone(settings: Settings, tables: Iterable[Table], now: datetime) -> 
     data, run_id = settings.data_dir, new_run_id(now)
     with lock.lock_lake(data, command=_RETAG, run_id=run_id, now=now) as dead:
         if dead:
-            run = runs.Run(run_id, runs.window(now.date(), None, None), lambda: now, _RETAG)
+            run = runs.Run(run_id, runs.window(now.date(), None, None), lambda: now, _RETAG, RunKind.RETAG)
             run.interrupted(dead)
             with open_engine(settings) as engine:
                 runs.write(engine, data, run)

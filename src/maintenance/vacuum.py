@@ -17,6 +17,7 @@ from src.errors import UsageError
 from src.maintenance import moved
 from src.project import Project, open_project
 from src.run import backup_records, maintenance_records, releases, runs
+from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
 from src.settings import Settings
 
@@ -109,7 +110,7 @@ def show(settings: Settings, args: argparse.Namespace) -> int:
             return 0
         if hours < RETENTION and not args.yes:
             _confirm()
-        with recorded_run(project, f"vacuum, {hours} hours kept") as run:
+        with recorded_run(project, RunKind.VACUUM, f"vacuum, {hours} hours kept") as run:
             done = list(
                 execute(plan(settings.data_dir, hours, runs.now().timestamp()))
             )  # again: a run may have ended since

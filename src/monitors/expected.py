@@ -18,13 +18,14 @@ from src.monitors import landing
 from src.monitors.freshness import GRACE_HOURS
 from src.monitors.reading import Reading, moment
 from src.problems import Problem
-from src.run import backup_records, lock, runs
+from src.run import backup_records, history, lock, runs
 
 TABLE = "ops.expected"
 _BACKUP_DAYS = 8.0
 _AUDITS_PERCENT = 95.0
 _LONG, _TIMES = 3600.0, 3.0  # seconds; times the median run
-_PIPELINE = "layer = 'run' AND starts_with(command, 'make pipeline')"
+_WAITS = "mend what it waits for; the next run builds it"
+_UNKNOWN = "see logs/app.log; then run `make pipeline` again"
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ def _ran(reading: Reading, first: datetime) -> tuple[Expected, list[Problem]]:
     due, ask = due_hours(reading), reading.project.engine.one
     # a time to come was written while the clock was ahead, and says nothing
     before = f"end_time <= {moment(reading.now)}"
-    last = ask(f"SELECT max(end_time) FROM ops.pipeline_runs WHERE {_PIPELINE} AND status = 'success' AND {before}")[0]
+    whole = f"{history.PIPELINE} AND status = 'success'"
+    last = ask(f"SELECT max(end_time) FROM ops.pipeline_runs WHERE {whole} AND {before}")[0]
     age = (reading.now - (last or first)).total_seconds() / 3600
     row = Expected(reading.now, "pipeline run", age if last else None, due, "hours", age <= due)
     if row.met:
@@ -132,25 +134,17 @@ def _audits(reading: Reading) -> list[Expected]:
 def _steps(reading: Reading) -> Iterator[Problem]:
     """The declared feeds and tables whose last step failed or was blocked; one dated to come was not the last."""
     declared = {*reading.project.contracts.feeds, *(table.id for table in reading.declared)}
-    for name, status, day, message in reading.project.engine.rows(
-        "SELECT layer || '.' || domain || '.' || \"table\", "
-        "arg_max(status, start_time), arg_max(run_date, start_time), arg_max(error_message, start_time) "
+    rows = reading.project.engine.rows(
+        "SELECT table_id, max_by((status, run_date, error_message, error_where, error_fix, blocked_by), start_time) "
         f"FROM ops.pipeline_runs WHERE layer <> 'run' AND start_time >= {moment(reading.since)} "
         f"AND start_time <= {moment(reading.now)} GROUP BY 1 ORDER BY 1"
-    ):
+    )
+    for name, (status, day, message, where, fix, blocked_by) in rows:
         if name in declared and status in ("failed", "blocked"):
-            said, fix = _parts(message or status)
             kind = "source" if name.startswith("bronze.") else "table"
-            yield Problem(kind, name, "P2", day, f"{status}: {said}", fix)
-
-
-def _parts(message: str) -> tuple[str, str]:
-    """What an error says, with where, and what it says to do about it."""
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    fixes = [line.removeprefix("fix:").strip() for line in lines if line.startswith("fix:")]
-    where = [line for line in lines[1:] if line.startswith("where:")]
-    fix = fixes[0] if fixes else "mend what it waits for; the next run builds it" if "waits for" in lines[0] else ""
-    return " ".join([lines[0], *where[:1]]), fix or "see logs/app.log; then run `make pipeline` again"
+            lines = [(message or status).splitlines()[0], *([f"where: {where}"] if where else [])]
+            fix = fix or (_WAITS if blocked_by else _UNKNOWN)
+            yield Problem(kind, name, "P2", day, f"{status}: {' '.join(lines)}", fix, blocked_by)
 
 
 def _died(reading: Reading) -> Iterator[Problem]:
@@ -195,6 +189,6 @@ def _usual_seconds(reading: Reading) -> float | None:
     """The median of the last 30 runs of the pipeline."""
     found: float | None = reading.project.engine.one(
         "SELECT median(latency) FROM (SELECT latency FROM ops.pipeline_runs "
-        f"WHERE {_PIPELINE} AND status = 'success' ORDER BY start_time DESC LIMIT 30)"
+        f"WHERE {history.PIPELINE} AND status = 'success' ORDER BY start_time DESC LIMIT 30)"
     )[0]
     return found

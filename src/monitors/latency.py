@@ -13,7 +13,7 @@ from datetime import datetime
 
 from src.monitors.reading import Reading, moment
 from src.problems import Problem
-from src.run import runs
+from src.run import history, runs
 
 TABLE = "ops.latency"
 _RUNS, _LEAST = 30, 5
@@ -44,13 +44,12 @@ def measure(reading: Reading) -> tuple[tuple[Latency, ...], tuple[Problem, ...]]
 
 def _steps(reading: Reading) -> list[tuple[str, float, int, float | None, float | None]]:
     return reading.project.engine.rows(
-        "SELECT step, max(latency) FILTER (nth = 1), count(*) FILTER (nth > 1), median(latency) FILTER (nth > 1), "
+        "SELECT table_id, max(latency) FILTER (nth = 1), count(*) FILTER (nth > 1), median(latency) FILTER (nth > 1), "
         "quantile_cont(latency, 0.95) FILTER (nth > 1) FROM (SELECT *, row_number() OVER "
-        "(PARTITION BY step ORDER BY start_time DESC, run_id DESC) AS nth FROM (SELECT latency, start_time, run_id, "
-        "CASE WHEN layer = 'run' THEN 'run' ELSE layer || '.' || domain || '.' || \"table\" END AS step "
+        "(PARTITION BY table_id ORDER BY start_time DESC, run_id DESC) AS nth FROM (SELECT * "
         "FROM ops.pipeline_runs WHERE status = 'success' AND records_read > 0 "
-        f"AND (layer <> 'run' OR starts_with(command, 'make pipeline')) AND start_time >= {moment(reading.since)})) "
-        f"WHERE nth <= {_RUNS + 1} GROUP BY step ORDER BY step"
+        f"AND (layer <> 'run' OR {history.PIPELINE}) AND start_time >= {moment(reading.since)})) "
+        f"WHERE nth <= {_RUNS + 1} GROUP BY table_id ORDER BY table_id"
     )
 
 

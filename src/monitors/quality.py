@@ -80,7 +80,7 @@ def _rejected(reading: Reading) -> _Days:
         return {}
     return _days(
         reading,
-        "SELECT layer || '.' || domain || '.' || \"table\", start_time::DATE, sum(quarantined)::BIGINT, "
+        "SELECT table_id, start_time::DATE, sum(quarantined)::BIGINT, "
         "sum(records_read)::BIGINT FROM ops.pipeline_runs WHERE layer = 'silver' AND status = 'success' "
         f"AND start_time >= {moment(reading.since)} GROUP BY 1, 2",
     )

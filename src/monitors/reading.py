@@ -19,7 +19,7 @@ from src.engine import identifier, literal
 from src.errors import BoathouseError
 from src.problems import Problem
 from src.project import Project
-from src.run import releases, runs
+from src.run import history, releases, runs
 
 DAYS = 71  # ten weeks and today
 T = TypeVar("T")
@@ -88,6 +88,8 @@ class Reading:
         return self._ops[table_id]
 
     def _published(self, table_id: str) -> bool:
+        if table_id == runs.TABLE:
+            return history.publish(self.project.engine, self.project.settings.data_dir)
         root = self.project.path(table_id)
         catalog.publish(self.project.engine, {table_id: root})
         return lake.open_table(root) is not None
@@ -113,7 +115,7 @@ class Reading:
         except BoathouseError as error:
             what = f"cannot be read: {str(error).splitlines()[0]}"
             fix = "`make check` names the damage; restore the table from the last verified backup"
-            self.damage[table_id] = Problem("table", table_id, "P1", self.today, what, fix)
+            self.damage[table_id] = Problem("table", table_id, "P1", self.today, what, fix, unreadable=True)
             return None
 
     @cached_property
@@ -123,7 +125,7 @@ class Reading:
             return {}
         return dict(
             self.project.engine.rows(
-                "SELECT layer || '.' || domain || '.' || \"table\", max(end_time) FROM ops.pipeline_runs "
+                "SELECT table_id, max(end_time) FROM ops.pipeline_runs "
                 f"WHERE status = 'success' AND layer <> 'run' AND start_time >= {moment(self.since)} GROUP BY 1"
             )
         )

@@ -58,7 +58,7 @@ def _fresh_rows(reading: Reading) -> dict[str, int]:
         return {}
     return dict(
         reading.project.engine.rows(
-            "SELECT layer || '.' || domain || '.' || \"table\", sum(inserted + updated)::BIGINT FROM ops.pipeline_runs "
+            "SELECT table_id, sum(inserted + updated)::BIGINT FROM ops.pipeline_runs "
             f"WHERE status = 'success' AND start_time >= {moment(reading.now - _SPAN)} GROUP BY 1"
         )
     )

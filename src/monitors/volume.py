@@ -149,7 +149,7 @@ def _by_run_date(reading: Reading) -> dict[str, _Counts]:
         feed.id for table in reading.project.contracts.silver.values() if table.business_date for feed in table.feeds
     }
     rows = reading.project.engine.rows(
-        "SELECT layer || '.' || domain || '.' || \"table\", run_date, sum(records_read)::BIGINT FROM ops.pipeline_runs "
+        "SELECT table_id, run_date, sum(records_read)::BIGINT FROM ops.pipeline_runs "
         f"WHERE layer = 'bronze' AND status = 'success' AND start_time >= {moment(reading.since)} GROUP BY ALL"
     )
     found = {}

@@ -126,7 +126,7 @@ def read_findings(project: Project, now: datetime) -> Findings:
     except BoathouseError as error:
         what = f"cannot be read, so not every monitor could look: {str(error).splitlines()[0]}"
         fix = "`make check` names the damage; restore from the last verified backup"
-        return Findings(problems=(Problem("table", BLIND, "P1", now.date(), what, fix),))
+        return Findings(problems=(Problem("table", BLIND, "P1", now.date(), what, fix, unreadable=True),))
     if has_run(project) or lock.holder(project.settings.data_dir):
         return found
     what = "nothing has run yet"
@@ -171,12 +171,12 @@ def small(problem: Problem) -> bool:
 
 def waits(problem: Problem) -> bool:
     """Return whether a problem is that a table waits for another one, whose own problem names it."""
-    return problem.kind == "table" and problem.what.startswith("blocked: ")
+    return problem.blocked_by is not None
 
 
 def unread(problem: Problem) -> bool:
     """Return whether a problem is that a table cannot be read."""
-    return problem.kind == "table" and problem.what.startswith("cannot be read")
+    return problem.unreadable
 
 
 def _last_run(project: Project) -> LastRun | None:

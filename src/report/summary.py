@@ -25,11 +25,10 @@ from src.problems import CLASSES, Problem
 from src.project import Project
 from src.report import health
 from src.report.status import BackupStatus
-from src.run import backup_records, maintenance_records, runs
+from src.run import backup_records, history, maintenance_records, runs
 
 DAYS = 30
 _WEEK = timedelta(days=6)  # the last 7 days, today among them
-_NAME = "layer || '.' || domain || '.' || \"table\""
 T = TypeVar("T")
 
 
@@ -349,7 +348,7 @@ def _rows_rejected(past: _Past) -> tuple[ShareFigures, ...]:
     return past.read(
         ShareFigures,
         runs.TABLE,
-        f"SELECT {_NAME}, start_time::DATE, sum(quarantined)::BIGINT, sum(records_read)::BIGINT "
+        "SELECT table_id, start_time::DATE, sum(quarantined)::BIGINT, sum(records_read)::BIGINT "
         f"FROM ops.pipeline_runs WHERE layer = 'silver' AND status = 'success' AND {past.within('start_time')} "
         "GROUP BY 1, 2 ORDER BY 1, 2",
     )
@@ -374,11 +373,10 @@ def _latency(past: _Past) -> tuple[LatencyFigures, ...]:
     lasted = dict(
         past.rows(
             runs.TABLE,
-            "SELECT step, list(latency ORDER BY start_time, run_id) FROM (SELECT *, "
-            f"CASE WHEN layer = 'run' THEN 'run' ELSE {_NAME} END AS step "
-            "FROM ops.pipeline_runs WHERE status = 'success' AND records_read > 0 AND "
-            f"(layer <> 'run' OR starts_with(command, 'make pipeline')) AND {past.within('start_time')} QUALIFY "
-            "row_number() OVER (PARTITION BY step ORDER BY start_time DESC, run_id DESC) <= 31) GROUP BY step",
+            "SELECT table_id, list(latency ORDER BY start_time, run_id) FROM (SELECT * FROM ops.pipeline_runs "
+            "WHERE status = 'success' AND records_read > 0 AND "
+            f"(layer <> 'run' OR {history.PIPELINE}) AND {past.within('start_time')} QUALIFY "
+            "row_number() OVER (PARTITION BY table_id ORDER BY start_time DESC, run_id DESC) <= 31) GROUP BY table_id",
         )
     )
     return tuple(LatencyFigures(**vars(row), last_runs=tuple(lasted.get(row.step, ()))) for row in past.found.latency)

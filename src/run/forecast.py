@@ -24,8 +24,9 @@ from src.checks.outcome import Outcome
 from src.contract import Table
 from src.lake.log import entry
 from src.project import Project
-from src.run import runs
-from src.run.runs import Expected
+from src.run import history
+from src.run.kinds import RunKind
+from src.run.runs import Expected, Run
 
 # Measured over a year of a real shop's files, landed in 12 runs in four ways (even, uneven, by day, at random), on a
 # machine with other work: of 189 steps half were off by less than 12 %, one in ten by more than 32 %. The seconds of
@@ -144,13 +145,13 @@ class Forecast:
         return {name: below[name] for name in names if name in below and name.startswith("silver.")}
 
 
-def of_run(project: Project, run_id: str, command: str) -> Callable[[str, Outcome | None], Expected]:
+def of_run(project: Project, run: Run) -> Callable[[str, Outcome | None], Expected]:
     """What a run asks before each step, and with its outcome after each step that took files.
 
     A feed's new files are listed by its step, and known from what that wrote: listing them twice would cost as much
     as a run with nothing to do. What is told is what could have been told before, as `make plan` does.
     """
-    if not command.startswith("make pipeline") or "MODE=all" in command:
+    if run.kind is not RunKind.PIPELINE or run.full_refresh:
         return lambda step, outcome: _SILENT
     forecast = Forecast(project)
     tables = {**project.contracts.silver, **{table.id: table for table in project.marts}}
@@ -159,7 +160,7 @@ def of_run(project: Project, run_id: str, command: str) -> Callable[[str, Outcom
         if step == "run":
             return forecast.total()
         if outcome:
-            return forecast.feed(step, outcome.files, _taken(project, step, outcome, run_id))
+            return forecast.feed(step, outcome.files, _taken(project, step, outcome, run.run_id))
         return forecast.table(tables[step]) if step in tables else _SILENT
 
     return expect
@@ -186,18 +187,14 @@ def _taken(project: Project, feed_id: str, outcome: Outcome, run_id: str) -> int
 
 def _past(project: Project) -> list[dict[str, Done]]:
     """The steps of the last ordinary runs that brought rows, by run, the oldest first."""
-    snapshot = project.table(runs.TABLE)
-    if snapshot is None:
+    if not history.publish(project.engine, project.settings.data_dir):
         return []
-    columns = {**snapshot.columns, "bytes": "BIGINT"}  # the lake may be older than this field
-    scan = project.engine.scan(snapshot, columns=columns, evolved=True)
     done: dict[str, dict[str, Done]] = {}
     for run_id, step, *facts in project.engine.rows(
-        "WITH told AS MATERIALIZED (SELECT run_id, start_time, layer, "
-        "layer || '.' || domain || '.' || \"table\" AS step, status, command, "
-        f"records_read AS read, latency, files, bytes FROM {scan}), "
-        "ordinary AS (SELECT run_id, start_time AS began FROM told WHERE layer = 'run' AND read > 0 "
-        "AND starts_with(command, 'make pipeline') AND NOT contains(command, 'MODE=all') "
+        "WITH told AS MATERIALIZED (SELECT run_id, start_time, layer, table_id AS step, status, kind, full_refresh, "
+        "records_read AS read, latency, files, bytes FROM ops.pipeline_runs), "
+        "ordinary AS (SELECT run_id, start_time AS began FROM told "
+        f"WHERE {history.PIPELINE} AND read > 0 AND NOT full_refresh "
         f"ORDER BY start_time DESC, run_id DESC LIMIT {_LOOKED_AT}), "
         "firsts AS (SELECT step, min(start_time) AS start_time FROM told "
         "WHERE status = 'success' AND read > 0 GROUP BY step) "

@@ -7,11 +7,19 @@ from contextlib import contextmanager
 
 from src.project import Project, new_run_id, select, upstream
 from src.run import forecast, lock, releases, runs
+from src.run.kinds import RunKind
 from src.run.runs import Run
 
 
 @contextmanager
-def recorded_run(project: Project, command: str, window: runs.Window | None = None) -> Iterator[Run]:
+def recorded_run(
+    project: Project,
+    kind: RunKind,
+    command: str,
+    window: runs.Window | None = None,
+    *,
+    full_refresh: bool = False,
+) -> Iterator[Run]:
     """One run that holds the lake; when its work is over its records and its release are written.
 
     Raises:
@@ -23,7 +31,8 @@ def recorded_run(project: Project, command: str, window: runs.Window | None = No
     data = project.settings.data_dir
     with lock.lock_lake(data, command=command, run_id=run_id, now=started) as dead:
         window = window or runs.window(started.date(), None, None)
-        run = Run(run_id, window, runs.now, command, forecast.of_run(project, run_id, command))
+        run = Run(run_id, window, runs.now, command, kind, full_refresh)
+        run.expect = forecast.of_run(project, run)
         if dead:
             run.interrupted(dead)
         yield run

@@ -21,6 +21,7 @@ from src.checks.outcome import Outcome
 from src.engine import DuckEngine, identifier, literal
 from src.errors import BoathouseError, PartialError, TransientError, UsageError, translated
 from src.problems import Problem
+from src.run.kinds import RunKind
 from src.run.lock import Holder
 
 TABLE = "ops.pipeline_runs"
@@ -62,6 +63,16 @@ class Record:
     superseded: int = 0
     conflicts: int = 0
     releases: int | None = None  # of the run itself: how far ops.releases had counted when it ended
+    kind: str | None = None  # of the run itself: one of RunKind
+    full_refresh: bool | None = None  # of the run itself: whether every table was computed whole
+    blocked_by: str | None = None  # the tables that a blocked step waits for
+    error_where: str | None = None  # of error_message: where it happened
+    error_fix: str | None = None  # and what to do about it
+
+    @property
+    def table_id(self) -> str:
+        """The table of the step; `run` for the run itself."""
+        return self.layer if self.layer == "run" else f"{self.layer}.{self.domain}.{self.table}"
 
 
 @dataclass(frozen=True)
@@ -95,6 +106,7 @@ class Audited:
 
 _TYPES = {
     "bool": "BOOLEAN",
+    "bool | None": "BOOLEAN",
     "str": "VARCHAR",
     "str | None": "VARCHAR",
     "date": "DATE",
@@ -147,6 +159,8 @@ class Run:
     window: Window
     clock: Callable[[], datetime]
     command: str
+    kind: RunKind
+    full_refresh: bool = False
     expect: Callable[[str, Outcome | None], Expected] = lambda step, outcome: Expected()
     records: list[Record] = field(default_factory=list)
     failures: dict[str, BoathouseError | Exception] = field(default_factory=dict)
@@ -220,6 +234,10 @@ class Run:
             error_message=str(error) if error else None,
             notes="\n".join([f"window {self.window}", *([self.landing.what] if self.landing else [])]),
             command=self.command,
+            kind=self.kind,
+            full_refresh=self.full_refresh,
+            error_where=getattr(error, "where", None),
+            error_fix=getattr(error, "fix", None),
         )
         record = _with(record, self._expected("run"))
         self.records.append(record)
@@ -317,6 +335,9 @@ class Run:
             error_class=getattr(error, "error_class", "bug") if error else None,
             error_message=f"waits for {waits}" if waits else str(error) if error else None,
             notes="\n".join(outcome.notes) or None,
+            blocked_by=waits,
+            error_where=getattr(error, "where", None),
+            error_fix=getattr(error, "fix", None),
         )
 
 
@@ -343,7 +364,7 @@ def _processed(steps: Sequence[Record]) -> int:
 
 def describe(record: Record) -> str:
     """One step in one line, for the log and for a console that is no terminal."""
-    name = f"{record.layer}.{record.domain}.{record.table}"
+    name = record.table_id
     if record.status != "success":
         return f"{name}: {record.status}: {(record.error_message or '').splitlines()[0]}"
     counts = ("files", "inserted", "updated", "unchanged", "duplicates", "superseded", "conflicts")
@@ -394,6 +415,11 @@ def write(engine: DuckEngine, data: Path, run: Run) -> None:
     append(engine, data, AUDITS, Audited, run.audits)
 
 
+def columns_of(kind: type) -> dict[str, str]:
+    """Return the columns of the ops table that holds dataclass instances of one kind, with their types."""
+    return {field.name: _TYPES[str(field.type)] for field in fields(kind)}
+
+
 def append(
     engine: DuckEngine,
     data: Path,
@@ -403,7 +429,7 @@ def append(
     info: Mapping[str, str] | None = None,
 ) -> None:
     """Append dataclass instances of one kind to an ops table in one commit; its columns are their fields."""
-    columns = {field.name: _TYPES[str(field.type)] for field in fields(kind)}
+    columns = columns_of(kind)
     root = lake.table_path(data, table_id)
     table = lake.open_table(root) or lake.create(root, columns)
     if not rows:

@@ -16,7 +16,7 @@ def changes(records: Sequence[Record]) -> None:
     headers = ("table", "status", "read", "written", "same", *counts, "quarantined", "partitions", "seconds")
     rows = [
         (
-            f"{record.layer}.{record.domain}.{record.table}",
+            record.table_id,
             _status(record),
             record.records_read,
             record.records_written,
@@ -32,7 +32,7 @@ def changes(records: Sequence[Record]) -> None:
     console.table(headers, rows)
     for record in records:
         for note in (record.notes or "").splitlines() if record.layer != "run" else ():
-            print(f"note: {record.layer}.{record.domain}.{record.table}: {console.plain(note)}")
+            print(f"note: {record.table_id}: {console.plain(note)}")
 
 
 def finished(run: Record, steps: Sequence[Record]) -> None:

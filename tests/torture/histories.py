@@ -34,6 +34,7 @@ from src.errors import BoathouseError, MachineError, UsageError
 from src.maintenance import archive, backfill, backup, check, optimize, restore, rollback, vacuum
 from src.project import Project, Selection, downstream, open_project
 from src.run import lock, releases, runs
+from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
 from src.run.runs import Run
 from src.settings import load
@@ -582,7 +583,7 @@ def _bump(shop: Shop, minimum: int | None, note: bool) -> None:
 def _replay(shop: Shop) -> None:
     project = shop.project()
     table = project.declared(TABLE)
-    with recorded_run(project, "replay") as this:
+    with recorded_run(project, RunKind.REPLAY, "replay") as this:
         main.carry(project, this, Selection((), (table,), downstream(project, {TABLE})))
     if shop.believed is None:
         return
@@ -609,7 +610,7 @@ def _backfill(shop: Shop, cut: tuple[str, str | None, str | None, str | None]) -
 def refill(project: Project, table: str, start: str | None, end: str | None, where: str | None) -> Run:
     """`main.py backfill`, without what it prints."""
     first, last = (date.fromisoformat(day) if day else None for day in (start, end))
-    with recorded_run(project, f"backfill {table}") as this:
+    with recorded_run(project, RunKind.BACKFILL, f"backfill {table}") as this:
         backfill.execute(project, backfill.plan(project, table, first, last, where), this)
     return this
 
@@ -633,7 +634,7 @@ def roll_back(project: Project, run_id: str) -> None:
     versions = releases.named(project.engine, project.settings.data_dir, run_id)
     steps = rollback.plan(project, versions)
     if steps:
-        with recorded_run(project, f"rollback to {run_id}") as this:
+        with recorded_run(project, RunKind.ROLLBACK, f"rollback to {run_id}") as this:
             rollback.execute(project, steps, versions, this)
 
 
@@ -691,13 +692,13 @@ def _maintain(work: Callable[[DeltaTable], object]) -> Callable[[Shop, str], Non
 
 def make_vacuum(project: Project, hours: int) -> None:
     """`make vacuum`, without what it prints."""
-    with recorded_run(project, "vacuum"):
+    with recorded_run(project, RunKind.VACUUM, "vacuum"):
         list(vacuum.execute(vacuum.plan(project.settings.data_dir, hours, runs.now().timestamp())))
 
 
 def make_optimize(project: Project) -> None:
     """`make optimize`, without what it prints."""
-    with recorded_run(project, "optimize") as this:
+    with recorded_run(project, RunKind.OPTIMIZE, "optimize") as this:
         list(optimize.execute(optimize.plan(project.settings.data_dir, project.contracts.silver), this))
 
 
