@@ -1,7 +1,7 @@
 # Everything a person types. A target is two lines at most: the logic lives in main.py and setup.sh.
 
 PYTHON := .venv/bin/python
-TOOLS := main.py src tests benchmarks
+TOOLS := main.py src tests benchmarks boathouse
 
 # Taken as they were typed, and handed on through the environment: quotes, $ and line ends survive.
 override SQL := $(value SQL)
@@ -17,7 +17,8 @@ override KIND := $(value KIND)
 override HOUR := $(value HOUR)
 override ACCEPT_REJECTS := $(value ACCEPT_REJECTS)
 override MODE := $(value MODE)
-export SQL DOMAIN FORMAT VERB RUN_DATE REPROCESS_DAYS RETENTION_HOURS BACKUP TO KIND HOUR MODE ACCEPT_REJECTS
+override DIR := $(value DIR)
+export SQL DOMAIN FORMAT VERB RUN_DATE REPROCESS_DAYS RETENTION_HOURS BACKUP TO KIND HOUR MODE ACCEPT_REJECTS DIR
 
 CHOSEN = $(if $(DOMAIN),--domain="$$DOMAIN") $(if $(RUN_DATE),--run-date="$$RUN_DATE") \
 	$(if $(REPROCESS_DAYS),--reprocess-days="$$REPROCESS_DAYS")
@@ -25,7 +26,7 @@ DRY = $(if $(DRY_RUN),--dry-run)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup pipeline plan status health report alerts query check repair schema-version vacuum optimize backup restore
-.PHONY: drill schedule rotate-logs docs test lint format torture bench clean ready ready-dev
+.PHONY: drill schedule rotate-logs docs new wheel test lint format torture bench clean ready ready-dev
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -88,6 +89,12 @@ rotate-logs: ready ## move the logs of earlier days aside, delete those older th
 docs: ready ## render what is rendered from code: mart READMEs, .env.example, the settings table
 	@$(PYTHON) main.py docs
 
+new: ready ## a project of your own in another folder: DIR=../mylake (SAMPLE=1: with a small domain to learn from)
+	@$(PYTHON) main.py init $(if $(SAMPLE),--sample) $(DRY) -- "$$DIR"
+
+wheel: ready-dev ## the package boathouse, to pip install, in dist/
+	@$(PYTHON) -m hatchling build -t wheel -d dist
+
 test: lint ## every check and every test (ARGS="-k name" for some)
 	@$(PYTHON) -m pytest -n auto --maxprocesses 8 --dist worksteal $(ARGS)
 
@@ -106,7 +113,7 @@ bench: ready-dev ## measure speed and memory
 
 clean: ## remove caches; never data
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	@find main.py src tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+	@find $(TOOLS) -name __pycache__ -prune -exec rm -rf {} +
 
 ready:
 	@./setup.sh --quiet

@@ -89,9 +89,9 @@ def _aggregate(project: Project, table: Table, run: Run, full_refresh: bool) -> 
     return aggregate.run(project.engine, table, root, read, refers, proof, batch=run.run_id, full_refresh=full_refresh)
 
 
-def main(argv: list[str]) -> int:
+def main(argv: list[str], default_project: Path = ROOT, program: str = "main.py") -> int:
     """Run one command; returns the exit code."""
-    return commands.main(argv, ROOT, carry)
+    return commands.main(argv, default_project, carry, program)
 
 
 if __name__ == "__main__":

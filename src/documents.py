@@ -24,6 +24,7 @@ from src.project import Project
 from src.proof import Proof
 
 README = "README.md"
+_PRODUCT = Path(__file__).resolve().parents[1]  # in a clone also the sample company's project
 _MARK = "<!-- Rendered from contract.yaml by `make docs`: change the contract, not this file. -->"
 
 
@@ -35,7 +36,7 @@ def rendered(root: Path, project: Project) -> dict[Path, str]:
     """
     marts = project.contracts.marts.values()
     documents = {mart.path.with_name(README): mart_readme(mart, project) for mart in marts}
-    documents[root / settings.ENV_EXAMPLE] = settings.env_template()
+    documents[root / settings.ENV_EXAMPLE] = settings.env_template(sample_feed=root == _PRODUCT)
     if (root / README).is_file():
         documents[root / README] = _with_sections(root)
     return documents

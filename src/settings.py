@@ -189,9 +189,13 @@ def defaults(root: Path) -> Settings:
     return Settings.model_validate({"root": root}, context={"root": root})
 
 
-def env_template() -> str:
-    """Return the text of `.env.example`: every setting with its sentence; only what differs from a default is set."""
-    return "\n".join([_TEMPLATE_HEAD, *map(_template_entry, _registry(Settings).items()), _TEMPLATE_TAIL])
+def env_template(*, sample_feed: bool = True) -> str:
+    """Return the text of `.env.example`: every setting with its sentence; only what differs from a default is set.
+
+    `sample_feed`: the project is the sample company's, whose files are landed for a newcomer.
+    """
+    entries = (_template_entry(name, field, sample_feed) for name, field in _registry(Settings).items())
+    return "\n".join([_TEMPLATE_HEAD, *entries, _TEMPLATE_TAIL])
 
 
 def settings_table() -> str:
@@ -204,7 +208,7 @@ def settings_table() -> str:
 
 
 _TEMPLATE_HEAD = f"""\
-# Settings of Boathouse. Copied to {ENV_FILE} by ./setup.sh, and never overwritten there; {ENV_FILE} stays out of git.
+# Settings of Boathouse. Copied to {ENV_FILE} by `make setup`, and never overwritten there; {ENV_FILE} stays out of git.
 # Lines that are commented out show the defaults. A variable of the environment wins over this file.
 """
 
@@ -230,9 +234,8 @@ def _written(value: object) -> str:
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _template_entry(entry: tuple[str, FieldInfo]) -> str:
-    name, field = entry
-    value = _extra(field)["template"]
+def _template_entry(name: str, field: FieldInfo, sample_feed: bool) -> str:
+    value = _extra(field)["template"] if sample_feed else None
     line = f"# {name}={_written(field.default)}" if value is None else f"{name}={value}"
     return f"# {field.description}\n# Write {_extra(field)['write']}.\n{line}\n"
 

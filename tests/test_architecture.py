@@ -25,7 +25,7 @@ ORDER = [
     ["run", "model_tests"],
     ["monitors", "maintenance"],
     ["alerts"],
-    ["report", "documents"],
+    ["report", "documents", "init"],
     ["commands"],
     ["main"],
 ]

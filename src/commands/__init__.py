@@ -147,7 +147,7 @@ def _parse(argv: list[str], program: str) -> argparse.Namespace:
 
 
 def _add_project(parser: argparse.ArgumentParser, default: object) -> None:
-    text = f"the project's folder (default: {PROJECT_DIR} of the environment, else that of the program)"
+    text = f"the project's folder (default: {PROJECT_DIR} of the environment, else this one)"
     parser.add_argument("--project", metavar="DIR", type=Path, default=default, help=text)
 
 
@@ -178,6 +178,9 @@ def _settings(command: ModuleType, typed: Path | None, default: Path, environ: M
     if not root.is_dir():
         where = "--project" if typed else PROJECT_DIR
         raise UsageError("no folder of that name", where=f"{where} {root}", fix="name the folder of a project")
+    if not (root / "src").is_dir():
+        fix = "type it in a project's folder or name one with --project; `init DIR` makes a new project"
+        raise UsageError("no project: the folder has no src/ with contracts", where=root, fix=fix)
     return load(root, environ)
 
 

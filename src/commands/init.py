@@ -1,0 +1,34 @@
+"""Make a project of one's own in a new or empty folder: settings, a Makefile, a pin of the product.
+
+Nothing is overwritten: a folder that holds anything is refused.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from src.commands import Call
+from src.init import layout
+
+NEEDS_PROJECT = False
+_PRODUCT = Path(__file__).resolve().parents[2]
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="DIR", help="the folder, which is made where it is not there")
+    parser.add_argument("--sample", action="store_true", help="with one small domain to learn from")
+    parser.add_argument("--dry-run", action="store_true", help="only list the files")
+
+
+def run(call: Call) -> int:
+    args = call.args
+    plan = layout.plan(args.folder, _PRODUCT, sample=args.sample)
+    for name in sorted(plan.files):
+        print(f"  {name}")
+    if args.dry_run:
+        print(f"dry run: {plan.root} was not made")
+        return 0
+    layout.execute(plan)
+    print(f"made {plan.root}; next: cd {plan.root} && git init && make pipeline")
+    return 0
