@@ -26,30 +26,30 @@ _NAMED = re.compile(r"((?:\d{6,}-)?(\d{8}T\d{6})\d{3}-[0-9a-f]{6})\.json")
 
 @dataclass(frozen=True)
 class Listing:
-    """What is at the remote: files with their bytes, and the names of the backups, oldest first."""
+    """The files at the remote with their bytes, and the names of the backups, oldest first."""
 
     files: dict[str, int]
     names: list[str]
 
 
 def listing(remote: Remote) -> Listing:
-    """What is at the remote."""
+    """Return the files and backups at the remote."""
     files, manifests = remote.listing(FILES, MANIFESTS)
     return Listing(files, _names(manifests))
 
 
 def listed(remote: Remote) -> list[str]:
-    """The backups at the remote, oldest first."""
+    """Return the backups at the remote, oldest first."""
     return _names(remote.listing(MANIFESTS)[0])
 
 
 def _names(manifests: Iterable[str]) -> list[str]:
-    """The backups that these manifests are of, oldest first."""
+    """Return the backups that these manifests are of, oldest first."""
     return sorted((found[1] for name in manifests if (found := _NAMED.fullmatch(name))), key=backup_records.order)
 
 
 def read(remote: Remote, names: Collection[str]) -> dict[str, Manifest]:
-    """The manifests of these backups.
+    """Return the manifests of these backups.
 
     Raises:
         DataError: one of them is damaged.
@@ -65,7 +65,7 @@ def read(remote: Remote, names: Collection[str]) -> dict[str, Manifest]:
 
 
 def chosen(remote: Remote, name: str | None) -> Manifest:
-    """The backup of that name, or the newest.
+    """Return the backup of that name, or the newest.
 
     Raises:
         UsageError: there is none.
@@ -81,7 +81,7 @@ def chosen(remote: Remote, name: str | None) -> Manifest:
 
 
 def newest(remote: Remote) -> Manifest | None:
-    """The newest backup whose manifest can be read; None where there is none."""
+    """Return the newest backup whose manifest can be read; None where there is none."""
     for name in reversed(listed(remote)):
         try:
             return read(remote, [name])[name]
@@ -105,7 +105,7 @@ def fetched(remote: Remote, file: BackupFile, folder: Path) -> Path:
 
 
 def made(name: str) -> datetime:
-    """When a backup was made, as its name says (UTC)."""
+    """Return when a backup was made, as its name says (UTC)."""
     found = _NAMED.fullmatch(f"{name}.json")
     assert found, name
     return datetime.strptime(found[2], "%Y%m%dT%H%M%S")

@@ -51,7 +51,7 @@ def plan(project: Project, table_id: str, start: date | None, end: date | None, 
 
 
 def rows(planned: BackfillPlan) -> list[tuple[str, str]]:
-    """The plan as (table, partition) pairs, to be shown."""
+    """Return the plan as (table, partition) pairs, to be shown."""
     return [(table, partition) for table, partitions in planned.partitions.items() for partition in partitions]
 
 
@@ -87,7 +87,7 @@ def _gold_plan(project: Project, table: Table, start: date | None, end: date | N
 
 
 def _ready_below(project: Project, table: Table) -> tuple[Table, ...]:
-    """The gold tables that stand on a table, without those that still wait for another source."""
+    """Return the gold tables that stand on a table, without those that still wait for another source."""
     return tuple(mart for mart in downstream(project, {table.id}) if not waits_for(project, mart))
 
 
@@ -102,7 +102,7 @@ def _partitions(project: Project, mart: Table, again: Mapping[str, str]) -> list
 
 
 def _condition(table: Table, start: date | None, end: date | None, where: str | None) -> str:
-    """The slice as an SQL condition over the table's columns; the end day is part of it."""
+    """Return the slice as an SQL condition over the table's columns; the end day is part of it."""
     parts = [f"({where})"] if where else []
     if start or end:
         if table.business_date is None:

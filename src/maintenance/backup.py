@@ -27,7 +27,7 @@ from src.settings import Settings
 
 @dataclass(frozen=True)
 class BackupPlan:
-    """What a backup would copy: its manifest, the files that are not at the remote yet, by name their place here."""
+    """A planned backup: its manifest, and the files to copy, by their name at the remote."""
 
     manifest: Manifest
     fresh: dict[str, Path]
@@ -37,14 +37,14 @@ class BackupPlan:
 
     @property
     def idle(self) -> bool:
-        """Whether the newest backup holds all of it already."""
+        """Return whether the newest backup holds all of it already."""
         return self.before is not None and not self.fresh
 
 
 def run(
     engine: DuckEngine, settings: Settings, remote: Remote, clock: Callable[[], datetime], *, dry_run: bool = False
 ) -> BackupPlan:
-    """Back up the newest release of the lake; returns what was planned. `clock` gives the time in UTC.
+    """Back up the newest release of the lake; return what was planned. `clock` gives the time in UTC.
 
     Raises:
         UsageError: there is no release yet.
@@ -76,7 +76,7 @@ def run(
 
 
 def plan(engine: DuckEngine, data: Path, remote: Remote, taken: Taken, name: str) -> BackupPlan:
-    """What there is to copy; changes nothing."""
+    """Return what a backup would copy; change nothing."""
     listed = archive.listing(remote)
     old, afresh = _newest(engine, data, remote, listed.names)
     # what no good backup names was never verified, whoever left it there
@@ -120,7 +120,7 @@ def execute(planned: BackupPlan, remote: Remote, taken: Taken) -> archive.Listin
 
 
 def kept(names: Iterable[str], daily: int, weekly: int, monthly: int) -> set[str]:
-    """The backups that stay: the last of each of the newest so many days, weeks and months (UTC) that have one.
+    """Return the backups that stay: the last of each of the newest so many days, weeks and months (UTC) that have one.
 
     The newest is always among them. The rule is that of restic's `forget --keep-daily --keep-weekly --keep-monthly`.
     """
@@ -173,7 +173,7 @@ def show(planned: BackupPlan, data: Path) -> None:
 
 
 def _refuse_rot(engine: DuckEngine, data: Path, remote: Remote) -> None:
-    """A good copy is never replaced by a damaged one.
+    """Refuse a lake with damaged files, so that a good copy is never replaced by a damaged one.
 
     Raises:
         DataError: a file that the newest backup has is not the same in the lake any more.
@@ -186,7 +186,7 @@ def _refuse_rot(engine: DuckEngine, data: Path, remote: Remote) -> None:
 
 
 def _newest(engine: DuckEngine, data: Path, remote: Remote, names: list[str]) -> tuple[Manifest | None, bool]:
-    """The newest backup where it is good, and whether it is damaged, as far as is known."""
+    """Return the newest backup where it is good, and whether it is damaged, as far as is known."""
     if not names:
         return None, False
     if not backup_records.trusted(engine, data, names[-1]):
@@ -200,7 +200,7 @@ def _newest(engine: DuckEngine, data: Path, remote: Remote, names: list[str]) ->
 
 
 def _files(table: lake.Snapshot, old: BackupTable | None, there: set[str]) -> dict[str, BackupFile]:
-    """A table's files with their hashes; a data file that is at the remote already was hashed when it went there.
+    """Return a table's files with their hashes; those of data files that are at the remote are not computed again.
 
     Raises:
         DataError: one that goes there now has not the bytes that were committed.
@@ -231,7 +231,7 @@ def _publish(manifest: Manifest, remote: Remote, folder: Path) -> None:
 
 
 def _without_own(manifest: Manifest) -> dict[str, BackupTable]:
-    """Its tables but that of the backups' own records, which alone is no reason for another backup."""
+    """Return its tables but that of the backups' own records, which alone is no reason for another backup."""
     return {name: table for name, table in manifest.tables.items() if name != backup_records.TABLE}
 
 

@@ -38,7 +38,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class NewestBackup:
-    """The newest backup, whose hashes tell what changed that never changes."""
+    """The newest backup: where it is, and its manifest."""
 
     remote: Remote
     manifest: Manifest
@@ -66,7 +66,7 @@ def show(project: Project, open_remote: Callable[[], Remote], *, quick: bool) ->
 
 
 def _copy(open_remote: Callable[[], Remote]) -> NewestBackup | None:
-    """What there is to compare with; that it cannot be reached is told and holds nothing up."""
+    """Return the newest backup to compare with; print why and return None where it cannot be reached."""
     try:
         remote = open_remote()
         manifest = archive.newest(remote)
@@ -86,7 +86,7 @@ def run(
     quick: bool = False,
     say: Callable[[str], None] = lambda name: None,
 ) -> Iterator[Finding]:
-    """Every law that does not hold on the lake at `data`; `say` is told of each table before its files are read.
+    """Yield every law that does not hold on the lake at `data`; `say` is told of each table before its files are read.
 
     `quick`: of the files the sizes only.
     """
@@ -145,7 +145,7 @@ def _readable(table: Table, needs: Iterable[str], whole: Mapping[str, Path]) -> 
 def files(
     engine: DuckEngine, data: Path, *, quick: bool = False, say: Callable[[str], None] = lambda name: None
 ) -> Iterator[tuple[str, Path, list[Finding]]]:
-    """Every table on disk, and what is wrong with its log and its files."""
+    """Yield every table on disk, and what is wrong with its log and its files."""
     released = _released(data)
     for name, root in catalog.tables(data).items():
         say(name)
@@ -154,7 +154,7 @@ def files(
 
 
 def _released(data: Path) -> dict[str, int]:
-    """The versions of the newest release; none where these cannot be read, which is told of their table."""
+    """Return the versions of the newest release; none where these cannot be read, which is told of their table."""
     try:
         return releases.newest(data)
     except BoathouseError:
@@ -162,7 +162,7 @@ def _released(data: Path) -> dict[str, int]:
 
 
 def _damage(engine: DuckEngine, name: str, root: Path, released: int | None, *, quick: bool) -> Iterator[str]:
-    """What is wrong with the log, and with the files of the versions that readers see: the newest and the released."""
+    """Yield what is wrong with the log, and with files of the newest and the released version."""
     for entry, found in lake.broken(root):
         yield f"{entry}: {found}"
     newest = _opened(root)
@@ -229,7 +229,7 @@ def _unreadable(
 
 
 def _gone(data: Path, contracts: Contracts, marts: Sequence[Table]) -> Iterator[Finding]:
-    """The tables that are not there any more: those of the newest release, and what lies beside a silver table."""
+    """Yield the tables that are not there any more: of the newest release, and those beside a silver table."""
     there = catalog.tables(data)
     beside = {f"quarantine.{table.domain}.{table.name}" for table in contracts.silver.values() if table.id in there}
     declared = {*contracts.feeds, *contracts.silver, *(table.id for table in marts)}
@@ -344,7 +344,7 @@ def _gold(engine: DuckEngine, table: Table, declared: Mapping[str, Table], whole
 
 
 def _consumed(gold: lake.Snapshot, source: Table, whole: Mapping[str, Path]) -> lake.Snapshot:
-    """A source in the version that a gold table says it read; one that it read as not built is empty."""
+    """Return a source in the version that a gold table says it read; one that it read as not built is empty."""
     version = gold.progress(source.id)
     if version == Unbuilt.NEVER:
         return Unbuilt(source)
@@ -388,7 +388,7 @@ def _sums(engine: DuckEngine, data: Path) -> Iterator[str]:
 
 
 def _as_built(engine: DuckEngine, table: Table, stored: lake.Snapshot) -> Table:
-    """A table with the run date that its stored rows were computed with; run_date() is that day from then on."""
+    """Return a table with the run date that its stored rows were computed with; run_date() is that day from then on."""
     table = contract.as_stored(table, stored.properties)
     if table.run_date:
         engine.set_run_date(table.run_date)

@@ -21,7 +21,7 @@ _NO_TABLE = re.compile(r"no crontab for|No such file or directory")
 
 
 def block(root: Path, log: Path, path: str, hour: int) -> str:
-    """The block of the project in `root`: the lines that call the jobs, `path` being the PATH they need.
+    """Return the block of the project in `root`: the lines that call the jobs, `path` being the PATH they need.
 
     Raises:
         UsageError: a path that no crontab line can hold.
@@ -34,7 +34,7 @@ def block(root: Path, log: Path, path: str, hour: int) -> str:
 
 
 def placed(table: str, root: Path, fresh: str) -> str:
-    """The crontab with this block in the place of the project's own, or at the end; an empty one takes it out.
+    """Return the crontab with this block in the place of the project's own, or at the end; an empty one takes it out.
 
     Raises:
         MachineError: the block is damaged, so that there is no telling what is in it.
@@ -49,7 +49,7 @@ def placed(table: str, root: Path, fresh: str) -> str:
 
 
 def read(program: str) -> str:
-    """The user's crontab; empty where there is none.
+    """Return the user's crontab; empty where there is none.
 
     Raises:
         MachineError: the program refuses.
@@ -96,7 +96,7 @@ def _command(root: Path, log: Path, path: str, name: str) -> str:
 
 
 def _block(lines: list[str], root: Path) -> tuple[int, int] | None:
-    """The first and last line of the project's block; None where it has none."""
+    """Return the first and last line of the project's block; None where it has none."""
     begins = [number for number, line in enumerate(lines) if line.rstrip() == _begin(root)]
     ends = [number for number, line in enumerate(lines) if line.rstrip() == _end(root)]
     if not begins and not ends:

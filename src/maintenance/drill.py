@@ -26,14 +26,14 @@ from src.run.backup_records import Backup
 
 @dataclass(frozen=True)
 class Drilled:
-    """What a drill restored: the rows of each table; and the files of the lake that are not what the backup has."""
+    """The result of a drill: the rows of each restored table, and the lake's files that differ from the backup."""
 
     rows: dict[str, int]
     damage: list[rot.Damage]
 
 
 def run(engine: DuckEngine, data: Path, remote: Remote, name: str | None, clock: Callable[[], datetime]) -> Drilled:
-    """Drill the backup of that name, or the newest: it is judged by its manifest alone, the lake after that by it.
+    """Restore a backup (None: the newest) elsewhere and compare it with its manifest, and the lake with it.
 
     Raises:
         DataError: it is not what it should be; recorded as such.
@@ -66,7 +66,7 @@ def run(engine: DuckEngine, data: Path, remote: Remote, name: str | None, clock:
 def _chosen(
     engine: DuckEngine, data: Path, remote: Remote, name: str | None, run_id: str, clock: Callable[[], datetime]
 ) -> Manifest:
-    """The backup to drill; that its manifest is damaged is recorded too."""
+    """Return the backup to drill; that its manifest is damaged is recorded too."""
     started = clock()
     try:
         return archive.chosen(remote, name)

@@ -33,7 +33,7 @@ class JobStep:
 
 @dataclass(frozen=True)
 class StartTime:
-    """When a job begins, in the machine's local time: every hour where none is given, every day where not on Sunday."""
+    """The start of a job in the machine's local time: hourly where no hour is given, daily where not on Sunday."""
 
     minute: int
     hour: int | None = None
@@ -63,13 +63,13 @@ _MADE = re.compile(r"make: \*\*\* .*\bError (\d+)$")
 
 
 def times(hour: int) -> dict[str, StartTime]:
-    """When each job begins if the daily one does at `hour`: health in between, the weekly one two hours later."""
+    """Return when each job begins if the daily one does at `hour`: the weekly one two hours later."""
     return {"hourly": StartTime(30), "daily": StartTime(0, hour), "weekly": StartTime(0, (hour + 2) % 24, sunday=True)}
 
 
 @dataclass(frozen=True)
 class Clock:
-    """What a job needs to know of time: what it is (aware), and to wait."""
+    """The clock of a job: the time it is (aware), and a way to wait."""
 
     now: Callable[[], datetime] = runs.now
     sleep: Callable[[float], None] = time.sleep
@@ -78,7 +78,9 @@ class Clock:
 def run_job(
     root: Path, name: str, say: Callable[[str], None], environ: Mapping[str, str], clock: Clock
 ) -> dict[str, int]:
-    """Do the steps of a job of the project in `root`, a line at a time to `say`; returns the exit code of each.
+    """Run the steps of a job, printing each line with `say`; return the exit code of each.
+
+    `root` is the project's folder.
 
     A step that was left out has no code.
 
@@ -147,7 +149,7 @@ def _ended(code: int) -> str:
 
 
 def first_failure(codes: Mapping[str, int]) -> tuple[str, int] | None:
-    """The first step that failed and its exit code."""
+    """Return the first step that failed and its exit code."""
     return next(((target, code) for target, code in codes.items() if code), None)
 
 

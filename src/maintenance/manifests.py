@@ -25,7 +25,7 @@ class BackupFile:
 
     @property
     def name(self) -> str:
-        """Its name at the remote: the content alone, so that what is there already is never copied again."""
+        """Return its name at the remote: the content alone, so that what is there already is never copied again."""
         return f"{self.sha256[:2]}/{self.sha256}"
 
 
@@ -41,7 +41,7 @@ class BackupTable:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a backup holds. `engine` made the content hashes, which another release of it may make otherwise."""
+    """The manifest of a backup. `engine` made the content hashes; another release may hash otherwise."""
 
     id: str
     release: str
@@ -50,13 +50,13 @@ class Manifest:
 
     @property
     def objects(self) -> dict[str, int]:
-        """The files it needs at the remote, and their bytes."""
+        """Return the files it needs at the remote, and their bytes."""
         return {file.name: file.size for table in self.tables.values() for file in table.files.values()}
 
     def described(
         self, run_id: str, kind: str, started: datetime, ended: datetime, remote: str, copied: int, message: str = ""
     ) -> Backup:
-        """The record of what was done with it; it is verified where there is no message."""
+        """Return the record of what was done with it; it is verified where there is no message."""
         return Backup(
             run_id=run_id,
             backup=self.id,
@@ -76,13 +76,13 @@ class Manifest:
 
 
 def write(manifest: Manifest) -> str:
-    """A manifest as text, which says of itself what it must hash to."""
+    """Return a manifest as text, which says of itself what it must hash to."""
     body = json.dumps(asdict(manifest), sort_keys=True)
     return json.dumps({"sha256": hashlib.sha256(body.encode()).hexdigest(), "manifest": json.loads(body)}, indent=1)
 
 
 def read(text: str, where: object) -> Manifest:
-    """A manifest from its text.
+    """Return a manifest from its text.
 
     Raises:
         DataError: it is damaged.

@@ -37,13 +37,14 @@ class Optimization:
 
     @property
     def why(self) -> str:
+        """Return in words what there is to do for the table."""
         small = f"{len(self.compact)} partitions of small files" if self.compact else ""
         order = f"{len(self.order)} partitions out of the order of {', '.join(self.columns)}" if self.order else ""
         return ", ".join(filter(None, (small, order, "a checkpoint" if self.checkpoint else ""))) or "nothing to do"
 
 
 def plan(data: Path, declared: Mapping[str, Table]) -> list[Optimization]:
-    """What would be rewritten in each table of every layer; changes nothing.
+    """Return what would be rewritten in each table of every layer; change nothing.
 
     Raises:
         MachineError: a table is damaged.

@@ -36,7 +36,7 @@ class Taken:
 
 @contextmanager
 def taken(engine: DuckEngine, data: Path) -> Iterator[Taken]:
-    """The newest release of the lake at `data` as a lake of its own, for the length of a with-block.
+    """Link the newest release of the lake at `data` into a lake of its own, for the length of a with-block.
 
     Raises:
         UsageError: there is no release yet.
@@ -63,7 +63,7 @@ def taken(engine: DuckEngine, data: Path) -> Iterator[Taken]:
 
 
 def pinned(engine: DuckEngine, data: Path) -> tuple[str, dict[str, int]]:
-    """The newest release, its run and its versions, and with them the newest versions of the ops tables."""
+    """Return the newest release, its run and its versions, and with them the newest versions of the ops tables."""
     table = releases.published(engine, data)  # before any other: what is pinned later is never behind it
     newest = 'SELECT run_id, "table", version FROM releases WHERE nth = (SELECT max(nth) FROM releases)'
     rows = engine.rows(newest) if table else []
@@ -77,7 +77,7 @@ def pinned(engine: DuckEngine, data: Path) -> tuple[str, dict[str, int]]:
 
 
 def content(engine: DuckEngine, name: str, table: lake.Snapshot) -> tuple[int, str]:
-    """The rows of a table, and the sum of the hashes of its rows: the same in whatever order and files they lie."""
+    """Return a table's number of rows, and a hash of them that does not depend on their order or files."""
     columns = ", ".join(map(identifier, table.columns))
     evolved = name.startswith(("bronze.", "ops."))
     scan = engine.scan(table, evolved=evolved)
@@ -121,7 +121,7 @@ def _copied(name: str, sources: Mapping[str, lake.Snapshot], root: Path) -> lake
 
 
 def _unread(name: str, sources: Mapping[str, lake.Snapshot]) -> list[str]:
-    """The files that came or went since the version which the table's slowest reader has read.
+    """Return the files that came or went since the version which the table's slowest reader has read.
 
     With them the next run goes on from there; without them it rebuilds that reader, which is right too.
     """

@@ -31,7 +31,7 @@ class Waiver:
 
 
 def tables(data: Path) -> dict[str, str]:
-    """Tables that have a quarantine: silver id -> quarantine id."""
+    """Return tables that have a quarantine: silver id -> quarantine id."""
     return {
         name.replace("quarantine.", "silver.", 1): name
         for name in catalog.tables(data)
@@ -96,7 +96,7 @@ def waive(engine: DuckEngine, data: Path, waiver: Waiver) -> int:
 
 
 def count(engine: DuckEngine, data: Path, table: str) -> int:
-    """How many rows of a table are in quarantine."""
+    """Return how many rows of a table are in quarantine."""
     name = _known(data, table)
     snapshot = lake.open_table(lake.table_path(data, name))
     return snapshot.rows if snapshot else 0
@@ -112,7 +112,7 @@ def _known(data: Path, table: str) -> str:
 
 
 def _waived(engine: DuckEngine, data: Path, table: str, today: date) -> str:
-    """SQL that is true for a rejected row that a waiver in force covers."""
+    """Return SQL that is true for a rejected row that a waiver in force covers."""
     if WAIVERS not in catalog.tables(data):
         return "false"
     catalog.publish(engine, {WAIVERS: lake.table_path(data, WAIVERS)})

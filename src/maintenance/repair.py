@@ -36,7 +36,7 @@ _AGAIN = "put it aside with what lies beside it and all that reads it, then `mak
 
 @dataclass(frozen=True)
 class RepairPlan:
-    """What a repair does, and what it cannot repair, in words.
+    """A planned repair, and in words what cannot be repaired.
 
     `back`: files of the backup; `links`: what they lead to is put in their place; `hints` of a log that name nothing.
     """
@@ -48,11 +48,12 @@ class RepairPlan:
 
     @property
     def idle(self) -> bool:
+        """Return whether there is nothing to repair."""
         return not (self.back or self.links or self.hints)
 
 
 def plan(project: Project, remote: Remote, manifest: Manifest) -> RepairPlan:
-    """What is to be repaired, and what cannot be; changes nothing."""
+    """Return what can be repaired, and what cannot; change nothing."""
     data = project.settings.data_dir
     damage = list(rot.find(project.engine, data, remote, manifest))
     there = archive.listing(remote).files
@@ -70,12 +71,12 @@ def plan(project: Project, remote: Remote, manifest: Manifest) -> RepairPlan:
 
 
 def _links(root: Path) -> list[Path]:
-    """The files of a table that are links to a file: readers do not mind, backups do."""
+    """Return the files of a table that are links to a file: readers do not mind, backups do."""
     return [path for path in sorted(root.rglob("*")) if path.is_symlink() and path.is_file()]
 
 
 def _misleads(root: Path) -> bool:
-    """Whether a log's hint names a checkpoint that is not there, which keeps the library from opening the table."""
+    """Return whether a log's hint names a checkpoint that is gone, which keeps the library from opening the table."""
     try:
         version = int(json.loads((root / _HINT).read_text(encoding="utf-8"))["version"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -122,7 +123,7 @@ def execute(
 
 
 def _taken_again(damage: Damage, manifest: Manifest) -> str:
-    """That files which an entry of bronze took were taken once more since the backup; empty text where not."""
+    """Return that bronze took files of a damaged entry again since the backup; '' where it did not."""
     version = int(Path(damage.path).stem)
     newest = lake.open_table(damage.root)
     later = range(manifest.tables[damage.table].version + 1, newest.version + 1 if newest else 0)

@@ -24,7 +24,7 @@ from src.run import backup_records, lock
 
 
 def plan(remote: Remote, target: Path, name: str | None) -> Manifest:
-    """What would be restored to `target`: the backup of that name, or the newest; changes nothing.
+    """Return the backup that would be restored to `target`, by its name or the newest; change nothing.
 
     Raises:
         UsageError: there is no such backup, or the target holds a lake.
@@ -140,7 +140,7 @@ def _into_place(whole: Path, target: Path) -> None:
 
 
 def _finish(target: Path) -> None:
-    """What a restore that was killed between its renames left to do."""
+    """Finish a restore that was killed between its renames."""
     aside = _aside(target)
     if aside.exists() and not target.exists():
         os.rename(aside, target)
@@ -149,7 +149,7 @@ def _finish(target: Path) -> None:
 
 
 def _carry_over(aside: Path, target: Path) -> None:
-    """The landing zone, and whatever else lay beside the tables, goes on to be there."""
+    """Move the landing zone, and whatever else lay beside the tables, into the restored lake."""
     for entry in sorted(aside.iterdir()):
         if not (target / entry.name).exists():
             os.rename(entry, target / entry.name)
@@ -161,7 +161,7 @@ def _aside(target: Path) -> Path:
 
 
 def _refuse_lake(target: Path) -> None:
-    """A restore never replaces anything.
+    """Refuse a folder that holds a lake: a restore never replaces anything.
 
     Raises:
         UsageError: the folder holds tables other than records, or files where tables go.

@@ -29,7 +29,7 @@ class TableRollback:
 
 
 def plan(project: Project, versions: Mapping[str, int]) -> list[TableRollback]:
-    """What a rollback to these versions would restore, in order; changes nothing."""
+    """Return the tables that a rollback to these versions would restore, in order; change nothing."""
     steps = []
     for layer in _ORDER:
         for name in catalog.tables(project.settings.data_dir):

@@ -59,7 +59,7 @@ def find(
 
 
 def _descends(engine: DuckEngine, data: Path, manifest: Manifest) -> bool:
-    """Whether the lake went on from this backup; one that was restored from an older backup did not."""
+    """Return whether the lake went on from this backup; one that was restored from an older backup did not."""
     try:
         known = backup_records.made(engine, data)
         return manifest.id in known if known else manifest.release in releases.all_of(engine, data)
@@ -68,20 +68,20 @@ def _descends(engine: DuckEngine, data: Path, manifest: Manifest) -> bool:
 
 
 def listed(damage: Collection[Damage], most: int = 3) -> str:
-    """Some damaged files in one line."""
+    """Return some damaged files in one line."""
     shown = [str(one) for one in damage][:most]
     return "; ".join([*shown, *(["..."] if len(damage) > most else [])])
 
 
 class _Comparison:
-    """Looks at the tables of one lake with one backup in hand."""
+    """Compares the tables of one lake with one backup."""
 
     def __init__(self, remote: Remote, manifest: Manifest, descends: bool, released: Mapping[str, int]) -> None:
         self._remote, self._descends, self._released = remote, descends, released
         self._hashes = {file.sha256 for table in manifest.tables.values() for file in table.files.values()}
 
     def damage_of(self, name: str, root: Path, table: BackupTable) -> Iterator[Damage]:
-        """The damage of one table; one that is gone and that no reader expects was taken away by somebody."""
+        """Yield the damage of one table; one that is gone and that no reader expects was taken away by somebody."""
         if not (root / _LOG).is_dir():
             if name in self._released or name.startswith("ops."):
                 yield from (
@@ -97,7 +97,7 @@ class _Comparison:
                 yield Damage(name, root, path, found, file)
 
     def _vouched(self, name: str, root: Path) -> set[str] | None:
-        """The data files that readers of a table need; None where it cannot be opened."""
+        """Return the data files that readers of a table need; None where it cannot be opened."""
         try:
             versions = {None, self._released.get(name)}
             tables = [table for version in versions if (table := lake.open_table(root, version))]
@@ -108,7 +108,7 @@ class _Comparison:
     # -- the log
 
     def _log(self, root: Path, table: BackupTable) -> Iterator[tuple[str, str, BackupFile]]:
-        """The files of a log that are not what they were; those from a version on that was rewritten are others."""
+        """Yield the log files that are not what they were, without those of another history."""
         there = _numbers(path.name for path in (root / _LOG).iterdir())
         last = max(there["json"], default=-1)
         # no entry before a checkpoint is needed, and only the oldest are ever cleaned up
@@ -127,7 +127,7 @@ class _Comparison:
                 yield path, found, file
 
     def _is_rewritten(self, path: Path, file: BackupFile) -> bool:
-        """Whether an entry that is not the one of the backup is that of another commit, and no rot."""
+        """Return whether a log entry belongs to another history than the backup's."""
         here = path.read_bytes()
         stamp = _stamp(here)
         if stamp is None or lake.digest(path) in self._hashes:  # no entry, or one of another place
@@ -147,7 +147,7 @@ class _Comparison:
 
 
 def _differs(path: Path, file: BackupFile) -> str:
-    """How a file differs from what the backup has; empty text where it does not."""
+    """Return how a file differs from what the backup has; '' where it does not."""
     try:
         if path.is_symlink():
             return LINK
@@ -170,7 +170,7 @@ def _numbers(names: Iterator[str] | Collection[str]) -> dict[str, set[int]]:
 
 
 def _stamp(entry: bytes) -> object | None:
-    """When a log entry says that it was written; None where it is not whole."""
+    """Return when a log entry was written, as it says itself; None where it is not whole."""
     try:
         actions = [json.loads(line) for line in entry.decode().split("\n") if line.strip()]
         stamps = [action["commitInfo"]["timestamp"] for action in actions if "commitInfo" in action]

@@ -25,7 +25,7 @@ _ALWAYS = ("/usr/local/bin", "/usr/bin", "/bin")
 
 @dataclass(frozen=True)
 class Schedule:
-    """Whose jobs, and when: the folder, the log they add to, the PATH they need, the hour of the daily one."""
+    """A project's jobs in a scheduler: its folder, the log they add to, their PATH, the hour of the daily one."""
 
     root: Path
     log: Path
@@ -35,7 +35,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Schedulers:
-    """Where a schedule lives here: crontab's and systemctl's programs (None: not there) and the units' folder."""
+    """The schedulers of a machine: the programs crontab and systemctl (None: not there), and the units' folder."""
 
     crontab: str | None
     systemctl: str | None
@@ -44,7 +44,7 @@ class Schedulers:
 
 @dataclass(frozen=True)
 class ScheduleChange:
-    """One place as it is and as it is to be; empty: not there."""
+    """A crontab or unit as it is and as it is to be; empty: not there."""
 
     where: str
     before: str
@@ -52,7 +52,7 @@ class ScheduleChange:
 
 
 def plan(schedule: Schedule, schedulers: Schedulers, kind: str, *, install: bool) -> list[ScheduleChange]:
-    """What installing, else removing, changes; what stays as it is is among it.
+    """Return what installing, or else removing, changes; what stays as it is is among it.
 
     Raises:
         MachineError: there is no such scheduler here, it refuses, or the project's block is damaged.
@@ -94,7 +94,7 @@ def execute(changes: list[ScheduleChange], schedulers: Schedulers, kind: str) ->
 
 
 def text(schedule: Schedule, kind: str) -> str:
-    """What would be installed where nothing is, as it would stand there."""
+    """Return the jobs as they would stand in an empty scheduler."""
     if kind == CRON:
         return cron.block(schedule.root, schedule.log, schedule.path, schedule.hour)
     return "\n".join(
@@ -103,7 +103,7 @@ def text(schedule: Schedule, kind: str) -> str:
 
 
 def differences(changes: list[ScheduleChange]) -> str:
-    """The lines that come and go, each place under its name."""
+    """Return the lines that come and go, each crontab or unit under its name."""
     shown = []
     for change in changes:
         before, after = change.before.splitlines(), change.after.splitlines()
@@ -113,7 +113,7 @@ def differences(changes: list[ScheduleChange]) -> str:
 
 
 def search_path(environ: Mapping[str, str]) -> str:
-    """The PATH of the jobs: where the programs they need are found now, and the usual places."""
+    """Return the PATH of the jobs: where the programs they need are found now, and the usual places."""
     found = [shutil.which(name, path=environ.get("PATH")) for name in _NEEDED]
     folders = [str(Path(program).parent) for program in found if program]
     return ":".join(dict.fromkeys([*folders, *_ALWAYS]))
@@ -129,7 +129,7 @@ def _program(found: str | None, kind: str) -> str:
 
 
 def _elsewhere(schedule: Schedule, schedulers: Schedulers, kind: str) -> str | None:
-    """The other scheduler, where it has the project's jobs: they would be done twice."""
+    """Return the other scheduler where it has the project's jobs, which would then run twice; else None."""
     if kind == CRON:
         return SYSTEMD if timers.found(schedulers.units, schedule.root) else None
     table = cron.read(schedulers.crontab) if schedulers.crontab else ""

@@ -25,7 +25,7 @@ _RETAG, _RUN = "make schema-version VERB=retag", "make pipeline"
 
 @dataclass(frozen=True)
 class VersionState:
-    """One declared table: what is stored, what of it differs from the contract, and what fixes that."""
+    """The version of one declared table: as stored, how it differs from the contract, and the fix."""
 
     table: Table
     stored: lake.Snapshot | None = None
@@ -35,7 +35,7 @@ class VersionState:
 
 
 def states(data: Path, tables: Iterable[Table]) -> list[VersionState]:
-    """Every declared table as it lies at `data`, in the order of the contracts."""
+    """Return every declared table as it lies at `data`, in the order of the contracts."""
     return [_state(table, lake.open_table(lake.table_path(data, table.id))) for table in tables]
 
 
@@ -79,7 +79,7 @@ def _state(table: Table, stored: lake.Snapshot | None) -> VersionState:
 
 
 def _drift(table: Table, stored: lake.Snapshot, version: str | None) -> tuple[str, str]:
-    """What differs, and what fixes it; both are empty where nothing does."""
+    """Return how a table's tags differ from its contract, and the fix; both are '' where they do not."""
     try:
         if not contract.is_current(table, stored):
             return contract.why_rebuild(table, stored.properties), _RUN
@@ -97,7 +97,7 @@ def _print(found: Iterable[VersionState]) -> None:
 
 
 def _retag_alone(settings: Settings, tables: Iterable[Table], now: datetime) -> list[str]:
-    """Retag while no run is going; a run found dead on the way is recorded, as the next run would have done."""
+    """Write tags while no run is going; record a run that was found dead, as the next run would."""
     data, run_id = settings.data_dir, new_run_id(now)
     with lock.lock_lake(data, command=_RETAG, run_id=run_id, now=now) as dead:
         if dead:

@@ -19,7 +19,7 @@ _NOTE = "# written by `make schedule`, which overwrites what is changed here"
 
 
 def units(root: Path, path: str, hour: int) -> dict[str, str]:
-    """The text of each unit of the project in `root` by its file name, `path` being the PATH its jobs need.
+    """Return the text of each unit of the project in `root` by its file name, `path` being the PATH its jobs need.
 
     Raises:
         UsageError: a path that no unit can hold.
@@ -35,7 +35,7 @@ def units(root: Path, path: str, hour: int) -> dict[str, str]:
 
 
 def found(folder: Path, root: Path) -> dict[str, str]:
-    """The units of the project that lie in `folder`, by file name."""
+    """Return the units of the project that lie in `folder`, by file name."""
     named = [path for path in folder.glob("boathouse-*") if _is_of(path.name, root)]
     try:
         return {path.name: path.read_text(encoding="utf-8") for path in sorted(named)}
@@ -78,7 +78,7 @@ def remove(program: str, folder: Path, there: Mapping[str, str]) -> None:
 
 
 def _stem(root: Path) -> str:
-    """A name as units may have it: the folder's, and a mark that tells it from others of that name."""
+    """Return a name as units may have it: the folder's, and a mark that tells it from others of that name."""
     word = re.sub(r"[^a-z0-9]+", "-", root.name.lower()).strip("-")[:30]
     return f"boathouse-{word or 'project'}-{hashlib.sha256(str(root).encode()).hexdigest()[:8]}"
 

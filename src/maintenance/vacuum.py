@@ -39,11 +39,12 @@ class TableVacuum:
 
     @property
     def freed(self) -> int:
+        """Return the bytes that are freed."""
         return sum(file.size for file in self.gone)
 
 
 def plan(data: Path, hours: int, now: float) -> list[TableVacuum]:
-    """What may go from each table of every layer; changes nothing. `now` in seconds since 1970.
+    """Return the files that may go from each table of every layer; change nothing. `now` in seconds since 1970.
 
     Raises:
         MachineError: a table is damaged.
@@ -53,7 +54,7 @@ def plan(data: Path, hours: int, now: float) -> list[TableVacuum]:
 
 
 def lost(project: Project, steps: Sequence[TableVacuum]) -> list[str]:
-    """The run ids of the releases that rollback reaches now and not after these steps, the newest first."""
+    """Return the run ids of the releases that rollback reaches now and not after these steps, the newest first."""
     going = {step.table: _versions_gone(step) for step in steps if step.gone}
     every = releases.all_of(project.engine, project.settings.data_dir)
     return [run_id for run_id, at in every.items() if any(at.get(name) in versions for name, versions in going.items())]
@@ -80,7 +81,7 @@ def _step(name: str, root: Path, released: int | None, hours: int, now: float) -
 
 
 def _versions_gone(step: TableVacuum) -> set[int]:
-    """The versions of a table that are whole now and not after the step."""
+    """Return the versions of a table that are whole now and not after the step."""
     lives = lake.lifetimes(step.root)
     going = {file.path for file in step.gone}
     before, after = set(range(step.version + 1)), set(range(step.version + 1))
