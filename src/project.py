@@ -12,6 +12,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from src import contract, lake, proof, stopping
+from src.checks import audits
 from src.contract import Contracts, Feed, Table
 from src.engine import DuckEngine
 from src.errors import ContractError, ContractErrors, UsageError
@@ -276,8 +277,13 @@ def _unsound(engine: DuckEngine, table: Table) -> Iterator[ContractError]:
         fix = f'correct {text!r}; a name that is an SQL keyword goes in "double quotes"'
         yield from _judged(engine, f"SELECT {text}" if text else None, f"{what}: ", table.path, fix)
     for expectation in table.quality:
-        query = (expectation.query or "").replace("${object}", "audited")
-        yield from _judged(engine, query or None, f"quality {expectation.id or 'query'}: ", table.path, "correct it")
+        yield from _judged(
+            engine,
+            audits.own_query(expectation) or None,
+            f"quality {expectation.id or 'query'}: ",
+            table.path,
+            "correct it",
+        )
     yield from _judged(engine, table.sql, "", table.model, "correct the SQL")
 
 

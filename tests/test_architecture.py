@@ -11,6 +11,9 @@ from graphlib import TopologicalSorter
 
 from conftest import ROOT
 
+from src.gold.computation import Computation
+from src.silver.batch import Batch
+
 # Imports go one way: a part may import those above it, never one beside or below it.
 ORDER = [
     ["errors", "stopping"],
@@ -218,3 +221,44 @@ def test_no_file_names_a_folder_of_one_machine() -> None:
         if pattern.search(line)
     ]
     assert found == []
+
+
+# -- temporary tables
+
+
+# Where the names of temporary tables stand.
+TEMPORARY = {Batch: "src/silver/batch.py", Computation: "src/gold/computation.py"}
+
+
+def texts(tree: ast.AST) -> Iterator[str]:
+    """Every piece of text of the code: of an f-string what stands between its values."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def tables_named(tree: ast.AST) -> Iterator[str]:
+    """The texts that name a temporary table where it is made: the first argument of `engine.table` and its kind."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
+            first = node.args[0]
+            if node.func.attr in ("table", "stream", "view") and isinstance(first, ast.Constant):
+                yield str(first.value)
+
+
+def test_a_temporary_table_is_named_by_its_owner_alone() -> None:
+    names = "|".join(name for owner in TEMPORARY for name in owner)
+    in_sql = re.compile(rf"(?<!\w)(?:FROM|JOIN|INTO|UPDATE|TABLE|RENAME TO) (?:temp\.)?(?:{names})\b")
+    theirs = {
+        file: tree
+        for file, tree in SOURCES.items()
+        if file.startswith(("src/silver/", "src/gold/", "src/maintenance/")) and file not in TEMPORARY.values()
+    }
+    wrong = [f"{file}: {text}" for file, tree in theirs.items() for text in texts(tree) if in_sql.search(text)]
+    wrong += [f"{file}: {text}" for file, tree in theirs.items() for text in tables_named(tree)]
+    assert wrong == []
+
+
+def test_no_two_temporary_tables_share_a_name() -> None:
+    names = [name for owner in TEMPORARY for name in owner]
+    assert sorted(names) == sorted(set(names))

@@ -36,7 +36,7 @@ from src.project import open_engine, open_project
 from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
 from src.run.runs import Record, Run
-from src.silver import batch, groups, winners
+from src.silver import groups, incoming, winners
 from src.silver.project import projection
 
 HEADER = "order_id,day,amount,updated\n"
@@ -56,7 +56,7 @@ def sizes(monkeypatch: pytest.MonkeyPatch, rows: int, delete_from: int = 5, file
     monkeypatch.setattr(duck, "_ROWS_UNCUT", rows)
     monkeypatch.setattr(duck, "_ROWS_AT_ONCE", rows)
     monkeypatch.setattr(winners, "_ROWS_AT_ONCE", rows)
-    monkeypatch.setattr(batch, "_ROWS_TO_DELETE_FROM", delete_from)
+    monkeypatch.setattr(incoming, "_ROWS_TO_DELETE_FROM", delete_from)
     monkeypatch.setattr(ingest, "_FILES_AT_ONCE", files)
     monkeypatch.setattr(ingest, "_SMALL_AT_ONCE", 0)
     monkeypatch.setattr(ingest, "_FILES_PER_COMMIT", commit)

@@ -17,6 +17,7 @@ from src.contract import Expectation, Relationship, Table
 from src.engine import DuckEngine, identifier, literal
 from src.errors import ContractError, DataError
 
+AUDITED = "audited"  # the view of the rows that are audited: filled by `run`; foreign keys to the table itself read it
 _SAMPLES = 5
 
 
@@ -73,9 +74,11 @@ def run(engine: DuckEngine, table: Table, relation: str, others: Mapping[str, st
     checks += [_referring(relationship, others.get(relationship.to_table)) for relationship in table.relationships]
     if not checks:
         return ()
-    engine.view("audited", f"SELECT * FROM {relation}")
+    engine.view(AUDITED, f"SELECT * FROM {relation}")
     counted = [check.bad for check in checks if check.bad]
-    counts = engine.one(f"SELECT count(*){''.join(f', count(*) FILTER (WHERE {bad})' for bad in counted)} FROM audited")
+    counts = engine.one(
+        f"SELECT count(*){''.join(f', count(*) FILTER (WHERE {bad})' for bad in counted)} FROM {AUDITED}"
+    )
     rows, found = int(counts[0]), iter(counts[1:])
     results = tuple(
         _result(engine, check, rows, next(found) if check.bad else _asked(engine, table, check)) for check in checks
@@ -83,6 +86,11 @@ def run(engine: DuckEngine, table: Table, relation: str, others: Mapping[str, st
     if any(not result.passed and result.severity == "error" for result in results):
         raise AuditError(table, results)
     return results
+
+
+def own_query(expectation: Expectation) -> str:
+    """Return the SQL that a contract writes for an audit, over the rows that are audited; empty where it has none."""
+    return (expectation.query or "").replace("${object}", AUDITED)
 
 
 @dataclass(frozen=True)
@@ -98,9 +106,9 @@ class _Check:
 def _expected(expectation: Expectation) -> _Check:
     rule = expectation.metric or expectation.id or "query"
     if expectation.kind == "sql":
-        return _Check(rule, expectation, query=str(expectation.query).replace("${object}", "audited"))
+        return _Check(rule, expectation, query=str(expectation.query).replace("${object}", AUDITED))
     if expectation.metric == "rowCount":
-        return _Check(rule, expectation, query="SELECT count(*) FROM audited")
+        return _Check(rule, expectation, query=f"SELECT count(*) FROM {AUDITED}")
     if expectation.metric == "duplicateValues":
         return _Check(rule, expectation, query=_surplus(_columns(expectation)))
     return _Check(rule, expectation, bad=_bad(expectation))
@@ -116,7 +124,7 @@ def _surplus(columns: Sequence[str]) -> str:
     """Return a query that counts the rows repeating an earlier one's values; an absent value repeats nothing."""
     names = ", ".join(map(identifier, columns))
     there = " AND ".join(f"{identifier(name)} IS NOT NULL" for name in columns)
-    return f"SELECT count(*) - count(DISTINCT ({names})) FROM audited WHERE {there}"
+    return f"SELECT count(*) - count(DISTINCT ({names})) FROM {AUDITED} WHERE {there}"
 
 
 def _bad(expectation: Expectation) -> str:
@@ -163,7 +171,7 @@ def _referring(relationship: Relationship, other: str | None) -> _Check:
         severity=relationship.severity,
         description=f"{names} refers to {relationship.to_table}",
     )
-    return _Check("relationship", expectation, query=f"SELECT count(*) FROM audited a WHERE {orphan}")
+    return _Check("relationship", expectation, query=f"SELECT count(*) FROM {AUDITED} a WHERE {orphan}")
 
 
 def _asked(engine: DuckEngine, table: Table, check: _Check) -> float | None:
@@ -207,7 +215,7 @@ def _result(engine: DuckEngine, check: _Check, rows: int, found: float | None) -
 
 
 def _samples(engine: DuckEngine, bad: str) -> str:
-    rows = engine.values(f"SELECT to_json(a)::VARCHAR FROM audited a WHERE {bad} LIMIT {_SAMPLES}")
+    rows = engine.values(f"SELECT to_json(a)::VARCHAR FROM {AUDITED} a WHERE {bad} LIMIT {_SAMPLES}")
     return json.dumps([json.loads(row) for row in rows], ensure_ascii=False)
 
 

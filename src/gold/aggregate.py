@@ -17,6 +17,7 @@ from src.engine import DuckEngine
 from src.gold import laws, way
 from src.gold.claims import Claim, Refuted
 from src.gold.commit import Commit
+from src.gold.computation import Computation
 from src.gold.cut import Cut
 from src.gold.model import Model
 from src.gold.touched import EVERYTHING, Touched
@@ -137,7 +138,7 @@ def compute(engine: DuckEngine, table: Table, sources: Mapping[str, lake.Snapsho
         ContractError: the model does not parse, or does not return what the contract says.
         DataError: the result breaks a key or a required column.
     """
-    rows = Model(engine, table, sources).whole("result")
+    rows = Model(engine, table, sources).whole(Computation.RESULT)
     laws.check(engine, table)
     return rows
 
@@ -163,13 +164,13 @@ class _Build:
 
     def whole(self, gold: lake.Snapshot | None) -> Outcome:
         """Compute everything and replace everything."""
-        rows = self.model.whole("result")
+        rows = self.model.whole(Computation.RESULT)
         if not self.has_new_claim(gold):
             outcome = self.commit.whole(rows, {})
             refuted = way.is_refuted(self.model.table, gold)
             return replace(outcome, notes=(f"computed whole: {self.way.why_whole}",)) if refuted else outcome
         try:
-            checked = self.claim.check_new("result")
+            checked = self.claim.check_new(Computation.RESULT)
         except Refuted:
             self.commit.note(way.refuted(self.model.table))
             raise
@@ -178,16 +179,17 @@ class _Build:
     def partitions(self, gold: lake.Snapshot) -> Outcome:
         """Compute the partitions in `outputs`, and replace them."""
         if self._reads_whole():
-            rows = self.model.filtered("outputs", "result")
+            rows = self.model.filtered(Computation.OUTPUTS, Computation.RESULT)
         else:
-            rows = self.model.from_own_rows(self.cut, "reads", "outputs", "result")
+            rows = self.model.from_own_rows(self.cut, Computation.READS, Computation.OUTPUTS, Computation.RESULT)
         if self.way.claim:
             try:
-                self.claim.check_run("outputs", "result", self.commit.stored(gold, "outputs"))
+                kept = self.commit.stored(gold, Computation.OUTPUTS)
+                self.claim.check_run(Computation.OUTPUTS, Computation.RESULT, kept)
             except Refuted:
                 self.commit.note(way.refuted(self.model.table))
                 raise
-        return self.commit.partitions(gold, "outputs", rows)
+        return self.commit.partitions(gold, Computation.OUTPUTS, rows)
 
     def _reads_whole(self) -> bool:
         """Whether partitions are computed by a filter over the whole model: that costs little, or nothing is proven."""

@@ -13,11 +13,10 @@ from random import Random
 from src.engine import identifier, literal
 from src.errors import DataError
 from src.gold.compare import differences
+from src.gold.computation import Computation
 from src.gold.cut import Cut
 from src.gold.model import Model
 from src.gold.touched import neighbours, number_present
-
-_DRAWN, _READ, _ALONE = "drawn", "drawn_reads", "alone"  # temporary tables: partitions, those they read, their rows
 
 
 @dataclass(frozen=True)
@@ -70,15 +69,15 @@ class Claim:
         values = ", ".join("(" + ", ".join(map(literal, row)) + ")" for row in drawn)
         kinds = self.model.columns
         typed = ", ".join(f"{identifier(name)}::{kinds[name]} AS {identifier(name)}" for name in table.partition_by)
-        engine.table(_DRAWN, f"SELECT {typed} FROM (VALUES {values}) v({self.cut.names})")
+        engine.table(Computation.DRAWN, f"SELECT {typed} FROM (VALUES {values}) v({self.cut.names})")
         if table.lookback:
             number_present(self.cut)
-            engine.table(_READ, neighbours(_DRAWN, self.cut.names, -table.lookback, 0))
+            engine.table(Computation.DRAWN_READS, neighbours(Computation.DRAWN, self.cut.names, -table.lookback, 0))
         else:
-            engine.table(_READ, f"FROM {_DRAWN}")
-        self.model.from_own_rows(self.cut, _READ, _DRAWN, _ALONE)
-        published = f"(SELECT * FROM {rows} SEMI JOIN {_DRAWN} USING ({self.cut.names}))"
-        for what in differences(engine, kinds, _ALONE, published):
+            engine.table(Computation.DRAWN_READS, f"FROM {Computation.DRAWN}")
+        self.model.from_own_rows(self.cut, Computation.DRAWN_READS, Computation.DRAWN, Computation.ALONE)
+        published = f"(SELECT * FROM {rows} SEMI JOIN {Computation.DRAWN} USING ({self.cut.names}))"
+        for what in differences(engine, kinds, Computation.ALONE, published):
             raise Refuted(self, drawn, what)
 
 

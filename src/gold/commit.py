@@ -13,6 +13,7 @@ from src.checks.outcome import Outcome
 from src.contract import Table
 from src.engine import DuckEngine, identifier
 from src.gold import laws
+from src.gold.computation import Computation
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,9 @@ class Commit:
             DataError: the rows break the contract, or an audit; nothing was committed.
         """
         laws.check(self.engine, self.table)
-        audits = self._audit("(FROM result)")
+        audits = self._audit(f"(FROM {Computation.RESULT})")
         gold = self._prepared()
-        written = self.engine.write("FROM result", self.root, self.table.partition_by, rows)
+        written = self.engine.write(f"FROM {Computation.RESULT}", self.root, self.table.partition_by, rows)
         progress = {**self.progress, **also}
         if not contract.is_current(self.table, gold):  # else the columns are the same: readers compare rows with rows
             progress[lake.BUILT_FROM] = contract.fingerprint(self.table)
@@ -54,10 +55,10 @@ class Commit:
         """
         laws.check(self.engine, self.table)
         kept, replaced = self.split(gold, outputs)
-        beside = self._scan(gold, kept)
+        beside = self.engine.scan(gold, kept)
         laws.check_key_beside(self.engine, self.table, beside)
-        audits = self._audit(f"(SELECT * FROM {beside} UNION ALL BY NAME FROM result)")
-        written = self.engine.write("FROM result", self.root, self.table.partition_by, rows)
+        audits = self._audit(f"(SELECT * FROM {beside} UNION ALL BY NAME FROM {Computation.RESULT})")
+        written = self.engine.write(f"FROM {Computation.RESULT}", self.root, self.table.partition_by, rows)
         gold = lake.commit(gold, add=written, remove=replaced, progress=self.progress, info=self.info)
         return _outcome(rows, self.engine.one(f"SELECT count(*) FROM {outputs}")[0], gold.version, audits)
 
@@ -78,11 +79,11 @@ class Commit:
 
     def stored(self, gold: lake.Snapshot, outputs: str) -> str:
         """A relation of the stored rows outside of some partitions."""
-        return self._scan(gold, self.split(gold, outputs)[0])
+        return self.engine.scan(gold, self.split(gold, outputs)[0])
 
     def _audit(self, relation: str) -> tuple[audits.AuditResult, ...]:
-        others = {name: self._scan(other, other.files) for name, other in self.refers.items()}
-        return audits.run(self.engine, self.table, relation, others | {self.table.id: "audited"})
+        others = {name: self.engine.scan(other) for name, other in self.refers.items()}
+        return audits.run(self.engine, self.table, relation, others | {self.table.id: audits.AUDITED})
 
     def _prepared(self) -> lake.Snapshot:
         gold = lake.open_table(self.root)
@@ -90,9 +91,6 @@ class Commit:
             return gold
         tags = contract.tags(self.table) if gold is None else {}
         return lake.create(self.root, self._columns, self.table.partition_by, tags, replace=gold is not None)
-
-    def _scan(self, source: lake.Snapshot, files: list[lake.DataFile] | tuple[lake.DataFile, ...]) -> str:
-        return self.engine.scan(source, files)
 
     @property
     def progress(self) -> dict[str, int]:

@@ -22,16 +22,13 @@ class Cut:
     sources: Mapping[str, lake.Snapshot]
     by: Mapping[str, tuple[str, ...]]
 
-    def scan(self, source: lake.Snapshot, files: Sequence[lake.DataFile]) -> str:
-        return self.engine.scan(source, files)
-
     def keys(self, name: str) -> str:
         """The partition columns computed from a cut source's columns, for a SELECT list."""
         return ", ".join(f"{self._typed(at, name)} AS {column}" for at, column in enumerate(self.columns))
 
     def rows_within(self, name: str, partitions: str, files: Sequence[lake.DataFile]) -> str:
         """SELECT of the rows of a source's files that belong to a relation of partitions; all where it is not cut."""
-        scan = self.scan(self.sources[name], files)
+        scan = self.engine.scan(self.sources[name], files)
         if name not in self.by:
             return f"SELECT * FROM {scan}"
         # renamed, so that a column of the source and the partition computed from it can share a name
@@ -67,11 +64,8 @@ class Cut:
 
     def present(self) -> str:
         """SELECT of the partitions that the rows of the cut sources belong to."""
-        found = (f"SELECT DISTINCT {self.keys(name)} FROM {self.scan(s, s.files)}" for name, s in self._cut_sources())
+        found = (f"SELECT DISTINCT {self.keys(name)} FROM {self.engine.scan(self.sources[name])}" for name in self.by)
         return f"SELECT {self.names} FROM ({' UNION '.join(found)}) WHERE {self.in_one}"
-
-    def _cut_sources(self) -> list[tuple[str, lake.Snapshot]]:
-        return [(name, self.sources[name]) for name in self.by]
 
     def _typed(self, at: int, name: str) -> str:
         kinds = {column.name: column.type for column in self.table.columns}

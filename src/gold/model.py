@@ -13,6 +13,7 @@ from src import lake
 from src.contract import Table
 from src.engine import DuckEngine, identifier, literal
 from src.errors import ContractError
+from src.gold.computation import Computation
 from src.gold.cut import Cut
 
 
@@ -119,13 +120,13 @@ class Model:
             for name in self.sources
         }
         result: Any = module.model(tables)
-        self.engine.stream("model", result.collect().to_arrow())
-        kinds = self.engine.columns("FROM model")
+        self.engine.stream(Computation.MODEL, result.collect().to_arrow())
+        kinds = self.engine.columns(f"FROM {Computation.MODEL}")
         views = (
             f"{identifier(n)}::VARCHAR AS {identifier(n)}" if k == "VARCHAR" else identifier(n)
             for n, k in kinds.items()
         )
-        return f"SELECT {', '.join(views)} FROM model"
+        return f"SELECT {', '.join(views)} FROM {Computation.MODEL}"
 
 
 def _module(path: Path) -> ModuleType:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from src import lake
 from src.engine import identifier
+from src.gold.computation import Computation
 from src.gold.cut import Cut
 
 _PROVENANCE = ("_file", "_row", "_ingested_at")  # rows that share it are the same row, until their table is rebuilt
@@ -51,7 +52,7 @@ class Touched:
                 return EVERYTHING
         if not found:
             return 0
-        return self.cut.engine.table("touched", f"FROM ({' UNION '.join(found)}) WHERE {self.cut.in_one}")
+        return self.cut.engine.table(Computation.TOUCHED, f"FROM ({' UNION '.join(found)}) WHERE {self.cut.in_one}")
 
     def widen(self, lookback: int) -> None:
         """From `touched` make `outputs`, the partitions to compute, and `reads`, those that their rows depend on.
@@ -61,12 +62,12 @@ class Touched:
         """
         engine, names = self.cut.engine, self.cut.names
         if not lookback:
-            engine.table("outputs", "FROM touched")
-            engine.table("reads", "FROM touched")
+            engine.table(Computation.OUTPUTS, f"FROM {Computation.TOUCHED}")
+            engine.table(Computation.READS, f"FROM {Computation.TOUCHED}")
             return
         number_present(self.cut)
-        engine.table("outputs", neighbours("touched", names, 1, lookback))
-        engine.table("reads", neighbours("outputs", names, -lookback, 0))
+        engine.table(Computation.OUTPUTS, neighbours(Computation.TOUCHED, names, 1, lookback))
+        engine.table(Computation.READS, neighbours(Computation.OUTPUTS, names, -lookback, 0))
 
     def _partitions(self, name: str, moved: lake.Changes) -> str:
         source = self.cut.sources[name]
@@ -75,7 +76,7 @@ class Touched:
             # silver writes a file again only for a row in it that changed: no row has to be read to know its partition
             return f"SELECT DISTINCT {self.cut.keys(name)} FROM {self.cut.folders(source, files)}"
         if not moved.removed:
-            return f"SELECT DISTINCT {self.cut.keys(name)} FROM {self.cut.scan(source, moved.added)}"
+            return f"SELECT DISTINCT {self.cut.keys(name)} FROM {self.cut.engine.scan(source, moved.added)}"
         return self._difference(source, moved, self.cut.keys(name), self.cut.names)
 
     def _differs(self, source: lake.Snapshot, moved: lake.Changes) -> bool:
@@ -89,9 +90,9 @@ class Touched:
         """
         told = set(_PROVENANCE) <= set(source.columns) and "_valid_to" not in source.columns  # history changes in place
         identity = ", ".join(map(identifier, _PROVENANCE if told else source.columns))
+        scans = [(sign, self.cut.engine.scan(source, files)) for sign, files in ((1, moved.added), (-1, moved.removed))]
         sides = " UNION ALL ".join(
-            f"SELECT {keys}, hash({identity})::HUGEINT AS _hash, {sign} AS _sign FROM {self.cut.scan(source, files)}"
-            for sign, files in ((1, moved.added), (-1, moved.removed))
+            f"SELECT {keys}, hash({identity})::HUGEINT AS _hash, {sign} AS _sign FROM {scan}" for sign, scan in scans
         )
         return f"SELECT {names} FROM ({sides}) GROUP BY ALL HAVING sum(_sign) <> 0 OR sum(_sign * _hash) <> 0"
 
@@ -99,11 +100,13 @@ class Touched:
 def number_present(cut: Cut) -> None:
     """Number the partitions that the cut sources have, in order, in the temporary table `present`."""
     name = cut.names
-    cut.engine.table("present", f"SELECT {name}, row_number() OVER (ORDER BY {name}) AS _place FROM ({cut.present()})")
+    numbered = f"SELECT {name}, row_number() OVER (ORDER BY {name}) AS _place FROM ({cut.present()})"
+    cut.engine.table(Computation.PRESENT, numbered)
 
 
 def neighbours(of: str, name: str, first: int, last: int) -> str:
     """SELECT of some partitions and those `first` to `last` places after them among the `present` ones."""
-    at = f"(SELECT o.{name}, (SELECT count(*) FROM present p WHERE p.{name} <= o.{name}) AS _place FROM {of} o)"
+    before = f"SELECT count(*) FROM {Computation.PRESENT} p WHERE p.{name} <= o.{name}"
+    at = f"(SELECT o.{name}, ({before}) AS _place FROM {of} o)"
     near = f"p._place BETWEEN a._place + {first} AND a._place + {last}"
-    return f"SELECT {name} FROM {of} UNION SELECT p.{name} FROM present p JOIN {at} a ON {near}"
+    return f"SELECT {name} FROM {of} UNION SELECT p.{name} FROM {Computation.PRESENT} p JOIN {at} a ON {near}"

@@ -19,12 +19,14 @@ from src.engine import DuckEngine, identifier
 from src.errors import BoathouseError
 from src.gold import aggregate
 from src.gold.compare import differences
+from src.gold.computation import Computation
 from src.maintenance import archive, rot
 from src.maintenance.manifests import Manifest
 from src.maintenance.remote import Remote
 from src.project import Project, Unbuilt
 from src.run import backup_records, history, releases, runs
-from src.silver import batch, winners
+from src.silver import incoming, winners
+from src.silver.batch import Batch
 
 
 @dataclass(frozen=True)
@@ -298,7 +300,7 @@ def _silver(engine: DuckEngine, table: Table, whole: Mapping[str, Path]) -> Iter
     _one_pass(engine, table, whole, reached)
     names = ", ".join(identifier(name) for name in table.stored_columns if name not in PROVENANCE)
     scan = engine.scan(silver)
-    yield from _differences(engine, f"SELECT {names} FROM {scan}", f"SELECT {names} FROM incoming")
+    yield from _differences(engine, f"SELECT {names} FROM {scan}", f"SELECT {names} FROM {Batch.INCOMING}")
     beside = f"quarantine.{table.domain}.{table.name}"
     if beside not in whole:
         return  # told already
@@ -309,7 +311,7 @@ def _silver(engine: DuckEngine, table: Table, whole: Mapping[str, Path]) -> Iter
         _one_pass(engine, table, whole, ahead)
     kept = "_reasons, _values, " + ", ".join(PROVENANCE)
     scan = engine.scan(quarantine)
-    for what in _differences(engine, f"SELECT {kept} FROM {scan}", f"SELECT {kept} FROM rejected"):
+    for what in _differences(engine, f"SELECT {kept} FROM {scan}", f"SELECT {kept} FROM {Batch.REJECTED}"):
         yield f"quarantine: {what}"
 
 
@@ -325,8 +327,8 @@ def _one_pass(engine: DuckEngine, table: Table, whole: Mapping[str, Path], reach
         if reached[feed.id] >= 0:
             bronze = _opened(whole[feed.id], reached[feed.id])
             sources.append((feed, bronze, bronze.files))
-    batch.compute(engine, table, sources)
-    batch.finish(engine, table)
+    incoming.compute(engine, table, sources)
+    incoming.finish(engine, table)
 
 
 # -- gold
@@ -340,7 +342,7 @@ def _gold(engine: DuckEngine, table: Table, declared: Mapping[str, Table], whole
     sources = {name: _consumed(gold, declared[name], whole) for name in table.sources}
     aggregate.compute(engine, table, sources)
     columns = {column.name: column.type for column in table.columns}
-    yield from differences(engine, columns, engine.scan(gold), "result")
+    yield from differences(engine, columns, engine.scan(gold), Computation.RESULT)
 
 
 def _consumed(gold: lake.Snapshot, source: Table, whole: Mapping[str, Path]) -> lake.Snapshot:

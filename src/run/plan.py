@@ -15,7 +15,7 @@ from src.gold.way import Way
 from src.project import Project, Selection, Unbuilt, readable, upstream, waits_for
 from src.run.forecast import Forecast
 from src.run.runs import Expected
-from src.silver import batch, clean
+from src.silver import clean, incoming
 
 Row = tuple[str, str, str]  # table, what a run would do with it, why
 
@@ -120,7 +120,7 @@ def _work(project: Project, table: Table) -> tuple[str, str]:
         quarantine = project.table(f"quarantine.{table.domain}.{table.name}")
         work = clean.plan(table, target, feeds, quarantine)
         if work.kind == "rebuild":
-            batch.rehearse(project.engine, table, feeds)
+            incoming.rehearse(project.engine, table, feeds)
         return work.kind, work.why
     waiting = waits_for(project, table)
     if target is None and waiting:

@@ -21,7 +21,8 @@ from src.contract import PROVENANCE, Feed, Table
 from src.engine import DuckEngine, identifier, literal
 from src.errors import ContractError, DataError, MachineError
 from src.silver import history, rejects, winners
-from src.silver.batch import Source, compute, finish, read_rows, words_of_engine
+from src.silver.batch import Batch
+from src.silver.incoming import Source, compute, finish, read_rows, words_of_engine
 
 QUARANTINE_COLUMNS = {
     "_reasons": "VARCHAR[]",
@@ -182,11 +183,11 @@ class Merge:
         if not judged:
             outcome = self._judge(outcome, sources, progress, full_refresh=True)
         self._refuse_conflicts(outcome)
-        audits = self.audit("incoming")
+        audits = self.audit(Batch.INCOMING)
         self._quarantine(progress, overwrite=True)
         self._record_deletions(progress, overwrite=True)
         silver = self._prepared()
-        written = self.engine.write(self._select("incoming"), self.places.table, self.table.partition_by, kept)
+        written = self.engine.write(self._select(Batch.INCOMING), self.places.table, self.table.partition_by, kept)
         silver = lake.commit(
             silver,
             add=written,
@@ -318,7 +319,7 @@ class Merge:
         others = {}
         for name, root in self.places.refers.items():
             if name == self.table.id:
-                others[name] = "audited"
+                others[name] = audits.AUDITED
             elif other := lake.open_table(root):
                 others[name] = self.engine.scan(other)
         return audits.run(self.engine, self.table, relation, others)
@@ -330,7 +331,7 @@ class Merge:
         """
         root, kinds = self.places.quarantine, QUARANTINE_COLUMNS
         table = lake.open_table(root) or lake.create(root, kinds)
-        rows = f"(SELECT *, {literal(self.table.version)} AS _contract FROM rejected) r"
+        rows = f"(SELECT *, {literal(self.table.version)} AS _contract FROM {Batch.REJECTED}) r"
         if not overwrite and any(lake.waits(table, feed) for feed in self._versions(progress)):
             known = f"(SELECT DISTINCT _file, _row, _ingested_at FROM {self.engine.scan(table, columns=kinds)}) k"
             rows += f" ANTI JOIN {known} USING (_file, _row, _ingested_at)"
@@ -345,7 +346,7 @@ class Merge:
         """Commit the rows in `deleted`: a late, older row of their keys must not bring these back."""
         if self.table.delete_when:
             kinds = self.table.row_columns
-            rows = f"SELECT {', '.join(map(identifier, kinds))} FROM deleted"
+            rows = f"SELECT {', '.join(map(identifier, kinds))} FROM {Batch.DELETED}"
             table = lake.open_table(self.places.deletions) or lake.create(self.places.deletions, kinds)
             self._beside(table, kinds, rows, progress, {}, overwrite=overwrite)
 
@@ -414,7 +415,7 @@ class Merge:
         files = list(silver.files)
         if self.table.partition_by and self._partition_follows_from_key():
             values = ", ".join(f"{identifier(name)}::VARCHAR" for name in self.table.partition_by)
-            touched = set(self.engine.rows(f"SELECT DISTINCT {values} FROM incoming"))
+            touched = set(self.engine.rows(f"SELECT DISTINCT {values} FROM {Batch.INCOMING}"))
             files = [file for file in files if silver.partition_of(file) in touched]
         if not self.table.key:
             return files  # all columns are the key
@@ -422,7 +423,8 @@ class Merge:
         # a key has no NULL, so that it can be matched with =, by which the engine skips what cannot hold one
         keys = ", ".join(map(identifier, self.table.key))
         stored = self.engine.scan(silver, files, located=True)
-        holding = set(self.engine.values(f"SELECT DISTINCT _at FROM {stored} SEMI JOIN incoming USING ({keys})"))
+        matched = f"{stored} SEMI JOIN {Batch.INCOMING} USING ({keys})"
+        holding = set(self.engine.values(f"SELECT DISTINCT _at FROM {matched}"))
         return [file for file in files if str(silver.root / file.path) in holding]
 
     def _within_bounds(self, silver: lake.Snapshot, files: Sequence[lake.DataFile]) -> list[lake.DataFile]:
@@ -434,7 +436,7 @@ class Merge:
         rows = ", ".join(f"({at}, {literal(least)}, {literal(greatest)})" for at, least, greatest in told)
         kind, key = silver.columns[name], identifier(name)
         bounds = f"SELECT _at, _from::{kind} AS _from, _to::{kind} AS _to FROM (VALUES {rows}) v(_at, _from, _to)"
-        keys = f"SELECT DISTINCT {key} AS _key FROM incoming"
+        keys = f"SELECT DISTINCT {key} AS _key FROM {Batch.INCOMING}"
         # of the keys from a file's least value on, the next one: is it in the file's bounds?
         next_key = f"({bounds}) b ASOF JOIN ({keys}) i ON b._from <= i._key"
         within = set(self.engine.values(f"SELECT _at FROM {next_key} WHERE _key <= _to"))
@@ -456,13 +458,13 @@ class Merge:
 
         These are the new rows, and again the rows that shared a file with a superseded one.
         """
-        rows = self._select("incoming")
+        rows = self._select(Batch.INCOMING)
         if not superseded:
             return [], rows
-        paths = set(self.engine.values("SELECT DISTINCT _at FROM superseded"))
+        paths = set(self.engine.values(f"SELECT DISTINCT _at FROM {Batch.SUPERSEDED}"))
         replaced = [file for file in candidates if str(silver.root / file.path) in paths]
         scan = self.engine.scan(silver, replaced, located=True)
-        survivors = f"{scan} t ANTI JOIN superseded USING (_at, _nth)"
+        survivors = f"{scan} t ANTI JOIN {Batch.SUPERSEDED} USING (_at, _nth)"
         # with what another program added to them
         return (
             replaced,
@@ -473,7 +475,7 @@ class Merge:
         return f"SELECT {', '.join(map(identifier, self.table.stored_columns))} FROM {relation}"
 
     def _incoming(self) -> int:
-        return int(self.engine.one("SELECT count(*) FROM incoming")[0])
+        return int(self.engine.one(f"SELECT count(*) FROM {Batch.INCOMING}")[0])
 
     @property
     def info(self) -> dict[str, str]:

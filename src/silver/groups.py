@@ -14,6 +14,7 @@ from dataclasses import replace
 from src.contract import PROVENANCE, Feed, Table
 from src.engine import MANY_COLUMNS, DuckEngine, identifier
 from src.errors import DataError
+from src.silver.batch import Batch
 from src.silver.project import REASONS, VALUES, helper_prefix, names_of, projection, reduced, shown_values, trimmed
 
 _COLUMNS_AT_ONCE = 200  # 90 MB
@@ -50,7 +51,7 @@ def typed(engine: DuckEngine, table: Table, feed: Feed, names: Sequence[str], sc
         kept = ", ".join(identifier(column.name) for column in group)
         kept += f", {', '.join([*PROVENANCE, '_batch'])}" if not tables else ""
         kept += f", hash({', '.join(_ROW)}) AS {nth}, {REASONS}"
-        tables.append(_group(len(tables), feed))
+        tables.append(Batch.group(len(tables), feed))
         engine.table(tables[-1], f"SELECT {kept} FROM ({rows})", large=large)
     beside = " POSITIONAL JOIN ".join(f"{identifier(name)} g{at}" for at, name in enumerate(tables))
     moved = " OR ".join(f"g0.{nth} IS DISTINCT FROM g{at}.{nth}" for at in range(1, len(tables)))
@@ -74,26 +75,24 @@ def _with_sequence(engine: DuckEngine, table: Table, part: Table) -> Table:
 def drop(engine: DuckEngine, table: Table, feed: Feed) -> None:
     """Drop the tables that `typed` filled."""
     for at in range(len(range(0, len(table.columns), _COLUMNS_AT_ONCE))):
-        engine.execute(f"DROP TABLE {identifier(_group(at, feed))}")
+        engine.execute(f"DROP TABLE {identifier(Batch.group(at, feed))}")
 
 
 def show_values(engine: DuckEngine, names: Sequence[str], scan: Scan) -> None:
     """Give the rows of a feed in `incoming` that have reasons their source values as JSON text."""
-    bad = f"(SELECT DISTINCT {', '.join(_ROW)} FROM incoming WHERE {REASONS} IS NOT NULL)"
+    bad = f"(SELECT DISTINCT {', '.join(_ROW)} FROM {Batch.INCOMING} WHERE {REASONS} IS NOT NULL)"
     if not engine.one(f"SELECT count(*) FROM {bad}")[0]:
         return
-    engine.table("shown", f"SELECT {', '.join(_ROW)}, 0 AS part, {VALUES} AS text FROM incoming WHERE false")
+    engine.table(
+        Batch.SHOWN, f"SELECT {', '.join(_ROW)}, 0 AS part, {VALUES} AS text FROM {Batch.INCOMING} WHERE false"
+    )
     for start in range(0, len(names), _COLUMNS_AT_ONCE):
         some = names[start : start + _COLUMNS_AT_ONCE]
         rows = trimmed(f"{scan(some)} SEMI JOIN {bad} b USING ({', '.join(_ROW)})", some)
         text = shown_values(helper_prefix(some))
-        engine.execute(f"INSERT INTO shown SELECT {', '.join(_ROW)}, {start}, {text} FROM ({rows})")
+        engine.execute(f"INSERT INTO {Batch.SHOWN} SELECT {', '.join(_ROW)}, {start}, {text} FROM ({rows})")
     inner = "string_agg(text[2:-2], ',' ORDER BY part) FILTER (WHERE text <> '{}')"
-    joined = f"SELECT {', '.join(_ROW)}, concat('{{', {inner}, '}}') AS text FROM shown GROUP BY ALL"
-    same = " AND ".join(f"incoming.{name} = s.{name}" for name in _ROW)
-    engine.execute(f"UPDATE incoming SET {VALUES} = s.text FROM ({joined}) s WHERE {same}")
-    engine.execute("DROP TABLE shown")
-
-
-def _group(nth: int, feed: Feed) -> str:
-    return f"group {nth} of {feed.id}"
+    joined = f"SELECT {', '.join(_ROW)}, concat('{{', {inner}, '}}') AS text FROM {Batch.SHOWN} GROUP BY ALL"
+    same = " AND ".join(f"{Batch.INCOMING}.{name} = s.{name}" for name in _ROW)
+    engine.execute(f"UPDATE {Batch.INCOMING} SET {VALUES} = s.text FROM ({joined}) s WHERE {same}")
+    engine.execute(f"DROP TABLE {Batch.SHOWN}")

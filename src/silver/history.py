@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from src.contract import Table
 from src.engine import DuckEngine, identifier
 from src.silver import winners
+from src.silver.batch import Batch
 
 
 def lay_out(
@@ -26,23 +27,25 @@ def lay_out(
         return 0
     key = ", ".join(map(identifier, table.key))
     names = ", ".join(map(identifier, columns))
-    gone = f"SELECT {names} FROM deleted" if table.delete_when else f"SELECT {names} FROM incoming WHERE false"
-    affected = f"(SELECT DISTINCT {key} FROM (SELECT {key} FROM incoming UNION ALL SELECT {key} FROM ({gone})))"
+    gone = f"SELECT {names} FROM {Batch.DELETED if table.delete_when else f'{Batch.INCOMING} WHERE false'}"
+    affected = f"(SELECT DISTINCT {key} FROM (SELECT {key} FROM {Batch.INCOMING} UNION ALL SELECT {key} FROM ({gone})))"
     moved = 0
     if stored:
         there = f"SELECT * FROM {stored} s SEMI JOIN {affected} a USING ({key})"
-        moved = engine.table("neighbours", f"SELECT * FROM ({there}) n ANTI JOIN superseded USING (_at, _nth)")
-        engine.execute("INSERT INTO superseded SELECT _at, _nth FROM neighbours")
+        moved = engine.table(
+            Batch.NEIGHBOURS, f"SELECT * FROM ({there}) n ANTI JOIN {Batch.SUPERSEDED} USING (_at, _nth)"
+        )
+        engine.execute(f"INSERT INTO {Batch.SUPERSEDED} SELECT _at, _nth FROM {Batch.NEIGHBOURS}")
     if deletions:
         gone += f" UNION ALL SELECT {names} FROM {deletions} d SEMI JOIN {affected} a USING ({key})"
-    versions = f"SELECT {names}, false AS _gone FROM incoming UNION ALL SELECT {names}, true FROM ({gone})"
+    versions = f"SELECT {names}, false AS _gone FROM {Batch.INCOMING} UNION ALL SELECT {names}, true FROM ({gone})"
     if stored:
-        versions += f" UNION ALL SELECT {names}, false FROM neighbours"
+        versions += f" UNION ALL SELECT {names}, false FROM {Batch.NEIGHBOURS}"
     moment = identifier(table.sequence_by[0])
     one = f"QUALIFY row_number() OVER (PARTITION BY {key}, {moment} ORDER BY {winners.order(table, '_gone')}) = 1"
     following = f"lead({moment}) OVER (PARTITION BY {key} ORDER BY {moment})"
     laid = f"SELECT *, {moment} AS _valid_from, {following} AS _valid_to FROM (SELECT * FROM ({versions}) {one})"
     engine.table(
-        "incoming", f"SELECT * EXCLUDE (_gone), _valid_to IS NULL AS _is_current FROM ({laid}) WHERE NOT _gone"
+        Batch.INCOMING, f"SELECT * EXCLUDE (_gone), _valid_to IS NULL AS _is_current FROM ({laid}) WHERE NOT _gone"
     )
     return moved

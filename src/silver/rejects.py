@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from src.contract import Table
 from src.engine import DuckEngine
 from src.errors import DataError
+from src.silver.batch import Batch
 
 _MOST = 50  # percent of a load of at least so many rows:
 _LARGE = 20  # a few bad rows of a smaller one say little
@@ -97,7 +98,7 @@ def error(
 
 
 def _commonest(engine: DuckEngine) -> list[Reason]:
-    told = "SELECT unnest(list_distinct(_reasons)) AS reason, _file, _row, _values FROM rejected"
+    told = f"SELECT unnest(list_distinct(_reasons)) AS reason, _file, _row, _values FROM {Batch.REJECTED}"
     first = "min_by({'reason': reason, 'file': _file, 'row': _row, 'shown': _values}, {'file': _file, 'row': _row})"
     rows = engine.rows(
         f"SELECT one.reason, rows, one.file, one.row, one.shown FROM (SELECT count(*) AS rows, {first} AS one "
@@ -122,7 +123,7 @@ def _verdict(
         return f"the contract looks wrong: every row of every file is rejected for this{said}", f"correct {table.path}"
     if from_scratch and load.rejected == load.read:
         return "the contract or the files look wrong: no row passed, for several reasons", "correct either"
-    rejected = "SELECT _file, count(*) AS rejected FROM rejected GROUP BY 1"
+    rejected = f"SELECT _file, count(*) AS rejected FROM {Batch.REJECTED} GROUP BY 1"
     counted = f"SELECT _file, count(*) AS rows FROM {read} GROUP BY 1"
     wrong = engine.values(
         f"SELECT _file FROM ({counted}) JOIN ({rejected}) USING (_file) WHERE rejected >= rows ORDER BY rows DESC, 1"

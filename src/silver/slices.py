@@ -9,13 +9,14 @@ from src.checks.outcome import Outcome
 from src.contract import Table
 from src.engine import DuckEngine, identifier
 from src.errors import ContractError
-from src.silver.batch import compute, finish
+from src.silver.batch import Batch
 from src.silver.clean import Merge, Places, partitions_of
+from src.silver.incoming import compute, finish
 
 
 @dataclass(frozen=True)
 class Slice:
-    """The part of a table that a backfill computes again; its rows as they will be are in the engine's `incoming`.
+    """The part of a table that a backfill computes again; its rows as they will be are in `Batch.INCOMING`.
 
     `changed` is a relation of its rows as they are and as they will be, also when the table is written;
     `partitions` are those that hold them.
@@ -43,7 +44,7 @@ def cut(engine: DuckEngine, table: Table, places: Places, where: str) -> Slice:
         )
     compute(engine, table, merge.consumed(silver))
     finish(engine, table)
-    engine.execute(f"DELETE FROM incoming WHERE NOT coalesce(({where}), false)")
+    engine.execute(f"DELETE FROM {Batch.INCOMING} WHERE NOT coalesce(({where}), false)")
     scan = engine.scan(silver, located=True)
     sliced = f"{scan} WHERE {where}"  # these files stay on disk when they have left the table
     paths = set(engine.values(f"SELECT DISTINCT _at FROM {sliced}"))
@@ -52,11 +53,11 @@ def cut(engine: DuckEngine, table: Table, places: Places, where: str) -> Slice:
     names = ", ".join(map(identifier, table.stored_columns))
     every = ", ".join(map(identifier, silver.columns))  # with what another program added
     rest = f"SELECT {every} FROM {again} WHERE NOT coalesce(({where}), false)"
-    rows = f"SELECT {names} FROM incoming UNION ALL BY NAME {rest}"
-    changed = f"(SELECT {names} FROM incoming UNION ALL SELECT {names} FROM {sliced})"
+    rows = f"SELECT {names} FROM {Batch.INCOMING} UNION ALL BY NAME {rest}"
+    changed = f"(SELECT {names} FROM {Batch.INCOMING} UNION ALL SELECT {names} FROM {sliced})"
     keys = " || '/' || ".join(f"'{name}=' || {identifier(name)}::VARCHAR" for name in table.partition_by)
     partitions = engine.values(f"SELECT DISTINCT {keys} FROM {changed} ORDER BY 1") if keys else ["the whole table"]
-    count = int(engine.one("SELECT count(*) FROM incoming")[0])
+    count = int(engine.one(f"SELECT count(*) FROM {Batch.INCOMING}")[0])
     return Slice(silver, replaced, rows, changed, tuple(partitions), count)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from src.checks.outcome import Outcome
 from src.contract import Table
 from src.engine import MANY_COLUMNS, DuckEngine, identifier, literal
+from src.silver.batch import Batch
 
 _ARRIVAL = ("_ingested_at", "_file", "_row")
 _ROWS_AT_ONCE = 4_000_000
@@ -41,32 +42,31 @@ def find_losers(engine: DuckEngine, table: Table, sound: str) -> Outcome:
     keys in conflict.
     """
     names = ", ".join(map(identifier, key(table)))
-    engine.table("twice", "SELECT 0::UBIGINT AS _hash WHERE false")
-    rows = engine.one("SELECT count(*) FROM incoming")[0]
+    engine.table(Batch.TWICE, "SELECT 0::UBIGINT AS _hash WHERE false")
+    rows = engine.one(f"SELECT count(*) FROM {Batch.INCOMING}")[0]
     for part in _parts(table, rows):
-        counted = f"SELECT hash({names}) FROM incoming WHERE {sound} AND {part} GROUP BY 1 HAVING count(*) > 1"
-        engine.execute(f"INSERT INTO twice {counted}")
-    near = f"SELECT rowid AS _id, * FROM incoming WHERE {sound} AND hash({names}) IN (SELECT _hash FROM twice)"
-    contenders = engine.table("contenders", near, large=rows > _ROWS_AT_ONCE)
+        counted = f"SELECT hash({names}) FROM {Batch.INCOMING} WHERE {sound} AND {part} GROUP BY 1 HAVING count(*) > 1"
+        engine.execute(f"INSERT INTO {Batch.TWICE} {counted}")
+    near = f"SELECT rowid AS _id, * FROM {Batch.INCOMING} WHERE {sound}"
+    near += f" AND hash({names}) IN (SELECT _hash FROM {Batch.TWICE})"
+    contenders = engine.table(Batch.CONTENDERS, near, large=rows > _ROWS_AT_ONCE)
     by = order(table, _EARLIEST)
     winner = f"OVER (PARTITION BY {names} ORDER BY {by})"
     # of rows without a key, or equal in all columns, the others are duplicates
     repeats = f"row_number() OVER (PARTITION BY {names}, {_content(table)} ORDER BY {by}) > 1" if table.key else "true"
     ties = f"{_moment(table)} IS NOT DISTINCT FROM first_value({_moment(table)}) {winner}"
-    engine.table(
-        "losers",
-        f"SELECT _id, false AS _repeats, false AS _ties, {_shown_key(table)} AS _key FROM contenders WHERE false",
-    )
+    none = f"SELECT _id, false AS _repeats, false AS _ties, {_shown_key(table)} AS _key"
+    engine.table(Batch.LOSERS, f"{none} FROM {Batch.CONTENDERS} WHERE false")
     told = f"{repeats} AS _repeats, {ties} AS _ties, {_shown_key(table)} AS _key"
     for part in _parts(table, contenders):
-        ranked = f"SELECT _id, {told}, row_number() {winner} AS _place FROM contenders WHERE {part}"
-        engine.execute(f"INSERT INTO losers SELECT _id, _repeats, _ties, _key FROM ({ranked}) WHERE _place > 1")
-    engine.execute("DROP TABLE contenders")  # wide rows, which what follows has no room for
+        ranked = f"SELECT _id, {told}, row_number() {winner} AS _place FROM {Batch.CONTENDERS} WHERE {part}"
+        engine.execute(f"INSERT INTO {Batch.LOSERS} SELECT _id, _repeats, _ties, _key FROM ({ranked}) WHERE _place > 1")
+    engine.execute(f"DROP TABLE {Batch.CONTENDERS}")  # wide rows, which what follows has no room for
     counts = "count(*) FILTER (WHERE _repeats), count(*) FILTER (WHERE _ties AND NOT _repeats), count(*)"
-    duplicates, conflicts, lost = engine.one(f"SELECT {counts} FROM losers")
+    duplicates, conflicts, lost = engine.one(f"SELECT {counts} FROM {Batch.LOSERS}")
     if table.on_conflict == "last":  # the order of arrival is the contract's word
         conflicts = 0
-    notes = _noted(engine, table, "SELECT _key FROM losers WHERE _ties AND NOT _repeats") if conflicts else ()
+    notes = _noted(engine, table, f"SELECT _key FROM {Batch.LOSERS} WHERE _ties AND NOT _repeats") if conflicts else ()
     superseded = lost - duplicates - conflicts
     return Outcome(duplicates=duplicates, superseded=superseded, conflicts=conflicts, notes=notes)
 
@@ -95,12 +95,14 @@ def reject_conflicts(engine: DuckEngine, table: Table, reasons: str, values: str
     here = f"{names}, {_moment(table)}, _file, _ingested_at"
     sound = f"{reasons} IS NULL AND NOT {_says_gone(table) if table.delete_when else 'false'}"
     told = f"min({_content(table)}) OVER (PARTITION BY {here}) <> max({_content(table)}) OVER (PARTITION BY {here})"
-    bad = f"SELECT _id FROM (SELECT rowid AS _id, {told} AS _differs FROM incoming WHERE {sound}) WHERE _differs"
+    bad = (
+        f"SELECT _id FROM (SELECT rowid AS _id, {told} AS _differs FROM {Batch.INCOMING} WHERE {sound}) WHERE _differs"
+    )
     moment = f" and {', '.join(table.sequence_by)}" if table.sequence_by else ""
     reason = literal(f"{', '.join(table.key)}: conflict: another row of the file has this key{moment} and differs")
     record = ", ".join(f"{literal(column.name)}: {identifier(column.name)}" for column in table.columns)
     shown = f"json_merge_patch('{{}}', to_json({{{record}}}))::VARCHAR"
-    engine.execute(f"UPDATE incoming SET {reasons} = [{reason}], {values} = {shown} WHERE rowid IN ({bad})")
+    engine.execute(f"UPDATE {Batch.INCOMING} SET {reasons} = [{reason}], {values} = {shown} WHERE rowid IN ({bad})")
 
 
 def _sequence(table: Table) -> tuple[str, ...]:
@@ -135,14 +137,14 @@ def contest(engine: DuckEngine, table: Table, columns: Mapping[str, str], stored
     Returns (stored rows that lost, new rows that lost, how many of a conflict are among the new ones with a note).
     """
     match = _same_key(table)
-    found = engine.table("stored", f"SELECT s.* FROM {stored} s SEMI JOIN incoming i ON {match}")
+    found = engine.table(Batch.STORED, f"SELECT s.* FROM {stored} s SEMI JOIN {Batch.INCOMING} i ON {match}")
     if not found:
-        engine.table("superseded", "SELECT _at, _nth FROM stored")
+        engine.table(Batch.SUPERSEDED, f"SELECT _at, _nth FROM {Batch.STORED}")
         return 0, 0, Outcome()
     names = ", ".join(map(identifier, columns))
     both = (
-        f"SELECT {names}, 0 AS _side, rowid AS _id FROM stored UNION ALL "
-        f"SELECT {names}, 1, i.rowid FROM incoming i SEMI JOIN stored s ON {match}"
+        f"SELECT {names}, 0 AS _side, rowid AS _id FROM {Batch.STORED} UNION ALL "
+        f"SELECT {names}, 1, i.rowid FROM {Batch.INCOMING} i SEMI JOIN {Batch.STORED} s ON {match}"
     )
     keys = ", ".join(map(identifier, key(table)))
     winner = f"OVER (PARTITION BY {keys} ORDER BY {order(table, '_side')})"
@@ -152,20 +154,24 @@ def contest(engine: DuckEngine, table: Table, columns: Mapping[str, str], stored
     if not (table.key and table.sequence_by) or table.on_conflict == "last":
         ties = "false"
     told = f"{ties} AS _ties, {_shown_key(table)} AS _key"
-    engine.table("contest", "SELECT 0 AS _side, rowid AS _id, false AS _ties, '' AS _key FROM stored WHERE false")
+    engine.table(
+        Batch.CONTEST, f"SELECT 0 AS _side, rowid AS _id, false AS _ties, '' AS _key FROM {Batch.STORED} WHERE false"
+    )
     for part in _parts(table, 2 * found):
         ranked = (
             f"SELECT _side, _id, row_number() {winner} AS _place, {told} FROM (SELECT * FROM ({both}) WHERE {part})"
         )
-        engine.execute(f"INSERT INTO contest SELECT _side, _id, _ties, _key FROM ({ranked}) WHERE _place > 1")
-    engine.execute("DELETE FROM incoming WHERE rowid IN (SELECT _id FROM contest WHERE _side = 1)")
-    lost = "SELECT _id FROM contest WHERE _side = 0"
-    superseded = engine.table("superseded", f"SELECT _at, _nth FROM stored WHERE _at IS NOT NULL AND rowid IN ({lost})")
+        engine.execute(f"INSERT INTO {Batch.CONTEST} SELECT _side, _id, _ties, _key FROM ({ranked}) WHERE _place > 1")
+    engine.execute(f"DELETE FROM {Batch.INCOMING} WHERE rowid IN (SELECT _id FROM {Batch.CONTEST} WHERE _side = 1)")
+    lost = f"SELECT _id FROM {Batch.CONTEST} WHERE _side = 0"
+    superseded = engine.table(
+        Batch.SUPERSEDED, f"SELECT _at, _nth FROM {Batch.STORED} WHERE _at IS NOT NULL AND rowid IN ({lost})"
+    )
     counts = (
         "count(*) FILTER (WHERE _side = 1), count(*) FILTER (WHERE _side = 1 AND _ties), count(*) FILTER (WHERE _ties)"
     )
-    lost_new, conflicts, tied = engine.one(f"SELECT {counts} FROM contest")
-    notes = _noted(engine, table, "SELECT _key FROM contest WHERE _ties") if tied else ()
+    lost_new, conflicts, tied = engine.one(f"SELECT {counts} FROM {Batch.CONTEST}")
+    notes = _noted(engine, table, f"SELECT _key FROM {Batch.CONTEST} WHERE _ties") if tied else ()
     return superseded, lost_new - conflicts, Outcome(conflicts=conflicts, notes=notes)
 
 
@@ -185,15 +191,15 @@ def set_deletions_aside(engine: DuckEngine, table: Table) -> int:
     """Move the rows that say their key is gone from `incoming` to `deleted`; returns how many."""
     if not table.delete_when:
         return 0
-    deleted = engine.table("deleted", f"SELECT * FROM incoming WHERE {table.delete_when}")
-    engine.execute(f"DELETE FROM incoming WHERE {table.delete_when}")
+    deleted = engine.table(Batch.DELETED, f"SELECT * FROM {Batch.INCOMING} WHERE {table.delete_when}")
+    engine.execute(f"DELETE FROM {Batch.INCOMING} WHERE {table.delete_when}")
     return deleted
 
 
 def removed_by_deletions(engine: DuckEngine, table: Table) -> int:
     """How many stored rows the rows in `deleted` take away, after a contest."""
-    there = "SELECT * FROM stored WHERE _at IS NOT NULL"
-    return int(engine.one(f"SELECT count(*) FROM deleted i SEMI JOIN ({there}) s ON {_same_key(table)}")[0])
+    there = f"SELECT * FROM {Batch.STORED} WHERE _at IS NOT NULL"
+    return int(engine.one(f"SELECT count(*) FROM {Batch.DELETED} i SEMI JOIN ({there}) s ON {_same_key(table)}")[0])
 
 
 def _same_key(table: Table) -> str:

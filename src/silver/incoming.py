@@ -1,0 +1,222 @@
+"""Bronze rows become incoming rows: typed, checked, one for each key; the others are set aside with their reasons.
+
+Everything happens in temporary tables of the engine: `incoming`, `rejected`, and `deleted` for the
+rows that say their key is gone. Nothing is committed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+from src import lake
+from src.checks.outcome import Outcome
+from src.contract import PROVENANCE, Feed, Table
+from src.engine import MANY_COLUMNS, DuckEngine, identifier, literal
+from src.errors import BoathouseError, ContractError, DataError
+from src.silver import groups, history, winners
+from src.silver.batch import Batch
+from src.silver.project import REASONS, VALUES, helper_prefix, names_of, projection, reduced, source_column, trimmed
+from src.silver.rejects import Reason
+
+_ADDED = {*PROVENANCE, "_batch", "_reject", "_raw"}  # what bronze adds to a file's columns
+
+Source = tuple[Feed, lake.Snapshot, Sequence[lake.DataFile]]  # a feed, its bronze table, the files to read
+
+
+def compute(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> Outcome:
+    """Type, check and deduplicate bronze rows.
+
+    Leaves the rows that pass, one per key and deletions among them, in the temporary table
+    `incoming` and the others in `rejected`; returns how many were read and quarantined, and lost to another row.
+
+    Raises:
+        ContractError: the contract does not fit the feed.
+    """
+    with engine.for_columns(len(table.columns)):
+        return _computed(engine, table, sources)
+
+
+def _computed(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> Outcome:
+    """Do what `compute` says, with the engine set for the table's number of columns."""
+    read = _load(engine, table, sources)
+    if table.on_conflict == "quarantine":
+        winners.reject_conflicts(engine, table, REASONS, VALUES)
+    bad = f"SELECT {', '.join(_REJECTED)} FROM {Batch.INCOMING} WHERE {REASONS} IS NOT NULL"
+    quarantined = engine.table(Batch.REJECTED, f"{bad} UNION ALL FROM {Batch.UNSPLIT}")
+    lost = winners.find_losers(engine, table, f"{REASONS} IS NULL")
+    _keep_winners(engine, read)
+    return replace(lost, read=read, quarantined=quarantined)
+
+
+def finish(engine: DuckEngine, table: Table) -> int:
+    """After `compute` over all of bronze: what the table holds stays in `incoming`; returns the deletions."""
+    deleted = winners.set_deletions_aside(engine, table)
+    history.lay_out(engine, table, table.row_columns, None, None)
+    return deleted
+
+
+def read_rows(engine: DuckEngine, sources: Sequence[Source]) -> str:
+    """A relation of the bronze rows of these sources: where each came from."""
+    scans = (engine.scan(bronze, files, evolved=True) for _, bronze, files in sources)
+    return "(" + " UNION ALL ".join(f"SELECT {', '.join(PROVENANCE)} FROM {scan}" for scan in scans) + ")"
+
+
+def words_of_engine(engine: DuckEngine, table: Table, sources: Sequence[Source], reason: Reason) -> str | None:
+    """Return what the engine says of an expression that gives nothing for a row; None where it has nothing to say."""
+    if not any(column.name == reason.column and column.expression for column in table.columns):
+        return None
+    for feed, bronze, files in sources:
+        scan = engine.scan(bronze, files, evolved=True)
+        row = f"(SELECT * FROM {scan} WHERE _file = {literal(reason.file)} AND _row = {reason.row})"
+        try:
+            part = reduced(engine, table, [reason.column]) if groups.is_wide(table) else table
+            engine.rows(_typed(engine, part, feed, bronze, row, reason.column))
+        except BoathouseError as error:
+            return error.what
+    return None
+
+
+def rehearse(engine: DuckEngine, table: Table, feeds: Mapping[str, lake.Snapshot | None]) -> None:
+    """Fit the contract's expressions to the columns that bronze has; reads no row and changes nothing.
+
+    Raises:
+        ContractError: one does not fit.
+    """
+    compute(engine, table, [(feed, bronze, ()) for feed in table.feeds if (bronze := feeds[feed.id])])
+
+
+# -- the steps
+
+
+def _load(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> int:
+    """Fill `incoming` with typed rows and `unsplit` with the lines no reader could split; returns the rows.
+
+    Raises:
+        DataError: not every row of bronze was seen.
+    """
+    typed, unsplit = [], []
+    large = not engine.has_room_for(sum(file.size for _, _, files in sources for file in files))
+    wide: list[tuple[Feed, list[str], groups.Scan]] = []
+    for feed, bronze, files in sources:
+        relation = engine.scan(bronze, files, evolved=True)
+        what = "cannot read the row: " if feed.format == "xlsx" else "cannot split the line: "
+        reason = f"[{literal(what)} || _reject] AS _reasons, _raw AS _values"
+        unsplit.append(f"SELECT {reason}, {', '.join(_REJECTED[2:])} FROM {relation} WHERE _reject IS NOT NULL")
+        if any(name not in _ADDED for name in bronze.columns):  # a feed of rejects alone has none
+            if groups.is_wide(table):
+                names = _names(engine, table, bronze)
+                scan: groups.Scan = partial(_scan, engine, bronze, files)
+                typed.append(groups.typed(engine, table, feed, names, scan, large))
+                wide.append((feed, names, scan))
+            else:
+                typed.append(_typed(engine, table, feed, bronze, relation))
+    read = engine.table(Batch.INCOMING, " UNION ALL ".join(typed or [_no_rows(table)]), large=large)
+    for feed, names, scan in wide:
+        groups.drop(engine, table, feed)
+        groups.show_values(engine, names, scan)
+    rejects = " UNION ALL ".join(unsplit or [f"SELECT {', '.join(_REJECTED)} FROM {Batch.INCOMING}"])
+    read += engine.table(Batch.UNSPLIT, rejects)
+    if table.sql is None:  # which may make other rows of a row
+        _conserve(table, sources, read)
+    return read
+
+
+def _typed(
+    engine: DuckEngine, table: Table, feed: Feed, bronze: lake.Snapshot, relation: str, untried: str = ""
+) -> str:
+    """SELECT of the typed rows of a relation of bronze rows."""
+    names = _names(engine, table, bronze)
+    rows, prefix = trimmed(relation, names), helper_prefix(names)
+    if table.sql is not None:
+        rows, prefix = _shaped(engine, table, feed, rows, source_column(prefix))
+    return projection(engine, table, rows, prefix, feed, untried)
+
+
+def _names(engine: DuckEngine, table: Table, bronze: lake.Snapshot) -> list[str]:
+    """Return the file's columns that are read."""
+    names = [name for name in bronze.columns if name not in _ADDED]
+    if len(names) > MANY_COLUMNS and table.sql is None:
+        return names_of(engine, table, names)  # the others are in bronze: here each would take memory at every step
+    return names
+
+
+def _scan(engine: DuckEngine, bronze: lake.Snapshot, files: Sequence[lake.DataFile], names: Sequence[str]) -> str:
+    """A relation of bronze rows with these of the file's columns."""
+    wanted = {*names, *_ADDED}
+    columns = {name: kind for name, kind in bronze.columns.items() if name in wanted}
+    return engine.scan(bronze, files, columns, evolved=True)
+
+
+def _no_rows(table: Table) -> str:
+    kinds = table.row_columns | {"_batch": "VARCHAR", REASONS: "VARCHAR[]", VALUES: "VARCHAR"}
+    return f"SELECT {', '.join(f'NULL::{kind} AS {identifier(name)}' for name, kind in kinds.items())} WHERE false"
+
+
+def _conserve(table: Table, sources: Sequence[Source], read: int) -> None:
+    """Refuse to go on where fewer or more rows were read than the log of bronze says there are.
+
+    Raises:
+        DataError: naming both counts.
+    """
+    files = [file for _, _, files in sources for file in files]
+    landed = sum(file.rows for file in files)
+    if read != landed and all(file.rows for file in files):  # another engine need not tell a file's rows
+        fix = "nothing was committed; this is a defect of Boathouse: report it with the log"
+        raise DataError(f"bronze has {landed} rows, but {read} were read", where=table.id, fix=fix)
+
+
+_ROWS_TO_DELETE_FROM = 16_000_000  # beyond, the engine's notes of what is deleted, 8 bytes a row, crowd memory
+_REJECTED = (REASONS, VALUES, *PROVENANCE, "_batch")
+
+
+def _keep_winners(engine: DuckEngine, rows: int) -> None:
+    """Take the rows that did not pass, and those that lost, out of `incoming`."""
+    gone = f"{REASONS} IS NOT NULL OR rowid IN (SELECT _id FROM {Batch.LOSERS})"
+    if rows <= _ROWS_TO_DELETE_FROM:
+        engine.execute(f"DELETE FROM {Batch.INCOMING} WHERE {gone}")
+        return
+    engine.table(Batch.KEPT, f"FROM {Batch.INCOMING} WHERE NOT ({gone})", large=True)
+    engine.execute(f"DROP TABLE {Batch.INCOMING}; ALTER TABLE {Batch.KEPT} RENAME TO {Batch.INCOMING}")
+
+
+def _shaped(engine: DuckEngine, table: Table, feed: Feed, rows: str, as_they_were: str) -> tuple[str, str]:
+    """The rows that the sibling SQL makes of a feed's rows, and the prefix of the helper columns beside them.
+
+    `as_they_were` is the column of the feed's rows that holds their source values: here they are those that the SQL
+    made.
+
+    They are computed here and now, because the feed's name stands for these rows only until the
+    next table reads its own.
+    """
+    engine.publish(feed.id, rows)
+    made = Batch.made_of(feed)
+    engine.table(made, _checked_sql(engine, table, feed))
+    values = [name for name in engine.columns(f"FROM {identifier(made)}") if name not in {*_ADDED, as_they_were}]
+    prefix = helper_prefix(values)
+    record = ", ".join(f"{identifier(name)}: {identifier(name)}" for name in values)
+    kept = ", ".join([*map(identifier, values), *PROVENANCE, "_batch"])
+    source = identifier(source_column(prefix))
+    return f"SELECT {kept}, {{{record}}} AS {source} FROM {identifier(made)}", prefix
+
+
+def _checked_sql(engine: DuckEngine, table: Table, feed: Feed) -> str:
+    """The sibling SQL, checked: it reads this feed row by row and keeps where each row came from."""
+    sql = engine.inline(str(table.sql))
+    where = table.path.with_suffix(".sql")
+    read = engine.table_references(sql)
+    if read != {feed.id} or len(table.feeds) > 1:
+        found = ", ".join(sorted(read)) or "nothing"
+        raise ContractError(
+            f"reads {found}", where=where, fix=f"read the table's one feed, {feed.id}, and nothing else"
+        )
+    across = engine.looks_across_rows(sql)
+    if across:
+        fix = "leave it to a gold model: here only the new rows are seen, so the answer would depend on when files came"
+        raise ContractError(f"looks across rows: {', '.join(across)}", where=where, fix=fix)
+    missing = [name for name in (*PROVENANCE, "_batch") if name not in engine.columns(sql)]
+    if missing:
+        fix = f"SELECT {', '.join((*PROVENANCE, '_batch'))} too: rows must say where they came from"
+        raise ContractError(f"drops {', '.join(missing)}", where=where, fix=fix)
+    return sql
