@@ -42,7 +42,7 @@ def _column(part: Part) -> Column:
     node = part.node
     kind = _type(part)
     check_same_name(part)
-    words = custom.values(part, custom.GOLD_COLUMN if part.file.layer == "gold" else custom.COLUMN)
+    custom_values = custom.values(part, custom.GOLD_COLUMN if part.file.layer == "gold" else custom.COLUMN)
     if node.get("semanticType", "column") == "measure":
         part.error("semanticType measure", "semanticType", "a table has columns; leave it out")
     if not node.get("transformLogic", "-").strip():
@@ -56,24 +56,24 @@ def _column(part: Part) -> Column:
         rules=_rules(part) if kind else (),
         description=part.text("description"),
         classification=node.get("classification"),
-        drift=_drift(words),
-        non_finite=_non_finite(words, kind, part),
+        drift=_drift(custom_values),
+        non_finite=_non_finite(custom_values, kind, part),
     )
 
 
-def _non_finite(words: Mapping[str, Any], kind: str | None, part: Part) -> bool:
-    if "nonFinite" in words and kind not in ("FLOAT", "DOUBLE", None):
+def _non_finite(custom_values: Mapping[str, Any], kind: str | None, part: Part) -> bool:
+    if "nonFinite" in custom_values and kind not in ("FLOAT", "DOUBLE", None):
         part.error(
             f"nonFinite of a {kind}", "customProperties[nonFinite]", "remove it: only float and double have such"
         )
-    return "nonFinite" in words
+    return "nonFinite" in custom_values
 
 
-def _drift(words: Mapping[str, Any]) -> tuple[float, float] | None:
+def _drift(custom_values: Mapping[str, Any]) -> tuple[float, float] | None:
     """Return the bounds of a column's drift (PSI); the credit industry's (Siddiqi 2006) where none are written."""
-    if "drift" not in words:
+    if "drift" not in custom_values:
         return None
-    low, high = (0.1, 0.25) if words["drift"] == "psi" else words["drift"]
+    low, high = (0.1, 0.25) if custom_values["drift"] == "psi" else custom_values["drift"]
     return float(low), float(high)
 
 

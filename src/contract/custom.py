@@ -1,4 +1,4 @@
-"""The words that Boathouse adds to the standard are `customProperties`; another `vendor`'s are let through."""
+"""What Boathouse adds to the standard are `customProperties`; another `vendor`'s are let through."""
 
 from __future__ import annotations
 
@@ -51,9 +51,11 @@ def _is_drift(value: object) -> bool:
     return value == "psi"
 
 
-Words = Mapping[str, tuple[str, Callable[[Any], bool]]]  # name: what is expected, and whether a value is that
+CustomProperties = Mapping[
+    str, tuple[str, Callable[[Any], bool]]
+]  # name: what is expected, and whether a value is that
 
-FEED: Words = {
+FEED: CustomProperties = {
     "quote": ('one character, or "" for none', _is_character),
     "escape": ('one character, or "" for none', _is_character),
     "header": ("true or false", lambda value: isinstance(value, bool)),
@@ -62,12 +64,12 @@ FEED: Words = {
     "decimal": ('"." or ","', lambda value: value in (".", ",")),
     "thousands": ('".", ",", " " or "\'"', lambda value: value in (".", ",", " ", "'")),
 }
-_ANY_TABLE: Words = {
+_ANY_TABLE: CustomProperties = {
     "businessDate": ("the name of the column that the business dates a row by", is_text),
     "zOrderBy": ("a list of distinct column names", _is_names),
     "critical": ("true or false", lambda value: isinstance(value, bool)),
 }
-TABLE: Mapping[str, Words] = {  # by layer
+TABLE: Mapping[str, CustomProperties] = {  # by layer
     "silver": {
         **_ANY_TABLE,
         "sequenceOrder": ("text", lambda value: value == "text"),
@@ -84,19 +86,19 @@ TABLE: Mapping[str, Words] = {  # by layer
         "optionalSources": ("a list of distinct table ids, such as silver.domain.table", _is_names),
     },
 }
-COLUMN: Words = {
+COLUMN: CustomProperties = {
     "drift": ("psi, or its two bounds, the lower first: [0.1, 0.25]", _is_drift),
 }
-GOLD_COLUMN: Words = {
+GOLD_COLUMN: CustomProperties = {
     **COLUMN,
     "nonFinite": ("allowed, or leave it out: then infinity and NaN stop the write", lambda value: value == "allowed"),
 }
-RELATIONSHIP: Words = {
+RELATIONSHIP: CustomProperties = {
     "severity": ("error (stops the write) or warning", lambda value: value in SEVERITIES),
 }
 
 
-def values(part: Part, known: Words) -> dict[str, Any]:
+def values(part: Part, known: CustomProperties) -> dict[str, Any]:
     """Return the values of a part's custom properties; add an error for each that is not as expected."""
     found: dict[str, Any] = {}
     for item in part.node.get("customProperties", ()):

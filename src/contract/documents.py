@@ -45,7 +45,7 @@ def entries(folder: Path) -> list[Path]:
 
 
 def declarations(folder: Path) -> list[Path]:
-    """What lies in the folder of a domain or mart, but for the tests of its models."""
+    """Return the paths in the folder of a domain or mart, without the tests of its models."""
     return [path for path in entries(folder) if path.name != TESTS or not path.is_dir()]
 
 
@@ -207,8 +207,8 @@ def _schema() -> dict[str, Any]:
     parts["SchemaProperty"]["required"] = ["name", "logicalType"]
     for part in parts["SchemaBaseProperty"]["allOf"]:
         part.get("if", {})["required"] = ["logicalType"]  # or every condition on it holds where it is missing
-    typed = {"properties": {"type": {"enum": ["text", "sql", "custom"]}}, "required": ["type"]}
-    parts["DataQuality"]["allOf"][0]["if"] = {"not": typed}  # library is the default, also where no metric says so
+    with_type = {"properties": {"type": {"enum": ["text", "sql", "custom"]}}, "required": ["type"]}
+    parts["DataQuality"]["allOf"][0]["if"] = {"not": with_type}  # library is the default, also where no metric says so
     server, local = parts["Server"], parts["ServerSource"]["LocalServer"]
     local["properties"]["delimiter"] = {"type": "string"}  # in the standard's model and text, not in its schema
     server["properties"] |= local["properties"]

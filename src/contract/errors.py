@@ -99,9 +99,9 @@ def with_article(word: str) -> str:
     return f"an {word}" if word[0] in "aeiou" else f"a {word}"
 
 
-def listed(words: Iterable[object]) -> str:
+def listed(values: Iterable[object]) -> str:
     """Return values as one text with commas."""
-    return ", ".join(map(str, words))
+    return ", ".join(map(str, values))
 
 
 def hint(word: str, known: Iterable[str]) -> str:

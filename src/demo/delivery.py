@@ -79,7 +79,7 @@ _LOST = 10  # in a thousand
 _CORRECTED, _CORRECTED_LONG_AFTER = 50, 12  # in a thousand
 _ROW_LATE = 20  # in a thousand
 _REPORT_LAGS, _REPORT_LAG_WEIGHTS = (0, 1, 2, 3, 4, 6), (850, 90, 30, 15, 10, 5)
-_TOLD_TWICE = 40  # in a thousand
+_REPORTED_TWICE = 40  # in a thousand
 _COPIES, _DIRTY = 0.01, 0.005
 _OVERLAP = range(2, 6)
 
@@ -339,7 +339,7 @@ def _reports(life: _Life, far: int, stream: Random) -> tuple[tuple[date, str], .
     for kind, day, hour, site in _events(life, far):
         at = datetime.combine(day, time(hour, stream.randrange(60), stream.randrange(60)))
         lag = stream.choices(_REPORT_LAGS, _REPORT_LAG_WEIGHTS)[0]
-        again = (lag + stream.choice((0, 1, 2)),) if stream.randrange(1000) < _TOLD_TWICE else ()
+        again = (lag + stream.choice((0, 1, 2)),) if stream.randrange(1000) < _REPORTED_TWICE else ()
         for days in (lag, *again):
             received = at + timedelta(days=days, minutes=stream.randrange(1, 30))
             found.append((received.date(), _report(life, kind, at, received, site)))

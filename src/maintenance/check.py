@@ -253,15 +253,15 @@ def _bronze(engine: DuckEngine, root: Path) -> Iterator[str]:
     bronze = _opened(root)
     if bronze.properties.get("delta.appendOnly") != "true":
         yield "delta.appendOnly is not set"
-    typed = [name for name, kind in bronze.columns.items() if not name.startswith("_") and kind != "VARCHAR"]
-    if typed:
-        yield f"{', '.join(typed)} not kept as text"
+    not_text = [name for name, kind in bronze.columns.items() if not name.startswith("_") and kind != "VARCHAR"]
+    if not_text:
+        yield f"{', '.join(not_text)} not kept as text"
     scan = engine.scan(bronze, evolved=True)
-    twice = engine.one(
+    duplicate_keys = engine.one(
         f"SELECT count(*) FROM (SELECT 1 FROM {scan} GROUP BY _file, _row, _ingested_at HAVING count(*) > 1)"
     )[0]
-    if twice:
-        yield f"{twice} rows of a file are there more than once"
+    if duplicate_keys:
+        yield f"{duplicate_keys} rows of a file are there more than once"
     arrived = f"SELECT count(*) AS rows, max(_row) AS last FROM {scan} GROUP BY _file, _ingested_at"
     lost = engine.one(f"SELECT coalesce(sum(last - rows), 0)::BIGINT FROM ({arrived}) WHERE rows < last")[0]
     if lost:
@@ -274,8 +274,8 @@ def _bronze(engine: DuckEngine, root: Path) -> Iterator[str]:
 def _keys(engine: DuckEngine, table: Table, whole: Mapping[str, Path]) -> Iterator[str]:
     silver = _opened(whole[table.id])
     scan = engine.scan(silver)
-    if twice := winners.twice(engine, table, scan):
-        yield f"{twice} keys with more than one row"
+    if duplicate_keys := winners.duplicate_keys(engine, table, scan):
+        yield f"{duplicate_keys} keys with more than one row"
 
 
 def _bounds(engine: DuckEngine, root: Path) -> Iterator[str]:

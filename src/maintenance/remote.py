@@ -59,18 +59,18 @@ class Remote:
             found[folder][path] = entry["Size"]
         return list(found.values())
 
-    def put(self, names: Collection[str], folder: Path, below: str, *, afresh: bool = False) -> None:
+    def put(self, names: Collection[str], folder: Path, subfolder: str, *, afresh: bool = False) -> None:
         """Copy these files of a folder to the remote, but where the same is there; `afresh`: there too."""
         if names:
             unless_same = "--checksum" if self._has_hashes and not afresh else "--ignore-times"
-            self._run(names, "copy", "--no-traverse", unless_same, str(folder), self._location(below))
+            self._run(names, "copy", "--no-traverse", unless_same, str(folder), self._location(subfolder))
 
-    def get(self, names: Collection[str], below: str, folder: Path) -> None:
+    def get(self, names: Collection[str], subfolder: str, folder: Path) -> None:
         """Copy these files of the remote into a folder; those of the same size that are there already stay."""
         if names:
-            self._run(names, "copy", "--no-traverse", "--size-only", self._location(below), str(folder))
+            self._run(names, "copy", "--no-traverse", "--size-only", self._location(subfolder), str(folder))
 
-    def check(self, names: Collection[str], folder: Path, below: str) -> None:
+    def check(self, names: Collection[str], folder: Path, subfolder: str) -> None:
         """Compare these files by hash with those of a folder; they are read back where the remote has no hash.
 
         Raises:
@@ -79,7 +79,7 @@ class Remote:
         if not names:
             return
         read_back = () if self._has_hashes else ("--download",)
-        arguments = ("check", "--one-way", *read_back, str(folder), self._location(below))
+        arguments = ("check", "--one-way", *read_back, str(folder), self._location(subfolder))
         ended = self._listed(names, *arguments)
         if "could not be checked" in ended.stderr and not read_back:
             ended = self._listed(names, arguments[0], "--download", *arguments[1:])
@@ -89,14 +89,14 @@ class Remote:
             raise DataError(what, where=self.path, fix="run `make backup` again")
         self._judge(ended)
 
-    def delete(self, names: Collection[str], below: str) -> None:
+    def delete(self, names: Collection[str], subfolder: str) -> None:
         """Remove these files from the remote; one that is not there is no error."""
         if names:
-            self._run(names, "delete", self._location(below))
+            self._run(names, "delete", self._location(subfolder))
 
-    def tidy(self, below: str) -> None:
+    def tidy(self, subfolder: str) -> None:
         """Remove the folders below this one that became empty, where the remote has folders."""
-        self._judge(self._called("rmdirs", "--leave-root", self._location(below)))
+        self._judge(self._called("rmdirs", "--leave-root", self._location(subfolder)))
 
     @cached_property
     def _has_hashes(self) -> bool:
@@ -106,11 +106,11 @@ class Remote:
         self._judge(ended)
         return bool(json.loads(ended.stdout)["Hashes"])
 
-    def _location(self, below: str = "") -> str:
+    def _location(self, subfolder: str = "") -> str:
         # with a slash at its end no store is asked whether this is a file; where the store refuses to answer, that
         # would be what rclone believes, and complains of
         root = self.path if self.path.endswith(":") else f"{self.path.rstrip('/')}/"
-        return f"{root}{below}/" if below else root
+        return f"{root}{subfolder}/" if subfolder else root
 
     def _run(self, names: Iterable[str], *arguments: str) -> None:
         self._judge(self._listed(names, *arguments))

@@ -100,7 +100,7 @@ def _unjoined(value: Expression) -> Expression:
     return rebuilt(value, tuple(map(_unjoined, parts_of(value))))
 
 
-def typed(walk: Walk, cuts: Mapping[str, Cut], kinds: Sequence[str]) -> dict[str, Cut]:
+def cast_cuts(walk: Walk, cuts: Mapping[str, Cut], kinds: Sequence[str]) -> dict[str, Cut]:
     """Return the cuts cast to the partition columns' types, NULL on a row for which that fails.
 
     Such a row is in no partition: the model would fail on it, or leaves it out.

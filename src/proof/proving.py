@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from src.contract import Column, Table
 from src.engine import DuckEngine, identifier
-from src.proof.cutting import Cut, choices, typed
+from src.proof.cutting import Cut, cast_cuts, choices
 from src.proof.facts import sources_of
 from src.proof.refusals import WHOLE, Budget, OverBudget, Proof, Refusal, Refused
 from src.proof.sources import Source
@@ -65,7 +65,7 @@ def _proven(engine: DuckEngine, table: Table, sources: Mapping[str, Source], bud
         except Refused as refused:
             first = first or refused
             continue
-        return typed(cut, cuts, [kind for _, kind in partition])
+        return cast_cuts(cut, cuts, [kind for _, kind in partition])
     names = ", ".join(table.partition_by)
     fix = f"let the model make {names} of the columns of one source; or {WHOLE}"
     raise first or Refused(f"no source has what {names} is made of", fix=fix)

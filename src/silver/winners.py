@@ -29,7 +29,7 @@ def key(table: Table) -> tuple[str, ...]:
     return table.key or tuple(column.name for column in table.columns)
 
 
-def twice(engine: DuckEngine, table: Table, rows: str) -> int:
+def duplicate_keys(engine: DuckEngine, table: Table, rows: str) -> int:
     """How many keys more than one row of a relation has."""
     keys = ", ".join(map(identifier, key(table)))
     return int(engine.one(f"SELECT count(*) FROM (SELECT 1 FROM {rows} GROUP BY {keys} HAVING count(*) > 1)")[0])

@@ -220,8 +220,8 @@ def _kind(value: object) -> str:
 def clashing(keys: tuple[str, ...]) -> str | None:
     """Return why an object's keys cannot be columns: two differ only by case, which Delta does not know."""
     lowered = [key.lower() for key in keys]
-    twice = [key for key, low in zip(keys, lowered, strict=True) if lowered.count(low) > 1]
-    return f"keys {', '.join(map(quoted, twice))} differ only by case" if twice else None
+    clashes = [key for key, low in zip(keys, lowered, strict=True) if lowered.count(low) > 1]
+    return f"keys {', '.join(map(quoted, clashes))} differ only by case" if clashes else None
 
 
 def _json_text(value: object, level: int) -> str:

@@ -114,15 +114,15 @@ def _blocks(path: Path) -> Iterator[_Block | None]:
 
 def _whole_lines(path: Path) -> Iterator[bytes]:
     """Yield the file in pieces that end where a line does, without a byte order mark."""
-    held, mark = b"", BOM_UTF8
+    rest, mark = b"", BOM_UTF8
     for part in blocks(path, _BLOCK):
-        held += part
-        end = held.rfind(b"\n") + 1
-        if end or len(held) > _LONGEST:
-            yield held[: end or None].removeprefix(mark)
-            held, mark = held[end:] if end else b"", b""
-    if held:
-        yield held.removeprefix(mark)
+        rest += part
+        end = rest.rfind(b"\n") + 1
+        if end or len(rest) > _LONGEST:
+            yield rest[: end or None].removeprefix(mark)
+            rest, mark = rest[end:] if end else b"", b""
+    if rest:
+        yield rest.removeprefix(mark)
 
 
 # -- the first reading
@@ -130,7 +130,7 @@ def _whole_lines(path: Path) -> Iterator[bytes]:
 
 @dataclass
 class _Seen:
-    """What the first reading of a file found: its columns and, of each block, the proven lines."""
+    """The findings of the first reading of a file: its columns and, of each block, the proven lines."""
 
     columns: dict[str, None] = field(default_factory=dict)  # the keys in order of first appearance
     proofs: list[ProvenLines] = field(default_factory=list)  # of each block
