@@ -171,6 +171,83 @@ def test_no_module_is_a_drawer_for_the_rest() -> None:
     assert [name for name in SOURCES if re.search(r"util|helper|common|misc", name)] == []
 
 
+# -- the field's words
+
+# What holds the rules of this section whole; a room joins when it does.
+HELD_TO_WORDS = (
+    *(f"src/{room}/" for room in ("bronze", "checks", "contract", "demo", "engine", "lake", "maintenance", "proof")),
+    *(f"src/{module}.py" for module in ("catalog", "console", "documents", "errors", "problems")),
+    *(f"src/{module}.py" for module in ("project", "settings", "stopping")),
+)
+NOT_YET = ("src/contract/facts.py", "src/contract/versions.py", "src/lake/tables.py")
+# Private words and what they were said for: settings, node, argv, args, path, failed, error, from scratch, fix, ...
+PRIVATE = {"told", "said", "ill", "anew", "mend", "mends", "mended", "fault", "faults", "upkeep", "house"}
+ALONE = {"typed", "words", "place", "twice", "this"}  # private as a whole name: as a part of one they may be right
+NAMELESS = {"a", "of", "at", "t"}  # as the name of a function: it saves typing once and costs reading every time
+# A docstring opens with a verb: these open one that names a thing, or asks a question.
+NO_VERB = re.compile(r"(The|A|An|Its|Every|All|Each|What|Whether|How|Why|Which|Who|Of|That|When|Where|In|None)\b")
+RIDDLE = re.compile(r"(What|Whether|How|Why|Which|Who|Of|That|When|Where|In)\b")
+
+
+def worded() -> dict[str, ast.Module]:
+    return {name: tree for name, tree in SOURCES.items() if name.startswith(HELD_TO_WORDS) and name not in NOT_YET}
+
+
+def identifiers(tree: ast.AST) -> Iterator[str]:
+    """Yield every name that a module gives or uses, but for those of modules and of what it calls by keyword."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+
+
+def functions(tree: ast.AST, public: bool = True) -> Iterator[tuple[ast.FunctionDef, bool]]:
+    """Yield the functions and methods of a module or class, and whether each is public."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef):
+            yield node, public and not node.name.startswith("_")
+        elif isinstance(node, ast.ClassDef):
+            yield from functions(node, public and not node.name.startswith("_"))
+
+
+def test_names_are_the_fields_words() -> None:
+    used = {(name, word) for name, tree in worded().items() for word in identifiers(tree)}
+    assert {(name, word) for name, word in used if word in ALONE or PRIVATE & set(word.lower().split("_"))} == set()
+    made = {(name, function.name) for name, tree in worded().items() for function, _ in functions(tree)}
+    assert {(name, word) for name, word in made if word.lstrip("_") in NAMELESS} == set()
+
+
+def test_every_public_function_has_a_docstring() -> None:
+    bare = [
+        f"{name}: {function.name}"
+        for name, tree in worded().items()
+        for function, public in functions(tree)
+        if public and not ast.get_docstring(function)
+    ]
+    assert bare == []
+
+
+def test_a_docstring_opens_with_what_a_function_returns_or_does() -> None:
+    opening = [
+        (name, function.name, ast.get_docstring(function) or "")
+        for name, tree in worded().items()
+        for function, _ in functions(tree)
+    ]
+    assert [(name, function) for name, function, text in opening if NO_VERB.match(text)] == []
+    classes = [
+        (name, node.name, ast.get_docstring(node) or "")
+        for name, tree in worded().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    ]
+    assert [(name, kind) for name, kind, text in classes if RIDDLE.match(text)] == []
+
+
 # -- requirements.txt
 
 

@@ -56,10 +56,10 @@ class AuditError(DataError):
 
 def describe(audit: AuditResult) -> str:
     """Return one result in one line."""
-    of = f" of {audit.column}" if audit.column else ""
+    column = f" of {audit.column}" if audit.column else ""
     unit = " %" if audit.unit == "percent" else ""
     found = "measured nothing (its query gave NULL)" if audit.value is None else f"is {audit.value:g}{unit}"
-    shown = f"{audit.rule}{of} {found}, {audit.operator} {audit.bound}"
+    shown = f"{audit.rule}{column} {found}, {audit.operator} {audit.bound}"
     return shown + (f", such as {audit.samples}" if audit.samples and not audit.passed else "")
 
 

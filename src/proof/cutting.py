@@ -106,12 +106,12 @@ def cast_cuts(walk: Walk, cuts: Mapping[str, Cut], kinds: Sequence[str]) -> dict
     Such a row is in no partition: the model would fail on it, or leaves it out.
     """
     return {
-        name: tuple(_typed(walk, name, sql, kind) for sql, kind in zip(cut, kinds, strict=True))
+        name: tuple(_cast_cut(walk, name, sql, kind) for sql, kind in zip(cut, kinds, strict=True))
         for name, cut in cuts.items()
     }
 
 
-def _typed(walk: Walk, source: str, sql: str, kind: str) -> str:
+def _cast_cut(walk: Walk, source: str, sql: str, kind: str) -> str:
     uncast = walk.over_source(sql, source)
     value = walk.reasoning.canonical(Cast(kind, uncast))
     if isinstance(value, SourceColumn):
