@@ -14,6 +14,7 @@ import pytest
 from conftest import ROOT
 from cronsim import CronSim
 
+from src.commands import names
 from src.errors import MachineError, UsageError
 from src.maintenance import cron, jobs, schedule, timers
 from src.maintenance.schedule import Schedule, ScheduleChange, Schedulers
@@ -23,6 +24,9 @@ from src.settings import load
 ODD = """our lake's "50%h" $HOME;x"""
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)  # a Saturday
 
+CLONE = (".venv/bin/python", "main.py")
+ELSEWHERE = (f"/opt/{ODD}/bin/boathouse",)  # a program that lies in no project
+
 CRONTAB = """\
 #!/bin/sh
 case $1 in
@@ -31,6 +35,14 @@ case $1 in
 -) cat >"$0.table" ;;
 esac
 """
+TELLS_WHERE = '''
+"""Say where it was called."""
+import os
+def arguments(parser): pass
+def run(call):
+    print(os.environ["PATH"], "in", os.getcwd())
+    return 0
+'''
 SYSTEMCTL = """\
 #!/bin/sh
 echo "$@" >>"$0.asked"
@@ -108,7 +120,7 @@ def test_cron_begins_the_jobs_when_they_are_due(project: Schedule, hour: int, da
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not here")
 def test_systemd_begins_the_jobs_when_they_are_due(project: Schedule) -> None:
     due = {}
-    for name, unit in timers.units(project.root, project.path, 2).items():
+    for name, unit in timers.units(project.root, project.path, 2, CLONE).items():
         if found := re.search("^OnCalendar=(.*)$", unit, re.M):
             command = ["systemd-analyze", "calendar", f"--base-time={NOON:%Y-%m-%d %H:%M:%S UTC}", found[1]]
             environ = os.environ | {"TZ": "UTC", "LC_ALL": "C"}
@@ -122,20 +134,17 @@ def test_systemd_begins_the_jobs_when_they_are_due(project: Schedule) -> None:
     }
 
 
-def test_every_step_is_a_target_of_the_makefile() -> None:
-    targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
-    assert {step.target for steps in jobs.JOBS.values() for step in steps} - targets == set()
+def test_every_step_is_a_command() -> None:
+    assert {step.command for steps in jobs.JOBS.values() for step in steps} - set(names()) == set()
 
 
 # -- a job
 
 
-def make_codes(root: Path, **codes: str) -> None:
-    """A Makefile whose targets end as told (a shell's words), every other of the jobs well."""
-    targets = {step.target: "true" for steps in jobs.JOBS.values() for step in steps}
-    targets |= {name.replace("_", "-"): words for name, words in codes.items()}
-    lines = [f"{target}:\n\t@{words}\n" for target, words in targets.items()]
-    (root / "Makefile").write_text("".join(lines), encoding="utf-8")
+def end_with(root: Path, **codes: str) -> None:
+    """A program whose commands end as told (a shell's words), every other well."""
+    cases = "".join(f"{name.replace('_', '-')}) {words} ;;\n" for name, words in codes.items())
+    program(root / "commands", f"#!/bin/sh\ncase $1 in\n{cases}esac\n")
 
 
 def carried(root: Path, name: str) -> tuple[dict[str, int], list[str], list[float]]:
@@ -143,7 +152,7 @@ def carried(root: Path, name: str) -> tuple[dict[str, int], list[str], list[floa
     said: list[str] = []
     slept: list[float] = []
     clock = jobs.Clock(lambda: NOON + timedelta(seconds=sum(slept)), slept.append)
-    codes = jobs.run_job(root, name, said.append, {"PATH": os.environ["PATH"]}, clock)
+    codes = jobs.run_job(root, name, ["./commands"], said.append, {"PATH": os.environ["PATH"]}, clock)
     return codes, said, slept
 
 
@@ -161,7 +170,7 @@ def carried(root: Path, name: str) -> tuple[dict[str, int], list[str], list[floa
 def test_nothing_is_vacuumed_before_every_law_holds_and_a_backup_was_made_and_restored(
     project: Schedule, codes: dict[str, str], ended: dict[str, int]
 ) -> None:
-    make_codes(project.root, **codes)
+    end_with(project.root, **codes)
     found, said, _ = carried(project.root, "weekly")
     assert found == ended
     assert list(found) == list(ended)
@@ -170,17 +179,16 @@ def test_nothing_is_vacuumed_before_every_law_holds_and_a_backup_was_made_and_re
 
 
 def test_the_day_is_reported_also_when_the_pipeline_failed(project: Schedule) -> None:
-    make_codes(project.root, pipeline="echo partly; exit 9")
+    end_with(project.root, run="echo partly; exit 9")
     codes, said, _ = carried(project.root, "daily")
-    assert codes == {"rotate-logs": 0, "pipeline": 9, "report": 0}
-    assert jobs.first_failure(codes) == ("pipeline", 9)
+    assert codes == {"rotate-logs": 0, "run": 9, "report": 0}
+    assert jobs.first_failure(codes) == ("run", 9)
     assert said == [
         "daily rotate-logs | begins",
         "daily rotate-logs | done after 0 s",
-        "daily pipeline | begins",
-        "daily pipeline | partly",
-        "daily pipeline | make: *** [Makefile:6: pipeline] Error 9",
-        "daily pipeline | failed with exit code 9 (partial) after 0 s",
+        "daily run | begins",
+        "daily run | partly",
+        "daily run | failed with exit code 9 (partial) after 0 s",
         "daily report | begins",
         "daily report | done after 0 s",
     ]
@@ -190,7 +198,7 @@ def test_the_day_is_reported_also_when_the_pipeline_failed(project: Schedule) ->
 def test_a_step_that_finds_the_lake_taken_or_fails_in_passing_is_tried_again(
     project: Schedule, words: str, code: int
 ) -> None:
-    make_codes(project.root, health=f"echo x >> tries; test $$(wc -l < tries) -ge 3 || {words}")
+    end_with(project.root, health=f"echo x >> tries; test $(wc -l < tries) -ge 3 || {words}")
     codes, said, slept = carried(project.root, "hourly")
     assert (codes, slept) == ({"health": 0}, [300, 300])
     assert said[-1] == "hourly health | done after 600 s"
@@ -198,45 +206,44 @@ def test_a_step_that_finds_the_lake_taken_or_fails_in_passing_is_tried_again(
 
 
 def test_it_is_tried_for_50_minutes_and_then_given_up(project: Schedule) -> None:
-    make_codes(project.root, health="echo x >> tries; exit 8")
+    end_with(project.root, health="echo x >> tries; exit 8")
     codes, said, slept = carried(project.root, "hourly")
     assert (codes, slept) == ({"health": 8}, [300] * 10)
     assert said[-1] == "hourly health | failed with exit code 8 (locked) after 3000 s"
     assert (project.root / "tries").read_text().count("x") == 11
 
 
-def test_a_code_that_make_was_told_to_ignore_or_that_is_only_printed_is_no_failure(project: Schedule) -> None:
-    make_codes(project.root, health="echo 'make: *** [Makefile:1: x] Error 8'\n\t-@exit 5")
-    codes, said, slept = carried(project.root, "hourly")
-    assert (codes, slept) == ({"health": 0}, [])
-    assert any(line.endswith("Error 5 (ignored)") for line in said)
+def test_a_step_that_is_killed_has_the_code_of_its_signal(project: Schedule) -> None:
+    end_with(project.root, health="kill -9 $$")
+    assert carried(project.root, "hourly")[0] == {"health": 137}
 
 
-def test_a_target_that_is_not_there_fails_with_make_s_own_code(project: Schedule) -> None:
-    (project.root / "Makefile").write_text("other:\n", encoding="utf-8")
-    assert carried(project.root, "hourly")[0] == {"health": 2}
-
-
-def test_without_make_it_says_so(project: Schedule) -> None:
-    with pytest.raises(MachineError, match="no program make"):
-        jobs.run_job(project.root, "hourly", print, {"PATH": str(project.root)}, jobs.Clock(lambda: NOON))
+def test_a_clone_installs_first_what_its_requirements_say_now(project: Schedule) -> None:
+    end_with(project.root, health="echo healthy")
+    program(project.root / "setup.sh", "#!/bin/sh\necho installing $1\n")
+    codes, said, _ = carried(project.root, "hourly")
+    assert codes == {"health": 0}
+    assert said[:3] == ["hourly setup | installing --quiet", "hourly health | begins", "hourly health | healthy"]
+    program(project.root / "setup.sh", "#!/bin/sh\necho no network; exit 1\n")
+    codes, said, _ = carried(project.root, "weekly")
+    assert (codes, said) == ({"setup": MachineError.exit_code}, ["weekly setup | no network"])
 
 
 def test_what_a_job_prints_is_in_cron_log_by_day_and_without_secrets_and_its_failure_on_stderr(
     project: Schedule, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    make_codes(project.root, health="echo to mailto://hunter2-secret; printf 'caf\\351\\n'; exit 1")
+    end_with(project.root, health="echo to mailto://hunter2-secret; printf 'caf\\351\\n'; exit 1")
     (project.root / "logs/cron.log").write_text("2026-11-20 09:00:00Z | of the day before\n", encoding="utf-8")
     environ = {"ALERT_URLS": "mailto://hunter2-secret", "LOG_DIR": "logs"}
     settings = load(project.root, environ)
-    code = jobs.show(project.root, settings, "hourly", {"PATH": os.environ["PATH"]}, jobs.Clock(lambda: NOON))
+    environ = {"PATH": os.environ["PATH"]}
+    code = jobs.show(settings, "hourly", ["./commands"], environ, jobs.Clock(lambda: NOON))
     assert code == 1
     lines = (project.root / "logs/cron.log").read_text(encoding="utf-8").splitlines()
     assert lines == [
         "2026-11-21 12:00:00Z | hourly health | begins",
         "2026-11-21 12:00:00Z | hourly health | to ***",
         "2026-11-21 12:00:00Z | hourly health | caf\ufffd",
-        "2026-11-21 12:00:00Z | hourly health | make: *** [Makefile:2: health] Error 1",
         "2026-11-21 12:00:00Z | hourly health | failed with exit code 1 (a check found something) after 0 s",
     ]
     assert (project.root / "logs/cron.2026-11-20.log").exists()
@@ -256,7 +263,7 @@ def test_a_line_does_its_job_from_any_folder_and_says_nothing_where_it_went_well
     shutil.copy(ROOT / "main.py", project.root)
     shutil.copytree(ROOT / "src", project.root / "src", ignore=ignored)
     (project.root / ".venv").symlink_to(Path(sys.prefix))
-    make_codes(project.root, health='echo "$$PATH in $$(pwd)"')
+    (project.root / "src/commands/health.py").write_text(TELLS_WHERE, encoding="utf-8")
     done(project, machine)
     hourly = table(machine).read_text(encoding="utf-8").splitlines()[2]
     assert hourly.startswith("30 * * * * ")
@@ -419,11 +426,11 @@ def test_the_units_come_and_go_and_their_timers_with_them(project: Schedule, mac
 
 
 def test_a_unit_names_the_folder_so_that_systemd_reads_it_as_it_is() -> None:
-    made = timers.units(Path('/a "50%h" $lake'), '/a "50%h" $lake:/usr/bin', 2)
+    made = timers.units(Path('/a "50%h" $lake'), '/a "50%h" $lake:/usr/bin', 2, CLONE)
     service = next(unit for name, unit in made.items() if name.endswith("-daily.service"))
     assert service.splitlines()[1:] == [
         "[Unit]",
-        'Description=Boathouse, daily: rotate-logs, pipeline, report in /a "50%%h" $lake',
+        'Description=Boathouse, daily: rotate-logs, run, report in /a "50%%h" $lake',
         "",
         "[Service]",
         "Type=oneshot",
@@ -433,11 +440,20 @@ def test_a_unit_names_the_folder_so_that_systemd_reads_it_as_it_is() -> None:
     ]
 
 
+def test_a_project_without_the_product_is_called_by_the_program_that_was_installed() -> None:
+    lines = cron.block(Path("/lake"), Path("/lake/logs/cron.log"), "/bin", 2, [".venv/bin/boathouse"]).splitlines()
+    assert lines[2].startswith("30 * * * * cd /lake && PATH=/bin .venv/bin/boathouse jobs hourly || ")
+    made = timers.units(Path("/lake"), "/bin", 2, ELSEWHERE)
+    service = next(unit for name, unit in made.items() if name.endswith("-daily.service"))
+    program = """ExecStart=/usr/bin/env "/opt/our lake's \\"50%%h\\" $$HOME;x/bin/boathouse" jobs daily"""
+    assert service.splitlines()[-1] == program
+
+
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not here")
 def test_systemd_finds_no_error_in_the_units_whatever_the_folder_is_called(project: Schedule, tmp_path: Path) -> None:
     folder = tmp_path / "units"
     folder.mkdir()
-    for name, unit in timers.units(project.root, f"{project.root}:/usr/bin", 2).items():
+    for name, unit in timers.units(project.root, f"{project.root}:/usr/bin", 2, ELSEWHERE).items():
         (folder / name).write_text(unit, encoding="utf-8")
     command = ["systemd-analyze", "--user", "verify", *sorted(map(str, folder.iterdir()))]
     environ = os.environ | {"XDG_RUNTIME_DIR": str(tmp_path)}

@@ -64,14 +64,17 @@ def install(environment: Path, wheel: Path) -> None:
     subprocess.run([*installer, "--quiet", "--no-deps", str(wheel)], check=True, capture_output=True)
 
 
-@pytest.fixture
-def environment(tmp_path: Path, wheels: dict[str, Path]) -> Path:
-    """A new environment with the product in it."""
-    folder = tmp_path / "environment"
+def make_environment(folder: Path, wheel: Path) -> None:
+    """Make a new environment with the product in it."""
     venv.create(folder, symlinks=True)
     (site(folder) / "lent.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    install(folder, wheels[__version__])
-    return folder
+    install(folder, wheel)
+
+
+@pytest.fixture
+def environment(tmp_path: Path, wheels: dict[str, Path]) -> Path:
+    make_environment(tmp_path / "environment", wheels[__version__])
+    return tmp_path / "environment"
 
 
 def site(environment: Path) -> Path:
@@ -179,6 +182,21 @@ def test_the_project_is_the_working_folder_or_the_one_that_is_named(typed: Typed
     typed(tmp_path, "status", code=2)
     typed(tmp_path, "status", "--project", "lake")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["environment", "lake"]
+
+
+def test_the_schedule_calls_the_program_and_a_job_its_commands_without_make(
+    typed: Typed, environment: Path, wheels: dict[str, Path], tmp_path: Path
+) -> None:
+    typed(tmp_path, "init", "lake", "--sample")
+    lake = tmp_path / "lake"
+    assert f" {environment / 'bin/boathouse'} jobs daily || " in typed(lake, "schedule")
+    make_environment(lake / ".venv", wheels[__version__])
+    beside = typed(lake, "schedule", program=(str(lake / ".venv/bin/boathouse"),))
+    assert " .venv/bin/boathouse jobs daily || " in beside
+    typed(lake, "jobs", "daily")
+    log = (lake / "logs/cron.log").read_text()
+    assert re.findall(r"\| daily ([\w-]+) \| done", log) == ["rotate-logs", "run", "report"]
+    assert "Pipeline Finished" in log
 
 
 # -- it is upgraded

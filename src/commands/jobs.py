@@ -9,7 +9,7 @@ import argparse
 import os
 
 from src.commands import Call
-from src.maintenance import jobs
+from src.maintenance import command_line, jobs
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,4 +18,5 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(call: Call) -> int:
     settings = call.settings
-    return jobs.show(settings.root, settings, call.args.job, os.environ, jobs.Clock())
+    program = command_line.child(settings.root)
+    return jobs.show(settings, call.args.job, program, os.environ, jobs.Clock())

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from src.commands import Call
-from src.maintenance import jobs, schedule
+from src.maintenance import command_line, jobs, schedule
 from src.maintenance.schedule import CRON, SYSTEMD, Schedule, Schedulers
 from src.run import rotation
 
@@ -26,7 +26,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(call: Call) -> int:
     settings = call.settings
     path = schedule.search_path(os.environ)
-    planned = Schedule(settings.root, settings.log_dir / rotation.SCHEDULED, path, call.args.hour)
+    log, typed = settings.log_dir / rotation.SCHEDULED, command_line.typed(settings.root)
+    planned = Schedule(settings.root, log, path, call.args.hour, typed)
     return schedule.show(planned, _schedulers(os.environ), call.args)
 
 

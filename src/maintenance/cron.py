@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from src.errors import MachineError, UsageError
@@ -20,16 +21,20 @@ _EDIT = "fix it with `crontab -e`: the block is everything between its two lines
 _NO_TABLE = re.compile(r"no crontab for|No such file or directory")
 
 
-def block(root: Path, log: Path, path: str, hour: int) -> str:
+def block(root: Path, log: Path, path: str, hour: int, call: Sequence[str]) -> str:
     """Return the block of the project in `root`: the lines that call the jobs, `path` being the PATH they need.
+
+    `call` begins the command line of a job, as it is typed in `root`.
 
     Raises:
         UsageError: a path that no crontab line can hold.
     """
-    odd = next((text for text in (str(root), str(log), path) if not text.isprintable()), None)
+    odd = next((text for text in (str(root), str(log), path, *call) if not text.isprintable()), None)
     if odd is not None:
         raise UsageError("an unprintable character, which a crontab cannot hold", where=repr(odd), fix="rename it")
-    lines = [f"{_when(time)} {_command(root, log, path, name)}" for name, time in jobs.times(hour).items()]
+    lines = [
+        f"{_when(time)} {_command(root, log, path, [*call, 'jobs', name])}" for name, time in jobs.times(hour).items()
+    ]
     return "\n".join([_begin(root), _NOTE, *lines, _end(root), ""])
 
 
@@ -88,9 +93,9 @@ def _when(time: jobs.StartTime) -> str:
     return f"{time.minute} {'*' if time.hour is None else time.hour} * * {'0' if time.sunday else '*'}"
 
 
-def _command(root: Path, log: Path, path: str, name: str) -> str:
-    call = f"cd {shlex.quote(str(root))} && PATH={shlex.quote(path)} .venv/bin/python main.py jobs {name}"
-    tell = f"""echo "$(date -u +'%F %TZ') | {name} | exit code $code" >> {shlex.quote(str(log))}"""
+def _command(root: Path, log: Path, path: str, command: Sequence[str]) -> str:
+    call = f"cd {shlex.quote(str(root))} && PATH={shlex.quote(path)} {shlex.join(command)}"
+    tell = f"""echo "$(date -u +'%F %TZ') | {command[-1]} | exit code $code" >> {shlex.quote(str(log))}"""
     # to cron a bare % is the end of the command, wherever it stands
     return f"{call} || {{ code=$?; {tell}; }}".replace("%", "\\%")
 

@@ -1,6 +1,7 @@
-"""What is done every hour, every day and every week, each job a chain of make targets in a safe order.
+"""What is done every hour, every day and every week, each job a chain of commands in a safe order.
 
-A step runs when those it needs have succeeded; one that failed holds up nothing else. A step that finds the lake
+A step is a process of its own, started without a shell, and its exit code says how it went. It runs when those it
+needs have succeeded; one that failed holds up nothing else. A step that finds the lake
 taken, or that failed in passing, is tried again. Everything a job prints goes to the log folder's cron.log, each
 line with its time (UTC) and step. A job that succeeds says nothing; one that fails says so on stderr and exits with
 the code of its first failure, which is what cron mails and systemd reports.
@@ -8,26 +9,26 @@ the code of its first failure, which is what cron mails and systemd reports.
 
 from __future__ import annotations
 
-import re
+import shlex
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from src import console
 from src.errors import LockedError, MachineError, TransientError, exit_codes
-from src.maintenance import moved
+from src.maintenance import command_line, moved
 from src.run import logs, rotation, runs
 from src.settings import Settings
 
 
 @dataclass(frozen=True)
 class JobStep:
-    """One make target, and those whose success it needs."""
+    """One command, and those whose success it needs."""
 
-    target: str
+    command: str
     needs: tuple[str, ...] = ()
 
 
@@ -45,7 +46,7 @@ class StartTime:
 # every law to hold and a backup that a drill has restored.
 JOBS = {
     "hourly": (JobStep("health"),),
-    "daily": (JobStep("rotate-logs"), JobStep("pipeline"), JobStep("report")),
+    "daily": (JobStep("rotate-logs"), JobStep("run"), JobStep("report")),
     "weekly": (
         JobStep("optimize"),
         JobStep("check"),
@@ -58,8 +59,7 @@ DEFAULT_HOUR = 2
 PAUSE = timedelta(minutes=5)
 PATIENCE = timedelta(minutes=50)  # a step tried again for longer would meet the next hour's
 _AGAIN = (LockedError.exit_code, TransientError.exit_code)
-# make itself exits with 2 whatever failed, and names the code of what did in its last line.
-_MADE = re.compile(r"make: \*\*\* .*\bError (\d+)$")
+_SETUP = "setup.sh"  # of a clone: it installs what a newer requirements.txt pins, and says nothing where all is there
 
 
 def times(hour: int) -> dict[str, StartTime]:
@@ -76,35 +76,38 @@ class Clock:
 
 
 def run_job(
-    root: Path, name: str, say: Callable[[str], None], environ: Mapping[str, str], clock: Clock
+    root: Path,
+    name: str,
+    call: Sequence[str],
+    say: Callable[[str], None],
+    environ: Mapping[str, str],
+    clock: Clock,
 ) -> dict[str, int]:
     """Run the steps of a job, printing each line with `say`; return the exit code of each.
 
-    `root` is the project's folder.
-
-    A step that was left out has no code.
-
-    Raises:
-        MachineError: there is no program make.
+    `root` is the project's folder; `call` begins the command line of every step. A step that was left out has no code.
     """
+    if (root / _SETUP).is_file() and _run([f"./{_SETUP}", "--quiet"], root, f"{name} setup", say, environ):
+        return {"setup": MachineError.exit_code}  # nothing can be told to run by what is half installed
     codes: dict[str, int] = {}
     for step in JOBS[name]:
+        label = f"{name} {step.command}"
         failed = [need for need in step.needs if codes.get(need) != 0]
         if failed:
-            say(f"{name} {step.target} | left out: {', '.join(failed)} did not succeed")
+            say(f"{label} | left out: {', '.join(failed)} did not succeed")
         else:
-            codes[step.target] = _patiently(root, f"{name} {step.target}", step.target, say, environ, clock)
+            codes[step.command] = _patiently([*call, step.command], root, label, say, environ, clock)
     return codes
 
 
 def _patiently(
-    root: Path, label: str, target: str, say: Callable[[str], None], environ: Mapping[str, str], clock: Clock
+    command: Sequence[str], root: Path, label: str, say: Callable[[str], None], environ: Mapping[str, str], clock: Clock
 ) -> int:
-    """Make a target, and again while what stopped it may pass; returns its exit code."""
+    """Run a command, and again while what stopped it may pass; returns its exit code."""
     begun = clock.now()
     say(f"{label} | begins")
     while True:
-        code = _make(root, target, lambda line: say(f"{label} | {line}"), environ)
+        code = _run(command, root, label, say, environ)
         passed = clock.now() - begun
         if code not in _AGAIN or passed >= PATIENCE:
             say(f"{label} | {_ended(code)} after {passed.total_seconds():.0f} s")
@@ -113,35 +116,21 @@ def _patiently(
         clock.sleep(PAUSE.total_seconds())
 
 
-def _make(root: Path, target: str, say: Callable[[str], None], environ: Mapping[str, str]) -> int:
-    """Make a target; returns the exit code of the command that failed rather than make's own."""
-    command = ["make", "-C", str(root), "--no-print-directory", target]
-    # make's own words are read here, so they must not be translated, nor those of a make inside of another
-    clean = {key: value for key, value in environ.items() if key not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
-    code = None
-    try:
-        with subprocess.Popen(
-            command,
-            env=clean | {"LC_ALL": "C.UTF-8"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
-        ) as making:
-            for line in making.stdout or ():
-                say(line.rstrip())
-                code = found if (found := _made(line)) is not None else code
-    except FileNotFoundError as error:
-        raise MachineError(
-            "no program make", where=clean.get("PATH"), fix="install it, then: make schedule INSTALL=1"
-        ) from error
-    return (code or making.returncode) if making.returncode else 0
-
-
-def _made(line: str) -> int | None:
-    found = _MADE.match(line.rstrip())
-    return int(found[1]) if found else None
+def _run(command: Sequence[str], root: Path, label: str, say: Callable[[str], None], environ: Mapping[str, str]) -> int:
+    """Run a command in `root`, what it prints going to `say`; returns its exit code, that of a kill as a shell's."""
+    with subprocess.Popen(
+        command,
+        cwd=root,
+        env={**environ, "LC_ALL": "C.UTF-8"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    ) as running:
+        for line in running.stdout or ():
+            say(f"{label} | {line.rstrip()}")
+    return running.returncode if running.returncode >= 0 else 128 - running.returncode
 
 
 def _ended(code: int) -> str:
@@ -150,11 +139,11 @@ def _ended(code: int) -> str:
 
 def first_failure(codes: Mapping[str, int]) -> tuple[str, int] | None:
     """Return the first step that failed and its exit code."""
-    return next(((target, code) for target, code in codes.items() if code), None)
+    return next(((command, code) for command, code in codes.items() if code), None)
 
 
-def show(root: Path, settings: Settings, name: str, environ: Mapping[str, str], clock: Clock) -> int:
-    """Do a job of the project in `root`, what it prints going to cron.log; returns the code of its first failure."""
+def show(settings: Settings, name: str, call: Sequence[str], environ: Mapping[str, str], clock: Clock) -> int:
+    """Do a job of a project, what it prints going to cron.log; returns the exit code of its first failure."""
     path = settings.log_dir / rotation.SCHEDULED
     log, secrets = rotation.Log(path), settings.secrets()
 
@@ -162,11 +151,12 @@ def show(root: Path, settings: Settings, name: str, environ: Mapping[str, str], 
         now = clock.now()
         log.write(f"{now:%Y-%m-%d %H:%M:%S}Z | {logs.struck(line, secrets)}\n", now)
 
-    failure = first_failure(run_job(root, name, say, environ, clock))
+    failure = first_failure(run_job(settings.root, name, call, say, environ, clock))
     if failure is None:
         return 0
-    target, code = failure
-    console.complain(f"{name}: {target} {_ended(code)}\n  where: {path}\n  fix:   make {target}")
+    command, code = failure
+    again = f"./{_SETUP}" if command == "setup" else shlex.join([*command_line.typed(settings.root), command])
+    console.complain(f"{name}: {command} {_ended(code)}\n  where: {path}\n  fix:   see there, then: {again}")
     return code
 
 

@@ -15,22 +15,26 @@ from itertools import islice
 from pathlib import Path
 
 from src.errors import MachineError, UsageError
-from src.maintenance import cron, jobs, moved, timers
+from src.maintenance import command_line, cron, jobs, moved, timers
 
 CRON, SYSTEMD = "cron", "systemd"
 _PROGRAMS = {CRON: "crontab", SYSTEMD: "systemctl"}
-_NEEDED = ("make", "git", "uv")  # programs of a job and of setup.sh, which it may call
+_NEEDED = ("make", "git", "uv")  # programs of setup.sh, which a job in a clone calls
 _ALWAYS = ("/usr/local/bin", "/usr/bin", "/bin")
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """A project's jobs in a scheduler: its folder, the log they add to, their PATH, the hour of the daily one."""
+    """A project's jobs in a scheduler: its folder, the log they add to, their PATH, the hour of the daily one.
+
+    `call` begins the command line of a job, as it is typed in the folder.
+    """
 
     root: Path
     log: Path
     path: str
     hour: int = jobs.DEFAULT_HOUR
+    call: tuple[str, ...] = command_line.CLONE
 
 
 @dataclass(frozen=True)
@@ -60,12 +64,12 @@ def plan(schedule: Schedule, schedulers: Schedulers, kind: str, *, install: bool
     """
     if kind == CRON:
         table = cron.read(_program(schedulers.crontab, CRON))
-        fresh = cron.block(schedule.root, schedule.log, schedule.path, schedule.hour) if install else ""
+        fresh = _block(schedule) if install else ""
         changes = [ScheduleChange("crontab", table, cron.placed(table, schedule.root, fresh))]
     else:
         _program(schedulers.systemctl, SYSTEMD)
         there = timers.found(schedulers.units, schedule.root)
-        wanted = timers.units(schedule.root, schedule.path, schedule.hour) if install else {}
+        wanted = _units(schedule) if install else {}
         names = sorted({*there, *wanted})
         changes = [ScheduleChange(name, there.get(name, ""), wanted.get(name, "")) for name in names]
     if install and (other := _elsewhere(schedule, schedulers, kind)):
@@ -96,10 +100,8 @@ def execute(changes: list[ScheduleChange], schedulers: Schedulers, kind: str) ->
 def text(schedule: Schedule, kind: str) -> str:
     """Return the jobs as they would stand in an empty scheduler."""
     if kind == CRON:
-        return cron.block(schedule.root, schedule.log, schedule.path, schedule.hour)
-    return "\n".join(
-        f"# {name}\n{unit}" for name, unit in timers.units(schedule.root, schedule.path, schedule.hour).items()
-    )
+        return _block(schedule)
+    return "\n".join(f"# {name}\n{unit}" for name, unit in _units(schedule).items())
 
 
 def differences(changes: list[ScheduleChange]) -> str:
@@ -117,6 +119,14 @@ def search_path(environ: Mapping[str, str]) -> str:
     found = [shutil.which(name, path=environ.get("PATH")) for name in _NEEDED]
     folders = [str(Path(program).parent) for program in found if program]
     return ":".join(dict.fromkeys([*folders, *_ALWAYS]))
+
+
+def _block(schedule: Schedule) -> str:
+    return cron.block(schedule.root, schedule.log, schedule.path, schedule.hour, schedule.call)
+
+
+def _units(schedule: Schedule) -> dict[str, str]:
+    return timers.units(schedule.root, schedule.path, schedule.hour, schedule.call)
 
 
 def _program(found: str | None, kind: str) -> str:

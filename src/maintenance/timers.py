@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from src.errors import MachineError, UsageError, from_os_error
@@ -18,18 +18,20 @@ from src.maintenance import jobs
 _NOTE = "# written by `make schedule`, which overwrites what is changed here"
 
 
-def units(root: Path, path: str, hour: int) -> dict[str, str]:
+def units(root: Path, path: str, hour: int, call: Sequence[str]) -> dict[str, str]:
     """Return the text of each unit of the project in `root` by its file name, `path` being the PATH its jobs need.
+
+    `call` begins the command line of a job, as it is typed in `root`.
 
     Raises:
         UsageError: a path that no unit can hold.
     """
-    for text in (str(root), path):
+    for text in (str(root), path, *call):
         if not text.isprintable():
             raise UsageError("an unprintable character, which a unit cannot hold", where=repr(text), fix="rename it")
     made = {}
     for name, time in jobs.times(hour).items():
-        made[f"{_stem(root)}-{name}.service"] = _service(root, path, name)
+        made[f"{_stem(root)}-{name}.service"] = _service(root, path, name, call)
         made[f"{_stem(root)}-{name}.timer"] = _timer(root, time, name)
     return made
 
@@ -87,18 +89,19 @@ def _is_of(name: str, root: Path) -> bool:
     return re.fullmatch(rf"{re.escape(_stem(root))}-[a-z]+\.(service|timer)", name) is not None
 
 
-def _service(root: Path, path: str, name: str) -> str:
-    # The program is named from the working folder: systemd takes no path with quotes or $ as a program's.
+def _service(root: Path, path: str, name: str, call: Sequence[str]) -> str:
+    # env is the program, and ours its argument: systemd takes no path with quotes or $ as a program's.
+    command = " ".join(_argument(word) for word in (*call, "jobs", name))
     return f"""\
 {_NOTE}
 [Unit]
-Description=Boathouse, {name}: {", ".join(step.target for step in jobs.JOBS[name])} in {_plain(root)}
+Description=Boathouse, {name}: {", ".join(step.command for step in jobs.JOBS[name])} in {_plain(root)}
 
 [Service]
 Type=oneshot
 WorkingDirectory={_plain(root)}
 Environment={_quoted(f"PATH={path}")}
-ExecStart=/usr/bin/env .venv/bin/python main.py jobs {name}
+ExecStart=/usr/bin/env {command}
 """
 
 
@@ -125,6 +128,11 @@ def _plain(root: Path) -> str:
 def _quoted(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{escaped}"'
+
+
+def _argument(word: str) -> str:
+    """Return a word of a command line as systemd reads it: there alone it takes $ for a variable."""
+    return word if re.fullmatch(r"[\w./:@+-]+", word) else _quoted(word.replace("$", "$$"))
 
 
 def _timers(named: Mapping[str, str]) -> list[str]:
