@@ -1,4 +1,4 @@
-"""Optimize writes files anew where that pays; no row changes and nothing is computed again because of it."""
+"""Optimize rewrites files where that pays; no row changes and nothing is computed again because of it."""
 
 from __future__ import annotations
 

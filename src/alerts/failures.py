@@ -11,7 +11,7 @@ from src.run.runs import Run
 _LANDED = "/landing/"
 _LONGEST = 160  # characters of the error, so that what waits is still read
 _NAMED = 5  # tables that wait, by name
-_BUG = "the traceback is in app.log; report it, or mend the model it names"
+_BUG = "the traceback is in app.log; report it, or fix the model it names"
 _AGAIN = "see app.log; then run again: `make pipeline`"
 
 

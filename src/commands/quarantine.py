@@ -64,5 +64,5 @@ def _replay(call: Call) -> int:
         after = quarantine.count(project.engine, data, table_id)
     print(f"{table_id}: {before} rows were in quarantine, {after} are")
     if before == after and code == 0:
-        print(f"A row passes once {table.path} or its SQL lets it: mend it, bump `version`, and replay.")
+        print(f"A row passes once {table.path} or its SQL lets it: fix it, bump `version`, and replay.")
     return code

@@ -55,7 +55,7 @@ def plan(table: Table, gold: lake.Snapshot | None, sources: Mapping[str, lake.Sn
     known = {name: gold.progress(lake.identity_of(name)) for name in sources}
     anew = [name for name, found in sources.items() if known[name] not in (None, found.identity)]
     if anew:  # their versions say nothing here
-        return Work("rebuild", f"{', '.join(anew)} was made anew", until)
+        return Work("rebuild", f"{', '.join(anew)} was rebuilt", until)
     lost = [name for name, found in sources.items() if lake.is_another(gold, name, found)]
     if lost:
         why = f"the log of {', '.join(lost)} lost entries: what was consumed is not there any more"

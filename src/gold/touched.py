@@ -1,6 +1,6 @@
 """Which partitions a change of the sources touches: those of the changed rows, before and after.
 
-A change in a source that is not cut touches every partition. A file that was only written anew, with the same rows,
+A change in a source that is not cut touches every partition. A file that was only rewritten, with the same rows,
 touches none.
 """
 

@@ -172,7 +172,7 @@ def _problems(reading: Reading, row: Freshness, reach: _Reach, rests: frozenset[
         ago = f"{row.age_hours:.0f} h" if row.age_hours < _IN_DAYS else f"{row.age_hours / 24:.0f} days"
         what += f", {ago} ago; promised within {row.limit_hours:g} h"
     what += "; critical, and yesterday is not in it" if lacks else ""
-    fix = "`make plan` says what landed since: mend what failed or did not arrive; then `make pipeline`"
+    fix = "`make plan` says what landed since: fix what failed or did not arrive; then `make pipeline`"
     return [Problem("freshness", row.table, "P1" if lacks else "P2", reading.yesterday, what, fix)]
 
 

@@ -153,5 +153,5 @@ def grows(now: tuple[int, int], before: tuple[int, int], least: int, points: flo
 
 def _problem(today: date, table: str, found: Iterable[str]) -> Problem:
     what = f"in the last {_SPAN} days, against the {_BEFORE} before: {', '.join(found)}"
-    fix = f"see the rows (main.py quarantine show --table {table}) and ops.quality_results; mend the source or the rule"
+    fix = f"see the rows (main.py quarantine show --table {table}) and ops.quality_results; fix the source or the rule"
     return Problem("quality", table, "P3", today, what, fix)

@@ -16,7 +16,7 @@ from src.report.summary import Summary
 
 @dataclass(frozen=True)
 class Written:
-    """The two files of a report, and those of them that were written anew."""
+    """The two files of a report, and those of them that were rewritten."""
 
     markdown: Path
     html: Path

@@ -6,7 +6,7 @@ straight line says. So are the seconds of every step. Of two lines, over the row
 brought in all, the one is taken that missed the last runs by less: a merge costs what is new, a table computed whole
 costs what is there. A line is the median of the slopes between all pairs of runs, never falling (Theil 1950, Sen 1968).
 
-Nothing is told of a step that took part in fewer than two such runs, is computed anew (its first load, a changed
+Nothing is told of a step that took part in fewer than two such runs, is recomputed (its first load, a changed
 contract, MODE=all), or did not go through when its feeds last brought rows: it then has more to do than is known here.
 """
 
@@ -220,7 +220,7 @@ def _points(
 ) -> tuple[list[Point], int]:
     """The runs that tell of a step, and the rows that its feeds brought in all.
 
-    Those do not in which a silver table below read other rows than its feeds brought: it was computed anew.
+    Those do not in which a silver table below read other rows than its feeds brought: it was recomputed.
     """
     found: list[Point] = []
     in_all = 0

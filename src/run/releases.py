@@ -74,7 +74,7 @@ def record(engine: DuckEngine, data: Path, run: runs.Run, needs: Mapping[str, It
 
 
 def _advanced(run: runs.Run, name: str, version: int) -> int:
-    """The version of a table that has the rows of the released one, where this run only wrote them anew."""
+    """The version of a table that has the rows of the released one, where this run only rewrote them."""
     since, now = run.rewritten.get(name, (version, version))
     return now if since == version else version
 

@@ -350,7 +350,7 @@ def _together(refusals: Sequence[BoathouseError]) -> BoathouseError:
     """Several refused inputs as one failure of their class that names each."""
     if len(refusals) == 1:
         return refusals[0]
-    fix = "mend these files or move them out of the landing zone; the others are taken, the tables below wait"
+    fix = "fix these files or move them out of the landing zone; the others are taken, the tables below wait"
     return type(refusals[0])(f"{len(refusals)} files refused\n" + "\n".join(map(str, refusals)), fix=fix)
 
 

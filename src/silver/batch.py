@@ -45,7 +45,7 @@ class Batch(StrEnum):
     CONTEST = "contest"
 
     # Where the stored rows lie that a new row replaces. Filled by winners.contest; history.lay_out adds the versions
-    # that it lays out anew. Read by clean.
+    # that it lays out again. Read by clean.
     SUPERSEDED = "superseded"
 
     # Rows that say their key is gone. Filled by winners.set_deletions_aside; read by winners, history and clean.
