@@ -125,6 +125,12 @@ class Lake:
         self.write("gold/shop/daily.sql", DAILY)
         return self
 
+    def add_largest(self, sql: str) -> None:
+        """Give the shop's mart a second table, `largest`, with the columns of `daily`."""
+        columns = MART[MART.index("  - name: daily") :]
+        self.edit("gold/shop/contract.yaml", columns, columns.replace("daily", "largest") + columns)
+        self.write("gold/shop/largest.sql", sql)
+
     def land(self, name: str, content: str | bytes) -> Path:
         """Put a file into the landing zone."""
         target = self.data / "landing" / name

@@ -176,15 +176,17 @@ def test_a_table_whose_log_begins_with_a_checkpoint_comes_back(shop: Lake, tmp_p
 
 def test_a_release_is_backed_up_and_not_what_came_after_it(shop: Lake, capsys: pytest.CaptureFixture[str]) -> None:
     shop.environ["BROKEN_ON_PURPOSE"] = "1"
-    shop.edit("gold/shop/daily.sql", "count(*)", "error('no')::BIGINT")
-    shop.land("shop/orders/3.csv", HEAD + "5,2026-01-03,1.00,1\n")
-    assert list(shop.run().failures) == ["gold.shop.daily"]
+    shop.add_largest("SELECT nonsense FROM silver.shop.orders")
+    shop.land("shop/orders/3.csv", HEAD + "5,2026-01-04,1.00,1\n")
+    assert list(shop.run().failures) == ["gold.shop.largest"]
     planned = backed_up(shop)
-    newest = delta.open_table(delta.table_path(shop.data, "silver.shop.orders"))
+    newest = delta.open_table(delta.table_path(shop.data, "gold.shop.daily"))
     assert newest
-    assert planned.manifest.tables["silver.shop.orders"].version < newest.version
-    assert planned.manifest.tables["silver.shop.orders"].rows == 4
-    assert f"silver.shop.orders: version {newest.version} is in no release yet" in capsys.readouterr().out
+    assert newest.rows == 4
+    assert planned.manifest.tables["silver.shop.orders"].rows == 5
+    assert planned.manifest.tables["gold.shop.daily"].version < newest.version
+    assert planned.manifest.tables["gold.shop.daily"].rows == 3
+    assert f"gold.shop.daily: version {newest.version} is in no release yet" in capsys.readouterr().out
 
 
 def test_the_landing_zone_is_left_alone_by_a_restore(shop: Lake, tmp_path: Path) -> None:

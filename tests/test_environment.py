@@ -55,6 +55,7 @@ def start(
 ) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", CHILD, str(lake.root), str(limit), str(user), broken, *(words or ("run",))]
     settled = {"SETTLE_SECONDS": "0", "THREADS": "1", "PATH": os.environ["PATH"], "HOME": str(lake.root)} | environ
+    settled["PYTHONDONTWRITEBYTECODE"] = "1"  # where there is no room, a module would be kept half and break the next
     return subprocess.Popen(command, cwd=ROOT, env=settled, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -120,8 +121,10 @@ def test_a_disk_that_is_full_in_one_layer_leaves_the_last_version_and_the_next_r
     now = versions(lake)
     assert [name for name in now if name.startswith(layer) and now[name] != before[name]] == []
     released = releases.newest(lake.data)
-    rejects = "quarantine.shop.orders"  # shown as they are, so that a load that failed by them can be looked at
-    assert {**released, rejects: 0} == {**release, rejects: 0}
+    # what stays behind holds no source back; rejects are shown as they are, so that they can be looked at
+    goes = {"bronze": (), "silver": ("bronze",), "gold": ("bronze", "silver")}[layer]
+    moved = {name.partition(".")[0] for name in release if released[name] != release[name]}
+    assert moved - {"quarantine"} == set(goes)
     assert lake.findings() == []
     assert ended(start(lake))[0] == 0
     assert lake.rows("SELECT sum(orders)::INTEGER, sum(amount) FROM gold.shop.daily") == [(3, Decimal(60))]

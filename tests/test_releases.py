@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import InitVar, dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import pytest
 from conftest import Lake
 
+from src import catalog
 from src import lake as delta
 from src.errors import MachineError, UsageError
 from src.maintenance import pinned_release, rollback
@@ -30,6 +32,7 @@ class Before:
     table: str
     version: int
     number: InitVar[int | None] = None
+    as_of: InitVar[str | None] = None
 
 
 def roll_back(lake: Lake, to: str) -> None:
@@ -38,6 +41,15 @@ def roll_back(lake: Lake, to: str) -> None:
         steps = rollback.plan(project, versions)
         with recorded_run(project, RunKind.ROLLBACK, f"rollback to {to}") as run:
             rollback.execute(project, steps, versions, run)
+
+
+def seen(lake: Lake, sql: str) -> list[tuple[Any, ...]]:
+    """Rows of a SELECT as readers get them: of the newest release."""
+    with open_engine(lake.settings) as engine:
+        known = catalog.tables(lake.data)
+        wanted = {name: known[name] for name in engine.table_references(sql)}
+        catalog.publish(engine, wanted, releases.newest(lake.data))
+        return engine.rows(sql)
 
 
 def two_days(lake: Lake) -> tuple[Run, Run]:
@@ -98,18 +110,26 @@ def test_releases_of_before_there_were_numbers_come_first(lake: Lake, monkeypatc
     assert old == sorted(set(old))
 
 
-def test_after_a_partial_run_readers_see_the_family_of_the_failed_table_as_it_was(lake: Lake) -> None:
+def test_a_mart_that_fails_stays_as_it_was_and_its_sources_go_on(lake: Lake) -> None:
     lake.shop()
-    two_days(lake)
+    _, second = two_days(lake)
     before = releases.newest(lake.data)
     lake.edit("gold/shop/contract.yaml", "version: 1.0.0", "version: 1.1.0")
     lake.write("gold/shop/daily.sql", "SELECT nonsense FROM silver.shop.orders")
     lake.land("shop/orders/3.csv", HEADER + "3,2024-01-03,5,1\n")
     run = lake.run()
     assert set(run.failures) == {"gold.shop.daily"}
-    assert releases.newest(lake.data) == before
-    silver = delta.open_table(lake.data / "silver/shop/orders")
-    assert silver is not None and silver.version > before["silver.shop.orders"]
+    after = releases.newest(lake.data)
+    assert {name for name in after if after[name] != before[name]} == {"bronze.shop.orders", "silver.shop.orders"}
+    assert seen(lake, "SELECT order_id FROM silver.shop.orders ORDER BY 1") == [(1,), (2,), (3,)]
+    assert seen(lake, DAILY) == [(date(2024, 1, 1), 99), (date(2024, 1, 2), 20)]
+    [stays] = releases.behind(lake.data).values()
+    assert (stays.table, stays.cause, stays.held_by) == ("gold.shop.daily", "failed", ("gold.shop.daily",))
+    assert stays.as_of == second.run_id
+    line = f"gold.shop.daily as of {second.run_id}: its own step failed"
+    assert lake.rows(f"SELECT notes FROM ops.pipeline_runs WHERE run_id = '{run.run_id}' AND layer = 'run'") == [
+        (f"window {run.window}\n{line}",)
+    ]
 
 
 def test_rollback_restores_every_table_of_a_release_and_the_next_run_goes_forward(lake: Lake) -> None:

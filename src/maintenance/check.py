@@ -16,7 +16,7 @@ from pathlib import Path
 from src import catalog, console, contract, lake
 from src.contract import PROVENANCE, Contracts, Table
 from src.engine import DuckEngine, identifier
-from src.errors import BoathouseError
+from src.errors import BoathouseError, MachineError
 from src.gold import aggregate
 from src.gold.compare import differences
 from src.gold.computation import Computation
@@ -113,6 +113,11 @@ def run(
             )
             yield from _each(table.id, "one pass gives the same", partial(_silver, engine, table, whole))
             yield from _each(table.id, "the table says its version", partial(_tags, table, whole))
+    released = _released(data)
+    for table in (*contracts.silver.values(), *marts):
+        if table.id in whole:
+            law = "readers see what it was built from"
+            yield from _each(table.id, law, partial(_built_from, table, whole, released))
     for table in marts:
         if _readable(table, set(table.sources) - set(table.optional_sources), whole):
             declared = {**contracts.silver, **contracts.gold}
@@ -340,19 +345,48 @@ def _gold(engine: DuckEngine, table: Table, declared: Mapping[str, Table], whole
     if not contract.is_current(table, gold):
         return
     sources = {name: _consumed(gold, declared[name], whole) for name in table.sources}
-    aggregate.compute(engine, table, sources)
+    there = {name: source for name, source in sources.items() if source}
+    if there.keys() != sources.keys():
+        return  # vacuum took rows that a table which stays behind was built from: the next run computes it whole
+    aggregate.compute(engine, table, there)
     columns = {column.name: column.type for column in table.columns}
     yield from differences(engine, columns, engine.scan(gold), Computation.RESULT)
 
 
-def _consumed(gold: lake.Snapshot, source: Table, whole: Mapping[str, Path]) -> lake.Snapshot:
-    """Return a source in the version that a gold table says it read; one that it read as not built is empty."""
+def _consumed(gold: lake.Snapshot, source: Table, whole: Mapping[str, Path]) -> lake.Snapshot | None:
+    """Return a source in the version that a gold table says it read; None where vacuum removed that.
+
+    One that it read as not built is empty.
+    """
     version = gold.progress(source.id)
     if version == Unbuilt.NEVER:
         return Unbuilt(source)
     if source.id not in whole:
         raise lake.HistoryGone(f"{source.id} is gone")
-    return _opened(whole[source.id], version)
+    try:
+        return _opened(whole[source.id]) if version is None else lake.check_restorable(whole[source.id], version)
+    except MachineError:
+        return None
+
+
+# -- the release
+
+
+def _built_from(table: Table, whole: Mapping[str, Path], released: Mapping[str, int]) -> Iterator[str]:
+    """Yield what the released version of a table was built from that readers do not see."""
+    if table.id not in released:
+        return
+    seen = _opened(whole[table.id], released[table.id])
+    for name in (*(feed.id for feed in table.feeds), *table.sources):
+        version = seen.progress(name)
+        if (
+            version is None
+            or name not in whole
+            or seen.progress(lake.identity_of(name)) != _opened(whole[name]).identity
+        ):
+            continue  # it was built without, or from a table that was replaced since
+        if version > released.get(name, Unbuilt.NEVER):
+            yield f"built from version {version} of {name}, of which readers see {released.get(name, 'nothing')}"
 
 
 # -- what they share

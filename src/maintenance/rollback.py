@@ -49,9 +49,11 @@ def execute(project: Project, steps: list[TableRollback], versions: Mapping[str,
         lake.check_restorable(project.path(step.table), step.back)
     names = list(catalog.tables(project.settings.data_dir))
     names += map(lake.waiting_of, project.contracts.feeds)
-    restored = dict(versions)
+    data, restored = project.settings.data_dir, dict(versions)
+    as_of = releases.runs_of(project.engine, data, versions)
     for step in steps:
         table = project.table(step.table)
         if table:
             restored[step.table] = lake.restore(table, step.back, names).version
-    releases.add(project.engine, project.settings.data_dir, run, restored)
+    # what stayed behind is forgotten: the next run goes forward from here and says anew what does
+    releases.add(project.engine, data, run, releases.Release(restored, as_of))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from loguru import logger
+
 from src.project import Project, new_run_id, select, upstream
 from src.run import forecast, lock, releases, runs
 from src.run.kinds import RunKind
@@ -38,9 +40,24 @@ def recorded_run(
         yield run
         run.finish()
         run.counted(releases.following(data) - 1)
-        runs.write(project.engine, data, run)
-        everything = select(project, None)
-        read: dict[str, list[str]] = {feed.id: [] for feed in everything.feeds} | {
-            table.id: upstream(table) for table in (*everything.silver, *everything.gold)
-        }
-        releases.record(project.engine, data, run, read)
+        try:
+            release = releases.decide(project.engine, data, run, _upstream(project))
+            _tell(run, release)
+        finally:  # what it did is recorded whatever becomes of the release
+            runs.write(project.engine, data, run)
+        releases.record(project.engine, data, run, release)
+
+
+def _upstream(project: Project) -> dict[str, list[str]]:
+    """Return of every declared table what it is built from, and what its foreign keys name."""
+    everything = select(project, None)
+    tables = {table.id: upstream(table) for table in (*everything.silver, *everything.gold)}
+    return {feed.id: [] for feed in everything.feeds} | tables
+
+
+def _tell(run: Run, release: releases.Release) -> None:
+    """Say which tables stay behind and why, in the log and in the run's own record, if it did steps."""
+    lines = [releases.describe(standing) for standing in release.behind.values()] if run.steps else []
+    for line in lines:
+        logger.warning("readers see {}", line)
+    run.note(lines)

@@ -1,16 +1,28 @@
 """A release is the set of table versions that belong together; readers see one, rollback restores one.
 
-A run's release takes the new versions of the tables whose whole family (what they read, and what
-reads them) went through; the others stay at the versions of the release before.
+The law: a table is released when it and everything it was built from, transitively upstream, are right; the tables
+of one mart go together; what stays behind never holds its sources back.
+
+- A version is right where the step that made it succeeded. A step that failed leaves the version before, which is
+  right still; what reads that table is blocked in the same run.
+- What a table's foreign keys name is upstream of it too: its audits looked there.
+- A version that was right but held back is remembered, and released by whichever run makes right what held it, also
+  by one that does not touch it.
+- Each table says of which run its released data are, its `as_of`: behind a failure they stay those of an earlier run.
+
+Versions and standings are in the commit that adds the release, so they cannot disagree. Where only the standings
+changed, that commit adds no rows.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from src import catalog, lake
 from src.engine import DuckEngine
@@ -19,6 +31,8 @@ from src.run import runs
 
 TABLE = "ops.releases"
 _KEY = "release"  # in the commit that adds a release: its versions, so that the newest is one small read
+_AS_OF = "asOf"  # beside it: by table the run whose data it has
+_BEHIND = "behind"  # beside it: the standings of the tables that stay behind
 
 
 @dataclass(frozen=True)
@@ -30,61 +44,204 @@ class Entry:
     table: str
     version: int
     number: int | None = None  # counts up with each release, whatever the clock said; earlier ones have none
+    as_of: str | None = None  # the run whose data the table has
+
+
+class Cause(StrEnum):
+    """Why a table stays behind."""
+
+    FAILED = "failed"  # its own step
+    BLOCKED = "blocked"  # its step was not done, as something upstream failed
+    UPSTREAM = "upstream"  # it is right, and built from a version that is not released
+    MART = "mart"  # it is right, and another table of its mart stays behind
+    PENDING = "pending"  # no run has finished with its newest version: one is going on, died, or was rolled back
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What readers see of a table, and what they do not see yet."""
+
+    table: str
+    version: int | None  # the released one; None: readers see nothing of it
+    newest: int | None  # None: not built
+    as_of: str | None  # the run whose data the released version has
+    cause: Cause | None = None  # None: it does not stay behind
+    held_by: tuple[str, ...] = ()  # the tables at which the trouble begins; the table itself where its own step failed
+    built: str | None = None  # the run that built the newest version, where that is right and held back
+
+    @property
+    def behind(self) -> bool:
+        """Return whether readers see less than a run tried to give them."""
+        return self.cause is not None
+
+
+@dataclass(frozen=True)
+class Release:
+    """Which version of each table readers see, of which run its data are, and the tables that stay behind."""
+
+    versions: Mapping[str, int] = field(default_factory=dict)
+    as_of: Mapping[str, str] = field(default_factory=dict)
+    behind: Mapping[str, Standing] = field(default_factory=dict)
 
 
 def newest(data: Path) -> dict[str, int]:
-    """Table versions of the newest release; empty where there is none.
+    """Return the table versions of the newest release; empty where there is none.
 
     Raises:
         MachineError: its record is damaged.
     """
-    table = lake.open_table(lake.table_path(data, TABLE))
-    for version in range(table.version, 0, -1) if table else ():
-        found = lake.commit_info(lake.table_path(data, TABLE), version).get(_KEY)
-        if found:
-            try:
-                return {name: int(at) for name, at in json.loads(found).items()}
-            except (ValueError, TypeError, AttributeError) as error:
-                raise lake.damaged(
-                    lake.table_path(data, TABLE), f"version {version} names no release: {error}"
-                ) from error
-    return {}
+    return dict(_newest(data).versions)
 
 
-def record(engine: DuckEngine, data: Path, run: runs.Run, needs: Mapping[str, Iterable[str]]) -> bool:
-    """Add the release of a run that is over, unless nothing moved; `needs`: what each table is built from.
+def standings(data: Path) -> tuple[Standing, ...]:
+    """Return how each table of the lake stands: first those of the newest release, then those never released.
 
-    Returns whether there is a new one.
+    While a run is going on, or after one that died, the versions it has built already are `pending`.
+
+    Raises:
+        MachineError: the record of the release, or a table, is damaged.
     """
-    recorded = newest(data)
-    before = {name: _advanced(run, name, version) for name, version in recorded.items()}
-    current = {name: table.version for name, root in catalog.tables(data).items() if (table := lake.open_table(root))}
-    still = {name for name, version in before.items() if current.get(name) == version}
-    still |= {name for name in needs if name not in current and name not in before}  # nobody waits for what never was
-    through = _through(run, needs, still)
-    versions = before | {name: version for name, version in current.items() if _owner(name) in through}
-    # one that is gone stays while a contract declares it: `make check` then says so
-    versions = {name: version for name, version in versions.items() if name in current or _owner(name) in needs}
-    # rows that were rejected are looked at whatever became of their table, which is released without them
-    versions |= {name: version for name, version in current.items() if name.startswith("quarantine.")}
-    if versions == recorded:
-        return False
-    add(engine, data, run, versions)
-    return True
+    release, current = _newest(data), _current(data)
+    names = dict.fromkeys((*release.versions, *current, *release.behind))
+    return tuple(_stands(release, name, current.get(name)) for name in names)
 
 
-def _advanced(run: runs.Run, name: str, version: int) -> int:
-    """The version of a table that has the rows of the released one, where this run only rewrote them."""
-    since, now = run.rewritten.get(name, (version, version))
-    return now if since == version else version
+def _stands(release: Release, name: str, newest: int | None) -> Standing:
+    version, as_of, left = release.versions.get(name), release.as_of.get(name), release.behind.get(name)
+    if left and (newest != version or left.cause in (Cause.FAILED, Cause.BLOCKED)):
+        return replace(left, version=version, newest=newest, as_of=as_of)
+    return Standing(name, version, newest, as_of, Cause.PENDING if newest != version else None)
 
 
-def add(engine: DuckEngine, data: Path, run: runs.Run, versions: Mapping[str, int]) -> None:
+def behind(data: Path) -> dict[str, Standing]:
+    """Return the tables that the last run left behind, by their ids, as it recorded them: one small read.
+
+    Raises:
+        MachineError: the record of the release is damaged.
+    """
+    return dict(_newest(data).behind)
+
+
+def describe(standing: Standing) -> str:
+    """Return in one line as of which run readers see a table, and why not later."""
+    names = ", ".join(standing.held_by)
+    why = {
+        None: "nothing newer is built",
+        Cause.FAILED: "its own step failed",
+        Cause.BLOCKED: f"blocked by {names}" if names else "blocked until its next run",
+        Cause.UPSTREAM: f"held back by {names}",
+        Cause.MART: f"held back by {names} of the same mart",
+        Cause.PENDING: "no run has finished with its newest version yet",
+    }[standing.cause]
+    seen = f"as of {standing.as_of or 'an earlier run'}" if standing.version is not None else "not released yet"
+    newer = f"what {standing.built} built is " if standing.built else ""
+    return f"{standing.table} {seen}: {newer}{why}"
+
+
+def decide(engine: DuckEngine, data: Path, run: runs.Run, upstream: Mapping[str, Collection[str]]) -> Release:
+    """Return the release that readers get after a run, by the law; changes nothing.
+
+    `upstream`: of every declared table what it is built from, and what its foreign keys name.
+
+    Raises:
+        MachineError: the record of the release, or a table, is damaged.
+    """
+    before = _newest(data)
+    if before.versions and not before.as_of:  # a lake of before releases said so
+        before = replace(before, as_of=runs_of(engine, data, before.versions))
+    return judge(before, _current(data), run, upstream)
+
+
+def judge(
+    before: Release, current: Mapping[str, int], run: runs.Run, upstream: Mapping[str, Collection[str]]
+) -> Release:
+    """Return the release that follows another after a run, where `current` are the versions that it left on disk."""
+    released = {name: _rewritten(run, name, version) for name, version in before.versions.items()}
+    moved = {name for name in upstream if current.get(name) != released.get(name)}
+    done = {step.table_id for step in run.steps if step.status == "success"}
+    # right, held back by an earlier run, and as that run left them
+    right = {
+        name: stayed.built
+        for name, stayed in before.behind.items()
+        if stayed.cause in (Cause.UPSTREAM, Cause.MART)
+        and stayed.newest is not None
+        and _rewritten(run, name, stayed.newest) == current.get(name)
+    } | dict.fromkeys(done, run.run_id)
+    wrong = {name: Cause.PENDING for name in moved if name not in right}
+    wrong |= {
+        name: stayed.cause
+        for name, stayed in before.behind.items()
+        if stayed.cause in (Cause.FAILED, Cause.BLOCKED) and name in upstream and name not in done
+    }
+    wrong |= dict.fromkeys(run.blocked, Cause.BLOCKED) | dict.fromkeys(run.failures, Cause.FAILED)
+    held = stay_behind(upstream, moved, wrong)
+    versions = _versions(released, current, upstream, moved, held)
+    as_of = {name: found for name in versions if (found := before.as_of.get(name))}
+    for name, version in versions.items():
+        owner = _owner(name)
+        if owner not in held and (owner in done or version != released.get(name)):
+            as_of[name] = right.get(owner) or run.run_id
+    behind = {
+        name: Standing(
+            table=name,
+            version=versions.get(name),
+            newest=current.get(name),
+            as_of=as_of.get(name),
+            cause=cause,
+            held_by=_origins(name, held),
+            built=right[name] if cause in (Cause.UPSTREAM, Cause.MART) else None,
+        )
+        for name, (cause, _) in sorted(held.items())
+    }
+    return Release(versions, as_of, behind)
+
+
+def stay_behind(
+    upstream: Mapping[str, Collection[str]], moved: Collection[str], wrong: Mapping[str, Cause]
+) -> dict[str, tuple[Cause, tuple[str, ...]]]:
+    """Return the tables that stay behind, each with its cause and the tables next to it that hold it.
+
+    `moved`: the tables whose newest version is not the released one; `wrong`: those that no run left right. A table
+    that did not move has nothing to hold back, and holds nothing that was built from it: readers see that version.
+    """
+    held = {
+        name: (cause, tuple(o for o in upstream.get(name, ()) if o in wrong) if cause is Cause.BLOCKED else ())
+        for name, cause in wrong.items()
+    }
+    before = -1
+    while len(held) != before:  # until nothing more stays behind: foreign keys and marts go in circles
+        before = len(held)
+        for name in sorted(set(moved) - held.keys()):
+            if above := tuple(other for other in upstream[name] if other in held and other in moved):
+                held[name] = Cause.UPSTREAM, above
+            elif beside := tuple(other for other in sorted(held) if _mart(other) == _mart(name) != ""):
+                held[name] = Cause.MART, beside
+    return held
+
+
+def record(engine: DuckEngine, data: Path, run: runs.Run, release: Release) -> bool:
+    """Make what was decided the newest release, unless no version moved; returns whether one did.
+
+    Where only standings changed, they are recorded in a commit without rows: that is no new release.
+    """
+    before = _newest(data)
+    if release.versions != before.versions:
+        add(engine, data, run, release)
+        return True
+    if release.behind != before.behind:
+        runs.append(engine, data, TABLE, Entry, [], info=_info(release))
+    return False
+
+
+def add(engine: DuckEngine, data: Path, run: runs.Run, release: Release) -> None:
     """Make these versions the newest release, under the run's id."""
     moment = run.clock()
     number = following(data)
-    entries = [Entry(run.run_id, moment, name, version, number) for name, version in sorted(versions.items())]
-    runs.append(engine, data, TABLE, Entry, entries, info={_KEY: json.dumps(dict(versions))})
+    entries = [
+        Entry(run.run_id, moment, name, version, number, release.as_of.get(name))
+        for name, version in sorted(release.versions.items())
+    ]
+    runs.append(engine, data, TABLE, Entry, entries, info=_info(release))
 
 
 def following(data: Path) -> int:
@@ -105,12 +262,6 @@ def published(engine: DuckEngine, data: Path) -> lake.Snapshot | None:
         order = f"coalesce({number}, 0), released_at"
         engine.view("releases", f"SELECT *, dense_rank() OVER (ORDER BY {order}) AS nth FROM {scan}")
     return table
-
-
-def _owner(name: str) -> str:
-    """The table whose steps write a table: what lies beside a silver table is written with it."""
-    layer, _, rest = name.partition(".")
-    return f"silver.{rest}" if layer in ("quarantine", "deletions") else name
 
 
 def named(engine: DuckEngine, data: Path, run_id: str) -> dict[str, int]:
@@ -151,17 +302,103 @@ def all_of(engine: DuckEngine, data: Path) -> dict[str, dict[str, int]]:
     return found
 
 
+def runs_of(engine: DuckEngine, data: Path, versions: Mapping[str, int]) -> dict[str, str]:
+    """Return for each of these versions the run whose data it has, as far as releases tell.
+
+    Releases of before they said so tell the first one that had this version.
+    """
+    if (table := published(engine, data)) is None:
+        return {}
+    as_of = "as_of" if "as_of" in table.columns else "NULL"
+    rows = engine.rows(
+        f'SELECT "table", version, coalesce(arg_max({as_of}, nth), arg_min(run_id, nth)) FROM releases GROUP BY ALL'
+    )
+    return {name: run_id for name, version, run_id in rows if versions.get(name) == version}
+
+
+def _newest(data: Path) -> Release:
+    root = lake.table_path(data, TABLE)
+    table = lake.open_table(root)
+    for version in range(table.version, 0, -1) if table else ():
+        found = lake.commit_info(root, version)
+        if found.get(_KEY):
+            try:
+                versions = {name: int(at) for name, at in json.loads(found[_KEY]).items()}
+                as_of = {name: str(run_id) for name, run_id in json.loads(found.get(_AS_OF, "{}")).items()}
+                behind = map(_standing, json.loads(found.get(_BEHIND, "[]")))
+                return Release(versions, as_of, {standing.table: standing for standing in behind})
+            except (ValueError, TypeError, AttributeError, KeyError) as error:
+                raise lake.damaged(root, f"version {version} names no release: {error}") from error
+    return Release()
+
+
+def _info(release: Release) -> dict[str, str]:
+    return {
+        _KEY: json.dumps(dict(release.versions)),
+        _AS_OF: json.dumps(dict(release.as_of)),
+        _BEHIND: json.dumps([asdict(standing) for standing in release.behind.values()]),
+    }
+
+
+def _standing(stored: dict[str, Any]) -> Standing:
+    return Standing(**{**stored, "cause": Cause(stored["cause"]), "held_by": tuple(stored["held_by"])})
+
+
+def _current(data: Path) -> dict[str, int]:
+    """Return the newest version of every table on disk but those of the records."""
+    opened = {name: lake.open_table(lake.table_path(data, name)) for name in catalog.holding(data)}
+    return {name: table.version for name, table in opened.items() if table}
+
+
+def _versions(
+    released: Mapping[str, int],
+    current: Mapping[str, int],
+    upstream: Collection[str],
+    moved: Collection[str],
+    held: Collection[str],
+) -> dict[str, int]:
+    """Return the versions of a release: the newest of what goes, the released ones of what stays behind."""
+    goes = {name for name in moved if name not in held}
+    for name in current:  # what lies beside a silver table goes with it
+        if _owner(name) != name and _owner(name) in upstream and _owner(name) not in held:
+            goes.add(name)
+        if name.startswith("quarantine."):  # rejected rows are looked at whatever became of the table without them
+            goes.add(name)
+    versions = {**released, **{name: current[name] for name in goes if name in current}}
+    # one that is gone stays while a contract declares it: `make check` then says so
+    return {name: version for name, version in versions.items() if name in current or _owner(name) in upstream}
+
+
+def _rewritten(run: runs.Run, name: str, version: int) -> int:
+    """Return this version of a table, or the newer one if this run only compacted it (same rows, other files)."""
+    since, now = run.rewritten.get(name, (version, version))
+    return now if since == version else version
+
+
+def _origins(name: str, held: Mapping[str, tuple[Cause, tuple[str, ...]]]) -> tuple[str, ...]:
+    """Return the tables at which it begins that a table stays behind: those that nothing else holds."""
+    seen: set[str] = set()
+    found: set[str] = set()
+    waiting = [name]
+    while waiting:
+        at = waiting.pop()
+        if at not in seen:
+            seen.add(at)
+            waiting += held[at][1]
+            found |= set() if held[at][1] or held[at][0] is Cause.BLOCKED else {at}
+    return tuple(sorted(found))
+
+
+def _owner(name: str) -> str:
+    """Return the table whose steps write a table: what lies beside a silver table is written with it."""
+    layer, _, rest = name.partition(".")
+    return f"silver.{rest}" if layer in ("quarantine", "deletions") else name
+
+
+def _mart(name: str) -> str:
+    """Return the mart of a gold table; nothing for any other."""
+    return name.rpartition(".")[0] if name.startswith("gold.") else ""
+
+
 def _word(text: str) -> str:
     return text.replace("'", "''")
-
-
-def _through(run: runs.Run, needs: Mapping[str, Iterable[str]], still: set[str]) -> set[str]:
-    """The tables in whose family every member was done by this run or is where the last release left it."""
-    family: dict[str, set[str]] = {}
-    for table, others in needs.items():
-        joined = {table}.union(*(family.get(name, {name}) for name in (table, *others)))
-        for name in joined:
-            family[name] = joined
-    done = {f"{step.layer}.{step.domain}.{step.table}" for step in run.records if step.status == "success"}
-    ill = {*run.failures, *run.blocked}
-    return {name for name, members in family.items() if members <= (done | still) - ill}

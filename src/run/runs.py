@@ -248,6 +248,11 @@ class Run:
         """Note in the run's own record how many releases there were before its own: clocks do not tell."""
         self.records[-1] = replace(self.records[-1], releases=releases)
 
+    def note(self, lines: Iterable[str]) -> None:
+        """Add lines to the notes of the run's own record."""
+        own = self.records[-1]
+        self.records[-1] = replace(own, notes="\n".join([*(own.notes or "").splitlines(), *lines]) or None)
+
     @property
     def steps(self) -> list[Record]:
         """The records of this run's own steps; that of a run found dead is not among them."""
@@ -433,6 +438,8 @@ def append(
     root = lake.table_path(data, table_id)
     table = lake.open_table(root) or lake.create(root, columns)
     if not rows:
+        if info:
+            lake.commit(table, info=info)
         return
     later = {name: kind for name, kind in columns.items() if name not in table.columns}
     if later:  # the lake is older than this field
