@@ -26,7 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(call: Call) -> int:
     settings = call.settings
     path = schedule.search_path(os.environ)
-    log, typed = settings.log_dir / rotation.SCHEDULED, command_line.typed(settings.root)
+    log, typed = settings.log_dir / rotation.SCHEDULED, command_line.as_typed(settings.root)
     planned = Schedule(settings.root, log, path, call.args.hour, typed)
     return schedule.show(planned, _schedulers(os.environ), call.args)
 

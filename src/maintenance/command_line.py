@@ -14,7 +14,7 @@ def child(root: Path) -> list[str]:
     return [sys.executable, str(PRODUCT / "main.py"), "--project", str(root)]
 
 
-def typed(root: Path) -> tuple[str, ...]:
+def as_typed(root: Path) -> tuple[str, ...]:
     """Return the beginning of a command line as a person types it in `root`, from a shell or in a crontab.
 
     An installed product is called by the program beside its Python, which an upgrade leaves where it is.

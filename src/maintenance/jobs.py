@@ -155,7 +155,7 @@ def show(settings: Settings, name: str, call: Sequence[str], environ: Mapping[st
     if failure is None:
         return 0
     command, code = failure
-    again = f"./{_SETUP}" if command == "setup" else shlex.join([*command_line.typed(settings.root), command])
+    again = f"./{_SETUP}" if command == "setup" else shlex.join([*command_line.as_typed(settings.root), command])
     console.complain(f"{name}: {command} {_ended(code)}\n  where: {path}\n  fix:   see there, then: {again}")
     return code
 
