@@ -670,10 +670,10 @@ def test_whatever_happens_each_incident_is_told_from_its_beginning_to_its_end_an
     assert alerts.open_incidents(desk.engine, desk.lake.data) == ()
     assert len(delivered) == len([event for event in desk.events() if event.startswith("sent ")]) > 3
     for problem in CAST:
-        every_episode_was_told(desk, problem.incident)
+        every_episode_was_sent(desk, problem.incident)
 
 
-def every_episode_was_told(desk: Desk, incident: str) -> None:
+def every_episode_was_sent(desk: Desk, incident: str) -> None:
     """Read from disk: each notice but the quiet ones was told, answered or overtaken by a newer one, and none twice."""
     sql = f"SELECT event, urgency, message FROM ops.alerts WHERE incident = '{incident}' ORDER BY moment"
     due, is_open, worst = "", False, "P4"

@@ -33,7 +33,7 @@ class Found:
     path: Path
 
 
-def typed(*words: str, cwd: Path = ROOT, **environ: str) -> subprocess.CompletedProcess[str]:
+def run_command(*words: str, cwd: Path = ROOT, **environ: str) -> subprocess.CompletedProcess[str]:
     """main.py as a person types it."""
     settled = {"SETTLE_SECONDS": "0", "PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")} | environ
     command = [sys.executable, str(ROOT / "main.py"), *words]
@@ -60,13 +60,13 @@ def test_a_command_is_a_file_with_its_help_its_arguments_and_its_run() -> None:
 
 
 def test_help_names_every_command() -> None:
-    shown = typed("--help")
+    shown = run_command("--help")
     assert shown.returncode == 0
     assert re.findall(r"^    ([a-z-]+)(?: |$)", shown.stdout, re.M) == commands.names()
 
 
 def test_a_command_that_is_none_is_refused_with_those_there_are() -> None:
-    refused = typed("vacum")
+    refused = run_command("vacum")
     assert refused.returncode == 2
     assert all(name in refused.stderr for name in commands.names())
 
@@ -105,14 +105,14 @@ def test_a_project_is_named_before_or_after_the_command_or_by_the_environment(
         "environment": (),
     }[place]
     environ = {"PROJECT_DIR": str(lake.root)} if place == "environment" else {}
-    ran = typed(*words, cwd=Path("/"), **environ)
+    ran = run_command(*words, cwd=Path("/"), **environ)
     assert ran.returncode == 0, ran.stderr
     assert lake.rows("SELECT orders FROM gold.shop.daily") == [(1,)]
     assert (lake.root / "logs/app.log").is_file()
 
 
 def test_the_option_wins_over_the_environment(lake: Lake, tmp_path: Path) -> None:
-    ran = typed("run", "--project", str(shop(lake).root), PROJECT_DIR=str(tmp_path / "other"))
+    ran = run_command("run", "--project", str(shop(lake).root), PROJECT_DIR=str(tmp_path / "other"))
     assert ran.returncode == 0, ran.stderr
 
 
@@ -120,9 +120,9 @@ def test_settings_contracts_and_backups_are_those_of_the_project(lake: Lake, tmp
     shop(lake)
     (lake.root / ".env").write_text("DATA_DIR=lake\nBACKUP_REMOTE=copies\n")
     (lake.root / "data").rename(lake.root / "lake")
-    assert typed("run", "--project", str(lake.root), cwd=Path("/")).returncode == 0
-    assert typed("backup", "--project", str(lake.root), cwd=Path("/")).returncode == 0
-    assert typed("docs", "--project", str(lake.root), cwd=Path("/")).returncode == 0
+    assert run_command("run", "--project", str(lake.root), cwd=Path("/")).returncode == 0
+    assert run_command("backup", "--project", str(lake.root), cwd=Path("/")).returncode == 0
+    assert run_command("docs", "--project", str(lake.root), cwd=Path("/")).returncode == 0
     assert (lake.root / "lake/gold/shop/daily/_delta_log").is_dir()
     assert (lake.root / "copies/manifests").is_dir()
     assert (lake.root / "src/gold/shop/README.md").is_file()
@@ -130,14 +130,14 @@ def test_settings_contracts_and_backups_are_those_of_the_project(lake: Lake, tmp
 
 
 def test_a_project_that_is_not_there_is_refused_and_nothing_is_made(tmp_path: Path) -> None:
-    ran = typed("status", "--project", str(tmp_path / "nowhere"))
+    ran = run_command("status", "--project", str(tmp_path / "nowhere"))
     assert ran.returncode == 2
     assert f"where: --project {tmp_path / 'nowhere'}" in ran.stderr
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_stands_after_two_dashes_is_no_option_of_the_project(lake: Lake) -> None:
-    ran = typed("query", "--project", str(lake.root), "--format", "json", "--", "SELECT '--project' AS word")
+    ran = run_command("query", "--project", str(lake.root), "--format", "json", "--", "SELECT '--project' AS word")
     assert json.loads(ran.stdout) == [{"word": "--project"}], ran.stderr
 
 
@@ -149,7 +149,7 @@ def test_the_old_call_of_a_module_says_what_to_type_and_does_the_same(name: str,
     words = ["daily", "--help"] if name == "jobs" else ["--help"]
     module = f"src.maintenance.{name.replace('-', '_')}"
     old = subprocess.run([sys.executable, "-m", module, *words], cwd=ROOT, capture_output=True, text=True)
-    new = typed(name, *words)
+    new = run_command(name, *words)
     assert (old.returncode, old.stdout) == (new.returncode, new.stdout)
     assert old.stderr.startswith("note: this command is now: ") and f"main.py {name} " in old.stderr
     assert len(old.stderr.splitlines()) == 1
@@ -179,7 +179,7 @@ SHOWN = {
 def test_with_json_standard_output_is_one_document(lake: Lake, name: str) -> None:
     shop(lake).run()
     words, code = SHOWN[name]
-    ran = typed(name, "--json", "--project", str(lake.root), *words)
+    ran = run_command(name, "--json", "--project", str(lake.root), *words)
     assert ran.returncode == code, ran.stderr
     assert json.loads(ran.stdout)
 

@@ -136,21 +136,21 @@ def test_every_target_is_a_command_and_its_options_arrive(tmp_path: Path) -> Non
     program.chmod(0o755)
     (tmp_path / ".venv/.ready").write_text("")
 
-    def typed(*words: str) -> str:
+    def run_make(*words: str) -> str:
         command = ["make", "-s", "-C", str(tmp_path), *words]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
-    assert typed("pipeline") == "run"
-    assert typed("pipeline", "ARGS=--domain shop") == "run --domain shop"
-    assert typed("vacuum", "DRY_RUN=1") == "vacuum --dry-run"
-    assert typed("query", "SQL=SELECT '$1'") == "query -- SELECT '$1'"
-    assert typed("schedule", "REMOVE=1", "KIND=systemd") == "schedule --remove --kind=systemd"
-    assert typed("schema-version", "VERB=retag") == "schema-version retag"
-    assert typed("alerts") == "alerts list"
+    assert run_make("pipeline") == "run"
+    assert run_make("pipeline", "ARGS=--domain shop") == "run --domain shop"
+    assert run_make("vacuum", "DRY_RUN=1") == "vacuum --dry-run"
+    assert run_make("query", "SQL=SELECT '$1'") == "query -- SELECT '$1'"
+    assert run_make("schedule", "REMOVE=1", "KIND=systemd") == "schedule --remove --kind=systemd"
+    assert run_make("schema-version", "VERB=retag") == "schema-version retag"
+    assert run_make("alerts") == "alerts list"
     text = (tmp_path / "Makefile").read_text()
     listed = re.search(r"^COMMANDS := (.*)$", text, re.MULTILINE)
     assert listed
-    assert {name: typed(name) for name in listed[1].split()} == {name: name for name in listed[1].split()}
+    assert {name: run_make(name) for name in listed[1].split()} == {name: name for name in listed[1].split()}
 
 
 def test_a_pin_that_was_raised_is_installed_by_the_next_command(tmp_path: Path) -> None:

@@ -687,16 +687,16 @@ def test_a_holder_that_is_dead_or_takes_too_long_is_p4_and_a_working_one_is_not(
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
 
-    def held(pid: int, hours: float) -> list[str]:
+    def problems_with_holder(pid: int, hours: float) -> list[str]:
         since = (MONDAY + timedelta(hours=12 - hours)).isoformat()
         facts = {"pid": pid, "host": os.uname().nodename, "since": since, "command": "make pipeline", "run_id": "r1"}
         (lake.data / ".holder.json").write_text(json.dumps(facts))
         found = look(lake, MONDAY + timedelta(hours=12)).problems
         return [problem.what for problem in found if (problem.kind, problem.subject) == ("run", "r1")]
 
-    assert held(os.getpid(), 1.4) == []
-    assert [what.rsplit(") ")[1] for what in held(os.getpid(), 1.6)] == ["has been going for 1.6 h"]
-    assert [what.rsplit(") ")[1] for what in held(gone.pid, 0.1)] == ["ended without a word"]
+    assert problems_with_holder(os.getpid(), 1.4) == []
+    assert [what.rsplit(") ")[1] for what in problems_with_holder(os.getpid(), 1.6)] == ["has been going for 1.6 h"]
+    assert [what.rsplit(") ")[1] for what in problems_with_holder(gone.pid, 0.1)] == ["ended without a word"]
 
 
 def backed_up(ended: datetime, verified: bool, name: str = "one", kind: str = "backup") -> Backup:

@@ -52,9 +52,9 @@ def damage(shop: Lake) -> list[tuple[str, str]]:
 
 def checked(shop: Lake) -> list[check.Finding]:
     """What `make check` finds, the backup in hand."""
-    place = at(shop)
-    manifest = archive.newest(place)
-    copy = check.NewestBackup(place, manifest) if manifest else None
+    remote = at(shop)
+    manifest = archive.newest(remote)
+    copy = check.NewestBackup(remote, manifest) if manifest else None
     with open_project(shop.settings) as project:
         return list(check.run(project.engine, shop.data, project.contracts, project.marts, copy))
 

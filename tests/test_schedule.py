@@ -504,7 +504,7 @@ def test_the_path_of_the_jobs_is_where_their_programs_are_found(tmp_path: Path) 
     assert found == [str(tmp_path / "one"), str(tmp_path / "two"), "/usr/local/bin", "/usr/bin", "/bin"]
 
 
-def typed(machine: Schedulers, *words: str) -> subprocess.CompletedProcess[str]:
+def run_command(machine: Schedulers, *words: str) -> subprocess.CompletedProcess[str]:
     bin_folder = Path(machine.crontab or "").parent
     environ = {"PATH": f"{bin_folder}:/usr/bin:/bin", "HOME": str(bin_folder), "LOG_DIR": str(bin_folder / "logs")}
     command = [sys.executable, "main.py", "schedule", *words]
@@ -512,16 +512,16 @@ def typed(machine: Schedulers, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_command_prints_installs_and_removes_and_a_dry_run_changes_nothing(machine: Schedulers) -> None:
-    printed = typed(machine, "--hour", "3")
+    printed = run_command(machine, "--hour", "3")
     assert printed.stdout.splitlines()[0] == f"# >>> boathouse {ROOT} >>>"
     assert not table(machine).exists()
-    dry = typed(machine, "--install", "--hour", "3", "--dry-run")
+    dry = run_command(machine, "--install", "--hour", "3", "--dry-run")
     assert not table(machine).exists()
-    installed = typed(machine, "--install", "--hour", "3")
+    installed = run_command(machine, "--install", "--hour", "3")
     assert installed.stdout == dry.stdout == "crontab\n" + "".join(f"+{line}\n" for line in printed.stdout.splitlines())
     assert table(machine).read_text(encoding="utf-8") == printed.stdout
-    assert typed(machine, "--install", "--hour", "3").stdout == "0 changed\n"
-    assert typed(machine, "--remove").returncode == 0
+    assert run_command(machine, "--install", "--hour", "3").stdout == "0 changed\n"
+    assert run_command(machine, "--remove").returncode == 0
     assert not table(machine).exists()
 
 

@@ -32,12 +32,12 @@ def days(lake: Lake, count: int) -> None:
         lake.good()
 
 
-def words(hours: int = 168, *, purge: bool = False, yes: bool = False, dry_run: bool = False) -> Namespace:
+def args(hours: int = 168, *, purge: bool = False, yes: bool = False, dry_run: bool = False) -> Namespace:
     return Namespace(retention_hours=hours, purge=purge, yes=yes, dry_run=dry_run)
 
 
-def do(lake: Lake, words: Namespace) -> int:
-    return vacuum.show(lake.settings, words)
+def do(lake: Lake, args: Namespace) -> int:
+    return vacuum.show(lake.settings, args)
 
 
 def files(lake: Lake, table: str) -> set[str]:
@@ -69,7 +69,7 @@ def test_what_left_a_table_within_168_hours_stays(lake: Lake, capsys: pytest.Cap
     days(lake, 3)
     before = files(lake, "silver.shop.orders")
     age(lake, 167)
-    assert do(lake, words()) == 0
+    assert do(lake, args()) == 0
     assert files(lake, "silver.shop.orders") == before
     assert capsys.readouterr().out.splitlines()[-1] == "0 changed"
 
@@ -78,7 +78,7 @@ def test_what_left_a_table_more_than_168_hours_ago_goes(lake: Lake, capsys: pyte
     days(lake, 3)
     rows = lake.rows("SELECT order_id, amount FROM silver.shop.orders")
     age(lake, 169)
-    assert do(lake, words()) == 0
+    assert do(lake, args()) == 0
     assert {name for name in files(lake, "silver.shop.orders") if name.endswith(".parquet")} == live(
         lake, "silver.shop.orders"
     )
@@ -92,7 +92,7 @@ def test_what_left_a_table_more_than_168_hours_ago_goes(lake: Lake, capsys: pyte
             'SELECT "table", files_before, files_after FROM ops.maintenance ORDER BY 1'
         )
     ] == [("gold.shop.daily", True), ("silver.shop.orders", True)]
-    assert do(lake, words()) == 0
+    assert do(lake, args()) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "0 changed"
     assert lake.good().steps[-1].partitions == 0
 
@@ -101,7 +101,7 @@ def test_a_dry_run_says_what_it_would_and_changes_nothing(lake: Lake, capsys: py
     days(lake, 2)
     age(lake, 200)
     before = {path: path.stat().st_mtime_ns for path in lake.data.rglob("*")}
-    assert do(lake, words(dry_run=True)) == 0
+    assert do(lake, args(dry_run=True)) == 0
     assert {path: path.stat().st_mtime_ns for path in lake.data.rglob("*")} == before
     assert "rollback will no longer reach 1 releases" in capsys.readouterr().out
 
@@ -116,7 +116,7 @@ def test_rollback_reaches_what_vacuum_said_it_would_and_not_what_it_said_it_woul
         gone = vacuum.lost(project, steps)
         reached = [run_id for run_id in releases.all_of(project.engine, lake.data) if run_id not in gone]
         assert (len(gone), len(reached)) == (1, 2)
-        assert do(lake, words()) == 0
+        assert do(lake, args()) == 0
         for run_id in (*gone, *reached):
             planned = rollback.plan(project, releases.named(project.engine, lake.data, run_id))
             for step in planned:
@@ -137,7 +137,7 @@ def test_the_newest_release_stays_whole_however_old_it_is(lake: Lake) -> None:
     released, daily = releases.newest(lake.data), delta.open_table(lake.data / "gold/shop/daily")
     assert daily and released["gold.shop.daily"] == before["gold.shop.daily"] < daily.version
     age(lake, 2000)
-    assert do(lake, words()) == 0
+    assert do(lake, args()) == 0
     for table, version in released.items():
         delta.check_restorable(delta.table_path(lake.data, table), version)
 
@@ -148,11 +148,11 @@ def test_what_no_commit_names_goes_once_it_is_old(lake: Lake) -> None:
     left = [root / "part-lost.parquet", root / "part-1.parquet#1", root / "_delta_log/00000000000000000009.json#1"]
     for path in left:
         path.write_bytes(b"half a file")
-    assert do(lake, words()) == 0
+    assert do(lake, args()) == 0
     assert [path.exists() for path in left] == [True, True, True]
     for path in left:
         os.utime(path, (time.time() - 169 * HOUR,) * 2)
-    assert do(lake, words()) == 0
+    assert do(lake, args()) == 0
     assert [path.exists() for path in left] == [False, False, False]
 
 
@@ -163,7 +163,7 @@ def test_a_purge_leaves_what_somebody_may_be_writing_without_the_lock(lake: Lake
     for path in (fresh, old):
         path.write_bytes(b"not committed yet")
     os.utime(old, (time.time() - 2 * HOUR,) * 2)
-    assert do(lake, words(0, purge=True, yes=True)) == 0
+    assert do(lake, args(0, purge=True, yes=True)) == 0
     assert (fresh.exists(), old.exists()) == (True, False)
     fresh.unlink()
 
@@ -172,11 +172,11 @@ def test_less_than_168_hours_is_refused_unless_a_purge_is_asked_for_and_confirme
     days(lake, 2)
     before = files(lake, "silver.shop.orders")
     with pytest.raises(UsageError, match="a retention of 167 hours"):
-        do(lake, words(167))
+        do(lake, args(167))
     with pytest.raises(UsageError, match="nobody confirmed"):
-        do(lake, words(0, purge=True))
+        do(lake, args(0, purge=True))
     assert files(lake, "silver.shop.orders") == before
-    assert do(lake, words(0, purge=True, yes=True)) == 0
+    assert do(lake, args(0, purge=True, yes=True)) == 0
     assert {name for name in files(lake, "silver.shop.orders") if name.endswith(".parquet")} == live(
         lake, "silver.shop.orders"
     )
@@ -202,14 +202,14 @@ def test_vacuum_waits_for_nobody_who_holds_the_lake(lake: Lake) -> None:
     age(lake, 200)
     before = files(lake, "silver.shop.orders")
     with lock.lock_lake(lake.data, command="make pipeline", run_id="r", now=runs.now()), pytest.raises(LockedError):
-        do(lake, words())
+        do(lake, args())
     assert files(lake, "silver.shop.orders") == before
 
 
 def test_the_log_of_a_table_is_kept_in_bounds_and_its_progress_with_it(lake: Lake) -> None:
     days(lake, 12)
     age(lake, 61 * 24)
-    assert do(lake, words()) == 0
+    assert do(lake, args()) == 0
     for table in ("bronze.shop.orders", "silver.shop.orders", "gold.shop.daily", "ops.pipeline_runs"):
         entries = sorted(path.name for path in (delta.table_path(lake.data, table) / "_delta_log").glob("0*"))
         assert len(entries) <= 2 + delta.LOG_ENTRIES, (table, entries)  # without, all fourteen
@@ -231,5 +231,5 @@ def test_a_folder_that_became_empty_goes_too(lake: Lake) -> None:
         lake.land(f"shop/orders/{number}.csv", f"{HEADER}1,{day},{number},{number}\n")
         lake.good()
     root: Path = lake.data / "silver/shop/orders"
-    assert do(lake, words(0, purge=True, yes=True)) == 0
+    assert do(lake, args(0, purge=True, yes=True)) == 0
     assert sorted(path.name for path in root.iterdir()) == ["_delta_log", "day=2024-01-02"]

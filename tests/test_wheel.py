@@ -81,11 +81,11 @@ def site(environment: Path) -> Path:
     return next(environment.glob("lib/python*/site-packages"))
 
 
-Typed = Callable[..., str]
+RunCommand = Callable[..., str]
 
 
 @pytest.fixture
-def typed(environment: Path, tmp_path: Path) -> Typed:
+def run_command(environment: Path, tmp_path: Path) -> RunCommand:
     """Type a command of the installed product in a folder; gives what it prints, and insists on the exit code."""
 
     def run(folder: Path, *words: str, code: int = 0, program: tuple[str, ...] = ("boathouse",)) -> str:
@@ -118,17 +118,17 @@ def test_everything_lies_in_one_folder_and_nothing_of_the_sample_company_in_it(w
 # -- it runs
 
 
-def test_a_project_is_made_and_run_and_every_command_answers(typed: Typed, tmp_path: Path) -> None:
-    typed(tmp_path, "init", "lake", "--sample")
+def test_a_project_is_made_and_run_and_every_command_answers(run_command: RunCommand, tmp_path: Path) -> None:
+    run_command(tmp_path, "init", "lake", "--sample")
     lake = tmp_path / "lake"
     assert "boathouse @ " not in (lake / "requirements.txt").read_text()
     assert f"\nboathouse=={__version__}\n" in (lake / "requirements.txt").read_text()
-    listed = typed(lake, "--help")
+    listed = run_command(lake, "--help")
     assert listed.startswith("usage: boathouse ")
     assert [name for name in names() if not re.search(rf"^    {name}\b", listed, re.MULTILINE)] == []
-    assert "Pipeline Finished" in typed(lake)
-    assert "0 changed" in typed(lake, "run")
-    assert "86.90" in typed(lake, "query", "SELECT * FROM gold.shop.daily_sales")
+    assert "Pipeline Finished" in run_command(lake)
+    assert "0 changed" in run_command(lake, "run")
+    assert "86.90" in run_command(lake, "query", "SELECT * FROM gold.shop.daily_sales")
     for words in (
         "status",
         "plan",
@@ -149,51 +149,55 @@ def test_a_project_is_made_and_run_and_every_command_answers(typed: Typed, tmp_p
         "rebuild --table gold.shop.daily_sales",
         "backfill --table gold.shop.daily_sales --start 2026-01-01 --end 2026-01-02",
     ):
-        typed(lake, *words.split())
+        run_command(lake, *words.split())
     assert sorted(path.name for path in lake.iterdir() if path.is_dir()) == ["backups", "data", "logs", "src"]
 
 
-def test_a_workbook_is_read_by_a_process_of_its_own(typed: Typed, tmp_path: Path) -> None:
+def test_a_workbook_is_read_by_a_process_of_its_own(run_command: RunCommand, tmp_path: Path) -> None:
     import polars
 
-    typed(tmp_path, "init", "lake", "--sample")
+    run_command(tmp_path, "init", "lake", "--sample")
     lake = tmp_path / "lake"
     contract = lake / "src/silver/shop/orders.yaml"
     contract.write_text(contract.read_text().replace("*.csv, format: csv", "*.xlsx, format: xlsx"))
     row = {"order_id": 1, "ordered_on": "2026-01-01", "product": "lamp", "quantity": 2, "price": 3, "updated_at": None}
     polars.DataFrame([row]).write_excel(lake / "data/landing/shop/orders/one.xlsx")
-    typed(lake, "run")
-    assert typed(lake, "query", "SELECT revenue FROM gold.shop.daily_sales", "--format", "csv") == "revenue\n6.00\n"
+    run_command(lake, "run")
+    assert (
+        run_command(lake, "query", "SELECT revenue FROM gold.shop.daily_sales", "--format", "csv") == "revenue\n6.00\n"
+    )
 
 
-def test_a_project_s_own_src_is_not_taken_for_the_product_s(typed: Typed, environment: Path, tmp_path: Path) -> None:
-    typed(tmp_path, "init", "lake")
+def test_a_project_s_own_src_is_not_taken_for_the_product_s(
+    run_command: RunCommand, environment: Path, tmp_path: Path
+) -> None:
+    run_command(tmp_path, "init", "lake")
     lake = tmp_path / "lake"
     for name in ("src", "src/bronze", "main", "boathouse"):
         (lake / name).mkdir(exist_ok=True)
         (lake / name / "__init__.py").write_text("raise SystemExit('this is not the product')\n")
-    assert typed(lake, "status")
+    assert run_command(lake, "status")
     (lake / "boathouse/__init__.py").unlink()  # python -m looks into the working folder first
-    assert typed(lake, "status", program=("python", "-m", "boathouse"))
+    assert run_command(lake, "status", program=("python", "-m", "boathouse"))
 
 
-def test_the_project_is_the_working_folder_or_the_one_that_is_named(typed: Typed, tmp_path: Path) -> None:
-    typed(tmp_path, "init", "lake")
-    typed(tmp_path, "status", code=2)
-    typed(tmp_path, "status", "--project", "lake")
+def test_the_project_is_the_working_folder_or_the_one_that_is_named(run_command: RunCommand, tmp_path: Path) -> None:
+    run_command(tmp_path, "init", "lake")
+    run_command(tmp_path, "status", code=2)
+    run_command(tmp_path, "status", "--project", "lake")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["environment", "lake"]
 
 
 def test_the_schedule_calls_the_program_and_a_job_its_commands_without_make(
-    typed: Typed, environment: Path, wheels: dict[str, Path], tmp_path: Path
+    run_command: RunCommand, environment: Path, wheels: dict[str, Path], tmp_path: Path
 ) -> None:
-    typed(tmp_path, "init", "lake", "--sample")
+    run_command(tmp_path, "init", "lake", "--sample")
     lake = tmp_path / "lake"
-    assert f" {environment / 'bin/boathouse'} jobs daily || " in typed(lake, "schedule")
+    assert f" {environment / 'bin/boathouse'} jobs daily || " in run_command(lake, "schedule")
     make_environment(lake / ".venv", wheels[__version__])
-    beside = typed(lake, "schedule", program=(str(lake / ".venv/bin/boathouse"),))
+    beside = run_command(lake, "schedule", program=(str(lake / ".venv/bin/boathouse"),))
     assert " .venv/bin/boathouse jobs daily || " in beside
-    typed(lake, "jobs", "daily")
+    run_command(lake, "jobs", "daily")
     log = (lake / "logs/cron.log").read_text()
     assert re.findall(r"\| daily ([\w-]+) \| done", log) == ["rotate-logs", "run", "report"]
     assert "Pipeline Finished" in log
@@ -203,17 +207,17 @@ def test_the_schedule_calls_the_program_and_a_job_its_commands_without_make(
 
 
 def test_a_higher_version_rebuilds_nothing(
-    typed: Typed, environment: Path, wheels: dict[str, Path], tmp_path: Path
+    run_command: RunCommand, environment: Path, wheels: dict[str, Path], tmp_path: Path
 ) -> None:
-    typed(tmp_path, "init", "lake", "--sample")
+    run_command(tmp_path, "init", "lake", "--sample")
     lake = tmp_path / "lake"
-    typed(lake, "run")
+    run_command(lake, "run")
     before = {path: path.stat().st_mtime_ns for path in (lake / "data/gold").rglob("*.parquet")}
     install(environment, wheels[LATER])
     assert (site(environment) / f"boathouse-{LATER}.dist-info").is_dir()
     assert not (site(environment) / f"boathouse-{__version__}.dist-info").exists()
-    would = re.findall(r"^(?:bronze|silver|gold)\.\S+ +(\w+)", typed(lake, "plan"), re.MULTILINE)
+    would = re.findall(r"^(?:bronze|silver|gold)\.\S+ +(\w+)", run_command(lake, "plan"), re.MULTILINE)
     assert would == ["nothing"] * 3
-    assert "0 changed" in typed(lake, "run")
-    assert "every law holds" in typed(lake, "check")
+    assert "0 changed" in run_command(lake, "run")
+    assert "every law holds" in run_command(lake, "check")
     assert before == {path: path.stat().st_mtime_ns for path in (lake / "data/gold").rglob("*.parquet")}

@@ -269,8 +269,8 @@ def contract_text(rules: Rules) -> str:
     if rules.family == "places":  # the text of a partition is odd, and for one amount empty
         logic = "CASE WHEN amount <> 7.5 THEN amount::varchar || ' %2F/=' ELSE '' END"
         cut = f'partitioned: true, partitionKeyPosition: 2, transformLogic: "{logic}"'
-        place = f"      - {{name: place, logicalType: string, required: true, {cut}}}\n"
-        made = made.replace(sequence, f"{place}{sequence}")
+        remote = f"      - {{name: place, logicalType: string, required: true, {cut}}}\n"
+        made = made.replace(sequence, f"{remote}{sequence}")
     if rules.family == "deletes":
         made = made.replace(sequence, sequence + "      - {property: deleteWhen, value: amount = 0}\n")
     if rules.minimum is not None:
@@ -322,7 +322,7 @@ class Shop:
         return self.root / "archive"
 
     @property
-    def place(self) -> Shelf:
+    def remote(self) -> Shelf:
         return Shelf(str(self.root / "backups"))
 
     def project(self) -> Project:
@@ -342,10 +342,10 @@ class Shop:
     def keep(self) -> None:
         """Copy what a run will find into the archive."""
         self.runs += 1
-        place = self.archive / f"{self.runs:05d}"
+        remote = self.archive / f"{self.runs:05d}"
         for path in sorted((self.data / LANDING).iterdir()):
-            place.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, place / path.name)
+            remote.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, remote / path.name)
             self.noted = self.noted or "changed" in path.read_text(encoding="utf-8").split("\n", 1)[0].split(",")
 
     def took(self) -> None:
@@ -565,7 +565,7 @@ def points(point: Callable[[], None]) -> Iterator[None]:
             setattr(owner, name, original)
 
 
-def _again(shop: Shop) -> None:
+def _run_again(shop: Shop) -> None:
     run(shop)
     before = releases.newest(shop.data)
     done = run(shop)
@@ -645,7 +645,7 @@ def _back_up(shop: Shop) -> None:
         return
     project = shop.project()
     with redirect_stdout(io.StringIO()):
-        planned = backup.run(project.engine, project.settings, shop.place, runs.now)
+        planned = backup.run(project.engine, project.settings, shop.remote, runs.now)
     made = planned.before if planned.idle and planned.before else planned.manifest
     arrivals = [runs for version, runs in shop.bronze.items() if version <= release.get("bronze.shop.orders", -1)]
     believed = shop.believed if release == shop.versions() else None
@@ -655,14 +655,14 @@ def _back_up(shop: Shop) -> None:
 
 def _restore(shop: Shop, back: int) -> None:
     """Lose all but the landing zone and restore a backup; what readers see is what they saw when it was made."""
-    names = archive.listed(shop.place) if shop.backups else []
+    names = archive.listed(shop.remote) if shop.backups else []
     if not names:
         return
     name = names[-1 - back % len(names)]
     for path in shop.data.iterdir():
         if path.name != "landing":
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    restore.execute(shop.project().engine, shop.place, restore.plan(shop.place, shop.data, name), shop.data, runs.now)
+    restore.execute(shop.project().engine, shop.remote, restore.plan(shop.remote, shop.data, name), shop.data, runs.now)
     kept = shop.backups[name]
     _go_back(shop, kept)
     shop.insist_on_readers("restore", kept.seen)
@@ -671,9 +671,9 @@ def _restore(shop: Shop, back: int) -> None:
 
 def _go_back(shop: Shop, kept: Backup) -> None:
     """What came after a backup never landed, but for what the landing zone has still."""
-    for place in shop.archive.iterdir():
-        if int(place.name) > kept.arrivals:
-            shutil.rmtree(place)
+    for remote in shop.archive.iterdir():
+        if int(remote.name) > kept.arrivals:
+            shutil.rmtree(remote)
     if shop.rules.note and not kept.noted:
         shop.rules = kept.rules  # a contract may not ask for what no file had
     shop.noted, shop.runs = kept.noted, kept.arrivals
@@ -724,7 +724,7 @@ _ACTS: dict[str, Callable[..., object]] = {
     "copy": _copy,
     "run": run,
     "crash": _crash,
-    "again": _again,
+    "again": _run_again,
     "bump": _bump,
     "replay": _replay,
     "backfill": _backfill,

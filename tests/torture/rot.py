@@ -56,7 +56,7 @@ class Scene:
     content: bool = False  # in the end every command was
 
     @property
-    def place(self) -> Remote:
+    def remote(self) -> Remote:
         return Shelf(str(self.shop.root / "backups"))
 
     def attempt(self, what: str, work: Callable[[], Any]) -> bool:
@@ -199,25 +199,25 @@ def _run(scene: Scene) -> str:
 
 def _check(scene: Scene) -> str:
     project = scene.shop.project()
-    manifest = archive.newest(scene.place)
-    copy = check.NewestBackup(scene.place, manifest) if manifest else None
+    manifest = archive.newest(scene.remote)
+    copy = check.NewestBackup(scene.remote, manifest) if manifest else None
     found = check.run(project.engine, scene.shop.data, project.contracts, project.marts, copy)
     return "; ".join(f"{one.table}: {one.law}: {one.found}" for one in found)
 
 
 def _repair(scene: Scene) -> str:
-    project, manifest = scene.shop.project(), archive.newest(scene.place)
+    project, manifest = scene.shop.project(), archive.newest(scene.remote)
     if manifest is None:
         return "no backup"
-    planned = repair.plan(project, scene.place, manifest)
+    planned = repair.plan(project, scene.remote, manifest)
     if not planned.idle:
-        planned = repair.execute(project, scene.place, manifest, planned, runs.now)
+        planned = repair.execute(project, scene.remote, manifest, planned, runs.now)
     return "; ".join(f"{table}: {what}" for table, what in planned.lost)
 
 
 def _drill(scene: Scene) -> str:
     project = scene.shop.project()
-    damage = drill.run(project.engine, scene.shop.data, scene.place, None, runs.now).damage
+    damage = drill.run(project.engine, scene.shop.data, scene.remote, None, runs.now).damage
     return "; ".join(map(str, damage))
 
 
@@ -243,8 +243,8 @@ def _restore(scene: Scene) -> None:
     data.mkdir()
     shutil.move(aside / "landing", data / "landing")
     try:
-        manifest = restore.plan(scene.place, data, None)
-        restore.execute(project.engine, scene.place, manifest, data, runs.now)
+        manifest = restore.plan(scene.remote, data, None)
+        restore.execute(project.engine, scene.remote, manifest, data, runs.now)
     except BoathouseError:  # then the damaged lake is still the best there is
         shutil.move(data / "landing", aside / "landing")
         shutil.rmtree(data)
