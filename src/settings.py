@@ -70,6 +70,11 @@ class Settings(BaseModel):
         "The least important message that the console and the log show.",
         write="DEBUG, INFO, WARNING or ERROR",
     )
+    log_format: Literal["text", "json"] = _setting(
+        "text",
+        "How app.log is written: lines for people, or one JSON object a line for a log collector.",
+        write="text or json",
+    )
     sample_feed: bool = _setting(
         False,
         "Whether the sample company's files are landed when the landing zone is empty; false once you have your own.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import re
 import subprocess
@@ -12,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, Lake
 from loguru import logger
 
 from src.errors import MachineError
@@ -43,8 +44,8 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     logger.configure(patcher=lambda record: None)
 
 
-def start(folder: Path, *secrets: str, console_level: str = "INFO") -> None:
-    logs.start(folder, level="INFO", secrets=secrets, console_level=console_level)
+def start(folder: Path, *secrets: str, console_level: str = "INFO", form: logs.Form = "text") -> None:
+    logs.start(folder, level="INFO", secrets=secrets, console_level=console_level, command="backfill", form=form)
 
 
 def written(folder: Path) -> str:
@@ -133,6 +134,64 @@ def test_a_folder_that_cannot_be_made_is_a_machine_error(folder: Path) -> None:
         start(folder)
 
 
+# -- the run and the command of each line; JSON
+
+
+def test_every_line_says_its_command_and_its_run_once_there_is_one(folder: Path) -> None:
+    start(folder)
+    logger.info("no run yet")
+    logs.begin_run("r1")
+    logger.warning("of the run")
+    assert [line.split(" | ")[1:] for line in written(folder).splitlines()] == [
+        ["INFO    ", "-", "backfill", "no run yet"],
+        ["WARNING ", "r1", "backfill", "of the run"],
+    ]
+
+
+def test_the_lines_of_a_run_have_its_id(lake: Lake) -> None:
+    lake.shop().land("shop/orders/1.csv", "order_id,day,amount,updated\n1,2024-01-01,10,1\n")
+    logs.start(lake.root / "logs", level="INFO", secrets=(), console_level="ERROR", command="run")
+    run = lake.good()
+    lines = [line.split(" | ") for line in written(lake.root / "logs").splitlines()]
+    assert {(line[2], line[3]) for line in lines} == {(run.run_id, "run")}
+    assert len(lines) == 4
+
+
+def test_as_json_each_message_is_one_object_in_one_line_with_no_secret(folder: Path) -> None:
+    odd = 'hunter2"\\\u00e4'  # as JSON writes it, it would no longer be found
+    start(folder, odd, form="json")
+    logger.info("two\nlines {} of %s {}", "{x}", odd)
+    logs.begin_run("r1")
+    try:
+        connect(odd)
+    except ConnectionError:
+        logger.exception("a bug")
+    first, second = (json.loads(line) for line in written(folder).splitlines())
+    assert datetime.fromisoformat(first.pop("time")).tzinfo == UTC
+    message = "two\nlines {x} of %s ***"
+    assert first == {"level": "INFO", "run_id": None, "command": "backfill", "message": message}
+    assert (second["level"], second["run_id"], second["message"]) == ("ERROR", "r1", "a bug")
+    assert second["exception"].startswith("Traceback (most recent call last):\n")
+    assert second["exception"].endswith("ConnectionError: refused: user=me password=***\n")
+    assert "hunter2" not in written(folder)
+
+
+def test_a_log_of_json_is_of_the_day_that_its_first_line_says(folder: Path) -> None:
+    put(folder, "app.log", text='{"time": "2026-11-20T08:00:00.000Z", "level": "INFO"}\n')
+    at(folder / "app.log", "2026-11-21")
+    assert rotated(folder) == ["app.2026-11-20.log"]
+
+
+def test_the_settings_choose_the_form_of_the_log_and_the_command_is_named(lake: Lake) -> None:
+    lake.shop().land("shop/orders/1.csv", "order_id,day,amount,updated\n1,2024-01-01,10,1\n")
+    environ = {"PATH": os.environ["PATH"], "PROJECT_DIR": str(lake.root), "LOG_FORMAT": "json", "SETTLE_SECONDS": "0"}
+    subprocess.run([sys.executable, "main.py"], cwd=ROOT, env=environ, capture_output=True, check=True)
+    lines = [json.loads(line) for line in written(lake.root / "logs").splitlines()]
+    assert {line["command"] for line in lines} == {"run"}
+    [(run_id,)] = lake.rows("SELECT run_id FROM ops.pipeline_runs WHERE layer = 'run'")
+    assert {line["run_id"] for line in lines} == {run_id}
+
+
 # -- rotation, by short processes; the clock of each is set by the time it is told to log
 
 
@@ -200,7 +259,7 @@ def test_the_times_of_the_file_and_of_the_console_are_those_of_utc(folder: Path)
     ran = subprocess.run(command, cwd=ROOT, env=os.environ | {"TZ": "Asia/Tokyo"}, capture_output=True, check=True)
     stamp, rest = written(folder).split("Z", 1)
     assert before <= datetime.fromisoformat(f"{stamp}+00:00") <= datetime.now(UTC)
-    assert (rest, ran.stderr.decode()) == (" | INFO     | here\n", f"{stamp[11:19]}Z INFO    here\n")
+    assert (rest, ran.stderr.decode()) == (" | INFO     | - | - | here\n", f"{stamp[11:19]}Z INFO    here\n")
 
 
 def test_many_processes_that_begin_a_day_at_once_lose_no_line(folder: Path) -> None:

@@ -67,10 +67,9 @@ def main(argv: list[str], default_project: Path, sequence: Sequence, program: st
     alone = console.data_alone() if vars(args).get("json") else nullcontext()
     with stopping.heeded(), console.unfailing(), alone:
         return _ended(
-            command,
+            args.command,
             lambda: _settings(command, args.project, default_project, os.environ),
             lambda settings: int(command.run(Call(settings, args, sequence))),
-            beats=args.command == DEFAULT,
         )
 
 
@@ -184,16 +183,24 @@ def _settings(command: ModuleType, typed: Path | None, default: Path, environ: M
     return load(root, environ)
 
 
-def _ended(command: ModuleType, read: Callable[[], Settings], act: Callable[[Settings], int], *, beats: bool) -> int:
+def _ended(name: str, read: Callable[[], Settings], act: Callable[[Settings], int]) -> int:
     """Read the settings, start the log, act; a failure becomes one message and an exit code."""
     secrets: tuple[str, ...] = ()
+    beats = name == DEFAULT
     complain = console.failed if beats else console.complain
     try:
         settings = read()
         secrets = settings.secrets()
         level = "WARNING" if sys.stdout.isatty() or not beats else settings.log_level
-        if getattr(command, "NEEDS_PROJECT", True):
-            logs.start(settings.log_dir, level=settings.log_level, secrets=secrets, console_level=level)
+        if getattr(module(name), "NEEDS_PROJECT", True):
+            logs.start(
+                settings.log_dir,
+                level=settings.log_level,
+                secrets=secrets,
+                console_level=level,
+                command=name,
+                form=settings.log_format,
+            )
         return act(settings)
     except (Exception, KeyboardInterrupt) as error:
         if code := stopping.exit_code():  # whatever a library made of it on the way

@@ -1,14 +1,16 @@
 """Logs: one file a day, kept 14 days (src/run/rotation.py), and never a secret in them; every time in UTC.
 
-The file has the traceback of a bug; the console has its one line.
+Every line says of which run and command it is. The file has the traceback of a bug; the console has its one line.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
+from datetime import UTC
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from src import console
 from src.run import rotation
@@ -16,11 +18,15 @@ from src.run import rotation
 if TYPE_CHECKING:
     from loguru import Record
 
-_FORMAT = "{time:YYYY-MM-DD HH:mm:ss.SSS!UTC}Z | {level: <8} | {message}"
+Form = Literal["text", "json"]
+_NONE = "-"  # stands for the run id of a line before a run has one
+_fields = {"run_id": _NONE, "command": _NONE}  # of every line of this process, which does one command
 _CONSOLE = "{time:HH:mm:ss!UTC}Z {level: <7} {message}"
 
 
-def start(folder: Path, *, level: str, secrets: Sequence[str], console_level: str) -> None:
+def start(
+    folder: Path, *, level: str, secrets: Sequence[str], console_level: str, command: str = _NONE, form: Form = "text"
+) -> None:
     """Send log messages to `folder`/app.log and to stderr; secrets are struck out of both.
 
     Raises:
@@ -30,26 +36,60 @@ def start(folder: Path, *, level: str, secrets: Sequence[str], console_level: st
 
     def strike(record: Record) -> None:
         record["message"] = console.plain_lines(struck(record["message"], secrets))
-
-    def line(record: Record) -> str:
-        if not record["exception"]:
-            return _FORMAT + "\n"
-        record["extra"]["trace"] = _traceback(record, secrets)
-        return _FORMAT + "\n{extra[trace]}"
+        record["extra"].update(_fields)
 
     def short(record: Record) -> str:
         return _CONSOLE + "\n"
 
     logger.remove()
     logger.configure(patcher=strike)
+    _fields.update(run_id=_NONE, command=command)
     # diagnose, the default, would show the values of variables in tracebacks, and secrets among them
     logger.add(sys.stderr, level=console_level, format=short, diagnose=False)
     log = rotation.Log(folder / rotation.APP)
-    logger.add(lambda said: log.write(said, said.record["time"]), level=level, format=line, diagnose=False)
+    line = _json_line if form == "json" else _text_line
+    # the format is empty: the sink writes the line itself, so that no brace of a message is taken for a field
+    logger.add(
+        lambda message: log.write(line(message.record, secrets), message.record["time"]),
+        level=level,
+        format=lambda record: "",
+        diagnose=False,
+    )
+
+
+def begin_run(run_id: str) -> None:
+    """Put the id of a run into every line from now on, also those that follow its end: a bug, an alert not sent."""
+    _fields["run_id"] = run_id
+
+
+def _text_line(record: Record, secrets: Sequence[str]) -> str:
+    extra = record["extra"]
+    fields = (_time(record, " "), f"{record['level'].name: <8}", extra["run_id"], extra["command"])
+    return " | ".join((*fields, record["message"])) + "\n" + _traceback(record, secrets)
+
+
+def _json_line(record: Record, secrets: Sequence[str]) -> str:
+    """Return the message as one JSON object in one line; secrets are struck out before, for JSON escapes letters."""
+    extra = record["extra"]
+    entry = {
+        "time": _time(record, "T"),
+        "level": record["level"].name,
+        "run_id": None if extra["run_id"] == _NONE else extra["run_id"],
+        "command": extra["command"],
+        "message": record["message"],
+    }
+    if trace := _traceback(record, secrets):
+        entry["exception"] = trace
+    return json.dumps(entry, ensure_ascii=False) + "\n"
+
+
+def _time(record: Record, separator: str) -> str:
+    moment = record["time"].astimezone(UTC)
+    return f"{moment:%Y-%m-%d}{separator}{moment:%H:%M:%S}.{moment.microsecond // 1000:03}Z"
 
 
 def _traceback(record: Record, secrets: Sequence[str]) -> str:
-    """The traceback, secrets struck out of it."""
+    """Return the traceback, secrets struck out of it; nothing where there is none."""
     import traceback
 
     failure = record["exception"]
@@ -60,9 +100,10 @@ def _traceback(record: Record, secrets: Sequence[str]) -> str:
 
 
 def struck(text: str, secrets: Sequence[str]) -> str:
-    """The text without any of the secrets."""
+    """Return the text without any of the secrets, also as Python and JSON quote them."""
     for secret in secrets:
-        text = text.replace(secret, "***")
+        for form in (repr(secret)[1:-1], json.dumps(secret)[1:-1], secret):
+            text = text.replace(form, "***")
     return text
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from loguru import logger
 
 from src.project import Project, new_run_id, select, upstream
-from src.run import forecast, lock, releases, runs
+from src.run import forecast, lock, logs, releases, runs
 from src.run.kinds import RunKind
 from src.run.runs import Run
 
@@ -32,6 +32,7 @@ def recorded_run(
     run_id = new_run_id(started)
     data = project.settings.data_dir
     with lock.lock_lake(data, command=command, run_id=run_id, now=started) as dead:
+        logs.begin_run(run_id)
         window = window or runs.window(started.date(), None, None)
         run = Run(run_id, window, runs.now, command, kind, full_refresh)
         run.expect = forecast.of_run(project, run)

@@ -27,7 +27,7 @@ KEPT = timedelta(days=14)
 _OURS = (APP, SCHEDULED)
 # A log of an earlier day, also one that somebody packed, or that loguru named when rotation was its own.
 _DATED = re.compile(r"(?:app|cron)\.(\d{4}-\d\d-\d\d)(?:_\d\d-\d\d-\d\d_\d{6})?(?:\.\d+)?\.log(?:\.gz)?")
-_DAY = re.compile(rb"\d{4}-\d\d-\d\d(?!\d)")
+_DAY = re.compile(rb'(?:\{"time": ")?(\d{4}-\d\d-\d\d)(?!\d)')  # begins a line of text, or one of JSON
 _LOOKED_AT = 100  # lines: a log that something else wrote to may open with some that say no day
 _TURN = "rotation"
 
@@ -133,7 +133,7 @@ def _begun(path: Path) -> date | None:
     """The day a log begins with; that of its last write where it says none; None where it is empty or just moved."""
     try:
         with path.open("rb") as file:
-            days = (_day(found[0].decode()) for line in islice(file, _LOOKED_AT) if (found := _DAY.match(line)))
+            days = (_day(found[1].decode()) for line in islice(file, _LOOKED_AT) if (found := _DAY.match(line)))
             said = next(filter(None, days), None)
             stat = os.fstat(file.fileno())
     except FileNotFoundError:
