@@ -18,8 +18,9 @@ readonly STAMP=.venv/.ready
 readonly PROBE='import sys; print("%d.%d.%d" % sys.version_info[:3])'
 
 dev=false quiet=false
-red='' green='' plain=''
-if [[ -t 2 && -z ${NO_COLOR:-} && ${TERM:-dumb} != dumb ]]; then red=$'\e[31m' green=$'\e[32m' plain=$'\e[0m'; fi
+red='' green='' plain='' ticking=''
+if [[ -t 2 && ${TERM:-dumb} != dumb ]]; then ticking=yes; fi
+if [[ $ticking && -z ${NO_COLOR:-} ]]; then red=$'\e[31m' green=$'\e[32m' plain=$'\e[0m'; fi
 
 main() {
     read_options "$@"
@@ -124,16 +125,61 @@ take_turn() {
 }
 
 install_requirements() {
-    is_usable || make_venv
-    say "installing $requirements"
+    local upgrade=true
+    is_usable || { make_venv && upgrade=false; }
+    announce $upgrade
     rm -f "$STAMP"
     if [[ $uv ]]; then
-        "$uv" pip install --quiet --python .venv/bin/python -r "$requirements" >&2
+        "$uv" pip install --python .venv/bin/python -r "$requirements" >&2  # shows its own progress
     else
-        .venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check -r "$requirements" >&2
+        PYTHONUNBUFFERED=1 .venv/bin/python -m pip install --no-input --disable-pip-version-check --progress-bar off \
+            -r "$requirements" | show_progress
     fi || fail "$requirements could not be installed" "see the lines above, then run ./setup.sh again"
     write_stamp
 }
+
+# Says how much there is to fetch: the figure at the head of the requirement file, measured when a pin changed.
+announce() {
+    local all
+    all=$(sed -n 's/^# .* fetches \([0-9]* packages, about [0-9]* MB\).*/\1/p' "$requirements")
+    if [[ -z $all ]]; then
+        say "installing $requirements"
+    elif $1; then
+        say "installing $requirements: what is new of $all"
+    else
+        say "installing $requirements: $all to download"
+    fi
+}
+
+# Reads what pip prints, and shows each package that it fetches: a line each, or one that ticks on a terminal.
+show_progress() {
+    local line text='asking what is needed' count=0 status
+    while true; do
+        status=0
+        IFS= read -r -t 1 line || status=$?
+        if ((status > 128)); then
+            tick "$text"
+            continue
+        fi
+        ((status == 0)) || break
+        case $line in
+            *.metadata\ *) ;;
+            *Downloading\ * | *Using\ cached\ *)
+                line=${line#*Downloading } line=${line#*Using cached } count=$((count + 1))
+                text="$count: ${line%%-[0-9]*} ${line#* }"
+                [[ $ticking ]] || say "  $text"
+                ;;
+            Installing\ collected\ *)
+                text='unpacking'
+                [[ $ticking ]] || say "  $text"
+                ;;
+        esac
+        tick "$text"
+    done
+    [[ -z $ticking ]] || printf '\r\e[K' >&2
+}
+
+tick() { [[ -z $ticking ]] || printf '\r\e[Ksetup:   %s, %s s' "$1" "$SECONDS" >&2; }
 
 # A .venv that was finished once, whose python still is the one it was made with, and that can install more.
 is_usable() {

@@ -7,14 +7,19 @@ is missing can be chosen; `uv` there is a stand-in that records its calls and ma
 from __future__ import annotations
 
 import os
+import re
 import resource
 import shutil
 import stat
 import subprocess
 import sys
+from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 PROJECT = Path(__file__).parent.parent
 PYTHON = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
@@ -38,6 +43,24 @@ esac
 """
 OLD_PYTHON = """#!/bin/bash
 [[ $2 == *version_info* ]] && echo 3.9.2
+"""
+# A python whose venv holds a pip that prints what pip prints, with a wait in it.
+PIP = f"""#!/bin/bash
+if [[ $1 == -m && $2 == venv ]]; then
+    mkdir -p .venv/bin
+    cp {{}} .venv/bin/python
+    cp {{}} .venv/bin/pip
+    exit
+fi
+[[ $* == *"-m pip install"* ]] || exec {PYTHON} "$@"
+echo "Collecting duckdb==2.0.0 (from -r requirements.txt (line 9))"
+echo "  Downloading duckdb-2.0.0-cp311-cp311-manylinux_2_28_x86_64.whl.metadata (14 kB)"
+echo "  Downloading duckdb-2.0.0-cp311-cp311-manylinux_2_28_x86_64.whl (24.4 MB)"
+sleep 1.2
+echo "  Using cached python_calamine-0.9.1-cp311-cp311-manylinux2014_x86_64.whl (959 kB)"
+echo "Installing collected packages: duckdb, python-calamine"
+echo "Successfully installed duckdb-2.0.0 python-calamine-0.9.1"
+if [[ -e offline ]]; then echo "ERROR: no route to host" >&2; exit 1; fi
 """
 NO_ENSUREPIP = f"""#!/bin/bash
 [[ $* == *ensurepip* ]] && exit 1
@@ -143,6 +166,92 @@ def test_without_uv_it_uses_the_venv_module_and_pip(project: Path) -> None:
     assert (code, out) == (0, "next: make pipeline\n"), err
     assert (project / ".venv" / "bin" / "pip").exists()
     assert setup(project, "--quiet") == (0, "", "")
+
+
+def with_pip(project: Path) -> None:
+    """Let the project be set up by the pip that prints what pip prints; its requirements say how much there is."""
+    (bin_of(project) / "uv").unlink()
+    (bin_of(project) / "cp").symlink_to(str(shutil.which("cp")))
+    script(bin_of(project) / "python3", PIP.format(*[bin_of(project) / "python3"] * 2))
+    (project / "requirements.txt").write_text("# With all, ./setup.sh fetches 2 packages, about 25 MB (measured).\n")
+
+
+def test_it_says_how_much_it_fetches_and_then_each_package_in_a_line(project: Path) -> None:
+    with_pip(project)
+    code, out, err = setup(project)
+    assert (code, out) == (0, "next: make pipeline\n"), err
+    assert err.splitlines()[:-1] == [
+        "setup: making .venv with python3",
+        "setup: installing requirements.txt: 2 packages, about 25 MB to download",
+        "setup:   1: duckdb (24.4 MB)",
+        "setup:   2: python_calamine (959 kB)",
+        "setup:   unpacking",
+        "setup: copying .env.example to .env",
+    ]
+    (project / "requirements.txt").write_text((project / "requirements.txt").read_text() + "# another pin\n")
+    assert "setup: installing requirements.txt: what is new of 2 packages, about 25 MB\n" in setup(project)[2]
+
+
+def test_on_a_terminal_the_package_being_fetched_ticks_in_one_line(project: Path) -> None:
+    with_pip(project)
+    ours, theirs = os.openpty()
+    environ = {"PATH": str(bin_of(project)), "HOME": str(project), "TERM": "xterm", "NO_COLOR": "1"}
+    with subprocess.Popen([str(project / "setup.sh")], env=environ, stdout=subprocess.DEVNULL, stderr=theirs):
+        pass
+    os.close(theirs)
+    sent = b""
+    with suppress(OSError), open(ours, "rb", buffering=0) as terminal:  # a terminal that nobody holds is an error
+        while more := terminal.read(1 << 16):
+            sent += more
+    shown = sent.decode()
+    assert re.search(r"\r\x1b\[Ksetup:   1: duckdb \(24\.4 MB\), \d s\r\x1b\[Ksetup:   1: duckdb", shown)
+    assert "\r\x1b[Ksetup: copying .env.example to .env\r\n" in shown
+    assert shown.endswith(" s\r\n") and "setup: ✓ ready after" in shown
+
+
+def test_a_pip_that_fails_is_a_failure_and_its_own_words_are_shown(project: Path) -> None:
+    with_pip(project)
+    (project / "offline").touch()
+    code, out, err = setup(project)
+    assert (code, out) == (1, "")
+    assert "ERROR: no route to host\n" in err
+    assert "error: requirements.txt could not be installed\n" in err
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_the_number_of_packages_it_says_is_the_number_that_is_installed(name: str) -> None:
+    """It may differ by a few between versions of Python and kinds of machine."""
+    said = re.search(r"fetches (\d+) packages, about \d+ MB", (PROJECT / name).read_text())
+    assert said
+    assert abs(int(said[1]) - len(installed(PROJECT / name))) <= 4
+
+
+def needed(name: str) -> list[str]:
+    """What a package needs; nothing where it is not installed here."""
+    try:
+        return metadata.requires(name) or []
+    except metadata.PackageNotFoundError:
+        return []
+
+
+def installed(path: Path) -> set[str]:
+    """Every package that a requirement file brings along, itself or by others."""
+    found: set[str] = set()
+    waiting = [line.partition("#")[0].strip() for line in path.read_text().splitlines()]
+    while waiting:
+        line = waiting.pop()
+        if line.startswith("-r "):
+            found |= installed(path.with_name(line.removeprefix("-r ")))
+        elif line:
+            requirement = Requirement(line)
+            extras = [{"extra": extra} for extra in ("", *requirement.extras)]
+            name = canonicalize_name(requirement.name)
+            if name not in found:
+                found.add(name)
+                needs = map(Requirement, needed(name))
+                wanted = [n for n in needs if not n.marker or any(n.marker.evaluate(extra) for extra in extras)]
+                waiting += [str(Requirement(f"{n.name}[{','.join(n.extras)}]")) for n in wanted]
+    return found
 
 
 def test_an_env_file_that_is_there_is_never_overwritten(project: Path) -> None:
