@@ -171,6 +171,7 @@ SHOWN = {
     "health": ((), 1),
     "inspect": ((), 0),
     "query": (("SELECT * FROM silver.shop.orders",), 0),
+    "report": ((), 0),
     "status": ((), 0),
 }
 

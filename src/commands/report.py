@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import argparse
 
-from src.commands import Call
+from src.commands import Call, json_argument, show
 from src.project import open_project
 from src.report import summary, writing
 from src.run import runs
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    pass
+    json_argument(parser)
 
 
 def run(call: Call) -> int:
     with open_project(call.settings) as project:
         found = summary.read_summary(project, runs.now())
-    writing.print_written(found, writing.write(found, call.settings.data_dir / "reports"))
+    files = writing.write(found, call.settings.data_dir / "reports")
+    show(call, found, lambda found: writing.print_written(found, files))
     return 0
