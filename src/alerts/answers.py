@@ -24,7 +24,7 @@ def show(engine: DuckEngine, data: Path, now: datetime) -> None:
 
 
 def ack(engine: DuckEngine, data: Path, incident: str, by: str, now: datetime, reason: str) -> Incident:
-    """Say that an open incident is known: no message of it until it escalates or recovers.
+    """Acknowledge an open incident: no message of it is sent until it escalates or recovers.
 
     `incident` is its name, or what it is about where only one incident is about that.
 
@@ -37,7 +37,7 @@ def ack(engine: DuckEngine, data: Path, incident: str, by: str, now: datetime, r
 def snooze(
     engine: DuckEngine, data: Path, incident: str, until: datetime, by: str, now: datetime, reason: str = ""
 ) -> Incident:
-    """Hear nothing of an open incident until a moment (with its time zone); then once, if it is still there.
+    """Snooze an open incident until a moment (with its time zone); it is sent once more if it is still open then.
 
     Raises:
         UsageError: no such incident is open, or the moment is over.
@@ -67,7 +67,7 @@ def _answer(
 
 
 def _open(known: Iterable[Incident], name: str) -> Incident:
-    """The open incident of that name, or the only one about that subject."""
+    """Return the open incident of that name, or the only one about that subject."""
     there = [incident for incident in known if incident.open]
     wanted = [incident for incident in there if name == incident.incident]
     wanted = wanted or [incident for incident in there if name == incident.subject]

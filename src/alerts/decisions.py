@@ -58,7 +58,7 @@ def update(
 def plan(
     known: Mapping[str, Incident], problems: Iterable[Problem], now: datetime, complete: Collection[str]
 ) -> Iterator[Event]:
-    """The events that these problems make of the known incidents, at most one for each."""
+    """Yield the events that these problems cause, at most one for each incident."""
     found = _by_incident(problems)
     for name, problem in found.items():
         incident = known.get(name)
@@ -76,7 +76,7 @@ def plan(
 
 
 def lock_alerts(data: Path) -> AbstractContextManager[None]:
-    """Hold the alerts: nobody else reads, decides or sends until this is over."""
+    """Lock the alerts within a with-block: no other process reads, decides or sends."""
     return lock.waited(data, "alerts", _PATIENCE)
 
 
@@ -92,7 +92,7 @@ def _recorded(
     now: datetime,
     complete: Collection[str],
 ) -> list[Event]:
-    """The events there are once those that these problems make are among them."""
+    """Record the events that these problems cause; return all events."""
     known: list[Event] = []
     try:
         known += read(engine, data)
@@ -106,7 +106,7 @@ def _recorded(
 
 
 def _by_incident(problems: Iterable[Problem]) -> dict[str, Problem]:
-    """One problem of each incident: the most urgent, then the newest, said of the newest day."""
+    """Return one problem for each incident: the most urgent, then the newest, dated with the newest day."""
     found: dict[str, Problem] = {}
     for problem in sorted(problems, key=lambda problem: problem.day, reverse=True):
         first = found.setdefault(problem.incident, problem)
@@ -116,7 +116,7 @@ def _by_incident(problems: Iterable[Problem]) -> dict[str, Problem]:
 
 
 def _urgency(incident: Incident, problem: Problem) -> str:
-    """How urgent an open incident is now: a source that failed for an earlier day and still does is P1."""
+    """Return how urgent an open incident is now: a source that failed for an earlier day and still fails is P1."""
     again = problem.kind == "source" and problem.day > incident.first_day
     return CLASSES[0] if again else problem.urgency
 
@@ -142,7 +142,7 @@ def _is_due(incident: Incident, now: datetime) -> bool:
 
 
 def _settled(known: Sequence[Event], due: Sequence[Message], delivered: Sequence[Message]) -> Iterator[Event]:
-    """What was sent, and once of each notice that it could not be."""
+    """Yield an event for each message that was sent, and one for each that was tried in vain for the first time."""
     newest = {event.incident: event for event in known}
     for message in due:
         event = "sent" if message in delivered else "" if message.tried else "undelivered"

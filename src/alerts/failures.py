@@ -16,7 +16,7 @@ _AGAIN = "see app.log; then run again: `make pipeline`"
 
 
 def of_run(run: Run) -> list[Problem]:
-    """The problems of a run: one of each failed step (P2), of kind `source` in bronze and `table` below it.
+    """Return the problems of a run: one for each failed step (P2), of kind `source` in bronze, else `table`.
 
     So is a landing zone that is empty where files came before. A small load that is mostly rejected is one of
     kind `rejects` (P3).
@@ -29,7 +29,7 @@ def of_run(run: Run) -> list[Problem]:
 
 
 def looked_at(run: Run) -> set[str]:
-    """The incidents of which a run knows whether they are there: those of the steps it did, blocked ones left out.
+    """Return the incidents that a run can close: those of the steps it did, blocked ones left out.
 
     How much of a load is rejected is known where there was one.
     """
@@ -56,7 +56,7 @@ def _problem(run: Run, table_id: str, error: Exception) -> Problem:
 
 
 def _waiting(run: Run, table_id: str) -> list[str]:
-    """The tables that wait for this one, directly or for one that waits for it, in the order of the run."""
+    """Return the tables that wait for this one, directly or through another, in the order of the run."""
     found = [table_id]
     for name, causes in run.blocked.items():
         if not set(found).isdisjoint(causes.split(", ")):

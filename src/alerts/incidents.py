@@ -84,11 +84,11 @@ class Incident:
     tried: bool = False  # the notice that is due was tried in vain
 
     def snoozed(self, now: datetime) -> bool:
-        """Whether a person wants to hear nothing of it yet."""
+        """Return whether the incident is snoozed at this moment."""
         return self.until is not None and now < self.until
 
     def state(self, now: datetime) -> str:
-        """Its state in words, for the eye."""
+        """Return the state in words: open, acked or snoozed, and by whom."""
         if self.until is not None and self.snoozed(now):
             return f"snoozed until {self.until:%Y-%m-%d %H:%M}" + (f" by {self.by}" if self.by else "")
         if self.acked:
@@ -97,13 +97,13 @@ class Incident:
 
 
 def open_incidents(engine: DuckEngine, data: Path) -> tuple[Incident, ...]:
-    """The incidents that are open, the most urgent first, then the oldest."""
+    """Return the incidents that are open, the most urgent first, then the oldest."""
     found = (incident for incident in folded(read(engine, data)).values() if incident.open)
     return tuple(sorted(found, key=lambda incident: (incident.urgency, incident.since, incident.incident)))
 
 
 def read(engine: DuckEngine, data: Path) -> list[Event]:
-    """The events of every incident since it was last opened, in their order: all that its state depends on."""
+    """Return the events of every incident since it was last opened, in order; its state depends on no others."""
     table = lake.open_table(lake.table_path(data, TABLE))
     if table is None:
         return []
@@ -118,7 +118,7 @@ def read(engine: DuckEngine, data: Path) -> list[Event]:
 def append(
     engine: DuckEngine, data: Path, events: Sequence[Event], known: Iterable[Event], now: datetime
 ) -> list[Event]:
-    """Add events that happen together, after the `known` ones; returns them with the moment they were given.
+    """Append events that happen together, after the `known` ones; return them with the moment they were given.
 
     Raises:
         MachineError: no room, no permission; nothing was added.
@@ -131,7 +131,7 @@ def append(
 
 
 def folded(events: Iterable[Event]) -> dict[str, Incident]:
-    """Every incident, by its name, as these events left it."""
+    """Return every incident, by its name, in the state that these events left it in."""
     found: dict[str, Incident] = {}
     for event in events:
         before = found.get(event.incident)
@@ -143,7 +143,7 @@ def folded(events: Iterable[Event]) -> dict[str, Incident]:
 
 
 def _plain(column: object) -> str:
-    """A column as SQL hands it out exactly and cheaply: moments as microseconds, for zones would load a library."""
+    """Return the SQL of a column; a moment as microseconds, which is exact and loads no time zone library."""
     name, kind = column.name, str(column.type)  # type: ignore[attr-defined]
     return f"epoch_us({identifier(name)})" if kind.startswith("datetime") else identifier(name)
 
@@ -175,7 +175,7 @@ def _opened(event: Event) -> Incident:
 
 
 def _after(before: Incident, event: Event) -> Incident:
-    """The one table of what an event does to an incident that was there before it."""
+    """Return the incident after an event; the only place that says what each event does."""
     match event.event:
         case "escalated":
             what, _, fix = event.message.partition("\n")

@@ -32,7 +32,7 @@ _SHORTEST_SECRET = 3
 
 @dataclass(frozen=True)
 class Message:
-    """One incident as a person is told of it."""
+    """One incident as it is sent."""
 
     incident: str
     event: str  # the notice: opened, escalated, reminded or recovered
@@ -50,7 +50,7 @@ class Message:
 
     @property
     def text(self) -> str:
-        """Urgency and source, business day, what was found, what to do (or how long it was so), a line each."""
+        """Return urgency and source, business day, what was found, and the fix (or how long it lasted), a line each."""
         lines = [self.title, f"  day:  {self.day}"]
         if self.event == "recovered":
             lines += [f"  was:  {self.what}", f"  open: {_moment(self.since)} to {_moment(self.until)} UTC"]
@@ -60,12 +60,12 @@ class Message:
 
 
 def channels(settings: Settings) -> tuple[str, ...]:
-    """The URLs of ALERT_URLS; none where it is not set."""
+    """Return the URLs of ALERT_URLS; none where it is not set."""
     return tuple(settings.alert_urls.get_secret_value().split()) if settings.alert_urls else ()
 
 
 def of(incident: Incident) -> Message:
-    """The message of an incident of which a notice is due."""
+    """Return the message of an incident whose notice is due."""
     assert incident.due and incident.due_at
     return Message(
         incident=incident.incident,
@@ -81,7 +81,7 @@ def of(incident: Incident) -> Message:
 
 
 def send(urls: Sequence[str], messages: Sequence[Message]) -> list[Message]:
-    """Send all of these as one notification to every channel (apprise URLs); returns those that one of them took.
+    """Send all messages as one notification to every channel (apprise URLs); return them if one channel took it.
 
     Never raises for a channel: what cannot be sent, or is no apprise URL, is logged.
     """
@@ -94,7 +94,7 @@ def send(urls: Sequence[str], messages: Sequence[Message]) -> list[Message]:
 
 
 def url_errors(urls: Sequence[str]) -> list[str]:
-    """What in ALERT_URLS is no channel, one line each; a URL is named by its place, for it may hold a secret."""
+    """Return a line for each URL of ALERT_URLS that is no channel, by its number: a URL may hold a secret."""
     return [f"ALERT_URLS, URL {place}: {error}" for place, url in enumerate(urls, 1) if (error := _opened(url)[1])]
 
 
@@ -113,7 +113,7 @@ def _body(messages: Sequence[Message]) -> str:
 
 
 def _kind(messages: Sequence[Message]) -> str:
-    """Its colour, where a channel has colours."""
+    """Return the kind of notification, from which a channel takes its colour."""
     ill = [message for message in messages if message.event != "recovered"]
     if not ill:
         return "success"
@@ -121,7 +121,7 @@ def _kind(messages: Sequence[Message]) -> str:
 
 
 def _notified(place: int, url: str, title: str, body: str, kind: str) -> bool:
-    """Send to one channel; returns whether it took it."""
+    """Send to one channel; return whether the channel took it."""
     from apprise import Apprise, LogCapture, NotifyFormat, NotifyType
 
     channel, error = _opened(url)
@@ -139,7 +139,7 @@ def _notified(place: int, url: str, title: str, body: str, kind: str) -> bool:
 
 
 def _opened(url: str) -> tuple[NotifyBase | None, str]:
-    """The channel that a URL means, or what is wrong with it."""
+    """Return the channel of a URL, or what is wrong with the URL."""
     from apprise import Apprise, LogCapture
 
     schema, parted, _ = url.partition("://")
@@ -153,13 +153,13 @@ def _opened(url: str) -> tuple[NotifyBase | None, str]:
 
 
 def _reasons(said: str) -> Iterator[str]:
-    """The lines that apprise logged, without its own stamp."""
+    """Yield the lines that apprise logged, without their time stamps."""
     for line in said.splitlines():
         yield re.sub(r"^.* - [A-Z]+ - ", "", line)
 
 
 def _secrets(url: str) -> list[str]:
-    """Everything in a URL but its schema, the longest pieces first: any of them may be a token."""
+    """Return every piece of a URL but its schema, the longest first: any of them may be a token."""
     pieces = re.split(r"[:/?&=@,]+", url.partition("://")[2])
     found = {form for piece in pieces for form in (piece, unquote(piece)) if len(form) >= _SHORTEST_SECRET}
     return sorted(found, key=lambda piece: (-len(piece), piece))

@@ -50,7 +50,7 @@ class Distribution:
 
 
 def measure(reading: Reading) -> tuple[tuple[Distribution, ...], tuple[Problem, ...]]:
-    """Every watched column of every table, and one problem for each table of which a column clearly moved."""
+    """Measure every watched column of every table; one problem for each table with a column that clearly moved."""
     rows: list[Distribution] = []
     for table in reading.declared:
         watched = [column for column in table.columns if column.drift]
@@ -64,7 +64,7 @@ def measure(reading: Reading) -> tuple[tuple[Distribution, ...], tuple[Problem, 
 
 
 def psi(before: Mapping[str, int], now: Mapping[str, int]) -> tuple[float, str]:
-    """The index of two histograms (bin: rows) that are not empty, and the bin that adds most to it."""
+    """Return the population stability index of two histograms (bin: rows), and the bin that adds most to it."""
     parts = {}
     for name in sorted({*before, *now}):
         e, a = (max(counts.get(name, 0) / sum(counts.values()), _FLOOR) for counts in (before, now))
@@ -96,7 +96,7 @@ def _table(reading: Reading, table: Table, watched: Sequence[Column]) -> list[Di
 
 
 def _bins(engine: DuckEngine, column: Column) -> str:
-    """SQL that gives the bin of a value: made from the baseline alone."""
+    """Return the SQL that gives the bin of a value; bins are made from the baseline alone."""
     name = identifier(column.name)
     baseline = f'FROM drifting WHERE NOT "~now" AND {name} IS NOT NULL'
     if column.type in _WORDS:

@@ -30,7 +30,7 @@ _UNKNOWN = "see logs/app.log; then run `make pipeline` again"
 
 @dataclass(frozen=True)
 class Expected:
-    """One thing that has to be so; `value` None: it never was."""
+    """One figure that has to keep within a bound; `value` None: it was never measured."""
 
     measured_at: datetime
     what: str  # pipeline run | audits passed | verified backup
@@ -41,7 +41,7 @@ class Expected:
 
 
 def measure(reading: Reading) -> tuple[tuple[Expected, ...], tuple[Problem, ...]]:
-    """What is expected of the lake as a whole, and a problem for everything that did not happen or did not end well."""
+    """Measure what is expected of the lake as a whole; a problem for everything that is late or did not end well."""
     if not reading.ops(runs.TABLE):
         return (), tuple(_going(reading, None))
     first = reading.project.engine.one("SELECT min(start_time) FROM ops.pipeline_runs")[0]
@@ -62,13 +62,13 @@ def measure(reading: Reading) -> tuple[tuple[Expected, ...], tuple[Problem, ...]
 
 
 def due_hours(reading: Reading) -> float:
-    """Within how many hours a run of the pipeline has to succeed again."""
+    """Return within how many hours a run of the pipeline has to succeed again."""
     promised = [sla.hours() for table in reading.declared for sla in table.slas if sla.property == "frequency"]
     return min(promised, default=24.0) + GRACE_HOURS
 
 
 def _ran(reading: Reading, first: datetime) -> tuple[Expected, list[Problem]]:
-    """When the pipeline last went through whole; where it never did, the time counts from the first record on."""
+    """Return the hours since the last successful run; where there is none, a problem counts from the first record."""
     due, ask = due_hours(reading), reading.project.engine.one
     # a time to come was written while the clock was ahead, and says nothing
     before = f"end_time <= {moment(reading.now)}"
@@ -85,7 +85,7 @@ def _ran(reading: Reading, first: datetime) -> tuple[Expected, list[Problem]]:
 
 
 def _backed_up(reading: Reading, first: datetime) -> tuple[Expected, list[Problem]]:
-    """How old the newest backup is that is known to be whole, from when it was made: a drill makes it no younger."""
+    """Return the age of the newest verified backup, counted from when it was made: a drill makes it no younger."""
     made = reading.attempt(backup_records.TABLE, _made, reading)
     age = (reading.now - made).total_seconds() / 86400 if made else None
     young = reading.now - first < timedelta(days=_BACKUP_DAYS)
@@ -113,13 +113,13 @@ def _made(reading: Reading) -> datetime | None:
 
 
 def _failed(reading: Reading) -> list[str]:
-    """What the last backup or drill says where it did not find everything whole."""
+    """Return the message of the last backup or drill if it failed."""
     last = backup_records.last_tried(reading.project.engine, reading.project.settings.data_dir)
     return [f"the last {last.kind} ({last.backup}) failed: {last.message}"] if last and not last.verified else []
 
 
 def _audits(reading: Reading) -> list[Expected]:
-    """How many of the audits of the last seven days passed; nothing where there was none."""
+    """Return the share of audits of the last seven days that passed; nothing where there was none."""
     if not reading.ops(runs.AUDITS):
         return []
     rate = reading.project.engine.one(
@@ -132,7 +132,7 @@ def _audits(reading: Reading) -> list[Expected]:
 
 
 def _steps(reading: Reading) -> Iterator[Problem]:
-    """The declared feeds and tables whose last step failed or was blocked; one dated to come was not the last."""
+    """Yield a problem for each feed and table whose last step failed or was blocked, steps dated to come left out."""
     declared = {*reading.project.contracts.feeds, *(table.id for table in reading.declared)}
     rows = reading.project.engine.rows(
         "SELECT table_id, max_by((status, run_date, error_message, error_where, error_fix, blocked_by), start_time) "
@@ -148,7 +148,7 @@ def _steps(reading: Reading) -> Iterator[Problem]:
 
 
 def _died(reading: Reading) -> Iterator[Problem]:
-    """Runs of the last day that ended without a word and were taken over."""
+    """Yield a problem for each run of the last day that died and was taken over."""
     day_ago = reading.now - timedelta(days=1)
     for run_id, day, message in reading.project.engine.rows(
         "SELECT run_id, run_date, error_message FROM ops.pipeline_runs WHERE error_class = 'interrupted' "
@@ -159,7 +159,7 @@ def _died(reading: Reading) -> Iterator[Problem]:
 
 
 def _going(reading: Reading, usual: float | None) -> Iterator[Problem]:
-    """The run that holds the lake now: dead, or at it for longer than runs take."""
+    """Yield a problem if the run that holds the lake is dead, or takes far longer than others."""
     holder = lock.holder(reading.project.settings.data_dir)
     if holder is None:
         return
@@ -186,7 +186,7 @@ def _alive(pid: int) -> bool:
 
 
 def _usual_seconds(reading: Reading) -> float | None:
-    """The median of the last 30 runs of the pipeline."""
+    """Return the median seconds of the last 30 runs of the pipeline."""
     found: float | None = reading.project.engine.one(
         "SELECT median(latency) FROM (SELECT latency FROM ops.pipeline_runs "
         f"WHERE {history.PIPELINE} AND status = 'success' ORDER BY start_time DESC LIMIT 30)"

@@ -54,7 +54,7 @@ class FeedSchema:
 
 @dataclass(frozen=True)
 class _Sides:
-    """SQL conditions over a feed's rows: the newest files, the last week, and what was before."""
+    """The SQL conditions for a feed's newest files, its last week, and the time before."""
 
     newest: str
     week: str
@@ -63,7 +63,7 @@ class _Sides:
 
 
 def measure(reading: Reading) -> tuple[tuple[FeedSchema, ...], tuple[Problem, ...]]:
-    """What changed in every feed, and one problem for each feed in which anything did."""
+    """Measure what changed in every feed; one problem for each feed in which anything changed."""
     rows: list[FeedSchema] = []
     for feed in reading.project.contracts.feeds.values():
         rows += reading.attempt(feed.id, _feed, reading, feed) or ()
@@ -95,7 +95,7 @@ def _feed(reading: Reading, feed: Feed) -> list[FeedSchema]:
 
 
 def _sides(reading: Reading, bronze: lake.Snapshot) -> _Sides | None:
-    """What is compared with what; None where there is nothing before the newest files."""
+    """Return the rows to compare; None where there is nothing before the newest files."""
     runs: list[tuple[datetime, datetime, int]] = reading.project.engine.rows(
         f"SELECT min(_ingested_at), max(_ingested_at), count(*) FROM {reading.scan(bronze, evolved=True)} "
         f"WHERE _reject IS NULL AND _ingested_at >= {moment(reading.since)} GROUP BY _batch ORDER BY 1"
@@ -115,7 +115,7 @@ def _sides(reading: Reading, bronze: lake.Snapshot) -> _Sides | None:
 
 
 def _read(reading: Reading, table: Table, known: Sequence[str]) -> list[str]:
-    """The raw columns that a table's contract names, in an expression or in its SQL."""
+    """Return the raw columns that a table's contract names, in an expression or in its SQL."""
     references = reading.project.engine.column_references
     named = {name for column in table.columns for name in references(column.expression or identifier(column.name))}
     words = set(re.findall(r"\w+", table.sql.lower())) if table.sql else set()
@@ -123,7 +123,7 @@ def _read(reading: Reading, table: Table, known: Sequence[str]) -> list[str]:
 
 
 def _came(bronze: lake.Snapshot, known: Iterable[str]) -> list[str]:
-    """The columns that the table did not have a week before its newest commit, if it had any then."""
+    """Return the columns that the table did not have a week before its newest commit, if it had any then."""
     version, edge = bronze.version, None
     while version > 0:
         stamp = lake.commit_info(bronze.root, version).get("timestamp")
@@ -145,7 +145,7 @@ def _came(bronze: lake.Snapshot, known: Iterable[str]) -> list[str]:
 def _filled(
     reading: Reading, bronze: lake.Snapshot, known: Sequence[str], sides: _Sides
 ) -> Mapping[str, tuple[int, float]]:
-    """Of every column: how many values the newest files have, and the share of rows before that had one."""
+    """Return for every column the values of the newest files, and the share of rows before that had one."""
     has = [f"nullif(trim({identifier(name)}), '') IS NOT NULL" for name in known]
     counts = ", ".join(f"count(*) FILTER ({sides.newest} AND {test})" for test in has)
     shares = ", ".join(f"coalesce(avg(({test})::INT) FILTER ({sides.before}), 0)" for test in has)
@@ -159,7 +159,7 @@ def _filled(
 def _kinds(
     reading: Reading, bronze: lake.Snapshot, known: Sequence[str], sides: _Sides
 ) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
-    """Of every column, before and in the last week: how many values there are, and how many of each kind."""
+    """Return for every column, before and in the last week, the number of values, and of those of each kind."""
     tests = []
     for name in known:
         text = f"nullif(trim({identifier(name)}), '')"
@@ -178,7 +178,7 @@ def _kinds(
 
 
 def _retyped(before: tuple[int, ...], week: tuple[int, ...]) -> str:
-    """How the kind of a column's values changed; empty where it did not, or was no more than text before."""
+    """Return how the kind of a column's values changed; empty where it did not, or where it was only text before."""
     was, now = (_kind(counts) for counts in (before, week))
     if was in ("text", "") or now == "":
         return ""
@@ -194,7 +194,7 @@ def _kind(counts: tuple[int, ...]) -> str:
 
 
 def _values(reading: Reading, table: Table) -> list[FeedSchema]:
-    """The values of the last week that an enum does not list, as quarantine has them."""
+    """Return the values of the last week's quarantine that an enum does not list."""
     listed = [(column, rule.value) for column in table.columns for rule in column.rules if rule.kind == "enum"]
     quarantine = reading.table(f"quarantine.{table.domain}.{table.name}") if listed else None
     if not quarantine:
@@ -208,7 +208,7 @@ def _values(reading: Reading, table: Table) -> list[FeedSchema]:
 
 
 def _unlisted(reading: Reading, quarantine: lake.Snapshot, column: Column, values: object) -> list[tuple[str, int]]:
-    """A rejected row says `column: value is none of a, b`, in the words of src/checks/rules.py."""
+    """Return the values, and their rows, in reasons of the form `column: value is none of a, b` (src/checks/rules.py)."""
     start = f"{column.name}: "
     end = f" is none of {', '.join(map(str, values))}" if isinstance(values, tuple) else ""
     cut = f"reason[{len(start) + 1}:-{len(end) + 1}]"

@@ -24,7 +24,7 @@ from src.run import runs
 
 @dataclass(frozen=True)
 class Findings:
-    """What one look found: the rows of each ops table, and the problems, the most urgent first."""
+    """The figures of one look, as rows of the ops tables, and the problems, the most urgent first."""
 
     freshness: tuple[Freshness, ...] = ()
     volume: tuple[Volume, ...] = ()
@@ -38,7 +38,7 @@ class Findings:
 
 
 def evaluate(project: Project, now: datetime) -> Findings:
-    """Look at the lake as it is at `now` (UTC); changes nothing."""
+    """Return what every monitor finds in the lake at `now` (UTC); changes nothing."""
     reading = Reading(project, now)
     fresh, fresh_ill = freshness.measure(reading)
     volumes, volumes_ill = volume.measure(reading)
@@ -66,6 +66,6 @@ def record(engine: DuckEngine, data: Path, findings: Findings) -> None:
 
 
 def _one_per_incident(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
-    """The most urgent problem of each incident, the most urgent incidents first."""
+    """Return the most urgent problem of each incident, the most urgent incidents first."""
     ranked = sorted(problems, key=lambda problem: (CLASSES.index(problem.urgency), problem.incident))
     return tuple({problem.incident: problem for problem in reversed(ranked)}.values())[::-1]

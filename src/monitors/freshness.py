@@ -61,7 +61,7 @@ class _Reach:
 
 
 def measure(reading: Reading) -> tuple[tuple[Freshness, ...], tuple[Problem, ...]]:
-    """The freshness of every table that promises any, and a problem for each that breaks its promise."""
+    """Measure the freshness of every table that promises any; a problem for each that breaks its promise."""
     if not reading.ops(runs.TABLE):
         return (), ()  # nothing ran yet
     rows: list[Freshness] = []
@@ -76,7 +76,7 @@ def measure(reading: Reading) -> tuple[tuple[Freshness, ...], tuple[Problem, ...
 
 
 def limit_hours(table: Table) -> float | None:
-    """How old a table may be, in hours, as its contract promises; None where it promises nothing."""
+    """Return how old a table may be, in hours, by its contract; None where the contract promises nothing."""
     latencies = [sla.hours() for sla in table.slas if sla.property == "latency"]
     frequencies = [sla.hours() + GRACE_HOURS for sla in table.slas if sla.property == "frequency"]
     return min(latencies or frequencies, default=None)
@@ -108,14 +108,14 @@ def _measure(reading: Reading, table: Table, limit: float | None) -> tuple[Fresh
 
 
 def grade(age: float | None, limit: float) -> str:
-    """The grade of an age, both in hours."""
+    """Return the grade of an age under a limit, both in hours."""
     if age is None:
         return "POOR"
     return next((name for part, name in _GRADES if age <= part * limit), "POOR")
 
 
 def _reach(reading: Reading, table: Table, snapshot: lake.Snapshot) -> _Reach:
-    """How far a table's rows reach, and what says so."""
+    """Return how far a table's rows reach, and which column or run decides it."""
     business = reading.business(table, snapshot)
     if business and not (table.sources and _knows_months_only(table, snapshot)):
         return _Reach(business.until, str(table.business_date), business)
@@ -132,7 +132,7 @@ def _reach(reading: Reading, table: Table, snapshot: lake.Snapshot) -> _Reach:
 
 
 def _knows_months_only(table: Table, snapshot: lake.Snapshot) -> bool:
-    """Whether every business date is the first of a month, where the table is cut by it: it stands for the month."""
+    """Return whether a table is partitioned by months: every business date is the first of one."""
     column = str(table.business_date)
     return column in snapshot.partition_by and all(
         str(file.partition[column]).endswith("-01") for file in snapshot.files
@@ -149,7 +149,7 @@ def _hours(since: datetime | None, now: datetime) -> float | None:
 
 
 def _rest_hours(since: datetime | None, now: datetime, rests: frozenset[int]) -> float:
-    """How many hours between two moments lie in days of rest."""
+    """Return how many hours between two moments lie in days of rest."""
     if since is None or not rests:
         return 0.0
     days = (since.date() + timedelta(days=ahead) for ahead in range((now.date() - since.date()).days + 1))
@@ -177,7 +177,7 @@ def _problems(reading: Reading, row: Freshness, reach: _Reach, rests: frozenset[
 
 
 def _lacks_yesterday(reading: Reading, reach: _Reach, rests: frozenset[int]) -> bool:
-    """Whether the last day before today that is no day of rest is not in a table."""
+    """Return whether a table lacks the last day before today, days of rest passed over."""
     day = reading.today if reach.by == _BY_RUN else reading.yesterday
     while _in(day, rests):
         day -= timedelta(days=1)

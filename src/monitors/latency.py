@@ -22,7 +22,7 @@ _TIMES, _SECONDS = 3.0, 1.0
 
 @dataclass(frozen=True)
 class Latency:
-    """How long one step took last, beside the runs before, in seconds; None without a run before."""
+    """The seconds of one step's last run, beside those of the runs before; None without a run before."""
 
     measured_at: datetime
     step: str  # a table's id; `run`: from end to end
@@ -35,7 +35,7 @@ class Latency:
 
 
 def measure(reading: Reading) -> tuple[tuple[Latency, ...], tuple[Problem, ...]]:
-    """The latency of every step that ever had something to do in ten weeks, and a problem for each slow one."""
+    """Measure the latency of every step that had something to do in ten weeks; a problem for each slow one."""
     if not reading.ops(runs.TABLE):
         return (), ()
     rows = tuple(_row(reading.now, *found) for found in _steps(reading))

@@ -52,7 +52,7 @@ _Days = dict[tuple[str, date], _Share]  # by table and day
 
 
 def measure(reading: Reading) -> tuple[tuple[QualityTrend, ...], tuple[Problem, ...]]:
-    """This week and the last of every table that was audited, read or graded in them; and what clearly grew."""
+    """Measure this week and the last for every table with audits, rows or grades; a problem for what clearly grew."""
     failed, rejected, kept = _failed(reading), _rejected(reading), _kept(reading)
     monday = reading.today - timedelta(days=reading.today.weekday())
     rows = [
@@ -64,7 +64,7 @@ def measure(reading: Reading) -> tuple[tuple[QualityTrend, ...], tuple[Problem, 
 
 
 def _failed(reading: Reading) -> _Days:
-    """Failed audits among all."""
+    """Return the failed audits among all, by table and day."""
     if not reading.ops(runs.AUDITS):
         return {}
     return _days(
@@ -75,7 +75,7 @@ def _failed(reading: Reading) -> _Days:
 
 
 def _rejected(reading: Reading) -> _Days:
-    """Rejected rows among those read."""
+    """Return the rejected rows among those read, by table and day."""
     if not reading.ops(runs.TABLE):
         return {}
     return _days(
@@ -87,7 +87,7 @@ def _rejected(reading: Reading) -> _Days:
 
 
 def _kept(reading: Reading) -> _Days:
-    """Gradings that kept the promise among all."""
+    """Return the freshness grades that kept the promise among all, by table and day."""
     if not reading.ops(freshness.TABLE):
         return {}
     good = ", ".join(f"'{name}'" for name in freshness.KEPT)
@@ -144,7 +144,7 @@ def _grown(reading: Reading, failed: _Days, rejected: _Days) -> Iterator[Problem
 
 
 def grows(now: tuple[int, int], before: tuple[int, int], least: int, points: float) -> bool:
-    """Whether a share (part, of) clearly grew; False where either side has fewer than `least`."""
+    """Return whether a share clearly grew; False where either side has fewer than `least`."""
     if min(now[1], before[1]) < least:
         return False
     new, old = now[0] / now[1], before[0] / before[1]

@@ -28,13 +28,13 @@ P = ParamSpec("P")
 
 @dataclass(frozen=True)
 class Business:
-    """The business days of one version of a table, those to come aside."""
+    """The business days of one version of a table; days to come are left out."""
 
     until: datetime | None  # how far its rows reach: the newest moment, or the end of the newest date (UTC)
     rows: Mapping[date, int]  # of each of the last DAYS days that has any
 
     def rests(self) -> frozenset[int]:
-        """The weekdays (Monday is 0) without a row in the four weeks up to the newest day that has any.
+        """Return the weekdays (Monday is 0) without a row in the four weeks up to the newest day that has any.
 
         None where these weeks do not all go alike (every other weekday had rows in three of them or more): a table
         with few days, or old ones filled in later, says nothing of when its source rests.
@@ -49,7 +49,7 @@ class Business:
 
 @dataclass
 class Reading:
-    """One look at a lake; what is read once is kept. `now` in UTC."""
+    """One look at a lake at `now` (UTC); every table is read once."""
 
     project: Project
     now: datetime
@@ -68,7 +68,7 @@ class Reading:
 
     @property
     def since(self) -> date:
-        """The first of the days that are looked at."""
+        """Return the first of the days that are looked at."""
         return self.today - timedelta(days=DAYS - 1)
 
     @cached_property
@@ -77,12 +77,12 @@ class Reading:
 
     @property
     def declared(self) -> Iterator[Table]:
-        """Every silver and gold table, those of gold with their sources."""
+        """Yield every silver and gold table, those of gold with their sources."""
         yield from self.project.contracts.silver.values()
         yield from self.project.marts
 
     def ops(self, table_id: str) -> bool:
-        """Make an ops table readable by its name; False where there is none yet."""
+        """Make an ops table readable by its name; return False where there is none yet."""
         if table_id not in self._ops:
             self._ops[table_id] = bool(self.attempt(table_id, self._published, table_id))
         return self._ops[table_id]
@@ -95,7 +95,7 @@ class Reading:
         return lake.open_table(root) is not None
 
     def table(self, table_id: str, version: int | None = None) -> lake.Snapshot | None:
-        """A table at the version given, else that of the newest release, else its newest; None if not built."""
+        """Return a table at a version, by default the released one, else the newest; None if it is not built."""
         wanted = self.released.get(table_id) if version is None else version
         if (table_id, wanted) not in self._tables:
             root = self.project.path(table_id)
@@ -107,7 +107,7 @@ class Reading:
         return self._tables[table_id, wanted]
 
     def attempt(self, table_id: str, work: Callable[P, T], *args: P.args, **named: P.kwargs) -> T | None:
-        """What a look at one table gives; None, and a problem, where the table cannot be read."""
+        """Return the result of work on one table; None, and a problem, where the table cannot be read."""
         if table_id in self.damage:
             return None
         try:
@@ -120,7 +120,7 @@ class Reading:
 
     @cached_property
     def looked(self) -> dict[str, datetime]:
-        """When a run last went through a table, whether or not there was anything to do; by table."""
+        """Return by table when a run last went through it, whether or not there was anything to do."""
         if not self.ops(runs.TABLE):
             return {}
         return dict(
@@ -131,7 +131,7 @@ class Reading:
         )
 
     def business(self, table: Table, snapshot: lake.Snapshot) -> Business | None:
-        """The business days of a table; None where it has no business date, or not yet: it waits for a run."""
+        """Return the business days of a table; None where it has no business date, or no run has added it yet."""
         if table.business_date not in snapshot.columns:
             return None
         key = (table.id, snapshot.version)
@@ -159,21 +159,21 @@ class Reading:
         return Business(until, {day: count for day, count, _ in found})
 
     def bound(self, snapshot: lake.Snapshot, column: str, sign: str, edge: date | datetime) -> str:
-        """A comparison with a day's start or a moment, in the column's own type: footers then rule files out."""
+        """Return SQL that compares a column with a moment in the column's own type, so that footers rule files out."""
         day = edge.date() if isinstance(edge, datetime) else edge
         right = f"DATE '{day}'" if snapshot.columns[column] == "DATE" else moment(edge)
         return f"{identifier(column)} {sign} {right}"
 
     def scan(self, snapshot: lake.Snapshot, *, evolved: bool = False) -> str:
-        """SQL that reads one version of a table; `evolved`: files may lack newer columns."""
+        """Return SQL that reads one version of a table; `evolved`: files may lack newer columns."""
         return self.project.engine.scan(snapshot, evolved=evolved)
 
 
 def starts(day: date) -> datetime:
-    """The moment a day starts, in UTC."""
+    """Return the moment a day starts, in UTC."""
     return datetime.combine(day, time(), UTC)
 
 
 def moment(day: date | datetime) -> str:
-    """A day's start, or a moment, as SQL that compares with dates and with timestamps."""
+    """Return a moment, or a day's start, as SQL that compares with dates and with timestamps."""
     return f"TIMESTAMPTZ {literal((day if isinstance(day, datetime) else starts(day)).isoformat())}"

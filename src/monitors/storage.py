@@ -43,7 +43,7 @@ class TableStats:
 
 
 def measure(reading: Reading) -> tuple[tuple[TableStats, ...], tuple[Problem, ...]]:
-    """Every table on disk, and a problem for each that has many small files."""
+    """Measure every table on disk; a problem for each that has many small files."""
     fresh = _fresh_rows(reading)
     rows: list[TableStats] = []
     for name in catalog.tables(reading.project.settings.data_dir):
@@ -53,7 +53,7 @@ def measure(reading: Reading) -> tuple[tuple[TableStats, ...], tuple[Problem, ..
 
 
 def _fresh_rows(reading: Reading) -> dict[str, int]:
-    """Rows inserted or updated in the last 30 days, by table."""
+    """Return the rows inserted or updated in the last 30 days, by table."""
     if not reading.ops(runs.TABLE):
         return {}
     return dict(
@@ -93,6 +93,6 @@ def _problems(reading: Reading, rows: Iterable[TableStats]) -> Iterable[Problem]
 
 
 def _worth(reading: Reading, name: str) -> int:
-    """From how many small files on it is worth a word."""
+    """Return how many small files a table may have before they are a problem."""
     table = reading.attempt(name, lake.open_table, reading.project.path(name))
     return _WORTH_FIGURES if table and "measured_at" in table.columns else _WORTH

@@ -65,7 +65,7 @@ class _Counts:
 
 
 def measure(reading: Reading) -> tuple[tuple[Volume, ...], tuple[Problem, ...]]:
-    """The last seven complete days of every dated silver table and of every other feed."""
+    """Measure the last seven complete days of every dated silver table and of every other feed."""
     if not reading.ops(runs.TABLE):
         return (), ()
     incidents = _incidents(reading)
@@ -97,7 +97,7 @@ def confirm(engine: DuckEngine, data: Path, incident: IncidentDay) -> None:
 def judge(
     table: str, day: date, rows: Mapping[date, int], days: frozenset[date], incidents: set[date], now: datetime
 ) -> Volume:
-    """One day beside its baseline. `days` are those there is anything to say about; `rows` has no zeros."""
+    """Return the verdict on one day. `days`: those with a run to judge them by; `rows` has no zeros."""
     before = [day - timedelta(weeks=back) for back in range(1, _WEEKS + 1)]
     baseline = [rows.get(other, 0) for other in before if other in days and other not in incidents]
     count = rows.get(day, 0)
@@ -122,7 +122,7 @@ def _incidents(reading: Reading) -> set[tuple[str, date]]:
 
 
 def _by_business_day(reading: Reading) -> dict[str, _Counts]:
-    """Rows of silver by business day: every day since the first counts, until one that no run looked at since."""
+    """Return the rows of silver by business day; every day counts from the first to the last that a run looked at."""
     found: dict[str, _Counts] = {}
     for table in reading.project.contracts.silver.values():
         looked = reading.looked.get(table.id)
@@ -144,7 +144,7 @@ def _business(reading: Reading, table: Table) -> Business | None:
 
 
 def _by_run_date(reading: Reading) -> dict[str, _Counts]:
-    """Rows of the feeds that no dated table reads, by the day that their runs answered for."""
+    """Return the rows of the feeds that no dated table reads, by the day that their runs answered for."""
     dated = {
         feed.id for table in reading.project.contracts.silver.values() if table.business_date for feed in table.feeds
     }
@@ -162,7 +162,7 @@ def _by_run_date(reading: Reading) -> dict[str, _Counts]:
 
 
 def _problem(rows: list[Volume]) -> Problem | None:
-    """One problem for all days of one table that are not as they should be; the newest of the gravest is named."""
+    """Return one problem for all odd days of one table; it names the newest of the gravest."""
     gone = [row for row in rows if row.verdict == "none"]
     odd = [row for row in rows if row.verdict in ("high", "low")]
     if not gone and not odd:

@@ -16,7 +16,7 @@ from src.report.plots import Plot
 
 
 class Figure(str):
-    """A number already written out; it stands to the right."""
+    """A number already formatted; its column is aligned to the right."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Page:
 
 
 def markdown(page: Page) -> str:
-    """The page as Markdown; plots are told in words."""
+    """Return the page as Markdown, its plots described in words."""
     lines = [f"# {_marked(page.title)}", "", _marked(page.line), "", f"**{_marked(page.verdict)}**", ""]
     for section in page.sections:
         lines += [f"## {_marked(section.title)}", ""]
@@ -77,7 +77,7 @@ def markdown(page: Page) -> str:
 
 
 def html(page: Page) -> str:
-    """The page as one HTML file."""
+    """Return the page as one HTML file."""
     body = "".join(_html_section(section, at) for at, section in enumerate(page.sections, 1))
     links = "".join(f'<a href="#s{at}">{_escaped(s.title)}</a> ' for at, s in enumerate(page.sections, 1))
     policy = "default-src 'none'; style-src 'unsafe-inline'"
@@ -136,14 +136,14 @@ def _html_table(grid: Grid) -> str:
 
 
 def _places(grid: Grid) -> list[str]:
-    """What the style has to know of each column: whether it is of figures, or of text that takes several lines."""
+    """Return the class attribute of each column: figures, text of several lines, or none."""
     right = _right(grid)
     long = {at for row in grid.rows for at, cell in enumerate(row) if isinstance(cell, str) and len(cell) > _LONG}
     return ['class="n"' if at in right else 'class="t"' if at in long else "" for at in range(len(grid.headers))]
 
 
 def _right(grid: Grid) -> set[int]:
-    """The columns that stand to the right: those of numbers alone."""
+    """Return the columns that hold numbers alone, which are aligned to the right."""
     columns = zip(*grid.rows, strict=True)
     return {at for at, cells in enumerate(columns) if all(isinstance(cell, int | Figure | None) for cell in cells)}
 
@@ -159,7 +159,7 @@ def _drawn(cell: Cell) -> str:
 
 
 def _marked(text: str) -> str:
-    """Text that Markdown shows as it is, in one line; what stands in backticks stays code."""
+    """Return text escaped for Markdown, in one line; what stands in backticks stays code."""
     one = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\|*\[\]])", r"\\\1", one)
 
@@ -169,7 +169,7 @@ def _escaped(text: str) -> str:
 
 
 def _coded(text: str) -> str:
-    """Escaped text; what stands in backticks as code, and an arrow as one letter, which no line end parts."""
+    """Return text escaped for HTML; backticks become code, and an arrow one letter that no line end parts."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", _escaped(text.replace(" -> ", " → ")))
 
 

@@ -21,7 +21,7 @@ TONES = ("main", "good", "odd", "bad", "pale")  # the CSS classes that fill
 
 @dataclass(frozen=True)
 class Bar:
-    """One place on the axis: a bar for each value, side by side, a tone of TONES for each."""
+    """One position on the axis: a bar for each value, side by side, a tone of TONES for each."""
 
     label: str
     values: tuple[float, ...]
@@ -41,7 +41,7 @@ class Plot:
 
 
 def bars(name: str, title: str, unit: str, shown: Sequence[Bar], legend: Sequence[tuple[str, str]] = ()) -> Plot:
-    """Bars from left to right. `name` is unique on its page; `legend`: tone and its meaning; `unit` of all values."""
+    """Return a bar plot. `name` is unique on its page; `legend`: tone and its meaning; `unit`: of all values."""
     top = _round_up(_most([value for bar in shown for value in (*bar.values, bar.mark or 0.0)]))
     parts = [*_axis(top), *_legend(legend)]
     width = (_WIDTH - _LEFT - _RIGHT) / max(len(shown), 1)
@@ -56,7 +56,7 @@ def bars(name: str, title: str, unit: str, shown: Sequence[Bar], legend: Sequenc
 
 
 def spark(values: Sequence[float | None], what: str) -> str:
-    """A line as high as a word; None is a gap. `what` says what it is, for those who hear it."""
+    """Return a line plot as high as a word; None is a gap. `what` describes it for those who hear the page."""
     known = [value for value in values if value is not None]
     if len(known) < 2:
         return ""
@@ -73,7 +73,7 @@ def spark(values: Sequence[float | None], what: str) -> str:
 
 
 def letters(values: Sequence[float | None]) -> str:
-    """A spark of letters, where nothing can be drawn: ▁▄█; a gap is a dot."""
+    """Return a line plot made of letters: ▁▄█; a gap is a dot."""
     known = [value for value in values if value is not None]
     if len(known) < 2:
         return ""
@@ -82,7 +82,7 @@ def letters(values: Sequence[float | None]) -> str:
 
 
 def short(value: float) -> str:
-    """A number in few letters: 0.4, 12, 3.1k, 2.5M."""
+    """Return a number in few letters: 0.4, 12, 3.1k, 2.5M."""
     for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= limit:
             return f"{value / limit:.1f}".removesuffix(".0") + unit
@@ -90,14 +90,14 @@ def short(value: float) -> str:
 
 
 def _most(values: Sequence[float]) -> float:
-    """What the axis has to reach. One bar many times as high as the usual one is cut, or the others would lie flat."""
+    """Return what the axis has to reach; a bar far above the usual one is cut, or the others would lie flat."""
     there = sorted(value for value in values if value > 0)
     usual = there[len(there) // 2] if len(there) > _FEW else math.inf
     return max((value for value in there if value <= _CUT * usual), default=0.0)
 
 
 def _round_up(value: float) -> float:
-    """The next of 1, 2, 4 and 10 times a power of ten: what the axis goes to."""
+    """Return the end of the axis: the next of 1, 2, 4, 6, 8 and 10 times a power of ten."""
     if value <= 0:
         return 1.0
     power = 10.0 ** len(str(int(value))) / 10 if value >= 1 else 0.1
@@ -124,7 +124,7 @@ def _legend(legend: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def _bar(bar: Bar, left: float, width: float, top: float) -> list[str]:
-    """The bars of one place: a tenth of it free on either side, and no bar wider than a finger."""
+    """Return the bars of one position: a tenth of it free on either side, and no bar wider than a finger."""
     inner = min(width * 0.8, 44.0)
     start, each = left + (width - inner) / 2, inner / max(len(bar.values), 1)
     parts = [f"<g><title>{escape(bar.note)}</title>"]

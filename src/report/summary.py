@@ -181,7 +181,7 @@ class Summary:
 
     @property
     def days(self) -> list[date]:
-        """Every day from the first to today."""
+        """Return every day from the first to today."""
         return [self.first_day + timedelta(days=ahead) for ahead in range(DAYS)]
 
 
@@ -202,7 +202,7 @@ class _Past:
 
     @property
     def week(self) -> date:
-        """The first of the last 7 days."""
+        """Return the first of the last 7 days."""
         return self.now.date() - _WEEK
 
     def rows(self, table: str, sql: str) -> list[tuple[Any, ...]]:

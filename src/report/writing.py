@@ -48,7 +48,7 @@ def print_written(summary: Summary, written: Written) -> None:
 
 
 def _written(path: Path, content: bytes) -> bool:
-    """Replace a file in one step, so that nobody opens half a page; False where it says the same already."""
+    """Replace a file in one step, so that nobody opens half a page; return False where it is the same already."""
     fresh = path.with_name(f".{path.name}.new")
     try:
         if path.is_file() and path.read_bytes() == content:

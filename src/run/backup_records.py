@@ -50,7 +50,7 @@ class Backup:
 
 
 def order(name: str) -> tuple[int, str]:
-    """What backups are sorted by: the number that begins the name.
+    """Return the sort key of a backup: the number that begins its name.
 
     Names of before there were numbers begin with a time; these backups come first, in the order of their times.
     """
@@ -59,7 +59,7 @@ def order(name: str) -> tuple[int, str]:
 
 
 def last_verified(engine: DuckEngine, data: Path) -> Backup | None:
-    """The newest backup of which the last thing known is that it is whole; None where there is none.
+    """Return the newest backup whose last check found it whole; None where there is none.
 
     A backup that a later drill found damaged is not among them. `ended_at` says when it was last found whole.
     """
@@ -68,25 +68,25 @@ def last_verified(engine: DuckEngine, data: Path) -> Backup | None:
 
 
 def last_tried(engine: DuckEngine, data: Path) -> Backup | None:
-    """The newest record of a backup or a drill, however it ended; None where there is none."""
+    """Return the newest record of a backup or a drill, however it ended; None where there is none."""
     rows = [row for row in (*_stored(engine, data), *_waiting(data).values()) if row.kind in ("backup", "drill")]
     return max(rows, key=_recorded, default=None)
 
 
 def made(engine: DuckEngine, data: Path) -> set[str]:
-    """The backups that this lake was copied to or came from."""
+    """Return the backups that this lake was copied to or came from."""
     rows = (*_stored(engine, data), *_waiting(data).values())
     return {row.backup for row in rows if row.kind in ("backup", "restore") and row.verified}
 
 
 def trusted(engine: DuckEngine, data: Path, backup: str) -> bool:
-    """Whether the last thing known of a backup is not that it is damaged."""
+    """Return False if the last check of this backup found it damaged."""
     last = _last_words(engine, data).get(backup)
     return last is None or last.verified
 
 
 def record(engine: DuckEngine, data: Path, row: Backup) -> bool:
-    """Keep what happened, at the latest when the next command does; returns whether it is in the table now.
+    """Record a backup; return False if its row could not be appended yet and waits for the next command.
 
     Whoever calls holds the lock of backups, and nobody else writes this table: it need not hold the lake, and so
     no run that starts at this moment is refused.
@@ -109,7 +109,7 @@ def record(engine: DuckEngine, data: Path, row: Backup) -> bool:
 
 
 def append(engine: DuckEngine, data: Path, row: Backup | None = None) -> None:
-    """Write the records that wait, and one more, into the table."""
+    """Append the waiting records, and one more, to the table."""
     waiting = _waiting(data)
     stored = _stored(engine, data)
     known = {known.run_id for known in stored}
@@ -122,7 +122,7 @@ def append(engine: DuckEngine, data: Path, row: Backup | None = None) -> None:
 
 
 def _last_words(engine: DuckEngine, data: Path) -> dict[str, Backup]:
-    """Of every backup the last thing known."""
+    """Return the last record of every backup, repairs left out."""
     rows = [row for row in (*_stored(engine, data), *_waiting(data).values()) if row.kind != "repair"]
     return {row.backup: row for row in sorted(rows, key=_recorded)}
 
@@ -151,7 +151,7 @@ def _stored(engine: DuckEngine, data: Path) -> list[Backup]:
 
 
 def _waiting(data: Path) -> dict[Path, Backup]:
-    """The records that are not in the table yet, by their files."""
+    """Return the records that are not in the table yet, by their files."""
     paths = sorted((data / FOLDER / "records").glob("*.json"))
     return {path: _typed(json.loads(path.read_text(encoding="utf-8"))) for path in paths}
 

@@ -40,7 +40,7 @@ N = TypeVar("N", int, float)
 
 @dataclass(frozen=True)
 class Done:
-    """What one step of an earlier run did, where it succeeded. `bytes` None: not known."""
+    """What one step of an earlier run did, if it succeeded. `bytes` None: unknown."""
 
     rows: int
     seconds: float
@@ -51,7 +51,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Point:
-    """One step of an earlier run beside the rows that its feeds brought: in that run, and in all up to then."""
+    """One step of an earlier run, and the rows that its feeds brought: in that run, and in all up to then."""
 
     brought: int
     in_all: int
@@ -60,7 +60,7 @@ class Point:
 
 
 class Forecast:
-    """What one run is expected to do, asked for in the run's order: of its feeds, then of the tables above them.
+    """What one run is expected to do; ask in the run's order: for its feeds, then for the tables built from them.
 
     Only feeds with new files are asked for. Costs nothing as long as there is none.
     """
@@ -70,14 +70,14 @@ class Forecast:
         self.expected: dict[str, Expected] = {}  # of the steps that will have something to do
 
     def feed(self, feed_id: str, files: int, size: int | None) -> Expected:
-        """What `files` new files of `size` bytes bring, and how long they take."""
+        """Return the forecast of `files` new files of `size` bytes."""
         rows = _rows(self._past, feed_id, files, size)
         seconds = None if rows is None else self._line(feed_id, {feed_id}, rows, "seconds")
         self.expected[feed_id] = Expected(rows, seconds, size)
         return self.expected[feed_id]
 
     def table(self, table: Table) -> Expected:
-        """What a table has to do because of the feeds asked for before."""
+        """Return the forecast of a table; it follows from the feeds asked for before."""
         moved = [self.expected[name] for name in self._reads[table.id] if name in self.expected]
         if not moved:
             return _SILENT
@@ -92,7 +92,7 @@ class Forecast:
         return self.expected[table.id]
 
     def total(self) -> Expected:
-        """Rows and bytes that enter the run, and the seconds of its steps; None where one of them is not known."""
+        """Return the rows and bytes that enter the run, and the seconds of its steps; None where one is unknown."""
         feeds = [one for name, one in self.expected.items() if name.startswith("bronze.")]
         return Expected(
             rows=_sum([one.rows for one in feeds]),
@@ -101,7 +101,7 @@ class Forecast:
         )
 
     def told(self) -> tuple[int, float]:
-        """Of how many steps something is told, and their seconds together."""
+        """Return how many steps have a forecast, and the sum of their seconds."""
         known = [one.seconds for one in self.expected.values() if one.seconds is not None]
         return len(known), sum(known)
 
@@ -125,20 +125,20 @@ class Forecast:
 
     @cached_property
     def _reads(self) -> dict[str, set[str]]:
-        """The feeds or tables that each table reads, by its id."""
+        """Return the feeds or tables that each table reads, by its id."""
         silver = {table.id: {feed.id for feed in table.feeds} for table in self._house.contracts.silver.values()}
         return silver | {table.id: set(table.sources) for table in self._house.marts}
 
     @cached_property
     def _feeds(self) -> dict[str, set[str]]:
-        """The feeds below each table, by its id."""
+        """Return the feeds upstream of each table, by its id."""
         found: dict[str, set[str]] = {}
         for table_id, read in self._reads.items():  # a mart's table comes after those it reads
             found[table_id] = {feed for name in read for feed in found.get(name, {name})}
         return found
 
     def _above_feeds(self, step: str) -> dict[str, set[str]]:
-        """The silver tables that a step is or stands on, each with its feeds."""
+        """Return the silver tables that a step is or is built from, each with its feeds."""
         below, names = self._reads, {step}
         for table_id in reversed(below):
             names |= below[table_id] if table_id in names else set()
@@ -146,7 +146,7 @@ class Forecast:
 
 
 def of_run(project: Project, run: Run) -> Callable[[str, Outcome | None], Expected]:
-    """What a run asks before each step, and with its outcome after each step that took files.
+    """Return the function that forecasts a step: before it, and with its outcome after one that took files.
 
     A feed's new files are listed by its step, and known from what that wrote: listing them twice would cost as much
     as a run with nothing to do. What is told is what could have been told before, as `make plan` does.
@@ -167,7 +167,7 @@ def of_run(project: Project, run: Run) -> Callable[[str, Outcome | None], Expect
 
 
 def _taken(project: Project, feed_id: str, outcome: Outcome, run_id: str) -> int | None:
-    """Bytes of the files that a run took, which its commits name; None where one of them is no longer there."""
+    """Return the bytes of the files that a run took, which its commits name; None where one file is gone."""
     root, names = project.path(feed_id), set[str]()
     try:
         for version in range(outcome.version or 0, -1, -1):
@@ -186,7 +186,7 @@ def _taken(project: Project, feed_id: str, outcome: Outcome, run_id: str) -> int
 
 
 def _past(project: Project) -> list[dict[str, Done]]:
-    """The steps of the last ordinary runs that brought rows, by run, the oldest first."""
+    """Return the steps of the last ordinary runs that brought rows, by run, the oldest first."""
     if not history.publish(project.engine, project.settings.data_dir):
         return []
     done: dict[str, dict[str, Done]] = {}
@@ -207,7 +207,7 @@ def _past(project: Project) -> list[dict[str, Done]]:
 
 
 def _rows(past: Sequence[Mapping[str, Done]], feed_id: str, files: int, size: int | None) -> int | None:
-    """Rows of new files by those of a byte before, or of a file; None where no run tells."""
+    """Return the rows expected in new files, by the rows per byte or per file of runs before; None without any."""
     done = [run[feed_id] for run in past if feed_id in run and run[feed_id].files and run[feed_id].rows][-_LAST:]
     sized = [one.rows / one.bytes for one in done if one.bytes]
     if sized and size is not None:
@@ -218,7 +218,7 @@ def _rows(past: Sequence[Mapping[str, Done]], feed_id: str, files: int, size: in
 def _points(
     past: Sequence[Mapping[str, Done]], step: str, feeds: set[str], silver: Mapping[str, set[str]]
 ) -> tuple[list[Point], int]:
-    """The runs that tell of a step, and the rows that its feeds brought in all.
+    """Return the runs in which a step took part, and the rows that its feeds brought in all.
 
     Those do not in which a silver table below read other rows than its feeds brought: it was recomputed.
     """
@@ -235,7 +235,7 @@ def _points(
 
 
 def _left_behind(past: Sequence[Mapping[str, Done]], step: str, feeds: set[str]) -> bool:
-    """Whether a step did not go through when its feeds last brought rows."""
+    """Return whether a step failed or was blocked when its feeds last brought rows."""
     last = next((run for run in reversed(past) if _brought(run, feeds)), None)
     return last is not None and step not in last
 
@@ -255,7 +255,7 @@ class _Line:
 
     @classmethod
     def through(cls, at: Sequence[int], values: Sequence[float], *, steep: bool = False) -> _Line:
-        """The line along these values. `steep`: it goes through nothing at 0 rather than below it."""
+        """Return the line fitted to these values. `steep`: it passes through 0 rather than below it."""
         pairs = list(zip(at, values, strict=True))
         slopes = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in combinations(pairs, 2) if a[0] != b[0]]
         slope = max(0.0, median(slopes)) if slopes else 0.0
@@ -269,6 +269,6 @@ class _Line:
 
 
 def _sum(values: Sequence[N | None]) -> N | None:
-    """The sum; None where there is nothing to add, or one of them is not known."""
+    """Return the sum; None where there is nothing to add, or one of them is unknown."""
     known = [value for value in values if value is not None]
     return sum(known[1:], known[0]) if known and len(known) == len(values) else None

@@ -39,5 +39,5 @@ def _derived() -> list[str]:
 
 
 def _line(label: str) -> str:
-    """The first line of an error's text that begins with a label, without it; NULL where there is none."""
+    """Return SQL of the first line of an error's text that begins with a label, without it; NULL if there is none."""
     return rf"nullif(regexp_extract(error_message, '(?m)^\s*{label}:\s*(.*?)\s*$', 1), '')"

@@ -91,7 +91,7 @@ def waited(data: Path, name: str, seconds: float) -> Iterator[None]:
 
 
 def holder(data: Path) -> Holder | None:
-    """Who holds the lake at `data`, or died holding it; None where nobody says so."""
+    """Return who holds the lake at `data`, or died while holding it; None where no record of a holder is left."""
     return _read(data / ".holder.json")
 
 
@@ -112,7 +112,7 @@ def _read(card: Path) -> Holder | None:
 
 
 def _write(card: Path, holder: Holder) -> None:
-    """Replaced in one step, so that a refused run never reads half a card."""
+    """Write the record in one step, so that a refused run never reads half of it."""
     fresh = card.with_suffix(".new")
     try:
         fresh.write_text(json.dumps(asdict(holder)), encoding="utf-8")

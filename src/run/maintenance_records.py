@@ -39,7 +39,7 @@ class Entry:
 
 
 def record(project: Project, run: Run, command: str, sizes: Sequence[Size]) -> None:
-    """Append what a command did; nothing where it changed nothing."""
+    """Append the sizes of each table before and after a command; nothing where it changed none."""
     entries = [Entry(run.run_id, run.clock(), command, **vars(size)) for size in sizes]
     if entries:
         runs.append(project.engine, project.settings.data_dir, TABLE, Entry, entries)

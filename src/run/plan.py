@@ -21,7 +21,7 @@ Row = tuple[str, str, str]  # table, what a run would do with it, why
 
 
 def rows(project: Project, chosen: Selection, ahead: Forecast | None = None) -> list[Row]:
-    """One row per table, in the order a run takes them; `ahead` hears what landed and what stands above it."""
+    """Return one row per table, in the order of a run; `ahead` collects the forecast of what landed."""
     ahead = ahead or Forecast(project)
     told: list[Row] = []
     moving: set[str] = set()
@@ -40,7 +40,7 @@ def rows(project: Project, chosen: Selection, ahead: Forecast | None = None) -> 
 
 
 def computed_whole(project: Project, chosen: Selection) -> list[str]:
-    """Why tables with partitions are computed whole at every change, and what to do about it, two lines for each."""
+    """Return why tables with partitions are computed whole at every change, and the fix, two lines for each."""
     ways = {table.id: _way(project, table) for table in chosen.gold}
     return [
         f"{name}: whole at every change: {way.why_whole}\n  fix: {way.fix}"
@@ -50,7 +50,7 @@ def computed_whole(project: Project, chosen: Selection) -> list[str]:
 
 
 def printed(rows: Sequence[Row], ahead: Forecast) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Headers and lines to print: the rows, what is expected of each and, where files landed, of all together.
+    """Return headers and lines to print: the rows, the forecast of each and, where files landed, of all together.
 
     Bytes of new files; rows read (of a mart's table, computed) and seconds, as `ops.pipeline_runs` will count them.
     """

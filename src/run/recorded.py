@@ -22,7 +22,7 @@ def recorded_run(
     *,
     full_refresh: bool = False,
 ) -> Iterator[Run]:
-    """One run that holds the lake; when its work is over its records and its release are written.
+    """Hold the lake for one run; when its work is over, write its records and its release.
 
     Raises:
         LockedError: another process holds it.

@@ -90,7 +90,7 @@ def rotate(folder: Path, today: date) -> RotationPlan:
 
 
 def plan(folder: Path, today: date) -> RotationPlan:
-    """What rotation would do on this day (of UTC), from the names in `folder` and the first day that a log says.
+    """Return what rotation would do on this day (of UTC), by the names in `folder` and the first day in each log.
 
     A file that is not ours by its name is left alone, and so is one of a day that has not come yet: either it was
     written while the clock was ahead or this clock is behind, as that of a machine just started may be, and there
@@ -120,7 +120,7 @@ def execute(planned: RotationPlan) -> None:
 
 
 def turn(folder: Path) -> AbstractContextManager[None]:
-    """One process at a time rotates; the others wait the milliseconds it takes, and a turn ends with its process.
+    """Lock rotation within a with-block: other processes wait, and a lock ends with its process.
 
     Raises:
         LockedError: another process held its turn for ten seconds.
@@ -130,7 +130,7 @@ def turn(folder: Path) -> AbstractContextManager[None]:
 
 
 def _begun(path: Path) -> date | None:
-    """The day a log begins with; that of its last write where it says none; None where it is empty or just moved."""
+    """Return the day a log begins with, else that of its last write; None where it is empty or was just moved."""
     try:
         with path.open("rb") as file:
             days = (_day(found[1].decode()) for line in islice(file, _LOOKED_AT) if (found := _DAY.match(line)))
@@ -142,7 +142,7 @@ def _begun(path: Path) -> date | None:
 
 
 def _dated(name: str) -> date | None:
-    """The day in the name of a log of an earlier day; None where it is no log of ours."""
+    """Return the day in the name of a log of an earlier day; None where it is no log of ours."""
     found = _DATED.fullmatch(name)
     return _day(found[1]) if found else None
 
@@ -155,7 +155,7 @@ def _day(text: str) -> date | None:
 
 
 def _free(path: Path, day: date, taken: set[str]) -> Path:
-    """The log's name with this day; numbered where a file has it, which must not be overwritten."""
+    """Return the log's name with this day, numbered where a file has that name already."""
     names = (f"{path.stem}.{day}{'' if number == 1 else f'.{number}'}.log" for number in count(1))
     return path.with_name(next(name for name in names if name not in taken))
 

@@ -71,13 +71,13 @@ class Record:
 
     @property
     def table_id(self) -> str:
-        """The table of the step; `run` for the run itself."""
+        """Return the table of the step; `run` for the run itself."""
         return self.layer if self.layer == "run" else f"{self.layer}.{self.domain}.{self.table}"
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What a step was expected to read and how many seconds to take, told from the runs before; None: not told."""
+    """What a step was expected to read and how many seconds to take, by the runs before; None: no forecast."""
 
     rows: int | None = None
     seconds: float | None = None
@@ -131,7 +131,7 @@ class Window:
 
 
 def window(today: date, run_date: date | None, days: int | None) -> Window:
-    """The window of a run: `days` (7) up to the run date (yesterday).
+    """Return the window of a run: `days` (7) up to the run date (yesterday).
 
     Raises:
         UsageError: a run date to come, or less than one day.
@@ -149,7 +149,7 @@ _RETRIES = (0.2, 1.0, 5.0)  # seconds to wait before a transient failure is trie
 
 @dataclass
 class Run:
-    """One run: its steps so far, and what failed. `clock` gives the time in UTC.
+    """One run: its steps so far, and what failed. `clock` returns the time in UTC.
 
     `expect` says what a step is expected to do: it is asked before the step, and with its outcome after one that took
     files, of which it then knows; last for "run", the run itself.
@@ -178,7 +178,7 @@ class Run:
     def step(
         self, table_id: str, work: Callable[[], Outcome], *, needs: Iterable[str] = (), source: str = ""
     ) -> Record:
-        """Do one step unless something it needs failed or is blocked; nothing it raises gets out.
+        """Do one step unless a step it needs failed or is blocked; an error becomes a failure of the run.
 
         Raises:
             KeyboardInterrupt: a stop was asked for.
@@ -255,11 +255,11 @@ class Run:
 
     @property
     def steps(self) -> list[Record]:
-        """The records of this run's own steps; that of a run found dead is not among them."""
+        """Return the records of this run's own steps; that of a run found dead is not among them."""
         return [record for record in self.records if record.run_id == self.run_id and record.layer != "run"]
 
     def error(self) -> Exception | None:
-        """What the run has to be ended with: the one kind of failure there was, or that it was partial."""
+        """Return the error the run ends with: its one failure, or a PartialError; None if all went well."""
         if not self.failures:
             return None
         causes = list(self.failures.values())
@@ -272,7 +272,7 @@ class Run:
         return causes[0]
 
     def interrupted(self, holder: Holder) -> None:
-        """Record that an earlier run died without a word."""
+        """Record that an earlier run died before it wrote its records."""
         since = datetime.fromisoformat(holder.since)
         self.records.append(
             Record(
@@ -293,7 +293,7 @@ class Run:
         )
 
     def _expected(self, step: str, outcome: Outcome | None = None) -> Expected:
-        """What a step is expected to do; nothing, from then on, where the past cannot be read."""
+        """Return what a step is expected to do; nothing once the records of the past cannot be read."""
         try:
             return self.expect(step, outcome)
         except BoathouseError as error:  # no run fails for want of a forecast
@@ -352,7 +352,7 @@ def _with(record: Record, expected: Expected) -> Record:
 
 
 def _together(refusals: Sequence[BoathouseError]) -> BoathouseError:
-    """Several refused inputs as one failure of their class that names each."""
+    """Return several refused inputs as one error of their class that names each."""
     if len(refusals) == 1:
         return refusals[0]
     fix = "fix these files or move them out of the landing zone; the others are taken, the tables below wait"
@@ -360,7 +360,7 @@ def _together(refusals: Sequence[BoathouseError]) -> BoathouseError:
 
 
 def _processed(steps: Sequence[Record]) -> int:
-    """The rows that entered a run: at the first layer that read any."""
+    """Return the rows that entered a run: those of the first layer that read any."""
     for layer in ("bronze", "silver", "gold"):
         if rows := sum(step.records_read for step in steps if step.layer == layer):
             return rows
@@ -368,7 +368,7 @@ def _processed(steps: Sequence[Record]) -> int:
 
 
 def describe(record: Record) -> str:
-    """One step in one line, for the log and for a console that is no terminal."""
+    """Return one step as one line, for the log and for a console that is no terminal."""
     name = record.table_id
     if record.status != "success":
         return f"{name}: {record.status}: {(record.error_message or '').splitlines()[0]}"
@@ -382,7 +382,7 @@ def describe(record: Record) -> str:
 
 
 def _attempt(work: Callable[[], Outcome]) -> tuple[Outcome, Exception | None]:
-    """Do the work, again after a pause where the failure is transient."""
+    """Do the work; after a pause try again where the failure is transient."""
     for pause in (*_RETRIES, None):
         try:
             return work(), None
@@ -405,7 +405,7 @@ def _log_failure(table_id: str, error: Exception) -> None:
 
 
 def _said(table_id: str, error: Exception) -> str:
-    """A failure under its table's name, said once."""
+    """Return an error's text with its table's name before it, once."""
     text = str(error)
     return text if text.startswith(table_id) else f"{table_id}: {text}"
 
@@ -415,7 +415,7 @@ def now() -> datetime:
 
 
 def write(engine: DuckEngine, data: Path, run: Run) -> None:
-    """Append what a run left: the records of its steps, then the results of its audits."""
+    """Append the records of a run's steps, then the results of its audits."""
     append(engine, data, TABLE, Record, run.records)
     append(engine, data, AUDITS, Audited, run.audits)
 

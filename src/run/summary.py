@@ -11,7 +11,7 @@ from src.run.runs import Record
 
 
 def changes(records: Sequence[Record]) -> None:
-    """The table at the end of a run: what changed per layer and table, and how long it took."""
+    """Print the table at the end of a run: what changed in each table, and how long it took."""
     counts = [name for name in ("superseded", "conflicts") if any(getattr(record, name) for record in records)]
     headers = ("table", "status", "read", "written", "same", *counts, "quarantined", "partitions", "seconds")
     rows = [
@@ -36,7 +36,7 @@ def changes(records: Sequence[Record]) -> None:
 
 
 def finished(run: Record, steps: Sequence[Record]) -> None:
-    """The heartbeat of a run that succeeded, on stdout."""
+    """Print the heartbeat of a run that succeeded, on stdout."""
     changed = sum(_changed(step) for step in steps)
     told = f"{changed} of {len(steps)} tables changed" if changed else "0 changed"
     line = f"✓ Pipeline Finished: Processed {run.records_read:,} records"
