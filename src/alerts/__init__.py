@@ -1,4 +1,4 @@
-"""Alerts: problems become incidents, each told once when it begins and once when it is over.
+"""Alerts: problems become incidents; each is sent once when it begins and once when it is over.
 
 `update` is what a run and a health check call with the problems they found; the rest is for people.
 """

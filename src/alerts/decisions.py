@@ -1,8 +1,8 @@
-"""One alert per incident, not one per run: what problems mean for the incidents that are known, and who is told.
+"""One alert per incident, not one per run: which events problems cause, and which messages are sent.
 
 An update reads the events, decides, records, sends, records what was sent, all under a lock of its own: two
 processes (a pipeline that ends, a health check) never tell the same twice, and neither waits for the lake,
-so that a run that hangs can be told of while it holds it. What was decided is recorded before it is sent:
+so that an alert about a run that hangs is sent while that run holds it. What was decided is recorded before it is sent:
 after a crash in between it is sent (perhaps again) by the next update, so twice is possible and never is not.
 """
 
@@ -23,7 +23,7 @@ from src.problems import CLASSES, Problem
 from src.run import lock
 
 _PATIENCE = 60.0  # seconds to wait for another update: the time of one that meets a few dead channels
-_STALE = timedelta(days=7)  # a recovery that nobody could be told of for so long is left to the report
+_STALE = timedelta(days=7)  # a recovery that could not be sent for so long is left to the report
 
 
 def update(
@@ -98,7 +98,7 @@ def _recorded(
         known += read(engine, data)
         known += append(engine, data, list(plan(folded(known), problems, now, complete)), known, now)
     except BoathouseError:
-        # a full disk must not silence the alert that says so; what is not recorded is told again
+        # a full disk must not silence the alert that says so; what is not recorded is sent again
         decided = plan(folded(known), problems, now, complete)
         messages.send(urls, _due(folded([*known, *decided]), now))
         raise

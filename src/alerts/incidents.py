@@ -14,13 +14,13 @@
     recovered  its kind was looked at and the problem was not found
 
 Opened, escalated, reminded and recovered are notices: the newest one of an incident that is not settled is
-due, and goes with the next message (two of one incident are never told at once: the newer says it all).
+due, and goes with the next message (two of one incident are never sent at once: the newer says it all).
 
     sent         settles the notice that is due
     undelivered  no channel took it; it stays due. Recorded once per notice, however often it is tried
 
 Nothing is due of P4, which is read in the report alone. Whoever acks or snoozes knows of it, so that settles
-what is due as well. The recovery of an incident of which nobody could be told tells of both.
+what is due as well. The recovery of an incident whose opening could not be sent tells of both.
 
 The moments in the table only grow, whatever the clocks of the processes that write: they are the order of the events.
 """
@@ -39,7 +39,7 @@ from src.run import runs
 
 TABLE = "ops.alerts"
 EVENTS = ("opened", "escalated", "acked", "snoozed", "reminded", "recovered", "sent", "undelivered")
-SILENT = CLASSES[-1]  # told in the report, never in a message of its own
+SILENT = CLASSES[-1]  # shown in the report, never in a message of its own
 
 _TICK = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -78,7 +78,7 @@ class Incident:
     acked: bool = False
     until: datetime | None = None  # snoozed until then
     by: str = ""  # who acked or snoozed it
-    due: str = ""  # the notice that waits to be told
+    due: str = ""  # the notice that waits to be sent
     due_at: datetime | None = None
     told: bool = False  # somebody knows of it
     tried: bool = False  # the notice that is due was tried in vain

@@ -1,4 +1,4 @@
-"""What people are told: a few lines of text for each incident, all of one update in one notification.
+"""Messages: a few lines of text for each incident, all of one update in one notification.
 
 A channel that cannot be reached never stops anything: it is logged, without what is secret in its URL, and
 the message is tried again with the next update. A message is delivered once one channel took it: another one

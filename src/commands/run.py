@@ -120,4 +120,4 @@ def _tell(project: Project, run: Run) -> None:
         urls = alerts.channels(settings)
         alerts.update(project.engine, settings.data_dir, urls, found, runs.now(), alerts.looked_at(run))
     except BoathouseError as error:
-        logger.warning("incidents not told: {}", error)
+        logger.warning("alerts not sent: {}", error)

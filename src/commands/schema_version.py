@@ -1,7 +1,7 @@
 """The version of each contract and of its table, and what differs: list, verify, retag.
 
 `list` shows both and what differs, `verify` fails where a table's tags are not those of its contract, and
-`retag` rewrites them where only the tags are wrong. Nothing here touches a row: that is for the next run.
+`retag` writes them again where only the tags are wrong. Nothing here touches a row: that is for the next run.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A successful `make pipeline` is due within the smallest `frequency` of the contracts (a day, where none says) and two
 hours; after that it is P2, after twice that P1. A verified backup is due every 8 days, once the lake is 8 days old.
-Where the last step of a feed or table failed or was blocked, that is P2 until a run fixes it. So is a landing zone
+Where the last step of a feed or table failed or was blocked, that is P2 until a run succeeds. So is a landing zone
 that is gone or empty where files came before.
 """
 

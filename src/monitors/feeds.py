@@ -9,7 +9,7 @@ Bronze keeps every value as text, so all of it can be seen there, and before any
     new value a value of the last week that the column's `enum` does not list, found in quarantine
 
 "Before" are the rows older than a week, up to ten weeks; of a feed younger than that, all but its newest files.
-Kinds are told from at most 10,000 rows of each side.
+Kinds are found from at most 10,000 rows of each side.
 """
 
 from __future__ import annotations

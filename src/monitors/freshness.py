@@ -13,7 +13,7 @@ is the `frequency` and two hours to do it in.
 A mart's table without a business date of its own, or with one that knows months only, is as fresh as the stalest
 dated table it reads, at the very version it was built from. What has no date at all is as fresh as the last run
 that went through it. A table that was never built is not graded: what never arrived cannot be late,
-and a step that fails is told as such.
+and a step that fails is a problem of its own.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ GRACE_HOURS = 2.0  # what is due every so often is given this much longer to be 
 _BY_RUN = "the last run"
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _GRADES = ((0.5, "EXCELLENT"), (1.0, "GOOD"), (1.5, "ACCEPTABLE"))  # up to this part of the limit
-_IN_DAYS = 96  # hours, from which an age is told in days
+_IN_DAYS = 96  # hours, from which an age is written in days
 KEPT = ("EXCELLENT", "GOOD")  # the promise was kept
 
 

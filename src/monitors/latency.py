@@ -62,5 +62,5 @@ def _problems(reading: Reading, rows: Iterable[Latency]) -> Iterable[Problem]:
     for row in rows:
         if row.slow:
             what = f"took {row.last:.1f} s; the median of the {row.runs_before} runs before is {row.median:.1f} s"
-            fix = "see logs/app.log for what it did; `make optimize` compacts many small files"
+            fix = "see logs/app.log for what it did; `make optimize` joins many small files"
             yield Problem("latency", row.step, "P4", reading.yesterday, what, fix)

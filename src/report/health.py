@@ -73,7 +73,7 @@ def print_health(health: Health) -> None:
         line = f"{problem.urgency} {problem.incident}: {_one_line(problem.what)} -> {_one_line(problem.fix)}"
         print(line, file=sys.stdout if small(problem) else sys.stderr)
     for error in health.channel_errors:
-        print(f"{error} -> correct it in .env: nobody is told through it", file=sys.stderr)
+        print(f"{error} -> correct it in .env: no alert is sent through it", file=sys.stderr)
     if not all(map(small, health.problems)):
         print(health.verdict, file=sys.stderr)
     elif health.healthy:

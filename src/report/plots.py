@@ -28,7 +28,7 @@ class Bar:
     tones: tuple[str, ...]
     note: str  # what the eye sees when it rests on it
     mark: float | None = None  # a line across it: what was to be expected
-    flag: str = ""  # a sign above it, so that nothing is told by colour alone
+    flag: str = ""  # a sign above it, so that colour alone carries no meaning
 
 
 @dataclass(frozen=True)

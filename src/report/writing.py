@@ -16,7 +16,7 @@ from src.report.summary import Summary
 
 @dataclass(frozen=True)
 class Written:
-    """The two files of a report, and those of them that were rewritten."""
+    """The two files of a report, and those of them that changed."""
 
     markdown: Path
     html: Path

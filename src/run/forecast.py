@@ -1,4 +1,4 @@
-"""What a run is expected to read and how long each of its steps to take, told from the runs before; reads only.
+"""What a run is expected to read and how long each of its steps to take, by the runs before; reads only.
 
 The new files of a feed bring as many rows as their bytes did before: by the median of the last runs, or by the files
 where no bytes are known. A table above is expected to read what its feeds bring, a table of a mart to compute what a
@@ -6,8 +6,9 @@ straight line says. So are the seconds of every step. Of two lines, over the row
 brought in all, the one is taken that missed the last runs by less: a merge costs what is new, a table computed whole
 costs what is there. A line is the median of the slopes between all pairs of runs, never falling (Theil 1950, Sen 1968).
 
-Nothing is told of a step that took part in fewer than two such runs, is recomputed (its first load, a changed
-contract, MODE=all), or did not go through when its feeds last brought rows: it then has more to do than is known here.
+There is no forecast of a step that took part in fewer than two such runs, is computed from scratch (its first load, a
+changed contract, MODE=all), or did not go through when its feeds last brought rows: it then has more to do than is
+known here.
 """
 
 from __future__ import annotations
@@ -149,7 +150,7 @@ def of_run(project: Project, run: Run) -> Callable[[str, Outcome | None], Expect
     """Return the function that forecasts a step: before it, and with its outcome after one that took files.
 
     A feed's new files are listed by its step, and known from what that wrote: listing them twice would cost as much
-    as a run with nothing to do. What is told is what could have been told before, as `make plan` does.
+    as a run with nothing to do. The forecast is the one that could have been made before, as `make plan` makes it.
     """
     if run.kind is not RunKind.PIPELINE or run.full_refresh:
         return lambda step, outcome: _SILENT
@@ -220,7 +221,7 @@ def _points(
 ) -> tuple[list[Point], int]:
     """Return the runs in which a step took part, and the rows that its feeds brought in all.
 
-    Those do not in which a silver table below read other rows than its feeds brought: it was recomputed.
+    Those do not in which a silver table below read other rows than its feeds brought: it was rebuilt.
     """
     found: list[Point] = []
     in_all = 0

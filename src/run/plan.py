@@ -1,6 +1,6 @@
-"""What a run would do, and why, told from the landing zone and the tables' versions; changes nothing.
+"""What a run would do, and why, by the landing zone and the tables' versions; changes nothing.
 
-Beside it stands how much it would read and how long it would take, told from earlier runs; `-` where these do not tell.
+Beside it stands how much it would read and how long it would take, by earlier runs; `-` where they do not suffice.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def rotate(folder: Path, today: date) -> RotationPlan:
     if not plan(folder, today):
         return RotationPlan()
     with turn(folder):
-        planned = plan(folder, today)  # anew: another process may just have done it
+        planned = plan(folder, today)  # again: another process may just have done it
         execute(planned)
     return planned
 
