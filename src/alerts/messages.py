@@ -114,10 +114,10 @@ def _body(messages: Sequence[Message]) -> str:
 
 def _kind(messages: Sequence[Message]) -> str:
     """Return the kind of notification, from which a channel takes its colour."""
-    ill = [message for message in messages if message.event != "recovered"]
-    if not ill:
+    problems = [message for message in messages if message.event != "recovered"]
+    if not problems:
         return "success"
-    return "failure" if ill[0].urgency in ("P1", "P2") else "warning"
+    return "failure" if problems[0].urgency in ("P1", "P2") else "warning"
 
 
 def _notified(place: int, url: str, title: str, body: str, kind: str) -> bool:

@@ -186,11 +186,11 @@ class Run:
         stopping.check()
         expected = self._expected(table_id)
         started = self.clock()
-        ill = [need for need in needs if need in self.failures or need in self.blocked]
+        failed = [need for need in needs if need in self.failures or need in self.blocked]
         outcome = Outcome()
         error: Exception | None = None
-        if ill:
-            self.blocked[table_id] = ", ".join(ill)
+        if failed:
+            self.blocked[table_id] = ", ".join(failed)
         else:
             outcome, error = _attempt(work)
         if outcome.refusals:
