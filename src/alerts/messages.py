@@ -130,10 +130,10 @@ def _notified(place: int, url: str, title: str, body: str, kind: str) -> bool:
         return False
     sender = Apprise()
     sender.add(channel)
-    with LogCapture(level=logging.WARNING) as said:  # type: ignore[no-untyped-call]  # keeps the terminal free of it, too
+    with LogCapture(level=logging.WARNING) as log:  # type: ignore[no-untyped-call]  # keeps the terminal free of it, too
         taken = sender.notify(body, title=title, notify_type=NotifyType(kind), body_format=NotifyFormat.TEXT)
         if not taken:
-            why = logs.struck(" ".join(_reasons(said.getvalue())), _secrets(url))
+            why = logs.struck(" ".join(_reasons(log.getvalue())), _secrets(url))
             logger.error("alerts: URL {} of ALERT_URLS ({}) took nothing: {}", place, channel.service_name, why)
     return bool(taken)
 
@@ -152,9 +152,9 @@ def _opened(url: str) -> tuple[NotifyBase | None, str]:
     return channel, ""
 
 
-def _reasons(said: str) -> Iterator[str]:
+def _reasons(log: str) -> Iterator[str]:
     """Yield the lines that apprise logged, without their time stamps."""
-    for line in said.splitlines():
+    for line in log.splitlines():
         yield re.sub(r"^.* - [A-Z]+ - ", "", line)
 
 

@@ -95,9 +95,9 @@ def _backed_up(reading: Reading, first: datetime) -> tuple[Expected, list[Proble
     if age is not None:
         what = f"the last verified backup is {age:.0f} days old" if age > 0 else f"a verified backup of {made}, to come"
     failed = _failed(reading)
-    said = [*([] if met else [what]), *failed]
+    texts = [*([] if met else [what]), *failed]
     fix = "`make backup` makes one and verifies it; see whether the schedule still does"
-    return row, [Problem("backup", "lake", "P2", reading.today, "; ".join(said), fix)] if said else []
+    return row, [Problem("backup", "lake", "P2", reading.today, "; ".join(texts), fix)] if texts else []
 
 
 def _made(reading: Reading) -> datetime | None:

@@ -223,8 +223,8 @@ def _problem(today: date, name: str, rows: Iterable[FeedSchema]) -> Problem:
     changes: dict[str, list[str]] = {}
     for row in rows:
         if row.feed == name:
-            said = f"{row.column} ({row.detail})" if row.change in ("retyped", "new value") else row.column
-            changes.setdefault(row.change, []).append(said)
+            text = f"{row.column} ({row.detail})" if row.change in ("retyped", "new value") else row.column
+            changes.setdefault(row.change, []).append(text)
     what = "; ".join(f"{change}: {', '.join(found)}" for change, found in changes.items())
     fix = "ask the source whether it is meant; if it is, change the contract and bump its version"
     return Problem("schema", name, "P3", today, what, fix)

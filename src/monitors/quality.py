@@ -134,11 +134,11 @@ def _grown(reading: Reading, failed: _Days, rejected: _Days) -> Iterator[Problem
     first = reading.today - timedelta(days=_SPAN - 1)
     for table in sorted({name for name, _ in (*failed, *rejected)}):
         found = []
-        for days, said, least, points in ((failed, "failed audits", 5, 0.1), (rejected, "rejected rows", 100, 0.01)):
+        for days, measure, least, points in ((failed, "failed audits", 5, 0.1), (rejected, "rejected rows", 100, 0.01)):
             now = _sum(days, table, first, _SPAN)
             before = _sum(days, table, first - timedelta(days=_BEFORE), _BEFORE)
             if grows(now, before, least, points):
-                found.append(f"{said} {(before.rate or 0.0):.1%} -> {(now.rate or 0.0):.1%}")
+                found.append(f"{measure} {(before.rate or 0.0):.1%} -> {(now.rate or 0.0):.1%}")
         if found:
             yield _problem(reading.today, table, found)
 

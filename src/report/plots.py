@@ -159,8 +159,8 @@ def _in_words(unit: str, shown: Sequence[Bar]) -> str:
         return "Nothing to show yet."
     highest = max(shown, key=lambda bar: max(bar.values, default=0.0))
     flagged = [bar.label for bar in shown if bar.flag]
-    said = f"{shown[0].label} to {shown[-1].label}, in {unit}. The most is {highest.note}; the newest {shown[-1].note}."
-    return said + (f" Marked: {', '.join(flagged)}." if flagged else "")
+    text = f"{shown[0].label} to {shown[-1].label}, in {unit}. The most is {highest.note}; the newest {shown[-1].note}."
+    return text + (f" Marked: {', '.join(flagged)}." if flagged else "")
 
 
 def _framed(name: str, words: str, parts: Sequence[str]) -> str:

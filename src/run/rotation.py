@@ -134,11 +134,11 @@ def _begun(path: Path) -> date | None:
     try:
         with path.open("rb") as file:
             days = (_day(found[1].decode()) for line in islice(file, _LOOKED_AT) if (found := _DAY.match(line)))
-            said = next(filter(None, days), None)
+            first_day = next(filter(None, days), None)
             stat = os.fstat(file.fileno())
     except FileNotFoundError:
         return None
-    return said or (datetime.fromtimestamp(stat.st_mtime, UTC).date() if stat.st_size else None)
+    return first_day or (datetime.fromtimestamp(stat.st_mtime, UTC).date() if stat.st_size else None)
 
 
 def _dated(name: str) -> date | None:

@@ -264,7 +264,7 @@ class Run:
             return None
         causes = list(self.failures.values())
         if any(step.status == "success" for step in self.steps) or len({type(cause) for cause in causes}) > 1:
-            lines = [_said(name, cause).splitlines()[0] for name, cause in self.failures.items()]
+            lines = [_error_text(name, cause).splitlines()[0] for name, cause in self.failures.items()]
             lines += [f"{name}: blocked, waits for {cause}" for name, cause in self.blocked.items()]
             done = sum(step.status == "success" for step in self.steps)
             total = f"{done} of {done + len(self.failures) + len(self.blocked)} steps done"
@@ -399,12 +399,12 @@ def _attempt(work: Callable[[], Outcome]) -> tuple[Outcome, Exception | None]:
 
 def _log_failure(table_id: str, error: Exception) -> None:
     if isinstance(error, BoathouseError):
-        logger.error("{}", _said(table_id, error))
+        logger.error("{}", _error_text(table_id, error))
     else:
         logger.opt(exception=error).error("{}: a bug: {}: {}", table_id, type(error).__name__, error)
 
 
-def _said(table_id: str, error: Exception) -> str:
+def _error_text(table_id: str, error: Exception) -> str:
     """Return an error's text with its table's name before it, once."""
     text = str(error)
     return text if text.startswith(table_id) else f"{table_id}: {text}"
