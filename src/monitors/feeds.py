@@ -208,7 +208,7 @@ def _values(reading: Reading, table: Table) -> list[FeedSchema]:
 
 
 def _unlisted(reading: Reading, quarantine: lake.Snapshot, column: Column, values: object) -> list[tuple[str, int]]:
-    """Return the values, and their rows, in reasons of the form `column: value is none of a, b` (src/checks/rules.py)."""
+    """Return the values, and their rows, in reasons like `column: value is none of a, b` (src/checks/rules.py)."""
     start = f"{column.name}: "
     end = f" is none of {', '.join(map(str, values))}" if isinstance(values, tuple) else ""
     cut = f"reason[{len(start) + 1}:-{len(end) + 1}]"

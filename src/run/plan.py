@@ -23,20 +23,20 @@ Row = tuple[str, str, str]  # table, what a run would do with it, why
 def rows(project: Project, chosen: Selection, ahead: Forecast | None = None) -> list[Row]:
     """Return one row per table, in the order of a run; `ahead` collects the forecast of what landed."""
     ahead = ahead or Forecast(project)
-    told: list[Row] = []
+    found: list[Row] = []
     moving: set[str] = set()
     for feed in chosen.feeds:
         bronze, settle = project.table(feed.id), project.settings.settle_seconds
         latest_wins = project.contracts.latest_wins(feed)
         arrived = ingest.arrivals(project.engine, project.landing, feed, bronze, settle, latest_wins=latest_wins)
-        told.append((feed.id, *_bronze(arrived)))
+        found.append((feed.id, *_bronze(arrived)))
         if arrived.new:
             moving.add(feed.id)
             ahead.feed(feed.id, len(arrived.new), _bytes(arrived.new))
     for table in (*chosen.silver, *chosen.gold):
-        told.append((table.id, *_judged(project, table, moving)))
+        found.append((table.id, *_judged(project, table, moving)))
         ahead.table(table)
-    return told
+    return found
 
 
 def computed_whole(project: Project, chosen: Selection) -> list[str]:

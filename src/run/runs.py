@@ -373,12 +373,12 @@ def describe(record: Record) -> str:
     if record.status != "success":
         return f"{name}: {record.status}: {(record.error_message or '').splitlines()[0]}"
     counts = ("files", "inserted", "updated", "unchanged", "duplicates", "superseded", "conflicts")
-    told = [
+    parts = [
         f"{getattr(record, count):,} {count.rstrip('s') if getattr(record, count) == 1 else count}"
         for count in (*counts, "quarantined", "deleted", "partitions")
         if getattr(record, count)
     ]
-    return f"{name}: {', '.join(told) or 'no change'} ({record.latency:.2f} s)"
+    return f"{name}: {', '.join(parts) or 'no change'} ({record.latency:.2f} s)"
 
 
 def _attempt(work: Callable[[], Outcome]) -> tuple[Outcome, Exception | None]:

@@ -38,9 +38,9 @@ def changes(records: Sequence[Record]) -> None:
 def finished(run: Record, steps: Sequence[Record]) -> None:
     """Print the heartbeat of a run that succeeded, on stdout."""
     changed = sum(_changed(step) for step in steps)
-    told = f"{changed} of {len(steps)} tables changed" if changed else "0 changed"
+    changes_text = f"{changed} of {len(steps)} tables changed" if changed else "0 changed"
     line = f"✓ Pipeline Finished: Processed {run.records_read:,} records"
-    print(f"{console.coloured(line, console.GREEN, sys.stdout)} ({told}, {run.latency:.1f} s)")
+    print(f"{console.coloured(line, console.GREEN, sys.stdout)} ({changes_text}, {run.latency:.1f} s)")
 
 
 def _changed(step: Record) -> bool:
