@@ -89,13 +89,13 @@ def send(urls: Sequence[str], messages: Sequence[Message]) -> list[Message]:
         return []
     ordered = sorted(messages, key=lambda message: (message.urgency, message.since, message.incident))
     title, body, kind = _title(ordered), _body(ordered), _kind(ordered)
-    taken = [_notified(place, url, title, body, kind) for place, url in enumerate(urls, 1)]
+    taken = [_notified(number, url, title, body, kind) for number, url in enumerate(urls, 1)]
     return list(messages) if any(taken) else []
 
 
 def url_errors(urls: Sequence[str]) -> list[str]:
     """Return a line for each URL of ALERT_URLS that is no channel, by its number: a URL may hold a secret."""
-    return [f"ALERT_URLS, URL {place}: {error}" for place, url in enumerate(urls, 1) if (error := _opened(url)[1])]
+    return [f"ALERT_URLS, URL {number}: {error}" for number, url in enumerate(urls, 1) if (error := _opened(url)[1])]
 
 
 def _title(messages: Sequence[Message]) -> str:
@@ -120,13 +120,13 @@ def _kind(messages: Sequence[Message]) -> str:
     return "failure" if problems[0].urgency in ("P1", "P2") else "warning"
 
 
-def _notified(place: int, url: str, title: str, body: str, kind: str) -> bool:
+def _notified(number: int, url: str, title: str, body: str, kind: str) -> bool:
     """Send to one channel; return whether the channel took it."""
     from apprise import Apprise, LogCapture, NotifyFormat, NotifyType
 
     channel, error = _opened(url)
     if channel is None:
-        logger.error("alerts: URL {} of ALERT_URLS: {}", place, error)
+        logger.error("alerts: URL {} of ALERT_URLS: {}", number, error)
         return False
     sender = Apprise()
     sender.add(channel)
@@ -134,7 +134,7 @@ def _notified(place: int, url: str, title: str, body: str, kind: str) -> bool:
         taken = sender.notify(body, title=title, notify_type=NotifyType(kind), body_format=NotifyFormat.TEXT)
         if not taken:
             why = logs.struck(" ".join(_reasons(log.getvalue())), _secrets(url))
-            logger.error("alerts: URL {} of ALERT_URLS ({}) took nothing: {}", place, channel.service_name, why)
+            logger.error("alerts: URL {} of ALERT_URLS ({}) took nothing: {}", number, channel.service_name, why)
     return bool(taken)
 
 

@@ -119,13 +119,14 @@ def _html_section(section: Section, number: int) -> str:
 
 
 def _html_table(grid: Grid) -> str:
-    places = _places(grid)
+    attributes = _class_attributes(grid)
     head = "".join(
-        f"<th scope=col {place}>{_escaped(text)}</th>" for place, text in zip(places, grid.headers, strict=True)
+        f"<th scope=col {attribute}>{_escaped(text)}</th>"
+        for attribute, text in zip(attributes, grid.headers, strict=True)
     )
     rows = "".join(
         "<tr>"
-        + "".join(f"<td {place}>{_drawn(cell)}</td>" for place, cell in zip(places, row, strict=True))
+        + "".join(f"<td {attribute}>{_drawn(cell)}</td>" for attribute, cell in zip(attributes, row, strict=True))
         + "</tr>\n"
         for row in grid.rows
     )
@@ -135,7 +136,7 @@ def _html_table(grid: Grid) -> str:
     return f'<div class="wide" tabindex="0" role="region" aria-label="{_escaped(grid.caption)}">{table}</div>\n'
 
 
-def _places(grid: Grid) -> list[str]:
+def _class_attributes(grid: Grid) -> list[str]:
     """Return the class attribute of each column: figures, text of several lines, or none."""
     right = _right(grid)
     long = {at for row in grid.rows for at, cell in enumerate(row) if isinstance(cell, str) and len(cell) > _LONG}

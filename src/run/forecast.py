@@ -260,13 +260,13 @@ class _Line:
         pairs = list(zip(at, values, strict=True))
         slopes = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in combinations(pairs, 2) if a[0] != b[0]]
         slope = max(0.0, median(slopes)) if slopes else 0.0
-        start = median(value - slope * place for place, value in pairs)
+        start = median(value - slope * x for x, value in pairs)
         if steep and start < 0:
-            start, slope = 0.0, median(value / place for place, value in pairs)
-        return cls(start, slope, sum(abs(start + slope * place - value) for place, value in pairs))
+            start, slope = 0.0, median(value / x for x, value in pairs)
+        return cls(start, slope, sum(abs(start + slope * x - value) for x, value in pairs))
 
-    def at(self, place: int) -> float:
-        return max(0.0, self.start + self.slope * place)
+    def at(self, x: int) -> float:
+        return max(0.0, self.start + self.slope * x)
 
 
 def _sum(values: Sequence[N | None]) -> N | None:
