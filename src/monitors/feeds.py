@@ -118,8 +118,8 @@ def _read(reading: Reading, table: Table, known: Sequence[str]) -> list[str]:
     """Return the raw columns that a table's contract names, in an expression or in its SQL."""
     references = reading.project.engine.column_references
     named = {name for column in table.columns for name in references(column.expression or identifier(column.name))}
-    words = set(re.findall(r"\w+", table.sql.lower())) if table.sql else set()
-    return [name for name in known if name.lower() in named | words]
+    identifiers = set(re.findall(r"\w+", table.sql.lower())) if table.sql else set()
+    return [name for name in known if name.lower() in named | identifiers]
 
 
 def _came(bronze: lake.Snapshot, known: Iterable[str]) -> list[str]:

@@ -68,8 +68,8 @@ def spark(values: Sequence[float | None], what: str) -> str:
     lines = "".join(f'<polyline points="{" ".join(run)}"/>' for run in _unbroken(points) if len(run) > 1)
     x, y = _unbroken(points)[-1][-1].split(",")
     dot = f'<circle cx="{x}" cy="{y}" r="1.8"/>'
-    words = f"{what}: {short(low)} to {short(max(known))}, last {short(known[-1])}"
-    return f'<svg class="spark" viewBox="0 0 100 20" role="img"><title>{escape(words)}</title>{lines}{dot}</svg>'
+    title = f"{what}: {short(low)} to {short(max(known))}, last {short(known[-1])}"
+    return f'<svg class="spark" viewBox="0 0 100 20" role="img"><title>{escape(title)}</title>{lines}{dot}</svg>'
 
 
 def letters(values: Sequence[float | None]) -> str:
@@ -117,9 +117,9 @@ def _axis(top: float) -> list[str]:
 
 def _legend(legend: Sequence[tuple[str, str]]) -> list[str]:
     parts, x = [], _LEFT
-    for tone, words in legend:
-        parts += [f'<rect class="{tone}" x="{x:.0f}" y="1" width="9" height="9"/>', _word(x + 13, 10, words, "start")]
-        x += 30 + 5.8 * len(words)
+    for tone, meaning in legend:
+        parts += [f'<rect class="{tone}" x="{x:.0f}" y="1" width="9" height="9"/>', _word(x + 13, 10, meaning, "start")]
+        x += 30 + 5.8 * len(meaning)
     return parts
 
 
@@ -163,8 +163,8 @@ def _in_words(unit: str, shown: Sequence[Bar]) -> str:
     return text + (f" Marked: {', '.join(flagged)}." if flagged else "")
 
 
-def _framed(name: str, words: str, parts: Sequence[str]) -> str:
-    title, _, rest = words.partition(". ")
+def _framed(name: str, text: str, parts: Sequence[str]) -> str:
+    title, _, rest = text.partition(". ")
     head = f'<title id="{name}-t">{escape(title)}</title><desc id="{name}-d">{escape(rest)}</desc>'
     box = f'viewBox="0 0 {_WIDTH:.0f} {_HEIGHT:.0f}" role="img" aria-labelledby="{name}-t {name}-d"'
     return f'<svg class="plot" {box}>{head}{"".join(parts)}</svg>'
