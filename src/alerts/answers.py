@@ -61,18 +61,18 @@ def _answer(
     with lock_alerts(data):
         known = read(engine, data)
         found = _open(folded(known).values(), name)
-        of = (found.incident, found.kind, found.subject, found.urgency, found.day)
-        known += append(engine, data, [Event(now, *of, event, message, until, by)], known, now)
+        identity = (found.incident, found.kind, found.subject, found.urgency, found.day)
+        known += append(engine, data, [Event(now, *identity, event, message, until, by)], known, now)
     return folded(known)[found.incident]
 
 
 def _open(known: Iterable[Incident], name: str) -> Incident:
     """Return the open incident of that name, or the only one about that subject."""
-    there = [incident for incident in known if incident.open]
-    wanted = [incident for incident in there if name == incident.incident]
-    wanted = wanted or [incident for incident in there if name == incident.subject]
+    candidates = [incident for incident in known if incident.open]
+    wanted = [incident for incident in candidates if name == incident.incident]
+    wanted = wanted or [incident for incident in candidates if name == incident.subject]
     if len(wanted) != 1:
         what = f"{len(wanted)} open incidents about {name}" if wanted else f"no open incident {name}"
-        names = ", ".join(sorted(incident.incident for incident in wanted or there))
+        names = ", ".join(sorted(incident.incident for incident in wanted or candidates))
         raise UsageError(what, fix=f"name one of: {names}" if names else "none is open")
     return wanted[0]

@@ -117,8 +117,8 @@ def _by_incident(problems: Iterable[Problem]) -> dict[str, Problem]:
 
 def _urgency(incident: Incident, problem: Problem) -> str:
     """Return how urgent an open incident is now: a source that failed for an earlier day and still fails is P1."""
-    again = problem.kind == "source" and problem.day > incident.first_day
-    return CLASSES[0] if again else problem.urgency
+    repeated = problem.kind == "source" and problem.day > incident.first_day
+    return CLASSES[0] if repeated else problem.urgency
 
 
 def _event(problem: Problem, event: str, now: datetime) -> Event:
@@ -147,5 +147,5 @@ def _settled(known: Sequence[Event], due: Sequence[Message], delivered: Sequence
     for message in due:
         event = "sent" if message in delivered else "" if message.tried else "undelivered"
         if event:
-            of = newest[message.incident]
-            yield replace(of, event=event, message=message.event, urgency=message.urgency, until=None, by="")
+            notice = newest[message.incident]
+            yield replace(notice, event=event, message=message.event, urgency=message.urgency, until=None, by="")

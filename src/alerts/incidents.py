@@ -151,8 +151,8 @@ def _plain(column: object) -> str:
 def _event(row: Sequence[object]) -> Event:
     values = {column.name: value for column, value in zip(fields(Event), row, strict=True)}
     for name in ("moment", "until"):
-        if isinstance(at := values[name], int):
-            values[name] = _EPOCH + timedelta(microseconds=at)
+        if isinstance(microseconds := values[name], int):
+            values[name] = _EPOCH + timedelta(microseconds=microseconds)
     return Event(**values)  # type: ignore[arg-type]
 
 

@@ -67,8 +67,8 @@ def psi(before: Mapping[str, int], now: Mapping[str, int]) -> tuple[float, str]:
     """Return the population stability index of two histograms (bin: rows), and the bin that adds most to it."""
     parts = {}
     for name in sorted({*before, *now}):
-        e, a = (max(counts.get(name, 0) / sum(counts.values()), _FLOOR) for counts in (before, now))
-        parts[name] = (a - e) * math.log(a / e)
+        expected, actual = (max(counts.get(name, 0) / sum(counts.values()), _FLOOR) for counts in (before, now))
+        parts[name] = (actual - expected) * math.log(actual / expected)
     return sum(parts.values()), max(parts, key=lambda name: parts[name])
 
 

@@ -72,8 +72,8 @@ def _ran(reading: Reading, first: datetime) -> tuple[Expected, list[Problem]]:
     due, ask = due_hours(reading), reading.project.engine.one
     # a time to come was written while the clock was ahead, and says nothing
     before = f"end_time <= {moment(reading.now)}"
-    whole = f"{history.PIPELINE} AND status = 'success'"
-    last = ask(f"SELECT max(end_time) FROM ops.pipeline_runs WHERE {whole} AND {before}")[0]
+    succeeded = f"{history.PIPELINE} AND status = 'success'"
+    last = ask(f"SELECT max(end_time) FROM ops.pipeline_runs WHERE {succeeded} AND {before}")[0]
     age = (reading.now - (last or first)).total_seconds() / 3600
     row = Expected(reading.now, "pipeline run", age if last else None, due, "hours", age <= due)
     if row.met:
@@ -107,8 +107,8 @@ def _made(reading: Reading) -> datetime | None:
         return None
     if not reading.ops(backup_records.TABLE):
         return last.ended_at
-    mine = f"backup = {literal(last.backup)}"  # it was made before any drill of it
-    made: datetime | None = engine.one(f"SELECT min(ended_at) FROM ops.backups WHERE {mine}")[0]
+    of_backup = f"backup = {literal(last.backup)}"  # it was made before any drill of it
+    made: datetime | None = engine.one(f"SELECT min(ended_at) FROM ops.backups WHERE {of_backup}")[0]
     return made or last.ended_at
 
 

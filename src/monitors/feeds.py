@@ -153,7 +153,7 @@ def _filled(
     found = reading.project.engine.one(
         f"SELECT {counts}, {shares} FROM {reading.scan(bronze, evolved=True)} WHERE {where}"
     )
-    return {name: (found[at], found[at + len(known)]) for at, name in enumerate(known)}
+    return {name: (found[index], found[index + len(known)]) for index, name in enumerate(known)}
 
 
 def _kinds(
@@ -173,7 +173,8 @@ def _kinds(
         for side in (sides.before, sides.week)
     )
     return {
-        name: (before[at * each : (at + 1) * each], week[at * each : (at + 1) * each]) for at, name in enumerate(known)
+        name: (before[index * each : (index + 1) * each], week[index * each : (index + 1) * each])
+        for index, name in enumerate(known)
     }
 
 

@@ -151,10 +151,10 @@ class Reading:
 
     def _from_rows(self, table: Table, snapshot: lake.Snapshot) -> Business:
         name, ask, scan = str(table.business_date), self.project.engine.rows, self.scan(snapshot)
-        column, there = identifier(name), self.bound(snapshot, name, "<=", self.now)
-        recent = f"{self.bound(snapshot, name, '>=', self.since)} AND {there}"
+        column, until_now = identifier(name), self.bound(snapshot, name, "<=", self.now)
+        recent = f"{self.bound(snapshot, name, '>=', self.since)} AND {until_now}"
         found = ask(f"SELECT {column}::DATE, count(*), max({column}) FROM {scan} WHERE {recent} GROUP BY 1")
-        last = max([row[2] for row in found] or ask(f"SELECT max({column}) FROM {scan} WHERE {there}")[0])
+        last = max([row[2] for row in found] or ask(f"SELECT max({column}) FROM {scan} WHERE {until_now}")[0])
         until = starts(last + timedelta(days=1)) if last and snapshot.columns[name] == "DATE" else last
         return Business(until, {day: count for day, count, _ in found})
 

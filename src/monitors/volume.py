@@ -154,10 +154,10 @@ def _by_run_date(reading: Reading) -> dict[str, _Counts]:
     )
     found = {}
     for feed in reading.project.contracts.feeds:
-        mine = {day: count for name, day, count in rows if name == feed}
-        landed = [day for day, count in mine.items() if count]
+        feed_rows = {day: count for name, day, count in rows if name == feed}
+        landed = [day for day, count in feed_rows.items() if count]
         if feed not in dated and landed:
-            found[feed] = _Counts(mine, frozenset(day for day in mine if day >= min(landed)))
+            found[feed] = _Counts(feed_rows, frozenset(day for day in feed_rows if day >= min(landed)))
     return found
 
 

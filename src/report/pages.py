@@ -78,8 +78,10 @@ def markdown(page: Page) -> str:
 
 def html(page: Page) -> str:
     """Return the page as one HTML file."""
-    body = "".join(_html_section(section, at) for at, section in enumerate(page.sections, 1))
-    links = "".join(f'<a href="#s{at}">{_escaped(s.title)}</a> ' for at, s in enumerate(page.sections, 1))
+    body = "".join(_html_section(section, number) for number, section in enumerate(page.sections, 1))
+    links = "".join(
+        f'<a href="#s{number}">{_escaped(section.title)}</a> ' for number, section in enumerate(page.sections, 1)
+    )
     policy = "default-src 'none'; style-src 'unsafe-inline'"
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -98,7 +100,7 @@ def _markdown_table(grid: Grid) -> Iterator[str]:
     yield f"{_marked(grid.caption)}:"
     yield ""
     yield f"| {' | '.join(map(_marked, grid.headers))} |"
-    yield "|" + "|".join("---:" if at in right else "---" for at in range(len(grid.headers))) + "|"
+    yield "|" + "|".join("---:" if column in right else "---" for column in range(len(grid.headers))) + "|"
     for row in grid.rows:
         yield f"| {' | '.join(_marked(_text(cell)) for cell in row)} |"
     yield ""
@@ -139,14 +141,20 @@ def _html_table(grid: Grid) -> str:
 def _class_attributes(grid: Grid) -> list[str]:
     """Return the class attribute of each column: figures, text of several lines, or none."""
     right = _right(grid)
-    long = {at for row in grid.rows for at, cell in enumerate(row) if isinstance(cell, str) and len(cell) > _LONG}
-    return ['class="n"' if at in right else 'class="t"' if at in long else "" for at in range(len(grid.headers))]
+    long = {
+        column for row in grid.rows for column, cell in enumerate(row) if isinstance(cell, str) and len(cell) > _LONG
+    }
+    return [
+        'class="n"' if column in right else 'class="t"' if column in long else "" for column in range(len(grid.headers))
+    ]
 
 
 def _right(grid: Grid) -> set[int]:
     """Return the columns that hold numbers alone, which are aligned to the right."""
     columns = zip(*grid.rows, strict=True)
-    return {at for at, cells in enumerate(columns) if all(isinstance(cell, int | Figure | None) for cell in cells)}
+    return {
+        column for column, cells in enumerate(columns) if all(isinstance(cell, int | Figure | None) for cell in cells)
+    }
 
 
 def _text(cell: Cell) -> str:

@@ -46,10 +46,10 @@ def bars(name: str, title: str, unit: str, shown: Sequence[Bar], legend: Sequenc
     parts = [*_axis(top), *_legend(legend)]
     width = (_WIDTH - _LEFT - _RIGHT) / max(len(shown), 1)
     every = -(-len(shown) // _LABELS)
-    for at, bar in enumerate(shown):
-        left = _LEFT + at * width
+    for index, bar in enumerate(shown):
+        left = _LEFT + index * width
         parts += _bar(bar, left, width, top)
-        if (len(shown) - 1 - at) % max(every, 1) == 0:  # counted from the newest, which is always named
+        if (len(shown) - 1 - index) % max(every, 1) == 0:  # counted from the newest, which is always named
             parts.append(_word(left + width / 2, _HEIGHT - 5, bar.label, "middle"))
     text = _in_words(unit, shown)
     return Plot(title, text, _framed(name, f"{title}. {text}", parts))
@@ -63,7 +63,8 @@ def spark(values: Sequence[float | None], what: str) -> str:
     low, span = min(known), (max(known) - min(known)) or 1.0
     step = 96.0 / (len(values) - 1)
     points = [
-        None if v is None else f"{2 + at * step:.1f},{18 - 14 * (v - low) / span:.1f}" for at, v in enumerate(values)
+        None if value is None else f"{2 + index * step:.1f},{18 - 14 * (value - low) / span:.1f}"
+        for index, value in enumerate(values)
     ]
     lines = "".join(f'<polyline points="{" ".join(run)}"/>' for run in _unbroken(points) if len(run) > 1)
     x, y = _unbroken(points)[-1][-1].split(",")
@@ -91,9 +92,9 @@ def short(value: float) -> str:
 
 def _most(values: Sequence[float]) -> float:
     """Return what the axis has to reach; a bar far above the usual one is cut, or the others would lie flat."""
-    there = sorted(value for value in values if value > 0)
-    usual = there[len(there) // 2] if len(there) > _FEW else math.inf
-    return max((value for value in there if value <= _CUT * usual), default=0.0)
+    positive = sorted(value for value in values if value > 0)
+    usual = positive[len(positive) // 2] if len(positive) > _FEW else math.inf
+    return max((value for value in positive if value <= _CUT * usual), default=0.0)
 
 
 def _round_up(value: float) -> float:
@@ -130,10 +131,10 @@ def _bar(bar: Bar, left: float, width: float, top: float) -> list[str]:
     parts = [f"<g><title>{escape(bar.note)}</title>"]
     # all of the place, so that a bar too small to point at has its note too
     parts.append(f'<rect class="none" x="{left:.1f}" y="{_TOP}" width="{width:.1f}" height="{_HEIGHT - _TOP:.1f}"/>')
-    for at, (value, tone) in enumerate(zip(bar.values, bar.tones, strict=True)):
+    for index, (value, tone) in enumerate(zip(bar.values, bar.tones, strict=True)):
         y, base = _y(min(value, top), top), _y(0, top)
         height = max(base - y, 1.0 if value else 0.0)  # what is there is seen
-        where = f'x="{start + at * each:.1f}" y="{base - height:.1f}" width="{each:.1f}" height="{height:.1f}"'
+        where = f'x="{start + index * each:.1f}" y="{base - height:.1f}" width="{each:.1f}" height="{height:.1f}"'
         parts.append(f'<rect class="{tone}" {where}/>')
     if bar.mark is not None:
         y = _y(min(bar.mark, top), top)

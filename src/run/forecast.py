@@ -229,8 +229,8 @@ def _points(
         brought = _brought(run, feeds)
         in_all += brought
         done = run.get(step)
-        anew = any(name in run and run[name].rows != _brought(run, own) for name, own in silver.items())
-        if done and done.rows and brought and not anew and not (done.first and step not in feeds):
+        rebuilt = any(name in run and run[name].rows != _brought(run, own) for name, own in silver.items())
+        if done and done.rows and brought and not rebuilt and not (done.first and step not in feeds):
             found.append(Point(brought, in_all, done.rows, done.seconds))
     return found, in_all
 
