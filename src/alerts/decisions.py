@@ -132,7 +132,7 @@ def _recovered(incident: Incident, now: datetime) -> Event:
 
 
 def _due(known: Mapping[str, Incident], now: datetime) -> list[Message]:
-    return [messages.of(incident) for incident in known.values() if _is_due(incident, now)]
+    return [messages.compose(incident) for incident in known.values() if _is_due(incident, now)]
 
 
 def _is_due(incident: Incident, now: datetime) -> bool:

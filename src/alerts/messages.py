@@ -64,7 +64,7 @@ def channels(settings: Settings) -> tuple[str, ...]:
     return tuple(settings.alert_urls.get_secret_value().split()) if settings.alert_urls else ()
 
 
-def of(incident: Incident) -> Message:
+def compose(incident: Incident) -> Message:
     """Return the message of an incident whose notice is due."""
     assert incident.due and incident.due_at
     return Message(
