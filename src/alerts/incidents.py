@@ -80,7 +80,7 @@ class Incident:
     by: str = ""  # who acked or snoozed it
     due: str = ""  # the notice that waits to be sent
     due_at: datetime | None = None
-    told: bool = False  # somebody knows of it
+    delivered: bool = False  # somebody knows of it
     tried: bool = False  # the notice that is due was tried in vain
 
     def snoozed(self, now: datetime) -> bool:
@@ -190,7 +190,7 @@ def _after(before: Incident, event: Event) -> Incident:
             return _noticed(replace(before, day=event.day, what=what, fix=fix, until=None), event)
         case "recovered":
             over = replace(before, open=False)
-            return _noticed(over, event) if before.told or before.due else over
+            return _noticed(over, event) if before.delivered or before.due else over
         case "sent":
             return _settled(before)
         case "undelivered":
@@ -204,4 +204,4 @@ def _noticed(incident: Incident, event: Event) -> Incident:
 
 
 def _settled(incident: Incident) -> Incident:
-    return replace(incident, due="", told=True, tried=False)
+    return replace(incident, due="", delivered=True, tried=False)
