@@ -41,11 +41,11 @@ class QualityTrend:
 
 class _Share(NamedTuple):
     part: int = 0
-    of: int = 0
+    whole: int = 0
 
     @property
     def rate(self) -> float | None:
-        return self.part / self.of if self.of else None
+        return self.part / self.whole if self.whole else None
 
 
 _Days = dict[tuple[str, date], _Share]  # by table and day
@@ -99,7 +99,7 @@ def _kept(reading: Reading) -> _Days:
 
 
 def _days(reading: Reading, sql: str) -> _Days:
-    return {(table, day): _Share(part, of) for table, day, part, of in reading.project.engine.rows(sql)}
+    return {(table, day): _Share(part, whole) for table, day, part, whole in reading.project.engine.rows(sql)}
 
 
 def _within(day: date, first: date, days: int) -> bool:
@@ -108,23 +108,23 @@ def _within(day: date, first: date, days: int) -> bool:
 
 def _sum(days: _Days, table: str, first: date, length: int) -> _Share:
     found = [share for (name, day), share in days.items() if name == table and _within(day, first, length)]
-    return _Share(sum(share.part for share in found), sum(share.of for share in found))
+    return _Share(sum(share.part for share in found), sum(share.whole for share in found))
 
 
 def _week(now: datetime, table: str, week: date, failed: _Days, rejected: _Days, kept: _Days) -> QualityTrend:
     audits, rows, grades = (_sum(days, table, week, 7) for days in (failed, rejected, kept))
-    passed = _Share(audits.of - audits.part, audits.of)
+    passed = _Share(audits.whole - audits.part, audits.whole)
     return QualityTrend(
         measured_at=now,
         table=table,
         week=week,
-        audits=audits.of,
+        audits=audits.whole,
         passed=passed.part,
         pass_rate=passed.rate,
-        rows_read=rows.of,
+        rows_read=rows.whole,
         quarantined=rows.part,
         quarantined_rate=rows.rate,
-        freshness_checks=grades.of,
+        freshness_checks=grades.whole,
         freshness_kept=grades.part,
         sla_rate=grades.rate,
     )

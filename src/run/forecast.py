@@ -85,7 +85,7 @@ class Forecast:
         feeds = self._feeds[table.id]
         self.expected[table.id] = _SILENT
         known = all(one.rows is not None for one in moved)
-        if known and not _left_behind(self._past, table.id, feeds) and not self._anew(table):
+        if known and not _left_behind(self._past, table.id, feeds) and not self._is_rebuilt(table):
             brought = sum(self.expected[name].rows or 0 for name in feeds if name in self.expected)
             computed = brought if table.layer == "silver" else self._line(table.id, feeds, brought, "rows")
             rows = None if computed is None else round(computed)
@@ -101,12 +101,12 @@ class Forecast:
             bytes=_sum([one.bytes for one in feeds]),
         )
 
-    def told(self) -> tuple[int, float]:
+    def known_steps(self) -> tuple[int, float]:
         """Return how many steps have a forecast, and the sum of their seconds."""
         known = [one.seconds for one in self.expected.values() if one.seconds is not None]
         return len(known), sum(known)
 
-    def _anew(self, table: Table) -> bool:
+    def _is_rebuilt(self, table: Table) -> bool:
         built = self._house.table(table.id)
         return built is None or not contract.is_current(table, built)
 

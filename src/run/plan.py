@@ -57,7 +57,7 @@ def printed(rows: Sequence[Row], ahead: Forecast) -> tuple[tuple[str, ...], list
     lines = [("bytes", "rows", "seconds"), *(_expected(name, what, ahead) for name, what, _ in rows)]
     names = [("table", "would"), *((name, what) for name, what, _ in rows)]
     whys = ["why", *(why for *_, why in rows)]
-    total, (known, seconds) = ahead.total(), ahead.told()
+    total, (known, seconds) = ahead.total(), ahead.known_steps()
     if total.bytes is not None:
         busy = sum(what != "nothing" for _, what, _ in rows)
         lines.append((f"{total.bytes:,}", _shown(total.rows), f"{seconds:.2f}" if known else "-"))
