@@ -9,10 +9,11 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from importlib import import_module
 
 import polars
 import pytest
-from conftest import MART, ORDERS, Lake
+from conftest import MART, ORDERS, ROOT, Lake
 
 from src import contract, monitors
 from src.errors import ContractErrors, UsageError
@@ -752,6 +753,21 @@ def test_a_look_changes_nothing_and_its_figures_are_tables(lake: Lake) -> None:
         ("expected", len(found.expected)),
     ):
         assert lake.rows(f"SELECT count(*) FROM ops.{table}") == [(rows,)]
+
+
+def test_every_monitor_is_asked_its_figures_are_kept_and_its_table_is_documented(lake: Lake) -> None:
+    sold(lake, every_day(date.today() - DAY, 3, 2))
+    with open_project(lake.settings) as project:
+        monitors.record(project.engine, lake.data, monitors.evaluate(project, runs.now()))
+    names = [path.stem for path in (ROOT / "src/monitors").glob("*.py") if "\ndef measure(" in path.read_text("utf-8")]
+    assert len(names) >= 8
+    asked = (ROOT / "src/monitors/findings.py").read_text(encoding="utf-8")
+    page = (ROOT / "docs/monitoring.md").read_text(encoding="utf-8")
+    for name in names:
+        table = import_module(f"src.monitors.{name}").TABLE
+        assert f" = {name}.measure(reading)" in asked, f"{name} is not asked: see evaluate in src/monitors/findings.py"
+        assert lake.data.joinpath(*table.split("."), "_delta_log").is_dir(), f"the figures of {name} are not recorded"
+        assert f"| `{table}` |" in page, f"{table} is not in docs/monitoring.md"
 
 
 def test_a_lake_without_a_run_has_no_figures_and_no_problems(lake: Lake) -> None:
