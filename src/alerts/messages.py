@@ -46,6 +46,7 @@ class Message:
 
     @property
     def title(self) -> str:
+        """Return urgency, event and incident in one line."""
         return f"{self.urgency} {self.event}: {self.incident}"
 
     @property

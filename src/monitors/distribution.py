@@ -32,7 +32,7 @@ _MISSING, _REST = "(missing)", "(rest)"
 
 @dataclass(frozen=True)
 class Distribution:
-    """How far one column's values moved; both ends of the spans of days included."""
+    """The distance that one column's values moved; both ends of the spans of days included."""
 
     measured_at: datetime
     table: str

@@ -40,15 +40,24 @@ class Findings:
 def evaluate(project: Project, now: datetime) -> Findings:
     """Return what every monitor finds in the lake at `now` (UTC); changes nothing."""
     reading = Reading(project, now)
-    fresh, fresh_ill = freshness.measure(reading)
-    volumes, volumes_ill = volume.measure(reading)
-    schema, schema_ill = feeds.measure(reading)
-    trend, trend_ill = quality.measure(reading)
-    spread, spread_ill = distribution.measure(reading)
-    times, times_ill = latency.measure(reading)
-    stats, stats_ill = storage.measure(reading)
-    due, due_ill = expected.measure(reading)
-    found = (*fresh_ill, *volumes_ill, *schema_ill, *trend_ill, *spread_ill, *times_ill, *stats_ill, *due_ill)
+    fresh, fresh_problems = freshness.measure(reading)
+    volumes, volumes_problems = volume.measure(reading)
+    schema, schema_problems = feeds.measure(reading)
+    trend, trend_problems = quality.measure(reading)
+    spread, spread_problems = distribution.measure(reading)
+    times, times_problems = latency.measure(reading)
+    stats, stats_problems = storage.measure(reading)
+    due, due_problems = expected.measure(reading)
+    found = (
+        *fresh_problems,
+        *volumes_problems,
+        *schema_problems,
+        *trend_problems,
+        *spread_problems,
+        *times_problems,
+        *stats_problems,
+        *due_problems,
+    )
     problems = _one_per_incident((*reading.damage.values(), *found))
     return Findings(fresh, volumes, schema, trend, spread, times, stats, due, problems)
 

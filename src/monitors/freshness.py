@@ -38,7 +38,7 @@ KEPT = ("EXCELLENT", "GOOD")  # the promise was kept
 
 @dataclass(frozen=True)
 class Freshness:
-    """How fresh one table is; moments in UTC, ages in hours."""
+    """The freshness of one table; moments in UTC, ages in hours."""
 
     measured_at: datetime
     table: str

@@ -23,7 +23,7 @@ _HOLES = 3  # spans of days without rows that are shown, the newest
 
 @dataclass(frozen=True)
 class TableInspection:
-    """What was found in one table at its newest version."""
+    """The findings in one table at its newest version."""
 
     table: str
     bronze: int | None  # rows of its feeds; None for gold

@@ -60,10 +60,12 @@ class Reading:
 
     @property
     def today(self) -> date:
+        """Return the day of the look (UTC)."""
         return self.now.date()
 
     @property
     def yesterday(self) -> date:
+        """Return the last complete day (UTC)."""
         return self.today - timedelta(days=1)
 
     @property
@@ -73,6 +75,7 @@ class Reading:
 
     @cached_property
     def released(self) -> dict[str, int]:
+        """Return the table versions of the newest release."""
         return releases.newest(self.project.settings.data_dir)
 
     @property

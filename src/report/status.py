@@ -71,7 +71,7 @@ class BackupStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """What there is to know of a lake at one moment (UTC)."""
+    """The status of a lake at one moment (UTC)."""
 
     read_at: datetime
     verdict: str

@@ -68,7 +68,7 @@ class RecordFigures:
 
 @dataclass(frozen=True, kw_only=True)
 class FreshnessFigures(Freshness):
-    """How fresh a table is, and on how many days it kept its promise."""
+    """The freshness of one table, and the number of days on which it kept its promise."""
 
     days_kept: int
     days_graded: int
@@ -114,21 +114,21 @@ class FailedAudit:
 
 @dataclass(frozen=True, kw_only=True)
 class LatencyFigures(Latency):
-    """How long a step took, and its last runs; in seconds."""
+    """The latency of one step, and its last runs; in seconds."""
 
     last_runs: tuple[float, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class StorageFigures(TableStats):
-    """What a table takes on disk, and how it grew."""
+    """The storage of one table, and its growth."""
 
     bytes_by_day: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class MaintenanceFigures:
-    """What one maintenance command did; time in UTC."""
+    """The effect of one maintenance command; time in UTC."""
 
     moment: datetime
     command: str

@@ -46,6 +46,7 @@ class Backup:
 
     @property
     def table_versions(self) -> dict[str, int]:
+        """Return the version of every table in the backup."""
         return {name: int(version) for name, version in json.loads(self.versions).items()}
 
 

@@ -41,7 +41,7 @@ N = TypeVar("N", int, float)
 
 @dataclass(frozen=True)
 class Done:
-    """What one step of an earlier run did, if it succeeded. `bytes` None: unknown."""
+    """The figures of one step of an earlier run that succeeded. `bytes` None: unknown."""
 
     rows: int
     seconds: float
@@ -61,13 +61,13 @@ class Point:
 
 
 class Forecast:
-    """What one run is expected to do; ask in the run's order: for its feeds, then for the tables built from them.
+    """The forecast of one run; ask in the run's order: for its feeds, then for the tables built from them.
 
     Only feeds with new files are asked for. Costs nothing as long as there is none.
     """
 
     def __init__(self, project: Project) -> None:
-        self._house = project
+        self._project = project
         self.expected: dict[str, Expected] = {}  # of the steps that will have something to do
 
     def feed(self, feed_id: str, files: int, size: int | None) -> Expected:
@@ -107,7 +107,7 @@ class Forecast:
         return len(known), sum(known)
 
     def _is_rebuilt(self, table: Table) -> bool:
-        built = self._house.table(table.id)
+        built = self._project.table(table.id)
         return built is None or not contract.is_current(table, built)
 
     def _line(self, step: str, feeds: set[str], rows: int, what: str) -> float | None:
@@ -118,17 +118,17 @@ class Forecast:
         values = [float(getattr(point, what)) for point in last]
         new = _Line.through([point.brought for point in last], values, steep=True)
         whole = _Line.through([point.in_all for point in last], values)
-        return new.at(rows) if new.missed <= whole.missed else whole.at(in_all + rows)
+        return new.value_at(rows) if new.missed <= whole.missed else whole.value_at(in_all + rows)
 
     @cached_property
     def _past(self) -> list[dict[str, Done]]:
-        return _past(self._house)
+        return _past(self._project)
 
     @cached_property
     def _reads(self) -> dict[str, set[str]]:
         """Return the feeds or tables that each table reads, by its id."""
-        silver = {table.id: {feed.id for feed in table.feeds} for table in self._house.contracts.silver.values()}
-        return silver | {table.id: set(table.sources) for table in self._house.marts}
+        silver = {table.id: {feed.id for feed in table.feeds} for table in self._project.contracts.silver.values()}
+        return silver | {table.id: set(table.sources) for table in self._project.marts}
 
     @cached_property
     def _feeds(self) -> dict[str, set[str]]:
@@ -265,7 +265,7 @@ class _Line:
             start, slope = 0.0, median(value / x for x, value in pairs)
         return cls(start, slope, sum(abs(start + slope * x - value) for x, value in pairs))
 
-    def at(self, x: int) -> float:
+    def value_at(self, x: int) -> float:
         return max(0.0, self.start + self.slope * x)
 
 

@@ -22,7 +22,7 @@ from src.errors import LockedError, from_os_error
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds the lake: process id, host, since when (ISO, UTC), what it runs, under which run id."""
+    """The holder of the lake: process id, host, since when (ISO, UTC), what it runs, under which run id."""
 
     pid: int
     host: str

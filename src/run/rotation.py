@@ -34,7 +34,7 @@ _TURN = "rotation"
 
 @dataclass(frozen=True)
 class RotationPlan:
-    """What rotation does to a folder: the files that take another name, and those that go."""
+    """The changes of a rotation: the files that take another name, and those that go."""
 
     renamed: tuple[tuple[Path, Path], ...] = ()
     deleted: tuple[Path, ...] = ()

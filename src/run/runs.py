@@ -77,7 +77,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Expected:
-    """What a step was expected to read and how many seconds to take, by the runs before; None: no forecast."""
+    """The rows a step is expected to read and the seconds to take, by the runs before; None: no forecast."""
 
     rows: int | None = None
     seconds: float | None = None
@@ -411,6 +411,7 @@ def _error_text(table_id: str, error: Exception) -> str:
 
 
 def now() -> datetime:
+    """Return the time, in UTC."""
     return datetime.now(UTC)
 
 
@@ -445,9 +446,9 @@ def append(
     if later:  # the lake is older than this field
         table = lake.add_columns(table, later)
     values = ", ".join("(" + ", ".join(literal(_plain(getattr(row, name))) for name in columns) + ")" for row in rows)
-    typed = ", ".join(f"{identifier(name)}::{kind} AS {identifier(name)}" for name, kind in columns.items())
+    casts = ", ".join(f"{identifier(name)}::{kind} AS {identifier(name)}" for name, kind in columns.items())
     names = ", ".join(map(identifier, columns))
-    written = engine.write(f"SELECT {typed} FROM (VALUES {values}) v({names})", root)
+    written = engine.write(f"SELECT {casts} FROM (VALUES {values}) v({names})", root)
     lake.commit(table, add=written, info=info)
 
 
