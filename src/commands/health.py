@@ -19,6 +19,6 @@ def run(call: Call) -> int:
         found = health.read_health(project, runs.now())
         show(call, found, health.print_health)
         if sent := health.send_alerts(project, found):
-            print(f"alerts sent of {health.counted(len(sent), 'incident')}")
+            print(f"alerts sent of {health.pluralized(len(sent), 'incident')}")
         health.record_figures(project, found)
     return int(not found.healthy)

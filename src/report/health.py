@@ -21,7 +21,7 @@ from src.project import Project
 from src.run import lock, runs
 
 BLIND = "ops"  # the subject of a problem where the monitors cannot look and the table is not known
-_SMALL = CLASSES[-1]  # housekeeping: printed, and no reason for an exit code
+_HOUSEKEEPING = CLASSES[-1]  # housekeeping: printed, and no reason for an exit code
 _PATIENCE = 60.0  # seconds to wait for an update of the alerts, or for another health check
 
 
@@ -53,7 +53,7 @@ def read_health(project: Project, now: datetime) -> Health:
     found = read_findings(project, now)
     errors = tuple(alerts.url_errors(alerts.channels(project.settings)))
     contracts = project.contracts
-    healthy = not errors and all(map(small, found.problems))
+    healthy = not errors and all(map(is_housekeeping, found.problems))
     return Health(
         **vars(found),
         measured_at=now,
@@ -71,15 +71,15 @@ def print_health(health: Health) -> None:
     """Print a line for each problem, then the verdict; what needs a person goes to stderr."""
     for problem in health.problems:
         line = f"{problem.urgency} {problem.incident}: {_one_line(problem.what)} -> {_one_line(problem.fix)}"
-        print(line, file=sys.stdout if small(problem) else sys.stderr)
+        print(line, file=sys.stdout if is_housekeeping(problem) else sys.stderr)
     for error in health.channel_errors:
         print(f"{error} -> correct it in .env: no alert is sent through it", file=sys.stderr)
-    if not all(map(small, health.problems)):
+    if not all(map(is_housekeeping, health.problems)):
         print(health.verdict, file=sys.stderr)
     elif health.healthy:
         last = health.last_run
         ended = f"last run {last.started_at:%Y-%m-%d %H:%M} UTC: {last.status}" if last else "no run yet"
-        print(f"healthy: {counted(health.tables, 'table')}, {counted(health.feeds, 'feed')}, {ended}")
+        print(f"healthy: {pluralized(health.tables, 'table')}, {pluralized(health.feeds, 'feed')}, {ended}")
 
 
 def send_alerts(project: Project, health: Health) -> list[Message]:
@@ -94,11 +94,11 @@ def send_alerts(project: Project, health: Health) -> list[Message]:
         BoathouseError: incidents cannot be recorded; what is due was sent all the same.
     """
     settings, problems = project.settings, health.problems
-    waiting = {problem.incident for problem in problems if waits(problem)}
+    waiting = {problem.incident for problem in problems if is_blocked(problem)}
     looked_at = {incident.incident for incident in health.incidents} - waiting
-    if any(map(unread, problems)):
+    if any(map(is_unreadable, problems)):
         looked_at = set()
-    open_problems = [problem for problem in problems if not waits(problem)]
+    open_problems = [problem for problem in problems if not is_blocked(problem)]
     urls = alerts.channels(settings)
     return alerts.update(project.engine, settings.data_dir, urls, open_problems, health.measured_at, looked_at)
 
@@ -150,31 +150,31 @@ def has_run(project: Project) -> bool:
 
 def verdict(problems: Sequence[Problem]) -> str:
     """Return the state of the lake in a few words: fine, or how many problems there are and how urgent the worst is."""
-    urgent = [problem for problem in problems if not small(problem)]
+    urgent = [problem for problem in problems if not is_housekeeping(problem)]
     few = len(problems) - len(urgent)
-    more = f"; {few} of {_SMALL} can wait" if few else ""
+    more = f"; {few} of {_HOUSEKEEPING} can wait" if few else ""
     if not urgent:
         return "fine" + more
     worst = min(problem.urgency for problem in urgent)
-    return f"{counted(len(urgent), 'problem')}, the worst {worst}{more}"
+    return f"{pluralized(len(urgent), 'problem')}, the worst {worst}{more}"
 
 
-def counted(number: int, what: str) -> str:
+def pluralized(number: int, what: str) -> str:
     """Return a number with its noun."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-def small(problem: Problem) -> bool:
+def is_housekeeping(problem: Problem) -> bool:
     """Return whether a problem is mere housekeeping (P4)."""
-    return problem.urgency == _SMALL
+    return problem.urgency == _HOUSEKEEPING
 
 
-def waits(problem: Problem) -> bool:
+def is_blocked(problem: Problem) -> bool:
     """Return whether a problem is that a table waits for another one, whose own problem names it."""
     return problem.blocked_by is not None
 
 
-def unread(problem: Problem) -> bool:
+def is_unreadable(problem: Problem) -> bool:
     """Return whether a problem is that a table cannot be read."""
     return problem.unreadable
 

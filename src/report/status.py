@@ -224,14 +224,14 @@ def _next_step(found: Findings, now: datetime) -> str:
 
 def _print_problems(status: Status) -> None:
     """Print the problems, each with what became of its incident, and the incidents that are over but still open."""
-    urgent = [problem for problem in status.problems if not health.small(problem)]
+    urgent = [problem for problem in status.problems if not health.is_housekeeping(problem)]
     for problem in urgent[:_MOST]:
         state = f" ({problem.state} since {problem.since:%m-%d %H:%M})" if problem.since else ""
         print(_wrapped(f"{problem.urgency}  ", f"{problem.incident}{state}: {problem.what}"))
         print(_wrapped("    -> ", problem.fix))
     if len(urgent) > _MOST:
         print(f"    and {len(urgent) - _MOST} more: `make health`")
-    housekeeping = [problem for problem in status.problems if health.small(problem)]
+    housekeeping = [problem for problem in status.problems if health.is_housekeeping(problem)]
     for kind in sorted({problem.kind for problem in housekeeping}):
         _print_housekeeping(kind, [problem for problem in housekeeping if problem.kind == kind])
     if status.recovered:
@@ -304,7 +304,7 @@ def _ops_row(tables: Sequence[TableStatus]) -> tuple[object, ...]:
     rows, files = sum(table.rows or 0 for table in tables), sum(table.files or 0 for table in tables)
     total = size(sum(table.bytes or 0 for table in tables))
     written = max((table.written_at for table in tables if table.written_at), default=None)
-    return (f"ops ({health.counted(len(tables), 'table')})", rows, files, total, "", "", _moment(written))
+    return (f"ops ({health.pluralized(len(tables), 'table')})", rows, files, total, "", "", _moment(written))
 
 
 def _moment(moment: datetime | None) -> str:

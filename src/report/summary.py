@@ -245,7 +245,7 @@ def read_summary(project: Project, now: datetime) -> Summary:
         read_at=now,
         first_day=past.first_day,
         verdict=health.verdict(problems),
-        healthy=all(map(health.small, problems)),
+        healthy=all(map(health.is_housekeeping, problems)),
         problems=problems,
         judged_days=found.volume,
         feed_schema=found.feed_schema,
