@@ -42,7 +42,7 @@ class Expected:
 
 def measure(reading: Reading) -> tuple[tuple[Expected, ...], tuple[Problem, ...]]:
     """Measure what is expected of the lake as a whole; a problem for everything that is late or did not end well."""
-    if not reading.ops(runs.TABLE):
+    if not reading.publish(runs.TABLE):
         return (), tuple(_going(reading, None))
     first = reading.project.engine.one("SELECT min(start_time) FROM ops.pipeline_runs")[0]
     if first is None:
@@ -105,7 +105,7 @@ def _made(reading: Reading) -> datetime | None:
     last = backup_records.last_verified(engine, data)
     if last is None:
         return None
-    if not reading.ops(backup_records.TABLE):
+    if not reading.publish(backup_records.TABLE):
         return last.ended_at
     of_backup = f"backup = {literal(last.backup)}"  # it was made before any drill of it
     made: datetime | None = engine.one(f"SELECT min(ended_at) FROM ops.backups WHERE {of_backup}")[0]
@@ -120,7 +120,7 @@ def _failed(reading: Reading) -> list[str]:
 
 def _audits(reading: Reading) -> list[Expected]:
     """Return the share of audits of the last seven days that passed; nothing where there was none."""
-    if not reading.ops(runs.AUDITS):
+    if not reading.publish(runs.AUDITS):
         return []
     rate = reading.project.engine.one(
         "SELECT 100.0 * count(*) FILTER (passed) / nullif(count(*), 0) FROM ops.quality_results "

@@ -62,7 +62,7 @@ class _Reach:
 
 def measure(reading: Reading) -> tuple[tuple[Freshness, ...], tuple[Problem, ...]]:
     """Measure the freshness of every table that promises any; a problem for each that breaks its promise."""
-    if not reading.ops(runs.TABLE):
+    if not reading.publish(runs.TABLE):
         return (), ()  # nothing ran yet
     rows: list[Freshness] = []
     problems: list[Problem] = []

@@ -36,7 +36,7 @@ class Latency:
 
 def measure(reading: Reading) -> tuple[tuple[Latency, ...], tuple[Problem, ...]]:
     """Measure the latency of every step that had something to do in ten weeks; a problem for each slow one."""
-    if not reading.ops(runs.TABLE):
+    if not reading.publish(runs.TABLE):
         return (), ()
     rows = tuple(_row(reading.now, *found) for found in _steps(reading))
     return rows, tuple(_problems(reading, rows))

@@ -65,7 +65,7 @@ def measure(reading: Reading) -> tuple[tuple[QualityTrend, ...], tuple[Problem, 
 
 def _failed(reading: Reading) -> _Days:
     """Return the failed audits among all, by table and day."""
-    if not reading.ops(runs.AUDITS):
+    if not reading.publish(runs.AUDITS):
         return {}
     return _days(
         reading,
@@ -76,7 +76,7 @@ def _failed(reading: Reading) -> _Days:
 
 def _rejected(reading: Reading) -> _Days:
     """Return the rejected rows among those read, by table and day."""
-    if not reading.ops(runs.TABLE):
+    if not reading.publish(runs.TABLE):
         return {}
     return _days(
         reading,
@@ -88,7 +88,7 @@ def _rejected(reading: Reading) -> _Days:
 
 def _kept(reading: Reading) -> _Days:
     """Return the freshness grades that kept the promise among all, by table and day."""
-    if not reading.ops(freshness.TABLE):
+    if not reading.publish(freshness.TABLE):
         return {}
     good = ", ".join(f"'{name}'" for name in freshness.KEPT)
     return _days(

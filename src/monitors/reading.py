@@ -84,7 +84,7 @@ class Reading:
         yield from self.project.contracts.silver.values()
         yield from self.project.marts
 
-    def ops(self, table_id: str) -> bool:
+    def publish(self, table_id: str) -> bool:
         """Make an ops table readable by its name; return False where there is none yet."""
         if table_id not in self._ops:
             self._ops[table_id] = bool(self.attempt(table_id, self._published, table_id))
@@ -124,7 +124,7 @@ class Reading:
     @cached_property
     def looked(self) -> dict[str, datetime]:
         """Return by table when a run last went through it, whether or not there was anything to do."""
-        if not self.ops(runs.TABLE):
+        if not self.publish(runs.TABLE):
             return {}
         return dict(
             self.project.engine.rows(

@@ -54,7 +54,7 @@ def measure(reading: Reading) -> tuple[tuple[TableStats, ...], tuple[Problem, ..
 
 def _fresh_rows(reading: Reading) -> dict[str, int]:
     """Return the rows inserted or updated in the last 30 days, by table."""
-    if not reading.ops(runs.TABLE):
+    if not reading.publish(runs.TABLE):
         return {}
     return dict(
         reading.project.engine.rows(

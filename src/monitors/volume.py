@@ -66,7 +66,7 @@ class _Counts:
 
 def measure(reading: Reading) -> tuple[tuple[Volume, ...], tuple[Problem, ...]]:
     """Measure the last seven complete days of every dated silver table and of every other feed."""
-    if not reading.ops(runs.TABLE):
+    if not reading.publish(runs.TABLE):
         return (), ()
     incidents = _incidents(reading)
     counted = {**_by_business_day(reading), **_by_run_date(reading)}
@@ -116,7 +116,7 @@ def judge(
 
 
 def _incidents(reading: Reading) -> set[tuple[str, date]]:
-    if not reading.ops(INCIDENTS):
+    if not reading.publish(INCIDENTS):
         return set()
     return set(reading.project.engine.rows('SELECT "table", day FROM ops.incident_days'))
 

@@ -207,7 +207,7 @@ class _Past:
 
     def rows(self, table: str, sql: str) -> list[tuple[Any, ...]]:
         """Return the rows of a SELECT over one ops table; none where it is not there, or cannot be read."""
-        if not self.reading.ops(table):
+        if not self.reading.publish(table):
             return []
         return self.reading.attempt(table, self.reading.project.engine.rows, sql) or []
 
