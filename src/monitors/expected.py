@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from src.engine import literal
 from src.monitors import landing
 from src.monitors.freshness import GRACE_HOURS
-from src.monitors.reading import Reading, moment
+from src.monitors.reading import Reading, sql_moment
 from src.problems import Problem
 from src.run import backup_records, history, lock, runs
 
@@ -71,7 +71,7 @@ def _ran(reading: Reading, first: datetime) -> tuple[Expected, list[Problem]]:
     """Return the hours since the last successful run; where there is none, a problem counts from the first record."""
     due, ask = due_hours(reading), reading.project.engine.one
     # a time to come was written while the clock was ahead, and says nothing
-    before = f"end_time <= {moment(reading.now)}"
+    before = f"end_time <= {sql_moment(reading.now)}"
     succeeded = f"{history.PIPELINE} AND status = 'success'"
     last = ask(f"SELECT max(end_time) FROM ops.pipeline_runs WHERE {succeeded} AND {before}")[0]
     age = (reading.now - (last or first)).total_seconds() / 3600
@@ -124,7 +124,7 @@ def _audits(reading: Reading) -> list[Expected]:
         return []
     rate = reading.project.engine.one(
         "SELECT 100.0 * count(*) FILTER (passed) / nullif(count(*), 0) FROM ops.quality_results "
-        f"WHERE run_time >= {moment(reading.now - timedelta(days=7))} AND run_time <= {moment(reading.now)}"
+        f"WHERE run_time >= {sql_moment(reading.now - timedelta(days=7))} AND run_time <= {sql_moment(reading.now)}"
     )[0]
     if rate is None:
         return []
@@ -136,8 +136,8 @@ def _steps(reading: Reading) -> Iterator[Problem]:
     declared = {*reading.project.contracts.feeds, *(table.id for table in reading.declared)}
     rows = reading.project.engine.rows(
         "SELECT table_id, max_by((status, run_date, error_message, error_where, error_fix, blocked_by), start_time) "
-        f"FROM ops.pipeline_runs WHERE layer <> 'run' AND start_time >= {moment(reading.since)} "
-        f"AND start_time <= {moment(reading.now)} GROUP BY 1 ORDER BY 1"
+        f"FROM ops.pipeline_runs WHERE layer <> 'run' AND start_time >= {sql_moment(reading.since)} "
+        f"AND start_time <= {sql_moment(reading.now)} GROUP BY 1 ORDER BY 1"
     )
     for name, (status, day, message, where, fix, blocked_by) in rows:
         if name in declared and status in ("failed", "blocked"):
@@ -152,7 +152,7 @@ def _died(reading: Reading) -> Iterator[Problem]:
     day_ago = reading.now - timedelta(days=1)
     for run_id, day, message in reading.project.engine.rows(
         "SELECT run_id, run_date, error_message FROM ops.pipeline_runs WHERE error_class = 'interrupted' "
-        f"AND end_time >= {moment(day_ago)} AND end_time <= {moment(reading.now)} ORDER BY start_time"
+        f"AND end_time >= {sql_moment(day_ago)} AND end_time <= {sql_moment(reading.now)} ORDER BY start_time"
     ):
         fix = "nothing is lost: a later run finished its work; see logs/app.log and the machine's log for why it died"
         yield Problem("run", run_id, "P4", day, message, fix)

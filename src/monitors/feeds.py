@@ -23,7 +23,7 @@ from src import lake
 from src.bronze.readers import SYSTEM_COLUMNS
 from src.contract import Column, Feed, Table
 from src.engine import identifier, literal
-from src.monitors.reading import DAYS, Reading, moment, starts
+from src.monitors.reading import DAYS, Reading, day_start, sql_moment
 from src.problems import Problem
 
 TABLE = "ops.feed_schema"
@@ -98,7 +98,7 @@ def _sides(reading: Reading, bronze: lake.Snapshot) -> _Sides | None:
     """Return the rows to compare; None where there is nothing before the newest files."""
     runs: list[tuple[datetime, datetime, int]] = reading.project.engine.rows(
         f"SELECT min(_ingested_at), max(_ingested_at), count(*) FROM {reading.scan(bronze, evolved=True)} "
-        f"WHERE _reject IS NULL AND _ingested_at >= {moment(reading.since)} GROUP BY _batch ORDER BY 1"
+        f"WHERE _reject IS NULL AND _ingested_at >= {sql_moment(reading.since)} GROUP BY _batch ORDER BY 1"
     )
     if len(runs) < 2:
         return None
@@ -107,9 +107,9 @@ def _sides(reading: Reading, bronze: lake.Snapshot) -> _Sides | None:
     if not any(first <= week for first, _, _ in earlier):
         week = earlier[-1][1]
     return _Sides(
-        f"_ingested_at >= {moment(began)}",
-        f"_ingested_at > {moment(week)}",
-        f"_ingested_at <= {moment(week)} AND _ingested_at > {moment(newest - timedelta(days=DAYS))}",
+        f"_ingested_at >= {sql_moment(began)}",
+        f"_ingested_at > {sql_moment(week)}",
+        f"_ingested_at <= {sql_moment(week)} AND _ingested_at > {sql_moment(newest - timedelta(days=DAYS))}",
         rows,
     )
 
@@ -215,8 +215,9 @@ def _unlisted(reading: Reading, quarantine: lake.Snapshot, column: Column, value
     cut = f"reason[{len(start) + 1}:-{len(end) + 1}]"
     return reading.project.engine.rows(
         f"SELECT {cut}, count(*) FROM (SELECT unnest(_reasons) AS reason FROM {reading.scan(quarantine)} "
-        f"WHERE _ingested_at > {moment(starts(reading.today) - _WEEK)}) WHERE starts_with(reason, {literal(start)}) "
-        f"AND ends_with(reason, {literal(end)}) GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 10"
+        f"WHERE _ingested_at > {sql_moment(day_start(reading.today) - _WEEK)}) "
+        f"WHERE starts_with(reason, {literal(start)}) AND ends_with(reason, {literal(end)}) "
+        "GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 10"
     )
 
 

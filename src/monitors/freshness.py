@@ -23,7 +23,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from src import lake
 from src.contract import Table
-from src.monitors.reading import Business, Reading, starts
+from src.monitors.reading import Business, Reading, day_start
 from src.problems import Problem
 from src.run import runs
 
@@ -141,7 +141,7 @@ def _knows_months_only(table: Table, snapshot: lake.Snapshot) -> bool:
 
 def _written(snapshot: lake.Snapshot) -> datetime | None:
     stamp = lake.commit_info(snapshot.root, snapshot.version).get("timestamp")
-    return starts(date(1970, 1, 1)) + timedelta(milliseconds=stamp) if stamp else None
+    return day_start(date(1970, 1, 1)) + timedelta(milliseconds=stamp) if stamp else None
 
 
 def _hours(since: datetime | None, now: datetime) -> float | None:
@@ -153,7 +153,9 @@ def _rest_hours(since: datetime | None, now: datetime, rests: frozenset[int]) ->
     if since is None or not rests:
         return 0.0
     days = (since.date() + timedelta(days=ahead) for ahead in range((now.date() - since.date()).days + 1))
-    spans = ((max(since, starts(day)), min(now, starts(day + timedelta(days=1)))) for day in days if _in(day, rests))
+    spans = (
+        (max(since, day_start(day)), min(now, day_start(day + timedelta(days=1)))) for day in days if _in(day, rests)
+    )
     return sum(max(0.0, (end - start).total_seconds() / 3600) for start, end in spans)
 
 
@@ -181,4 +183,4 @@ def _lacks_yesterday(reading: Reading, reach: _Reach, rests: frozenset[int]) -> 
     day = reading.today if reach.by == _BY_RUN else reading.yesterday
     while _in(day, rests):
         day -= timedelta(days=1)
-    return reach.until is None or reach.until <= starts(day)
+    return reach.until is None or reach.until <= day_start(day)

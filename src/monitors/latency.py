@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from src.monitors.reading import Reading, moment
+from src.monitors.reading import Reading, sql_moment
 from src.problems import Problem
 from src.run import history, runs
 
@@ -48,7 +48,7 @@ def _steps(reading: Reading) -> list[tuple[str, float, int, float | None, float 
         "quantile_cont(latency, 0.95) FILTER (nth > 1) FROM (SELECT *, row_number() OVER "
         "(PARTITION BY table_id ORDER BY start_time DESC, run_id DESC) AS nth FROM (SELECT * "
         "FROM ops.pipeline_runs WHERE status = 'success' AND records_read > 0 "
-        f"AND (layer <> 'run' OR {history.PIPELINE}) AND start_time >= {moment(reading.since)})) "
+        f"AND (layer <> 'run' OR {history.PIPELINE}) AND start_time >= {sql_moment(reading.since)})) "
         f"WHERE nth <= {_RUNS + 1} GROUP BY table_id ORDER BY table_id"
     )
 

@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from src.monitors import freshness
-from src.monitors.reading import Reading, moment
+from src.monitors.reading import Reading, sql_moment
 from src.problems import Problem
 from src.run import runs
 
@@ -70,7 +70,7 @@ def _failed(reading: Reading) -> _Days:
     return _days(
         reading,
         'SELECT "table", run_time::DATE, count(*) FILTER (NOT passed), count(*) FROM ops.quality_results '
-        f"WHERE run_time >= {moment(reading.since)} GROUP BY 1, 2",
+        f"WHERE run_time >= {sql_moment(reading.since)} GROUP BY 1, 2",
     )
 
 
@@ -82,7 +82,7 @@ def _rejected(reading: Reading) -> _Days:
         reading,
         "SELECT table_id, start_time::DATE, sum(quarantined)::BIGINT, "
         "sum(records_read)::BIGINT FROM ops.pipeline_runs WHERE layer = 'silver' AND status = 'success' "
-        f"AND start_time >= {moment(reading.since)} GROUP BY 1, 2",
+        f"AND start_time >= {sql_moment(reading.since)} GROUP BY 1, 2",
     )
 
 
@@ -94,7 +94,7 @@ def _kept(reading: Reading) -> _Days:
     return _days(
         reading,
         f'SELECT "table", measured_at::DATE, count(*) FILTER (grade IN ({good})), count(*) FROM ops.freshness '
-        f"WHERE measured_at >= {moment(reading.since)} GROUP BY 1, 2",
+        f"WHERE measured_at >= {sql_moment(reading.since)} GROUP BY 1, 2",
     )
 
 

@@ -129,7 +129,7 @@ class Reading:
         return dict(
             self.project.engine.rows(
                 "SELECT table_id, max(end_time) FROM ops.pipeline_runs "
-                f"WHERE status = 'success' AND layer <> 'run' AND start_time >= {moment(self.since)} GROUP BY 1"
+                f"WHERE status = 'success' AND layer <> 'run' AND start_time >= {sql_moment(self.since)} GROUP BY 1"
             )
         )
 
@@ -149,7 +149,7 @@ class Reading:
             text = file.partition[str(table.business_date)]
             if text and (day := date.fromisoformat(text)) <= self.today:
                 rows[day] = rows.get(day, 0) + file.rows
-        until = starts(max(rows) + timedelta(days=1)) if rows else None
+        until = day_start(max(rows) + timedelta(days=1)) if rows else None
         return Business(until, {day: count for day, count in rows.items() if day >= self.since})
 
     def _from_rows(self, table: Table, snapshot: lake.Snapshot) -> Business:
@@ -158,13 +158,13 @@ class Reading:
         recent = f"{self.bound(snapshot, name, '>=', self.since)} AND {until_now}"
         found = ask(f"SELECT {column}::DATE, count(*), max({column}) FROM {scan} WHERE {recent} GROUP BY 1")
         last = max([row[2] for row in found] or ask(f"SELECT max({column}) FROM {scan} WHERE {until_now}")[0])
-        until = starts(last + timedelta(days=1)) if last and snapshot.columns[name] == "DATE" else last
+        until = day_start(last + timedelta(days=1)) if last and snapshot.columns[name] == "DATE" else last
         return Business(until, {day: count for day, count, _ in found})
 
     def bound(self, snapshot: lake.Snapshot, column: str, sign: str, edge: date | datetime) -> str:
         """Return SQL that compares a column with a moment in the column's own type, so that footers rule files out."""
         day = edge.date() if isinstance(edge, datetime) else edge
-        right = f"DATE '{day}'" if snapshot.columns[column] == "DATE" else moment(edge)
+        right = f"DATE '{day}'" if snapshot.columns[column] == "DATE" else sql_moment(edge)
         return f"{identifier(column)} {sign} {right}"
 
     def scan(self, snapshot: lake.Snapshot, *, evolved: bool = False) -> str:
@@ -172,11 +172,11 @@ class Reading:
         return self.project.engine.scan(snapshot, evolved=evolved)
 
 
-def starts(day: date) -> datetime:
+def day_start(day: date) -> datetime:
     """Return the moment a day starts, in UTC."""
     return datetime.combine(day, time(), UTC)
 
 
-def moment(day: date | datetime) -> str:
+def sql_moment(day: date | datetime) -> str:
     """Return a moment, or a day's start, as SQL that compares with dates and with timestamps."""
-    return f"TIMESTAMPTZ {literal((day if isinstance(day, datetime) else starts(day)).isoformat())}"
+    return f"TIMESTAMPTZ {literal((day if isinstance(day, datetime) else day_start(day)).isoformat())}"

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from src import catalog, lake
-from src.monitors.reading import Reading, moment
+from src.monitors.reading import Reading, sql_moment
 from src.problems import Problem
 from src.run import runs
 
@@ -59,7 +59,7 @@ def _fresh_rows(reading: Reading) -> dict[str, int]:
     return dict(
         reading.project.engine.rows(
             "SELECT table_id, sum(inserted + updated)::BIGINT FROM ops.pipeline_runs "
-            f"WHERE status = 'success' AND start_time >= {moment(reading.now - _SPAN)} GROUP BY 1"
+            f"WHERE status = 'success' AND start_time >= {sql_moment(reading.now - _SPAN)} GROUP BY 1"
         )
     )
 

@@ -22,7 +22,7 @@ from statistics import median
 from src.contract import Table
 from src.engine import DuckEngine
 from src.errors import UsageError
-from src.monitors.reading import Business, Reading, moment, starts
+from src.monitors.reading import Business, Reading, day_start, sql_moment
 from src.problems import Problem
 from src.run import runs
 
@@ -133,7 +133,7 @@ def _by_business_day(reading: Reading) -> dict[str, _Counts]:
             continue
         first = min(business.rows)
         past = (first + timedelta(days=ahead) for ahead in range((reading.today - first).days))
-        days = frozenset(day for day in past if starts(day + timedelta(days=1)) <= looked)
+        days = frozenset(day for day in past if day_start(day + timedelta(days=1)) <= looked)
         found[table.id] = _Counts(business.rows, days)
     return found
 
@@ -150,7 +150,7 @@ def _by_run_date(reading: Reading) -> dict[str, _Counts]:
     }
     rows = reading.project.engine.rows(
         "SELECT table_id, run_date, sum(records_read)::BIGINT FROM ops.pipeline_runs "
-        f"WHERE layer = 'bronze' AND status = 'success' AND start_time >= {moment(reading.since)} GROUP BY ALL"
+        f"WHERE layer = 'bronze' AND status = 'success' AND start_time >= {sql_moment(reading.since)} GROUP BY ALL"
     )
     found = {}
     for feed in reading.project.contracts.feeds:

@@ -18,7 +18,7 @@ from src.monitors.distribution import Distribution
 from src.monitors.feeds import FeedSchema
 from src.monitors.freshness import Freshness
 from src.monitors.latency import Latency
-from src.monitors.reading import Reading, moment
+from src.monitors.reading import Reading, sql_moment
 from src.monitors.storage import TableStats
 from src.monitors.volume import Volume
 from src.problems import CLASSES, Problem
@@ -217,7 +217,7 @@ class _Past:
 
     def within(self, column: str, first: date | None = None) -> str:
         """Return an SQL condition: a moment of these days."""
-        return f"{column} >= {moment(first or self.first_day)} AND {column} <= {moment(self.now)}"
+        return f"{column} >= {sql_moment(first or self.first_day)} AND {column} <= {sql_moment(self.now)}"
 
 
 def read_summary(project: Project, now: datetime) -> Summary:
@@ -327,7 +327,7 @@ def _volume(past: _Past) -> tuple[VolumeFigures, ...]:
         VolumeFigures,
         volume.TABLE,
         'SELECT "table", day, "rows", median, verdict FROM ops.volume '
-        f"WHERE day >= DATE '{past.first_day}' AND measured_at <= {moment(past.now)} "
+        f"WHERE day >= DATE '{past.first_day}' AND measured_at <= {sql_moment(past.now)} "
         'QUALIFY row_number() OVER (PARTITION BY "table", day ORDER BY measured_at DESC) = 1',
     )
     fresh = (VolumeFigures(row.table, row.day, row.rows, row.median, row.verdict) for row in past.found.volume)
@@ -413,7 +413,7 @@ def _backups(past: _Past) -> tuple[BackupFigures, ...]:
         backup_records.TABLE,
         "SELECT started_at, kind, backup, verified, "
         "files, bytes, bytes_copied, epoch(ended_at - started_at), coalesce(message, '') FROM ops.backups "
-        f"WHERE started_at <= {moment(past.now)} ORDER BY started_at DESC, run_id DESC LIMIT 10",
+        f"WHERE started_at <= {sql_moment(past.now)} ORDER BY started_at DESC, run_id DESC LIMIT 10",
     )
 
 
