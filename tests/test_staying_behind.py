@@ -25,6 +25,7 @@ from src.errors import DataError
 from src.maintenance import backup, restore, rollback, vacuum
 from src.maintenance.remote import Remote
 from src.project import Selection, open_engine, open_project
+from src.report import pages, sections, status, summary
 from src.run import releases, runs
 from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
@@ -414,3 +415,31 @@ def test_a_lake_of_before_there_were_standings_goes_on(lake: Lake, monkeypatch: 
     lake.land("stock/items/2.csv", HEADER + "2,2024-01-01,-1,1\n")
     lake.run()
     assert releases.behind(lake.data)[TOGETHER].as_of == first.run_id
+
+
+def test_every_screen_says_as_of_which_run_a_table_is_that_stays_behind(
+    lake: Lake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    company(lake)
+    first = lake.good()
+    lake.land("shop/orders/2.csv", HEADER + "2,2024-01-01,500,1\n")
+    second = lake.run()
+    line = f"{DAILY} as of {first.run_id}: what {second.run_id} built is held back by {LARGEST} of the same mart"
+    screens = {
+        ("status",): f"behind: readers see {line}",
+        ("plan",): f"readers see {line}",
+        ("inspect", "--table", DAILY): f"readers see {line}",
+        ("query", f"SELECT * FROM {DAILY}"): f"note: {line}",
+    }
+    for argv, said in screens.items():
+        assert main.main([*argv, "--project", str(lake.root)]) == 0
+        shown = " ".join("".join(capsys.readouterr()).split())
+        assert said in shown, argv
+        assert (TOGETHER in shown) == (argv[0] in ("status", "plan"))
+    main.main(["query", f"SELECT * FROM {DAILY}", "--newest", "--project", str(lake.root)])
+    assert "as of" not in "".join(capsys.readouterr())
+    with open_project(lake.settings) as project:
+        found = summary.read_summary(project, runs.now())
+        assert [standing.table for standing in found.behind] == [TOGETHER, DAILY, LARGEST]
+        assert line in pages.markdown(sections.page(found)).replace("\\", "")
+        assert [standing.as_of for standing in status.read_status(project, runs.now()).behind] == [first.run_id] * 3

@@ -7,7 +7,7 @@ import argparse
 from src import console
 from src.commands import Call, window_arguments
 from src.project import open_project, select
-from src.run import forecast, plan, runs
+from src.run import forecast, plan, releases, runs
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,4 +25,6 @@ def run(call: Call) -> int:
     print(f"window {window}: computed again where an input moved, as is any other partition that late rows touch")
     for reason in whole:
         print(reason)
+    for standing in releases.behind(call.settings.data_dir).values():
+        print(f"readers see {releases.describe(standing)}")
     return 0

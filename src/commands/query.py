@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from src import catalog
 from src.commands import Call, json_argument
@@ -21,4 +22,8 @@ def run(call: Call) -> int:
     args, data = call.args, call.settings.data_dir
     with open_engine(call.settings) as engine:
         versions = {} if args.newest else releases.newest(data)
-        return catalog.show(engine, data, args.sql, "json" if args.json else args.format, versions)
+        code = catalog.show(engine, data, args.sql, "json" if args.json else args.format, versions)
+        behind = {} if args.newest else releases.behind(data)
+        for name in sorted(behind.keys() & engine.table_references(args.sql)):
+            print(f"note: {releases.describe(behind[name])}", file=sys.stderr)
+    return code

@@ -16,6 +16,8 @@ from src.contract import Table
 from src.engine import identifier
 from src.lake import Snapshot
 from src.project import Project
+from src.run import releases
+from src.run.releases import Standing
 from src.silver import winners
 
 _HOLES = 3  # spans of days without rows that are shown, the newest
@@ -44,6 +46,7 @@ class Inspection:
 
     tables: tuple[TableInspection, ...]
     not_built: tuple[str, ...]
+    behind: tuple[Standing, ...]  # the tables of which readers see an earlier run's data
 
 
 def read_inspection(project: Project, tables: Sequence[Table]) -> Inspection:
@@ -54,7 +57,9 @@ def read_inspection(project: Project, tables: Sequence[Table]) -> Inspection:
     """
     snapshots = {table.id: project.table(table.id) for table in tables}
     found = (_inspect(project, table, snapshot) for table in tables if (snapshot := snapshots[table.id]))
-    return Inspection(tuple(found), tuple(name for name, snapshot in snapshots.items() if snapshot is None))
+    not_built = tuple(name for name, snapshot in snapshots.items() if snapshot is None)
+    behind = releases.behind(project.settings.data_dir)
+    return Inspection(tuple(found), not_built, tuple(behind[name] for name in snapshots if name in behind))
 
 
 def print_inspection(inspection: Inspection) -> None:
@@ -75,6 +80,8 @@ def print_inspection(inspection: Inspection) -> None:
         print(f"{len(found)} tables have the columns that their contracts say")
     if inspection.not_built:
         print(f"not built yet: {', '.join(inspection.not_built)}")
+    for standing in inspection.behind:
+        print(f"readers see {releases.describe(standing)}")
 
 
 def _inspect(project: Project, table: Table, found: Snapshot) -> TableInspection:

@@ -11,6 +11,7 @@ from src.report.pages import Cell, Figure, Grid, Page, Section, Spark
 from src.report.plots import Bar, Plot
 from src.report.status import ago, size
 from src.report.summary import DAYS, ShareFigures, Summary, VolumeFigures
+from src.run import releases
 
 _TONE = {"success": "main", "partial": "odd", "failed": "bad"}
 
@@ -43,11 +44,13 @@ def _problems(summary: Summary) -> Section:
         (_moment(event.moment), event.event, event.urgency, event.incident, event.message, event.by)
         for event in summary.incident_events
     )
+    behind = tuple((s.table, s.as_of, releases.describe(s)) for s in summary.behind)
     return Section(
         "Problems",
         "" if rows else "There is nothing that is not as it should be.",
         grids=(
             Grid("Problems now", ("urgency", "incident", "business day", "what", "what to do"), rows),
+            Grid("Tables of which readers see an earlier run's data", ("table", "as of run", "why"), behind),
             Grid("Incidents of the last 7 days", ("moment", "event", "urgency", "incident", "what", "by"), events),
         ),
     )

@@ -15,7 +15,8 @@ from src.monitors.freshness import Freshness
 from src.problems import Problem
 from src.project import Project
 from src.report import health
-from src.run import backup_records, runs
+from src.run import backup_records, releases, runs
+from src.run.releases import Standing
 
 _WIDTH = 100
 _LAST_RUNS = 5
@@ -81,6 +82,7 @@ class Status:
     runs: tuple[RunStatus, ...]  # the newest first
     runs_error: str | None  # why the records of the runs cannot be read
     tables: tuple[TableStatus, ...]  # in the order of the run, the ops tables last
+    behind: tuple[Standing, ...]  # the tables of which readers see an earlier run's data
     backup: BackupStatus | None
     backup_error: str | None  # why the records of the backups cannot be read
     next_step: str
@@ -101,6 +103,7 @@ def read_status(project: Project, now: datetime) -> Status:
         runs=last_runs,
         runs_error=runs_error,
         tables=tuple(_read_tables(project, found)),
+        behind=_read_behind(project),
         backup=backup,
         backup_error=backup_error,
         next_step=_next_step(found, now),
@@ -120,6 +123,8 @@ def print_status(status: Status) -> None:
     print()
     _print_tables(status.tables)
     print()
+    for standing in status.behind:
+        print(_wrapped("behind: ", f"readers see {releases.describe(standing)}"))
     print(_wrapped("backup: ", _backup_text(status)))
     print(_wrapped("next:   ", status.next_step))
 
@@ -309,6 +314,14 @@ def _ops_row(tables: Sequence[TableStatus]) -> tuple[object, ...]:
 
 def _moment(moment: datetime | None) -> str:
     return f"{moment:%Y-%m-%d %H:%M}" if moment else ""
+
+
+def _read_behind(project: Project) -> tuple[Standing, ...]:
+    """Return the tables that the last run left behind; none where the release cannot be read, which is a problem."""
+    try:
+        return tuple(releases.behind(project.settings.data_dir).values())
+    except BoathouseError:
+        return ()
 
 
 def _backup_text(status: Status) -> str:

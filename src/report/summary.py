@@ -25,7 +25,8 @@ from src.problems import CLASSES, Problem
 from src.project import Project
 from src.report import health
 from src.report.status import BackupStatus
-from src.run import backup_records, history, maintenance_records, runs
+from src.run import backup_records, history, maintenance_records, releases, runs
+from src.run.releases import Standing
 
 DAYS = 30
 _WEEK = timedelta(days=6)  # the last 7 days, today among them
@@ -175,6 +176,7 @@ class Summary:
     rows_rejected: tuple[ShareFigures, ...]
     latency: tuple[LatencyFigures, ...]
     storage: tuple[StorageFigures, ...]
+    behind: tuple[Standing, ...]  # the tables of which readers see an earlier run's data
     maintenance: tuple[MaintenanceFigures, ...]  # the newest 10
     backups: tuple[BackupFigures, ...]  # the newest 10
     last_backup: BackupStatus | None  # the newest that is known to be whole
@@ -239,6 +241,9 @@ def read_summary(project: Project, now: datetime) -> Summary:
         "maintenance": _maintenance(past),
         "backups": _backups(past),
         "last_backup": _last_backup(past),
+        "behind": tuple(
+            (past.reading.attempt(releases.TABLE, releases.behind, project.settings.data_dir) or {}).values()
+        ),
     }
     problems = _problems(past)  # last: by now every table was tried
     return Summary(
