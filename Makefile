@@ -25,7 +25,7 @@ CHOSEN = $(if $(DOMAIN),--domain="$$DOMAIN") $(if $(RUN_DATE),--run-date="$$RUN_
 DRY = $(if $(DRY_RUN),--dry-run)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline plan status health report alerts query check repair schema-version vacuum optimize backup restore
+.PHONY: help setup pipeline plan status health report alerts query check repair schema-version upgrade vacuum optimize backup restore
 .PHONY: drill schedule rotate-logs docs new wheel test lint format torture bench clean ready ready-dev
 
 help: ## this list
@@ -64,6 +64,9 @@ repair: ready ## bring single files that rotted or are gone back from the newest
 
 schema-version: ready ## the version of each contract and of its table, and what differs (VERB=verify or retag)
 	@$(PYTHON) main.py schema-version $(if $(VERB),"$$VERB")
+
+upgrade: ready ## bring the tables to the format of this release; no row changes (DRY_RUN=1)
+	@$(PYTHON) main.py upgrade $(DRY)
 
 vacuum: ready ## remove files that left their table 168 hours ago (DRY_RUN=1, RETENTION_HOURS=n with PURGE=1)
 	@$(PYTHON) main.py vacuum $(if $(RETENTION_HOURS),--retention-hours="$$RETENTION_HOURS") $(if $(PURGE),--purge) $(if $(YES),--yes) $(DRY)

@@ -11,8 +11,9 @@ from typing import TextIO
 
 from src import console, lake
 from src.engine import DuckEngine
-from src.errors import ContractError, DataError, UsageError
+from src.errors import BoathouseError, ContractError, DataError, UsageError
 
+RUNS = "ops.pipeline_runs"  # every lake has it, and an upgrade begins with it
 RECORDS = "ops"  # of what was done; without any other table they are no lake
 LAYERS = ("bronze", "silver", "gold", "quarantine", "deletions", RECORDS)
 
@@ -33,6 +34,20 @@ def tables(data: Path) -> dict[str, Path]:
 def holding(data: Path) -> list[str]:
     """Return the ids of the tables that make a folder a lake: all but the records under ops."""
     return [name for name in tables(data) if not name.startswith(f"{RECORDS}.")]
+
+
+def refuse_newer(data: Path) -> None:
+    """Refuse a lake that a later release wrote or upgraded, before anything else is made of it.
+
+    Raises:
+        NewerFormat: naming the release that reads it.
+    """
+    try:
+        lake.open_table(lake.table_path(data, RUNS))
+    except lake.NewerFormat:
+        raise
+    except BoathouseError:
+        return  # damage is for those who read the table: `make check` tells it and `make repair` takes it away
 
 
 def publish(engine: DuckEngine, roots: Mapping[str, Path], versions: Mapping[str, int] | None = None) -> None:

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-from src import contract, lake, proof, stopping
+from src import catalog, contract, lake, proof, stopping
 from src.checks import audits
 from src.contract import Contracts, Feed, Table
 from src.engine import DuckEngine
@@ -200,7 +200,12 @@ def new_run_id(moment: datetime) -> str:
 
 @contextmanager
 def open_engine(settings: Settings) -> Iterator[DuckEngine]:
-    """Open an engine for the length of a with-block."""
+    """Open an engine for the length of a with-block.
+
+    Raises:
+        NewerFormat: a later release wrote the lake.
+    """
+    catalog.refuse_newer(settings.data_dir)
     threads = settings.threads or os.cpu_count() or 1
     running = DuckEngine(memory_limit=settings.memory_limit, threads=threads, spill=settings.data_dir / ".spill")
     try:
@@ -219,6 +224,7 @@ def open_project(settings: Settings, run_date: date | None = None) -> Iterator[P
     Raises:
         ContractErrors: contracts or models that are not what they should be, all of them at once.
     """
+    catalog.refuse_newer(settings.data_dir)  # first: contracts may say what a later release knows
     contracts = contract.load(settings.source)
     with open_engine(settings) as running:
         contracts = _dated(contracts, run_date or datetime.now(UTC).date() - timedelta(days=1), running)

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from src import console, errors, stopping
+from src import __version__, console, errors, stopping
 from src.errors import BUG_EXIT_CODE, BoathouseError, UsageError, translated
 from src.run import logs
 from src.settings import Settings, defaults, load
@@ -124,7 +124,7 @@ def _parse(argv: list[str], program: str) -> argparse.Namespace:
     """Return the arguments, `command` and `project` among them; argparse ends the process where they are wrong."""
     argv = list(argv)
     name = _command_in(argv)
-    if name is None and not {"-h", "--help"} & set(argv):
+    if name is None and not {"-h", "--help", "--version"} & set(argv):
         name = DEFAULT
         argv.append(DEFAULT)
     known = names()
@@ -133,6 +133,7 @@ def _parse(argv: list[str], program: str) -> argparse.Namespace:
         description="Boathouse: a lakehouse that fits in a folder.",
         epilog="exit codes: " + ", ".join(f"{code} {name}" for code, name in errors.exit_codes().items()),
     )
+    parser.add_argument("--version", action="version", version=f"Boathouse {__version__}")
     _add_project(parser, None)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for each in [name] if name in known else known:

@@ -2,6 +2,9 @@
 
 from src.lake.errors import HistoryGone as HistoryGone
 from src.lake.errors import damaged as damaged
+from src.lake.formats import FORMAT as FORMAT
+from src.lake.formats import NewerFormat as NewerFormat
+from src.lake.formats import stamp as stamp
 from src.lake.log import DataFile as DataFile
 from src.lake.log import broken as broken
 from src.lake.log import commit_info as commit_info
@@ -37,6 +40,7 @@ from src.lake.tables import consumed as consumed
 from src.lake.tables import create as create
 from src.lake.tables import discard as discard
 from src.lake.tables import forget as forget
+from src.lake.tables import has_same_rows as has_same_rows
 from src.lake.tables import hashes as hashes
 from src.lake.tables import identity_of as identity_of
 from src.lake.tables import index as index

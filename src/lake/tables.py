@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from src.errors import BoathouseError, MachineError
-from src.lake import log
+from src.lake import formats, log
 from src.lake.errors import NO_SUCH_VERSION, HistoryGone, damaged, translated
 from src.lake.log import DataFile, entry, logged_file
 
@@ -127,6 +127,11 @@ class Snapshot:
     @cached_property
     def properties(self) -> dict[str, str]:
         return dict(self._table.metadata().configuration)
+
+    @property
+    def format(self) -> int:
+        """The number of the format that the table is written in."""
+        return formats.format_of(self.root, self.properties)
 
     @cached_property
     def files(self) -> tuple[DataFile, ...]:
@@ -285,11 +290,13 @@ def _load(root: Path, version: int | None = None) -> DeltaTable:
 
     with translated(root):
         try:
-            return DeltaTable(str(root), version=version)
+            table = DeltaTable(str(root), version=version)
         except DeltaError as error:
             if version is not None and any(sign in str(error) for sign in NO_SUCH_VERSION):
                 raise HistoryGone(f"damaged table: no version {version}", where=root) from error
             raise
+        formats.refuse_newer(root, table.metadata().configuration)
+        return table
 
 
 def _refuse_misread_folder(root: Path) -> None:
@@ -327,7 +334,7 @@ def create(
             schema=_schema(columns),
             mode="overwrite" if replace else "ignore",
             partition_by=list(partition_by),
-            configuration=_PROPERTIES | dict(properties or {}),
+            configuration=_PROPERTIES | formats.stamp() | dict(properties or {}),
             raise_if_key_not_exists=False,
             commit_properties=_commit_properties({BUILT_FROM: 0} if replace else {}, {}),
         )
@@ -389,14 +396,20 @@ def add_columns(snapshot: Snapshot, columns: Mapping[str, str]) -> Snapshot:
         return published(snapshot, table)
 
 
-def set_properties(snapshot: Snapshot, properties: Mapping[str, str]) -> Snapshot:
-    """Set table properties where they differ; a key Delta does not know is kept too."""
+def set_properties(
+    snapshot: Snapshot, properties: Mapping[str, str], progress: Mapping[str, int] | None = None
+) -> Snapshot:
+    """Set table properties where they differ, and record progress in the same commit; changes no row.
+
+    A key Delta does not know is kept too. Where no property differs there is no commit.
+    """
     wanted = {key: value for key, value in properties.items() if snapshot.properties.get(key) != value}
     if not wanted:
         return snapshot
     with translated(snapshot.root):
         table = snapshot.moving()
-        table.alter.set_table_properties(wanted, raise_if_not_exists=False)
+        recorded = _commit_properties(progress or {}, {})
+        table.alter.set_table_properties(wanted, raise_if_not_exists=False, commit_properties=recorded)
         return published(snapshot, table)
 
 
@@ -462,6 +475,15 @@ def changes(snapshot: Snapshot, since: int) -> Changes:
         if not (snapshot.root / file.path).exists():
             raise HistoryGone(f"{file.path} is gone", where=snapshot.root)
     return Changes(tuple(added.values()), tuple(removed.values()), rebuilt)
+
+
+def has_same_rows(snapshot: Snapshot, since: int) -> bool:
+    """Return whether no row changed after a version, and the table was not rebuilt; False where nothing tells."""
+    try:
+        found = changes(snapshot, since)
+    except HistoryGone:
+        return False
+    return not (found.added or found.removed or found.rebuilt)
 
 
 def hashes(snapshot: Snapshot) -> dict[str, str]:

@@ -18,6 +18,7 @@ class RunKind(StrEnum):
     OPTIMIZE = "optimize"
     VACUUM = "vacuum"
     RETAG = "retag"
+    UPGRADE = "upgrade"
 
 
 # How the command of a run began, before its kind was recorded.

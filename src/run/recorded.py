@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from loguru import logger
 
+from src import __version__
 from src.project import Project, new_run_id, select, upstream
 from src.run import forecast, lock, logs, releases, runs
 from src.run.kinds import RunKind
@@ -35,6 +36,7 @@ def recorded_run(
         logs.begin_run(run_id)
         window = window or runs.window(started.date(), None, None)
         run = Run(run_id, window, runs.now, command, kind, full_refresh)
+        logger.info("run {}: {}, Boathouse {}", run_id, command, __version__)
         run.expect = forecast.of_run(project, run)
         if dead:
             run.interrupted(dead)

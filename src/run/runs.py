@@ -14,7 +14,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from src import lake, stopping
+from src import __version__, catalog, lake, stopping
 from src.checks.audits import AuditError, AuditResult
 from src.checks.audits import describe as describe_audit
 from src.checks.outcome import Outcome
@@ -24,7 +24,7 @@ from src.problems import Problem
 from src.run.kinds import RunKind
 from src.run.lock import Holder
 
-TABLE = "ops.pipeline_runs"
+TABLE = catalog.RUNS
 AUDITS = "ops.quality_results"
 
 
@@ -68,6 +68,7 @@ class Record:
     blocked_by: str | None = None  # the tables that a blocked step waits for
     error_where: str | None = None  # of error_message: where it happened
     error_fix: str | None = None  # and what to do about it
+    product_version: str | None = None  # of the run itself: of the Boathouse that ran
 
     @property
     def table_id(self) -> str:
@@ -238,6 +239,7 @@ class Run:
             full_refresh=self.full_refresh,
             error_where=getattr(error, "where", None),
             error_fix=getattr(error, "fix", None),
+            product_version=__version__,
         )
         record = _with(record, self._expected("run"))
         self.records.append(record)
