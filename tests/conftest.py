@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from argparse import ArgumentParser
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +16,12 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import main  # noqa: E402
-from src import catalog  # noqa: E402
+from src import catalog, commands  # noqa: E402
 from src.commands.run import pipeline  # noqa: E402
 from src.maintenance import check  # noqa: E402
-from src.project import open_engine, open_project  # noqa: E402
+from src.project import open_engine, open_project, select  # noqa: E402
+from src.run import runs  # noqa: E402
+from src.run.plan import PlannedStep, read_plan  # noqa: E402
 from src.run.runs import Record, Run  # noqa: E402
 from src.settings import Settings, load  # noqa: E402
 
@@ -147,6 +150,17 @@ class Lake:
         run = self.run()
         assert run.failures == {}, run.failures
         return run
+
+    def command(self, name: str, *words: str) -> int:
+        """Do a command of this project in this process; returns its exit code, and what it raises comes out."""
+        command, parser = commands.module(name), ArgumentParser()
+        command.arguments(parser)
+        return int(command.run(commands.Call(self.settings, parser.parse_args(words), main.carry)))
+
+    def planned(self) -> tuple[PlannedStep, ...]:
+        """What a run would do."""
+        with open_project(self.settings) as project:
+            return read_plan(project, select(project, None), runs.window(runs.now().date(), None, None)).steps
 
     def step(self, run: Run, table_id: str) -> Record:
         return next(r for r in run.records if r.table_id == table_id and r.run_id == run.run_id)

@@ -350,11 +350,11 @@ def test_an_answer_about_nothing_that_is_open_names_what_is(desk: Desk) -> None:
 
 
 def test_the_open_incidents_are_shown_with_their_state(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    alerts.show(desk.engine, desk.lake.data, NOON)
+    alerts.print_open(alerts.read_open(desk.engine, desk.lake.data, NOON))
     desk.update(NOON, LOW, STALE, ORDERS)
     desk.ack("freshness gold.shop.daily", NOON)
     desk.snooze("volume bronze.shop.orders", NOON + DAY, NOON)
-    alerts.show(desk.engine, desk.lake.data, NOON + HOUR)
+    alerts.print_open(alerts.read_open(desk.engine, desk.lake.data, NOON + HOUR))
     none, _, _, *rows = capsys.readouterr().out.splitlines()
     assert none == "No incident is open."
     assert [re.split(r" {2,}", row) for row in rows] == [

@@ -186,7 +186,10 @@ def test_a_release_is_backed_up_and_not_what_came_after_it(shop: Lake, capsys: p
     assert planned.manifest.tables["silver.shop.orders"].rows == 5
     assert planned.manifest.tables["gold.shop.daily"].version < newest.version
     assert planned.manifest.tables["gold.shop.daily"].rows == 3
-    assert f"gold.shop.daily: version {newest.version} is in no release yet" in capsys.readouterr().out
+    held_back = f"gold.shop.daily: version {newest.version} is in no release yet, and so in no backup"
+    assert held_back in planned.notes
+    assert shop.command("backup", "--dry-run") == 0
+    assert f"note: {held_back}\n" in capsys.readouterr().out
 
 
 def test_the_landing_zone_is_left_alone_by_a_restore(shop: Lake, tmp_path: Path) -> None:
@@ -275,6 +278,7 @@ def test_a_backup_of_what_is_backed_up_changes_nothing(shop: Lake, capsys: pytes
     assert backed_up(shop, days=1).idle
     assert backed_up(shop, days=2).idle
     assert objects(shop) == before
+    assert shop.command("backup") == 0
     assert f"0 changed: backup {first.manifest.id}" in capsys.readouterr().out
     found = last(shop)
     assert found

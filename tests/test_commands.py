@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import ROOT, Lake
@@ -167,13 +168,41 @@ def test_the_old_call_of_a_module_ends_with_the_exit_code_of_the_command(lake: L
 # -- what a command shows, as data
 
 # Every command that shows something, as typed on a small lake; its exit code there.
+ORDERS = ("--table", "silver.shop.orders")
 SHOWN = {
+    "alerts": (("list",), 0),
+    "backfill": ((*ORDERS, "--start", "2024-01-01", "--dry-run"), 0),
+    "backup": (("--dry-run",), 0),
+    "check": ((), 0),
     "health": ((), 1),
     "inspect": ((), 0),
+    "optimize": (("--dry-run",), 0),
+    "plan": ((), 0),
+    "quarantine": (("list",), 0),
     "query": (("SELECT * FROM silver.shop.orders",), 0),
     "report": ((), 0),
+    "rebuild": ((*ORDERS, "--dry-run"), 0),
+    "rotate-logs": (("--dry-run",), 0),
+    "run": ((), 0),
+    "schedule": ((), 0),
+    "schema-version": ((), 0),
     "status": ((), 0),
+    "vacuum": (("--dry-run",), 0),
 }
+# Those that need a backup, or a release to go back to.
+SHOWN_LATER = {"drill", "repair", "restore", "rollback"}
+# Those that only do something, and say that they did.
+SILENT = {"confirm", "docs", "init", "jobs"}
+
+
+def test_every_command_that_shows_something_shows_it_as_data() -> None:
+    able = set()
+    for name in commands.names():
+        parser = ArgumentParser()
+        commands.module(name).arguments(parser)
+        able |= {name} if "--json" in parser.format_help() else set()
+    assert able == set(commands.names()) - SILENT
+    assert able == set(SHOWN) | SHOWN_LATER
 
 
 @pytest.mark.parametrize("name", SHOWN)
@@ -182,7 +211,38 @@ def test_with_json_standard_output_is_one_document(lake: Lake, name: str) -> Non
     words, code = SHOWN[name]
     ran = run_command(name, "--json", "--project", str(lake.root), *words)
     assert ran.returncode == code, ran.stderr
-    assert json.loads(ran.stdout)
+    assert isinstance(json.loads(ran.stdout), dict | list)
+
+
+def test_with_json_what_was_done_is_one_document(lake: Lake) -> None:
+    release = shop(lake).good().run_id
+
+    def done(name: str, *words: str) -> Any:
+        ran = run_command(name, "--json", "--project", str(lake.root), *words)
+        assert ran.returncode == 0, ran.stderr
+        return json.loads(ran.stdout)
+
+    backup = done("backup")
+    assert (backup["release"], backup["verified"]) == (release, True)
+    assert {table["table"]: table["rows"] for table in backup["tables"]}["silver.shop.orders"] == 1
+    drill = done("drill")
+    assert (drill["backup"], drill["drilled"], drill["damage"]) == (backup["backup"], True, [])
+    assert done("repair") == {"backup": backup["backup"], "repaired": False, "files": [], "lost": []}
+    restored = done("restore", "--to", str(lake.root / "other"))
+    assert (restored["target"], restored["restored"]) == (str(lake.root / "other"), True)
+    lake.land("shop/orders/2.csv", HEADER + "3,2024-01-03,10,1\n")
+    assert [step["table"] for step in done("run")["steps"] if step["inserted"]] == ["orders", "orders", "daily"]
+    back = done("rollback", "--to", release)
+    assert (back["release"], back["restored"]) == (release, True)
+    assert {step["table"]: step["back"] for step in back["tables"]}["silver.shop.orders"] == 1
+    assert done("optimize")["rewritten"] == []
+    assert done("vacuum")["removed"] is True
+    assert done("backfill", *ORDERS, "--start", "2024-01-01")["run"]["status"] == "success"
+    assert done("rebuild", *ORDERS)["run"]["status"] == "success"
+    assert done("quarantine", "show", *ORDERS)[0]["reasons"] == ["amount: cannot read x as decimal(18,2)"]
+    waived = done("quarantine", "waive", *ORDERS, "--reason", "known", "--until", "2999-01-01")
+    assert waived == {"table": "silver.shop.orders", "until": "2999-01-01", "rows": 1}
+    assert done("schema-version", "verify") == []
 
 
 def test_numbers_days_and_names_are_plain_values_in_a_document(capsys: pytest.CaptureFixture[str]) -> None:

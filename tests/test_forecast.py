@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import re
 import shutil
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 
 import polars
 import pytest
@@ -13,8 +16,8 @@ import main
 from src.bronze import ingest
 from src.commands.run import pipeline
 from src.project import open_project, select
-from src.run import forecast, runs
 from src.run import plan as planning
+from src.run import runs
 
 HEADER = "order_id,day,amount,updated\n"
 
@@ -38,9 +41,14 @@ def history(lake: Lake, *counts: int) -> None:
 def plan(lake: Lake) -> dict[str, list[str]]:
     """What `make plan` prints: table -> would, bytes, rows, seconds; a cell of each."""
     with open_project(lake.settings) as project:
-        ahead = forecast.Forecast(project)
-        _, lines = planning.printed(planning.rows(project, select(project, None), ahead), ahead)
-    return {line[0]: [cell.strip() for cell in line[1:5]] for line in lines}
+        window = runs.window(runs.now().date(), None, None)
+        planned = planning.read_plan(project, select(project, None), window)
+    out = io.StringIO()
+    with redirect_stdout(out):
+        planning.print_plan(planned)
+    _, rule, *lines = out.getvalue().partition("\nwindow ")[0].splitlines()
+    ends = [match.span() for match in re.finditer("-+", rule)]
+    return {line.split()[0]: [line[start:end].strip() for start, end in ends[1:5]] for line in lines}
 
 
 def predicted(lake: Lake, run: runs.Run) -> dict[str, tuple[int | None, int | None, float | None]]:

@@ -16,9 +16,9 @@ from test_schema_version import NOW
 
 from src import catalog
 from src import lake as delta
-from src.maintenance import remote, restore, rollback, schema_version
-from src.project import open_engine, open_project, select
-from src.run import plan, releases
+from src.maintenance import remote, restore, rollback
+from src.project import open_engine, open_project
+from src.run import releases
 from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
 
@@ -50,8 +50,7 @@ def golden(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lake]:
 
 
 def would(lake: Lake) -> dict[str, str]:
-    with open_project(lake.settings) as project:
-        return {name: what for name, what, _ in plan.rows(project, select(project, None))}
+    return {step.table: step.action for step in lake.planned()}
 
 
 def files(lake: Lake) -> dict[str, tuple[delta.DataFile, ...]]:
@@ -68,7 +67,7 @@ def assert_nothing_to_do(lake: Lake) -> None:
     before = files(lake)
     assert set(would(lake).values()) == {"nothing"}
     assert lake.findings() == []
-    assert schema_version.show(lake.settings, "verify", NOW) == 0
+    assert lake.command("schema-version", "verify") == 0
     assert sum(record.records_written for record in lake.good().steps) == 0
     assert files(lake) == before
 

@@ -11,15 +11,13 @@ from contextlib import contextmanager
 
 import pytest
 from conftest import Lake
-from test_schema_version import NOW
 
 from src import contract
 from src import lake as delta
 from src.contract.facts import COLUMN_FACTS, FEED_FACTS, TABLE_FACTS, Fact
 from src.errors import ContractError
-from src.maintenance import backfill, schema_version
-from src.project import open_project, select
-from src.run import plan
+from src.maintenance import backfill
+from src.project import open_project
 from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
 
@@ -97,8 +95,7 @@ def shop(lake: Lake) -> Lake:
 
 
 def would(lake: Lake) -> dict[str, str]:
-    with open_project(lake.settings) as project:
-        return {name: what for name, what, _ in plan.rows(project, select(project, None))}
+    return {step.table: step.action for step in lake.planned()}
 
 
 def stored(lake: Lake, table_id: str) -> delta.Snapshot:
@@ -113,11 +110,11 @@ def assert_nothing_to_do(lake: Lake) -> None:
     built = {name: stored(lake, name).built_from for name in TABLES}
     for _ in range(2):
         assert set(would(lake).values()) == {"nothing"}
-        assert schema_version.show(lake.settings, "verify", NOW) == 0
+        assert lake.command("schema-version", "verify") == 0
         assert sum(record.records_written for record in lake.good().steps) == 0
     assert set(would(lake).values()) == {"nothing"}
     assert lake.findings() == []
-    assert schema_version.show(lake.settings, "retag", NOW) == 0
+    assert lake.command("schema-version", "retag") == 0
     with open_project(lake.settings) as project:
         assert backfill.plan(project, "silver.shop.orders", None, None, "order_id = 1")
     assert {name: stored(lake, name).files for name in TABLES} == files

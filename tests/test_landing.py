@@ -9,7 +9,7 @@ from conftest import Lake
 
 import main
 from src import alerts, monitors
-from src.commands.run import finish, pipeline
+from src.commands.run import pipeline
 from src.problems import Problem
 from src.project import open_project
 from src.run import runs
@@ -21,8 +21,8 @@ HEADER = "order_id,day,amount,updated\n"
 
 def open_incidents(lake: Lake) -> list[tuple[str, str]]:
     """Run as the command does; the incidents that are open afterwards."""
+    lake.command("run")
     with open_project(lake.settings) as project:
-        finish(project, pipeline(project, main.carry))
         return [(one.incident, one.urgency) for one in alerts.open_incidents(project.engine, lake.data)]
 
 

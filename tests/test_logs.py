@@ -16,6 +16,7 @@ import pytest
 from conftest import ROOT, Lake
 from loguru import logger
 
+from src.commands.rotate_logs import print_plan
 from src.errors import MachineError
 from src.maintenance import rotate_logs
 from src.run import logs, rotation
@@ -402,13 +403,13 @@ app.log              becomes app.2026-11-20.log
 cron.2026-11-01.log  deleted: older than 14 days
 """
     now = datetime(2026, 11, 21, 1, tzinfo=timezone(timedelta(hours=1)))
-    assert rotate_logs.show(folder, now, dry_run=True) == 0
+    print_plan(rotate_logs.read_plan(folder, now))
     assert capsys.readouterr().out == table
     assert names(folder) == ["app.2026-11-19.log", "app.log", "cron.2026-11-01.log"]
-    assert rotate_logs.show(folder, now, dry_run=False) == 0
+    print_plan(rotate_logs.rotate(folder, now))
     assert capsys.readouterr().out == table
     assert names(folder) == ["app.2026-11-19.log", "app.2026-11-20.log"]
-    assert rotate_logs.show(folder, now, dry_run=False) == 0
+    print_plan(rotate_logs.rotate(folder, now))
     assert capsys.readouterr().out == "0 changed\n"
 
 

@@ -18,7 +18,7 @@ ROWS = "SELECT *, _file, _row FROM silver.shop.orders ORDER BY ALL"
 
 
 def do(lake: Lake, *, dry_run: bool = False) -> int:
-    return optimize.show(lake.settings, dry_run=dry_run)
+    return lake.command("optimize", *(["--dry-run"] if dry_run else []))
 
 
 def opened_table(lake: Lake, table: str) -> delta.Snapshot:

@@ -13,8 +13,8 @@ from src import catalog
 from src.errors import ContractErrors
 from src.lake import open_table
 from src.maintenance import backfill
-from src.project import open_project, select
-from src.run import plan, releases
+from src.project import open_project
+from src.run import releases
 from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
 
@@ -96,8 +96,7 @@ def test_a_run_without_news_of_either_source_changes_nothing(lake: Lake) -> None
     land(lake, "orders", "1,2024-01-01,10,1\n")
     lake.good()
     before = versions(lake)
-    with open_project(lake.settings) as project:
-        assert {what for _, what, _ in plan.rows(project, select(project, None))} == {"nothing"}
+    assert {step.action for step in lake.planned()} == {"nothing"}
     lake.good()
     assert versions(lake) == before
 
@@ -162,7 +161,7 @@ def test_a_backfill_of_the_mart_passes_over_what_is_not_built(lake: Lake) -> Non
     lake.good()
     with open_project(lake.settings) as project:
         planned = backfill.plan(project, "gold.shop.daily", date(2024, 1, 2), None, None)
-    assert backfill.rows(planned) == [("gold.shop.daily", "day=2024-01-02")]
+    assert backfill.partitions(planned) == [backfill.PlannedPartition("gold.shop.daily", "day=2024-01-02")]
 
 
 def test_a_backfill_leaves_out_a_mart_that_still_waits_for_another_source(lake: Lake) -> None:

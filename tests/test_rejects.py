@@ -15,8 +15,8 @@ from src import alerts
 from src.bronze import ingest
 from src.commands.run import pipeline
 from src.errors import DataError, UsageError
-from src.project import open_project, select
-from src.run import plan, runs
+from src.project import open_project
+from src.run import runs
 from src.run.runs import Run
 from src.silver import clean
 
@@ -91,8 +91,7 @@ def test_what_waits_is_judged_together_with_what_is_new(lake: Lake) -> None:
     lake.land("shop/orders/2.csv", HEADER + good(3, 4) + bad(10, 20))
     failure(lake.run())
     lake.land("shop/orders/2.csv", HEADER + good(3, 4) + good(10, 20))
-    with open_project(lake.settings) as project:
-        [why] = [why for name, _, why in plan.rows(project, select(project, None)) if name == ORDERS]
+    [why] = [step.why for step in lake.planned() if step.table == ORDERS]
     assert "will have new rows" in why
     step = lake.step(lake.good(), ORDERS)
     assert (step.records_read, step.quarantined, step.inserted) == (48, 20, 24)
@@ -107,10 +106,9 @@ def test_plan_says_that_rows_wait(lake: Lake) -> None:
     lake.good()
     lake.land("shop/orders/2.csv", HEADER + bad(10, 20))
     failure(lake.run())
-    with open_project(lake.settings) as project:
-        [row] = [row for row in plan.rows(project, select(project, None)) if row[0] == ORDERS]
-    assert row[1] == "merge"
-    assert "too many of them were rejected" in row[2]
+    [step] = [step for step in lake.planned() if step.table == ORDERS]
+    assert step.action == "merge"
+    assert "too many of them were rejected" in step.why
 
 
 def test_a_person_may_let_a_load_through_and_it_is_recorded(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:

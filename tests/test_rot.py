@@ -18,7 +18,7 @@ from torture.rot import rot_many
 from src import catalog
 from src import lake as delta
 from src.errors import DataError, MachineError, UsageError
-from src.maintenance import archive, check, drill, manifests, repair, rot
+from src.maintenance import archive, check, drill, manifests, rot
 from src.project import open_engine, open_project
 from src.run import backup_records, releases
 
@@ -60,8 +60,7 @@ def checked(shop: Lake) -> list[check.Finding]:
 
 
 def repaired(shop: Lake, *, dry_run: bool = False) -> int:
-    with open_project(shop.settings) as project:
-        return repair.show(project, at(shop), dry_run=dry_run)
+    return shop.command("repair", *(["--dry-run"] if dry_run else []))
 
 
 def content(shop: Lake) -> list[tuple[object, ...]]:

@@ -13,7 +13,6 @@ import main
 from src.commands.run import pipeline
 from src.engine import DuckEngine, unrepeatable
 from src.errors import ContractErrors
-from src.maintenance import schema_version
 from src.project import open_project
 from src.run import runs
 
@@ -149,9 +148,9 @@ def test_another_run_date_is_no_change_of_contract(lake: Lake, capsys: pytest.Ca
     lake.edit("silver/shop/orders.yaml", "{name: updated, ", "{name: updated, transformLogic: run_date() - day, ")
     lake.land("shop/orders/1.csv", HEADER + "1,2024-06-01,10,1\n")
     run_on(lake, 10)
-    assert schema_version.show(lake.settings, "verify", runs.now()) == 0
+    assert lake.command("schema-version", "verify") == 0
     capsys.readouterr()
-    schema_version.show(lake.settings, "retag", runs.now())
+    lake.command("schema-version", "retag")
     assert capsys.readouterr().out == "0 changed\n"
     lake.edit("silver/shop/orders.yaml", "run_date() - day", "run_date() - day + 1")
     failed = lake.run().failures["silver.shop.orders"]

@@ -51,7 +51,7 @@ def states(lake: Lake) -> list[schema_version.VersionState]:
 
 
 def show(lake: Lake, verb: str) -> int:
-    return schema_version.show(lake.settings, verb, NOW)
+    return lake.command("schema-version", verb)
 
 
 def bump(lake: Lake, path: str, version: str) -> None:

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import time
-from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -32,12 +31,13 @@ def days(lake: Lake, count: int) -> None:
         lake.good()
 
 
-def args(hours: int = 168, *, purge: bool = False, yes: bool = False, dry_run: bool = False) -> Namespace:
-    return Namespace(retention_hours=hours, purge=purge, yes=yes, dry_run=dry_run)
+def args(hours: int = 168, *, purge: bool = False, yes: bool = False, dry_run: bool = False) -> list[str]:
+    asked = {"--purge": purge, "--yes": yes, "--dry-run": dry_run}
+    return [f"--retention-hours={hours}", *(word for word, given in asked.items() if given)]
 
 
-def do(lake: Lake, args: Namespace) -> int:
-    return vacuum.show(lake.settings, args)
+def do(lake: Lake, args: list[str]) -> int:
+    return lake.command("vacuum", *args)
 
 
 def files(lake: Lake, table: str) -> set[str]:

@@ -3,7 +3,7 @@
 `update` is what a run and a health check call with the problems they found; the rest is for people.
 """
 
-from src.alerts.answers import ack, show, snooze
+from src.alerts.answers import OpenIncident, ack, print_open, read_open, snooze
 from src.alerts.decisions import update
 from src.alerts.failures import looked_at, of_run
 from src.alerts.incidents import EVENTS, TABLE, Event, Incident, open_incidents
@@ -15,13 +15,15 @@ __all__ = [
     "Event",
     "Incident",
     "Message",
+    "OpenIncident",
     "ack",
     "channels",
     "looked_at",
     "of_run",
     "open_incidents",
+    "print_open",
+    "read_open",
     "send",
-    "show",
     "snooze",
     "update",
     "url_errors",

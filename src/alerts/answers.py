@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 
 from src import console
@@ -13,13 +14,35 @@ from src.engine import DuckEngine
 from src.errors import UsageError
 
 
-def show(engine: DuckEngine, data: Path, now: datetime) -> None:
-    """Print the open incidents, the most urgent first."""
-    found = open_incidents(engine, data)
-    if not found:
+@dataclass(frozen=True)
+class OpenIncident:
+    """An incident that is open, as a person sees it; `since` in UTC."""
+
+    incident: str
+    kind: str
+    subject: str
+    urgency: str
+    since: datetime
+    day: date
+    state: str
+    what: str
+    fix: str
+
+
+def read_open(engine: DuckEngine, data: Path, now: datetime) -> list[OpenIncident]:
+    """Return the open incidents, the most urgent first, each with its state at this moment."""
+    return [
+        OpenIncident(i.incident, i.kind, i.subject, i.urgency, i.since, i.day, i.state(now), i.what, i.fix)
+        for i in open_incidents(engine, data)
+    ]
+
+
+def print_open(incidents: Sequence[OpenIncident]) -> None:
+    """Print the open incidents."""
+    if not incidents:
         print("No incident is open.")
         return
-    rows = [(i.urgency, f"{i.since:%Y-%m-%d %H:%M}", i.incident, i.day, i.state(now), i.what) for i in found]
+    rows = [(i.urgency, f"{i.since:%Y-%m-%d %H:%M}", i.incident, i.day, i.state, i.what) for i in incidents]
     console.table(("urgency", "since (UTC)", "incident", "day", "state", "what"), rows)
 
 

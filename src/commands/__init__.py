@@ -50,7 +50,7 @@ class Sequence(Protocol):
 
 @dataclass(frozen=True)
 class Call:
-    """What a command is called with: the project's settings, its arguments, and the blocking sequence."""
+    """The call of a command: the project's settings, its arguments, and the blocking sequence."""
 
     settings: Settings
     args: argparse.Namespace

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
 from src import console
-from src.commands import Call, day
+from src.commands import Call, day, json_argument, show
 from src.commands.run import finish
 from src.maintenance import backfill
 from src.project import open_project
@@ -19,6 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--end", type=day, help="last business day, YYYY-MM-DD")
     parser.add_argument("--where", help="SQL condition over the table's columns, such as \"country = 'Norway'\"")
     parser.add_argument("--dry-run", action="store_true", help="say which partitions would be written again")
+    json_argument(parser)
 
 
 def run(call: Call) -> int:
@@ -26,11 +28,15 @@ def run(call: Call) -> int:
     with open_project(call.settings) as project:
         if args.dry_run:
             planned = backfill.plan(project, args.table, args.start, args.end, args.where)
-            console.table(("table", "partition to be written again"), backfill.rows(planned))
+            show(call, backfill.partitions(planned), _print_partitions)
             return 0
         with recorded_run(project, RunKind.BACKFILL, f"backfill {args.table}") as current:
             planned = backfill.plan(project, args.table, args.start, args.end, args.where)
-            console.table(("table", "partition to be written again"), backfill.rows(planned))
+            _print_partitions(backfill.partitions(planned))
             print()
             backfill.execute(project, planned, current)
-        return finish(project, current)
+        return finish(call, project, current)
+
+
+def _print_partitions(partitions: Sequence[backfill.PlannedPartition]) -> None:
+    console.table(("table", "partition to be written again"), [(one.table, one.partition) for one in partitions])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from src.commands import Call, day
+from src.commands import Call, day, json_argument, show
 from src.commands.run import finish
 from src.errors import UsageError
 from src.maintenance import quarantine
@@ -22,6 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--matching", default="", help="waive: rows whose reasons contain this text")
     parser.add_argument("--reason", default="", help="waive: why these rows may stay out")
     parser.add_argument("--until", type=day, help="waive: the last day it holds, YYYY-MM-DD")
+    json_argument(parser)
 
 
 def run(call: Call) -> int:
@@ -34,9 +35,9 @@ def run(call: Call) -> int:
         return _waive(call)
     with open_engine(call.settings) as engine:
         if args.verb == "list":
-            quarantine.show_list(engine, data, runs.now().date())
+            show(call, quarantine.read_reasons(engine, data, runs.now().date()), quarantine.print_reasons)
         else:
-            quarantine.show_rows(engine, data, args.table, args.limit)
+            show(call, quarantine.read_rows(engine, data, args.table, args.limit), quarantine.print_rows)
     return 0
 
 
@@ -48,7 +49,8 @@ def _waive(call: Call) -> int:
     waiver = quarantine.Waiver(args.table, args.matching, args.reason, args.until, runs.now(), who)
     with open_project(call.settings) as project, recorded_run(project, RunKind.WAIVE, f"quarantine waive {args.table}"):
         covered = quarantine.waive(project.engine, call.settings.data_dir, waiver)
-    print(f"waived until {args.until}: {covered} rows of {args.table}")
+    found = {"table": args.table, "until": args.until, "rows": covered}
+    show(call, found, lambda _: print(f"waived until {args.until}: {covered} rows of {args.table}"))
     return 0
 
 
@@ -60,7 +62,7 @@ def _replay(call: Call) -> int:
         table = project.declared(table_id)
         with recorded_run(project, RunKind.REPLAY, f"quarantine replay {table_id}") as run:
             call.sequence(project, run, Selection((), (table,), downstream(project, {table_id})))
-        code = finish(project, run)
+        code = finish(call, project, run)
         after = quarantine.count(project.engine, data, table_id)
     print(f"{table_id}: {before} rows were in quarantine, {after} are")
     if before == after and code == 0:

@@ -6,10 +6,11 @@ A lake that has tables is refused. Killed on the way, a restore goes on next tim
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from src import console
-from src.commands import Call
+from src.commands import Call, json_argument, show
 from src.maintenance import restore
 from src.maintenance.remote import open_remote
 from src.project import open_engine
@@ -20,22 +21,54 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backup", metavar="ID", help="which one (default: the newest)")
     parser.add_argument("--to", metavar="FOLDER", type=Path, help="where to (default: DATA_DIR)")
     parser.add_argument("--dry-run", action="store_true", help="say what would be restored; restore nothing")
+    json_argument(parser)
+
+
+@dataclass(frozen=True)
+class RestoredTable:
+    """One table of a backup."""
+
+    table: str
+    version: int
+    rows: int
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Restore:
+    """The tables of a backup that are restored, or would be, and where to."""
+
+    backup: str
+    release: str
+    target: Path
+    restored: bool
+    tables: tuple[RestoredTable, ...]
 
 
 def run(call: Call) -> int:
     args, remote = call.args, open_remote(call.settings)
     target = (args.to.expanduser() if args.to else call.settings.data_dir).resolve()
     manifest = restore.plan(remote, target, args.backup)
-    rows = [
-        (name, table.version, table.rows, len(table.files), sum(file.size for file in table.files.values()))
+    tables = [
+        RestoredTable(name, table.version, table.rows, len(table.files), sum(f.size for f in table.files.values()))
         for name, table in manifest.tables.items()
     ]
-    console.table(("table", "version", "rows", "files", "bytes"), rows)
+    found = Restore(manifest.id, manifest.release, target, restored=False, tables=tuple(tables))
     if args.dry_run:
+        show(call, found, _print_tables)
         print(f"dry run: backup {manifest.id} was not restored")
         return 0
+    _print_tables(found)
     with open_engine(call.settings) as engine:
-        tables = restore.execute(engine, remote, manifest, target, runs.now)
-    total = sum(table.rows for table in tables.values())
-    print(f"restored backup {manifest.id} to {target}: {len(tables)} tables, {total:,} rows, all opened and verified")
+        opened = restore.execute(engine, remote, manifest, target, runs.now)
+    total = sum(table.rows for table in opened.values())
+    text = f"restored backup {manifest.id} to {target}: {len(opened)} tables, {total:,} rows, all opened and verified"
+    show(call, replace(found, restored=True), lambda _: print(text))
     return 0
+
+
+def _print_tables(found: Restore) -> None:
+    console.table(
+        ("table", "version", "rows", "files", "bytes"), [tuple(vars(table).values()) for table in found.tables]
+    )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 
 from src import console
-from src.commands import Call
+from src.commands import Call, json_argument, show
 from src.maintenance import rollback
 from src.project import open_project
 from src.run import releases
@@ -16,6 +17,16 @@ from src.run.recorded import recorded_run
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", required=True, metavar="RUN_ID", help="a run_id of ops.releases")
     parser.add_argument("--dry-run", action="store_true", help="say what would be restored")
+    json_argument(parser)
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """The tables that go back to a release, with the version that each has and the one whose rows it gets back."""
+
+    release: str
+    restored: bool
+    tables: tuple[rollback.TableRollback, ...]
 
 
 def run(call: Call) -> int:
@@ -23,11 +34,17 @@ def run(call: Call) -> int:
     with open_project(call.settings) as project:
         versions = releases.named(project.engine, call.settings.data_dir, args.to)
         steps = rollback.plan(project, versions)
-        console.table(("table", "version", "back to"), [(step.table, step.now, step.back) for step in steps])
         if args.dry_run or not steps:
+            show(call, Rollback(args.to, restored=False, tables=tuple(steps)), _print_steps)
             print("nothing to restore" if not steps else "dry run: nothing was changed")
             return 0
+        _print_steps(Rollback(args.to, restored=False, tables=tuple(steps)))
         with recorded_run(project, RunKind.ROLLBACK, f"rollback to {args.to}") as current:
             rollback.execute(project, steps, versions, current)
-    print(f"restored {len(steps)} tables to release {args.to}; the next run goes forward from there")
+    text = f"restored {len(steps)} tables to release {args.to}; the next run goes forward from there"
+    show(call, Rollback(args.to, restored=True, tables=tuple(steps)), lambda _: print(text))
     return 0
+
+
+def _print_steps(found: Rollback) -> None:
+    console.table(("table", "version", "back to"), [(step.table, step.now, step.back) for step in found.tables])

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import argparse
 
-from src.commands import Call
+from src import console
+from src.commands import Call, json_argument, show
 from src.maintenance import rotate_logs
-from src.run import runs
+from src.run import rotation, runs
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="only show it")
+    json_argument(parser)
 
 
 def run(call: Call) -> int:
-    return rotate_logs.show(call.settings.log_dir, runs.now(), dry_run=call.args.dry_run)
+    rotate = rotate_logs.read_plan if call.args.dry_run else rotate_logs.rotate
+    show(call, rotate(call.settings.log_dir, runs.now()), print_plan)
+    return 0
+
+
+def print_plan(plan: rotation.RotationPlan) -> None:
+    if not plan:
+        print("0 changed")
+        return
+    renamed = [(path.name, f"becomes {name.name}") for path, name in plan.renamed]
+    deleted = [(path.name, f"deleted: older than {rotation.KEPT.days} days") for path in plan.deleted]
+    console.table(("log", "change"), [*renamed, *deleted])

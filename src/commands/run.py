@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import timedelta
 
 from loguru import logger
 
 from src import alerts, console
 from src.bronze import ingest
-from src.commands import Call, Sequence, window_arguments
+from src.commands import Call, Sequence, json_argument, window_arguments
 from src.errors import BUG_EXIT_CODE, BoathouseError, UsageError
 from src.monitors import landing
+from src.problems import Problem
 from src.project import Project, Selection, open_project, select
 from src.run import runs, summary
 from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
-from src.run.runs import Run
+from src.run.runs import Record, Run
 
 MODES = ("recent", "all")  # the first is the default
 
@@ -36,6 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TABLE[,TABLE]",
         help="let a load of a silver table through, however many of its rows are rejected; recorded",
     )
+    json_argument(parser)
 
 
 def run(call: Call) -> int:
@@ -43,7 +46,7 @@ def run(call: Call) -> int:
     window = runs.window(runs.now().date(), args.run_date, args.reprocess_days)
     with open_project(call.settings, window.end) as project:
         done = pipeline(project, call.sequence, args.domain, window, args.mode, args.accept_rejects)
-        return finish(project, done)
+        return finish(call, project, done)
 
 
 def pipeline(
@@ -76,10 +79,22 @@ def pipeline(
     return run
 
 
-def finish(project: Project, run: Run) -> int:
+@dataclass(frozen=True)
+class RunResult:
+    """The result of a run: its own record and those of its steps, and the landed files that no feed takes."""
+
+    run: Record
+    steps: tuple[Record, ...]
+    unclaimed: tuple[str, ...]
+    landing: Problem | None
+
+
+def finish(call: Call, project: Project, run: Run) -> int:
     """Print what a run did and its heartbeat, and tell whom it concerns; returns the exit code."""
     steps = run.steps
     _tell(project, run)
+    if call.args.json:
+        console.print_json(RunResult(run.records[-1], tuple(steps), tuple(run.unclaimed), run.landing))
     summary.changes(steps)
     console.unclaimed(run.unclaimed)
     if run.landing:

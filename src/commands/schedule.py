@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from src.commands import Call
+from src.commands import Call, json_argument, show
 from src.maintenance import command_line, jobs, schedule
 from src.maintenance.schedule import CRON, SYSTEMD, Schedule, Schedulers
 from src.run import rotation
@@ -21,14 +21,25 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kind", choices=(CRON, SYSTEMD), default=CRON, help="which scheduler (cron)")
     parser.add_argument("--hour", type=int, choices=range(24), default=jobs.DEFAULT_HOUR, help="of the daily job (2)")
     parser.add_argument("--dry-run", action="store_true", help="only show what would change")
+    json_argument(parser)
 
 
 def run(call: Call) -> int:
-    settings = call.settings
+    args, settings = call.args, call.settings
     path = schedule.search_path(os.environ)
     log, typed = settings.log_dir / rotation.SCHEDULED, command_line.as_typed(settings.root)
-    planned = Schedule(settings.root, log, path, call.args.hour, typed)
-    return schedule.show(planned, _schedulers(os.environ), call.args)
+    planned, schedulers = Schedule(settings.root, log, path, args.hour, typed), _schedulers(os.environ)
+    if not (args.install or args.remove):
+        text = schedule.text(planned, args.kind)
+        show(call, {"kind": args.kind, "text": text}, lambda _: print(text, end=""))
+        return 0
+    changes = schedule.plan(planned, schedulers, args.kind, install=args.install)
+    show(call, changes, lambda changes: print(schedule.differences(changes) or "0 changed"))
+    if not args.dry_run:
+        schedule.execute(changes, schedulers, args.kind)
+        if args.install and args.kind == SYSTEMD:
+            print("These timers go while you are logged in; to have them go always: loginctl enable-linger")
+    return 0
 
 
 def _schedulers(environ: Mapping[str, str]) -> Schedulers:

@@ -50,9 +50,17 @@ def plan(project: Project, table_id: str, start: date | None, end: date | None, 
     return BackfillPlan(table, part, again, gold, partitions)
 
 
-def rows(planned: BackfillPlan) -> list[tuple[str, str]]:
-    """Return the plan as (table, partition) pairs, to be shown."""
-    return [(table, partition) for table, partitions in planned.partitions.items() for partition in partitions]
+@dataclass(frozen=True)
+class PlannedPartition:
+    """One partition that will be written again."""
+
+    table: str
+    partition: str
+
+
+def partitions(planned: BackfillPlan) -> list[PlannedPartition]:
+    """Return the partitions that will be written again."""
+    return [PlannedPartition(table, name) for table, names in planned.partitions.items() for name in names]
 
 
 def execute(project: Project, planned: BackfillPlan, run: Run) -> None:

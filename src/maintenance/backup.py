@@ -7,12 +7,12 @@ next one uses or removes, and the backups before it as they were.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from src import console, lake
+from src import lake
 from src.engine import DuckEngine
 from src.errors import BoathouseError, DataError
 from src.maintenance import archive, manifests, moved, pinned_release, rot
@@ -34,6 +34,9 @@ class BackupPlan:
     before: Manifest | None  # the newest backup, where it is good
     afresh: bool  # the newest backup is damaged: everything is copied again
     there: archive.Listing
+    notes: tuple[str, ...] = ()
+    pruned_backups: int = 0
+    pruned_files: int = 0  # that no backup names any more
 
     @property
     def idle(self) -> bool:
@@ -42,9 +45,17 @@ class BackupPlan:
 
 
 def run(
-    engine: DuckEngine, settings: Settings, remote: Remote, clock: Callable[[], datetime], *, dry_run: bool = False
+    engine: DuckEngine,
+    settings: Settings,
+    remote: Remote,
+    clock: Callable[[], datetime],
+    *,
+    dry_run: bool = False,
+    announce: Callable[[BackupPlan], None] = lambda planned: None,
 ) -> BackupPlan:
-    """Back up the newest release of the lake; return what was planned. `clock` gives the time in UTC.
+    """Back up the newest release of the lake; return what was planned, and what was pruned.
+
+    `clock` gives the time in UTC; `announce` hears the plan before anything is copied.
 
     Raises:
         UsageError: there is no release yet.
@@ -60,7 +71,7 @@ def run(
             _refuse_rot(engine, data, remote)
             with pinned_release.taken(engine, data) as taken:
                 planned = plan(engine, data, remote, taken, new)
-                show(planned, data)
+                announce(planned)
                 if dry_run:
                     return planned
                 there = execute(planned, remote, taken)
@@ -70,15 +81,15 @@ def run(
                 backup_records.record(engine, data, failed)
             raise
         backup_records.record(engine, data, _described(planned, remote, new, started, clock()))
-        _print_plan(planned, remote)
-        prune(remote, settings, planned, there)
-    return planned
+        return prune(remote, settings, planned, there)
 
 
 def plan(engine: DuckEngine, data: Path, remote: Remote, taken: Taken, name: str) -> BackupPlan:
     """Return what a backup would copy; change nothing."""
     listed = archive.listing(remote)
-    old, afresh = _newest(engine, data, remote, listed.names)
+    old, damaged = _newest(engine, data, remote, listed.names)
+    notes = [f"everything is copied afresh: {damaged}"] if damaged else []
+    notes += _unreleased(data, taken)
     # what no good backup names was never verified, whoever left it there
     there = {file for file, size in old.objects.items() if listed.files.get(file) == size} if old else set()
     version = str(engine.one("SELECT version()")[0])
@@ -93,9 +104,9 @@ def plan(engine: DuckEngine, data: Path, remote: Remote, taken: Taken, name: str
     number = 1 + max((backup_records.order(name)[0] for name in listed.names), default=0)
     manifest = Manifest(f"{number:06d}-{name}", taken.release, version, tables)
     if old and there == set(old.objects) and _without_own(old) == _without_own(manifest):
-        return BackupPlan(manifest, {}, old, afresh, listed)
+        return BackupPlan(manifest, {}, old, bool(damaged), listed, tuple(notes))
     fresh = {file: paths[file] for file in manifest.objects if file not in there}
-    return BackupPlan(manifest, fresh, old, afresh, listed)
+    return BackupPlan(manifest, fresh, old, bool(damaged), listed, tuple(notes))
 
 
 def execute(planned: BackupPlan, remote: Remote, taken: Taken) -> archive.Listing:
@@ -134,8 +145,8 @@ def kept(names: Iterable[str], daily: int, weekly: int, monthly: int) -> set[str
     return stay
 
 
-def prune(remote: Remote, settings: Settings, planned: BackupPlan, there: archive.Listing) -> None:
-    """Remove the backups that need not stay, and the files that none of the others names.
+def prune(remote: Remote, settings: Settings, planned: BackupPlan, there: archive.Listing) -> BackupPlan:
+    """Remove the backups that need not stay, and the files that none of the others names; returns how many.
 
     A backup loses its manifest first: killed in between, it leaves files without a name and no name without files.
     """
@@ -147,29 +158,21 @@ def prune(remote: Remote, settings: Settings, planned: BackupPlan, there: archiv
     try:
         others = archive.read(remote, stay - {manifest.id for manifest in known})
     except DataError as error:  # what a damaged manifest names is not known, so nothing is surely unnamed
-        print(f"note: no files were pruned: {error.what}, {error.where}")
-        return
+        return replace(planned, notes=(*planned.notes, f"no files were pruned: {error.what}, {error.where}"))
     staying = [*others.values(), *(manifest for manifest in known if manifest.id in stay)]
     unnamed = set(there.files).difference(*(manifest.objects for manifest in staying))
     remote.delete(unnamed, archive.FILES)
     if unnamed:
         remote.tidy(archive.FILES)
-    if gone or unnamed:
-        print(f"pruned: {len(gone)} backups, {len(unnamed)} files that no backup names any more")
+    return replace(planned, pruned_backups=len(gone), pruned_files=len(unnamed))
 
 
-def show(planned: BackupPlan, data: Path) -> None:
-    """Print what a backup holds and copies."""
-    rows = []
-    for name, table in planned.manifest.tables.items():
-        new = {file.name: file.size for file in table.files.values() if file.name in planned.fresh}
-        size = sum(file.size for file in table.files.values())
-        rows.append((name, table.version, table.rows, len(table.files), size, len(new), sum(new.values())))
-    console.table(("table", "version", "rows", "files", "bytes", "new files", "new bytes"), rows)
-    for name, table in planned.manifest.tables.items():
+def _unreleased(data: Path, taken: Taken) -> Iterator[str]:
+    """Yield a note for each table whose newest version is in no release yet."""
+    for name, table in taken.tables.items():
         newest = lake.open_table(lake.table_path(data, name))
         if newest and newest.version > table.version and not name.startswith("ops."):
-            print(f"note: {name}: version {newest.version} is in no release yet, and so in no backup")
+            yield f"{name}: version {newest.version} is in no release yet, and so in no backup"
 
 
 def _refuse_rot(engine: DuckEngine, data: Path, remote: Remote) -> None:
@@ -185,18 +188,16 @@ def _refuse_rot(engine: DuckEngine, data: Path, remote: Remote) -> None:
         raise DataError(what, where=data, fix="`make repair` brings them back; the backups are as they were")
 
 
-def _newest(engine: DuckEngine, data: Path, remote: Remote, names: list[str]) -> tuple[Manifest | None, bool]:
-    """Return the newest backup where it is good, and whether it is damaged, as far as is known."""
+def _newest(engine: DuckEngine, data: Path, remote: Remote, names: list[str]) -> tuple[Manifest | None, str]:
+    """Return the newest backup where it is good, or what is known of its damage."""
     if not names:
-        return None, False
+        return None, ""
     if not backup_records.trusted(engine, data, names[-1]):
-        print(f"note: everything is copied afresh: a drill found backup {names[-1]} damaged")
-        return None, True
+        return None, f"a drill found backup {names[-1]} damaged"
     try:
-        return archive.read(remote, names[-1:])[names[-1]], False
+        return archive.read(remote, names[-1:])[names[-1]], ""
     except DataError as error:
-        print(f"note: everything is copied afresh: {error.what}, {error.where}")
-        return None, True
+        return None, f"{error.what}, {error.where}"
 
 
 def _files(table: lake.Snapshot, old: BackupTable | None, there: set[str]) -> dict[str, BackupFile]:
@@ -239,16 +240,6 @@ def _described(planned: BackupPlan, remote: Remote, run_id: str, started: dateti
     manifest = planned.before if planned.idle and planned.before else planned.manifest
     copied = 0 if planned.idle else sum(manifest.objects[name] for name in planned.fresh)
     return manifest.described(run_id, "backup", started, ended, remote.path, copied)
-
-
-def _print_plan(planned: BackupPlan, remote: Remote) -> None:
-    objects = planned.manifest.objects
-    if planned.idle and planned.before:
-        print(f"0 changed: backup {planned.before.id} at {remote.path} holds this release")
-        return
-    size = sum(objects[name] for name in planned.fresh)
-    print(f"backup {planned.manifest.id} at {remote.path}: {len(planned.fresh)} files, {size:,} bytes copied")
-    print(f"verified: {len(planned.manifest.tables)} tables, {len(objects)} files, {sum(objects.values()):,} bytes")
 
 
 if __name__ == "__main__":

@@ -46,11 +46,21 @@ class NewestBackup:
     manifest: Manifest
 
 
-def show(project: Project, open_remote: Callable[[], Remote], *, quick: bool) -> int:
-    """Print what does not hold, or that everything does; returns the exit code (0 or 1)."""
+@dataclass(frozen=True)
+class CheckResult:
+    """The result of a check: how many tables, what does not hold, and the backup compared with; None: with none."""
+
+    tables: int
+    findings: tuple[Finding, ...]
+    backup: str | None
+    not_compared: str | None  # why, where the newest backup could not be reached
+
+
+def check_project(project: Project, open_remote: Callable[[], Remote], *, quick: bool) -> CheckResult:
+    """Check every table of a project, with the newest backup at the remote unless `quick`; changes nothing."""
     data = project.settings.data_dir
     count = len(catalog.tables(data))
-    copy = None if quick or not count else _copy(open_remote)
+    copy, why = (None, None) if quick or not count else _copy(open_remote)
     with console.progress(count * 2 if copy else count) as bar:
 
         def say(name: str) -> None:
@@ -58,24 +68,18 @@ def show(project: Project, open_remote: Callable[[], Remote], *, quick: bool) ->
                 bar.done()
                 bar.start(name)
 
-        findings = list(run(project.engine, data, project.contracts, project.marts, copy, quick=quick, say=say))
-    if findings:
-        console.table(("table", "law", "found"), [(f.table, f.law, f.found) for f in findings])
-        print("`make repair` brings back files that the newest backup has; what else to do: docs/runbook.md")
-        return 1
-    print(f"{count} tables checked: every law holds" if count else "no tables yet; run `make pipeline`")
-    return 0
+        findings = tuple(run(project.engine, data, project.contracts, project.marts, copy, quick=quick, say=say))
+    return CheckResult(count, findings, copy.manifest.id if copy else None, why)
 
 
-def _copy(open_remote: Callable[[], Remote]) -> NewestBackup | None:
-    """Return the newest backup to compare with; print why and return None where it cannot be reached."""
+def _copy(open_remote: Callable[[], Remote]) -> tuple[NewestBackup | None, str | None]:
+    """Return what there is to compare with, or why it cannot be reached, which holds nothing up."""
     try:
         remote = open_remote()
         manifest = archive.newest(remote)
     except BoathouseError as error:
-        print(f"note: not compared with the newest backup: {error.what}")
-        return None
-    return NewestBackup(remote, manifest) if manifest else None
+        return None, error.what
+    return (NewestBackup(remote, manifest) if manifest else None), None
 
 
 def run(

@@ -28,6 +28,7 @@ from src.run.backup_records import Backup
 class Drilled:
     """The result of a drill: the rows of each restored table, and the lake's files that differ from the backup."""
 
+    manifest: Manifest
     rows: dict[str, int]
     damage: list[rot.Damage]
 
@@ -60,7 +61,7 @@ def run(engine: DuckEngine, data: Path, remote: Remote, name: str | None, clock:
             raise
         record()
         newest = manifest.id == archive.listed(remote)[-1]  # an older one says nothing of the lake's log
-        return Drilled(rows, list(rot.find(engine, data, remote, manifest)) if newest else [])
+        return Drilled(manifest, rows, list(rot.find(engine, data, remote, manifest)) if newest else [])
 
 
 def _chosen(

@@ -8,18 +8,17 @@ log that has ten or more entries since the last.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from src import catalog, console, lake
+from src import catalog, lake
 from src.contract import Table
 from src.maintenance import moved
-from src.project import Project, open_project
+from src.project import Project
 from src.run import maintenance_records
 from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
 from src.run.runs import Run
-from src.settings import Settings
 
 _Partition = tuple[str | None, ...]
 
@@ -76,36 +75,48 @@ def _step(name: str, snapshot: lake.Snapshot, declared: Table | None) -> Optimiz
     return Optimization(name, snapshot, compact, columns, order, lake.behind(snapshot))
 
 
-# -- the command
+@dataclass(frozen=True)
+class PlannedOptimization:
+    """One table: its files, and what optimize would do to it, in words."""
+
+    table: str
+    files: int
+    would_do: str
 
 
-def show(settings: Settings, *, dry_run: bool) -> int:
-    """Plan, print and, unless it is a dry run, do; returns the exit code."""
-    with open_project(settings) as project:
-        if dry_run:
-            _print(plan(settings.data_dir, _declared(project)))
-            print("dry run: nothing was written")
-            return 0
-        with recorded_run(project, RunKind.OPTIMIZE, "make optimize") as run:
-            steps = plan(settings.data_dir, _declared(project))
-            _print(steps)
-            sizes = list(execute(steps, run))
-            maintenance_records.record(project, run, "optimize", sizes)
-    headers = ("table", "files", "bytes", "files after", "bytes after")
-    if sizes:
-        print()
-        console.table(headers, [tuple(vars(size).values()) for size in sizes])
-    summed = sum(step.checkpoint for step in steps)
-    print(f"{len(sizes)} tables rewritten, no row changed; {summed} checkpoints" if sizes or summed else "0 changed")
-    return 0
+@dataclass(frozen=True)
+class OptimizeResult:
+    """The work of optimize on each table; once done, the tables that were rewritten and how many checkpoints."""
+
+    planned: tuple[PlannedOptimization, ...]
+    rewritten: tuple[maintenance_records.Size, ...] = ()
+    checkpoints: int = 0
+
+
+def read_report(project: Project) -> OptimizeResult:
+    """Return what optimize would do; changes nothing."""
+    return _report(plan(project.settings.data_dir, _declared(project)))
+
+
+def rewrite(project: Project) -> OptimizeResult:
+    """Optimize every table while no run is going.
+
+    Raises:
+        LockedError: another command works on the lake.
+    """
+    with recorded_run(project, RunKind.OPTIMIZE, "make optimize") as run:
+        steps = plan(project.settings.data_dir, _declared(project))
+        sizes = tuple(execute(steps, run))
+        maintenance_records.record(project, run, "optimize", sizes)
+    return replace(_report(steps), rewritten=sizes, checkpoints=sum(step.checkpoint for step in steps))
+
+
+def _report(steps: Sequence[Optimization]) -> OptimizeResult:
+    return OptimizeResult(tuple(PlannedOptimization(step.table, len(step.snapshot.files), step.why) for step in steps))
 
 
 def _declared(project: Project) -> dict[str, Table]:
     return {**project.contracts.silver, **{table.id: table for table in project.marts}}
-
-
-def _print(steps: Sequence[Optimization]) -> None:
-    console.table(("table", "files", "would do"), [(step.table, len(step.snapshot.files), step.why) for step in steps])
 
 
 if __name__ == "__main__":

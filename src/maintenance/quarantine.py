@@ -6,6 +6,7 @@ the table rebuilt from bronze, so that the row is in exactly one of the two plac
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -39,29 +40,56 @@ def tables(data: Path) -> dict[str, str]:
     }
 
 
-def show_list(engine: DuckEngine, data: Path, today: date) -> None:
-    """Print the rejected rows per table and reason, those waived counted apart."""
-    rows = []
+@dataclass(frozen=True)
+class Reason:
+    """The rejected rows of a table that share their first reason, its digits as #; times in UTC."""
+
+    table: str
+    reason: str
+    open: int
+    waived: int
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True)
+class RejectedRow:
+    """One rejected row: where it came from, why, its values, and the version of the contract that refused it."""
+
+    file: str
+    row: int
+    reasons: tuple[str, ...]
+    values: str
+    contract: str
+
+
+def read_reasons(engine: DuckEngine, data: Path, today: date) -> list[Reason]:
+    """Return the rejected rows counted by table and reason, those that a waiver in force covers apart."""
+    found = []
     for table, name in tables(data).items():
         waived = _waived(engine, data, table, today)
         catalog.publish(engine, {name: lake.table_path(data, name)})
-        rows += [
-            (table, *found)
-            for found in engine.rows(
-                f"SELECT reason, count(*) FILTER (WHERE NOT {waived}), count(*) FILTER (WHERE {waived}), "
-                f"min(_ingested_at)::VARCHAR, max(_ingested_at)::VARCHAR "
-                f"FROM (SELECT *, regexp_replace(_reasons[1], '[0-9]', '#', 'g') AS reason FROM {name}) "
-                "GROUP BY reason ORDER BY count(*) DESC"
-            )
-        ]
-    if not rows:
+        rows = engine.rows(
+            f"SELECT reason, count(*) FILTER (WHERE NOT {waived}), count(*) FILTER (WHERE {waived}), "
+            f"min(_ingested_at), max(_ingested_at) "
+            f"FROM (SELECT *, regexp_replace(_reasons[1], '[0-9]', '#', 'g') AS reason FROM {name}) "
+            "GROUP BY reason ORDER BY count(*) DESC, reason"
+        )
+        found += [Reason(table, *row) for row in rows]
+    return found
+
+
+def print_reasons(reasons: Sequence[Reason]) -> None:
+    """Print the rejected rows per table and reason."""
+    if not reasons:
         print("No row is in quarantine.")
         return
-    console.table(("table", "first reason (digits as #)", "open", "waived", "first", "last"), rows)
+    headers = ("table", "first reason (digits as #)", "open", "waived", "first", "last")
+    console.table(headers, [tuple(vars(reason).values()) for reason in reasons])
 
 
-def show_rows(engine: DuckEngine, data: Path, table: str, limit: int) -> None:
-    """Print rejected rows with their reasons, where they came from, and their values.
+def read_rows(engine: DuckEngine, data: Path, table: str, limit: int) -> list[RejectedRow]:
+    """Return the newest rejected rows of a table.
 
     Raises:
         UsageError: the table has no quarantine.
@@ -69,10 +97,16 @@ def show_rows(engine: DuckEngine, data: Path, table: str, limit: int) -> None:
     name = _known(data, table)
     catalog.publish(engine, {name: lake.table_path(data, name)})
     rows = engine.rows(
-        f"SELECT _file, _row, array_to_string(_reasons, '; '), _values, _contract FROM {name} "
+        f"SELECT _file, _row, _reasons, _values, _contract FROM {name} "
         f"ORDER BY _ingested_at DESC, _file, _row LIMIT {limit}"
     )
-    console.table(("file", "row", "reasons", "values", "contract"), rows)
+    return [RejectedRow(file, row, tuple(reasons), values, version) for file, row, reasons, values, version in rows]
+
+
+def print_rows(rows: Sequence[RejectedRow]) -> None:
+    """Print rejected rows with their reasons and values."""
+    cells = [(row.file, row.row, "; ".join(row.reasons), row.values, row.contract) for row in rows]
+    console.table(("file", "row", "reasons", "values", "contract"), cells)
 
 
 def waive(engine: DuckEngine, data: Path, waiver: Waiver) -> int:

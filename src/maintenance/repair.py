@@ -15,16 +15,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from src import catalog, console, lake
+from src import catalog, lake
 from src.errors import BoathouseError, UsageError, from_os_error
 from src.maintenance import archive, check, rot
 from src.maintenance.manifests import Manifest
 from src.maintenance.remote import Remote
 from src.maintenance.rot import Damage
 from src.project import Project, new_run_id
-from src.run import backup_records, lock, runs
+from src.run import backup_records, lock
 
-FOUND = 1  # the exit code of a check that found something
 _TURNS = 3  # a log that was brought back may name data files that are gone too
 _HINT = "_delta_log/_last_checkpoint"
 _ELSE = {
@@ -153,11 +152,42 @@ def _bring(remote: Remote, damage: Damage, folder: Path) -> None:
         raise from_os_error(error, path) from error
 
 
-def show(project: Project, remote: Remote, *, dry_run: bool) -> int:
-    """Plan, print and, unless it is a dry run, do; returns the exit code (1: something could not be repaired).
+@dataclass(frozen=True)
+class RepairedFile:
+    """One file that is not as it should be, and what was found of it; table empty: not known."""
+
+    table: str
+    path: str
+    found: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Something that cannot be repaired from the backup, and what else can be done."""
+
+    table: str
+    found: str
+    fix: str
+
+
+@dataclass(frozen=True)
+class RepairResult:
+    """The result of a repair, or of its dry run: the backup, the files, and what cannot be repaired."""
+
+    backup: str
+    repaired: bool
+    files: tuple[RepairedFile, ...]
+    lost: tuple[Lost, ...]
+
+
+def repair(project: Project, remote: Remote, clock: Callable[[], datetime], *, dry_run: bool) -> RepairResult:
+    """Repair the lake from the newest backup unless it is a dry run.
 
     Raises:
         UsageError: there is no lake, or no backup whose manifest can be read.
+        LockedError: another command works on the lake.
+        AuthError, TransientError, MachineError: as the remote and the disk say.
     """
     if not catalog.holding(project.settings.data_dir):
         fix = "`make restore` brings the whole lake back from a backup"
@@ -166,19 +196,11 @@ def show(project: Project, remote: Remote, *, dry_run: bool) -> int:
     if manifest is None:
         raise UsageError("there is no backup to repair from", where=remote.path, fix="see docs/runbook.md")
     planned = plan(project, remote, manifest)
-    rows = [(one.table, one.path, one.found, one.file.size) for one in planned.back]
-    rows += [("", str(link), "is a symbolic link: replaced by the file itself", 0) for link in planned.links]
-    rows += [("", str(hint), "names a checkpoint that is not there: removed", 0) for hint in planned.hints]
-    if rows:
-        console.table(("table", "file", "what was found", "bytes"), rows)
-    lost = planned.lost
-    if dry_run:
-        print(f"dry run: {len(rows)} files of backup {manifest.id} were not brought back")
-    elif planned.idle:
-        print(f"0 changed: no file differs from backup {manifest.id}")
-    else:
-        lost = execute(project, remote, manifest, planned, runs.now).lost
-        print(f"repaired from backup {manifest.id}: {len(rows)} files")
-    for table, what in lost:
-        print(f"not repaired: {table}: {what}: {_ELSE.get(table.partition('.')[0], _AGAIN)}")
-    return FOUND if lost or (dry_run and rows) else 0
+    files = [RepairedFile(one.table, one.path, one.found, one.file.size) for one in planned.back]
+    others = [(path, "is a symbolic link: replaced by the file itself") for path in planned.links]
+    others += [(path, "names a checkpoint that is not there: removed") for path in planned.hints]
+    files += [RepairedFile("", str(path), found, 0) for path, found in others]
+    does = not (dry_run or planned.idle)
+    lost = execute(project, remote, manifest, planned, clock).lost if does else planned.lost
+    named = (Lost(table, what, _ELSE.get(table.partition(".")[0], _AGAIN)) for table, what in lost)
+    return RepairResult(manifest.id, does, tuple(files), tuple(named))

@@ -6,32 +6,24 @@ does it where nobody writes.
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
-from src import console
 from src.maintenance import moved
 from src.run import rotation
 
 
-def show(folder: Path, now: datetime, *, dry_run: bool) -> int:
-    """Print what rotation does to the logs in `folder`, and do it unless it is a dry run; returns the exit code."""
-    with nullcontext() if dry_run else rotation.turn(folder):
-        planned = rotation.plan(folder, now.astimezone(UTC).date())
-        _print(planned)
-        if not dry_run:
-            rotation.execute(planned)
-    return 0
+def read_plan(folder: Path, now: datetime) -> rotation.RotationPlan:
+    """Return what rotation would do to the logs in `folder`; changes nothing."""
+    return rotation.plan(folder, now.astimezone(UTC).date())
 
 
-def _print(planned: rotation.RotationPlan) -> None:
-    if not planned:
-        print("0 changed")
-        return
-    renamed = [(path.name, f"becomes {name.name}") for path, name in planned.renamed]
-    deleted = [(path.name, f"deleted: older than {rotation.KEPT.days} days") for path in planned.deleted]
-    console.table(("log", "change"), [*renamed, *deleted])
+def rotate(folder: Path, now: datetime) -> rotation.RotationPlan:
+    """Rotate the logs in `folder`; returns what was done."""
+    with rotation.turn(folder):
+        planned = read_plan(folder, now)
+        rotation.execute(planned)
+    return planned
 
 
 if __name__ == "__main__":

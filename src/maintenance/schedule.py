@@ -6,7 +6,6 @@ and units by its folder, so several on one machine do not meet.
 
 from __future__ import annotations
 
-import argparse
 import difflib
 import shutil
 from collections.abc import Mapping
@@ -144,20 +143,6 @@ def _elsewhere(schedule: Schedule, schedulers: Schedulers, kind: str) -> str | N
         return SYSTEMD if timers.found(schedulers.units, schedule.root) else None
     table = cron.read(schedulers.crontab) if schedulers.crontab else ""
     return CRON if cron.placed(table, schedule.root, "") != table else None
-
-
-def show(schedule: Schedule, schedulers: Schedulers, args: argparse.Namespace) -> int:
-    """Print, install or remove; returns the exit code."""
-    if not (args.install or args.remove):
-        print(text(schedule, args.kind), end="")
-        return 0
-    changes = plan(schedule, schedulers, args.kind, install=args.install)
-    print(differences(changes) or "0 changed")
-    if not args.dry_run:
-        execute(changes, schedulers, args.kind)
-        if args.install and args.kind == SYSTEMD:
-            print("These timers go while you are logged in; to have them go always: loginctl enable-linger")
-    return 0
 
 
 if __name__ == "__main__":

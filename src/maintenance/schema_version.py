@@ -48,25 +48,48 @@ def retag(data: Path, tables: Iterable[Table]) -> list[str]:
     return [table.id for table, _ in wrong]
 
 
-def show(settings: Settings, verb: str, now: datetime) -> int:
-    """Do one of list, verify and retag for the contracts of the project; returns the exit code."""
+@dataclass(frozen=True)
+class TableVersion:
+    """One declared table, for a person: the version of its contract, that on the table, what differs and its fix."""
+
+    table: str
+    built: bool
+    contract: str
+    stored: str | None
+    drift: str
+    fix: str
+
+
+def read_versions(settings: Settings) -> list[TableVersion]:
+    """Return every declared table of a project as it lies in the lake, in the order of the contracts."""
+    found = states(settings.data_dir, _declared(settings))
+    return [TableVersion(s.table.id, s.stored is not None, s.table.version, s.version, s.drift, s.fix) for s in found]
+
+
+def print_versions(found: Iterable[TableVersion]) -> None:
+    """Print declared tables with what differs."""
+    headers = ("table", "contract", "stored", "drift", "fix")
+    console.table(headers, [(one.table, one.contract, one.stored, one.drift, one.fix) for one in found])
+
+
+def retag_alone(settings: Settings, now: datetime) -> list[str]:
+    """Retag while no run is going; returns the ids of the tables that changed.
+
+    A run found dead on the way is recorded, as the next run would have done.
+    """
+    data, run_id = settings.data_dir, new_run_id(now)
+    with lock.lock_lake(data, command=_RETAG, run_id=run_id, now=now) as dead:
+        if dead:
+            run = runs.Run(run_id, runs.window(now.date(), None, None), lambda: now, _RETAG, RunKind.RETAG)
+            run.interrupted(dead)
+            with open_engine(settings) as engine:
+                runs.write(engine, data, run)
+        return retag(data, _declared(settings))
+
+
+def _declared(settings: Settings) -> list[Table]:
     contracts = contract.load(settings.source)
-    tables = [*contracts.silver.values(), *contracts.gold.values()]
-    if verb == "retag":
-        changed = _retag_alone(settings, tables, now)
-        print("\n".join(f"{table_id}: tags written" for table_id in changed) or "0 changed")
-        return 0
-    found = states(settings.data_dir, tables)
-    if verb == "list":
-        _print(found)
-        return 0
-    built = [state for state in found if state.stored]
-    wrong = [state for state in built if state.drift]
-    if wrong:
-        _print(wrong)
-        return 1
-    print(f"{len(built)} tables verified: each says the version its rows were built under")
-    return 0
+    return [*contracts.silver.values(), *contracts.gold.values()]
 
 
 def _state(table: Table, stored: lake.Snapshot | None) -> VersionState:
@@ -89,23 +112,6 @@ def _drift(table: Table, stored: lake.Snapshot, version: str | None) -> tuple[st
         return error.what.removeprefix(f"{table.id}: "), error.fix or ""
     wrong = contract.wrong_tags(table, stored)
     return (f"not as the contract says: {', '.join(wrong)}", _RETAG) if wrong else ("", "")
-
-
-def _print(found: Iterable[VersionState]) -> None:
-    headers = ("table", "contract", "stored", "drift", "fix")
-    console.table(headers, [(s.table.id, s.table.version, s.version, s.drift, s.fix) for s in found])
-
-
-def _retag_alone(settings: Settings, tables: Iterable[Table], now: datetime) -> list[str]:
-    """Write tags while no run is going; record a run that was found dead, as the next run would."""
-    data, run_id = settings.data_dir, new_run_id(now)
-    with lock.lock_lake(data, command=_RETAG, run_id=run_id, now=now) as dead:
-        if dead:
-            run = runs.Run(run_id, runs.window(now.date(), None, None), lambda: now, _RETAG, RunKind.RETAG)
-            run.interrupted(dead)
-            with open_engine(settings) as engine:
-                runs.write(engine, data, run)
-        return retag(data, tables)
 
 
 if __name__ == "__main__":

@@ -6,23 +6,21 @@ A shorter retention is a purge: it is asked for by name and confirmed, because r
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
-from src import catalog, console, lake
+from src import catalog, lake
 from src.errors import UsageError
 from src.maintenance import moved
-from src.project import Project, open_project
-from src.run import backup_records, maintenance_records, releases, runs
+from src.project import Project
+from src.run import backup_records, maintenance_records, releases
+from src.run.backup_records import Backup
 from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
-from src.settings import Settings
 
 RETENTION = 168  # hours (OPS-03)
-_CONFIRMED = "purge"
 
 
 @dataclass(frozen=True)
@@ -94,57 +92,52 @@ def _versions_gone(step: TableVacuum) -> set[int]:
     return before - after
 
 
-# -- the command
+@dataclass(frozen=True)
+class VacuumResult:
+    """The files that vacuum removes, and what that leaves: sizes, the reach of rollback, the last good backup."""
+
+    retention_hours: int
+    tables: tuple[maintenance_records.Size, ...]
+    lost_releases: tuple[str, ...]  # which rollback reaches now and not after it, the newest first
+    last_backup: Backup | None  # the newest that was verified
+    removed: bool = False
+    files: int = 0
+    bytes: int = 0
+    log_entries: int = 0
 
 
-def show(settings: Settings, args: argparse.Namespace) -> int:
-    """Plan, print and, unless it is a dry run, do; returns the exit code."""
-    hours = args.retention_hours
-    if hours < RETENTION and not args.purge:
-        fix = f"give --purge (make: PURGE=1) to go below {RETENTION} hours: rollback and time travel end there"
-        raise UsageError(f"a retention of {hours} hours", fix=fix)
-    with open_project(settings) as project:
-        steps = plan(settings.data_dir, hours, runs.now().timestamp())
-        _print(project, steps)
-        if args.dry_run:
-            print("dry run: nothing was removed")
-            return 0
-        if hours < RETENTION and not args.yes:
-            _confirm()
-        with recorded_run(project, RunKind.VACUUM, f"vacuum, {hours} hours kept") as run:
-            done = list(
-                execute(plan(settings.data_dir, hours, runs.now().timestamp()))
-            )  # again: a run may have ended since
-            maintenance_records.record(project, run, "vacuum", [_size(step) for step, _ in done if step.gone])
-    files, freed = sum(len(step.gone) for step, _ in done), sum(step.freed for step, _ in done)
-    entries = sum(count for _, count in done)
-    print(f"removed {files:,} files, {freed:,} bytes, {entries:,} log entries" if files or entries else "0 changed")
-    return 0
+def read_report(project: Project, hours: int, now: datetime) -> VacuumResult:
+    """Return what vacuum would remove; changes nothing.
+
+    Raises:
+        MachineError: a table is damaged.
+    """
+    data = project.settings.data_dir
+    steps = plan(data, hours, now.timestamp())
+    last = backup_records.last_verified(project.engine, data)
+    files, freed = sum(len(step.gone) for step in steps), sum(step.freed for step in steps)
+    return VacuumResult(hours, tuple(map(_size, steps)), tuple(lost(project, steps)), last, files=files, bytes=freed)
 
 
-def _print(project: Project, steps: Sequence[TableVacuum]) -> None:
-    headers = ("table", "files", "bytes", "files after", "bytes after")
-    after = [(step.files - len(step.gone), step.size - step.freed) for step in steps]
-    console.table(
-        headers, [(step.table, step.files, step.size, *left) for step, left in zip(steps, after, strict=True)]
+def remove(project: Project, report: VacuumResult, clock: Callable[[], datetime]) -> VacuumResult:
+    """Remove what may go now, while no run is going; returns the report of what was removed.
+
+    Raises:
+        LockedError: another command works on the lake.
+    """
+    hours = report.retention_hours
+    with recorded_run(project, RunKind.VACUUM, f"vacuum, {hours} hours kept") as run:
+        steps = plan(project.settings.data_dir, hours, clock().timestamp())  # again: a run may have ended since
+        done = list(execute(steps))
+        maintenance_records.record(project, run, "vacuum", [_size(step) for step, _ in done if step.gone])
+    return replace(
+        report,
+        tables=tuple(_size(step) for step, _ in done),
+        removed=True,
+        files=sum(len(step.gone) for step, _ in done),
+        bytes=sum(step.freed for step, _ in done),
+        log_entries=sum(entries for _, entries in done),
     )
-    gone = lost(project, steps)
-    if gone:
-        print(f"rollback will no longer reach {len(gone)} releases, from {gone[-1]} to {gone[0]}")
-    else:
-        print("rollback reaches every release that it reached before")
-    backup = backup_records.last_verified(project.engine, project.settings.data_dir)
-    known = f"of release {backup.release}, at {backup.ended_at:%Y-%m-%d %H:%M} UTC" if backup else "none: `make backup`"
-    print(f"the last verified backup: {known}")
-
-
-def _confirm() -> None:
-    """Ask a person at a terminal; nobody else can say yes here."""
-    if not sys.stdin.isatty():
-        raise UsageError("a purge that nobody confirmed", fix="give --yes as well, or type it at a terminal")
-    print(f"Type {_CONFIRMED} to remove these files for good: ", end="", flush=True)
-    if sys.stdin.readline().strip() != _CONFIRMED:
-        raise UsageError("a purge that was not confirmed", fix=f"type {_CONFIRMED}; nothing was removed")
 
 
 def _size(step: TableVacuum) -> maintenance_records.Size:

@@ -6,67 +6,124 @@ Beside it stands how much it would read and how long it would take, by earlier r
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
 
+from src import console
 from src.bronze import ingest
 from src.contract import Table
 from src.errors import BoathouseError
 from src.gold import aggregate
 from src.gold.way import Way
 from src.project import Project, Selection, Unbuilt, readable, upstream, waits_for
+from src.run import releases
 from src.run.forecast import Forecast
-from src.run.runs import Expected
+from src.run.releases import Standing
+from src.run.runs import Expected, Window
 from src.silver import clean, incoming
 
-Row = tuple[str, str, str]  # table, what a run would do with it, why
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """The work of a run on one table, and why.
+
+    Expected of it: bytes of new files, rows read (of a mart's table, computed) and seconds; None: not known.
+    """
+
+    table: str
+    action: str  # nothing, fail, or what is done
+    why: str
+    bytes: int | None = None
+    rows: int | None = None
+    seconds: float | None = None
 
 
-def rows(project: Project, chosen: Selection, ahead: Forecast | None = None) -> list[Row]:
-    """Return one row per table, in the order of a run; `ahead` collects the forecast of what landed."""
-    ahead = ahead or Forecast(project)
-    found: list[Row] = []
+@dataclass(frozen=True)
+class Total:
+    """The forecast of all steps together. The seconds are those of the `known` of the `busy` steps."""
+
+    bytes: int
+    rows: int | None
+    seconds: float
+    known: int
+    busy: int
+
+
+@dataclass(frozen=True)
+class ComputedWhole:
+    """A table with partitions that is computed whole at every change, and what to do about it."""
+
+    table: str
+    why: str
+    fix: str
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """The work of a run for these business days; `total` None: nothing landed."""
+
+    start: date
+    end: date
+    steps: tuple[PlannedStep, ...]
+    total: Total | None
+    computed_whole: tuple[ComputedWhole, ...]
+    behind: tuple[Standing, ...]  # tables whose readers see an earlier version
+
+
+def read_plan(project: Project, chosen: Selection, window: Window) -> RunPlan:
+    """Return what a run would do, its steps in the order in which it takes them; changes nothing."""
+    forecast = Forecast(project)
+    steps: list[PlannedStep] = []
     moving: set[str] = set()
     for feed in chosen.feeds:
         bronze, settle = project.table(feed.id), project.settings.settle_seconds
         latest_wins = project.contracts.latest_wins(feed)
         arrived = ingest.arrivals(project.engine, project.landing, feed, bronze, settle, latest_wins=latest_wins)
-        found.append((feed.id, *_bronze(arrived)))
         if arrived.new:
             moving.add(feed.id)
-            ahead.feed(feed.id, len(arrived.new), _bytes(arrived.new))
+            forecast.feed(feed.id, len(arrived.new), _bytes(arrived.new))
+        steps.append(_step(feed.id, *_bronze(arrived), forecast))
     for table in (*chosen.silver, *chosen.gold):
-        found.append((table.id, *_judged(project, table, moving)))
-        ahead.table(table)
-    return found
-
-
-def computed_whole(project: Project, chosen: Selection) -> list[str]:
-    """Return why tables with partitions are computed whole at every change, and the fix, two lines for each."""
+        what, why = _judged(project, table, moving)
+        forecast.table(table)
+        steps.append(_step(table.id, what, why, forecast))
     ways = {table.id: _way(project, table) for table in chosen.gold}
-    return [
-        f"{name}: whole at every change: {way.why_whole}\n  fix: {way.fix}"
-        for name, way in ways.items()
-        if way.why_whole
-    ]
+    whole = [ComputedWhole(name, way.why_whole, way.fix) for name, way in ways.items() if way.why_whole]
+    behind = tuple(releases.behind(project.settings.data_dir).values())
+    return RunPlan(window.start, window.end, tuple(steps), _total(steps, forecast), tuple(whole), behind)
 
 
-def printed(rows: Sequence[Row], ahead: Forecast) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Return headers and lines to print: the rows, the forecast of each and, where files landed, of all together.
-
-    Bytes of new files; rows read (of a mart's table, computed) and seconds, as `ops.pipeline_runs` will count them.
-    """
-    lines = [("bytes", "rows", "seconds"), *(_expected(name, what, ahead) for name, what, _ in rows)]
-    names = [("table", "would"), *((name, what) for name, what, _ in rows)]
-    whys = ["why", *(why for *_, why in rows)]
-    total, (known, seconds) = ahead.total(), ahead.known_steps()
-    if total.bytes is not None:
-        busy = sum(what != "nothing" for _, what, _ in rows)
-        lines.append((f"{total.bytes:,}", _shown(total.rows), f"{seconds:.2f}" if known else "-"))
+def print_plan(plan: RunPlan) -> None:
+    """Print the steps with what is expected of them, the window, and what is computed whole at every change."""
+    lines = [("bytes", "rows", "seconds"), *map(_expected, plan.steps)]
+    names = [("table", "would"), *((step.table, step.action) for step in plan.steps)]
+    whys = ["why", *(step.why for step in plan.steps)]
+    if total := plan.total:
+        seconds = f"{total.seconds:.2f}" if total.known else "-"
+        lines.append((f"{total.bytes:,}", _shown(total.rows), seconds))
         names.append(("total", ""))
-        whys.append(f"the seconds are those of {known} of {busy} steps")
+        whys.append(f"the seconds are those of {total.known} of {total.busy} steps")
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     padded = (tuple(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
     headers, *body = [(*name, *line, why) for name, line, why in zip(names, padded, whys, strict=True)]
-    return headers, body
+    console.table(headers, body)
+    days = f"{plan.start} to {plan.end}"
+    print(f"window {days}: computed again where an input moved, as is any other partition that late rows touch")
+    for table in plan.computed_whole:
+        print(f"{table.table}: whole at every change: {table.why}\n  fix: {table.fix}")
+    for standing in plan.behind:
+        print(f"readers see {releases.describe(standing)}")
+
+
+def _step(name: str, action: str, why: str, forecast: Forecast) -> PlannedStep:
+    expected = forecast.expected.get(name, Expected()) if action != "nothing" else Expected()
+    return PlannedStep(name, action, why, expected.bytes, expected.rows, expected.seconds)
+
+
+def _total(steps: Sequence[PlannedStep], forecast: Forecast) -> Total | None:
+    total, (known, seconds) = forecast.total(), forecast.known_steps()
+    busy = sum(step.action != "nothing" for step in steps)
+    return None if total.bytes is None else Total(total.bytes, total.rows, seconds, known, busy)
 
 
 def _bytes(files: Iterable[ingest.Landed]) -> int | None:
@@ -76,12 +133,12 @@ def _bytes(files: Iterable[ingest.Landed]) -> int | None:
         return None  # one was moved away since it was listed
 
 
-def _expected(name: str, what: str, ahead: Forecast) -> tuple[str, str, str]:
-    if what == "nothing" or (what == "fail" and name not in ahead.expected):
+def _expected(step: PlannedStep) -> tuple[str, str, str]:
+    known = (step.bytes, step.rows, step.seconds) != (None, None, None)
+    if step.action == "nothing" or (step.action == "fail" and not known):
         return "", "", ""
-    found = ahead.expected.get(name, Expected())
-    size = f"{found.bytes:,}" if found.bytes is not None else ""
-    return size, _shown(found.rows), "-" if found.seconds is None else f"{found.seconds:.2f}"
+    size = f"{step.bytes:,}" if step.bytes is not None else ""
+    return size, _shown(step.rows), "-" if step.seconds is None else f"{step.seconds:.2f}"
 
 
 def _shown(count: int | None) -> str:
