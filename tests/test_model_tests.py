@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import pytest
 from conftest import MART, ORDERS, Lake
 
-from src import model_tests
+import main
+from src import commands, model_tests
 from src.errors import BoathouseError, ContractErrors, UsageError
 from src.model_tests import Difference, Pair, Result
 from src.project import open_project
@@ -44,7 +48,7 @@ def ran(lake: Lake, path: str = "", text: str = "") -> list[Result]:
     if path:
         lake.write(path, text)
     with open_project(lake.settings) as project:
-        return list(model_tests.run(project, model_tests.read(project)))
+        return list(model_tests.run_tests(project, model_tests.read(project)))
 
 
 def one(lake: Lake, path: str, text: str) -> Result:
@@ -510,9 +514,9 @@ def test_what_is_wrong_with_a_test_is_said_with_its_line(
 @pytest.mark.parametrize(
     ("old", "new", "what"),
     [
-        ("amount: 10.10", "amount: 10.105", "amount: '10.105' is none"),
-        ("day: 2026-02-01}", "day: 2026-02-30}", "day: '2026-02-30' is none"),
-        ("orders: 2, ", "orders: 2.5, ", "orders: '2.5' is none"),
+        ("amount: 10.10", "amount: 10.105", "amount: '10.105' is no decimal(18,2)"),
+        ("day: 2026-02-01}", "day: 2026-02-30}", "day: '2026-02-30' is no date"),
+        ("orders: 2, ", "orders: 2.5, ", "orders: '2.5' is no bigint"),
     ],
 )
 def test_a_value_that_its_column_cannot_hold_is_no_value(lake: Lake, old: str, new: str, what: str) -> None:
@@ -593,3 +597,82 @@ def test_choosing_no_test_is_an_error(lake: Lake) -> None:
         model_tests.select(model_tests.read(project), ["gold.shop.dail"])
     assert raised.value.what == "no test of gold.shop.dail"
     assert raised.value.fix == "the tables with tests are gold.shop.daily"
+
+
+# -- the command
+
+
+def command(lake: Lake, *args: str) -> int:
+    return commands.main(["test", *args, "--project", str(lake.root)], lake.root, main.carry)
+
+
+def test_the_command_shows_what_differs_and_ends_with_the_code_of_data(
+    lake: Lake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake.shop().edit("gold/shop/contract.yaml", "{name: day, ", "{name: day, primaryKey: true, ")
+    lake.write(DAILY_TEST, edited(ADDS_UP, "10.3}", "10.31}"))
+    lake.write(ORDERS_TEST, edited(NEWEST, "_reasons: [amount]", "_reasons: [day, amount]"))
+    assert command(lake) == 4
+    shown = re.sub(r", [\d.]+ s\)$", ")", capsys.readouterr().out.strip())
+    assert (
+        shown
+        == """
+✗ silver.shop.orders.the_newest_wins  (src/silver/shop/tests/orders.yaml, line 2)
+    quarantine.shop.orders: rows expected 1, found 1
+       order_id  _reasons
+    ~  2         day; amount > amount: cannot read ten as decimal(18,2)  line 11
+✗ gold.shop.daily.adds_up_a_day  (src/gold/shop/tests/daily.yaml, line 2)
+    gold.shop.daily: rows expected 2, found 2
+       day         amount
+    ~  2026-01-31  10.31 > 10.30  line 10
+- expected, not found   + found, not expected   ~ expected > found
+2 of 2 tests failed (2 tables)""".strip()
+    )
+
+
+def test_rows_without_a_counterpart_are_shown_whole(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+    lake.shop().write(DAILY_TEST, edited(ADDS_UP, "day: 2026-02-01, orders: 1", "day: 2026-02-02, orders: 1"))
+    assert command(lake) == 4
+    assert capsys.readouterr().out.splitlines()[2:5] == [
+        "       day         orders  amount",
+        "    -  2026-02-02  1       null    line 9",
+        "    +  2026-02-01  1       null",
+    ]
+
+
+def test_the_command_gives_every_result_as_json(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+    lake.shop().write(DAILY_TEST, edited(ADDS_UP, "10.3}", "10.31}"))
+    lake.write(ORDERS_TEST, NEWEST)
+    assert command(lake, "--json") == 4
+    found = json.loads(capsys.readouterr().out)
+    assert found["failed"] == 1
+    passed, failed = found["tests"]
+    assert (passed["id"], passed["passed"], passed["differences"]) == ("silver.shop.orders.the_newest_wins", True, [])
+    assert (failed["passed"], failed["where"]) == (False, "src/gold/shop/tests/daily.yaml, line 2")
+    row = {"day": "2026-01-31", "orders": "2", "amount": "10.31"}
+    missing = {
+        "expected": row,
+        "found": None,
+        "where": "src/gold/shop/tests/daily.yaml, line 10",
+        "differing": list[str](),
+    }
+    assert missing in failed["differences"][0]["rows"]
+
+
+def test_the_command_runs_the_tests_that_are_chosen(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+    lake.shop().write(DAILY_TEST, edited(ADDS_UP, "10.3}", "10.31}"))
+    lake.write(ORDERS_TEST, NEWEST)
+    assert command(lake, "--select", "silver.shop.orders") == 0
+    assert "1 test passed (1 table, " in capsys.readouterr().out
+    assert command(lake, "--select", "silver,gold.shop.daily") == 4
+    assert command(lake, "--select", "gold.shop.weekly") == 2
+
+
+def test_a_file_that_says_what_cannot_be_ends_with_the_code_of_contracts(lake: Lake) -> None:
+    lake.shop().write(DAILY_TEST, edited(ADDS_UP, "expect", "expects"))
+    assert command(lake) == 3
+
+
+def test_a_project_without_tests_is_told_where_they_go(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(lake.shop()) == 0
+    assert capsys.readouterr().out.startswith("no tests yet: write src/gold/<mart>/tests/<table>.yaml")

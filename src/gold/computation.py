@@ -15,7 +15,7 @@ class Computation(StrEnum):
     """
 
     # The rows that the model gives, of every partition or of `outputs`. Filled by aggregate, through Model. Read by
-    # laws, Claim, Commit and maintenance.check.
+    # laws, Claim, Commit, maintenance.check and model_tests.
     RESULT = "result"
 
     # Partitions that a change of the sources touches. Filled by Touched.find, read by Touched.widen.

@@ -42,6 +42,7 @@ class Difference:
     expected: int
     found: int
     pairs: tuple[Pair, ...]
+    key: tuple[str, ...] = ()  # by which rows were laid beside each other
 
 
 def between(
@@ -73,7 +74,7 @@ def between(
         differing = (n for n, a, b in zip(columns, row.values, other, strict=True) if not same(n, a, b))
         pairs.append(Pair(row.values, other, row.where, tuple(differing)))
     pairs += [Pair(None, row) for row in left]
-    return Difference(of, tuple(columns), len(expected), len(found), tuple(pairs)) if pairs else None
+    return Difference(of, tuple(columns), len(expected), len(found), tuple(pairs), tuple(key)) if pairs else None
 
 
 def _index(

@@ -25,6 +25,7 @@ from src.contract.errors import hint
 from src.engine import DuckEngine, identifier
 from src.errors import BoathouseError, ContractError
 from src.gold import aggregate
+from src.gold.computation import Computation
 from src.model_tests import differences, typed
 from src.model_tests.declared import LINE, REASONS, Given, ModelTest, Nested, Row
 from src.model_tests.differences import Difference, Expected, Values
@@ -50,7 +51,7 @@ class Result:
         return not self.differences and self.error is None
 
 
-def run(project: Project, tests: Sequence[ModelTest]) -> Iterator[Result]:
+def run_tests(project: Project, tests: Sequence[ModelTest]) -> Iterator[Result]:
     """Run tests one after the other with the project's engine; neither its lake nor its landing zone is touched."""
     with tempfile.TemporaryDirectory(prefix="boathouse-tests-") as folder:
         for at, test in enumerate(tests):
@@ -111,7 +112,7 @@ def _gold(project: Project, test: ModelTest, room: Path) -> Difference | None:
         rows = test.loads[0].get(name)
         sources[name] = Unbuilt(declared) if rows is None else _source(engine, declared, rows, room / name)
     aggregate.compute(engine, _judged(test), sources)
-    return _compared(engine, test, "result")
+    return _compared(engine, test, Computation.RESULT)
 
 
 def _judged(test: ModelTest) -> Table:

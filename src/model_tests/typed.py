@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from src.contract import TIMESTAMP
 from src.contract.errors import shown
 from src.engine import DuckEngine, identifier, literal
 from src.errors import ContractError
@@ -33,8 +34,9 @@ def table(engine: DuckEngine, kinds: Mapping[str, str], rows: Sequence[Row]) -> 
     found = f"SELECT nth, list_position([{', '.join(tests)}], true) AS wrong FROM {typed}" if tests else ""
     for nth, at in engine.rows(f"{found} WHERE wrong > 0 ORDER BY nth LIMIT 1") if found else ():
         name, row = named[at - 1], rows[nth]
-        fix = f"write a value of {name}: {kinds[name].lower()}"
-        raise ContractError(f"{name}: {shown(row.values[name])} is none", where=row.where, fix=fix)
+        kind = "timestamp" if kinds[name] == TIMESTAMP else kinds[name].lower()
+        what = f"{name}: {shown(row.values[name])} is no {kind}"
+        raise ContractError(what, where=row.where, fix="write a value that the column holds without loss")
     columns = [
         f"{_value(named.index(name)) if name in named else f'NULL::{kind}'} AS {identifier(name)}"
         for name, kind in kinds.items()

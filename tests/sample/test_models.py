@@ -28,7 +28,7 @@ def test_the_shipped_models_pass_their_tests(shipped: tuple[Project, list[ModelT
     project, tests = shipped
     chosen = [test for test in tests if test.where.startswith(f"{path}, ")]
     assert chosen
-    assert [result for result in model_tests.run(project, chosen) if not result.passed] == []
+    assert [result for result in model_tests.run_tests(project, chosen) if not result.passed] == []
 
 
 def test_every_shipped_table_has_a_test(shipped: tuple[Project, list[ModelTest]]) -> None:
