@@ -175,15 +175,19 @@ _TEXT_OR_TYPE = re.compile(r"\binterval\s+(?:'[^']*'|\w+)\s+\w+|'(?:[^']|'')*'|\
 
 
 def _expression(table: Table, column: Column) -> str | None:
-    """A column's expression; where it reads the file's column though the table makes another of the same name of it,
-    it says so: until 2026 such a name meant the table's column, and no row may change its meaning unseen."""
+    """Return a column's expression, with a comment where it reads a file's column of a name the table makes too.
+
+    Until 2026 such a name meant the table's column, and no row may change its meaning unseen.
+
+    Until 2026 such a name meant the table's column, and no row may change its meaning unseen.
+    """
     if column.expression is None or table.layer != "silver":
         return column.expression
-    made = {other.name for other in table.columns if other.name != column.name and other.hides_its_source(_words)}
-    read = sorted(_words(column.expression) & made)
+    made = {other.name for other in table.columns if other.name != column.name and other.hides_its_source(_names_in)}
+    read = sorted(_names_in(column.expression) & made)
     return f"{column.expression} /* of the file: {', '.join(read)} */" if read else column.expression
 
 
-def _words(expression: str) -> set[str]:
-    """The words of an expression that may be columns; no engine is at hand to parse it."""
+def _names_in(expression: str) -> set[str]:
+    """Return the words of an expression that may be columns; no engine is at hand to parse it."""
     return set(_WORD.findall(_TEXT_OR_TYPE.sub(" ", expression)))

@@ -28,7 +28,7 @@ _BUMPS = ("none", "patch", "minor", "major")
 
 
 def required_bump(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, list[str]]:
-    """The least bump (none, patch, minor, major) from one logic to another, and the changes that ask for it."""
+    """Return the least bump (none, patch, minor, major) from one logic to another, and the changes that ask for it."""
     asking = [(bump, text) for bump, text in changes(old, new) if bump != "none"]
     return max((bump for bump, _ in asking), key=_BUMPS.index, default="none"), [text for _, text in asking]
 
@@ -70,15 +70,19 @@ class Stored(Protocol):
     """A stored table: its properties, and the fingerprint of the logic that its rows were built with."""
 
     @property
-    def properties(self) -> Mapping[str, str]: ...
+    def properties(self) -> Mapping[str, str]:
+        """Return the table's properties."""
+        ...
 
     @property
-    def built_from(self) -> int | None: ...
+    def built_from(self) -> int | None:
+        """Return the fingerprint of the logic that its rows were built with."""
+        ...
 
 
 @dataclass(frozen=True)
 class Tagged:
-    """What a stored table says of itself: the version, and the logic it stands for with its fingerprint.
+    """The tags of a stored table: its version, and the logic it stands for with its fingerprint.
 
     `adopted`: the fingerprint of the rows, where the logic has facts that the version which built them did not record.
     """
@@ -114,7 +118,7 @@ def current_fingerprints(table: Table, stored: Stored) -> set[int]:
 
 
 def _same_recorded(table: Table, stored: Stored) -> Tagged | None:
-    """The record of a stored table, if it describes the rows and nothing of it differs from the contract."""
+    """Return the record of a stored table, if it describes the rows and nothing of it differs from the contract."""
     recorded = tagged(stored.properties)
     if recorded is None or not recorded.describes(stored) or changes(recorded.logic, logic(table)):
         return None
@@ -122,7 +126,7 @@ def _same_recorded(table: Table, stored: Stored) -> Tagged | None:
 
 
 def tags(table: Table, stored: Stored | None = None) -> dict[str, str]:
-    """The table properties that keep the version, and the logic it stands for, on the table itself.
+    """Return the table properties that keep the version, and the logic it stands for, on the table itself.
 
     `stored`: its rows stay as they are. Then what another version recorded of them stays too, and facts that it
     did not know are added, so that a later change of these is seen.
@@ -144,12 +148,12 @@ def tags(table: Table, stored: Stored | None = None) -> dict[str, str]:
 def wrong_tags(table: Table, stored: Stored) -> list[str]:
     """Return the tags of a current table that say something else than its contract; to know less is not wrong."""
     wrong = [name for name, value in tags(table, stored).items() if stored.properties.get(name) != value]
-    unsaid = (_LOGIC_TAG, _ADOPTED_TAG) if _same_recorded(table, stored) else ()
-    return [name for name in wrong if name not in unsaid]
+    left_out = (_LOGIC_TAG, _ADOPTED_TAG) if _same_recorded(table, stored) else ()
+    return [name for name in wrong if name not in left_out]
 
 
 def tagged(properties: Mapping[str, str]) -> Tagged | None:
-    """The tags found on a stored table; None where there are none, or none that can be read."""
+    """Return the tags found on a stored table; None where there are none, or none that can be read."""
     version = properties.get(_VERSION_TAG, "")
     try:
         facts = json.loads(properties.get(_LOGIC_TAG, ""))
@@ -162,10 +166,10 @@ def tagged(properties: Mapping[str, str]) -> Tagged | None:
 
 
 def _adopted(text: str, logic_of: int) -> int | None:
-    """The fingerprint of rows that a record was extended for; None where it is about another record."""
+    """Return the fingerprint of rows that a record was extended for; None where it is about another record."""
     try:
-        said = json.loads(text)
-        return int(said["rows"]) if int(said["logic"]) == logic_of else None
+        record = json.loads(text)
+        return int(record["rows"]) if int(record["logic"]) == logic_of else None
     except (ValueError, TypeError, KeyError):
         return None
 
@@ -196,7 +200,7 @@ def check_version(table: Table, properties: Mapping[str, str]) -> None:
 
 
 def why_rebuild(table: Table, properties: Mapping[str, str]) -> str:
-    """Why a table whose rows were built by another logic is rebuilt, given its stored properties.
+    """Return why a table whose rows were built by another logic is rebuilt, given its stored properties.
 
     Raises:
         ContractError: the version does not say that the logic changed.

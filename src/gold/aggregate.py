@@ -32,7 +32,7 @@ _SMALL = 8_000_000
 
 @dataclass(frozen=True)
 class Work:
-    """What a gold table has to do, and why."""
+    """The work of one gold table: nothing, some partitions or a rebuild, and why."""
 
     kind: str  # nothing | partitions | rebuild
     why: str
@@ -119,12 +119,12 @@ def run(
 def way_of(
     engine: DuckEngine, table: Table, gold: lake.Snapshot | None, sources: Mapping[str, lake.Snapshot], proof: Proof
 ) -> Way:
-    """Whether a table is computed whole or by partitions, and on whose word; changes nothing."""
+    """Return whether a table is computed whole or by partitions, and on whose word; changes nothing."""
     return way.of(engine, table, proof, {name: source.columns for name, source in sources.items()}, gold)
 
 
 def partitions_of(cut: Cut, source: str, rows: str) -> list[str]:
-    """The partitions of a gold table in which rows of a source (a relation) count, as text; changes nothing."""
+    """Return the partitions of a gold table in which rows of a source (a relation) count, as text; changes nothing."""
     if source not in cut.by:
         return ["the whole table"]
     keys = f"(SELECT {cut.keys(source)} FROM {rows})"
@@ -192,6 +192,6 @@ class _Build:
         return self.commit.partitions(gold, Computation.OUTPUTS, rows)
 
     def _reads_whole(self) -> bool:
-        """Whether partitions are computed by a filter over the whole model: that costs little, or nothing is proven."""
+        """Return whether partitions are filtered out of the whole model: that is cheap, or nothing is proven."""
         size = sum(file.size for source in self.model.sources.values() for file in source.files)
         return not self.model.table.python and (bool(self.way.claim) or size <= _SMALL)

@@ -18,7 +18,7 @@ from src.gold.computation import Computation
 
 @dataclass(frozen=True)
 class Commit:
-    """What one run commits to one table, from the temporary table `result`.
+    """One run's commit to one table, from the temporary table `result`.
 
     `sources`: in the versions that will have been consumed; `refers`: the tables its foreign keys name.
     """
@@ -63,14 +63,14 @@ class Commit:
         return _outcome(rows, self.engine.one(f"SELECT count(*) FROM {outputs}")[0], gold.version, audits)
 
     def split(self, gold: lake.Snapshot, outputs: str) -> tuple[list[lake.DataFile], list[lake.DataFile]]:
-        """The files of the stored table outside of some partitions, and those in them."""
+        """Return the files of the stored table outside of some partitions, and those in them."""
         texts = ", ".join(f"{identifier(name)}::VARCHAR" for name in self.table.partition_by)
         within = set(self.engine.rows(f"SELECT {texts} FROM {outputs}"))
         replaced = [file for file in gold.files if gold.partition_of(file) in within]
         return [file for file in gold.files if file not in replaced], replaced
 
     def seen(self, gold: lake.Snapshot) -> Outcome:
-        """Remember that the sources moved without changing a row."""
+        """Record that the sources moved without changing a row."""
         return Outcome(version=lake.commit(gold, progress=self.progress, info=self.info).version)
 
     def note(self, progress: Mapping[str, int]) -> None:
@@ -78,7 +78,7 @@ class Commit:
         lake.commit(self._prepared(), progress=progress, info=self.info)
 
     def stored(self, gold: lake.Snapshot, outputs: str) -> str:
-        """A relation of the stored rows outside of some partitions."""
+        """Return a relation of the stored rows outside of some partitions."""
         return self.engine.scan(gold, self.split(gold, outputs)[0])
 
     def _audit(self, relation: str) -> tuple[audits.AuditResult, ...]:
@@ -94,12 +94,13 @@ class Commit:
 
     @property
     def progress(self) -> dict[str, int]:
-        """Which sources, and which versions of them, will have been consumed."""
+        """Return the versions and identities of the sources that will have been consumed."""
         identities = {lake.identity_of(name): source.identity for name, source in self.sources.items()}
         return {**lake.consumed(self.sources), **identities}
 
     @property
     def info(self) -> dict[str, str]:
+        """Return what the commit says of itself: run and contract version."""
         return {"run_id": self.batch, "userMetadata": json.dumps({"version": self.table.version})}
 
     @property

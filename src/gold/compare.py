@@ -10,7 +10,7 @@ _TOLERANCE = 1e-9  # of the larger of two floats: sums of a billion rows differ 
 
 
 def differences(engine: DuckEngine, columns: Mapping[str, str], stored: str, computed: str) -> Iterator[str]:
-    """What one relation has too much and what it lacks, as another says it should be; nothing where they are equal."""
+    """Yield the rows that one relation has too many or lacks against another, with an example; none if equal."""
     names = ", ".join(map(identifier, columns))
     stored, computed = f"SELECT {names} FROM {stored}", f"SELECT {names} FROM {computed}"
     floats = [name for name, kind in columns.items() if kind in ("FLOAT", "DOUBLE")]
@@ -23,7 +23,7 @@ def differences(engine: DuckEngine, columns: Mapping[str, str], stored: str, com
 
 
 def _unmatched(columns: Mapping[str, str], floats: list[str], one: str, other: str) -> str:
-    """SELECT of the rows of one that no row of the other is, whose floats are close; rows pair up in their order."""
+    """Return a SELECT of rows that no row of the other matches; floats match if close, rows in their order."""
     exact = [identifier(name) for name in columns if name not in floats]
     order = ", ".join(map(identifier, floats))
     within = f"PARTITION BY {', '.join(exact)} " if exact else ""

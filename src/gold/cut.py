@@ -23,11 +23,11 @@ class Cut:
     by: Mapping[str, tuple[str, ...]]
 
     def keys(self, name: str) -> str:
-        """The partition columns computed from a cut source's columns, for a SELECT list."""
+        """Return the partition columns computed from a cut source's columns, for a SELECT list."""
         return ", ".join(f"{self._typed(at, name)} AS {column}" for at, column in enumerate(self.columns))
 
     def rows_within(self, name: str, partitions: str, files: Sequence[lake.DataFile]) -> str:
-        """SELECT of the rows of a source's files that belong to a relation of partitions; all where it is not cut."""
+        """Return a SELECT of the rows of a source's files in these partitions; of all where it is not cut."""
         scan = self.engine.scan(self.sources[name], files)
         if name not in self.by:
             return f"SELECT * FROM {scan}"
@@ -37,7 +37,7 @@ class Cut:
         return f"SELECT s.* FROM {scan} s SEMI JOIN (SELECT {renamed} FROM {partitions}) ON {match}"
 
     def files_within(self, name: str, partitions: str) -> list[lake.DataFile]:
-        """The files that can hold such rows: told by their folders where the partition follows from these."""
+        """Return the files that can hold such rows: told by their folders where the partition follows from these."""
         source = self.sources[name]
         if not (source.files and name in self.by and self.told_by_folders(name)):
             return list(source.files)
@@ -46,12 +46,12 @@ class Cut:
         return [file for at, file in enumerate(source.files) if at in within]
 
     def told_by_folders(self, name: str) -> bool:
-        """Whether the partition follows from the partition that a row of a source lies in."""
+        """Return whether the partition follows from the partition that a row of a source lies in."""
         needed = {column for by in self.by[name] for column in self.engine.column_references(by)}
         return bool(needed) and needed <= {column.lower() for column in self.sources[name].partition_by}
 
     def folders(self, source: lake.Snapshot, files: Sequence[lake.DataFile]) -> str:
-        """A relation of the partition values of a source's files, and at which place (_at) each file stands."""
+        """Return a relation of the partition values of a source's files, and at which place (_at) each file stands."""
         rows = ", ".join(
             f"({at}, {', '.join(literal(value) for value in source.partition_of(file))})"
             for at, file in enumerate(files)
@@ -63,7 +63,7 @@ class Cut:
         return f"(SELECT _at, {typed} FROM (VALUES {rows}) v(_at, {names}))"
 
     def present(self) -> str:
-        """SELECT of the partitions that the rows of the cut sources belong to."""
+        """Return a SELECT of the partitions that the rows of the cut sources belong to."""
         found = (f"SELECT DISTINCT {self.keys(name)} FROM {self.engine.scan(self.sources[name])}" for name in self.by)
         return f"SELECT {self.names} FROM ({' UNION '.join(found)}) WHERE {self.in_one}"
 
@@ -75,20 +75,21 @@ class Cut:
 
     @property
     def columns(self) -> list[str]:
+        """Return the partition columns as SQL."""
         return [identifier(name) for name in self.table.partition_by]
 
     @property
     def names(self) -> str:
-        """The partition columns, for a SELECT list or USING."""
+        """Return the partition columns, for a SELECT list or USING."""
         return ", ".join(self.columns)
 
     @property
     def in_one(self) -> str:
-        """That the partition columns name a partition: a row for which one of them is NULL counts in none."""
+        """Return SQL that is true for a row in a partition: none of the partition columns is NULL."""
         return " AND ".join(f"{column} IS NOT NULL" for column in self.columns)
 
     @property
     def text(self) -> str:
-        """A partition as a person reads it, such as day=2024-01-31, of a row with its columns."""
+        """Return a partition as a person reads it, such as day=2024-01-31, of a row with its columns."""
         pairs = zip(self.table.partition_by, self.columns, strict=True)
         return " || '/' || ".join(f"'{name}=' || {column}::VARCHAR" for name, column in pairs)

@@ -27,6 +27,7 @@ class Model:
 
     @property
     def columns(self) -> dict[str, str]:
+        """Return the columns of the contract and their types."""
         return {column.name: column.type for column in self.table.columns}
 
     def whole(self, into: str) -> int:
@@ -67,7 +68,7 @@ class Model:
         return [file for source in self.sources.values() for file in source.files]
 
     def _among(self, outputs: str) -> str:
-        """A condition that the rows of a relation of partitions meet, and no other."""
+        """Return a condition that the rows of a relation of partitions meet, and no other."""
         kinds = self.columns
         names = [identifier(name) for name in self.table.partition_by]
         texts = ", ".join(f"{name}::VARCHAR" for name in names)

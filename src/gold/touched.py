@@ -20,7 +20,7 @@ EVERYTHING = -1
 
 @dataclass(frozen=True)
 class Touched:
-    """What changed in the sources of one table since its stored version; `again`: rows that count as changed."""
+    """The partitions that changes in a table's sources touch; `again`: rows that count as changed."""
 
     cut: Cut
     gold: lake.Snapshot
@@ -55,7 +55,7 @@ class Touched:
         return self.cut.engine.table(Computation.TOUCHED, f"FROM ({' UNION '.join(found)}) WHERE {self.cut.in_one}")
 
     def widen(self, lookback: int) -> None:
-        """From `touched` make `outputs`, the partitions to compute, and `reads`, those that their rows depend on.
+        """Widen `touched` to `outputs`, the partitions to compute, and `reads`, those that their rows depend on.
 
         With a lookback of N a partition's rows depend on the N partitions before it, so the N that
         follow a touched one are computed again, and the N before each of these are read.
@@ -83,7 +83,7 @@ class Touched:
         return bool(self.cut.engine.rows(self._difference(source, moved, "1 AS one", "one")))
 
     def _difference(self, source: lake.Snapshot, moved: lake.Changes, keys: str, names: str) -> str:
-        """SELECT of the `keys`, called `names`, whose rows are not the same in the added and in the removed files.
+        """Return a SELECT of the `keys`, called `names`, whose rows differ between added and removed files.
 
         Rows are the same if there are as many of them and the sum of their hashes (64 bits) is: kept apart they
         would take the memory of everything that moved.
@@ -105,7 +105,7 @@ def number_present(cut: Cut) -> None:
 
 
 def neighbours(of: str, name: str, first: int, last: int) -> str:
-    """SELECT of some partitions and those `first` to `last` places after them among the `present` ones."""
+    """Return a SELECT of some partitions and those `first` to `last` after them among the `present` ones."""
     before = f"SELECT count(*) FROM {Computation.PRESENT} p WHERE p.{name} <= o.{name}"
     at = f"(SELECT o.{name}, ({before}) AS _place FROM {of} o)"
     near = f"p._place BETWEEN a._place + {first} AND a._place + {last}"

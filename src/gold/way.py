@@ -36,13 +36,14 @@ class Way:
 
     @property
     def by_partitions(self) -> bool:
+        """Return whether the table is computed by partitions."""
         return bool(self.cuts)
 
 
 def of(
     engine: DuckEngine, table: Table, proof: Proof, columns: Mapping[str, Mapping[str, str]], gold: lake.Snapshot | None
 ) -> Way:
-    """How a table is computed, given the columns of its sources and what its stored version says of its claim."""
+    """Return how a table is computed, given its sources' columns and what its stored version says of its claim."""
     if table.refresh == "full" or not table.partition_by:
         return Way()
     if proof.refusal is None:
@@ -53,7 +54,7 @@ def of(
 
 
 def located(table: Table, refusal: Refusal) -> str:
-    """Why a table is computed whole, and where in its model that stands."""
+    """Return why a table is computed whole, and where in its model that stands."""
     line = f":{refusal.line}" if refusal.line is not None else ""
     return f"{refusal.what} ({table.model.name}{line})"
 
@@ -61,7 +62,7 @@ def located(table: Table, refusal: Refusal) -> str:
 def _claimed(
     engine: DuckEngine, table: Table, columns: Mapping[str, Mapping[str, str]], gold: lake.Snapshot | None
 ) -> Way:
-    """The author's word: every source that has the columns of the partition's expression is cut by it."""
+    """Return the author's word: every source that has the columns of the partition's expression is cut by it."""
     words = "refresh: partitions" + (f", lookback: {table.lookback}" if table.lookback else "")
     if is_refuted(table, gold):
         fix = "correct the model, or write `refresh: full`; a changed contract is believed again, and checked"
@@ -92,26 +93,27 @@ def _claimed(
 
 
 def is_checked(table: Table, gold: lake.Snapshot) -> bool:
-    """Whether the claim was checked when it was new."""
+    """Return whether the claim was checked when it was new."""
     return gold.progress(_CHECKED) == _claim(table)
 
 
 def is_refuted(table: Table, gold: lake.Snapshot | None) -> bool:
+    """Return whether the stored version says that this claim does not hold."""
     return gold is not None and gold.progress(_REFUTED) == _claim(table)
 
 
 def checked(table: Table) -> dict[str, int]:
-    """Progress that says that the claim was checked."""
+    """Return the progress that records that the claim was checked."""
     return {_CHECKED: _claim(table)}
 
 
 def refuted(table: Table) -> dict[str, int]:
-    """Progress that says that the claim does not hold."""
+    """Return the progress that records that the claim does not hold."""
     return {_REFUTED: _claim(table)}
 
 
 def _claim(table: Table) -> int:
-    """A number of 63 bits that is the same as long as the claim, and what it is about, are."""
+    """Return a number of 63 bits that is the same as long as the claim, and what it is about, are."""
     logic = contract.logic(table)
     columns = [{fact: column[fact] for fact in _COLUMN_FACTS} for column in logic["columns"]]
     facts = {fact: logic[fact] for fact in _FACTS} | {"columns": columns, "run_date": None}

@@ -90,42 +90,44 @@ class Snapshot:
 
     @property
     def _table(self) -> DeltaTable:
-        """The library's table at this version; loaded again where the one it came with has moved on."""
+        """Return the library's table at this version; loaded again where the one it came with has moved on."""
         if self._loaded is None:
             self._loaded = _load(self.root, self.version)
         return self._loaded
 
     def moving(self) -> DeltaTable:
-        """The library's table, to change it: that moves it on to the next version, and this snapshot is of its own."""
+        """Return the library's table to change it: it moves on to the next version, this snapshot keeps its own."""
         table, self._loaded = self._table, None
         return table
 
     @cached_property
     def columns(self) -> dict[str, str]:
-        """Column names and DuckDB types, in order."""
+        """Return column names and DuckDB types, in order."""
         return {field.name: _sql_type(field.type) for field in self._table.schema().fields}
 
     @cached_property
     def partition_by(self) -> tuple[str, ...]:
+        """Return the names of the partition columns."""
         return tuple(self._table.metadata().partition_columns)
 
     def partition_of(self, file: DataFile) -> tuple[str | None, ...]:
-        """Which partition a file of this table lies in: its values as text, in the order of `partition_by`."""
+        """Return the partition of a file as its values' text, in the order of `partition_by`."""
         return tuple(file.partition[name] for name in self.partition_by)
 
     @cached_property
     def indexed(self) -> str | None:
-        """The column of which the log tells the least and the greatest value in each file written since it is set."""
+        """Return the column whose least and greatest value the log has for each file written since it is set."""
         name = self.properties.get(_INDEXED)
         return name if name and self.columns.get(name) in _INDEXABLE else None
 
     @cached_property
     def identity(self) -> int:
-        """A number of 63 bits that is this table's and no other's, a re-created one's included."""
+        """Return a number of 63 bits that is this table's and no other's, a re-created one's included."""
         return uuid.UUID(str(self._table.metadata().id)).int >> 65
 
     @cached_property
     def properties(self) -> dict[str, str]:
+        """Return the table's properties."""
         return dict(self._table.metadata().configuration)
 
     @property
@@ -135,7 +137,7 @@ class Snapshot:
 
     @cached_property
     def files(self) -> tuple[DataFile, ...]:
-        """The files that hold this version's rows.
+        """Return the files that hold this version's rows.
 
         Raises:
             MachineError: they say so in a way Boathouse does not read.
@@ -158,7 +160,7 @@ class Snapshot:
         )
 
     def _bounds(self, actions: Any) -> list[dict[str, tuple[str, str]]]:
-        """What the log tells of the indexed column in each file; nothing where it tells it of none."""
+        """Return the indexed column's least and greatest value of each file, as far as the log has them."""
         ends = [f"{end}.{self.indexed}" for end in ("min", "max")]
         if not self.indexed or not set(ends) <= set(actions.schema.names):
             return []
@@ -167,15 +169,16 @@ class Snapshot:
 
     @property
     def rows(self) -> int:
+        """Return the number of rows of this version."""
         return sum(file.rows for file in self.files)
 
     @property
     def size(self) -> int:
-        """Bytes of the files that hold this version's rows."""
+        """Return the bytes of the files that hold this version's rows."""
         return sum(file.size for file in self.files)
 
     def progress(self, source: str) -> int | None:
-        """How far this table has consumed a source, as its own commits recorded it; None for never."""
+        """Return up to which version the table has consumed a source, as its own commits say; None for never."""
         if source not in self._progress:  # the library looks for it among all that there is, each time
             with translated(self.root):
                 version = self._table.transaction_version(source)
@@ -184,7 +187,7 @@ class Snapshot:
 
     @property
     def built_from(self) -> int | None:
-        """The fingerprint of the logic that the rows were built with; None where no contract says it."""
+        """Return the fingerprint of the logic that the rows were built with; None where no contract says it."""
         return self.progress(BUILT_FROM)
 
     def _refuse_foreign_features(self, *, to_write: bool = False) -> None:
@@ -206,17 +209,17 @@ class Snapshot:
 
 
 def identity_of(source: str) -> str:
-    """Progress: which table it was that was consumed. Versions of another one under its name say nothing."""
+    """Return the progress name of a source's identity: versions of another table under its id say nothing."""
     return f"identity:{source}"
 
 
 def entry_of(source: str) -> str:
-    """Progress: the hash of the log entry that made the consumed version; -1 where that entry was gone."""
+    """Return the progress name of the hash of the consumed version's log entry; -1 where that was gone."""
     return f"entry:{source}"
 
 
 def consumed(sources: Mapping[str, Snapshot]) -> dict[str, int]:
-    """The progress to record where these versions of sources are consumed: their numbers, and what they were."""
+    """Return the progress to record where these versions of sources are consumed: their numbers, and what they were."""
     entries = {name: log.entry_hash(source.root, source.version) for name, source in sources.items()}
     numbers = {name: source.version for name, source in sources.items()}
     return numbers | {entry_of(name): -1 if found is None else found for name, found in entries.items()}
@@ -238,7 +241,7 @@ def is_another(consumer: Snapshot, name: str, source: Snapshot) -> bool:
 
 
 def waiting_of(source: str) -> str:
-    """Progress: up to which version rows of a source wait in a quarantine for a load that passes; -1 for none."""
+    """Return the progress name of the version up to which a source's rows wait in quarantine; -1 for none."""
     return f"waiting:{source}"
 
 
@@ -248,7 +251,7 @@ def waits(quarantine: Snapshot, source: str) -> bool:
 
 
 def index(column: str, kind: str) -> dict[str, str]:
-    """The property by which a table's log tells the least and greatest value of a column in each file.
+    """Return the property by which a table's log tells the least and greatest value of a column in each file.
 
     It tells those of no column where the values of this one are not in a log as they are.
     """
@@ -256,12 +259,12 @@ def index(column: str, kind: str) -> dict[str, str]:
 
 
 def table_path(data: Path, table_id: str) -> Path:
-    """Where a table lies: silver.sales.order_lines is the folder silver/sales/order_lines below data."""
+    """Return where a table lies: silver.sales.order_lines is the folder silver/sales/order_lines below data."""
     return data.joinpath(*table_id.split("."))
 
 
 def open_table(root: Path, version: int | None = None) -> Snapshot | None:
-    """The newest (or the given) version of the table at root; None where there is no table.
+    """Return the newest (or the given) version of the table at root; None where there is no table.
 
     Raises:
         HistoryGone: the given version is not there, or no longer.
@@ -414,7 +417,7 @@ def set_properties(
 
 
 def check_restorable(root: Path, version: int) -> Snapshot:
-    """The old version of a table, once it is sure that all of its files are still there.
+    """Return the old version of a table, once it is sure that all of its files are still there.
 
     Raises:
         MachineError: vacuum or log clean-up removed it.
@@ -452,7 +455,7 @@ def restore(snapshot: Snapshot, version: int, sources: Sequence[str]) -> Snapsho
 
 
 def changes(snapshot: Snapshot, since: int) -> Changes:
-    """What changed rows in versions since+1 .. snapshot.version, net of files that came and went again.
+    """Return the files that came and went in versions since+1 .. snapshot.version, net of those that did both.
 
     Raises:
         HistoryGone: log clean-up or vacuum took a part of it, or the table was rebuilt since.
@@ -487,7 +490,7 @@ def has_same_rows(snapshot: Snapshot, since: int) -> bool:
 
 
 def hashes(snapshot: Snapshot) -> dict[str, str]:
-    """The SHA-256 of each file of which a commit that is still in the log says it: see `commit`.
+    """Return the SHA-256 of each file of which a commit that is still in the log says it: see `commit`.
 
     Raises:
         MachineError: the log is damaged.
@@ -513,7 +516,7 @@ def discard(root: Path, files: Sequence[DataFile]) -> None:
 
 
 def published(before: Snapshot, table: DeltaTable) -> Snapshot:
-    """The table after a commit made through `before`, once every log entry since then is on disk.
+    """Return the table after a commit made through `before`, once every log entry since then is on disk.
 
     `table` is what `before.moving()` gave: it reads the entries since then only, not the whole log again.
     """

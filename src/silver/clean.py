@@ -35,7 +35,7 @@ QUARANTINE_COLUMNS = {
 
 @dataclass(frozen=True)
 class Work:
-    """What a silver table has to do, and why."""
+    """The work of one silver table: nothing, a merge or a rebuild, and why."""
 
     kind: str  # nothing | merge | rebuild
     why: str
@@ -45,7 +45,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Places:
-    """Where a table lies, its quarantine, its deletions, its feeds' bronze tables, and the tables it refers to."""
+    """The folders of a table, its quarantine, its deletions, its feeds' bronze tables and the tables it refers to."""
 
     table: Path
     quarantine: Path
@@ -55,7 +55,7 @@ class Places:
 
     @classmethod
     def of(cls, table: Table, place: Callable[[str], Path]) -> Places:
-        """The places of a table, given where a table id lies."""
+        """Return the places of a table, given where a table id lies."""
         beside = f"{table.domain}.{table.name}"
         return cls(
             table=place(table.id),
@@ -104,7 +104,7 @@ def plan(
 
 
 def properties(table: Table, silver: lake.Snapshot | None = None) -> dict[str, str]:
-    """What a table says of itself, `silver` if its rows stay as they are.
+    """Return the properties of a table; `silver` is the stored one whose rows stay as they are.
 
     Its log tells in which files a key can be, by the key's first column.
     """
@@ -292,7 +292,7 @@ class Merge:
             raise DataError("; ".join(found), where=self.table.path, fix=fix)
 
     def _is_judged(self, progress: Mapping[str, int], *, full_refresh: bool) -> bool:
-        """Whether a run that died found this load within its budget: it then committed the rejects, and no more."""
+        """Return whether a run that died judged this load good: it then committed the rejects, and no more."""
         table = lake.open_table(self.places.quarantine)
         if table is None or (full_refresh and table.built_from not in self._fingerprints()):
             return False
@@ -311,11 +311,12 @@ class Merge:
         return {feed.id: progress[feed.id] for feed in self.table.feeds if feed.id in progress}
 
     def _deletions(self) -> str | None:
-        """A relation of the rows whose keys are recorded as gone; None where there is none."""
+        """Return a relation of the rows whose keys are recorded as gone; None where there is none."""
         table = lake.open_table(self.places.deletions) if self.table.delete_when else None
         return self.engine.scan(table) if table else None
 
     def audit(self, relation: str) -> tuple[audits.AuditResult, ...]:
+        """Audit the table whose rows will be those of `relation`."""
         others = {}
         for name, root in self.places.refers.items():
             if name == self.table.id:
@@ -373,7 +374,7 @@ class Merge:
             lake.commit(table, add=files, progress={**progress, **marks}, info=self.info, overwrite=whole)
 
     def _prepared(self) -> lake.Snapshot:
-        """The table to write into: created, or replaced by an empty one where its partitioning changes."""
+        """Return the table to write into: created, or replaced by an empty one where its partitioning changes."""
         silver = lake.open_table(self.places.table)
         if silver and silver.partition_by == self.table.partition_by:
             return silver
@@ -383,13 +384,14 @@ class Merge:
         return lake.create(self.places.table, columns, keys, tags, replace=replacing)
 
     def current(self) -> lake.Snapshot:
+        """Return the newest version of the table."""
         silver = lake.open_table(self.places.table)
         if silver is None:
             raise MachineError("there is no table", where=self.places.table, fix="run `make pipeline`")
         return silver
 
     def consumed(self, silver: lake.Snapshot) -> list[Source]:
-        """All of bronze that a version of the table was built from.
+        """Return all of bronze that a version of the table was built from.
 
         Raises:
             HistoryGone: a bronze version is no longer in its log.
@@ -405,7 +407,7 @@ class Merge:
         return sources
 
     def _candidates(self, silver: lake.Snapshot) -> list[lake.DataFile]:
-        """The files that can hold a key of `incoming`.
+        """Return the files that can hold a key of `incoming`.
 
         Where the partition follows from the key alone a row cannot move, and the other partitions
         are left out; elsewhere the old row may lie in any of them. The log tells which files cannot
@@ -428,7 +430,7 @@ class Merge:
         return [file for file in files if str(silver.root / file.path) in holding]
 
     def _within_bounds(self, silver: lake.Snapshot, files: Sequence[lake.DataFile]) -> list[lake.DataFile]:
-        """The files that a key of `incoming` can be in, as far as the log tells the bounds of one of its columns."""
+        """Return the files that a key of `incoming` can be in, as far as the log has a column's bounds."""
         name = silver.indexed
         told = [(at, *file.bounds[name]) for at, file in enumerate(files) if name in file.bounds] if name else []
         if not name or name not in self.table.key or not told:
@@ -454,7 +456,7 @@ class Merge:
     def _merged(
         self, silver: lake.Snapshot, candidates: Sequence[lake.DataFile], superseded: int
     ) -> tuple[list[lake.DataFile], str]:
-        """The files that hold a superseded row, and a SELECT of the rows to write in their place.
+        """Return the files that hold a superseded row, and a SELECT of the rows to write in their place.
 
         These are the new rows, and again the rows that shared a file with a superseded one.
         """
@@ -479,6 +481,7 @@ class Merge:
 
     @property
     def info(self) -> dict[str, str]:
+        """Return what the commit says of itself: run, contract version, who accepted its rejects."""
         accepted = {"acceptedBy": self.accepted_by} if self.accepted_by else {}
         return {"run_id": self.batch, "userMetadata": json.dumps({"version": self.table.version}), **accepted}
 
@@ -503,4 +506,5 @@ def _is_behind(table: lake.Snapshot, source: str, version: int) -> bool:
 
 
 def partitions_of(files: Sequence[lake.DataFile]) -> int:
+    """Return how many partitions these files lie in."""
     return len({tuple(file.partition.items()) for file in files if file.partition})

@@ -32,12 +32,12 @@ _STORABLE = {  # the years that tables, and whoever reads them, can hold
 
 
 def is_number(kind: str) -> bool:
-    """Whether a type is one of numbers."""
+    """Return whether a type is one of numbers."""
     return kind in INTEGERS or kind in FLOATS or kind.startswith("DECIMAL")
 
 
 def plain_number(text: str, decimal: str, thousands: str) -> str:
-    """SQL of a number's text as it is usually written, with a point and nothing between thousands.
+    """Return SQL of a number's text as it is usually written, with a point and nothing between thousands.
 
     NULL where it is not written as the feed says: thousands are groups of three, or not set apart at all.
     """
@@ -53,7 +53,7 @@ def plain_number(text: str, decimal: str, thousands: str) -> str:
 
 
 def cast(value: str, kind: str, target: str) -> str:
-    """SQL of a value of type `kind` as `target`; NULL where the engine cannot read it as that."""
+    """Return SQL of a value of type `kind` as `target`; NULL where the engine cannot read it as that."""
     if target != TIMESTAMP:
         return f"TRY_CAST({value} AS {target})"
     if kind == "TIMESTAMP":
@@ -70,7 +70,7 @@ def _in_utc(value: str) -> str:
 
 
 def is_kept(value: str, typed: str, kind: str, target: str) -> str:
-    """SQL that is true where a value of type `kind`, which is there, became `typed` without loss."""
+    """Return SQL that is true where a value of type `kind`, which is there, became `typed` without loss."""
     if target in _STORABLE and kind != "VARCHAR":
         storable = f"{typed} {_STORABLE[target]}"
         finer = kind.startswith("TIMESTAMP_NS") or (target == "DATE" and kind != target)
@@ -81,8 +81,7 @@ def is_kept(value: str, typed: str, kind: str, target: str) -> str:
 
 
 def why_not(text: str, typed: str, kind: str, target: str) -> tuple[str, str]:
-    """What is wrong with a value that is not kept: SQL that is true where a digit would be lost, and a hint (SQL
-    text, NULL for none) for all others."""
+    """Return SQL that is true where a value would lose a digit, and a hint (SQL text, NULL for none) for all others."""
     if kind != "VARCHAR":
         return f"{typed} {_STORABLE.get(target, 'IS NOT NULL')}", "NULL"
     if target in INTEGERS:
@@ -134,7 +133,7 @@ def _moment_is_kept(text: str, typed: str) -> str:
 
 
 def _decimal_is_kept(text: str, typed: str, target: str) -> str:
-    """Beyond the column's fraction digits there are only zeros."""
+    """Return SQL that is true where there are only zeros beyond the column's fraction digits."""
     scale = int(target[len("DECIMAL(") : -1].split(",")[1])
     plain = rf"[+-]?([0-9]+(\.[0-9]{{0,{scale}}}0*)?|\.[0-9]{{0,{scale}}}0*)"
     mantissa, exponent = _mantissa(text), f"TRY_CAST(regexp_extract({text}, '[eE](.*)$', 1) AS INTEGER)"
@@ -148,7 +147,7 @@ def _decimal_is_kept(text: str, typed: str, target: str) -> str:
 
 
 def _float_is_kept(text: str, typed: str, target: str) -> str:
-    """The number, printed with as many digits as the text has, or with as few as tell it apart, is the text.
+    """Return the number, printed with as many digits as the text has, or with as few as tell it apart, is the text.
 
     So 0.1 is kept, as is 0.10000000000000001, which other programs write for the same number; 12345678901234567890
     is not, as the nearest number is 12345678901234567168.
@@ -172,5 +171,5 @@ def _mantissa(text: str) -> str:
 
 
 def _digits(text: str) -> str:
-    """A number's digits without the zeros before the first and after the last other one; empty text for zero."""
+    """Return a number's digits without the zeros before the first and after the last other one; empty text for zero."""
     return f"trim(replace({_mantissa(text)}, '.', ''), '0')"

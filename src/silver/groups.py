@@ -29,7 +29,7 @@ def is_wide(table: Table) -> bool:
 
 
 def typed(engine: DuckEngine, table: Table, feed: Feed, names: Sequence[str], scan: Scan, large: bool) -> str:
-    """SELECT of a feed's typed rows, without source values: as `projection` gives them, whose tables it fills.
+    """Return a SELECT of a feed's typed rows without source values, as `projection` gives them; fills its tables.
 
     `names` are the file's columns, `large` is that of `engine.table`. Only for an engine with one thread: more would
     write the rows in any order.

@@ -26,7 +26,7 @@ Source = tuple[Feed, lake.Snapshot, Sequence[lake.DataFile]]  # a feed, its bron
 
 
 def compute(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> Outcome:
-    """Type, check and deduplicate bronze rows.
+    """Return type, check and deduplicate bronze rows.
 
     Leaves the rows that pass, one per key and deletions among them, in the temporary table
     `incoming` and the others in `rejected`; returns how many were read and quarantined, and lost to another row.
@@ -51,14 +51,14 @@ def _computed(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> Ou
 
 
 def finish(engine: DuckEngine, table: Table) -> int:
-    """After `compute` over all of bronze: what the table holds stays in `incoming`; returns the deletions."""
+    """Lay out `incoming`, computed over all of bronze, as the table will hold it; return the deletions set aside."""
     deleted = winners.set_deletions_aside(engine, table)
     history.lay_out(engine, table, table.row_columns, None, None)
     return deleted
 
 
 def read_rows(engine: DuckEngine, sources: Sequence[Source]) -> str:
-    """A relation of the bronze rows of these sources: where each came from."""
+    """Return a relation of the bronze rows of these sources: where each came from."""
     scans = (engine.scan(bronze, files, evolved=True) for _, bronze, files in sources)
     return "(" + " UNION ALL ".join(f"SELECT {', '.join(PROVENANCE)} FROM {scan}" for scan in scans) + ")"
 
@@ -126,7 +126,7 @@ def _load(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> int:
 def _typed(
     engine: DuckEngine, table: Table, feed: Feed, bronze: lake.Snapshot, relation: str, untried: str = ""
 ) -> str:
-    """SELECT of the typed rows of a relation of bronze rows."""
+    """Return a SELECT of the typed rows of a relation of bronze rows."""
     names = _names(engine, table, bronze)
     rows, prefix = trimmed(relation, names), helper_prefix(names)
     if table.sql is not None:
@@ -143,7 +143,7 @@ def _names(engine: DuckEngine, table: Table, bronze: lake.Snapshot) -> list[str]
 
 
 def _scan(engine: DuckEngine, bronze: lake.Snapshot, files: Sequence[lake.DataFile], names: Sequence[str]) -> str:
-    """A relation of bronze rows with these of the file's columns."""
+    """Return a relation of bronze rows with these of the file's columns."""
     wanted = {*names, *_ADDED}
     columns = {name: kind for name, kind in bronze.columns.items() if name in wanted}
     return engine.scan(bronze, files, columns, evolved=True)
@@ -182,7 +182,7 @@ def _keep_winners(engine: DuckEngine, rows: int) -> None:
 
 
 def _shaped(engine: DuckEngine, table: Table, feed: Feed, rows: str, as_they_were: str) -> tuple[str, str]:
-    """The rows that the sibling SQL makes of a feed's rows, and the prefix of the helper columns beside them.
+    """Return the rows that the sibling SQL makes of a feed's rows, and the prefix of the helper columns beside them.
 
     `as_they_were` is the column of the feed's rows that holds their source values: here they are those that the SQL
     made.
@@ -202,7 +202,7 @@ def _shaped(engine: DuckEngine, table: Table, feed: Feed, rows: str, as_they_wer
 
 
 def _checked_sql(engine: DuckEngine, table: Table, feed: Feed) -> str:
-    """The sibling SQL, checked: it reads this feed row by row and keeps where each row came from."""
+    """Return the sibling SQL, checked: it reads this feed row by row and keeps where each row came from."""
     sql = engine.inline(str(table.sql))
     where = table.path.with_suffix(".sql")
     read = engine.table_references(sql)

@@ -43,7 +43,7 @@ def shown_values(prefix: str) -> str:
 
 
 def trimmed(source: str, columns: Sequence[str]) -> str:
-    """A bronze relation with outer blanks gone and empty text as NULL, its values as they were in a helper column."""
+    """Return a bronze relation without outer blanks, empty text as NULL, the values as they were in a helper column."""
     values = [f"{_without_blanks(identifier(name))} AS {identifier(name)}" for name in columns]
     record = ", ".join(f"{literal(name)}: {identifier(name)}" for name in columns)
     as_they_were = identifier(source_column(helper_prefix(columns)))
@@ -52,7 +52,12 @@ def trimmed(source: str, columns: Sequence[str]) -> str:
 
 
 def _without_blanks(value: str) -> str:
-    """Most values begin and end with a visible ASCII character: seeing that is six times cheaper than a trim."""
+    """Return SQL of a value without outer blanks, NULL for nothing.
+
+    Most values begin and end with a visible ASCII character: seeing that is six times cheaper than a trim.
+
+    Most values begin and end with a visible ASCII character: seeing that is six times cheaper than a trim.
+    """
     clean = f"{value} BETWEEN '!' AND '~' AND {value}[-1] BETWEEN '!' AND '~'"
     return f"CASE WHEN {clean} THEN {value} ELSE nullif(trim({value}, {_BLANKS}), '') END"
 
@@ -66,7 +71,7 @@ def projection(
     untried: str = "",
     columns: Sequence[Column] | None = None,
 ) -> str:
-    """SELECT of the table's columns, typed, with provenance, reasons and source values.
+    """Return a SELECT of the table's columns, typed, with provenance, reasons and source values.
 
     `relation` is a SELECT with the raw columns, _file, _row, _ingested_at, _batch and `source_column(prefix)`;
     `prefix` is that of the raw columns' names; `feed` says how its numbers are written. `untried` names a
@@ -103,7 +108,7 @@ def projection(
 
 @dataclass(frozen=True)
 class _Names:
-    """What the names in each column's expression mean.
+    """The meanings of the names in each column's expression.
 
     A name means the table's own column where there is one, else the file's. Where that column is made of the file's
     column of the same name (`day: make_date(year, month, day)`), the name means the file's in all expressions.
@@ -127,7 +132,7 @@ def _names_in(engine: DuckEngine, table: Table) -> _Names:
 
 
 def _levels(table: Table, names: _Names) -> list[list[Column]]:
-    """Columns grouped so that each group needs only the file's columns, none of them hidden yet, and earlier groups."""
+    """Return the columns in levels: each needs only the file's columns, none of them hidden yet, and earlier levels."""
     levels: list[list[Column]] = []
     done: set[str] = set()
     left = list(table.columns)
@@ -164,7 +169,7 @@ def names_of(engine: DuckEngine, table: Table, names: Sequence[str]) -> list[str
 
 
 def _written(engine: DuckEngine, table: Table, column: Column) -> set[str]:
-    """The names in a column's expression, as they are written there."""
+    """Return the names in a column's expression, as they are written there."""
     if column.expression is None:
         return {column.name}
     try:
@@ -184,7 +189,7 @@ def _in_column(table: Table, column: Column, what: str, fix: str | None = None) 
 
 @dataclass(frozen=True)
 class _Reading:
-    """How one column's value is got: the value, when it failed to compute, and what to show then."""
+    """The SQL of one column: its value, when it failed to compute, and what to show then."""
 
     column: Column
     value: str
@@ -201,12 +206,12 @@ class _Reading:
 
     @property
     def typed(self) -> str:
-        """The cast value, under the name by which it is read again."""
+        """Return the cast value, under the name by which it is read again."""
         return self.value if self.kind == self.column.type else identifier(f"{self.prefix}={self.column.name}")
 
     @property
     def reason(self) -> str:
-        """The name of the column that says why the value could not be had."""
+        """Return the name of the column that says why the value could not be had."""
         return identifier(f"{self.prefix}?{self.column.name}")
 
 
@@ -220,8 +225,10 @@ def _typed_level(
     feed: Feed | None,
     untried: str,
 ) -> tuple[str, dict[str, str]]:
-    """A SELECT that adds a level's columns, each with its reason, to a relation with the `available` columns; its
-    columns and their types."""
+    """Return a SELECT that adds a level's columns, each with its reason, to a relation; and its columns and types.
+
+    `available` are the relation's columns and types.
+    """
     spelled = {name.lower(): name for name in available}
     computed: list[str] = []
     readings: list[_Reading] = []
@@ -278,7 +285,7 @@ def _kind(
 
 
 def _inputs(references: set[str], spelled: Mapping[str, str]) -> str:
-    """SQL text that shows the values an expression was given."""
+    """Return SQL text that shows the values an expression was given."""
     names = sorted(spelled[name] for name in references if name in spelled)
     parts = [f"{literal(name + '=')} || coalesce({identifier(name)}::VARCHAR, 'nothing')" for name in names]
     return "concat_ws(', ', " + ", ".join(parts or ["'no input'"]) + ")"
@@ -289,21 +296,21 @@ def _is_numeric_text(reading: _Reading) -> bool:
 
 
 def _rewritten(reading: _Reading, feed: Feed) -> tuple[_Reading, str]:
-    """The reading of a number's text as it is usually written, and SQL of that text, which stands under its name."""
+    """Return the reading of a number's text as usually written, and SQL of that text, which stands under its name."""
     name = identifier(f"{reading.prefix}#{reading.column.name}")
     broken = f"({reading.broken}) OR ({reading.value} IS NOT NULL AND {name} IS NULL)"
     return replace(reading, value=name, broken=broken), exact.plain_number(reading.value, feed.decimal, feed.thousands)
 
 
 def _judged(reading: _Reading) -> str:
-    """SQL of the reason why a value could not be had, under its name; NULL where it could."""
+    """Return SQL of the reason why a value could not be had, under its name; NULL where it could."""
     kept = exact.is_kept(reading.value, reading.typed, reading.kind, reading.column.type)
     bad = f"({reading.broken}) OR ({reading.value} IS NOT NULL AND NOT coalesce({kept}, false))"
     return f"CASE WHEN {bad} THEN {_reason(reading)} END AS {reading.reason}"
 
 
 def _reason(reading: _Reading) -> str:
-    """SQL text that says why a value could not be had."""
+    """Return SQL text that says why a value could not be had."""
     column, value = reading.column, reading.value
     kind = column.type.lower() if column.type != TIMESTAMP else "timestamp"
     shown, as_kind = f"left({reading.shown}, 200)", literal(f" as {kind}")
@@ -317,7 +324,7 @@ def _reason(reading: _Reading) -> str:
 
 
 def _failures(column: Column, inputs: Sequence[str], prefix: str, partitioned: bool) -> list[tuple[str, str]]:
-    """(SQL test that is true for a bad row, SQL text of the reason) for everything asked of a column.
+    """Return (SQL test that is true for a bad row, SQL text of the reason) for every rule of a column.
 
     `inputs` are the table's columns that its expression reads: where one of these is bad, that a
     value is missing here says nothing new.

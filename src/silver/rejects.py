@@ -29,7 +29,7 @@ class RejectedError(DataError):
 
 @dataclass(frozen=True)
 class Load:
-    """What is judged: rows read and rejected; `first`: the table never had a row; `full_refresh`: all of bronze."""
+    """A load to judge: rows read and rejected; `first`: the table never had a row; `full_refresh`: all of bronze."""
 
     read: int
     rejected: int
@@ -38,6 +38,7 @@ class Load:
 
     @property
     def mostly_rejected(self) -> bool:
+        """Return whether more rows were rejected than a load may have of them."""
         return 100 * self.rejected > _MOST * self.read
 
     def __str__(self) -> str:
@@ -56,7 +57,7 @@ class Reason:
 
     @property
     def column(self) -> str:
-        """The column it is about; a reason of a whole line names none."""
+        """Return the column it is about; a reason of a whole line names none."""
         return self.text.partition(":")[0]
 
     def __str__(self) -> str:
@@ -78,7 +79,7 @@ def beyond(table: Table, load: Load) -> str | None:
 
 
 def small(table: Table, load: Load) -> bool:
-    """Whether a load within the budget is mostly rejected, and is only too small to be a failure by itself."""
+    """Return whether a load within the budget is mostly rejected, and is only too small to be a failure by itself."""
     return table.max_rejected is None and load.read < _LARGE and load.mostly_rejected
 
 
@@ -115,7 +116,7 @@ def _verdict(
     reasons: Sequence[Reason],
     engine_words: Callable[[Reason], str | None],
 ) -> tuple[str, str]:
-    """What looks wrong, the contract, whole files or single rows; and what to do."""
+    """Return what looks wrong (the contract, whole files or single rows) and how to fix it."""
     from_scratch = load.first or load.full_refresh
     if from_scratch and reasons[0].rows == load.read:
         words = engine_words(reasons[0])

@@ -20,7 +20,7 @@ _ROWS_AT_ONCE = 4_000_000
 
 
 def key(table: Table) -> tuple[str, ...]:
-    """The columns that make a row itself; all of them where the contract names no key.
+    """Return the columns that make a row itself; all of them where the contract names no key.
 
     With history each version is a row, so that the sequence belongs to it.
     """
@@ -30,7 +30,7 @@ def key(table: Table) -> tuple[str, ...]:
 
 
 def duplicate_keys(engine: DuckEngine, table: Table, rows: str) -> int:
-    """How many keys more than one row of a relation has."""
+    """Return how many keys more than one row of a relation has."""
     keys = ", ".join(map(identifier, key(table)))
     return int(engine.one(f"SELECT count(*) FROM (SELECT 1 FROM {rows} GROUP BY {keys} HAVING count(*) > 1)")[0])
 
@@ -76,7 +76,7 @@ _NAMED = 3  # keys by name
 
 
 def _noted(engine: DuckEngine, table: Table, keys: str) -> tuple[str, ...]:
-    """The note of keys, a SELECT of _key, whose rows differ and have nothing to order them."""
+    """Return the note of keys, a SELECT of _key, whose rows differ and have nothing to order them."""
     count = engine.one(f"SELECT count(DISTINCT _key) FROM ({keys})")[0]
     named = engine.values(f"SELECT DISTINCT _key FROM ({keys}) ORDER BY 1 LIMIT {_NAMED}")
     more = ", ..." if count > _NAMED else ""
@@ -106,20 +106,20 @@ def reject_conflicts(engine: DuckEngine, table: Table, reasons: str, values: str
 
 
 def _sequence(table: Table) -> tuple[str, ...]:
-    """SQL of the values that say which row of a key is newer."""
+    """Return SQL of the values that say which row of a key is newer."""
     expressions = table.sequence_expressions
     return tuple(f"TRY({item})" if item in expressions else identifier(item) for item in table.sequence_by)
 
 
 def _moment(table: Table) -> str:
-    """SQL of what orders the rows of a key: the sequence, or the file they came with; a deletion is apart from both."""
+    """Return SQL of what orders the rows of a key: the sequence or their file; a deletion is apart from both."""
     by = _sequence(table) or ("_file", "_ingested_at")
     gone = _says_gone(table) if table.delete_when else "false"
     return f"struct_pack({', '.join(f'm{at} := {value}' for at, value in enumerate(by))}, gone := {gone})"
 
 
 def _content(table: Table) -> str:
-    """SQL of a number that rows of a key share where they are equal in every column; all deletions say the same."""
+    """Return SQL of a number that equal rows of a key share; all deletions are equal."""
     content = f"hash({', '.join(identifier(column.name) for column in table.columns)})"
     return f"CASE WHEN {_says_gone(table)} THEN 0 ELSE {content} END" if table.delete_when else content
 
@@ -176,7 +176,7 @@ def contest(engine: DuckEngine, table: Table, columns: Mapping[str, str], stored
 
 
 def _parts(table: Table, rows: int) -> list[str]:
-    """Conditions that cut rows by their key, so that what is sorted or counted at once stays within memory.
+    """Return conditions that cut rows by their key, so that what is sorted or counted at once fits in memory.
 
     The engine spills tables and joins to disk, but not all of a large grouping or window.
     """
@@ -197,7 +197,7 @@ def set_deletions_aside(engine: DuckEngine, table: Table) -> int:
 
 
 def removed_by_deletions(engine: DuckEngine, table: Table) -> int:
-    """How many stored rows the rows in `deleted` take away, after a contest."""
+    """Return how many stored rows the rows in `deleted` take away, after a contest."""
     there = f"SELECT * FROM {Batch.STORED} WHERE _at IS NOT NULL"
     return int(engine.one(f"SELECT count(*) FROM {Batch.DELETED} i SEMI JOIN ({there}) s ON {_same_key(table)}")[0])
 
@@ -210,7 +210,7 @@ _EARLIEST = ", ".join(_ARRIVAL)
 
 
 def order(table: Table, among_equals: str) -> str:
-    """ORDER BY that puts a key's winner first; `among_equals` decides where the content is the same.
+    """Return the ORDER BY that puts a key's winner first; `among_equals` decides where the content is the same.
 
     In a batch the earliest of equal rows stands, against the table the stored one, so that nothing
     is rewritten for a difference that no reader can see.
@@ -233,5 +233,5 @@ def order(table: Table, among_equals: str) -> str:
 
 
 def _says_gone(table: Table) -> str:
-    """SQL that is true for a row that says its key is gone."""
+    """Return SQL that is true for a row that says its key is gone."""
     return f"coalesce(({table.delete_when}), false)"
