@@ -24,9 +24,9 @@ def tables(data: Path) -> dict[str, Path]:
     for layer in LAYERS:
         for folder, inside, _ in os.walk(data / layer):
             inside.sort()
-            if "_delta_log" in inside:
+            root = Path(folder)
+            if lake.is_table(root):
                 inside.clear()
-                root = Path(folder)
                 found[".".join(root.relative_to(data).parts)] = root
     return found
 

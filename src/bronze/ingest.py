@@ -261,8 +261,7 @@ def _recorded(engine: DuckEngine, bronze: lake.Snapshot | None) -> Callable[[str
         return bronze.progress
     if checkpoint is None:
         return later.get
-    earlier = f"SELECT txn.appId, txn.version FROM read_parquet({literal(checkpoint)}) WHERE txn IS NOT NULL"
-    return (dict(engine.rows(earlier)) | later).get
+    return (dict(engine.rows(lake.progress_sql(checkpoint))) | later).get
 
 
 def _settled(files: Sequence[Landed], settle: float) -> tuple[list[Landed], list[str]]:
@@ -322,7 +321,7 @@ def _append(
 ) -> tuple[lake.Snapshot, list[Landed], Outcome]:
     """Write and commit one chunk of files; returns also those that were taken."""
     if bronze is None:
-        bronze = lake.create(root, SYSTEM_COLUMNS, properties={"delta.appendOnly": "true"})
+        bronze = lake.create(root, SYSTEM_COLUMNS, properties=lake.APPEND_ONLY)
     spelling = {name.lower(): name for name in bronze.columns if name not in SYSTEM_COLUMNS}
     first = _later_than(bronze, now)
     # a microsecond apart: the order of the files is that of their rows' arrival

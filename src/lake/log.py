@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,8 @@ class DataFile:
     bounds: Mapping[str, tuple[str, str]] = field(default_factory=dict, compare=False)
 
 
+_LOG = "_delta_log"
+_ENTRY, _CHECKPOINT = re.compile(rf"{_LOG}/(\d{{20}})\.json"), re.compile(rf"{_LOG}/(\d{{20}})\.checkpoint\.")
 _NEEDED = {"add": ("path",), "remove": ("path",), "txn": ("appId", "version")}
 Mark = tuple[int, str, int, int, int]
 
@@ -36,11 +39,11 @@ Mark = tuple[int, str, int, int, int]
 def mark(root: Path) -> Mark | None:
     """Return the number of log entries and the newest one's file: name, size, time, inode. None for no log."""
     try:
-        names = [name for name in os.listdir(root / "_delta_log") if name.endswith((".json", ".parquet"))]
+        names = [name for name in os.listdir(root / _LOG) if name.endswith((".json", ".parquet"))]
         if not names:
             return None  # killed while it was created, the library leaves an empty folder
         newest = max(names)
-        facts = os.stat(root / "_delta_log" / newest)
+        facts = os.stat(root / _LOG / newest)
     except (FileNotFoundError, NotADirectoryError):
         return None
     return len(names), newest, facts.st_size, facts.st_mtime_ns, facts.st_ino
@@ -52,12 +55,8 @@ def entry(root: Path, version: int) -> Iterator[dict[str, Any]]:
     Raises:
         HistoryGone: the entry is not there.
         MachineError: it is not JSON, or an action lacks a field.
-
-    Raises:
-        HistoryGone: the entry is not there.
-        MachineError: it is not JSON, or an action lacks a field.
     """
-    path = root / "_delta_log" / f"{version:020d}.json"
+    path = root / _LOG / f"{version:020d}.json"
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -89,14 +88,14 @@ def broken(root: Path) -> Iterator[tuple[str, str]]:
 
     The library reads over an empty one, and over one of which there is a checkpoint. Only the oldest are cleaned up.
     """
-    there = {int(path.stem) for path in (root / "_delta_log").glob("*.json") if path.stem.isdigit()}
+    there = entry_versions(root)
     last = max((*there, *checkpoints(root)), default=-1)
     for version in range(min(there, default=last), last + 1):
         name = f"{version:020d}.json"
         try:
             if version not in there:
                 yield name, "is missing"
-            elif (root / "_delta_log" / name).is_symlink():
+            elif (root / _LOG / name).is_symlink():
                 yield name, "is a symbolic link"
             elif not list(entry(root, version)):  # all of it is read
                 yield name, "is empty: its commit is lost"
@@ -154,11 +153,9 @@ def lifetimes(root: Path) -> dict[str, tuple[int, int | None]]:
     """Return for each file the version that added it and the one that removed it (None: still there).
 
     Files whose log entries were cleaned up are missing, or seem to begin with version 0.
-
-    Files whose log entries were cleaned up are missing, or seem to begin with version 0.
     """
     found: dict[str, tuple[int, int | None]] = {}
-    for path in sorted((root / "_delta_log").glob("*.json")):
+    for path in sorted((root / _LOG).glob("*.json")):
         version = int(path.stem) if path.stem.isdigit() else -1
         for action in entry(root, version) if version >= 0 else ():
             if add := action.get("add"):
@@ -169,10 +166,61 @@ def lifetimes(root: Path) -> dict[str, tuple[int, int | None]]:
     return found
 
 
+def is_table(root: Path) -> bool:
+    """Return whether a folder is a table: it holds a log."""
+    return (root / _LOG).is_dir()
+
+
+def is_log_file(path: str) -> bool:
+    """Return whether a file of a table, by its path in the table, belongs to the log."""
+    return path.startswith(f"{_LOG}/")
+
+
+def entry_version(path: str) -> int | None:
+    """Return the version of which a file of a table, by its path in the table, is the log entry; None for others."""
+    return int(found[1]) if (found := _ENTRY.fullmatch(path)) else None
+
+
+def checkpoint_version(path: str) -> int | None:
+    """Return the version of which a file of a table, by its path in the table, is a checkpoint; None for others."""
+    return int(found[1]) if (found := _CHECKPOINT.match(path)) else None
+
+
+def entry_versions(root: Path) -> set[int]:
+    """Return the versions of which the log has an entry."""
+    return {int(path.stem) for path in (root / _LOG).glob("*.json") if path.stem.isdigit()}
+
+
 def checkpoints(root: Path) -> list[int]:
     """Return the versions of which the log has a checkpoint."""
-    names = (path.name[:20] for path in (root / "_delta_log").glob("*.checkpoint*.parquet"))
+    names = (path.name[:20] for path in (root / _LOG).glob("*.checkpoint*.parquet"))
     return [int(name) for name in names if name.isdigit()]
+
+
+def misleading_hint(root: Path) -> Path | None:
+    """Return a log's hint that names a checkpoint which is gone, and keeps the library from opening the table."""
+    hint = root / _LOG / "_last_checkpoint"
+    try:
+        version = int(json.loads(hint.read_text(encoding="utf-8"))["version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # there is none, or none that the library would follow
+    return hint if version not in checkpoints(root) else None
+
+
+def written_at(entry: bytes) -> object | None:
+    """Return when a log entry was written, as it says itself; None where it is not whole."""
+    try:
+        actions = [json.loads(line) for line in entry.decode().split("\n") if line.strip()]
+        stamps = [action["commitInfo"]["timestamp"] for action in actions if "commitInfo" in action]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return stamps[0] if stamps else None
+
+
+def progress_sql(checkpoint: Path) -> str:
+    """Return a SELECT, for the engine, of the progress that a checkpoint recorded: the input, and how far."""
+    file = str(checkpoint).replace("'", "''")
+    return f"SELECT txn.appId, txn.version FROM read_parquet('{file}') WHERE txn IS NOT NULL"
 
 
 def progress_log(root: Path, version: int) -> tuple[Path | None, dict[str, int]]:
@@ -182,7 +230,7 @@ def progress_log(root: Path, version: int) -> tuple[Path | None, dict[str, int]]
         HistoryGone: the checkpoint is of a kind that only other engines write, or entries since then are gone.
     """
     last = max((at for at in checkpoints(root) if at <= version), default=-1)
-    checkpoint = root / "_delta_log" / f"{last:020d}.checkpoint.parquet"
+    checkpoint = root / _LOG / f"{last:020d}.checkpoint.parquet"
     if last >= 0 and not checkpoint.exists():
         raise HistoryGone("a checkpoint in several parts", where=root)
     later: dict[str, int] = {}
@@ -199,7 +247,7 @@ def make_durable(root: Path, versions: range) -> None:
     delta-rs never calls fsync: without this a power loss could take a commit back after the next
     layer has consumed it.
     """
-    log = root / "_delta_log"
+    log = root / _LOG
     for version in versions:
         for entry in (log / f"{version:020d}.json", log / f"{version:020d}.checkpoint.parquet"):
             if entry.exists():

@@ -210,7 +210,7 @@ def _files(table: lake.Snapshot, old: BackupTable | None, there: set[str]) -> di
     recorded = lake.hashes(table)
     for path in sorted(path for path in root.rglob("*") if path.is_file()):
         name, size = path.relative_to(root).as_posix(), path.stat().st_size
-        known = old.files.get(name) if old and not name.startswith("_delta_log/") else None
+        known = old.files.get(name) if old and not lake.is_log_file(name) else None
         same = known and known.size == size and known.name in there
         found[name] = known if known and same else BackupFile(size, lake.digest(path))
         if recorded.get(name, found[name].sha256) != found[name].sha256:

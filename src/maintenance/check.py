@@ -260,8 +260,8 @@ def _is_parquet(path: Path) -> bool:
 
 def _bronze(engine: DuckEngine, root: Path) -> Iterator[str]:
     bronze = _opened(root)
-    if bronze.properties.get("delta.appendOnly") != "true":
-        yield "delta.appendOnly is not set"
+    if not bronze.append_only:
+        yield "not append-only: the table's property is not set"
     not_text = [name for name, kind in bronze.columns.items() if not name.startswith("_") and kind != "VARCHAR"]
     if not_text:
         yield f"{', '.join(not_text)} not kept as text"

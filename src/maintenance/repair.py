@@ -7,7 +7,6 @@ because it is younger or damaged there too, is named, with what else can be done
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Callable
@@ -25,7 +24,6 @@ from src.project import Project, new_run_id
 from src.run import backup_records, lock
 
 _TURNS = 3  # a log that was brought back may name data files that are gone too
-_HINT = "_delta_log/_last_checkpoint"
 _ELSE = {
     "bronze": "move the lake away and `make restore` the backup, as docs/runbook.md says",
     "ops": "put its folder aside: records are lost, and no row of another table",
@@ -65,22 +63,13 @@ def plan(project: Project, remote: Remote, manifest: Manifest) -> RepairPlan:
     lost += [(one.table, one.found) for _, _, findings in found for one in findings if one.table not in damaged]
     better = {one.root / one.path for one in back}
     links = [path for paths in linked.values() for path in paths if path not in better]
-    hints = [root / _HINT for root in catalog.tables(data).values() if _misleads(root)]
+    hints = [hint for root in catalog.tables(data).values() if (hint := lake.misleading_hint(root))]
     return RepairPlan(back, links, hints, lost)
 
 
 def _links(root: Path) -> list[Path]:
     """Return the files of a table that are links to a file: readers do not mind, backups do."""
     return [path for path in sorted(root.rglob("*")) if path.is_symlink() and path.is_file()]
-
-
-def _misleads(root: Path) -> bool:
-    """Return whether a log's hint names a checkpoint that is gone, which keeps the library from opening the table."""
-    try:
-        version = int(json.loads((root / _HINT).read_text(encoding="utf-8"))["version"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return False  # there is none, or none that the library would follow
-    return not list((root / "_delta_log").glob(f"{version:020d}.checkpoint*.parquet"))
 
 
 def execute(
@@ -95,7 +84,7 @@ def execute(
     data, started = project.settings.data_dir, clock()
     run_id = new_run_id(started)
     with lock.lock_lake(data, command="make repair", run_id=run_id, now=started):
-        copied, failed, entries = 0, [], list[Damage]()
+        copied, failed, copied_back = 0, [], list[Damage]()
         for _ in range(_TURNS):
             for hint in planned.hints:
                 hint.unlink(missing_ok=True)
@@ -107,13 +96,13 @@ def execute(
                 try:
                     _bring(remote, damage, data / backup_records.FOLDER / "repair")
                     copied += damage.file.size
-                    entries += [damage] if damage.table.startswith("bronze.") and damage.path.endswith(".json") else []
+                    copied_back.append(damage)
                 except BoathouseError as error:
                     failed.append((damage.table, f"{damage.path} {damage.found}: {error.what}"))
             planned = plan(project, remote, manifest)
             if planned.idle or failed:
                 break
-        failed += [(damage.table, what) for damage in entries if (what := _taken_again(damage, manifest))]
+        failed += [(damage.table, what) for damage in copied_back if (what := _taken_again(damage, manifest))]
         shutil.rmtree(data / backup_records.FOLDER / "repair", ignore_errors=True)
     row = manifest.described(run_id, "repair", started, clock(), remote.path, copied, "; ".join(w for _, w in failed))
     with lock.lock_lake(data / backup_records.FOLDER, command="make repair", run_id=run_id, now=started):
@@ -122,8 +111,10 @@ def execute(
 
 
 def _taken_again(damage: Damage, manifest: Manifest) -> str:
-    """Return that bronze took files of a damaged entry again since the backup; '' where it did not."""
-    version = int(Path(damage.path).stem)
+    """Return that bronze took files of a damaged log entry again since the backup; '' where it did not."""
+    version = lake.entry_version(damage.path)
+    if version is None or not damage.table.startswith("bronze."):
+        return ""
     newest = lake.open_table(damage.root)
     later = range(manifest.tables[damage.table].version + 1, newest.version + 1 if newest else 0)
     files = {name for name in lake.recorded(damage.root, version) if name.startswith("file:")}

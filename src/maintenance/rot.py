@@ -7,8 +7,6 @@ whose version was then rewritten, as a restore of an older backup does it too: t
 
 from __future__ import annotations
 
-import json
-import re
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,8 +20,6 @@ from src.maintenance.manifests import BackupFile, BackupTable, Manifest
 from src.maintenance.remote import Remote
 from src.run import backup_records, releases
 
-_LOG = "_delta_log/"
-_NUMBERED = re.compile(r"(\d{20})\.(json|checkpoint\.)")
 _FEW = 8  # bytes that differ: rot changes some, another commit has other names and times
 GONE, LINK = "is gone", "is a symbolic link"
 
@@ -82,7 +78,7 @@ class _Comparison:
 
     def damage_of(self, name: str, root: Path, table: BackupTable) -> Iterator[Damage]:
         """Yield the damage of one table; one that is gone and that no reader expects was taken away by somebody."""
-        if not (root / _LOG).is_dir():
+        if not lake.is_table(root):
             if name in self._released or name.startswith("ops."):
                 yield from (
                     Damage(name, root, path, f"{GONE} with its table", file) for path, file in table.files.items()
@@ -92,7 +88,7 @@ class _Comparison:
         yield from log
         needed = None if log else self._vouched(name, root)
         for path, file in table.files.items():
-            found = "" if path.startswith(_LOG) else _differs(root / path, file)
+            found = "" if lake.is_log_file(path) else _differs(root / path, file)
             if found and (found != GONE or needed is None or path in needed):
                 yield Damage(name, root, path, found, file)
 
@@ -109,19 +105,19 @@ class _Comparison:
 
     def _log(self, root: Path, table: BackupTable) -> Iterator[tuple[str, str, BackupFile]]:
         """Yield the log files that are not what they were, without those of another history."""
-        there = _numbers(path.name for path in (root / _LOG).iterdir())
-        last = max(there["json"], default=-1)
+        entries, checkpoints = lake.entry_versions(root), lake.checkpoints(root)
+        last = max(entries, default=-1)
         # no entry before a checkpoint is needed, and only the oldest are ever cleaned up
-        since = min(max(there["checkpoint."], default=0), min(there["json"], default=last))
-        for path in sorted(path for path in table.files if path.startswith(_LOG)):
-            file, named = table.files[path], _NUMBERED.match(path.removeprefix(_LOG))
+        since = min(max(checkpoints, default=0), min(entries, default=last))
+        for path in sorted(filter(lake.is_log_file, table.files)):
+            file, entry, checkpoint = table.files[path], lake.entry_version(path), lake.checkpoint_version(path)
             found = _differs(root / path, file)
-            version = int(named[1]) if named else -1
-            if found == GONE and named:
-                needed = version >= since if named[2] == "json" else not there["checkpoint."] and 0 not in there["json"]
+            version = checkpoint if entry is None else entry
+            if found == GONE and version is not None:
+                needed = entry >= since if entry is not None else not checkpoints and 0 not in entries
                 if needed and (version < last or self._descends):
                     yield path, found, file
-            elif found and found != LINK and named and named[2] == "json" and self._is_rewritten(root / path, file):
+            elif found and found != LINK and entry is not None and self._is_rewritten(root / path, file):
                 return
             elif found:
                 yield path, found, file
@@ -129,14 +125,14 @@ class _Comparison:
     def _is_rewritten(self, path: Path, file: BackupFile) -> bool:
         """Return whether a log entry belongs to another history than the backup's."""
         here = path.read_bytes()
-        stamp = _stamp(here)
+        stamp = lake.written_at(here)
         if stamp is None or lake.digest(path) in self._hashes:  # no entry, or one of another place
             return False
         before = self._original(file)
         if before is None:
             return True
         few = len(here) == len(before) and sum(a != b for a, b in zip(here, before, strict=True)) <= _FEW
-        return not few and stamp != _stamp(before)
+        return not few and stamp != lake.written_at(before)
 
     def _original(self, file: BackupFile) -> bytes | None:
         with tempfile.TemporaryDirectory(prefix="boathouse-") as folder:
@@ -159,21 +155,3 @@ def _differs(path: Path, file: BackupFile) -> str:
         return GONE
     except OSError as error:
         return f"cannot be read: {error.strerror}"
-
-
-def _numbers(names: Iterator[str] | Collection[str]) -> dict[str, set[int]]:
-    found: dict[str, set[int]] = {"json": set(), "checkpoint.": set()}
-    for name in names:
-        if named := _NUMBERED.match(name):
-            found[named[2]].add(int(named[1]))
-    return found
-
-
-def _stamp(entry: bytes) -> object | None:
-    """Return when a log entry was written, as it says itself; None where it is not whole."""
-    try:
-        actions = [json.loads(line) for line in entry.decode().split("\n") if line.strip()]
-        stamps = [action["commitInfo"]["timestamp"] for action in actions if "commitInfo" in action]
-    except (ValueError, KeyError, TypeError):
-        return None
-    return stamps[0] if stamps else None

@@ -70,7 +70,8 @@ def _step(name: str, root: Path, released: int | None, hours: int, now: float) -
     table = lake.open_table(root)
     if table is None:
         raise UsageError(f"{name} is no table", where=root)
-    on_disk = [path for path in root.rglob("*") if path.is_file() and "_delta_log" not in path.parts]
+    there = (path for path in root.rglob("*") if path.is_file())
+    on_disk = [path for path in there if not lake.is_log_file(path.relative_to(root).as_posix())]
     gone = lake.expired(table, hours, () if released in (None, table.version) else (released,), now)
     # a release is found in the log of ops.releases, so that stays whole: one entry for each run
     shorten = name != releases.TABLE and released in (None, table.version)

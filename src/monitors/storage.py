@@ -79,7 +79,7 @@ def _row(reading: Reading, name: str, fresh: int) -> TableStats | None:
         bytes=table.size,
         bytes_on_disk=sum(path.stat().st_size for path in table.root.rglob("*") if path.is_file()),
         small_files=sum(len(files) for files in lake.crowded(table).values()),
-        log_entries=sum(1 for path in (table.root / "_delta_log").glob("*.json") if path.stem.isdigit()),
+        log_entries=len(lake.entry_versions(table.root)),
         bytes_written=written,
         write_amplification=written / (fresh * per_row) if fresh and per_row else None,
     )

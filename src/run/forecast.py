@@ -23,7 +23,6 @@ from typing import TypeVar
 from src import contract, lake
 from src.checks.outcome import Outcome
 from src.contract import Table
-from src.lake.log import entry
 from src.project import Project
 from src.run import history
 from src.run.kinds import RunKind
@@ -173,7 +172,7 @@ def _taken(project: Project, feed_id: str, outcome: Outcome, run_id: str) -> int
     try:
         for version in range(outcome.version or 0, -1, -1):
             if lake.commit_info(root, version).get("run_id") == run_id:
-                marks = [action["txn"]["appId"] for action in entry(root, version) if "txn" in action]
+                marks = lake.recorded(root, version)
                 if any(mark.startswith("file:") for mark in marks):  # else it notes files of the same bytes
                     names |= {mark.removeprefix("stat:") for mark in marks if mark.startswith("stat:")}
             if len(names) >= outcome.files:
