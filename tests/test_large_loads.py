@@ -526,7 +526,7 @@ def test_rows_of_one_key_with_1500_columns_contend_in_300_megabytes(tmp_path: Pa
     with closing(duck.DuckEngine(memory_limit="300MB", threads=2, spill=tmp_path)) as small, small.for_columns(1_500):
         rows = "SELECT range::BIGINT AS _row, 'f' AS _file, now() AS _ingested_at FROM range(9)"
         small.table("incoming", f"SELECT 1 AS k, 7 AS at, {same}, {last}, * FROM ({rows})")
-        assert winners.find_losers(small, table, "true") == Outcome(conflicts=8, notes=ANY)
+        assert winners.find_losers(small, table, "true") == Outcome(conflicts=8, conflict_notes=ANY)
         assert small.values("SELECT _row FROM incoming WHERE rowid NOT IN (SELECT _id FROM losers)") == [8]
 
 

@@ -23,7 +23,8 @@ class Outcome:
     to one that nothing says is newer. `written` is what the commit
     added to the table (for gold: the rows of the partitions that were replaced); `files` are landed
     files taken; `mostly_rejected`: more rows were rejected than passed; `refusals` inputs that were
-    refused whole; `audits` what was found before the commit.
+    refused whole; `audits` what was found before the commit. `conflict_notes` name the keys in conflict,
+    `notes` say what else a person should know.
     """
 
     read: int = 0
@@ -41,6 +42,7 @@ class Outcome:
     version: int | None = None
     mostly_rejected: bool = False
     refusals: tuple[BoathouseError, ...] = ()
+    conflict_notes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     audits: tuple[AuditResult, ...] = ()
 
@@ -52,6 +54,7 @@ class Outcome:
             **counts,
             mostly_rejected=self.mostly_rejected or other.mostly_rejected,
             refusals=self.refusals + other.refusals,
+            conflict_notes=self.conflict_notes + other.conflict_notes,
             notes=self.notes + other.notes,
             audits=self.audits + other.audits,
         )

@@ -341,7 +341,7 @@ class Run:
             version=outcome.version,
             error_class=getattr(error, "error_class", "bug") if error else None,
             error_message=f"waits for {waits}" if waits else str(error) if error else None,
-            notes="\n".join(outcome.notes) or None,
+            notes="\n".join((*outcome.conflict_notes, *outcome.notes)) or None,
             blocked_by=waits,
             error_where=getattr(error, "where", None),
             error_fix=getattr(error, "fix", None),

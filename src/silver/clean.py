@@ -233,7 +233,8 @@ class Merge:
         against = f"(SELECT * FROM {stored} UNION ALL BY NAME SELECT * FROM {gone})" if gone else stored
         row = self.table.row_columns
         superseded, unchanged, tied = winners.contest(self.engine, self.table, row, against)
-        outcome = replace(outcome, conflicts=outcome.conflicts + tied.conflicts, notes=(*outcome.notes, *tied.notes))
+        conflict_notes = (*outcome.conflict_notes, *tied.conflict_notes)
+        outcome = replace(outcome, conflicts=outcome.conflicts + tied.conflicts, conflict_notes=conflict_notes)
         self._refuse_conflicts(outcome)
         deleted = winners.set_deletions_aside(self.engine, self.table)
         updated = superseded - winners.removed_by_deletions(self.engine, self.table) if deleted else superseded
@@ -286,10 +287,9 @@ class Merge:
         Raises:
             DataError: there is one; nothing was committed.
         """
-        found = [note for note in outcome.notes if note.startswith(winners.CONFLICT)]
-        if self.table.on_conflict == "fail" and found:
+        if self.table.on_conflict == "fail" and outcome.conflict_notes:
             fix = "land a newer row of these keys, or write another `onConflict`: quarantine or last"
-            raise DataError("; ".join(found), where=self.table.path, fix=fix)
+            raise DataError("; ".join(outcome.conflict_notes), where=self.table.path, fix=fix)
 
     def _is_judged(self, progress: Mapping[str, int], *, full_refresh: bool) -> bool:
         """Return whether a run that died judged this load good: it then committed the rejects, and no more."""

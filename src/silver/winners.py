@@ -68,10 +68,9 @@ def find_losers(engine: DuckEngine, table: Table, sound: str) -> Outcome:
         conflicts = 0
     notes = _noted(engine, table, f"SELECT _key FROM {Batch.LOSERS} WHERE _ties AND NOT _repeats") if conflicts else ()
     superseded = lost - duplicates - conflicts
-    return Outcome(duplicates=duplicates, superseded=superseded, conflicts=conflicts, notes=notes)
+    return Outcome(duplicates=duplicates, superseded=superseded, conflicts=conflicts, conflict_notes=notes)
 
 
-CONFLICT = "in conflict: "  # how a note of conflicts begins
 _NAMED = 3  # keys by name
 
 
@@ -83,7 +82,7 @@ def _noted(engine: DuckEngine, table: Table, keys: str) -> tuple[str, ...]:
     having = f"the same {', '.join(table.sequence_by)}" if table.sequence_by else "one file"
     won = "the greater content wins" if table.sequence_by else "the last row wins"
     keys_are = "1 key has rows" if count == 1 else f"{count} keys have rows"
-    return (f"{CONFLICT}{keys_are} of {having} that differ, such as {', '.join(named)}{more}; {won}",)
+    return (f"in conflict: {keys_are} of {having} that differ, such as {', '.join(named)}{more}; {won}",)
 
 
 def reject_conflicts(engine: DuckEngine, table: Table, reasons: str, values: str) -> None:
@@ -172,7 +171,7 @@ def contest(engine: DuckEngine, table: Table, columns: Mapping[str, str], stored
     )
     lost_new, conflicts, tied = engine.one(f"SELECT {counts} FROM {Batch.CONTEST}")
     notes = _noted(engine, table, f"SELECT _key FROM {Batch.CONTEST} WHERE _ties") if tied else ()
-    return superseded, lost_new - conflicts, Outcome(conflicts=conflicts, notes=notes)
+    return superseded, lost_new - conflicts, Outcome(conflicts=conflicts, conflict_notes=notes)
 
 
 def _parts(table: Table, rows: int) -> list[str]:
