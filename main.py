@@ -73,7 +73,7 @@ def _ingest(project: Project, feed: Feed, run: Run) -> Outcome:
 
 
 def _clean(project: Project, table: Table, run: Run, full_refresh: bool, accept_rejects: bool) -> Outcome:
-    places = clean.Places.of(table, project.path)
+    places = clean.Places.of_table(table, project.path)
     accepted_by = (os.environ.get("USER") or "someone") if accept_rejects else ""
     return clean.run(
         project.engine, table, places, batch=run.run_id, full_refresh=full_refresh, accepted_by=accepted_by

@@ -310,7 +310,7 @@ def test_a_load_that_dies_at_any_point_is_finished_by_the_next_run(lake: Lake, a
         shutil.rmtree(lake.data)
         shutil.copytree(lake.root / "kept", lake.data)
         with open_project(lake.settings) as project:
-            places = clean.Places.of(table, project.path)
+            places = clean.Places.of_table(table, project.path)
             with histories.points(point), suppress(Killed):
                 clean.run(project.engine, table, places, batch="2", accepted_by=who)
                 died = False

@@ -53,9 +53,9 @@ def plan(table: Table, gold: lake.Snapshot | None, sources: Mapping[str, lake.Sn
         return Work("rebuild", contract.why_rebuild(table, gold.properties), until)
     contract.check_version(table, gold.properties)
     known = {name: gold.progress(lake.identity_of(name)) for name in sources}
-    anew = [name for name, found in sources.items() if known[name] not in (None, found.identity)]
-    if anew:  # their versions say nothing here
-        return Work("rebuild", f"{', '.join(anew)} was rebuilt", until)
+    replaced = [name for name, found in sources.items() if known[name] not in (None, found.identity)]
+    if replaced:  # their versions say nothing here
+        return Work("rebuild", f"{', '.join(replaced)} was rebuilt", until)
     lost = [name for name, found in sources.items() if lake.is_another(gold, name, found)]
     if lost:
         why = f"the log of {', '.join(lost)} lost entries: what was consumed is not there any more"
@@ -120,7 +120,7 @@ def way_of(
     engine: DuckEngine, table: Table, gold: lake.Snapshot | None, sources: Mapping[str, lake.Snapshot], proof: Proof
 ) -> Way:
     """Return whether a table is computed whole or by partitions, and on whose word; changes nothing."""
-    return way.of(engine, table, proof, {name: source.columns for name, source in sources.items()}, gold)
+    return way.choose_way(engine, table, proof, {name: source.columns for name, source in sources.items()}, gold)
 
 
 def partitions_of(cut: Cut, source: str, rows: str) -> list[str]:

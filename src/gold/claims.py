@@ -21,11 +21,11 @@ from src.gold.touched import neighbours, number_present
 
 @dataclass(frozen=True)
 class Claim:
-    """The claim of one table in one run; `words` are those of its contract."""
+    """The claim of one table in one run; `declared` is how its contract writes it."""
 
     model: Model
     cut: Cut
-    words: str
+    declared: str
     run_id: str
 
     def check_new(self, result: str) -> bool:
@@ -89,7 +89,7 @@ class Refuted(DataError):
         shown = "/".join(f"{name}={value}" for name, value in zip(names, drawn[0], strict=True))
         shown = shown if len(drawn) == 1 else f"{len(drawn)} partitions, {shown} among them,"
         super().__init__(
-            f"the claim `{claim.words}` does not hold: {shown} computed from its own rows alone: {what}",
+            f"the claim `{claim.declared}` does not hold: {shown} computed from its own rows alone: {what}",
             where=claim.model.table.model,
             fix="correct the model, or write `refresh: full`; until the contract changes the table is computed whole",
         )

@@ -37,15 +37,15 @@ class Cut:
         return f"SELECT s.* FROM {scan} s SEMI JOIN (SELECT {renamed} FROM {partitions}) ON {match}"
 
     def files_within(self, name: str, partitions: str) -> list[lake.DataFile]:
-        """Return the files that can hold such rows: told by their folders where the partition follows from these."""
+        """Return the files that can hold such rows, by their folders where the partition follows from these."""
         source = self.sources[name]
-        if not (source.files and name in self.by and self.told_by_folders(name)):
+        if not (source.files and name in self.by and self.follows_from_folders(name)):
             return list(source.files)
         keyed = f"(SELECT _at, {self.keys(name)} FROM {self.folders(source, source.files)})"
         within = set(self.engine.values(f"SELECT _at FROM {keyed} SEMI JOIN {partitions} USING ({self.names})"))
         return [file for at, file in enumerate(source.files) if at in within]
 
-    def told_by_folders(self, name: str) -> bool:
+    def follows_from_folders(self, name: str) -> bool:
         """Return whether the partition follows from the partition that a row of a source lies in."""
         needed = {column for by in self.by[name] for column in self.engine.column_references(by)}
         return bool(needed) and needed <= {column.lower() for column in self.sources[name].partition_by}

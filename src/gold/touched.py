@@ -72,7 +72,7 @@ class Touched:
     def _partitions(self, name: str, moved: lake.Changes) -> str:
         source = self.cut.sources[name]
         files = [*moved.added, *moved.removed]
-        if self.cut.told_by_folders(name) and set(_PROVENANCE) <= set(source.columns):
+        if self.cut.follows_from_folders(name) and set(_PROVENANCE) <= set(source.columns):
             # silver writes a file again only for a row in it that changed: no row has to be read to know its partition
             return f"SELECT DISTINCT {self.cut.keys(name)} FROM {self.cut.folders(source, files)}"
         if not moved.removed:
@@ -88,8 +88,9 @@ class Touched:
         Rows are the same if there are as many of them and the sum of their hashes (64 bits) is: kept apart they
         would take the memory of everything that moved.
         """
-        told = set(_PROVENANCE) <= set(source.columns) and "_valid_to" not in source.columns  # history changes in place
-        identity = ", ".join(map(identifier, _PROVENANCE if told else source.columns))
+        # a row of a history changes in place, and keeps its provenance
+        traced = set(_PROVENANCE) <= set(source.columns) and "_valid_to" not in source.columns
+        identity = ", ".join(map(identifier, _PROVENANCE if traced else source.columns))
         scans = [(sign, self.cut.engine.scan(source, files)) for sign, files in ((1, moved.added), (-1, moved.removed))]
         sides = " UNION ALL ".join(
             f"SELECT {keys}, hash({identity})::HUGEINT AS _hash, {sign} AS _sign FROM {scan}" for sign, scan in scans
@@ -104,9 +105,9 @@ def number_present(cut: Cut) -> None:
     cut.engine.table(Computation.PRESENT, numbered)
 
 
-def neighbours(of: str, name: str, first: int, last: int) -> str:
+def neighbours(partitions: str, name: str, first: int, last: int) -> str:
     """Return a SELECT of some partitions and those `first` to `last` after them among the `present` ones."""
     before = f"SELECT count(*) FROM {Computation.PRESENT} p WHERE p.{name} <= o.{name}"
-    at = f"(SELECT o.{name}, ({before}) AS _place FROM {of} o)"
+    at = f"(SELECT o.{name}, ({before}) AS _place FROM {partitions} o)"
     near = f"p._place BETWEEN a._place + {first} AND a._place + {last}"
-    return f"SELECT {name} FROM {of} UNION SELECT p.{name} FROM {Computation.PRESENT} p JOIN {at} a ON {near}"
+    return f"SELECT {name} FROM {partitions} UNION SELECT p.{name} FROM {Computation.PRESENT} p JOIN {at} a ON {near}"

@@ -40,7 +40,7 @@ class Way:
         return bool(self.cuts)
 
 
-def of(
+def choose_way(
     engine: DuckEngine, table: Table, proof: Proof, columns: Mapping[str, Mapping[str, str]], gold: lake.Snapshot | None
 ) -> Way:
     """Return how a table is computed, given its sources' columns and what its stored version says of its claim."""
@@ -63,10 +63,10 @@ def _claimed(
     engine: DuckEngine, table: Table, columns: Mapping[str, Mapping[str, str]], gold: lake.Snapshot | None
 ) -> Way:
     """Return the author's word: every source that has the columns of the partition's expression is cut by it."""
-    words = "refresh: partitions" + (f", lookback: {table.lookback}" if table.lookback else "")
+    declared = "refresh: partitions" + (f", lookback: {table.lookback}" if table.lookback else "")
     if is_refuted(table, gold):
         fix = "correct the model, or write `refresh: full`; a changed contract is believed again, and checked"
-        return Way(why_whole=f"the claim `{words}` did not hold when it was checked", fix=fix)
+        return Way(why_whole=f"the claim `{declared}` did not hold when it was checked", fix=fix)
     own = {column.name: column for column in table.columns}
     parts = [own[name] for name in table.partition_by]
     needed = {
@@ -86,7 +86,7 @@ def _claimed(
         fix = "remove lookback, or write `transformLogic` over columns that one source alone has"
         what = f"lookback counts the partitions of one source, and {', '.join(cuts)} have such"
         return Way(why_whole=what, fix=fix)
-    return Way(cuts, words)
+    return Way(cuts, declared)
 
 
 # -- what a table's state says of its claim

@@ -42,7 +42,9 @@ def plan(project: Project, table_id: str, start: date | None, end: date | None, 
     table = project.declared(table_id)
     if table.layer == "gold":
         return _gold_plan(project, table, start, end, where)
-    part = slices.cut(project.engine, table, clean.Places.of(table, project.path), _condition(table, start, end, where))
+    part = slices.cut(
+        project.engine, table, clean.Places.of_table(table, project.path), _condition(table, start, end, where)
+    )
     again = {table.id: part.changed}
     gold = _ready_below(project, table)
     direct = [mart for mart in gold if table.id in mart.sources]
@@ -67,7 +69,7 @@ def execute(project: Project, planned: BackfillPlan, run: Run) -> None:
     """Write what was planned, as steps of a run."""
     engine, batch = project.engine, run.run_id
     if planned.part:
-        places = clean.Places.of(planned.table, project.path)
+        places = clean.Places.of_table(planned.table, project.path)
         run.step(planned.table.id, partial(slices.backfill, engine, planned.table, places, planned.part, batch=batch))
     for mart in planned.gold:
         run.step(mart.id, partial(_gold, project, mart, planned.again, batch), needs=upstream(mart))

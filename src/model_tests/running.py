@@ -139,7 +139,7 @@ def _source(engine: DuckEngine, table: Table, rows: Given, root: Path) -> _Given
 
 def _silver(project: Project, test: ModelTest, room: Path) -> Iterator[Difference | None]:
     engine, table, path = project.engine, test.table, partial(lake.table_path, room / "data")
-    places = clean.Places.of(table, path)
+    places = clean.Places.of_table(table, path)
     for nth, load in enumerate(test.loads):
         now = _FIRST_LOAD + timedelta(days=nth)
         for feed in table.feeds:

@@ -30,7 +30,7 @@ class Batch(StrEnum):
 
     # Hashes of the keys that occur twice, and the rows that may have one. Filled, read and, where rows are wide,
     # dropped by winners.find_losers.
-    TWICE = "twice"
+    SHARED_KEYS = "twice"
     CONTENDERS = "contenders"
 
     # The row ids of `incoming` that lost to another row of the batch. Filled by winners.find_losers, read by

@@ -54,15 +54,15 @@ class Places:
     refers: Mapping[str, Path]
 
     @classmethod
-    def of(cls, table: Table, place: Callable[[str], Path]) -> Places:
+    def of_table(cls, table: Table, path_of: Callable[[str], Path]) -> Places:
         """Return the places of a table, given where a table id lies."""
         beside = f"{table.domain}.{table.name}"
         return cls(
-            table=place(table.id),
-            quarantine=place(f"quarantine.{beside}"),
-            deletions=place(f"deletions.{beside}"),
-            bronze={feed.id: place(feed.id) for feed in table.feeds},
-            refers={other.to_table: place(other.to_table) for other in table.relationships},
+            table=path_of(table.id),
+            quarantine=path_of(f"quarantine.{beside}"),
+            deletions=path_of(f"deletions.{beside}"),
+            bronze={feed.id: path_of(feed.id) for feed in table.feeds},
+            refers={other.to_table: path_of(other.to_table) for other in table.relationships},
         )
 
 
@@ -273,8 +273,8 @@ class Merge:
         why = rejects.beyond(self.table, load)
         if why and not self.accepted_by:
             self._quarantine(progress, overwrite=full_refresh, waiting=True)
-            words = partial(words_of_engine, self.engine, self.table, sources)
-            raise rejects.error(self.engine, self.table, load, read_rows(self.engine, sources), words)
+            hint = partial(words_of_engine, self.engine, self.table, sources)
+            raise rejects.error(self.engine, self.table, load, read_rows(self.engine, sources), hint)
         if why:
             return replace(outcome, notes=(*outcome.notes, f"{load}, {why}: let through by {self.accepted_by}"))
         if rejects.small(self.table, load):
@@ -432,10 +432,10 @@ class Merge:
     def _within_bounds(self, silver: lake.Snapshot, files: Sequence[lake.DataFile]) -> list[lake.DataFile]:
         """Return the files that a key of `incoming` can be in, as far as the log has a column's bounds."""
         name = silver.indexed
-        told = [(at, *file.bounds[name]) for at, file in enumerate(files) if name in file.bounds] if name else []
-        if not name or name not in self.table.key or not told:
+        known = [(at, *file.bounds[name]) for at, file in enumerate(files) if name in file.bounds] if name else []
+        if not name or name not in self.table.key or not known:
             return list(files)
-        rows = ", ".join(f"({at}, {literal(least)}, {literal(greatest)})" for at, least, greatest in told)
+        rows = ", ".join(f"({at}, {literal(least)}, {literal(greatest)})" for at, least, greatest in known)
         kind, key = silver.columns[name], identifier(name)
         bounds = f"SELECT _at, _from::{kind} AS _from, _to::{kind} AS _to FROM (VALUES {rows}) v(_at, _from, _to)"
         keys = f"SELECT DISTINCT {key} AS _key FROM {Batch.INCOMING}"

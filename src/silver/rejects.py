@@ -99,11 +99,11 @@ def error(
 
 
 def _commonest(engine: DuckEngine) -> list[Reason]:
-    told = f"SELECT unnest(list_distinct(_reasons)) AS reason, _file, _row, _values FROM {Batch.REJECTED}"
+    reasons_of_rows = f"SELECT unnest(list_distinct(_reasons)) AS reason, _file, _row, _values FROM {Batch.REJECTED}"
     first = "min_by({'reason': reason, 'file': _file, 'row': _row, 'shown': _values}, {'file': _file, 'row': _row})"
     rows = engine.rows(
         f"SELECT one.reason, rows, one.file, one.row, one.shown FROM (SELECT count(*) AS rows, {first} AS one "
-        f"FROM ({told}) GROUP BY {_KIND}) ORDER BY rows DESC, one.reason LIMIT {_NAMED}"
+        f"FROM ({reasons_of_rows}) GROUP BY {_KIND}) ORDER BY rows DESC, one.reason LIMIT {_NAMED}"
     )
     return [Reason(text, rows, file, row, values or "") for text, rows, file, row, values in rows]
 
@@ -119,9 +119,9 @@ def _verdict(
     """Return what looks wrong (the contract, whole files or single rows) and how to fix it."""
     from_scratch = load.first or load.full_refresh
     if from_scratch and reasons[0].rows == load.read:
-        words = engine_words(reasons[0])
-        said = f"; the engine says: {words}" if words else ""
-        return f"the contract looks wrong: every row of every file is rejected for this{said}", f"correct {table.path}"
+        engine_says = engine_words(reasons[0])
+        hint = f"; the engine says: {engine_says}" if engine_says else ""
+        return f"the contract looks wrong: every row of every file is rejected for this{hint}", f"correct {table.path}"
     if from_scratch and load.rejected == load.read:
         return "the contract or the files look wrong: no row passed, for several reasons", "correct either"
     rejected = f"SELECT _file, count(*) AS rejected FROM {Batch.REJECTED} GROUP BY 1"

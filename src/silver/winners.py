@@ -42,13 +42,13 @@ def find_losers(engine: DuckEngine, table: Table, sound: str) -> Outcome:
     keys in conflict.
     """
     names = ", ".join(map(identifier, key(table)))
-    engine.table(Batch.TWICE, "SELECT 0::UBIGINT AS _hash WHERE false")
+    engine.table(Batch.SHARED_KEYS, "SELECT 0::UBIGINT AS _hash WHERE false")
     rows = engine.one(f"SELECT count(*) FROM {Batch.INCOMING}")[0]
     for part in _parts(table, rows):
         counted = f"SELECT hash({names}) FROM {Batch.INCOMING} WHERE {sound} AND {part} GROUP BY 1 HAVING count(*) > 1"
-        engine.execute(f"INSERT INTO {Batch.TWICE} {counted}")
+        engine.execute(f"INSERT INTO {Batch.SHARED_KEYS} {counted}")
     near = f"SELECT rowid AS _id, * FROM {Batch.INCOMING} WHERE {sound}"
-    near += f" AND hash({names}) IN (SELECT _hash FROM {Batch.TWICE})"
+    near += f" AND hash({names}) IN (SELECT _hash FROM {Batch.SHARED_KEYS})"
     contenders = engine.table(Batch.CONTENDERS, near, large=rows > _ROWS_AT_ONCE)
     by = order(table, _EARLIEST)
     winner = f"OVER (PARTITION BY {names} ORDER BY {by})"
@@ -57,9 +57,9 @@ def find_losers(engine: DuckEngine, table: Table, sound: str) -> Outcome:
     ties = f"{_moment(table)} IS NOT DISTINCT FROM first_value({_moment(table)}) {winner}"
     none = f"SELECT _id, false AS _repeats, false AS _ties, {_shown_key(table)} AS _key"
     engine.table(Batch.LOSERS, f"{none} FROM {Batch.CONTENDERS} WHERE false")
-    told = f"{repeats} AS _repeats, {ties} AS _ties, {_shown_key(table)} AS _key"
+    marks = f"{repeats} AS _repeats, {ties} AS _ties, {_shown_key(table)} AS _key"
     for part in _parts(table, contenders):
-        ranked = f"SELECT _id, {told}, row_number() {winner} AS _place FROM {Batch.CONTENDERS} WHERE {part}"
+        ranked = f"SELECT _id, {marks}, row_number() {winner} AS _place FROM {Batch.CONTENDERS} WHERE {part}"
         engine.execute(f"INSERT INTO {Batch.LOSERS} SELECT _id, _repeats, _ties, _key FROM ({ranked}) WHERE _place > 1")
     engine.execute(f"DROP TABLE {Batch.CONTENDERS}")  # wide rows, which what follows has no room for
     counts = "count(*) FILTER (WHERE _repeats), count(*) FILTER (WHERE _ties AND NOT _repeats), count(*)"
@@ -93,10 +93,9 @@ def reject_conflicts(engine: DuckEngine, table: Table, reasons: str, values: str
     names = ", ".join(map(identifier, key(table)))
     here = f"{names}, {_moment(table)}, _file, _ingested_at"
     sound = f"{reasons} IS NULL AND NOT {_says_gone(table) if table.delete_when else 'false'}"
-    told = f"min({_content(table)}) OVER (PARTITION BY {here}) <> max({_content(table)}) OVER (PARTITION BY {here})"
-    bad = (
-        f"SELECT _id FROM (SELECT rowid AS _id, {told} AS _differs FROM {Batch.INCOMING} WHERE {sound}) WHERE _differs"
-    )
+    differs = f"min({_content(table)}) OVER (PARTITION BY {here}) <> max({_content(table)}) OVER (PARTITION BY {here})"
+    judged = f"SELECT rowid AS _id, {differs} AS _differs FROM {Batch.INCOMING} WHERE {sound}"
+    bad = f"SELECT _id FROM ({judged}) WHERE _differs"
     moment = f" and {', '.join(table.sequence_by)}" if table.sequence_by else ""
     reason = literal(f"{', '.join(table.key)}: conflict: another row of the file has this key{moment} and differs")
     record = ", ".join(f"{literal(column.name)}: {identifier(column.name)}" for column in table.columns)
@@ -152,13 +151,13 @@ def contest(engine: DuckEngine, table: Table, columns: Mapping[str, str], stored
     ties += f" AND {_content(table)} <> first_value({_content(table)}) {winner}"
     if not (table.key and table.sequence_by) or table.on_conflict == "last":
         ties = "false"
-    told = f"{ties} AS _ties, {_shown_key(table)} AS _key"
+    marks = f"{ties} AS _ties, {_shown_key(table)} AS _key"
     engine.table(
         Batch.CONTEST, f"SELECT 0 AS _side, rowid AS _id, false AS _ties, '' AS _key FROM {Batch.STORED} WHERE false"
     )
     for part in _parts(table, 2 * found):
         ranked = (
-            f"SELECT _side, _id, row_number() {winner} AS _place, {told} FROM (SELECT * FROM ({both}) WHERE {part})"
+            f"SELECT _side, _id, row_number() {winner} AS _place, {marks} FROM (SELECT * FROM ({both}) WHERE {part})"
         )
         engine.execute(f"INSERT INTO {Batch.CONTEST} SELECT _side, _id, _ties, _key FROM ({ranked}) WHERE _place > 1")
     engine.execute(f"DELETE FROM {Batch.INCOMING} WHERE rowid IN (SELECT _id FROM {Batch.CONTEST} WHERE _side = 1)")
