@@ -1,15 +1,16 @@
 """Every setting once: its default, one sentence, how to write it. The environment name is the field's name in capitals.
 
 A setting comes from the environment, else from `.env`, else from its default. What is wrong in them is
-found in one pass and refused before anything runs; an unknown name in `.env` is an error, not a comment.
+found in one pass and refused before anything runs; an unknown name in `.env` is an error, not a comment. A name
+that an earlier release had is a warning: no upgrade stops at a setting.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Container, Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args
 
 from dotenv.parser import Binding, parse_stream
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo
@@ -49,10 +50,19 @@ def _below_root(path: Path, info: ValidationInfo) -> Path:
 Folder = Annotated[Path, AfterValidator(_below_root)]
 
 
+class Tombstone(NamedTuple):
+    """What became of a setting that an earlier release had."""
+
+    successor: str | None  # a setting, whose value it gives where that is not set itself
+    since: str  # the release without it
+    sentence: str  # why, and what to do
+
+
 class Settings(BaseModel):
     """Every setting of a project; frozen once read."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    tombstones: ClassVar[Mapping[str, Tombstone]] = {}  # by their names; 0.2.0 has all that 0.1.0 had
 
     root: Path = Field(default_factory=Path.cwd, exclude=True)  # the project's folder, whose settings these are
     data_dir: Folder = _setting(
@@ -148,6 +158,7 @@ class Settings(BaseModel):
         "Who is told of incidents: apprise URLs (Slack, e-mail, webhooks, ...), with blanks between them.",
         write="apprise URLs with blanks between them, for example mailto://user:password@example.com",
     )
+    notices: tuple[str, ...] = Field(default=(), repr=False, exclude=True)  # of settings that were renamed or removed
     remotes: Mapping[str, str] = Field(default_factory=dict, repr=False, exclude=True)  # RCLONE_CONFIG_*
 
     @property
@@ -179,10 +190,12 @@ def load(root: Path, environ: Mapping[str, str], model: type[Settings] = Setting
     known = _registry(model)
     path = root / ENV_FILE
     errors: list[UsageError] = []
-    written = _read(path, known, errors)
+    written = _read(path, known, model.tombstones, errors)
     chosen = {name: (value, f"{path}, line {line}") for name, (value, line) in written.items()}
-    chosen |= {name: (value, "the environment") for name, value in environ.items() if _is_setting(name, known)}
-    settings = _validate(model, root, chosen, errors)
+    understood = {*known, *model.tombstones}
+    chosen |= {name: (value, "the environment") for name, value in environ.items() if _is_setting(name, understood)}
+    notices = _take_over(chosen, model.tombstones)
+    settings = _validate(model, root, chosen, notices, errors)
     if settings is None or errors:
         raise _together(errors)
     return settings
@@ -226,7 +239,7 @@ _TEMPLATE_TAIL = f"""\
 
 def _registry(model: type[Settings]) -> dict[str, FieldInfo]:
     """Return the settings a person writes, by environment name."""
-    ours = {"root", "remotes"}
+    ours = {"root", "remotes", "notices"}
     return {name.upper(): field for name, field in model.model_fields.items() if name not in ours}
 
 
@@ -249,7 +262,27 @@ def _is_setting(name: str, known: Container[str]) -> bool:
     return name in known or name.startswith(REMOTE_PREFIX)
 
 
-def _read(path: Path, known: Collection[str], errors: list[UsageError]) -> dict[str, tuple[str, int]]:
+def _take_over(chosen: dict[str, tuple[str, str]], tombstones: Mapping[str, Tombstone]) -> list[str]:
+    """Give the values of earlier names to their successors that are not set; return what to tell of each.
+
+    The value itself is not told: it may be a secret.
+    """
+    notices = []
+    for name, tombstone in tombstones.items():
+        if name not in chosen:
+            continue
+        value, where = chosen.pop(name)
+        successor = tombstone.successor
+        became = f"is {successor} since {tombstone.since}" if successor else f"is no setting since {tombstone.since}"
+        notices.append(f"{name} {became}: {tombstone.sentence} ({where})")
+        if successor:
+            chosen.setdefault(successor, (value, f"{where}, as {name}"))
+    return notices
+
+
+def _read(
+    path: Path, known: Collection[str], tombstones: Container[str], errors: list[UsageError]
+) -> dict[str, tuple[str, int]]:
     """Return the values that `.env` gives, each with its line number; add what is wrong to `errors`."""
     values: dict[str, tuple[str, int]] = {}
     for line, binding in _bindings(path):
@@ -257,7 +290,7 @@ def _read(path: Path, known: Collection[str], errors: list[UsageError]) -> dict[
         if binding.error or binding.key is None or binding.value is None:
             # the line itself is not shown: it may hold a secret
             errors.append(UsageError("not NAME=value", where=where, fix="write NAME=value, or # before a comment"))
-        elif not _is_setting(binding.key, known):
+        elif not _is_setting(binding.key, known) and binding.key not in tombstones:
             errors.append(_unknown(binding.key, known, where))
         elif binding.key in values:
             first = values[binding.key][1]
@@ -293,14 +326,18 @@ def _unknown(name: str, known: Collection[str], where: str) -> UsageError:
 
 
 def _validate(
-    model: type[Settings], root: Path, chosen: Mapping[str, tuple[str, str]], errors: list[UsageError]
+    model: type[Settings],
+    root: Path,
+    chosen: Mapping[str, tuple[str, str]],
+    notices: Sequence[str],
+    errors: list[UsageError],
 ) -> Settings | None:
     """Return the settings; None, with the reasons added to `errors`, where a value is not valid."""
     remotes = {name: value for name, (value, _) in chosen.items() if name.startswith(REMOTE_PREFIX)}
     # an empty value is no value: as None it is refused by every type, also by those that would take ""
     values = {name.lower(): value.strip() or None for name, (value, _) in chosen.items() if name not in remotes}
     try:
-        given = {**values, "remotes": remotes, "root": root.absolute()}
+        given = {**values, "remotes": remotes, "root": root.absolute(), "notices": tuple(notices)}
         return model.model_validate(given, context={"root": root.absolute()})
     except ValidationError as error:
         for detail in error.errors(include_url=False):

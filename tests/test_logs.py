@@ -16,6 +16,7 @@ import pytest
 from conftest import ROOT, Lake
 from loguru import logger
 
+from src import __version__
 from src.commands.rotate_logs import print_plan
 from src.errors import MachineError
 from src.maintenance import rotate_logs
@@ -155,7 +156,8 @@ def test_the_lines_of_a_run_have_its_id(lake: Lake) -> None:
     run = lake.good()
     lines = [line.split(" | ") for line in written(lake.root / "logs").splitlines()]
     assert {(line[2], line[3]) for line in lines} == {(run.run_id, "run")}
-    assert len(lines) == 4
+    assert lines[0][4] == f"run {run.run_id}: make pipeline, Boathouse {__version__}"
+    assert len(lines) == 5
 
 
 def test_as_json_each_message_is_one_object_in_one_line_with_no_secret(folder: Path) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from pydantic import ValidationError
 
 from src.errors import MachineError, UsageError
-from src.settings import ENV_EXAMPLE, Settings, env_template, load, settings_table
+from src.settings import ENV_EXAMPLE, Settings, Tombstone, env_template, load, settings_table
 
 PROJECT = Path(__file__).parent.parent
 
@@ -210,7 +212,7 @@ def test_the_template_differs_from_the_defaults_in_the_sample_feed_alone(tmp_pat
 def test_every_line_of_the_template_can_be_uncommented(tmp_path: Path) -> None:
     plain = load(write(tmp_path, ""), {"SAMPLE_FEED": "true"})
     entries = [line.removeprefix("# ") for line in env_template().splitlines() if "=" in line.split(" ")[-1]]
-    assert len([entry for entry in entries if not entry.startswith("RCLONE")]) == len(Settings.model_fields) - 2
+    assert len([entry for entry in entries if not entry.startswith("RCLONE")]) == len(Settings.model_fields) - 3
     settings = load(write(tmp_path, "\n".join(entries)), {})
     assert settings.model_copy(update={"remotes": {}}) == plain
 
@@ -218,5 +220,63 @@ def test_every_line_of_the_template_can_be_uncommented(tmp_path: Path) -> None:
 def test_the_table_names_every_setting_with_its_default() -> None:
     rows = settings_table().splitlines()
     assert rows[0] == "| setting | default | meaning |"
-    assert len(rows) == 2 + len(Settings.model_fields) - 2
+    assert len(rows) == 2 + len(Settings.model_fields) - 3
     assert "| `SAMPLE_FEED` | `false` | Whether the sample company's files are landed" in settings_table()
+
+
+# -- names of earlier releases
+
+
+class Later(Settings):
+    """The settings of a later release, which renamed and removed some."""
+
+    tombstones: ClassVar[Mapping[str, Tombstone]] = {
+        "WORKERS": Tombstone("THREADS", "0.3.0", "the engine counts threads"),
+        "HOOK": Tombstone("ALERT_URLS", "0.3.0", "alerts go through apprise"),
+        "FAST_MODE": Tombstone(None, "0.4.0", "every run is fast"),
+    }
+
+
+def test_a_renamed_setting_is_taken_over_and_told(tmp_path: Path) -> None:
+    write(tmp_path, "SAMPLE_DAYS=3\nWORKERS=5\nFAST_MODE=yes\n")
+    settings = load(tmp_path, {"UNRELATED": "x"}, Later)
+    assert (settings.threads, settings.sample_days) == (5, 3)
+    assert settings.notices == (
+        f"WORKERS is THREADS since 0.3.0: the engine counts threads ({tmp_path / '.env'}, line 2)",
+        f"FAST_MODE is no setting since 0.4.0: every run is fast ({tmp_path / '.env'}, line 3)",
+    )
+
+
+def test_a_successor_that_is_set_wins_over_the_earlier_name(tmp_path: Path) -> None:
+    write(tmp_path, "THREADS=2\n")
+    settings = load(tmp_path, {"WORKERS": "5"}, Later)
+    assert settings.threads == 2
+    assert settings.notices == ("WORKERS is THREADS since 0.3.0: the engine counts threads (the environment)",)
+
+
+def test_a_value_under_an_earlier_name_is_checked_and_its_secret_is_kept(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="THREADS is 'many'") as caught:
+        load(tmp_path, {"WORKERS": "many"}, Later)
+    assert "the environment, as WORKERS" in str(caught.value)
+    settings = load(tmp_path, {"HOOK": "slack://token"}, Later)
+    assert "slack://token" in settings.secrets()
+    assert "token" not in "".join(settings.notices)
+
+
+def test_a_name_that_never_was_a_setting_stays_an_error(tmp_path: Path) -> None:
+    write(tmp_path, "WORKERS=5\nWORKER=5\n")
+    with pytest.raises(UsageError, match="unknown setting WORKER"):
+        load(tmp_path, {}, Later)
+
+
+@pytest.mark.parametrize("model", [Settings, Later])
+def test_an_earlier_name_leads_to_a_setting_and_is_none_itself(model: type[Settings]) -> None:
+    known = {name.upper() for name in model.model_fields}
+    assert not known & set(model.tombstones)
+    assert {stone.successor for stone in model.tombstones.values() if stone.successor} <= known
+
+
+def test_no_template_and_no_table_names_a_setting_that_is_gone() -> None:
+    for name in Settings.tombstones:
+        assert name not in env_template()
+        assert name not in settings_table()

@@ -13,13 +13,14 @@ from test_schema_version import NOW
 import main
 from src import __version__, catalog, commands
 from src import lake as delta
-from src.errors import LockedError, MachineError
+from src.errors import LockedError, MachineError, UsageError
 from src.lake import formats
 from src.maintenance import upgrade
 from src.project import open_project
 from src.run import lock, releases
 from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
+from src.settings import Settings, Tombstone
 
 LATER = {"lakehouse.format": "7", "lakehouse.formatSince": "0.9.0"}
 REFUSED = f"the table is in format 7; Boathouse {__version__} reads formats up to {delta.FORMAT}"
@@ -86,6 +87,26 @@ def test_the_migrations_lead_to_the_format_of_this_release_one_by_one() -> None:
     assert len({migration.name for migration in upgrade.MIGRATIONS}) == len(upgrade.MIGRATIONS)
     for migration in upgrade.MIGRATIONS:
         assert formats.stamp(migration.format)["lakehouse.format"] == str(migration.format)
+
+
+# -- a setting of an earlier release
+
+
+def test_a_setting_that_was_renamed_is_a_warning_of_every_command_and_stops_none(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake.shop()
+    (lake.root / ".env").write_text("SETTLE=0\n")
+    assert typed(lake, "plan") == UsageError.exit_code
+    monkeypatch.setattr(Settings, "tombstones", {"SETTLE": Tombstone("SETTLE_SECONDS", "0.3.0", "it is in seconds")})
+    for command in ("plan", "run"):
+        capsys.readouterr()
+        assert typed(lake, command) == 0
+        told = capsys.readouterr()
+        assert "SETTLE is SETTLE_SECONDS since 0.3.0: it is in seconds" in told.err
+        assert "SETTLE" not in told.out
+    assert "WARNING" in next(line for line in (lake.root / "logs/app.log").read_text().splitlines() if "SETTLE" in line)
+    (lake.root / ".env").unlink()
 
 
 # -- a later format

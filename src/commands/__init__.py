@@ -202,6 +202,7 @@ def _ended(name: str, read: Callable[[], Settings], act: Callable[[Settings], in
                 command=name,
                 form=settings.log_format,
             )
+            logs.warn(settings.notices)
         return act(settings)
     except (Exception, KeyboardInterrupt) as error:
         if code := stopping.exit_code():  # whatever a library made of it on the way

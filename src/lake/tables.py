@@ -138,7 +138,7 @@ class Snapshot:
 
     @property
     def format(self) -> int:
-        """The number of the format that the table is written in."""
+        """Return the number of the format that the table is written in."""
         return formats.format_of(self.root, self.properties)
 
     @cached_property

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -105,6 +105,14 @@ def struck(text: str, secrets: Sequence[str]) -> str:
         for form in (repr(secret)[1:-1], json.dumps(secret)[1:-1], secret):
             text = text.replace(form, "***")
     return text
+
+
+def warn(notices: Iterable[str]) -> None:
+    """Write each notice to the log and the console as a warning."""
+    from loguru import logger
+
+    for notice in notices:
+        logger.warning("{}", notice)
 
 
 def bug(error: BaseException) -> None:
