@@ -187,6 +187,7 @@ SHOWN = {
     "schedule": ((), 0),
     "schema-version": ((), 0),
     "status": ((), 0),
+    "test": ((), 0),
     "vacuum": (("--dry-run",), 0),
 }
 # Those that need a backup, or a release to go back to.

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from src import console
-from src.commands import Call
+from src.commands import Call, json_argument
 from src.errors import DataError
 from src.model_tests import REASONS, Difference, Pair, Result, read, run_tests, select
 from src.project import open_project
@@ -32,7 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME[,NAME]",
         help="a table, a test (silver.sales.orders.name_of_test), what begins with it (gold.sales), or a pattern",
     )
-    parser.add_argument("--json", action="store_true", help="every result as one JSON object")
+    json_argument(parser)
 
 
 def run(call: Call) -> int:
@@ -45,8 +45,7 @@ def run(call: Call) -> int:
                 _print_result(result)
     failed = sum(not result.passed for result in results)
     if call.args.json:
-        json.dump({"failed": failed, "tests": [_as_json(result) for result in results]}, console.data_output())
-        print(file=console.data_output())
+        console.print_json({"failed": failed, "tests": [_as_json(result) for result in results]})
     else:
         _print_sum(results, failed, time.monotonic() - started)
     return DataError.exit_code if failed else 0
