@@ -188,12 +188,13 @@ SHOWN = {
     "schema-version": ((), 0),
     "status": ((), 0),
     "test": ((), 0),
+    "upgrade": (("--dry-run",), 0),
     "vacuum": (("--dry-run",), 0),
 }
-# Those that need a backup, or a release to go back to.
-SHOWN_LATER = {"drill", "repair", "restore", "rollback"}
+# Those that need a backup, a release to go back to, or an empty folder.
+SHOWN_LATER = {"init", "drill", "repair", "restore", "rollback"}
 # Those that only do something, and say that they did.
-SILENT = {"confirm", "docs", "init", "jobs"}
+SILENT = {"confirm", "docs", "jobs"}
 
 
 def test_every_command_that_shows_something_shows_it_as_data() -> None:
@@ -244,6 +245,7 @@ def test_with_json_what_was_done_is_one_document(lake: Lake) -> None:
     waived = done("quarantine", "waive", *ORDERS, "--reason", "known", "--until", "2999-01-01")
     assert waived == {"table": "silver.shop.orders", "until": "2999-01-01", "rows": 1}
     assert done("schema-version", "verify") == []
+    assert "Makefile" in done("init", str(lake.root / "fresh"))["files"]
 
 
 def test_numbers_days_and_names_are_plain_values_in_a_document(capsys: pytest.CaptureFixture[str]) -> None:
