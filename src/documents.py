@@ -47,6 +47,12 @@ def stale(root: Path, project: Project) -> dict[Path, str]:
     return {path: text for path, text in rendered(root, project).items() if _read(path) != text}
 
 
+def stale_readmes(project: Project) -> list[Path]:
+    """Return the READMEs of marts that are not there or do not say what their contract says."""
+    readmes = {mart.path.with_name(README): mart_readme(mart, project) for mart in project.contracts.marts.values()}
+    return [path for path, text in readmes.items() if _read(path) != text]
+
+
 def write(root: Path, project: Project) -> None:
     """Write the stale documents, and print which.
 

@@ -8,22 +8,25 @@ import re
 import stat
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
 from conftest import ROOT
 
 import main
-from src import catalog, documents
+from src import catalog
 from src.commands import names
 from src.errors import UsageError
 from src.init import layout, pin
-from src.project import open_engine, open_project
+from src.project import open_engine
 from src.settings import Settings, env_template, load
+
+TODAY = date(2026, 3, 3)
 
 
 def made(root: Path, *, sample: bool = False) -> Settings:
-    layout.execute(layout.plan(root, ROOT, sample=sample))
+    layout.execute(layout.plan(root, ROOT, TODAY, sample=sample))
     return load(root, {"SETTLE_SECONDS": "0"})
 
 
@@ -72,9 +75,10 @@ def test_the_sample_runs_as_it_is_and_its_figures_are_right(tmp_path: Path, caps
     with open_engine(settings) as engine:
         catalog.publish(engine, catalog.tables(settings.data_dir))
         rows = engine.rows("SELECT ordered_on::text, orders, revenue::text FROM gold.shop.daily_sales ORDER BY 1")
-    assert rows == [("2026-01-01", 2, "86.90"), ("2026-01-02", 2, "83.95")]
-    with open_project(settings) as project:
-        assert documents.stale(tmp_path, project) == {}
+    assert rows == [("2026-03-01", 2, "86.90"), ("2026-03-02", 2, "83.95")]
+    assert main.main(["test", "--project", str(tmp_path)]) == 0
+    assert "2 tests passed" in capsys.readouterr().out
+    assert main.main(["docs", "--check", "--project", str(tmp_path)]) == 0
 
 
 def test_git_takes_all_of_it_but_data_and_settings(tmp_path: Path) -> None:
@@ -90,14 +94,14 @@ def test_git_takes_all_of_it_but_data_and_settings(tmp_path: Path) -> None:
 def test_a_folder_that_holds_anything_is_refused_with_what_it_holds(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(UsageError, match=r"the folder is not empty; it has notes\.txt\n"):
-        layout.plan(tmp_path, ROOT)
+        layout.plan(tmp_path, ROOT, TODAY)
     assert files(tmp_path) == ["notes.txt"]
     with pytest.raises(UsageError, match="a file, where a folder is to be"):
-        layout.plan(tmp_path / "notes.txt", ROOT)
+        layout.plan(tmp_path / "notes.txt", ROOT, TODAY)
 
 
 def test_a_file_that_appeared_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
-    plan = layout.plan(tmp_path, ROOT)
+    plan = layout.plan(tmp_path, ROOT, TODAY)
     (tmp_path / "Makefile").write_text("mine")
     with pytest.raises(UsageError, match="a file that was not there before"):
         layout.execute(plan)
@@ -151,6 +155,7 @@ def test_every_target_is_a_command_and_its_options_arrive(tmp_path: Path) -> Non
     listed = re.search(r"^COMMANDS := (.*)$", text, re.MULTILINE)
     assert listed
     assert {name: run_make(name) for name in listed[1].split()} == {name: name for name in listed[1].split()}
+    assert set(listed[1].split()) - set(names()) == set()
 
 
 def test_a_pin_that_was_raised_is_installed_by_the_next_command(tmp_path: Path) -> None:

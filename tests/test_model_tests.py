@@ -9,7 +9,7 @@ import pytest
 from conftest import MART, ORDERS, Lake
 
 import main
-from src import commands, model_tests
+from src import commands, documents, model_tests
 from src.errors import BoathouseError, ContractErrors, UsageError
 from src.model_tests import Difference, Pair, Result
 from src.project import open_project
@@ -674,5 +674,33 @@ def test_a_file_that_says_what_cannot_be_ends_with_the_code_of_contracts(lake: L
 
 
 def test_a_project_without_tests_is_told_where_they_go(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command(lake.shop()) == 0
+    render(lake.shop())
+    capsys.readouterr()
+    assert command(lake) == 0
     assert capsys.readouterr().out.startswith("no tests yet: write src/gold/<mart>/tests/<table>.yaml")
+
+
+def render(lake: Lake) -> None:
+    with open_project(lake.settings) as project:
+        documents.write(lake.root, project)
+
+
+def test_a_readme_that_is_not_what_its_contract_says_fails_the_project(
+    lake: Lake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake.shop().write(DAILY_TEST, ADDS_UP)
+    assert command(lake) == 1
+    assert f"where: {lake.root}/src/gold/shop/README.md" in capsys.readouterr().err
+    render(lake)
+    assert command(lake) == 0
+    assert capsys.readouterr().out.endswith("valid: the contracts and models of 2 tables; up to date: 1 README\n")
+    lake.edit("gold/shop/contract.yaml", "What was sold on which day", "What was sold")
+    assert command(lake, "--select", "gold.shop.daily") == 0
+    assert command(lake, "--json") == 1
+    assert '"stale_readmes": ["' in capsys.readouterr().out
+
+
+def test_a_contract_or_model_that_is_wrong_fails_the_project(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+    lake.shop().edit("gold/shop/daily.sql", "GROUP BY day", "GROUP day BY")
+    assert command(lake) == 3
+    assert "src/gold/shop/daily.sql" in capsys.readouterr().err

@@ -142,12 +142,13 @@ def test_a_project_is_made_and_run_and_every_command_answers(run_command: RunCom
         "vacuum",
         "schema-version",
         "docs --check",
+        "test",
         "alerts list",
         "quarantine list",
         "schedule",
         "rotate-logs",
         "rebuild --table gold.shop.daily_sales",
-        "backfill --table gold.shop.daily_sales --start 2026-01-01 --end 2026-01-02",
+        "backfill --table gold.shop.daily_sales --where orders>0",
     ):
         run_command(lake, *words.split())
     assert sorted(path.name for path in lake.iterdir() if path.is_dir()) == ["backups", "data", "logs", "src"]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from src.commands import Call, json_argument, show
 from src.init import layout
+from src.run import runs
 
 NEEDS_PROJECT = False
 _PRODUCT = Path(__file__).resolve().parents[2]
@@ -34,7 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(call: Call) -> int:
     args = call.args
-    plan = layout.plan(args.folder, _PRODUCT, sample=args.sample)
+    plan = layout.plan(args.folder, _PRODUCT, runs.now().date(), sample=args.sample)
     made = InitResult(plan.root, made=not args.dry_run, files=tuple(sorted(plan.files)))
     if args.dry_run:
         show(call, made, _print_files)

@@ -1,7 +1,8 @@
-"""Run the tests of the project's models: given rows, these must come out.
+"""Check the project: contracts, models, the tests of models (given rows, these must come out), READMEs.
 
-They stand in src/silver/<domain>/tests/*.yaml and src/gold/<mart>/tests/*.yaml, and run in a temporary folder: the
-lake is neither read nor written. Exit code 4 if one fails, 3 if a test file says what cannot be.
+The tests stand in src/silver/<domain>/tests/*.yaml and src/gold/<mart>/tests/*.yaml, and run in a temporary folder:
+the lake is neither read nor written. Exit code 3 if a contract, a model or a test file says what cannot be, 4 if a
+test fails, 1 if the README of a mart is not what its contract says. With --select only the chosen tests are run.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from src import console
+from src import console, documents
 from src.commands import Call, json_argument
+from src.contract import Contracts
 from src.errors import DataError
 from src.model_tests import REASONS, Difference, Pair, Result, read, run_tests, select
 from src.project import open_project
@@ -38,17 +40,23 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(call: Call) -> int:
     results: list[Result] = []
     started = time.monotonic()
-    with open_project(call.settings) as project:
+    with open_project(call.settings) as project:  # which reads every contract and parses every model
+        stale = [] if call.args.select else documents.stale_readmes(project)
         for result in run_tests(project, select(read(project), call.args.select)):
             results.append(result)
             if not call.args.json:
                 _print_result(result)
     failed = sum(not result.passed for result in results)
     if call.args.json:
-        console.print_json({"failed": failed, "tests": [_as_json(result) for result in results]})
+        tests = [_as_json(result) for result in results]
+        console.print_json({"failed": failed, "tests": tests, "stale_readmes": [str(path) for path in stale]})
     else:
         _print_sum(results, failed, time.monotonic() - started)
-    return DataError.exit_code if failed else 0
+        if not (call.args.select or failed or stale):
+            _print_project(project.contracts)
+    for path in stale:
+        console.complain(f"a README that does not say what its contract says\n  where: {path}\n  fix:   `make docs`")
+    return DataError.exit_code if failed else int(bool(stale))
 
 
 def _print_sum(results: Sequence[Result], failed: int, seconds: float) -> None:
@@ -61,6 +69,11 @@ def _print_sum(results: Sequence[Result], failed: int, seconds: float) -> None:
     text = f"{failed} of {tests} failed" if failed else f"{tests} passed"
     colour = console.RED if failed else console.GREEN
     print(console.coloured(f"{text} ({tables}, {seconds:.1f} s)", colour, sys.stdout))
+
+
+def _print_project(contracts: Contracts) -> None:
+    tables = _counted(len(contracts.silver) + len(contracts.gold), "table")
+    print(f"valid: the contracts and models of {tables}; up to date: {_counted(len(contracts.marts), 'README')}")
 
 
 def _counted(number: int, noun: str) -> str:

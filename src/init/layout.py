@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 
 from src import settings
@@ -18,6 +19,7 @@ _HERE = Path(__file__).parent
 _FOLDERS = ("data/landing", "logs")  # git keeps neither: what is in them never goes there
 _PRIVATE = 0o600  # .env may come to hold credentials
 _MOST_SHOWN = 8
+_DAYS = ("2026-01-01", "2026-01-02")  # of the sample's files, which become the two days before the project is made
 
 
 @dataclass(frozen=True)
@@ -29,17 +31,18 @@ class Plan:
     folders: tuple[str, ...] = _FOLDERS
 
 
-def plan(root: Path, product: Path, *, sample: bool = False) -> Plan:
+def plan(root: Path, product: Path, today: date, *, sample: bool = False) -> Plan:
     """Return the files that make `root` a project.
 
-    `product`: the folder with main.py, which the project's requirements.txt pins. `sample`: with one small domain.
+    `product`: the folder with main.py, which the project's requirements.txt pins. `sample`: with one small domain; its
+    files are of the two days before `today`.
 
     Raises:
         UsageError: `root` holds something already, or is no folder.
     """
     root = root.expanduser().absolute()
     _refuse_taken(root)
-    files = _read("template") | (_read("sample") if sample else {})
+    files = _read("template") | (_sample(today) if sample else {})
     for name in ("README.md", "requirements.txt"):
         files[name] = files[name].replace("{name}", root.name).replace("{pin}", pin.lines(product))
     files[settings.ENV_EXAMPLE] = settings.env_template(sample_feed=False)
@@ -91,6 +94,19 @@ def _read(part: str) -> dict[str, str]:
     return {
         path.relative_to(folder).as_posix().replace("dot-", "."): path.read_text(encoding="utf-8") for path in files
     }
+
+
+def _sample(today: date) -> dict[str, str]:
+    days = [f"{today - timedelta(days=back)}" for back in (2, 1)]
+
+    def moved(text: str) -> str:
+        for old, new in zip(_DAYS, days, strict=True):
+            text = text.replace(old, new)
+        return text
+
+    files = _read("sample")
+    landed = {moved(name): moved(text) for name, text in files.items() if name.startswith("data/")}
+    return landed | {name: text for name, text in files.items() if not name.startswith("data/")}
 
 
 def _make(folder: Path) -> None:
