@@ -113,7 +113,7 @@ class Snapshot:
 
     @property
     def append_only(self) -> bool:
-        """Whether rows are only ever added."""
+        """Return whether rows are only ever added."""
         return APPEND_ONLY.items() <= self.properties.items()
 
     def partition_of(self, file: DataFile) -> tuple[str | None, ...]:
