@@ -51,7 +51,7 @@ Folder = Annotated[Path, AfterValidator(_below_root)]
 
 
 class Tombstone(NamedTuple):
-    """What became of a setting that an earlier release had."""
+    """A setting that an earlier release had, and its successor."""
 
     successor: str | None  # a setting, whose value it gives where that is not set itself
     since: str  # the release without it
