@@ -1,7 +1,6 @@
 """Small lakes as earlier releases wrote them, opened by this code: nothing is rebuilt, nothing fails, work goes on.
 
-`tests/golden/make.py` says how they were made. A contract of `tests/golden/src` never changes: it is what they were
-built with.
+`tests/golden/make.py` says how they were made. They hold the contracts that they were built with.
 """
 
 from __future__ import annotations
@@ -26,9 +25,8 @@ GOLDEN = ROOT / "tests/golden"
 RELEASES = sorted(path.name.removesuffix(".tar.gz") for path in GOLDEN.glob("*.tar.gz"))
 ORDERS = "order_id;customer_id;day;amount;status;updated\n"
 NEW_FILES = {
-    "shop/orders/4.csv": ORDERS
-    + "1;1;2024-01-02;12,00;shipped;3\n6;2;2024-01-01;0;deleted;9\n10;3;2024-03-01;1,00;open;1\n"
-    "7;1;2024-02-03;99,00;open;0\n11;1;never;1,00;open;1\n",
+    "shop/orders/4.csv": ORDERS + "1;1;2024-01-02;12;shipped;3\n6;2;2024-01-01;0;deleted;9\n10;3;2024-03-01;1;open;1\n"
+    "7;1;2024-02-03;99;open;0\n11;1;never;1;open;1\n",
     "shop/customers/4.ndjson": '{"customer_id": 2, "city": "Rome", "changed_on": "2024-01-15"}\n',
 }
 BUILT = ("silver.shop.customers", "silver.shop.orders", "gold.shop.cities", "gold.shop.daily", "gold.shop.months")

@@ -1,7 +1,10 @@
 """Make a golden lake: a small lake as a release of Boathouse writes it, for tests that open it with later code.
 
-    git worktree add /tmp/release v0.1.0          # any commit will do; it needs its requirements installed
-    python tests/golden/make.py /tmp/release tests/golden/0.1.0.tar.gz
+    git worktree add ../release v0.1.0          # any commit will do; it needs its requirements installed
+    python tests/golden/make.py ../release tests/golden/0.1.0.tar.gz
+    python tests/golden/make.py ../release tests/golden/before-0.1.0.tar.gz --plain    # commit fad7e38
+
+`--plain`: without the options that came last before 0.1.0, `decimal` and `onConflict`.
 
 The contracts are those of `tests/golden/src`, the files are below. The checkout's own contracts are removed, its
 `main.py` runs after each delivery, and its backup is made after the second, before the last. What is packed is a
@@ -11,6 +14,7 @@ project: `src` (the contracts), `data` and `backups`. A golden lake is made once
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -41,30 +45,40 @@ DELIVERIES = (
     },
 )
 _BACKUP_AFTER = 2  # deliveries
+_DECIMAL = ', customProperties: [{property: decimal, value: ","}]'
+_COMMA = re.compile(r";(-?\d+),(\d\d);")
 
 
-def main(checkout: Path, packed: Path) -> None:
+def main(checkout: Path, packed: Path, plain: bool) -> None:
     """Make the lake in a checkout of the release, and pack it."""
     data, backups = checkout / "data", checkout / "backups"
+    contracts = checkout / "contracts"
     for layer in ("silver", "gold"):
         for folder in (checkout / "src" / layer).iterdir():
             if folder.is_dir() and (any(folder.glob("*.yaml")) or folder.name == "__pycache__"):
                 shutil.rmtree(folder)
     for folder in (data, backups):
         shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(HERE / "src", checkout / "src", dirs_exist_ok=True)
+    shutil.copytree(HERE / "src", contracts)
+    if plain:
+        orders = contracts / "silver/shop/orders.yaml"
+        lines = orders.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = "".join(line for line in lines if "onConflict" not in line)
+        orders.write_text(kept.replace(_DECIMAL, ""), encoding="utf-8")
+    shutil.copytree(contracts, checkout / "src", dirs_exist_ok=True)
     for number, files in enumerate(DELIVERIES, start=1):
         for name, text in files.items():
             path = data / "landing" / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+            path.write_text(_COMMA.sub(r";\1.\2;", text) if plain else text, encoding="utf-8")
         _run(checkout, "main.py")
         if number == _BACKUP_AFTER:
             _run(checkout, "-m", "src.maintenance.backup")
     packed.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(packed, "w:gz") as archive:
-        for folder in (HERE / "src", data, backups):
-            archive.add(folder, folder.name)
+        for folder, name in ((contracts, "src"), (data, "data"), (backups, "backups")):
+            archive.add(folder, name)
+    shutil.rmtree(contracts)
 
 
 def _run(checkout: Path, *words: str) -> None:
@@ -73,4 +87,4 @@ def _run(checkout: Path, *words: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve())
+    main(Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve(), "--plain" in sys.argv)
