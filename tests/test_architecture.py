@@ -176,7 +176,11 @@ def test_no_module_is_a_drawer_for_the_rest() -> None:
 # What holds the rules of this section whole; a room joins when it does.
 HELD_TO_WORDS = (
     *(f"src/{room}/" for room in ("alerts", "bronze", "checks", "contract", "demo", "engine", "gold", "lake")),
-    *(f"src/{room}/" for room in ("maintenance", "monitors", "proof", "report", "run", "silver")),
+    *(
+        f"src/{room}/"
+        for room in ("init", "maintenance", "model_tests", "monitors", "proof", "report", "run", "silver")
+    ),
+    "src/commands/",
     *(f"src/{module}.py" for module in ("catalog", "console", "documents", "errors", "problems")),
     *(f"src/{module}.py" for module in ("project", "settings", "stopping")),
 )
@@ -230,7 +234,8 @@ def test_every_public_function_has_a_docstring() -> None:
         for function, public in functions(tree)
         if public and not ast.get_docstring(function)
     ]
-    assert bare == []
+    # of a command the module says it: its first line is the command's help
+    assert [one for one in bare if not re.fullmatch(r"src/commands/\w+\.py: (arguments|run)", one)] == []
 
 
 def test_a_docstring_opens_with_what_a_function_returns_or_does() -> None:

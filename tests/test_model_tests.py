@@ -293,7 +293,7 @@ from_a_file:
   quarantine: [{_values: "2;", _reasons: [cannot split the line]}]
 """
     passes(lake, ORDERS_TEST, text)
-    assert differs(lake, ORDERS_TEST, edited(text, '"2;"', '"3;"')).of == "quarantine.shop.orders"
+    assert differs(lake, ORDERS_TEST, edited(text, '"2;"', '"3;"')).table == "quarantine.shop.orders"
 
 
 @pytest.mark.parametrize("loads", [("1", "2"), ("2", "1")], ids=["in order", "the newer first"])
@@ -364,13 +364,13 @@ versions:
 def test_a_row_in_quarantine_that_is_not_the_one_expected_is_seen(lake: Lake, old: str, new: str) -> None:
     result = one(lake.shop(), ORDERS_TEST, edited(NEWEST, old, new))
     assert result.error is None, result.error
-    assert "quarantine.shop.orders" in [found.of for found in result.differences]
+    assert "quarantine.shop.orders" in [found.table for found in result.differences]
 
 
 def test_a_test_may_expect_of_quarantine_alone(lake: Lake) -> None:
     text = edited(NEWEST, "  expect:\n    - {order_id: 1, amount: 0.20}\n", "")
     passes(lake.shop(), ORDERS_TEST, text)
-    assert differs(lake, ORDERS_TEST, edited(text, "[amount]", "[day]")).of == "quarantine.shop.orders"
+    assert differs(lake, ORDERS_TEST, edited(text, "[amount]", "[day]")).table == "quarantine.shop.orders"
 
 
 def test_a_load_of_rejects_alone_is_no_failure_in_a_test(lake: Lake) -> None:

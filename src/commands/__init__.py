@@ -153,10 +153,10 @@ def _add_project(parser: argparse.ArgumentParser, default: object) -> None:
 
 def _command_in(argv: list[str]) -> str | None:
     """Return the first word that is neither an option nor the value of --project."""
-    words = iter(argv)
-    for word in words:
+    args = iter(argv)
+    for word in args:
         if word == "--project":
-            next(words, None)
+            next(args, None)
         elif not word.startswith("-"):
             return word
     return None
@@ -165,18 +165,18 @@ def _command_in(argv: list[str]) -> str | None:
 # -- one door
 
 
-def _settings(command: ModuleType, typed: Path | None, default: Path, environ: Mapping[str, str]) -> Settings:
+def _settings(command: ModuleType, named: Path | None, default: Path, environ: Mapping[str, str]) -> Settings:
     """Return the settings of the project.
 
     Raises:
         UsageError: its folder is not there, or its settings are wrong.
     """
-    root = typed or (Path(environ[PROJECT_DIR]) if environ.get(PROJECT_DIR) else default)
+    root = named or (Path(environ[PROJECT_DIR]) if environ.get(PROJECT_DIR) else default)
     root = root.expanduser().absolute()
     if not getattr(command, "NEEDS_PROJECT", True):
         return defaults(root)
     if not root.is_dir():
-        where = "--project" if typed else PROJECT_DIR
+        where = "--project" if named else PROJECT_DIR
         raise UsageError("no folder of that name", where=f"{where} {root}", fix="name the folder of a project")
     if not (root / "src").is_dir():
         fix = "type it in a project's folder or name one with --project; `init DIR` makes a new project"

@@ -73,8 +73,8 @@ def _backup(planned: BackupPlan, remote: Remote, *, verified: bool) -> Backup:
     for name, table in manifest.tables.items():
         new = {file.name: file.size for file in table.files.values() if file.name in planned.fresh}
         size = sum(file.size for file in table.files.values())
-        held = (table.version, table.rows, len(table.files), size)
-        tables.append(BackedUpTable(name, *held, len(new), sum(new.values())))
+        sizes = (table.version, table.rows, len(table.files), size)
+        tables.append(BackedUpTable(name, *sizes, len(new), sum(new.values())))
     return Backup(
         backup=manifest.id,
         release=manifest.release,

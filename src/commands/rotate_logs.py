@@ -22,6 +22,7 @@ def run(call: Call) -> int:
 
 
 def print_plan(plan: rotation.RotationPlan) -> None:
+    """Print the files that take another name, and those that go."""
     if not plan:
         print("0 changed")
         return

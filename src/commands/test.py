@@ -91,13 +91,13 @@ def _print_result(result: Result) -> None:
     if result.error:
         print("\n".join(f"    {line}" for line in console.plain_lines(str(result.error)).split("\n")))
     for difference in result.differences:
-        print(f"    {difference.of}: rows expected {difference.expected}, found {difference.found}")
+        print(f"    {difference.table}: rows expected {difference.expected}, found {difference.found}")
         for line in _table(difference):
             print(f"    {line}")
 
 
 def _table(difference: Difference) -> Iterator[str]:
-    """The rows that differ under their columns; where both sides are there, only what tells them apart."""
+    """Yield the rows that differ under their columns; where both sides are there, only what tells them apart."""
     at = _shown_columns(difference)
     header = ["", *(difference.columns[nth] for nth in at), ""]
     rows = [header, *(_cells(difference.columns, pair, at) for pair in difference.pairs)]
@@ -158,7 +158,7 @@ def _difference_as_json(difference: Difference) -> dict[str, Any]:
         return {name: json.loads(v) if name == REASONS and v else v for name, v in pairs}
 
     return {
-        "of": difference.of,
+        "of": difference.table,
         "expected": difference.expected,
         "found": difference.found,
         "rows": [

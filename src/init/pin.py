@@ -73,10 +73,10 @@ def _as_url(remote: str) -> str:
     return f"ssh://{host}/{path}"
 
 
-def _git(folder: Path, *words: str) -> str:
+def _git(folder: Path, *arguments: str) -> str:
     """Return what git says of a folder; nothing where it is no repository or there is no git."""
     try:
-        ran = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=False)
+        ran = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False)
     except OSError:
         return ""
     return ran.stdout.strip() if ran.returncode == 0 else ""

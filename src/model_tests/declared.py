@@ -48,4 +48,5 @@ class ModelTest:
 
     @property
     def id(self) -> str:
+        """Return the test's id: `<table id>.<test name>`."""
         return f"{self.table.id}.{self.name}"

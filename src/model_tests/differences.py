@@ -35,9 +35,9 @@ class Pair:
 
 @dataclass(frozen=True)
 class Difference:
-    """How the rows of a table, or of its quarantine, differ from those that are expected."""
+    """The rows of a table, or of its quarantine, that differ from those expected."""
 
-    of: str  # the table's id
+    table: str  # the table's id
     columns: tuple[str, ...]
     expected: int
     found: int
@@ -46,7 +46,7 @@ class Difference:
 
 
 def between(
-    of: str,
+    table: str,
     columns: Sequence[str],
     key: Collection[str],
     expected: Sequence[Expected],
@@ -74,13 +74,13 @@ def between(
         differing = (n for n, a, b in zip(columns, row.values, other, strict=True) if not same(n, a, b))
         pairs.append(Pair(row.values, other, row.where, tuple(differing)))
     pairs += [Pair(None, row) for row in left]
-    return Difference(of, tuple(columns), len(expected), len(found), tuple(pairs), tuple(key)) if pairs else None
+    return Difference(table, tuple(columns), len(expected), len(found), tuple(pairs), tuple(key)) if pairs else None
 
 
 def _index(
     columns: Sequence[str], compared: Collection[str], row: Values, others: Sequence[Values], same: Same
 ) -> int | None:
-    """The place of the first row that is the same in the compared columns."""
+    """Return the index of the first row that is the same in the compared columns; None where there is none."""
     for at, other in enumerate(others):
         if all(same(n, a, b) for n, a, b in zip(columns, row, other, strict=True) if n in compared):
             return at
@@ -88,7 +88,7 @@ def _index(
 
 
 def by_type(kinds: Mapping[str, str]) -> Same:
-    """Whether two values of a column are the same: the same text of one type, floats but for the last digits."""
+    """Return how two values of a column are compared: as texts of one type, floats but for the last digits."""
 
     def same(column: str, expected: str | None, found: str | None) -> bool:
         if expected is None or found is None or kinds[column] not in ("FLOAT", "DOUBLE"):

@@ -29,37 +29,42 @@ class Node:
 
     @property
     def line(self) -> int:
-        """The line of its key; of a list's item, where it begins."""
+        """Return the line of its key; of a list's item, where it begins."""
         return int((self.key or self.raw).start_mark.line) + 1
 
     @property
     def where(self) -> str:
+        """Return the file and line, as an error shows them."""
         return f"{self.shown}, line {self.line}"
 
     @property
     def kind(self) -> str:
+        """Return what a message calls the value: a list, keys and values, one value."""
         return _KINDS[self.raw.id]
 
     @property
     def is_null(self) -> bool:
+        """Return whether the value is null."""
         return bool(self.raw.tag == f"{_TAG}null")
 
     def error(self, what: str, fix: str | None = None) -> None:
+        """Add an error about this value."""
         where = f"{self.where}, {self.test}" if self.test else self.where
         self.errors.append(ContractError(what, where=where, fix=fix))
 
-    def of(self, raw: Any, key: Any = None) -> Node:
+    def node(self, raw: Any, key: Any = None) -> Node:
+        """Return another node of the same file and test."""
         return Node(raw, self.shown, self.errors, self.test, key)
 
     def items(self, what: str) -> list[Node]:
-        """The parts of a list; none, with an error, where it is none."""
+        """Return the parts of a list; none, with an error added, where it is none."""
         if self.raw.id != "sequence":
             self.error(f"{what} is {'empty' if self.is_null else self.kind}", "write a list, `[]` for an empty one")
             return []
-        return [self.of(item) for item in self.raw.value]
+        return [self.node(item) for item in self.raw.value]
 
     def pairs(self, what: str) -> dict[str, Node]:
-        """Keys and values, those of `<<: *other` among them; none, with an error, where they are no such."""
+        """Return keys and values, those of `<<: *other` too; none, with an error added, where they are no such."""
         if self.raw.id != "mapping":
             self.error(f"{what} is {'empty' if self.is_null else self.kind}", "write keys and values")
             return {}
@@ -67,19 +72,19 @@ class Node:
         merged: dict[str, Node] = {}
         for key, value in self.raw.value:
             if key.tag == f"{_TAG}merge":
-                others = [self.of(raw) for raw in (value.value if value.id == "sequence" else [value])]
+                others = [self.node(raw) for raw in (value.value if value.id == "sequence" else [value])]
                 for other in others:
                     merged = {**other.pairs(what), **merged}
             elif key.id != "scalar":
-                self.of(key).error(f"a key of {what} is {self.of(key).kind}", "write a name")
+                self.node(key).error(f"a key of {what} is {self.node(key).kind}", "write a name")
             elif key.value in own:
-                self.of(key).error(f"duplicate key {key.value}", "keep one of them")
+                self.node(key).error(f"duplicate key {key.value}", "keep one of them")
             else:
-                own[key.value] = self.of(value, key)
+                own[key.value] = self.node(value, key)
         return {**merged, **own}
 
     def known(self, what: str, keys: Sequence[str]) -> dict[str, Node]:
-        """Keys and values, with an error for each key that is none of these."""
+        """Return keys and values; add an error for each key that is none of these."""
         found = self.pairs(what)
         for key, node in found.items():
             if key not in keys:
@@ -87,7 +92,7 @@ class Node:
         return {key: node for key, node in found.items() if key in keys}
 
     def text(self, what: str) -> str:
-        """One value's text; empty, with an error, where it is none."""
+        """Return one value's text; '', with an error added, where it is none."""
         if self.raw.id != "scalar" or self.is_null or not self.raw.value.strip():
             found = self.kind if self.raw.id != "scalar" else "empty"
             self.error(f"{what} is {found}", "write one value")
@@ -95,14 +100,14 @@ class Node:
         return str(self.raw.value)
 
     def value(self) -> str | None:
-        """A value of a row: its text, None for null, JSON text for a list or for keys and values."""
+        """Return a value of a row: its text, None for null, JSON text for a list or for keys and values."""
         if self.is_null:
             return None
         return str(self.raw.value) if self.raw.id == "scalar" else Nested(self._json())
 
     def _json(self) -> str:
         if self.raw.id == "sequence":
-            return f"[{', '.join(self.of(item)._json() for item in self.raw.value)}]"
+            return f"[{', '.join(self.node(item)._json() for item in self.raw.value)}]"
         if self.raw.id == "mapping":
             parts = (f"{json.dumps(key)}: {node._json()}" for key, node in self.pairs("a value").items())
             return f"{{{', '.join(parts)}}}"
@@ -119,7 +124,7 @@ def _is_json(text: str) -> bool:
 
 
 def read(path: Path, shown: str, errors: list[BoathouseError]) -> Node | None:
-    """The document of a test file; None, with an error, where there is none."""
+    """Return the document of a test file; None, with an error, where there is none."""
     import yaml
 
     try:
@@ -148,7 +153,7 @@ def read(path: Path, shown: str, errors: list[BoathouseError]) -> Node | None:
 
 
 def _circles(raw: Any, above: list[int]) -> Iterator[Any]:
-    """The nodes that lie in themselves, which an alias (*name) can say."""
+    """Yield the nodes that lie in themselves, which an alias (*name) can say."""
     if id(raw) in above:
         yield raw
     elif raw.id != "scalar":

@@ -28,7 +28,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def read(project: Project) -> list[ModelTest]:
-    """Every test of the project's models, by table.
+    """Return every test of the project's models, by table.
 
     Raises:
         ContractErrors: everything that is wrong with any test file.
@@ -52,7 +52,7 @@ def read(project: Project) -> list[ModelTest]:
 
 
 def select(tests: Sequence[ModelTest], chosen: Iterable[str]) -> list[ModelTest]:
-    """The tests whose id, `<table id>.<test name>`, is one of the chosen, begins with one, or fits one as a pattern.
+    """Return the tests whose id, `<table id>.<test name>`, is one of the chosen, begins with one, or fits a pattern.
 
     Raises:
         UsageError: no test is meant by one of them.
@@ -94,34 +94,34 @@ class _Reader:
         self.project, self.path, self.tables, self.name, self.node = project, path, tables, name, node
 
     def test(self) -> ModelTest | None:
-        """The test; None, with errors, where it is none. What is wrong beside that is told too."""
+        """Return the test; None, with errors, where it is none. What is wrong beside that is told too."""
         layer = next(iter(self.tables.values())).layer
-        said = self.node.known(f"test {self.name}", (*_KEYS, "quarantine") if layer == "silver" else _KEYS)
-        table = self._table(said.get("table"))
+        given = self.node.known(f"test {self.name}", (*_KEYS, "quarantine") if layer == "silver" else _KEYS)
+        table = self._table(given.get("table"))
         if table is None:
             return None
         if table.layer == "silver":
-            loads = self._loads(table, said.get("given"))
+            loads = self._loads(table, given.get("given"))
         else:
-            loads = (self._sources(table, said.get("given")),)
-        expect = self._expected(table, said["expect"]) if "expect" in said else None
-        quarantine = self._quarantine(said["quarantine"]) if "quarantine" in said else None
+            loads = (self._sources(table, given.get("given")),)
+        expect = self._expected(table, given["expect"]) if "expect" in given else None
+        quarantine = self._quarantine(given["quarantine"]) if "quarantine" in given else None
         if expect is None and quarantine is None:
             keys = "`expect:`, or `quarantine:`" if table.layer == "silver" else "`expect:`"
             self.node.error("a test that cannot fail: it expects nothing", f"write {keys} with the rows that come out")
         return ModelTest(
             table=table,
             name=self.name,
-            description=said["description"].text("description") if "description" in said else "",
+            description=given["description"].text("description") if "description" in given else "",
             where=self.node.where,
             loads=loads,
             expect=expect,
             quarantine=quarantine,
-            run_date=self._run_date(table, said.get("run_date")),
+            run_date=self._run_date(table, given.get("run_date")),
         )
 
     def _table(self, node: Node | None) -> Table | None:
-        """The table that is named, else the one of the file's name, else the only one."""
+        """Return the table that is named, else the one of the file's name, else the only one."""
         if node is not None:
             name = node.text("table")
             if name and name not in self.tables:
@@ -152,22 +152,22 @@ class _Reader:
     # -- given
 
     def _sources(self, table: Table, node: Node | None) -> dict[str, Given]:
-        """The rows of every table that a gold table reads."""
-        said = node.pairs("given") if node else {}
+        """Return the rows of every table that a gold table reads."""
+        given = node.pairs("given") if node else {}
         found: dict[str, Given] = {}
-        for name, rows in said.items():
+        for name, rows in given.items():
             if name not in table.sources:
                 rows.error(f"{table.name} does not read {name}", hint(name, table.sources))
                 continue
             found[name] = self._rows(rows, f"given {name}", self.project.declared(name).stored_columns)
-        missing = [name for name in table.sources if name not in {*said, *table.optional_sources}]
+        missing = [name for name in table.sources if name not in {*given, *table.optional_sources}]
         if missing:
             fix = "write its rows below `given:`, `[]` for an empty table"
             (node or self.node).error(f"nothing is given of {listed(missing)}, which {table.name} reads", fix)
         return found
 
     def _loads(self, table: Table, node: Node | None) -> tuple[dict[str, Given], ...]:
-        """The rows or files of a silver table's feeds: one load, or a list of loads that came after each other."""
+        """Return the rows or files of a silver table's feeds: one load, or a list of loads that came in turn."""
         feeds = {feed.id: feed for feed in table.feeds}
         if node is None:
             self.node.error("nothing is given", f"write `given:` with rows of {listed(feeds)}")
@@ -195,12 +195,12 @@ class _Reader:
         return rows
 
     def _quarantine(self, node: Node) -> tuple[Row, ...]:
-        """The rows that are rejected: some of their source values, and texts that their reasons contain."""
+        """Return the rows that are rejected: some of their source values, and texts that their reasons contain."""
         rows = []
         for item in node.items("quarantine"):
-            said = item.pairs("a row of quarantine")
-            reasons = said.pop(REASONS, None)
-            values = {name: self._plain(name, value) for name, value in said.items()}
+            given = item.pairs("a row of quarantine")
+            reasons = given.pop(REASONS, None)
+            values = {name: self._plain(name, value) for name, value in given.items()}
             if LINE in values and len(values) > 1:
                 item.error(f"{LINE} beside other columns", f"a line that no reader could split has {LINE} alone")
             if reasons is None:
@@ -213,7 +213,7 @@ class _Reader:
         return tuple(rows)
 
     def _refuse_ragged(self, rows: Sequence[Row], node: Node, empty: bool = False) -> None:
-        """All rows name the same columns: one that is left out does not matter, and null is a value like any other."""
+        """Add an error where rows name different columns: one left out does not matter, and null is a value."""
         names = dict.fromkeys(name for row in rows for name in row.values)
         for row in rows:
             left_out = [name for name in names if name not in row.values]
@@ -229,7 +229,7 @@ class _Reader:
     def _rows(
         self, node: Node, what: str, columns: Collection[str] | None = None, *, nested: bool = False
     ) -> tuple[Row, ...]:
-        """Rows written inline, or in a file beside the test; of these columns, where they are known.
+        """Return rows written inline, or in a file beside the test; of these columns, where they are known.
 
         `nested`: a value may be a list, or keys and values.
         """
@@ -247,8 +247,8 @@ class _Reader:
     def _inline(self, node: Node, what: str, nested: bool) -> tuple[Row, ...]:
         rows = []
         for item in node.items(what):
-            said = item.pairs("a row")
-            values = {n: value.value() if nested else self._plain(n, value) for n, value in said.items()}
+            given = item.pairs("a row")
+            values = {n: value.value() if nested else self._plain(n, value) for n, value in given.items()}
             rows.append(Row(values, item.where))
         return tuple(rows)
 
@@ -260,23 +260,23 @@ class _Reader:
         return value
 
     def _linked(self, node: Node) -> Path | None:
-        """The file that stands for rows, `{file: ...}`; None where rows are written, or with an error."""
+        """Return the file that stands for rows, `{file: ...}`; None where rows are written, or with an error."""
         if node.raw.id != "mapping":
             return None
-        said = node.known("rows", ("file",))
-        if "file" not in said:
+        given = node.known("rows", ("file",))
+        if "file" not in given:
             node.error("keys and values, where rows are meant", "write a list of rows, or `{file: ...}`")
             return None
-        name = said["file"].text("file")
+        name = given["file"].text("file")
         path = self.path.parent / name
         if name and not path.is_file():
             beside = sorted(other.name for other in self.path.parent.iterdir() if other.suffix != ".yaml")
-            said["file"].error(f"no file {name} beside {self.path.name}", hint(name, beside))
+            given["file"].error(f"no file {name} beside {self.path.name}", hint(name, beside))
             return None
         return path if name else None
 
     def _fixture(self, path: Path, node: Node) -> tuple[Row, ...]:
-        """The rows of a CSV file with a header, or of a JSON file with a list of objects."""
+        """Return the rows of a CSV file with a header, or of a JSON file with a list of objects."""
         shown = path.relative_to(self.path.parents[4]).as_posix()
         try:
             if path.suffix == ".csv":

@@ -39,7 +39,7 @@ _WILD = set("*?[")
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one test: nothing differs, or the differences, or the error that ended it."""
+    """The result of one test: the differences, or the error that ended it; neither where it passed."""
 
     test: ModelTest
     seconds: float
@@ -48,6 +48,7 @@ class Result:
 
     @property
     def passed(self) -> bool:
+        """Return whether the test passed."""
         return not self.differences and self.error is None
 
 
@@ -116,7 +117,7 @@ def _gold(project: Project, test: ModelTest, room: Path) -> Difference | None:
 
 
 def _judged(test: ModelTest) -> Table:
-    """The table, its key and required columns as far as the test names them: of others, the source may be left out."""
+    """Return the table with the key and the required columns that the test names: others may be left out."""
     table = test.table
     named = {name for row in test.expect or () for name in row.values}
     return replace(
@@ -190,7 +191,7 @@ def _land(
 
 
 def _until_wild(pattern: str) -> Iterator[str]:
-    """The folders of a feed's path, as far as they are named."""
+    """Yield the folders of a feed's path, as far as they are named."""
     for part in pattern.split("/")[:-1]:
         if _WILD & set(part):
             return
@@ -198,7 +199,7 @@ def _until_wild(pattern: str) -> Iterator[str]:
 
 
 def _as_objects(rows: Sequence[Row], columns: Sequence[str]) -> str:
-    """JSON objects, one a line; a column that the table reads and no row has is null in the first."""
+    """Return rows as JSON objects, one a line; a column that no row has is null in the first."""
     known = {name.lower() for row in rows for name in row.values}
     absent = [name for name in columns if name not in known]
     lines = []
@@ -210,7 +211,7 @@ def _as_objects(rows: Sequence[Row], columns: Sequence[str]) -> str:
 
 
 def _read_of_files(engine: DuckEngine, table: Table) -> list[str]:
-    """The columns of a feed that the table's expressions read, in lower case; of a table with SQL none is known."""
+    """Return a feed's columns that the table's expressions read, in lower case; none for a table with SQL."""
     if table.sql is not None:
         return []
     own = {column.name for column in table.columns}
@@ -238,8 +239,8 @@ def _quarantined(engine: DuckEngine, test: ModelTest, places: clean.Places) -> D
         Expected((*(row.values.get(name) for name in columns), json.dumps(row.reasons)), row.where) for row in expect
     ]
     found = [_rejected(columns, *row) for row in rejected]
-    of = f"quarantine.{test.table.domain}.{test.table.name}"
-    return differences.between(of, [*columns, REASONS], columns, expected, found, _same_in_quarantine)
+    quarantine = f"quarantine.{test.table.domain}.{test.table.name}"
+    return differences.between(quarantine, [*columns, REASONS], columns, expected, found, _same_in_quarantine)
 
 
 def _landed_columns(places: clean.Places) -> set[str]:

@@ -46,7 +46,7 @@ def table(engine: DuckEngine, kinds: Mapping[str, str], rows: Sequence[Row]) -> 
 
 
 def texts(engine: DuckEngine, columns: Sequence[str], relation: str) -> list[tuple[str | None, ...]]:
-    """The rows of a relation, each value as the engine writes it."""
+    """Return the rows of a relation, each value as the engine writes it."""
     names = ", ".join(f"{identifier(name)}::VARCHAR" for name in columns)
     return engine.rows(f"SELECT {names} FROM {relation}")
 
@@ -61,7 +61,7 @@ def _text(at: int) -> str:
 
 
 def _string(at: int) -> str:
-    """The text, of its type also where every row has null."""
+    """Return the text, of its type also where every row has null."""
     return f"{_text(at)}::VARCHAR"
 
 

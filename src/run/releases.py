@@ -245,7 +245,7 @@ def add(engine: DuckEngine, data: Path, run: runs.Run, release: Release) -> None
 
 
 def following(data: Path) -> int:
-    """The number that the next release gets: the table's next version, for that never goes back."""
+    """Return the number that the next release gets: the table's next version, for that never goes back."""
     table = lake.open_table(lake.table_path(data, TABLE))
     return table.version + 1 if table else 1
 
