@@ -22,6 +22,7 @@ from conftest import ROOT, Lake
 from src import commands, console
 
 HEADER = "order_id,day,amount,updated\n"
+COMMANDS = (ROOT / "docs/commands.md").read_text(encoding="utf-8")
 # They were once called as modules of src.maintenance, and may be scheduled so.
 MOVED = ("backup", "drill", "jobs", "optimize", "restore", "rotate-logs", "schedule", "schema-version", "vacuum")
 
@@ -197,6 +198,11 @@ SHOWN_LATER = {"init", "drill", "repair", "restore", "rollback"}
 SILENT = {"confirm", "docs", "jobs"}
 
 
+def test_every_command_is_in_the_page_of_commands() -> None:
+    rows = re.findall(r"^\| `([a-z-]+)", COMMANDS, re.M)
+    assert sorted(set(rows)) == commands.names()
+
+
 def test_every_command_that_shows_something_shows_it_as_data() -> None:
     able = set()
     for name in commands.names():
@@ -213,7 +219,12 @@ def test_with_json_standard_output_is_one_document(lake: Lake, name: str) -> Non
     words, code = SHOWN[name]
     ran = run_command(name, "--json", "--project", str(lake.root), *words)
     assert ran.returncode == code, ran.stderr
-    assert isinstance(json.loads(ran.stdout), dict | list)
+    found = json.loads(ran.stdout)
+    shown = found if isinstance(found, dict) else found[0] if found else {}
+    verb = words[0] if name in ("alerts", "quarantine") else ""
+    row = next(line for line in COMMANDS.splitlines() if line.startswith(f"| `{name} {verb}".rstrip()))
+    if name != "query":  # its fields are those of the statement
+        assert {field for field in shown if f"`{field}`" not in row.split(" | ")[2]} == set()
 
 
 def test_with_json_what_was_done_is_one_document(lake: Lake) -> None:
