@@ -1,8 +1,9 @@
--- One row per stock code over all time, under the description that was used last.
+-- One row per stock code over all time, under the description that was used last for a sale. Stock that is written off
+-- is booked as a sale of a negative number, and what is typed there is a note.
 WITH named AS (
     SELECT stock_code, description
     FROM silver.sales.order_lines
-    WHERE description IS NOT NULL AND kind = 'sale'
+    WHERE description IS NOT NULL AND kind = 'sale' AND quantity > 0
     QUALIFY row_number() OVER (PARTITION BY stock_code ORDER BY invoiced_at DESC, description) = 1
 )
 SELECT
