@@ -48,7 +48,7 @@ class Entry:
 
 
 class Cause(StrEnum):
-    """Why a table stays behind."""
+    """The reasons why a table stays behind."""
 
     FAILED = "failed"  # its own step
     BLOCKED = "blocked"  # its step was not done, as something upstream failed
@@ -59,7 +59,7 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True)
 class Standing:
-    """What readers see of a table, and what they do not see yet."""
+    """One table as readers see it, and what they do not see yet."""
 
     table: str
     version: int | None  # the released one; None: readers see nothing of it
@@ -77,7 +77,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class Release:
-    """Which version of each table readers see, of which run its data are, and the tables that stay behind."""
+    """The version of each table that readers see, the run of its data, and the tables that stay behind."""
 
     versions: Mapping[str, int] = field(default_factory=dict)
     as_of: Mapping[str, str] = field(default_factory=dict)
