@@ -33,6 +33,8 @@ class Before:
     version: int
     number: InitVar[int | None] = None
     as_of: InitVar[str | None] = None
+    git_commit: InitVar[str | None] = None
+    git_dirty: InitVar[bool | None] = None
 
 
 def roll_back(lake: Lake, to: str) -> None:

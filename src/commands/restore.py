@@ -14,7 +14,8 @@ from src.commands import Call, json_argument, show
 from src.maintenance import restore
 from src.maintenance.remote import open_remote
 from src.project import open_engine
-from src.run import runs
+from src.run import releases, runs
+from src.run.revision import Revision, made_with
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +44,7 @@ class Restore:
     release: str
     target: Path
     restored: bool
+    revision: Revision | None  # the commit whose contracts and models made it, known once it is restored
     tables: tuple[RestoredTable, ...]
 
 
@@ -54,7 +56,7 @@ def run(call: Call) -> int:
         RestoredTable(name, table.version, table.rows, len(table.files), sum(f.size for f in table.files.values()))
         for name, table in manifest.tables.items()
     ]
-    found = Restore(manifest.id, manifest.release, target, restored=False, tables=tuple(tables))
+    found = Restore(manifest.id, manifest.release, target, restored=False, revision=None, tables=tuple(tables))
     if args.dry_run:
         show(call, found, _print_tables)
         print(f"dry run: backup {manifest.id} was not restored")
@@ -62,9 +64,10 @@ def run(call: Call) -> int:
     _print_tables(found)
     with open_engine(call.settings) as engine:
         opened = restore.execute(engine, remote, manifest, target, runs.now)
+        revision = releases.revision_of(engine, target, manifest.release)
     total = sum(table.rows for table in opened.values())
     text = f"restored backup {manifest.id} to {target}: {len(opened)} tables, {total:,} rows, all opened and verified"
-    show(call, replace(found, restored=True), lambda _: print(text))
+    show(call, replace(found, restored=True, revision=revision), lambda _: print(f"{text}\n{made_with(revision)}"))
     return 0
 
 

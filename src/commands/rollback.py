@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from src import console
 from src.commands import Call, json_argument, show
@@ -12,6 +12,7 @@ from src.project import open_project
 from src.run import releases
 from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
+from src.run.revision import Revision, made_with
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +27,7 @@ class Rollback:
 
     release: str
     restored: bool
+    revision: Revision | None  # the commit whose contracts and models made the release
     tables: tuple[rollback.TableRollback, ...]
 
 
@@ -33,18 +35,21 @@ def run(call: Call) -> int:
     args = call.args
     with open_project(call.settings) as project:
         versions = releases.named(project.engine, call.settings.data_dir, args.to)
+        revision = releases.revision_of(project.engine, call.settings.data_dir, args.to)
         steps = rollback.plan(project, versions)
+        found = Rollback(args.to, restored=False, revision=revision, tables=tuple(steps))
         if args.dry_run or not steps:
-            show(call, Rollback(args.to, restored=False, tables=tuple(steps)), _print_steps)
+            show(call, found, _print_steps)
             print("nothing to restore" if not steps else "dry run: nothing was changed")
             return 0
-        _print_steps(Rollback(args.to, restored=False, tables=tuple(steps)))
+        _print_steps(found)
         with recorded_run(project, RunKind.ROLLBACK, f"rollback to {args.to}") as current:
-            rollback.execute(project, steps, versions, current)
+            rollback.execute(project, steps, versions, current, revision)
     text = f"restored {len(steps)} tables to release {args.to}; the next run goes forward from there"
-    show(call, Rollback(args.to, restored=True, tables=tuple(steps)), lambda _: print(text))
+    show(call, replace(found, restored=True), lambda _: print(text))
     return 0
 
 
 def _print_steps(found: Rollback) -> None:
     console.table(("table", "version", "back to"), [(step.table, step.now, step.back) for step in found.tables])
+    print(made_with(found.revision))

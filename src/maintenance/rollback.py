@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from src import catalog, lake
 from src.project import Project
 from src.run import releases
+from src.run.revision import Revision
 from src.run.runs import Run
 
 # a table before what lies beside it: were the quarantine restored first and the process killed, the rows
@@ -39,8 +40,14 @@ def plan(project: Project, versions: Mapping[str, int]) -> list[TableRollback]:
     return steps
 
 
-def execute(project: Project, steps: list[TableRollback], versions: Mapping[str, int], run: Run) -> None:
-    """Restore every table of the plan, and make that the newest release.
+def execute(
+    project: Project,
+    steps: list[TableRollback],
+    versions: Mapping[str, int],
+    run: Run,
+    revision: Revision | None = None,
+) -> None:
+    """Restore every table of the plan, and make that the newest release; `revision`: the one that made its data.
 
     Raises:
         MachineError: vacuum removed a version; nothing was changed.
@@ -56,4 +63,4 @@ def execute(project: Project, steps: list[TableRollback], versions: Mapping[str,
         if table:
             restored[step.table] = lake.restore(table, step.back, names).version
     # what stayed behind is forgotten: the next run goes forward from here and says anew what does
-    releases.add(project.engine, data, run, releases.Release(restored, as_of))
+    releases.add(project.engine, data, run, releases.Release(restored, as_of, revision=revision))

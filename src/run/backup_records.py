@@ -18,7 +18,7 @@ from loguru import logger
 from src import catalog, lake
 from src.engine import DuckEngine
 from src.errors import BoathouseError, from_os_error
-from src.run import runs
+from src.run import releases, runs
 
 TABLE = "ops.backups"
 FOLDER = ".backup"  # below the lake: the lock of backups, their snapshot while they run, records that wait
@@ -43,6 +43,8 @@ class Backup:
     message: str | None = None  # why it is not verified
     versions: str = "{}"  # JSON: the version of every table in it
     number: int | None = None  # counts up with each record, whatever the clock said; earlier ones have none
+    git_commit: str | None = None  # of the release: what the project's contracts and models stood at
+    git_dirty: bool | None = None  # and whether some of them were changed and not committed
 
     @property
     def table_versions(self) -> dict[str, int]:
@@ -100,7 +102,7 @@ def record(engine: DuckEngine, data: Path, row: Backup) -> bool:
         known += _stored(engine, data)
     except BoathouseError as error:
         logger.warning("the records of backups cannot be read: {}", error)
-    _keep(data, replace(row, number=_next(known)))
+    _keep(data, replace(_with_revision(engine, data, row), number=_next(known)))
     try:
         append(engine, data)
     except BoathouseError as error:
@@ -116,7 +118,7 @@ def append(engine: DuckEngine, data: Path, row: Backup | None = None) -> None:
     known = {known.run_id for known in stored}
     # a kill after the commit and before the files go: the record is there already and is not written twice
     rows = [found for found in waiting.values() if found.run_id not in known]
-    rows += [replace(row, number=_next([*stored, *rows]))] if row else []
+    rows += [replace(_with_revision(engine, data, row), number=_next([*stored, *rows]))] if row else []
     runs.append(engine, data, TABLE, Backup, rows)
     for path in waiting:
         path.unlink(missing_ok=True)
@@ -126,6 +128,16 @@ def _last_words(engine: DuckEngine, data: Path) -> dict[str, Backup]:
     """Return the last record of every backup, repairs left out."""
     rows = [row for row in (*_stored(engine, data), *_waiting(data).values()) if row.kind != "repair"]
     return {row.backup: row for row in sorted(rows, key=_recorded)}
+
+
+def _with_revision(engine: DuckEngine, data: Path, row: Backup) -> Backup:
+    """Return a record with the commit of its release; as it is where nothing says so, which fails no backup."""
+    try:
+        revision = releases.revision_of(engine, data, row.release) if row.release else None
+    except BoathouseError as error:
+        logger.warning("the commit of release {} cannot be read: {}", row.release, error.what)
+        revision = None
+    return replace(row, git_commit=revision.commit, git_dirty=revision.dirty) if revision else row
 
 
 def _recorded(row: Backup) -> tuple[int, datetime]:

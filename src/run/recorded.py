@@ -9,7 +9,7 @@ from loguru import logger
 
 from src import __version__
 from src.project import Project, new_run_id, select, upstream
-from src.run import forecast, lock, logs, releases, runs
+from src.run import forecast, lock, logs, releases, revision, runs
 from src.run.kinds import RunKind
 from src.run.runs import Run
 
@@ -37,6 +37,7 @@ def recorded_run(
         window = window or runs.window(started.date(), None, None)
         run = Run(run_id, window, runs.now, command, kind, full_refresh)
         logger.info("run {}: {}, Boathouse {}", run_id, command, __version__)
+        run.revision = revision.read_revision(project.settings.root)
         run.expect = forecast.of_run(project, run)
         if dead:
             run.interrupted(dead)

@@ -28,6 +28,7 @@ from src import catalog, lake
 from src.engine import DuckEngine
 from src.errors import UsageError
 from src.run import runs
+from src.run.revision import Revision
 
 TABLE = "ops.releases"
 _KEY = "release"  # in the commit that adds a release: its versions, so that the newest is one small read
@@ -45,6 +46,8 @@ class Entry:
     version: int
     number: int | None = None  # counts up with each release, whatever the clock said; earlier ones have none
     as_of: str | None = None  # the run whose data the table has
+    git_commit: str | None = None  # of the release: what the project's contracts and models stood at
+    git_dirty: bool | None = None  # whether some of them were changed and not committed
 
 
 class Cause(StrEnum):
@@ -82,6 +85,7 @@ class Release:
     versions: Mapping[str, int] = field(default_factory=dict)
     as_of: Mapping[str, str] = field(default_factory=dict)
     behind: Mapping[str, Standing] = field(default_factory=dict)
+    revision: Revision | None = None  # what the project's contracts and models stood at
 
 
 def newest(data: Path) -> dict[str, int]:
@@ -193,7 +197,7 @@ def judge(
         )
         for name, (cause, _) in sorted(held.items())
     }
-    return Release(versions, as_of, behind)
+    return Release(versions, as_of, behind, run.revision)
 
 
 def stay_behind(
@@ -235,10 +239,10 @@ def record(engine: DuckEngine, data: Path, run: runs.Run, release: Release) -> b
 
 def add(engine: DuckEngine, data: Path, run: runs.Run, release: Release) -> None:
     """Make these versions the newest release, under the run's id."""
-    moment = run.clock()
-    number = following(data)
+    moment, number, found = run.clock(), following(data), release.revision
+    commit, dirty = (found.commit, found.dirty) if found else (None, None)
     entries = [
-        Entry(run.run_id, moment, name, version, number, release.as_of.get(name))
+        Entry(run.run_id, moment, name, version, number, release.as_of.get(name), commit, dirty)
         for name, version in sorted(release.versions.items())
     ]
     runs.append(engine, data, TABLE, Entry, entries, info=_info(release))
@@ -265,11 +269,30 @@ def published(engine: DuckEngine, data: Path) -> lake.Snapshot | None:
 
 
 def named(engine: DuckEngine, data: Path, run_id: str) -> dict[str, int]:
-    """Table versions as they were when a run ended: its release, or the newest one before it.
+    """Return the table versions as they were when a run ended: its release, or the newest one before it.
 
     Raises:
         UsageError: no run of that name, or no release that old.
     """
+    nth = _nth(engine, data, run_id)
+    return dict(engine.rows(f'SELECT "table", version FROM releases WHERE nth = {nth}'))
+
+
+def revision_of(engine: DuckEngine, data: Path, run_id: str) -> Revision | None:
+    """Return what the project's contracts and models stood at in the release of a run; None where nothing says so.
+
+    Raises:
+        UsageError: no run of that name, or no release that old.
+    """
+    nth, table = _nth(engine, data, run_id), published(engine, data)
+    if table is None or "git_commit" not in table.columns:
+        return None
+    commit, dirty = engine.one(f"SELECT any_value(git_commit), any_value(git_dirty) FROM releases WHERE nth = {nth}")
+    return Revision(commit, bool(dirty)) if commit else None
+
+
+def _nth(engine: DuckEngine, data: Path, run_id: str) -> int:
+    """Return which of the releases was the newest when a run ended; `releases` is readable then."""
     there = catalog.tables(data)
     if runs.TABLE not in there or published(engine, data) is None:
         raise UsageError("there is no release yet", fix="run `make pipeline` first")
@@ -283,14 +306,13 @@ def named(engine: DuckEngine, data: Path, run_id: str) -> dict[str, int]:
         raise UsageError(f"no run {run_id}", fix=f"the newest releases are {', '.join(known)}")
     moment, count = ended[0]
     earlier = f"released_at <= TIMESTAMPTZ '{moment}'" if count is None else f"coalesce(number, 0) <= {count}"
-    rows = engine.rows(
-        'SELECT "table", version FROM releases WHERE nth = coalesce('
-        f"(SELECT max(nth) FROM releases WHERE run_id = '{_word(run_id)}'), "
+    nth = engine.one(
+        f"SELECT coalesce((SELECT max(nth) FROM releases WHERE run_id = '{_word(run_id)}'), "
         f"(SELECT max(nth) FROM releases WHERE {earlier}))"
-    )
-    if not rows:
+    )[0]
+    if nth is None:
         raise UsageError(f"no release as old as run {run_id}", fix="name a later run")
-    return dict(rows)
+    return int(nth)
 
 
 def all_of(engine: DuckEngine, data: Path) -> dict[str, dict[str, int]]:

@@ -23,6 +23,7 @@ from src.errors import BoathouseError, PartialError, TransientError, UsageError,
 from src.problems import Problem
 from src.run.kinds import RunKind
 from src.run.lock import Holder
+from src.run.revision import Revision
 
 TABLE = catalog.RUNS
 AUDITS = "ops.quality_results"
@@ -69,6 +70,8 @@ class Record:
     error_where: str | None = None  # of error_message: where it happened
     error_fix: str | None = None  # and what to do about it
     product_version: str | None = None  # of the run itself: of the Boathouse that ran
+    git_commit: str | None = None  # of the run itself: what the project's contracts and models stood at
+    git_dirty: bool | None = None  # and whether some of them were changed and not committed
 
     @property
     def table_id(self) -> str:
@@ -163,6 +166,7 @@ class Run:
     kind: RunKind
     full_refresh: bool = False
     expect: Callable[[str, Outcome | None], Expected] = lambda step, outcome: Expected()
+    revision: Revision | None = None  # the commit that the project's contracts and models stand at
     records: list[Record] = field(default_factory=list)
     failures: dict[str, BoathouseError | Exception] = field(default_factory=dict)
     blocked: dict[str, str] = field(default_factory=dict)  # table id: what it waits for
@@ -240,6 +244,8 @@ class Run:
             error_where=getattr(error, "where", None),
             error_fix=getattr(error, "fix", None),
             product_version=__version__,
+            git_commit=self.revision.commit if self.revision else None,
+            git_dirty=self.revision.dirty if self.revision else None,
         )
         record = _with(record, self._expected("run"))
         self.records.append(record)
