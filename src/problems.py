@@ -7,7 +7,7 @@ The class of an incident follows from what a reader of the tables loses, by one 
     P2  readers go without what they were promised: a failed or blocked source or table, a broken service level,
         no rows where there always were some, a backup that failed or is too old
     P3  something moved that a person should look at soon: volume or distribution away from its past, a changed
-        schema of a feed, warnings that grow, a small load that is mostly rejected
+        schema of a feed, warnings that grow, a small load that is mostly rejected, work that is not committed
     P4  housekeeping: slow steps, many small files, a run that died and was taken over
 """
 

@@ -47,6 +47,19 @@ def _below_root(path: Path, info: ValidationInfo) -> Path:
     return Path(root / path.expanduser())
 
 
+def _known_zone(name: str) -> str:
+    """Return the name of a time zone that this machine knows."""
+    if name == "UTC":  # known where the machine has no list of zones at all
+        return name
+    from zoneinfo import ZoneInfo
+
+    try:
+        return ZoneInfo(name).key
+    except (KeyError, OSError, ValueError) as error:  # not on the list, a folder of it, or no name at all
+        raise ValueError("no time zone that this machine knows") from error
+
+
+Zone = Annotated[str, AfterValidator(_known_zone)]
 Folder = Annotated[Path, AfterValidator(_below_root)]
 
 
@@ -152,6 +165,11 @@ class Settings(BaseModel):
         write="a whole number from 0 to 120",
         ge=0,
         le=120,
+    )
+    timezone: Zone = _setting(
+        "UTC",
+        "The zone whose 18:00 ends the working day: contracts and models are committed and pushed by then.",
+        write="a name of the IANA list, for example Europe/Oslo",
     )
     alert_urls: SecretStr | None = _setting(
         None,

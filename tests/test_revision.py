@@ -5,20 +5,25 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from conftest import Lake
 
 import main
+from src import monitors
+from src.errors import UsageError
+from src.project import open_project
 from src.run.revision import Revision, read_revision, read_unsaved
 
 ROWS = "order_id,day,amount,updated\n"
 FIELDS = "git_commit, git_dirty"
 
 
-def git(folder: Path, *args: str) -> str:
-    names = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+def git(folder: Path, *args: str, at: datetime | None = None) -> str:
+    names = {"GIT_COMMITTER_DATE": f"{at:%Y-%m-%dT%H:%M:%S+00:00}"} if at else {}
+    names |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
     who = ("-c", "user.name=Ann", "-c", "user.email=ann@example.com", "-c", "init.defaultBranch=main")
     clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     done = subprocess.run(
@@ -27,9 +32,9 @@ def git(folder: Path, *args: str) -> str:
     return done.stdout.strip()
 
 
-def commit(folder: Path, message: str = "a change") -> str:
+def commit(folder: Path, at: datetime | None = None) -> str:
     git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--allow-empty", "--message", message)
+    git(folder, "commit", "--quiet", "--allow-empty", "--message", "a change", at=at)
     return git(folder, "rev-parse", "HEAD")
 
 
@@ -137,3 +142,67 @@ def test_rollback_and_restore_say_which_commit_belongs_to_what_they_bring_back(
     assert line in capsys.readouterr().out
     newest = "number = (SELECT max(number) FROM ops.releases)"
     assert lake.rows(f"SELECT DISTINCT {FIELDS} FROM ops.releases WHERE {newest}") == [(first, False)]
+
+
+def march(day: int, hour: int) -> datetime:
+    return datetime(2026, 3, day, hour, tzinfo=UTC)
+
+
+def touched(path: Path, at: datetime) -> None:
+    os.utime(path, (at.timestamp(), at.timestamp()))
+
+
+def unsaved(lake: Lake, now: datetime) -> list[str]:
+    """What the health check says of work that is not committed or not pushed."""
+    with open_project(lake.settings) as project:
+        found = monitors.evaluate(project, now).problems
+    return [f"{one.urgency} {one.incident}: {one.what} -> {one.fix}" for one in found if one.kind == "uncommitted"]
+
+
+def test_work_that_is_not_committed_when_the_day_ends_is_a_problem_until_it_is(lake: Lake) -> None:
+    lake.shop()
+    assert unsaved(lake, march(2, 20)) == []  # no repository
+    repository(lake)
+    assert unsaved(lake, march(2, 20)) == []
+    lake.edit("gold/shop/daily.sql", "count(*)", "count(1)")
+    new = lake.write("silver/shop/other.yaml", (lake.root / "src/silver/shop/orders.yaml").read_text())
+    new.write_text(new.read_text().replace("orders", "other"))
+    touched(new, march(2, 9))
+    touched(lake.root / "src/gold/shop/daily.sql", march(2, 19))  # after the day ended: that may wait until the next
+    (lake.root / "notes.txt").write_text("not code")
+    assert unsaved(lake, march(2, 17)) == []
+    line = "P3 uncommitted project: not committed: {} -> `git add` and `git commit` these files and `git push`"
+    assert unsaved(lake, march(2, 18)) == [line.format("src/silver/shop/other.yaml")]
+    assert unsaved(lake, march(3, 10)) == [line.format("src/silver/shop/other.yaml")]
+    both = "src/gold/shop/daily.sql, src/silver/shop/other.yaml"
+    assert unsaved(lake, march(3, 18)) == [line.format(both)]
+    lake.environ["TIMEZONE"] = "America/New_York"  # 18:00 there is 23:00 UTC
+    assert unsaved(lake, march(3, 22)) == [line.format(both)]
+    assert unsaved(lake, march(2, 22)) == []
+    commit(lake.root)
+    assert unsaved(lake, march(4, 20)) == []
+
+
+def test_a_commit_that_no_remote_has_when_the_day_ends_is_a_problem(lake: Lake, tmp_path: Path) -> None:
+    repository(lake)
+    assert unsaved(lake, march(9, 20)) == []  # there is no remote to push to
+    git(tmp_path, "init", "--quiet", "--bare", "remote.git")
+    git(lake.root, "remote", "add", "origin", str(tmp_path / "remote.git"))
+    git(lake.root, "push", "--quiet", "origin", "main")  # without a branch to follow
+    assert unsaved(lake, march(9, 20)) == []
+    (lake.root / "notes.txt").write_text("not code")
+    commit(lake.root, march(2, 9))
+    assert unsaved(lake, march(2, 20)) == []
+    lake.edit("gold/shop/daily.sql", "count(*)", "count(1)")
+    commit(lake.root, march(2, 9))
+    assert unsaved(lake, march(2, 17)) == []
+    assert unsaved(lake, march(2, 20)) == ["P3 uncommitted project: not pushed: 1 commit -> `git push`"]
+    git(lake.root, "push", "--quiet", "origin", "main")
+    assert unsaved(lake, march(2, 20)) == []
+
+
+@pytest.mark.parametrize("zone", ["Nowhere/Here", "../etc", "", "America"])
+def test_a_time_zone_that_is_none_is_refused(lake: Lake, zone: str) -> None:
+    lake.environ["TIMEZONE"] = zone
+    with pytest.raises(UsageError, match="for example Europe/Oslo"):
+        print(lake.settings)

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from src.engine import DuckEngine
-from src.monitors import distribution, expected, feeds, freshness, latency, quality, storage, volume
+from src.monitors import distribution, expected, feeds, freshness, latency, quality, storage, uncommitted, volume
 from src.monitors.distribution import Distribution
 from src.monitors.expected import Expected
 from src.monitors.feeds import FeedSchema
@@ -49,6 +49,7 @@ def evaluate(project: Project, now: datetime) -> Findings:
     stats, stats_problems = storage.measure(reading)
     due, due_problems = expected.measure(reading)
     found = (
+        *uncommitted.measure(reading),
         *fresh_problems,
         *volumes_problems,
         *schema_problems,
