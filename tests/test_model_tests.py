@@ -308,6 +308,14 @@ def test_loads_arrive_one_after_the_other(lake: Lake, loads: tuple[str, str]) ->
     passes(lake, ORDERS_TEST, f"{text}  expect: [{{order_id: 1, amount: {loads[1]}0}}]\n")
 
 
+def test_what_returns_to_an_earlier_state_has_arrived_again(lake: Lake) -> None:
+    lake.shop().edit("silver/shop/orders.yaml", "sequenceBy, value: [updated]", "onConflict, value: last")
+    text = "and_back_again:\n  given:\n"
+    for amount in ("10", "20", "10"):
+        text += f"    - bronze.shop.orders: [{{order_id: 1, day: 2026-01-31, amount: {amount}}}]\n"
+    passes(lake, ORDERS_TEST, f"{text}  expect: [{{order_id: 1, amount: 10}}]\n")
+
+
 def test_a_row_that_says_its_key_is_gone_takes_it_away(lake: Lake) -> None:
     lake.shop().edit(
         "silver/shop/orders.yaml",
