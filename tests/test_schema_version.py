@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from pathlib import Path
 
 import pytest
 from conftest import ROOT, Lake
@@ -290,10 +289,11 @@ def test_retag_records_the_run_that_it_finds_dead(shop: Lake) -> None:
 
 
 @pytest.mark.parametrize(("words", "code"), [((), 0), (("verify",), 0), (("retage",), 2)])
-def test_the_command_lists_verifies_and_refuses_other_verbs(tmp_path: Path, words: tuple[str, ...], code: int) -> None:
-    command = [sys.executable, "main.py", "schema-version", *words]
-    environ = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path / "data"), "LOG_DIR": str(tmp_path / "logs")}
+def test_the_command_lists_verifies_and_refuses_other_verbs(lake: Lake, words: tuple[str, ...], code: int) -> None:
+    lake.shop()
+    command = [sys.executable, "main.py", "--project", str(lake.root), "schema-version", *words]
+    environ = {"PATH": os.environ["PATH"]}
     ran = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
     assert ran.returncode == code, ran.stderr
-    assert ("gold.sales.daily_revenue" in ran.stdout) == (words == ())
-    assert not (tmp_path / "data").exists()
+    assert ("gold.shop.daily" in ran.stdout) == (words == ())
+    assert not lake.data.exists()
