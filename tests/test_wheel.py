@@ -148,7 +148,7 @@ def test_a_project_is_made_and_run_and_every_command_answers(run_command: RunCom
         "schedule",
         "rotate-logs",
         "rebuild --table gold.shop.daily_sales",
-        "backfill --table gold.shop.daily_sales --where orders>0",
+        "backfill --table silver.shop.orders --where quantity>0",
     ):
         run_command(lake, *words.split())
     assert sorted(path.name for path in lake.iterdir() if path.is_dir()) == ["backups", "data", "logs", "src"]
