@@ -443,3 +443,18 @@ def test_every_screen_says_as_of_which_run_a_table_is_that_stays_behind(
         assert [standing.table for standing in found.behind] == [TOGETHER, DAILY, LARGEST]
         assert line in pages.markdown(sections.page(found)).replace("\\", "")
         assert [standing.as_of for standing in status.read_status(project, runs.now()).behind] == [first.run_id] * 3
+
+
+def test_check_names_a_table_that_readers_see_newer_than_what_it_was_built_from(lake: Lake) -> None:
+    lake.environ["BROKEN_ON_PURPOSE"] = "1"
+    lake.shop()
+    for day in (1, 2):
+        lake.land(f"shop/orders/{day}.csv", HEADER + f"{day},2024-01-01,10,1\n")
+        run = lake.good()
+    versions = releases.newest(lake.data)
+    older = versions[SHOP] - 1
+    with open_engine(lake.settings) as engine:
+        releases.add(engine, lake.data, run, Release({**versions, SHOP: older}))
+    said = f"built from version {versions[SHOP]} of {SHOP}, of which readers see {older}"
+    law = "readers see what it was built from"
+    assert [(one.table, one.law, one.found) for one in lake.findings()] == [(DAILY, law, said)]
