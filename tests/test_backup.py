@@ -278,11 +278,11 @@ def test_a_backup_of_what_is_backed_up_changes_nothing(shop: Lake, capsys: pytes
     assert backed_up(shop, days=1).idle
     assert backed_up(shop, days=2).idle
     assert objects(shop) == before
-    assert shop.command("backup") == 0
-    assert f"0 changed: backup {first.manifest.id}" in capsys.readouterr().out
     found = last(shop)
     assert found
     assert (found.backup, found.bytes_copied, found.ended_at.date().isoformat()) == (first.manifest.id, 0, "2026-03-04")
+    assert shop.command("backup") == 0
+    assert f"0 changed: backup {first.manifest.id}" in capsys.readouterr().out
 
 
 def test_a_dry_run_copies_and_records_nothing(shop: Lake) -> None:
