@@ -15,7 +15,7 @@ from test_schema_version import NOW
 
 from src import catalog
 from src import lake as delta
-from src.maintenance import remote, restore, rollback
+from src.maintenance import quarantine, remote, restore, rollback
 from src.project import open_engine, open_project
 from src.run import releases
 from src.run.kinds import RunKind
@@ -106,6 +106,28 @@ def test_a_backup_of_an_earlier_release_is_restored_and_goes_on(golden: Lake, tm
     assert golden.step(run, "silver.shop.orders").records_read == 3
     (tmp_path / "scratch").mkdir()
     assert_goes_on(golden, tmp_path / "scratch")
+
+
+def test_quarantined_rows_of_before_there_were_codes_stay_as_they_are_beside_those_that_have_one(golden: Lake) -> None:
+    before = golden.rows("SELECT _row, _reasons, _values FROM quarantine.shop.orders ORDER BY ALL")
+    for name, text in NEW_FILES.items():
+        golden.land(name, text)
+    golden.good()
+    coded = golden.rows("SELECT _codes, _file FROM quarantine.shop.orders WHERE _codes IS NOT NULL")
+    assert coded == [(["type:day"], "shop/orders/4.csv")]
+    kept = "SELECT _row, _reasons, _values FROM quarantine.shop.orders WHERE _codes IS NULL ORDER BY ALL"
+    assert before and golden.rows(kept) == before
+    with open_engine(golden.settings) as engine:
+        waiver = quarantine.Waiver("silver.shop.orders", "type:day", "known", NOW.date(), NOW, "")
+        assert quarantine.waive(engine, golden.data, waiver) == 1
+        assert sum(one.waived for one in quarantine.read_reasons(engine, golden.data, NOW.date())) == 1
+
+
+def test_a_quarantine_of_before_there_were_codes_is_shown_and_waived(golden: Lake) -> None:
+    with open_engine(golden.settings) as engine:
+        assert {row.codes for row in quarantine.read_rows(engine, golden.data, "silver.shop.orders", 5)} == {()}
+        waiver = quarantine.Waiver("silver.shop.orders", "cannot read", "known", NOW.date(), NOW, "")
+        assert quarantine.waive(engine, golden.data, waiver) > 0
 
 
 def test_a_release_of_an_earlier_version_is_rolled_back_to_and_the_next_run_goes_forward(golden: Lake) -> None:

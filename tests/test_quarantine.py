@@ -32,6 +32,39 @@ def test_rejected_rows_are_listed_by_reason_and_shown_with_their_values(lake: La
     assert '"amount":"1"' in shown
 
 
+def test_every_reason_has_a_code_that_names_the_rule_and_the_column(lake: Lake) -> None:
+    lake.shop()
+    lake.edit(
+        "silver/shop/orders.yaml",
+        "physicalType: integer}",
+        "physicalType: integer, enum: [{value: 1}, {value: 2}], logicalTypeOptions: {maximum: 2}}",
+    )
+    lake.edit(
+        "silver/shop/orders.yaml",
+        "customProperties:\n",
+        "customProperties:\n      - {property: onConflict, value: quarantine}\n",
+    )
+    lake.land(
+        "shop/orders/1.csv",
+        HEADER + "1,2024-01-01,10,1\n2,,x,1\n3,2024-01-01,1,9\n4,2024-01-01\n5,2024-01-01,1,1\n5,2024-01-01,2,1\n",
+    )
+    lake.run()
+    assert lake.rows("SELECT _row, _codes, len(_reasons) FROM quarantine.shop.orders ORDER BY _row") == [
+        (2, ["required:day", "type:amount"], 2),
+        (3, ["maximum:updated", "enum:updated"], 2),
+        (4, ["line"], 1),
+        (5, ["conflict:order_id"], 1),
+        (6, ["conflict:order_id"], 1),
+    ]
+
+
+def test_a_waiver_may_name_a_code(lake: Lake) -> None:
+    rejecting(lake)
+    words = ["quarantine", "waive", "--table", "silver.shop.orders", "--reason", "known", "--until", str(date.today())]
+    assert "1 rows of silver.shop.orders" in cli(lake, *words, "--matching", "type:order_id").stdout
+    assert "type:order_id" in cli(lake, "quarantine", "show", "--table", "silver.shop.orders").stdout
+
+
 def test_after_a_fix_replay_moves_the_rows_that_now_pass_exactly_once(lake: Lake) -> None:
     rejecting(lake)
     idle = cli(lake, "quarantine", "replay", "--table", "silver.shop.orders")

@@ -1,4 +1,6 @@
-"""Row rules of a contract as SQL: a test that is true for a bad row, and the complaint.
+"""Row rules of a contract as SQL: a test that is true for a bad row, its complaint in words, and its code.
+
+The code says which rule of which column it is, `enum:status` say: it is what programs and waivers go by.
 
 A value is compared with the bound as it is written, though the column's type may not have it: of an integer,
 `maximum: 99.5` allows 99 and not 100.
@@ -9,6 +11,7 @@ from __future__ import annotations
 import struct
 from datetime import UTC, date, datetime
 from decimal import ROUND_FLOOR, Decimal, localcontext
+from typing import NamedTuple
 
 from src.contract import TIMESTAMP, Column, Rule
 from src.engine import identifier, literal
@@ -22,37 +25,55 @@ _COMPARISONS = {
 }
 
 
-def broken(column: Column) -> list[tuple[str, str]]:
-    """Return for each rule of a column: SQL that is true for a row that breaks it, and SQL of the reason."""
+class RowRule(NamedTuple):
+    """One thing asked of a row: SQL that is true for a row that breaks it, SQL of the reason, and the reason's code."""
+
+    test: str
+    reason: str
+    code: str
+
+
+CODED = "STRUCT(code VARCHAR, reason VARCHAR)[]"  # the type of a row's reasons while it is judged
+
+
+def coded(code: str, reason: str) -> str:
+    """Return SQL of one of a row's reasons: its code, and SQL of its text."""
+    return f"{{'code': {literal(code)}, 'reason': {reason}}}"
+
+
+def broken(column: Column) -> list[RowRule]:
+    """Return what the rules of a column ask of a row."""
     name = identifier(column.name)
     found = []
     for rule in column.rules:
         test, complaint = _rule(column, rule)
         reason = f"{literal(column.name + ': ')} || left({name}::VARCHAR, 80) || {literal(' ' + complaint)}"
-        found.append((f"coalesce({test}, false)", reason))
+        found.append(RowRule(f"coalesce({test}, false)", reason, f"{rule.kind}:{column.name}"))
     return found
 
 
-def not_finite(column: Column) -> list[tuple[str, str]]:
+def not_finite(column: Column) -> list[RowRule]:
     """Return the rule against infinity and NaN, as `broken` does; empty where they are allowed or impossible."""
     if column.type not in ("FLOAT", "DOUBLE") or column.non_finite:
         return []
     name = identifier(column.name)
     complaint = " is no number: allow it with `nonFinite: allowed`, or divide by nullif(..., 0)"
-    return [(f"NOT isfinite({name})", f"{literal(column.name + ': ')} || {name}::VARCHAR || {literal(complaint)}")]
+    reason = f"{literal(column.name + ': ')} || {name}::VARCHAR || {literal(complaint)}"
+    return [RowRule(f"NOT isfinite({name})", reason, f"finite:{column.name}")]
 
 
 _NULL_FOLDER = "__HIVE_DEFAULT_PARTITION__"  # stands for no value
 _FOLDER_BYTES = 255  # of a name, on the usual file systems
 
 
-def no_folder(column: Column) -> tuple[str, str]:
+def no_folder(column: Column) -> RowRule:
     """Return the rule that a partition's value can name its folder `<column>=<value>`, as one of `broken`."""
     name, room = identifier(column.name), _FOLDER_BYTES - len(f"{column.name}=")
     too_long = f"CASE WHEN 3 * strlen({name}) <= {room} THEN false ELSE strlen(url_encode({name})) > {room} END"
     test = f"{name} IN ('', '{_NULL_FOLDER}') OR contains({name}, chr(0)) OR {too_long}"
     shown = f"CASE WHEN {name} = '' THEN 'empty text' ELSE left({name}, 80) END"
-    return f"coalesce({test}, false)", f"{literal(f'{column.name}: ')} || {shown} || ' cannot name a partition'"
+    reason = f"{literal(f'{column.name}: ')} || {shown} || ' cannot name a partition'"
+    return RowRule(f"coalesce({test}, false)", reason, f"partition:{column.name}")
 
 
 def _rule(column: Column, rule: Rule) -> tuple[str, str]:

@@ -19,7 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("verb", choices=("list", "show", "replay", "waive"))
     parser.add_argument("--table", help="silver.domain.table")
     parser.add_argument("--limit", type=int, default=20, help="show: how many rows")
-    parser.add_argument("--matching", default="", help="waive: rows whose reasons contain this text")
+    parser.add_argument("--matching", default="", help="waive: rows whose reasons contain this text, or have this code")
     parser.add_argument("--reason", default="", help="waive: why these rows may stay out")
     parser.add_argument("--until", type=day, help="waive: the last day it holds, YYYY-MM-DD")
     json_argument(parser)

@@ -207,7 +207,7 @@ def _unreadable(
     """Read every column of every file: those that cannot be read, or have not the rows that the log says."""
 
     def counted(some: Sequence[lake.DataFile]) -> dict[str, int]:
-        kinds, evolved = snapshot.columns, name.startswith(("bronze.", "ops."))
+        kinds, evolved = snapshot.columns, catalog.gains_columns(name)
         taken = {"_at", "file_row_number"} & {column.lower() for column in kinds}  # a source's: no place to locate by
         if taken and len(some) > 1:
             return {path: count for file in some for path, count in counted([file]).items()}
@@ -319,7 +319,7 @@ def _silver(engine: DuckEngine, table: Table, whole: Mapping[str, Path]) -> Iter
     if ahead != reached:
         _one_pass(engine, table, whole, ahead)
     kept = "_reasons, _values, " + ", ".join(PROVENANCE)
-    scan = engine.scan(quarantine)
+    scan = engine.scan(quarantine, evolved=True)
     for what in _differences(engine, f"SELECT {kept} FROM {scan}", f"SELECT {kept} FROM {Batch.REJECTED}"):
         yield f"quarantine: {what}"
 

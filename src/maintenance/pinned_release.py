@@ -79,8 +79,7 @@ def pinned(engine: DuckEngine, data: Path) -> tuple[str, dict[str, int]]:
 def content(engine: DuckEngine, name: str, table: lake.Snapshot) -> tuple[int, str]:
     """Return a table's number of rows, and a hash of them that does not depend on their order or files."""
     columns = ", ".join(map(identifier, table.columns))
-    evolved = name.startswith(("bronze.", "ops."))
-    scan = engine.scan(table, evolved=evolved)
+    scan = engine.scan(table, evolved=catalog.gains_columns(name))
     rows, total = engine.one(f"SELECT count(*), coalesce(sum(hash({columns})), 0)::VARCHAR FROM {scan}")
     return rows, total
 

@@ -15,13 +15,14 @@ from src import catalog, console, lake
 from src.engine import DuckEngine, literal
 from src.errors import UsageError
 from src.run import runs
+from src.silver.clean import QUARANTINE_COLUMNS
 
 WAIVERS = "ops.waivers"
 
 
 @dataclass(frozen=True)
 class Waiver:
-    """Rejected rows of a table whose reasons contain a text count as known until the end of a day."""
+    """Rejected rows of a table whose reasons contain a text, or have it as their code, are known until a day ends."""
 
     table: str
     matching: str
@@ -59,6 +60,7 @@ class RejectedRow:
     file: str
     row: int
     reasons: tuple[str, ...]
+    codes: tuple[str, ...]  # one for each reason; none of a row of before they were recorded
     values: str
     contract: str
 
@@ -68,7 +70,7 @@ def read_reasons(engine: DuckEngine, data: Path, today: date) -> list[Reason]:
     found = []
     for table, name in tables(data).items():
         waived = _waived(engine, data, table, today)
-        catalog.publish(engine, {name: lake.table_path(data, name)})
+        _publish(engine, data, name)
         rows = engine.rows(
             f"SELECT reason, count(*) FILTER (WHERE NOT {waived}), count(*) FILTER (WHERE {waived}), "
             f"min(_ingested_at), max(_ingested_at) "
@@ -95,18 +97,18 @@ def read_rows(engine: DuckEngine, data: Path, table: str, limit: int) -> list[Re
         UsageError: the table has no quarantine.
     """
     name = _known(data, table)
-    catalog.publish(engine, {name: lake.table_path(data, name)})
+    _publish(engine, data, name)
     rows = engine.rows(
-        f"SELECT _file, _row, _reasons, _values, _contract FROM {name} "
+        f"SELECT _file, _row, _reasons, coalesce(_codes, []), _values, _contract FROM {name} "
         f"ORDER BY _ingested_at DESC, _file, _row LIMIT {limit}"
     )
-    return [RejectedRow(file, row, tuple(reasons), values, version) for file, row, reasons, values, version in rows]
+    return [RejectedRow(file, row, tuple(reasons), tuple(codes), *rest) for file, row, reasons, codes, *rest in rows]
 
 
 def print_rows(rows: Sequence[RejectedRow]) -> None:
     """Print rejected rows with their reasons and values."""
-    cells = [(row.file, row.row, "; ".join(row.reasons), row.values, row.contract) for row in rows]
-    console.table(("file", "row", "reasons", "values", "contract"), cells)
+    cells = [(r.file, r.row, "; ".join(r.reasons), ", ".join(r.codes), r.values, r.contract) for r in rows]
+    console.table(("file", "row", "reasons", "codes", "values", "contract"), cells)
 
 
 def waive(engine: DuckEngine, data: Path, waiver: Waiver) -> int:
@@ -120,7 +122,7 @@ def waive(engine: DuckEngine, data: Path, waiver: Waiver) -> int:
         raise UsageError("a waiver without a reason", fix='say why: --reason "..."')
     if waiver.until < waiver.waived_at.date():
         raise UsageError(f"a waiver until {waiver.until}, which is over", fix="give a day to come: --until YYYY-MM-DD")
-    catalog.publish(engine, {name: lake.table_path(data, name)})
+    _publish(engine, data, name)
     covered = int(engine.one(f"SELECT count(*) FROM {name} WHERE {_covers(waiver.matching)}")[0])
     if not covered:
         fix = f"see the reasons: main.py quarantine show --table {waiver.table}"
@@ -145,6 +147,13 @@ def _known(data: Path, table: str) -> str:
     return known[table]
 
 
+def _publish(engine: DuckEngine, data: Path, name: str) -> None:
+    """Make a quarantine readable by its name, with every column that one has today: older rows have no codes."""
+    if table := lake.open_table(lake.table_path(data, name)):
+        scan = engine.scan(table, columns={**table.columns, **QUARANTINE_COLUMNS}, evolved=True)
+        engine.publish(name, f"SELECT * FROM {scan}")
+
+
 def _waived(engine: DuckEngine, data: Path, table: str, today: date) -> str:
     """Return SQL that is true for a rejected row that a waiver in force covers."""
     if WAIVERS not in catalog.tables(data):
@@ -157,4 +166,5 @@ def _waived(engine: DuckEngine, data: Path, table: str, today: date) -> str:
 
 
 def _covers(matching: str) -> str:
-    return f"contains(array_to_string(_reasons, '; '), {literal(matching)})"
+    coded = f"coalesce(list_contains(_codes, {literal(matching)}), false)"
+    return f"({coded} OR contains(array_to_string(_reasons, '; '), {literal(matching)}))"

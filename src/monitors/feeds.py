@@ -214,7 +214,7 @@ def _unlisted(reading: Reading, quarantine: lake.Snapshot, column: Column, value
     end = f" is none of {', '.join(map(str, values))}" if isinstance(values, tuple) else ""
     cut = f"reason[{len(start) + 1}:-{len(end) + 1}]"
     return reading.project.engine.rows(
-        f"SELECT {cut}, count(*) FROM (SELECT unnest(_reasons) AS reason FROM {reading.scan(quarantine)} "
+        f"SELECT {cut}, count(*) FROM (SELECT unnest(_reasons) AS reason FROM {reading.scan(quarantine, evolved=True)} "
         f"WHERE _ingested_at > {sql_moment(day_start(reading.today) - _WEEK)}) "
         f"WHERE starts_with(reason, {literal(start)}) AND ends_with(reason, {literal(end)}) "
         "GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 10"

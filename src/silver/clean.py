@@ -30,6 +30,7 @@ QUARANTINE_COLUMNS = {
     "_contract": "VARCHAR",
     **PROVENANCE,
     "_batch": "VARCHAR",
+    "_codes": "VARCHAR[]",  # of each reason; none in rows of before it was recorded
 }
 
 
@@ -334,7 +335,8 @@ class Merge:
         table = lake.open_table(root) or lake.create(root, kinds)
         rows = f"(SELECT *, {literal(self.table.version)} AS _contract FROM {Batch.REJECTED}) r"
         if not overwrite and any(lake.waits(table, feed) for feed in self._versions(progress)):
-            known = f"(SELECT DISTINCT _file, _row, _ingested_at FROM {self.engine.scan(table, columns=kinds)}) k"
+            scan = self.engine.scan(table, columns=PROVENANCE, evolved=True)
+            known = f"(SELECT DISTINCT _file, _row, _ingested_at FROM {scan}) k"
             rows += f" ANTI JOIN {known} USING (_file, _row, _ingested_at)"
         marks = {lake.waiting_of(feed): at if waiting else -1 for feed, at in self._versions(progress).items()}
         marks = {mark: at for mark, at in marks.items() if at != (-1 if (was := table.progress(mark)) is None else was)}
@@ -369,6 +371,9 @@ class Merge:
             _is_behind(table, feed, version) for feed, version in self._versions(progress).items()
         )
         files = self.engine.write(rows, table.root) if behind else []
+        later = {name: kind for name, kind in kinds.items() if name not in table.columns}
+        if later and files and not overwrite:  # the table is older than these
+            table = lake.add_columns(table, later)
         whole = kinds if overwrite and (files or table.files) else None
         if files or overwrite or marks:
             lake.commit(table, add=files, progress={**progress, **marks}, info=self.info, overwrite=whole)

@@ -11,13 +11,24 @@ from dataclasses import replace
 from functools import partial
 
 from src import lake
+from src.checks import rules
 from src.checks.outcome import Outcome
 from src.contract import PROVENANCE, Feed, Table
 from src.engine import MANY_COLUMNS, DuckEngine, identifier, literal
 from src.errors import BoathouseError, ContractError, DataError
 from src.silver import groups, history, winners
 from src.silver.batch import Batch
-from src.silver.project import REASONS, VALUES, helper_prefix, names_of, projection, reduced, source_column, trimmed
+from src.silver.project import (
+    CODES,
+    REASONS,
+    VALUES,
+    helper_prefix,
+    names_of,
+    projection,
+    reduced,
+    source_column,
+    trimmed,
+)
 from src.silver.rejects import Reason
 
 _ADDED = {*PROVENANCE, "_batch", "_reject", "_raw"}  # what bronze adds to a file's columns
@@ -44,7 +55,9 @@ def _computed(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> Ou
     if table.on_conflict == "quarantine":
         winners.reject_conflicts(engine, table, REASONS, VALUES)
     bad = f"SELECT {', '.join(_REJECTED)} FROM {Batch.INCOMING} WHERE {REASONS} IS NOT NULL"
-    quarantined = engine.table(Batch.REJECTED, f"{bad} UNION ALL FROM {Batch.UNSPLIT}")
+    split = f"SELECT * REPLACE (list_transform({REASONS}, lambda r: r.reason) AS {REASONS}), "
+    split += f"list_transform({REASONS}, lambda r: r.code) AS {CODES}"
+    quarantined = engine.table(Batch.REJECTED, f"{split} FROM ({bad} UNION ALL FROM {Batch.UNSPLIT})")
     lost = winners.find_losers(engine, table, f"{REASONS} IS NULL")
     _keep_winners(engine, read)
     return replace(lost, read=read, quarantined=quarantined)
@@ -102,8 +115,8 @@ def _load(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> int:
     for feed, bronze, files in sources:
         relation = engine.scan(bronze, files, evolved=True)
         what = "cannot read the row: " if feed.format == "xlsx" else "cannot split the line: "
-        reason = f"[{literal(what)} || _reject] AS _reasons, _raw AS _values"
-        unsplit.append(f"SELECT {reason}, {', '.join(_REJECTED[2:])} FROM {relation} WHERE _reject IS NOT NULL")
+        reasons = f"[{rules.coded('line', f'{literal(what)} || _reject')}] AS {REASONS}, _raw AS {VALUES}"
+        unsplit.append(f"SELECT {reasons}, {', '.join(_REJECTED[2:])} FROM {relation} WHERE _reject IS NOT NULL")
         if any(name not in _ADDED for name in bronze.columns):  # a feed of rejects alone has none
             if groups.is_wide(table):
                 names = _names(engine, table, bronze)
@@ -150,7 +163,7 @@ def _scan(engine: DuckEngine, bronze: lake.Snapshot, files: Sequence[lake.DataFi
 
 
 def _no_rows(table: Table) -> str:
-    kinds = table.row_columns | {"_batch": "VARCHAR", REASONS: "VARCHAR[]", VALUES: "VARCHAR"}
+    kinds = table.row_columns | {"_batch": "VARCHAR", REASONS: rules.CODED, VALUES: "VARCHAR"}
     return f"SELECT {', '.join(f'NULL::{kind} AS {identifier(name)}' for name, kind in kinds.items())} WHERE false"
 
 

@@ -19,7 +19,8 @@ from src.errors import ContractError
 from src.silver import exact
 
 _ADDED = {*PROVENANCE, "_batch"}  # what bronze adds to a file's columns, as far as a projection sees it
-REASONS = "_reasons"  # VARCHAR[], NULL for a row that passes
+REASONS = "_reasons"  # of rules.CODED, NULL for a row that passes
+CODES = "_codes"  # VARCHAR[], beside the reasons of a rejected row: one for each
 VALUES = "_values"  # the source values as JSON text, for rows that do not pass
 _BLANKS = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(160)"
 
@@ -92,13 +93,15 @@ def projection(
         for failure in _failures(column, sorted(names.own[column.name]), prefix, column.name in table.partition_by)
     ]
     for text in table.sequence_expressions:  # over the columns as they are stored: the row must have a place
-        failures.append((f"TRY({{'v': {text}}}) IS NULL", literal(f"sequenceBy: cannot compute {text}")))
+        absent = literal(f"sequenceBy: cannot compute {text}")
+        failures.append(rules.RowRule(f"TRY({{'v': {text}}}) IS NULL", absent, f"sequence:{text}"))
     has_failed, shown = identifier(f"{prefix}failed"), shown_values(prefix)
-    failed = " OR ".join(f"({test})" for test, _ in failures) or "false"
-    reasons = ", ".join(f"CASE WHEN {test} THEN {text} END" for test, text in failures)
+    failed = " OR ".join(f"({rule.test})" for rule in failures) or "false"
+    reasons = ", ".join(f"CASE WHEN {rule.test} THEN {rules.coded(rule.code, rule.reason)} END" for rule in failures)
     return (
         f"SELECT {', '.join(identifier(column.name) for column in columns)}, {', '.join(PROVENANCE)}, _batch, "
-        f"CASE WHEN {has_failed} THEN list_filter([{reasons}], lambda reason: reason IS NOT NULL) END AS {REASONS}, "
+        f"CASE WHEN {has_failed} THEN list_filter([{reasons}]::{rules.CODED}, lambda reason: reason IS NOT NULL) END "
+        f"AS {REASONS}, "
         f"CASE WHEN {has_failed} THEN {shown} END AS {VALUES} FROM (SELECT *, {failed} AS {has_failed} FROM ({sql}))"
     )
 
@@ -323,17 +326,18 @@ def _reason(reading: _Reading) -> str:
 # -- what makes a row fail
 
 
-def _failures(column: Column, inputs: Sequence[str], prefix: str, partitioned: bool) -> list[tuple[str, str]]:
-    """Return (SQL test that is true for a bad row, SQL text of the reason) for every rule of a column.
+def _failures(column: Column, inputs: Sequence[str], prefix: str, partitioned: bool) -> list[rules.RowRule]:
+    """Return everything that is asked of a column.
 
     `inputs` are the table's columns that its expression reads: where one of these is bad, that a
     value is missing here says nothing new.
     """
     name, unread = identifier(column.name), identifier(f"{prefix}?{column.name}")
-    found = [(f"{unread} IS NOT NULL", unread)]
+    found = [rules.RowRule(f"{unread} IS NOT NULL", unread, f"type:{column.name}")]
     if column.required:
         read = " AND ".join(f"{identifier(f'{prefix}?{other}')} IS NULL" for other in (column.name, *inputs))
-        found.append((f"{name} IS NULL AND {read}", literal(f"{column.name}: required, but there is nothing")))
+        nothing = literal(f"{column.name}: required, but there is nothing")
+        found.append(rules.RowRule(f"{name} IS NULL AND {read}", nothing, f"required:{column.name}"))
     if partitioned and column.type == "VARCHAR":
         found.append(rules.no_folder(column))
     return found + rules.broken(column)

@@ -19,8 +19,6 @@ _MOST = 50  # percent of a load of at least so many rows:
 _LARGE = 20  # a few bad rows of a smaller one say little
 _NAMED = 3  # reasons, or files, by name
 _SHOWN = 300  # characters of a raw row
-# the same complaint of another value is the same kind: the value stands before the last of these words
-_KIND = r"regexp_replace(regexp_replace(reason, '^([^:]*): .* (as|is|does) ', '\1: \2 '), '[0-9]+', '#', 'g')"
 
 
 class RejectedError(DataError):
@@ -47,8 +45,9 @@ class Load:
 
 @dataclass(frozen=True)
 class Reason:
-    """One kind of reason: how many rows have it, and one of them."""
+    """One kind of reason: its code, how many rows have it, and one of them."""
 
+    code: str
     text: str
     rows: int
     file: str
@@ -58,7 +57,7 @@ class Reason:
     @property
     def column(self) -> str:
         """Return the column it is about; a reason of a whole line names none."""
-        return self.text.partition(":")[0]
+        return self.code.partition(":")[2]
 
     def __str__(self) -> str:
         shown = " ".join(self.values.split())
@@ -99,13 +98,14 @@ def error(
 
 
 def _commonest(engine: DuckEngine) -> list[Reason]:
-    reasons_of_rows = f"SELECT unnest(list_distinct(_reasons)) AS reason, _file, _row, _values FROM {Batch.REJECTED}"
+    reasons = "unnest(_codes) AS code, unnest(_reasons) AS reason, _file, _row, _values"
     first = "min_by({'reason': reason, 'file': _file, 'row': _row, 'shown': _values}, {'file': _file, 'row': _row})"
+    kinds = f"SELECT code, count(*) AS rows, {first} AS one FROM (SELECT {reasons} FROM {Batch.REJECTED}) GROUP BY code"
     rows = engine.rows(
-        f"SELECT one.reason, rows, one.file, one.row, one.shown FROM (SELECT count(*) AS rows, {first} AS one "
-        f"FROM ({reasons_of_rows}) GROUP BY {_KIND}) ORDER BY rows DESC, one.reason LIMIT {_NAMED}"
+        f"SELECT code, one.reason, rows, one.file, one.row, one.shown FROM ({kinds}) "
+        f"ORDER BY rows DESC, one.reason LIMIT {_NAMED}"
     )
-    return [Reason(text, rows, file, row, values or "") for text, rows, file, row, values in rows]
+    return [Reason(code, text, rows, file, row, values or "") for code, text, rows, file, row, values in rows]
 
 
 def _verdict(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from src.checks import rules
 from src.checks.outcome import Outcome
 from src.contract import Table
 from src.engine import MANY_COLUMNS, DuckEngine, identifier, literal
@@ -97,7 +98,8 @@ def reject_conflicts(engine: DuckEngine, table: Table, reasons: str, values: str
     judged = f"SELECT rowid AS _id, {differs} AS _differs FROM {Batch.INCOMING} WHERE {sound}"
     bad = f"SELECT _id FROM ({judged}) WHERE _differs"
     moment = f" and {', '.join(table.sequence_by)}" if table.sequence_by else ""
-    reason = literal(f"{', '.join(table.key)}: conflict: another row of the file has this key{moment} and differs")
+    complaint = f"{', '.join(table.key)}: conflict: another row of the file has this key{moment} and differs"
+    reason = rules.coded(f"conflict:{','.join(table.key)}", literal(complaint))
     record = ", ".join(f"{literal(column.name)}: {identifier(column.name)}" for column in table.columns)
     shown = f"json_merge_patch('{{}}', to_json({{{record}}}))::VARCHAR"
     engine.execute(f"UPDATE {Batch.INCOMING} SET {reasons} = [{reason}], {values} = {shown} WHERE rowid IN ({bad})")
