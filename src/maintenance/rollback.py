@@ -62,5 +62,5 @@ def execute(
         table = project.table(step.table)
         if table:
             restored[step.table] = lake.restore(table, step.back, names).version
-    # what stayed behind is forgotten: the next run goes forward from here and says anew what does
+    # what stayed behind is forgotten: the next run goes forward from here and says again what does
     releases.add(project.engine, data, run, releases.Release(restored, as_of, revision=revision))

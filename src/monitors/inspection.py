@@ -65,7 +65,7 @@ def read_inspection(project: Project, tables: Sequence[Table]) -> Inspection:
 def print_inspection(inspection: Inspection) -> None:
     """Print an inspection as three tables: rows, days, differences from the contracts."""
     found = inspection.tables
-    headers = ("table", "bronze", "merged away", "quarantined", "rows", "keys twice")
+    headers = ("table", "bronze", "merged away", "quarantined", "rows", "duplicate keys")
     console.table(headers, [(i.table, i.bronze, i.merged, i.quarantined, i.rows, i.duplicate_keys) for i in found])
     print()
     console.table(
