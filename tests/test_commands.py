@@ -217,6 +217,8 @@ def test_every_command_that_shows_something_shows_it_as_data() -> None:
 def test_with_json_standard_output_is_one_document(lake: Lake, name: str) -> None:
     shop(lake).run()
     words, code = SHOWN[name]
+    if name == "test":  # it asks that READMEs are rendered
+        assert run_command("docs", "--project", str(lake.root)).returncode == 0
     ran = run_command(name, "--json", "--project", str(lake.root), *words)
     assert ran.returncode == code, ran.stderr
     found = json.loads(ran.stdout)
