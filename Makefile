@@ -98,8 +98,9 @@ new: ready ## a project of your own in another folder: DIR=../mylake (SAMPLE=1: 
 wheel: ready-dev ## the package boathouse, to pip install, in dist/
 	@$(PYTHON) -m hatchling build -t wheel -d dist
 
+# with bytecode, or each of the many processes that tests start would compile all of src first
 test: lint ## every check and every test (ARGS="-k name" for some)
-	@$(PYTHON) -m pytest -n auto --maxprocesses 8 --dist worksteal $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(PYTHON) -m pytest -n auto --maxprocesses 8 --dist worksteal $(ARGS)
 
 lint: ready-dev ## ruff and mypy
 	@$(PYTHON) -m ruff check $(TOOLS) && $(PYTHON) -m ruff format --check $(TOOLS)

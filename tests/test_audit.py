@@ -118,7 +118,7 @@ def test_after_a_failed_audit_readers_keep_the_last_good_version_and_the_next_go
     lake.land("shop/orders/2.csv", HEADER + "1,2024-01-01,-5,2\n")
     run = lake.run()
     assert "no_debt is 1, mustBe 0" in str(run.failures["silver.shop.orders"])
-    assert run.blocked == {"gold.shop.daily": "silver.shop.orders"}
+    assert run.blocked == {"gold.shop.daily": ("silver.shop.orders",)}
     assert lake.rows("SELECT min(amount), count(*) FROM silver.shop.orders") == [(Decimal(10), 4)]
     assert lake.rows("SELECT count(*) FROM quarantine.shop.orders") == [(0,)]
     lake.land("shop/orders/3.csv", HEADER + "1,2024-01-01,6,3\n")

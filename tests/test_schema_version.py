@@ -86,7 +86,7 @@ def test_a_run_refuses_a_bump_that_is_too_small_naming_the_change_and_the_versio
     assert isinstance(error, ContractError)
     assert change in error.what
     assert (error.fix or "").startswith(f"write `version: {needed}`")
-    assert run.blocked == {"gold.shop.daily": "silver.shop.orders"}
+    assert run.blocked == {"gold.shop.daily": ("silver.shop.orders",)}
     assert stored(shop, "silver.shop.orders").version == before.version
 
 

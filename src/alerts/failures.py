@@ -59,6 +59,6 @@ def _waiting(run: Run, table_id: str) -> list[str]:
     """Return the tables that wait for this one, directly or through another, in the order of the run."""
     found = [table_id]
     for name, causes in run.blocked.items():
-        if not set(found).isdisjoint(causes.split(", ")):
+        if not set(found).isdisjoint(causes):
             found.append(name)
     return found[1:]

@@ -169,7 +169,7 @@ class Run:
     revision: Revision | None = None  # the commit that the project's contracts and models stand at
     records: list[Record] = field(default_factory=list)
     failures: dict[str, BoathouseError | Exception] = field(default_factory=dict)
-    blocked: dict[str, str] = field(default_factory=dict)  # table id: what it waits for
+    blocked: dict[str, tuple[str, ...]] = field(default_factory=dict)  # table id: what it waits for
     unclaimed: list[str] = field(default_factory=list)  # files in the landing zone that no feed takes
     landing_seen: bool = False  # whether it was looked at
     landing: Problem | None = None  # that the landing zone is empty where files came before
@@ -195,7 +195,7 @@ class Run:
         outcome = Outcome()
         error: Exception | None = None
         if failed:
-            self.blocked[table_id] = ", ".join(failed)
+            self.blocked[table_id] = tuple(failed)
         else:
             outcome, error = _attempt(work)
         if outcome.refusals:
@@ -273,7 +273,7 @@ class Run:
         causes = list(self.failures.values())
         if any(step.status == "success" for step in self.steps) or len({type(cause) for cause in causes}) > 1:
             lines = [_error_text(name, cause).splitlines()[0] for name, cause in self.failures.items()]
-            lines += [f"{name}: blocked, waits for {cause}" for name, cause in self.blocked.items()]
+            lines += [f"{name}: blocked, waits for {', '.join(causes)}" for name, causes in self.blocked.items()]
             done = sum(step.status == "success" for step in self.steps)
             total = f"{done} of {done + len(self.failures) + len(self.blocked)} steps done"
             return PartialError(f"{total}\n  " + "\n  ".join(lines), fix="see the messages above; then run again")
@@ -320,7 +320,7 @@ class Run:
     ) -> Record:
         layer, domain, table = table_id.split(".")
         ended = self.clock()
-        waits = self.blocked.get(table_id)
+        waits = ", ".join(self.blocked.get(table_id, ()))
         return Record(
             run_id=self.run_id,
             layer=layer,
@@ -348,7 +348,7 @@ class Run:
             error_class=getattr(error, "error_class", "bug") if error else None,
             error_message=f"waits for {waits}" if waits else str(error) if error else None,
             notes="\n".join((*outcome.conflict_notes, *outcome.notes)) or None,
-            blocked_by=waits,
+            blocked_by=waits or None,
             error_where=getattr(error, "where", None),
             error_fix=getattr(error, "fix", None),
         )
