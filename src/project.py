@@ -165,8 +165,6 @@ def waits_for(project: Project, table: Table) -> list[str]:
 
     An optional one is among them only where no source at all is built: a mart of nothing says nothing.
 
-    An optional one is among them only where no source at all is built: a mart of nothing says nothing.
-
     An optional one is among them only where no source at all is there: a mart of nothing says nothing.
     """
     missing = [name for name in table.sources if project.table(name) is None]

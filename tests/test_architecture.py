@@ -349,3 +349,13 @@ def test_a_temporary_table_is_named_by_its_owner_alone() -> None:
 def test_no_two_temporary_tables_share_a_name() -> None:
     names = [name for owner in TEMPORARY for name in owner]
     assert sorted(names) == sorted(set(names))
+
+
+def test_no_docstring_says_a_paragraph_twice() -> None:
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    found = []
+    for name, tree in SOURCES.items():
+        for node in (node for node in ast.walk(tree) if isinstance(node, kinds)):
+            paragraphs = [text.strip() for text in (ast.get_docstring(node) or "").split("\n\n")]
+            found += [f"{name} {getattr(node, 'name', '')}"] if len(set(paragraphs)) < len(paragraphs) else []
+    assert found == []

@@ -26,8 +26,6 @@ class AuditResult:
     """The result of one audit; `samples` are JSON text.
 
     `value` is in `unit` (rows or percent of all rows), None where nothing was measured.
-
-    `value` is in `unit` (rows or percent of all rows), None where nothing was measured.
     """
 
     rule: str

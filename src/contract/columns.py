@@ -161,8 +161,6 @@ def check_pattern(pattern: str, part: Part, key: str) -> None:
     """Add an error where a pattern is none that RE2 takes, which checks the rows.
 
     RE2 is like Python's re without look-around, back-references and possessives.
-
-    RE2 is like Python's re without look-around, back-references and possessives.
     """
     fix = "write a regular expression as RE2 knows it: no look-around, no back-references"
     try:

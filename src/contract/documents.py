@@ -224,8 +224,6 @@ def _verdict() -> Any:
     """Return the fast validator, which says only whether a contract conforms.
 
     It is 70 times as fast as the one that says where it does not, and every command waits for it.
-
-    It is 70 times as fast as the one that says where it does not, and every command waits for it.
     """
     from jsonschema_rs import validator_for
 

@@ -18,8 +18,6 @@ class ContractFile:
     """One contract's file or folder, its document, and the errors found in it.
 
     `references` are the tables declared elsewhere that it names.
-
-    `references` are the tables declared elsewhere that it names.
     """
 
     path: Path

@@ -147,23 +147,25 @@ def _fact_changes(
 
 def _column_changes(old: list[Mapping[str, Any]], new: list[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
     before, after = ({column["name"]: column for column in columns} for columns in (old, new))
-    yield from (("major", f"column {name} removed") for name in before if name not in after)
-    for name, column in after.items():
-        if name not in before:
-            yield "minor", f"column {name} added"
-        else:
-            yield from _fact_changes(COLUMN_FACTS, before[name], column, f"column {name}: ")
+    yield from _member_changes("column", COLUMN_FACTS, before, after, removed="major")
     if [name for name in before if name in after] != [name for name in after if name in before]:
         yield "patch", "columns in another order"
 
 
 def _feed_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    yield from (("minor", f"feed {name} removed") for name in old if name not in new)
-    for name, facts in new.items():
+    yield from _member_changes("feed", FEED_FACTS, old, new, removed="minor")
+
+
+def _member_changes(
+    what: str, facts: Mapping[str, Fact], old: Mapping[str, Any], new: Mapping[str, Any], *, removed: str
+) -> Iterator[tuple[str, str]]:
+    """Yield which columns or feeds were removed or added, and what changed in those that stayed."""
+    yield from ((removed, f"{what} {name} removed") for name in old if name not in new)
+    for name, found in new.items():
         if name not in old:
-            yield "minor", f"feed {name} added"
+            yield "minor", f"{what} {name} added"
         else:
-            yield from _fact_changes(FEED_FACTS, old[name], facts, f"feed {name}: ")
+            yield from _fact_changes(facts, old[name], found, f"{what} {name}: ")
 
 
 def _python(table: Table) -> str | None:
@@ -176,8 +178,6 @@ _TEXT_OR_TYPE = re.compile(r"\binterval\s+(?:'[^']*'|\w+)\s+\w+|'(?:[^']|'')*'|\
 
 def _expression(table: Table, column: Column) -> str | None:
     """Return a column's expression, with a comment where it reads a file's column of a name the table makes too.
-
-    Until 2026 such a name meant the table's column, and no row may change its meaning unseen.
 
     Until 2026 such a name meant the table's column, and no row may change its meaning unseen.
     """

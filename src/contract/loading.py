@@ -54,8 +54,6 @@ def _check_references(files: Sequence[ContractFile], tables: Mapping[str, Table]
     """Add an error for each table or column a contract names that is not declared.
 
     What contracts that cannot be read declare is not known, so names of theirs are let through.
-
-    What contracts that cannot be read declare is not known, so names of theirs are let through.
     """
     broken = {(file.layer, file.domain) for file in files if not file.document}
     for file in files:

@@ -131,8 +131,6 @@ def relationships(table: Part) -> tuple[Relationship, ...]:
     """Return the foreign keys of a schema object and of its columns.
 
     The tables and columns they name are added to the file's references, and checked once all tables are known.
-
-    The tables and columns they name are added to the file's references, and checked once all tables are known.
     """
     home = f"{table.file.layer}.{table.file.domain}.{table.node['name']}"
     found = [_relationship(item, _end(item, "from"), home) for item in table.parts("relationships")]

@@ -267,8 +267,6 @@ class DuckEngine:
 
         Such are now(), random() and the reading of files.
 
-        Such are now(), random() and the reading of files.
-
         Raises:
             ContractError: it does not parse, or is not one SELECT.
         """
@@ -528,8 +526,6 @@ def _io_error(error: duckdb.IOException, sql: str) -> BoathouseError:
 
 def _refuse_misleading_folders(root: Path, partition_by: Sequence[str]) -> None:
     """Refuse a table below a folder `<partition column>=...`.
-
-    DuckDB takes partition values from any folder of a path, also from those above the table.
 
     DuckDB takes partition values from any folder of a path, also from those above the table.
     """

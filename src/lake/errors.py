@@ -38,8 +38,6 @@ def translated(root: Path) -> Iterator[None]:
     """Raise every failure of the Delta library within a with-block as an error of ours.
 
     The error's type decides first, its text where the type does not say enough.
-
-    The error's type decides first, its text where the type does not say enough.
     """
     from deltalake.exceptions import CommitFailedError, DeltaError
 

@@ -56,8 +56,6 @@ def _without_blanks(value: str) -> str:
     """Return SQL of a value without outer blanks, NULL for nothing.
 
     Most values begin and end with a visible ASCII character: seeing that is six times cheaper than a trim.
-
-    Most values begin and end with a visible ASCII character: seeing that is six times cheaper than a trim.
     """
     clean = f"{value} BETWEEN '!' AND '~' AND {value}[-1] BETWEEN '!' AND '~'"
     return f"CASE WHEN {clean} THEN {value} ELSE nullif(trim({value}, {_BLANKS}), '') END"
