@@ -53,7 +53,7 @@ read_options() {
     done
     requirements=requirements.txt
     files=(requirements.txt)
-    if $dev; then requirements=requirements-dev.txt files+=(requirements-dev.txt); fi
+    if $dev; then requirements=requirements-dev.txt files+=(requirements-dev.txt requirements-connectors.txt); fi
 }
 
 # --- what is there ---------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ that an earlier release had is a warning: no upgrade stops at a setting.
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args
@@ -20,6 +21,8 @@ from src.errors import UsageError, from_os_error
 
 # Names that start so are rclone's own settings of remotes (credentials among them) and are handed on to it.
 REMOTE_PREFIX = "RCLONE_CONFIG_"
+# Names that start so are the credentials of sources: SOURCE_<NAME>_<KEY>, <NAME> being the source's in its contract.
+SOURCE_PREFIX = "SOURCE_"
 # Parts of a remote that say what kind of store it is; hiding "s3" or "true" would only blot the log.
 _NOT_SECRET = ("_TYPE", "_PROVIDER", "_ENV_AUTH")
 _SHORTEST_SECRET = 4
@@ -178,6 +181,7 @@ class Settings(BaseModel):
     )
     notices: tuple[str, ...] = Field(default=(), repr=False, exclude=True)  # of settings that were renamed or removed
     remotes: Mapping[str, str] = Field(default_factory=dict, repr=False, exclude=True)  # RCLONE_CONFIG_*
+    credentials: Mapping[str, str] = Field(default_factory=dict, repr=False, exclude=True)  # SOURCE_*
 
     @property
     def source(self) -> Path:
@@ -188,8 +192,17 @@ class Settings(BaseModel):
         """Return values that must never appear in a log, the longest first so that none is hidden in part only."""
         declared = [part for _, value in self if isinstance(value, SecretStr) for part in _parts(value)]
         remote = [value for name, value in self.remotes.items() if not name.endswith(_NOT_SECRET)]
-        found = {value for value in [*declared, *remote] if len(value) >= _SHORTEST_SECRET}
+        own = self.credentials.values()
+        found = {value for value in [*declared, *remote, *own] if len(value) >= _SHORTEST_SECRET}
         return tuple(sorted(found, key=lambda value: (-len(value), value)))
+
+
+def struck(text: str, secrets: Sequence[str]) -> str:
+    """Return the text without any of the secrets, also as Python and JSON quote them."""
+    for secret in secrets:
+        for form in (repr(secret)[1:-1], json.dumps(secret)[1:-1], secret):
+            text = text.replace(form, "***")
+    return text
 
 
 def _parts(secret: SecretStr) -> list[str]:
@@ -252,12 +265,15 @@ _TEMPLATE_TAIL = f"""\
 # Remote stores for backups, in rclone's own words: every name that starts with {REMOTE_PREFIX} is handed on to it.
 # {REMOTE_PREFIX}OFFSITE_TYPE=s3
 # {REMOTE_PREFIX}OFFSITE_SECRET_ACCESS_KEY=...
+
+# Credentials of the sources that contracts name: {SOURCE_PREFIX}<NAME>_<KEY>; `make sources` says which are asked for.
+# {SOURCE_PREFIX}SHOP_PASSWORD=...
 """
 
 
 def _registry(model: type[Settings]) -> dict[str, FieldInfo]:
     """Return the settings a person writes, by environment name."""
-    ours = {"root", "remotes", "notices"}
+    ours = {"root", "remotes", "credentials", "notices"}
     return {name.upper(): field for name, field in model.model_fields.items() if name not in ours}
 
 
@@ -277,7 +293,7 @@ def _template_entry(name: str, field: FieldInfo, sample_feed: bool) -> str:
 
 
 def _is_setting(name: str, known: Container[str]) -> bool:
-    return name in known or name.startswith(REMOTE_PREFIX)
+    return name in known or name.startswith((REMOTE_PREFIX, SOURCE_PREFIX))
 
 
 def _take_over(chosen: dict[str, tuple[str, str]], tombstones: Mapping[str, Tombstone]) -> list[str]:
@@ -340,7 +356,8 @@ def _unknown(name: str, known: Collection[str], where: str) -> UsageError:
     nearest = difflib.get_close_matches(name.upper(), known, n=1)
     hint = f"write {nearest[0]}" if nearest else "remove the line"
     names = ", ".join(known)
-    return UsageError(f"unknown setting {name}", where=where, fix=f"{hint}; known are {names} and {REMOTE_PREFIX}...")
+    fix = f"{hint}; known are {names}, {REMOTE_PREFIX}... and {SOURCE_PREFIX}..."
+    return UsageError(f"unknown setting {name}", where=where, fix=fix)
 
 
 def _validate(
@@ -352,11 +369,13 @@ def _validate(
 ) -> Settings | None:
     """Return the settings; None, with the reasons added to `errors`, where a value is not valid."""
     remotes = {name: value for name, (value, _) in chosen.items() if name.startswith(REMOTE_PREFIX)}
+    credentials = {name: value for name, (value, _) in chosen.items() if name.startswith(SOURCE_PREFIX)}
     # an empty value is no value: as None it is refused by every type, also by those that would take ""
-    values = {name.lower(): value.strip() or None for name, (value, _) in chosen.items() if name not in remotes}
+    values = {name.lower(): value.strip() or None for name, (value, _) in chosen.items()}
+    values = {name: value for name, value in values.items() if name.upper() not in {*remotes, *credentials}}
     try:
-        given = {**values, "remotes": remotes, "root": root.absolute(), "notices": tuple(notices)}
-        return model.model_validate(given, context={"root": root.absolute()})
+        read = {**values, "remotes": remotes, "credentials": credentials, "notices": tuple(notices)}
+        return model.model_validate({**read, "root": root.absolute()}, context={"root": root.absolute()})
     except ValidationError as error:
         for detail in error.errors(include_url=False):
             name = str(detail["loc"][0]).upper()

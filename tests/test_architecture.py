@@ -19,12 +19,12 @@ ORDER = [
     ["errors", "stopping"],
     ["console", "problems"],
     ["settings"],
-    ["contract"],
+    ["contract", "remote"],
     ["lake"],
     ["engine"],
     ["checks", "proof", "catalog"],
     ["project"],
-    ["bronze", "silver", "gold"],
+    ["landing", "bronze", "silver", "gold"],
     ["run", "model_tests"],
     ["monitors", "maintenance"],
     ["alerts"],
@@ -53,6 +53,11 @@ HOMES: dict[str, tuple[list[str], str]] = {
     "jsonschema_rs": (["src/contract/"], WHEN_USED),
     "yaml": (["src/contract/", "src/model_tests/"], WHEN_USED),
     "open_data_contract_standard": (["src/contract/"], WHEN_USED),
+    "requests": (["src/landing/"], WHEN_USED),
+    "tenacity": (["src/landing/"], WHEN_USED),
+    "psycopg": (["src/landing/connectors/"], WHEN_USED),
+    "pymysql": (["src/landing/connectors/"], WHEN_USED),
+    "pymssql": (["src/landing/connectors/"], WHEN_USED),
     "pydantic": (["src/settings.py"], AT_ONCE),
     "dotenv": (["src/settings.py"], AT_ONCE),
 }
@@ -238,18 +243,20 @@ def test_a_docstring_opens_with_what_a_function_returns_or_does() -> None:
     assert [(name, kind) for name, kind, text in classes if RIDDLE.match(text)] == []
 
 
-# -- requirements.txt
+# -- requirements.txt, and the optional ones
+
+OPTIONAL = ("requirements-connectors.txt",)
 
 
 def required() -> tuple[set[str], set[str]]:
-    """The packages of requirements.txt: those the code imports, and those below the heading UNSAID."""
+    """The packages of the requirement files: those the code imports, and those below the heading UNSAID."""
     said, unsaid = set[str](), set[str]()
     into = said
-    for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines():
+    for line in (line for file in ("requirements.txt", *OPTIONAL) for line in (ROOT / file).read_text().splitlines()):
         if line.startswith("#"):
             into = unsaid if line == UNSAID else said
         elif line:
-            pinned = re.fullmatch(r"([\w.-]+)==[\w.]+ +# .+", line)
+            pinned = re.fullmatch(r"([\w.-]+)(?:\[\w+\])?==[\w.]+ +# .+", line)
             assert pinned, f"{line} is not package==version  # reason"
             into.add(pinned[1].lower())
     return said, unsaid

@@ -20,13 +20,13 @@ from typing import Any
 import pytest
 from conftest import ROOT, Lake
 
-from src import catalog
+from src import catalog, remote
 from src import lake as delta
 from src.errors import AuthError, BoathouseError, DataError, LockedError, MachineError, TransientError, UsageError
-from src.maintenance import archive, backup, drill, manifests, remote, restore
+from src.maintenance import archive, backup, drill, manifests, restore
 from src.maintenance.backup import BackupPlan
-from src.maintenance.remote import Remote
 from src.project import open_engine
+from src.remote import Remote
 from src.run import backup_records, lock
 from src.run.backup_records import Backup
 

@@ -705,7 +705,7 @@ SILVER_ERRORS = [
         "format: csv\n    customProperties: [{property: qoute, value: x}]",
         "unknown property qoute",
         "servers[0].customProperties[qoute]",
-        "did you mean `quote`? known: columns, decimal, escape, header, quote, sheet, thousands",
+        "did you mean `quote`? known: columns, decimal, escape, header, quote, sheet, source, thousands",
     ),
     (
         "format: csv",

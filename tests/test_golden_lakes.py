@@ -13,9 +13,9 @@ import pytest
 from conftest import ROOT, Lake
 from test_schema_version import NOW
 
-from src import catalog
+from src import catalog, remote
 from src import lake as delta
-from src.maintenance import quarantine, remote, restore, rollback
+from src.maintenance import quarantine, restore, rollback
 from src.project import open_engine, open_project
 from src.run import releases
 from src.run.kinds import RunKind

@@ -122,7 +122,7 @@ def test_all_errors_are_reported_at_once_with_their_lines(tmp_path: Path) -> Non
             f"  where: {env}, line 5",
             "  fix:   write LOG_LEVEL; known are DATA_DIR, LOG_DIR, LOG_LEVEL, LOG_FORMAT, SAMPLE_FEED, SAMPLE_DAYS, "
             "SAMPLE_SEED, MEMORY_LIMIT, THREADS, SETTLE_SECONDS, BACKUP_REMOTE, BACKUP_KEEP_DAILY, BACKUP_KEEP_WEEKLY, "
-            "BACKUP_KEEP_MONTHLY, TIMEZONE, ALERT_URLS and RCLONE_CONFIG_...",
+            "BACKUP_KEEP_MONTHLY, TIMEZONE, ALERT_URLS, RCLONE_CONFIG_... and SOURCE_...",
             "THREADS again, set in line 1",
             f"  where: {env}, line 6",
             "  fix:   keep one of them",
@@ -212,15 +212,16 @@ def test_the_template_differs_from_the_defaults_in_the_sample_feed_alone(tmp_pat
 def test_every_line_of_the_template_can_be_uncommented(tmp_path: Path) -> None:
     plain = load(write(tmp_path, ""), {"SAMPLE_FEED": "true"})
     entries = [line.removeprefix("# ") for line in env_template().splitlines() if "=" in line.split(" ")[-1]]
-    assert len([entry for entry in entries if not entry.startswith("RCLONE")]) == len(Settings.model_fields) - 3
+    ours = [entry for entry in entries if not entry.startswith(("RCLONE", "SOURCE"))]
+    assert len(ours) == len(Settings.model_fields) - 4
     settings = load(write(tmp_path, "\n".join(entries)), {})
-    assert settings.model_copy(update={"remotes": {}}) == plain
+    assert settings.model_copy(update={"remotes": {}, "credentials": {}}) == plain
 
 
 def test_the_table_names_every_setting_with_its_default() -> None:
     rows = settings_table().splitlines()
     assert rows[0] == "| setting | default | meaning |"
-    assert len(rows) == 2 + len(Settings.model_fields) - 3
+    assert len(rows) == 2 + len(Settings.model_fields) - 4
     assert "| `SAMPLE_FEED` | `false` | Whether the sample company's files are landed" in settings_table()
 
 
@@ -280,3 +281,10 @@ def test_no_template_and_no_table_names_a_setting_that_is_gone() -> None:
     for name in Settings.tombstones:
         assert name not in env_template()
         assert name not in settings_table()
+
+
+def test_the_credentials_of_sources_are_settings_and_are_secrets(tmp_path: Path) -> None:
+    settings = load(write(tmp_path, "SOURCE_SHOP_PASSWORD=swordfish\n"), {"SOURCE_SHOP_USER": "anna"})
+    assert settings.credentials == {"SOURCE_SHOP_PASSWORD": "swordfish", "SOURCE_SHOP_USER": "anna"}
+    assert {"swordfish", "anna"} <= set(settings.secrets())
+    assert "swordfish" not in repr(settings)

@@ -76,6 +76,7 @@ def project(tmp_path: Path) -> Path:
     for name in ("setup.sh", ".env.example", "Makefile"):
         shutil.copy(PROJECT / name, project)
     (project / "requirements.txt").write_text("# nothing\n")
+    (project / "requirements-connectors.txt").write_text("# nothing\n")
     (project / "requirements-dev.txt").write_text("-r requirements.txt\n")
     bin_ = tmp_path / "bin"
     bin_.mkdir()

@@ -23,8 +23,8 @@ from src import lake as delta
 from src.checks.outcome import Outcome
 from src.errors import DataError
 from src.maintenance import backup, restore, rollback, vacuum
-from src.maintenance.remote import Remote
 from src.project import Selection, open_engine, open_project
+from src.remote import Remote
 from src.report import pages, sections, status, summary
 from src.run import releases, runs
 from src.run.kinds import RunKind

@@ -19,8 +19,7 @@ from urllib.parse import unquote
 from loguru import logger
 
 from src.alerts.incidents import Incident
-from src.run import logs
-from src.settings import Settings
+from src.settings import Settings, struck
 
 if TYPE_CHECKING:
     from apprise import NotifyBase
@@ -134,7 +133,7 @@ def _notified(number: int, url: str, title: str, body: str, kind: str) -> bool:
     with LogCapture(level=logging.WARNING) as log:  # type: ignore[no-untyped-call]  # keeps the terminal free of it, too
         taken = sender.notify(body, title=title, notify_type=NotifyType(kind), body_format=NotifyFormat.TEXT)
         if not taken:
-            why = logs.struck(" ".join(_reasons(log.getvalue())), _secrets(url))
+            why = struck(" ".join(_reasons(log.getvalue())), _secrets(url))
             logger.error("alerts: URL {} of ALERT_URLS ({}) took nothing: {}", number, channel.service_name, why)
     return bool(taken)
 

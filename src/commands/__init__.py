@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from src import __version__, console, errors, stopping
 from src.errors import BUG_EXIT_CODE, BoathouseError, UsageError, translated
 from src.run import logs
-from src.settings import Settings, defaults, load
+from src.settings import Settings, defaults, load, struck
 
 if TYPE_CHECKING:
     from src.project import Project, Selection
@@ -210,8 +210,8 @@ def _ended(name: str, read: Callable[[], Settings], act: Callable[[Settings], in
             return code
         ours = translated(error) if isinstance(error, Exception) else error
         if isinstance(ours, BoathouseError):
-            complain(logs.struck(str(ours), secrets))
+            complain(struck(str(ours), secrets))
             return ours.exit_code
         logs.bug(error)  # has a traceback in the log and one line on the console
-        console.failed(logs.struck(console.error_text(error), secrets))
+        console.failed(struck(console.error_text(error), secrets))
         return BUG_EXIT_CODE

@@ -9,8 +9,8 @@ from src import console
 from src.commands import Call, json_argument, show
 from src.maintenance import backup
 from src.maintenance.backup import BackupPlan
-from src.maintenance.remote import Remote, open_remote
 from src.project import open_engine
+from src.remote import Remote, open_remote
 from src.run import runs
 
 

@@ -9,8 +9,8 @@ from src import console
 from src.commands import Call, json_argument, show
 from src.maintenance import check
 from src.maintenance.check import CheckResult
-from src.maintenance.remote import open_remote
 from src.project import open_project
+from src.remote import open_remote
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,8 +9,8 @@ from src import console
 from src.commands import Call, json_argument, show
 from src.maintenance import archive, drill, rot
 from src.maintenance.manifests import Manifest
-from src.maintenance.remote import open_remote
 from src.project import open_engine
+from src.remote import open_remote
 from src.run import runs
 
 FOUND = 1  # the exit code of a check that found something

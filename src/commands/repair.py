@@ -7,9 +7,9 @@ import argparse
 from src import console
 from src.commands import Call, json_argument, show
 from src.maintenance import repair
-from src.maintenance.remote import open_remote
 from src.maintenance.repair import RepairResult
 from src.project import open_project
+from src.remote import open_remote
 from src.run import runs
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from src import console
 from src.commands import Call, json_argument, show
 from src.maintenance import restore
-from src.maintenance.remote import open_remote
 from src.project import open_engine
+from src.remote import open_remote
 from src.run import releases, runs
 from src.run.revision import Revision, made_with
 

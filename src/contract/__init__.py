@@ -23,6 +23,7 @@ from src.contract.model import Relationship as Relationship
 from src.contract.model import Rule as Rule
 from src.contract.model import Share as Share
 from src.contract.model import Sla as Sla
+from src.contract.model import Source as Source
 from src.contract.model import Table as Table
 from src.contract.versions import Tagged as Tagged
 from src.contract.versions import as_stored as as_stored

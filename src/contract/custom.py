@@ -34,6 +34,10 @@ def _is_names(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(map(is_text, value)) and len(set(value)) == len(value)
 
 
+def _is_source(value: object) -> bool:
+    return isinstance(value, dict) and is_text(value.get("connector")) and is_text(value.get("name", "the domain"))
+
+
 _SHARE = re.compile(r"(\d+(?:\.\d+)?) ?(%)|(\d+)(?: rows?)?")
 
 
@@ -62,6 +66,7 @@ FEED: CustomProperties = {
     "columns": ("a list of distinct names", _is_names),
     "sheet": ('the name of a sheet, or "*" for all that are visible', is_text),
     "decimal": ('"." or ","', lambda value: value in (".", ",")),
+    "source": ("who brings the files: {connector: <name>, name: <of the credentials>, ...}", _is_source),
     "thousands": ('".", ",", " " or "\'"', lambda value: value in (".", ",", " ", "'")),
 }
 _ANY_TABLE: CustomProperties = {

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from typing import Any
 
 from src.contract import custom
 from src.contract.errors import ContractFile, Part, listed
-from src.contract.model import Feed, Table
+from src.contract.model import Feed, Source, Table
 
 _FORMATS = ("csv", "ndjson", "json", "parquet", "xlsx")
 _ONLY_FOR = {
@@ -58,13 +59,15 @@ def _feed(server: Part) -> Feed:
     options = custom.values(server, custom.FEED)
     options |= {name: node[name] for name in ("delimiter", "encoding") if name in node}
     for name in options:
-        if node["format"] in _FORMATS and node["format"] not in _ONLY_FOR[name]:
+        if node["format"] in _FORMATS and node["format"] not in _ONLY_FOR.get(name, _FORMATS):
             at = name if name in node else f"customProperties[{name}]"
             fix = f"{name} is for {listed(_ONLY_FOR[name])}; remove it"
             server.error(f"{name} with format {node['format']}", at, fix)
     if "encoding" in options:
         options["encoding"] = _encoding(options["encoding"], server)
     options["columns"] = tuple(options.get("columns", ()))
+    if "source" in options:
+        options["source"] = _source(options["source"], server.file.domain)
     if options.get("thousands") == ".":
         options.setdefault("decimal", ",")
     feed = Feed(
@@ -77,6 +80,12 @@ def _feed(server: Part) -> Feed:
     )
     _check(feed, server)
     return feed
+
+
+def _source(written: Mapping[str, Any], domain: str) -> Source:
+    """Return a source as it is written; its connector says later whether it knows the options."""
+    own = {name: value for name, value in written.items() if name not in ("connector", "name")}
+    return Source(written["connector"], written.get("name", domain), own)
 
 
 def _check(feed: Feed, server: Part) -> None:

@@ -51,6 +51,18 @@ UNITS = {  # a month is a twelfth of 365 days
 
 
 @dataclass(frozen=True)
+class Source:
+    """One source that a connector asks for a feed's files.
+
+    `name` is that of its credentials, SOURCE_<NAME>_<KEY>, and what its records call it.
+    """
+
+    connector: str
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)  # the connector's own, as they are written
+
+
+@dataclass(frozen=True)
 class Feed:
     """One stream of files: where they land and how they are read. Bronze has one table per feed."""
 
@@ -67,6 +79,7 @@ class Feed:
     sheet: str | None = None  # of a workbook: its name, or "*" for all visible; default the first visible
     decimal: str = "."  # what stands before the fraction of a number
     thousands: str = ""  # what sets its thousands apart; default nothing
+    source: Source | None = None  # who brings its files; None: somebody lands them
     declared_in: Path | None = field(default=None, compare=False)
     reads: tuple[str, ...] = field(default=(), compare=False)  # columns that its tables read, in lower case; () unknown
 

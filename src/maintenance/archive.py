@@ -16,7 +16,7 @@ from src import lake
 from src.errors import DataError, UsageError
 from src.maintenance import manifests
 from src.maintenance.manifests import BackupFile, Manifest
-from src.maintenance.remote import Remote
+from src.remote import Remote
 from src.run import backup_records
 
 FILES, MANIFESTS = "files", "manifests"  # the two folders of the remote

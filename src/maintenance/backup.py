@@ -18,8 +18,8 @@ from src.errors import BoathouseError, DataError
 from src.maintenance import archive, manifests, moved, pinned_release, rot
 from src.maintenance.manifests import BackupFile, BackupTable, Manifest
 from src.maintenance.pinned_release import Taken
-from src.maintenance.remote import Remote
 from src.project import new_run_id
+from src.remote import Remote
 from src.run import backup_records, lock
 from src.run.backup_records import Backup
 from src.settings import Settings

@@ -22,8 +22,8 @@ from src.gold.compare import differences
 from src.gold.computation import Computation
 from src.maintenance import archive, rot
 from src.maintenance.manifests import Manifest
-from src.maintenance.remote import Remote
 from src.project import Project, Unbuilt
+from src.remote import Remote
 from src.run import backup_records, history, releases, runs
 from src.silver import incoming, winners
 from src.silver.batch import Batch

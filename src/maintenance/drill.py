@@ -18,8 +18,8 @@ from src.engine import DuckEngine
 from src.errors import DataError
 from src.maintenance import archive, moved, pinned_release, restore, rot
 from src.maintenance.manifests import Manifest
-from src.maintenance.remote import Remote
 from src.project import new_run_id
+from src.remote import Remote
 from src.run import backup_records, lock
 from src.run.backup_records import Backup
 

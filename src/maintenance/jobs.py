@@ -20,8 +20,8 @@ from pathlib import Path
 from src import console
 from src.errors import LockedError, MachineError, TransientError, exit_codes
 from src.maintenance import command_line, moved
-from src.run import logs, rotation, runs
-from src.settings import Settings
+from src.run import rotation, runs
+from src.settings import Settings, struck
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def show(settings: Settings, name: str, call: Sequence[str], environ: Mapping[st
 
     def say(line: str) -> None:
         now = clock.now()
-        log.write(f"{now:%Y-%m-%d %H:%M:%S}Z | {logs.struck(line, secrets)}\n", now)
+        log.write(f"{now:%Y-%m-%d %H:%M:%S}Z | {struck(line, secrets)}\n", now)
 
     failure = first_failure(run_job(settings.root, name, call, say, environ, clock))
     if failure is None:

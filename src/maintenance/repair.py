@@ -18,9 +18,9 @@ from src import catalog, lake
 from src.errors import BoathouseError, UsageError, from_os_error
 from src.maintenance import archive, check, rot
 from src.maintenance.manifests import Manifest
-from src.maintenance.remote import Remote
 from src.maintenance.rot import Damage
 from src.project import Project, new_run_id
+from src.remote import Remote
 from src.run import backup_records, lock
 
 _TURNS = 3  # a log that was brought back may name data files that are gone too

@@ -18,8 +18,8 @@ from src.engine import DuckEngine, identifier
 from src.errors import DataError, UsageError, from_os_error
 from src.maintenance import archive, manifests, moved, pinned_release
 from src.maintenance.manifests import Manifest
-from src.maintenance.remote import Remote
 from src.project import new_run_id
+from src.remote import Remote
 from src.run import backup_records, lock
 
 

@@ -17,7 +17,7 @@ from src.engine import DuckEngine
 from src.errors import BoathouseError
 from src.maintenance import archive
 from src.maintenance.manifests import BackupFile, BackupTable, Manifest
-from src.maintenance.remote import Remote
+from src.remote import Remote
 from src.run import backup_records, releases
 
 _FEW = 8  # bytes that differ: rot changes some, another commit has other names and times

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from src import console
 from src.run import rotation
+from src.settings import struck
 
 if TYPE_CHECKING:
     from loguru import Record
@@ -97,14 +98,6 @@ def _traceback(record: Record, secrets: Sequence[str]) -> str:
         return ""
     lines = traceback.format_exception(failure.type, failure.value, failure.traceback)
     return console.plain_lines(struck("".join(lines), secrets))
-
-
-def struck(text: str, secrets: Sequence[str]) -> str:
-    """Return the text without any of the secrets, also as Python and JSON quote them."""
-    for secret in secrets:
-        for form in (repr(secret)[1:-1], json.dumps(secret)[1:-1], secret):
-            text = text.replace(form, "***")
-    return text
 
 
 def warn(notices: Iterable[str]) -> None:

@@ -23,7 +23,7 @@ from src import catalog, lake
 from src.commands.run import pipeline
 from src.errors import BoathouseError
 from src.maintenance import archive, backup, check, drill, repair, restore
-from src.maintenance.remote import Remote
+from src.remote import Remote
 from src.run import releases, runs
 from torture import histories, oracle
 from torture.histories import Difference, Shop, Sum, Tools, clock

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
-from src.maintenance.remote import Remote
+from src.remote import Remote
 
 
 class Shelf(Remote):

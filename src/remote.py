@@ -17,8 +17,7 @@ from functools import cached_property
 from pathlib import Path
 
 from src.errors import AuthError, BoathouseError, DataError, MachineError, TransientError, UsageError
-from src.run import logs
-from src.settings import REMOTE_PREFIX, Settings
+from src.settings import REMOTE_PREFIX, Settings, struck
 
 _NAMED = re.compile(r"([^/:]*):(.*)", re.DOTALL)
 _NOT_THERE = 3  # rclone's exit code: directory not found
@@ -134,7 +133,7 @@ class Remote:
 
     def _judge(self, ended: subprocess.CompletedProcess[str]) -> None:
         if ended.returncode:
-            raise as_error(logs.struck(ended.stderr, self.secrets), ended.returncode, self.path)
+            raise as_error(struck(ended.stderr, self.secrets), ended.returncode, self.path)
 
 
 def open_remote(settings: Settings) -> Remote:

@@ -1,0 +1,114 @@
+"""What a connector is: a module that knows how to ask one kind of source, and nothing of files, retries or records.
+
+A module of src/landing/connectors has
+
+    OPTIONS    what a contract may say of such a source, by name
+    SECRETS    the credentials it needs, by name, each with a sentence: SOURCE_<NAME>_<KEY> in .env
+    PACKAGES   the packages of requirements-connectors.txt that it imports, where it uses them
+    slices     what it would ask for now
+    fetch      ask for one slice and write the answer as it comes
+    probe      try the credential by one cheap call
+
+Its errors are those of src/errors.py: TransientError is tried again, AuthError and ContractError stop the source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from src.contract import Feed, Source
+from src.errors import BoathouseError
+
+
+class NotYetError(BoathouseError):
+    """The source says that a slice is not ready: no failure before its `readyAt`."""
+
+    error_class = "not_yet"
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a connector: what to write, whether a value is that, and its default."""
+
+    write: str
+    fits: Callable[[Any], bool]
+    default: Any = None
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A part of a source that is asked for at once, and whose answer is one statement.
+
+    `name` is where its files lie below the feed's landing folder, without their moment and ending: 2026-11-09 or
+    101/2026-11-09. `day`: the business day it is about, where it is about one.
+
+    `adds`: what is fetched comes on top of what landed before (the rows that changed since), so that an answer without
+    rows lands nothing; else it is the whole statement, and one without rows is an empty statement.
+    """
+
+    name: str
+    day: date | None = None
+    adds: bool = False
+    details: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True)
+class Landed:
+    """One file that the stage landed: of which slice, when it was asked for, and where it lies."""
+
+    slice: str
+    pulled_at: datetime
+    path: Path
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Everything that a connector may know: what the contract says, the credentials, the days, what landed before."""
+
+    source: Source
+    feed: Feed
+    options: Mapping[str, Any]  # of the contract, with the defaults of the others
+    secrets: Mapping[str, str]  # by the names in SECRETS
+    start: date  # the business days that the pull answers for, both included
+    end: date
+    now: datetime  # the moment of the pull, UTC
+    landed: Callable[[], Sequence[Landed]]  # of this feed, oldest first
+
+
+class Answer(Protocol):
+    """One answer, which a connector writes a piece at a time: one file of the landing zone."""
+
+    def write(self, data: bytes) -> None:
+        """Take the next bytes of the answer."""
+
+    def named(self, name: str) -> None:
+        """Let the file carry another name than the slice's: one that only the answer tells, such as its time range."""
+
+
+class Connector(Protocol):
+    """A module of src/landing/connectors, as the stage sees it."""
+
+    OPTIONS: Mapping[str, Option]
+    SECRETS: Mapping[str, str]
+    PACKAGES: Sequence[str]
+
+    def slices(self, asked: Asked) -> Sequence[Slice]:
+        """Return what a pull asks for, in this order; asks the source nothing that costs, or nothing at all."""
+
+    def fetch(self, asked: Asked, part: Slice, answer: Answer) -> int:
+        """Write what the source says of a slice to `answer`; return the rows.
+
+        Raises:
+            NotYetError: the slice is not ready.
+            TransientError: worth trying again, as is a lost connection.
+            AuthError: a credential was refused; names it.
+            ContractError: the source has not what the contract asks for.
+        """
+
+    def probe(self, asked: Asked) -> str:
+        """Try the credential by one cheap call; return in a few words what answered."""
