@@ -117,9 +117,10 @@ def downstream(project: Project, tables: set[str]) -> tuple[Table, ...]:
 
 def _source_columns(engine: DuckEngine, table: Table) -> set[str]:
     """Return every name in the SQL of a silver table, in lower case: columns of its feeds, and maybe others."""
-    if table.sql is not None:
-        return engine.column_references(f"({engine.inline(table.sql)})")
-    return {
+    read = engine.column_references(f"({engine.inline(table.sql)})") if table.sql is not None else set[str]()
+    if table.sql is not None and "*" not in table.sql:
+        return read
+    return read | {
         name
         for column in table.columns
         for name in (engine.column_references(column.expression) if column.expression else {column.name.lower()})

@@ -701,11 +701,18 @@ SILVER_ERRORS = [
         "for csv",
     ),
     (
+        "path: shop/orders/*.csv",
+        "path: shop/orders/**",
+        "path shop/orders/**",
+        "servers[0].path",
+        "sales/**/*.csv",
+    ),
+    (
         "format: csv",
         "format: csv\n    customProperties: [{property: qoute, value: x}]",
         "unknown property qoute",
         "servers[0].customProperties[qoute]",
-        "did you mean `quote`? known: columns, decimal, escape, header, quote, sheet, source, thousands",
+        "did you mean `quote`? known: columns, decimal, escape, header, nullValues, quote, sheet, source, thousands",
     ),
     (
         "format: csv",

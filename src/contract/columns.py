@@ -42,16 +42,22 @@ def _column(part: Part) -> Column:
     node = part.node
     kind = _type(part)
     check_same_name(part)
-    custom_values = custom.values(part, custom.GOLD_COLUMN if part.file.layer == "gold" else custom.COLUMN)
+    custom_values = custom.values(part, custom.GOLD_COLUMN if part.file.layer == "gold" else custom.SILVER_COLUMN)
     if node.get("semanticType", "column") == "measure":
         part.error("semanticType measure", "semanticType", "a table has columns; leave it out")
     if not node.get("transformLogic", "-").strip():
         part.error("empty transformLogic", "transformLogic", "write an SQL expression, or leave it out")
+    required = node.get("required", False) or node.get("primaryKey", False)
+    optional = custom_values.get("optional", False)
+    if optional and required:
+        fix = "remove one of them: until a file brings the column, every row would be rejected"
+        part.error(f"column {node['name']} is optional and required", "customProperties[optional]", fix)
     return Column(
         name=node["name"],
         type=kind or "VARCHAR",  # of no consequence: an error stops the load
         expression=node["transformLogic"].strip() if "transformLogic" in node else None,
-        required=node.get("required", False) or node.get("primaryKey", False),
+        required=required,
+        optional=optional,
         unique=node.get("unique", False),
         rules=_rules(part) if kind else (),
         description=part.text("description"),

@@ -38,6 +38,10 @@ def _is_source(value: object) -> bool:
     return isinstance(value, dict) and is_text(value.get("connector")) and is_text(value.get("name", "the domain"))
 
 
+def _is_null_texts(value: object) -> bool:
+    return _is_names(value) and all(text == text.strip() for text in value)  # type: ignore[attr-defined]
+
+
 _SHARE = re.compile(r"(\d+(?:\.\d+)?) ?(%)|(\d+)(?: rows?)?")
 
 
@@ -67,6 +71,7 @@ FEED: CustomProperties = {
     "sheet": ('the name of a sheet, or "*" for all that are visible', is_text),
     "decimal": ('"." or ","', lambda value: value in (".", ",")),
     "source": ("who brings the files: {connector: <name>, name: <of the credentials>, ...}", _is_source),
+    "nullValues": ('a list of distinct texts in quotes, without outer blanks, such as ["NA", "-"]', _is_null_texts),
     "thousands": ('".", ",", " " or "\'"', lambda value: value in (".", ",", " ", "'")),
 }
 _ANY_TABLE: CustomProperties = {
@@ -93,6 +98,10 @@ TABLE: Mapping[str, CustomProperties] = {  # by layer
 }
 COLUMN: CustomProperties = {
     "drift": ("psi, or its two bounds, the lower first: [0.1, 0.25]", _is_drift),
+}
+SILVER_COLUMN: CustomProperties = {
+    **COLUMN,
+    "optional": ("true or false", lambda value: isinstance(value, bool)),
 }
 GOLD_COLUMN: CustomProperties = {
     **COLUMN,

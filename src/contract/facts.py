@@ -66,6 +66,7 @@ COLUMN_FACTS: dict[str, Fact] = {
     "expression": Fact("minor", lambda at: _expression(*at)),
     "required": Fact("minor", lambda at: at[1].required),
     "unique": Fact("minor", lambda at: at[1].unique),
+    "optional": Fact("minor", lambda at: at[1].optional, False),
     "rules": Fact("minor", lambda at: [[rule.kind, rule.value] for rule in at[1].rules]),
 }
 FEED_FACTS: dict[str, Fact] = {
@@ -75,6 +76,7 @@ FEED_FACTS: dict[str, Fact] = {
     },
     "decimal": _of_feed("decimal", "."),
     "thousands": _of_feed("thousands", ""),
+    "null_values": _of_feed("null_values", ()),
 }
 
 

@@ -11,7 +11,7 @@ from src.contract.errors import ContractFile, Part, listed
 from src.contract.model import Feed, Source, Table
 
 _FORMATS = ("csv", "ndjson", "json", "parquet", "xlsx")
-_ONLY_FOR = {
+_ONLY_FOR = {  # an option that is not here is for all of them
     "delimiter": ("csv",),
     "encoding": ("csv", "ndjson", "json"),
     "quote": ("csv",),
@@ -68,6 +68,7 @@ def _feed(server: Part) -> Feed:
     options["columns"] = tuple(options.get("columns", ()))
     if "source" in options:
         options["source"] = _source(options["source"], server.file.domain)
+    options["null_values"] = tuple(sorted(options.pop("nullValues", ())))  # their order says nothing
     if options.get("thousands") == ".":
         options.setdefault("decimal", ",")
     feed = Feed(
@@ -95,6 +96,8 @@ def _check(feed: Feed, server: Part) -> None:
     steps = feed.path.split("/")
     if not feed.path.strip() or "\\" in feed.path or feed.path.startswith(("/", "~")) or {"..", ""} & set(steps):
         server.error(f"path {feed.path}", "path", "write a glob below the landing zone, for example sales/orders/*.csv")
+    elif any("**" in step and step != "**" for step in steps) or steps[-1] == "**":
+        server.error(f"path {feed.path}", "path", "** stands for any folders, alone between slashes: sales/**/*.csv")
     if not 1 <= len(feed.delimiter) <= 4 or set(feed.delimiter) & {"\n", "\r", feed.quote}:
         server.error(f"delimiter {feed.delimiter!r}", "delimiter", 'write one character, for example ";" or "\\t"')
     if feed.thousands == feed.decimal:

@@ -80,6 +80,7 @@ class Feed:
     decimal: str = "."  # what stands before the fraction of a number
     thousands: str = ""  # what sets its thousands apart; default nothing
     source: Source | None = None  # who brings its files; None: somebody lands them
+    null_values: tuple[str, ...] = ()  # texts that mean NULL, in the order of the alphabet
     declared_in: Path | None = field(default=None, compare=False)
     reads: tuple[str, ...] = field(default=(), compare=False)  # columns that its tables read, in lower case; () unknown
 
@@ -103,6 +104,7 @@ class Column:
     type: str  # canonical DuckDB type: VARCHAR, BIGINT, DECIMAL(18,3), DATE, TIMESTAMP WITH TIME ZONE, ...
     expression: str | None = None  # transformLogic; None means the source column of the same name
     required: bool = False
+    optional: bool = False  # silver only: NULL as long as no file has brought what only this column reads
     unique: bool = False
     rules: tuple[Rule, ...] = ()
     description: str = ""

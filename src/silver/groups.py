@@ -47,7 +47,7 @@ def typed(engine: DuckEngine, table: Table, feed: Feed, names: Sequence[str], sc
             part = _with_sequence(engine, table, part)
         used = names_of(engine, part, names)
         prefix = helper_prefix(used)
-        rows = projection(engine, part, trimmed(scan(used), used), prefix, feed, columns=group)
+        rows = projection(engine, part, trimmed(scan(used), used, feed.null_values), prefix, feed, columns=group)
         kept = ", ".join(identifier(column.name) for column in group)
         kept += f", {', '.join([*PROVENANCE, '_batch'])}" if not tables else ""
         kept += f", hash({', '.join(_ROW)}) AS {nth}, {REASONS}"

@@ -6,7 +6,7 @@ rows that say their key is gone. Nothing is committed here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -22,6 +22,7 @@ from src.silver.project import (
     CODES,
     REASONS,
     VALUES,
+    absent,
     helper_prefix,
     names_of,
     projection,
@@ -81,11 +82,12 @@ def words_of_engine(engine: DuckEngine, table: Table, sources: Sequence[Source],
     if not any(column.name == reason.column and column.expression for column in table.columns):
         return None
     for feed, bronze, files in sources:
-        scan = engine.scan(bronze, files, evolved=True)
+        columns = _columns(engine, table, bronze)
+        scan = engine.scan(bronze, files, columns, evolved=True)
         row = f"(SELECT * FROM {scan} WHERE _file = {literal(reason.file)} AND _row = {reason.row})"
         try:
             part = reduced(engine, table, [reason.column]) if groups.is_wide(table) else table
-            engine.rows(_typed(engine, part, feed, bronze, row, reason.column))
+            engine.rows(_typed(engine, part, feed, columns, row, reason.column))
         except BoathouseError as error:
             return error.what
     return None
@@ -113,18 +115,19 @@ def _load(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> int:
     large = not engine.has_room_for(sum(file.size for _, _, files in sources for file in files))
     wide: list[tuple[Feed, list[str], groups.Scan]] = []
     for feed, bronze, files in sources:
-        relation = engine.scan(bronze, files, evolved=True)
+        columns = _columns(engine, table, bronze)
+        relation = engine.scan(bronze, files, columns, evolved=True)
         what = "cannot read the row: " if feed.format == "xlsx" else "cannot split the line: "
         reasons = f"[{rules.coded('line', f'{literal(what)} || _reject')}] AS {REASONS}, _raw AS {VALUES}"
         unsplit.append(f"SELECT {reasons}, {', '.join(_REJECTED[2:])} FROM {relation} WHERE _reject IS NOT NULL")
         if any(name not in _ADDED for name in bronze.columns):  # a feed of rejects alone has none
             if groups.is_wide(table):
-                names = _names(engine, table, bronze)
-                scan: groups.Scan = partial(_scan, engine, bronze, files)
+                names = _names(engine, table, columns)
+                scan: groups.Scan = partial(_scan, engine, bronze, files, columns)
                 typed.append(groups.typed(engine, table, feed, names, scan, large))
                 wide.append((feed, names, scan))
             else:
-                typed.append(_typed(engine, table, feed, bronze, relation))
+                typed.append(_typed(engine, table, feed, columns, relation))
     read = engine.table(Batch.INCOMING, " UNION ALL ".join(typed or [_no_rows(table)]), large=large)
     for feed, names, scan in wide:
         groups.drop(engine, table, feed)
@@ -137,28 +140,42 @@ def _load(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> int:
 
 
 def _typed(
-    engine: DuckEngine, table: Table, feed: Feed, bronze: lake.Snapshot, relation: str, untried: str = ""
+    engine: DuckEngine, table: Table, feed: Feed, columns: Iterable[str], relation: str, untried: str = ""
 ) -> str:
-    """Return a SELECT of the typed rows of a relation of bronze rows."""
-    names = _names(engine, table, bronze)
-    rows, prefix = trimmed(relation, names), helper_prefix(names)
+    """Return a SELECT of the typed rows of a relation of bronze rows, whose columns are given."""
+    names = _names(engine, table, columns)
+    rows, prefix = trimmed(relation, names, feed.null_values), helper_prefix(names)
     if table.sql is not None:
         rows, prefix = _shaped(engine, table, feed, rows, source_column(prefix))
     return projection(engine, table, rows, prefix, feed, untried)
 
 
-def _names(engine: DuckEngine, table: Table, bronze: lake.Snapshot) -> list[str]:
+def _columns(engine: DuckEngine, table: Table, bronze: lake.Snapshot) -> dict[str, str]:
+    """Return the columns of bronze, and those that may be absent: of a file without them they are NULL."""
+    columns = bronze.columns
+    if not any(column.optional for column in table.columns):
+        return columns
+    return columns | dict.fromkeys(absent(engine, table, columns), "VARCHAR")
+
+
+def _names(engine: DuckEngine, table: Table, columns: Iterable[str]) -> list[str]:
     """Return the file's columns that are read."""
-    names = [name for name in bronze.columns if name not in _ADDED]
+    names = [name for name in columns if name not in _ADDED]
     if len(names) > MANY_COLUMNS and table.sql is None:
         return names_of(engine, table, names)  # the others are in bronze: here each would take memory at every step
     return names
 
 
-def _scan(engine: DuckEngine, bronze: lake.Snapshot, files: Sequence[lake.DataFile], names: Sequence[str]) -> str:
+def _scan(
+    engine: DuckEngine,
+    bronze: lake.Snapshot,
+    files: Sequence[lake.DataFile],
+    kinds: Mapping[str, str],
+    names: Sequence[str],
+) -> str:
     """Return a relation of bronze rows with these of the file's columns."""
     wanted = {*names, *_ADDED}
-    columns = {name: kind for name, kind in bronze.columns.items() if name in wanted}
+    columns = {name: kind for name, kind in kinds.items() if name in wanted}
     return engine.scan(bronze, files, columns, evolved=True)
 
 

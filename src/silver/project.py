@@ -43,13 +43,21 @@ def shown_values(prefix: str) -> str:
     return f"json_merge_patch('{{}}', to_json({identifier(source_column(prefix))}))::VARCHAR"
 
 
-def trimmed(source: str, columns: Sequence[str]) -> str:
-    """Return a bronze relation without outer blanks, empty text as NULL, the values as they were in a helper column."""
-    values = [f"{_without_blanks(identifier(name))} AS {identifier(name)}" for name in columns]
+def trimmed(source: str, columns: Sequence[str], null_values: Sequence[str] = ()) -> str:
+    """Return a bronze relation without outer blanks, the values as they were in a helper column.
+
+    Empty text is NULL, and so is what the feed says means nothing.
+    """
+    values = [f"{_valued(identifier(name), null_values)} AS {identifier(name)}" for name in columns]
     record = ", ".join(f"{literal(name)}: {identifier(name)}" for name in columns)
     as_they_were = identifier(source_column(helper_prefix(columns)))
     kept = ["_file", "_row", "_ingested_at", "_batch", f"{{{record}}} AS {as_they_were}"]
     return f"SELECT {', '.join([*values, *kept])} FROM {source} WHERE _reject IS NULL"
+
+
+def _valued(value: str, null_values: Sequence[str]) -> str:
+    clean = _without_blanks(value)
+    return f"CASE WHEN {clean} IN ({literal(null_values)[1:-1]}) THEN NULL ELSE {clean} END" if null_values else clean
 
 
 def _without_blanks(value: str) -> str:
@@ -167,6 +175,20 @@ def names_of(engine: DuckEngine, table: Table, names: Sequence[str]) -> list[str
     """Return those of a file's columns that the table's expressions use; its first one where they use none."""
     used = {name.lower() for column in table.columns for name in _written(engine, table, column)}
     return [name for name in names if name.lower() in used] or list(names[:1])
+
+
+def absent(engine: DuckEngine, table: Table, names: Iterable[str]) -> list[str]:
+    """Return the columns that are not among a file's, and that only optional columns of the table read."""
+    own = _names_in(engine, table).own
+    read = {column: _written(engine, table, column) for column in table.columns}
+    known = {name.lower() for name in (*names, *_ADDED)}
+    known |= {name.lower() for column, all_names in read.items() if not column.optional for name in all_names}
+    found: dict[str, str] = {}
+    for column in table.columns:
+        for name in read[column] if column.optional else ():
+            if name.lower() not in known | own[column.name]:
+                found.setdefault(name.lower(), name)
+    return list(found.values())
 
 
 def _written(engine: DuckEngine, table: Table, column: Column) -> set[str]:
