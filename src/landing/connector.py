@@ -78,6 +78,7 @@ class Asked:
     end: date
     now: datetime  # the moment of the pull, UTC
     landed: Callable[[], Sequence[Landed]]  # of this feed, oldest first
+    remembered: Callable[[str], Path | None]  # by slice: what the last answer asked the stage to remember (gzip)
 
 
 class Answer(Protocol):
@@ -88,6 +89,14 @@ class Answer(Protocol):
 
     def named(self, name: str) -> None:
         """Let the file carry another name than the slice's: one that only the answer tells, such as its time range."""
+
+    def remember(self, data: bytes) -> None:
+        """Take the next bytes of what the slice's next fetch has to know, such as a list of keys.
+
+        It becomes a hidden file beside the feed's, which no reader takes: landed after the answer's own file, so that a
+        crash between the two makes the next fetch do it again; also where the answer has no rows. It takes the place of
+        the slice's last one.
+        """
 
 
 class Connector(Protocol):
