@@ -78,7 +78,7 @@ class Asked:
     end: date
     now: datetime  # the moment of the pull, UTC
     landed: Callable[[], Sequence[Landed]]  # of this feed, oldest first
-    remembered: Callable[[str], Path | None]  # by slice: what the last answer asked the stage to remember (gzip)
+    remembered: Callable[[str], Landed | None]  # by slice: what its last answer let the stage remember, a .gz
 
 
 class Answer(Protocol):
