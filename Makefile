@@ -18,14 +18,16 @@ override HOUR := $(value HOUR)
 override ACCEPT_REJECTS := $(value ACCEPT_REJECTS)
 override MODE := $(value MODE)
 override DIR := $(value DIR)
-export SQL DOMAIN FORMAT VERB RUN_DATE REPROCESS_DAYS RETENTION_HOURS BACKUP TO KIND HOUR MODE ACCEPT_REJECTS DIR
+override TABLE := $(value TABLE)
+override LIMIT := $(value LIMIT)
+export SQL DOMAIN FORMAT VERB RUN_DATE REPROCESS_DAYS RETENTION_HOURS BACKUP TO KIND HOUR MODE ACCEPT_REJECTS DIR TABLE LIMIT
 
 CHOSEN = $(if $(DOMAIN),--domain="$$DOMAIN") $(if $(RUN_DATE),--run-date="$$RUN_DATE") \
 	$(if $(REPROCESS_DAYS),--reprocess-days="$$REPROCESS_DAYS")
 DRY = $(if $(DRY_RUN),--dry-run)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline plan status health report alerts query check repair schema-version upgrade vacuum optimize backup restore
+.PHONY: help setup pipeline plan preview status health report alerts query check repair schema-version upgrade vacuum optimize backup restore
 .PHONY: drill schedule rotate-logs docs new wheel test lint format torture bench clean ready ready-dev
 
 help: ## this list
@@ -40,6 +42,9 @@ pipeline: ready ## bring the lake up to date (DOMAIN=name, RUN_DATE=day, REPROCE
 
 plan: ready ## what a run would do and why, how much it would read and how long it would take; changes nothing
 	@$(PYTHON) main.py plan $(CHOSEN)
+
+preview: ready ## what a contract makes of what has landed, or a model of what is published: TABLE=shop.orders (LIMIT=n); changes nothing
+	@$(PYTHON) main.py preview $(if $(LIMIT),--limit="$$LIMIT") -- "$$TABLE"
 
 status: ready ## is it fine, and what should I do: incidents, last runs, every table
 	@$(PYTHON) main.py status

@@ -179,6 +179,7 @@ SHOWN = {
     "inspect": ((), 0),
     "optimize": (("--dry-run",), 0),
     "plan": ((), 0),
+    "preview": (("orders",), 0),
     "quarantine": (("list",), 0),
     "query": (("SELECT * FROM silver.shop.orders",), 0),
     "report": ((), 0),

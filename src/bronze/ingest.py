@@ -26,7 +26,7 @@ import stat
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
@@ -43,6 +43,7 @@ _COMPRESSED = tuple(readers.PACKED)
 _FILES_PER_COMMIT = 250  # bounds what a crash makes the next run repeat
 _FILES_AT_ONCE = 50  # in one statement, which opens them all at its start: with 250 it took 1.6 times the memory
 _SMALL_AT_ONCE = 32 << 20  # bytes: CSV files that are smaller together may be more, as one reader takes them in turn
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_INGESTED = "ingested_at"  # progress: microseconds of the newest _ingested_at
 
 
@@ -148,19 +149,76 @@ def run(
     """
     bronze = lake.open_table(root)
     arrived = arrivals(engine, landing, feed, bronze, settle, latest_wins=latest_wins)
-    outcome = Outcome(refusals=arrived.refused, notes=_notes(arrived))
-    not_taken = {file.sha256 for file in arrived.new}
-    for start in range(0, len(arrived.new), _FILES_PER_COMMIT):
-        chunk = arrived.new[start : start + _FILES_PER_COMMIT]
-        bronze, taken, chunk_outcome = _append(engine, root, feed, bronze, chunk, batch, now)
-        not_taken -= {file.sha256 for file in taken}
-        outcome = outcome.plus(chunk_outcome)
+    bronze, taken, outcome = _append_all(engine, root, feed, bronze, arrived, batch, now)
+    not_taken = {file.sha256 for file in arrived.new} - {file.sha256 for file in taken}
     # so that they need not be read again only to find that they are known; not those whose twin was refused
     seen = [file.seen for file in arrived.same_bytes if file.sha256 not in not_taken]
     if bronze and seen:
         progress = {name: value for records in seen for name, value in records.items()}
         bronze = lake.commit(bronze, progress=progress, info={"run_id": batch})
     return replace(outcome, version=bronze.version if bronze else None)
+
+
+class Ahead(lake.Snapshot):
+    """A bronze table as the next run will leave it: the rows that it has, and those of new files, which lie elsewhere.
+
+    It has no log of its own: what is asked of it is which rows there are, and what the version is called.
+    """
+
+    def __init__(self, root: Path, bronze: lake.Snapshot | None, taken: lake.Snapshot) -> None:
+        self.root, self.columns, self.partition_by, self.properties = root, taken.columns, (), {}
+        self.version = bronze.version + 1 if bronze else 0
+        self.identity = bronze.identity if bronze else taken.identity
+        self.new = tuple(replace(file, path=str(taken.root / file.path)) for file in taken.files)
+        self.files = (*(bronze.files if bronze else ()), *self.new)
+
+
+def look_ahead(
+    engine: DuckEngine,
+    landing: Path,
+    root: Path,
+    room: Path,
+    feed: Feed,
+    *,
+    now: datetime,
+    settle: float,
+    latest_wins: bool = False,
+) -> tuple[Ahead | lake.Snapshot | None, Arrivals, Outcome]:
+    """Return the bronze table as `run` would leave it, from which files, and with which outcome; changes nothing there.
+
+    The rows of new files are written into the folder `room`, which is the caller's to remove.
+
+    Raises:
+        MachineError: disk full, ...
+    """
+    bronze = lake.open_table(root)
+    arrived = arrivals(engine, landing, feed, bronze, settle, latest_wins=latest_wins)
+    if not arrived.new:
+        return bronze, arrived, Outcome(refusals=arrived.refused, notes=_notes(arrived))
+    moment = _EPOCH + timedelta(microseconds=_later_than(bronze, now) if bronze else 0)
+    into = lake.create(room, bronze.columns) if bronze else None
+    taken, files, outcome = _append_all(engine, room, feed, into, arrived, "", max(now, moment))
+    return (Ahead(root, bronze, taken) if taken and files else bronze), arrived, outcome
+
+
+def _append_all(
+    engine: DuckEngine,
+    root: Path,
+    feed: Feed,
+    bronze: lake.Snapshot | None,
+    arrived: Arrivals,
+    batch: str,
+    now: datetime,
+) -> tuple[lake.Snapshot | None, list[Landed], Outcome]:
+    """Append the new files to a table, some at a time; returns the table, the files taken, and the outcome."""
+    outcome = Outcome(refusals=arrived.refused, notes=_notes(arrived))
+    taken: list[Landed] = []
+    for start in range(0, len(arrived.new), _FILES_PER_COMMIT):
+        chunk = arrived.new[start : start + _FILES_PER_COMMIT]
+        bronze, chunk_taken, chunk_outcome = _append(engine, root, feed, bronze, chunk, batch, now)
+        taken += chunk_taken
+        outcome = outcome.plus(chunk_outcome)
+    return bronze, taken, outcome
 
 
 def unclaimed(landing: Path, feeds: Iterable[Feed]) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from src.engine import DuckEngine, identifier
 
+_FLOATS = ("FLOAT", "DOUBLE")
 _TOLERANCE = 1e-9  # of the larger of two floats: sums of a billion rows differ by less, a row more or less by more
 
 
@@ -13,13 +14,23 @@ def differences(engine: DuckEngine, columns: Mapping[str, str], stored: str, com
     """Yield the rows that one relation has too many or lacks against another, with an example; none if equal."""
     names = ", ".join(map(identifier, columns))
     stored, computed = f"SELECT {names} FROM {stored}", f"SELECT {names} FROM {computed}"
-    floats = [name for name, kind in columns.items() if kind in ("FLOAT", "DOUBLE")]
     for label, one, other in (("should not be there", stored, computed), ("missing", computed, stored)):
-        surplus = _unmatched(columns, floats, one, other) if floats else f"{one} EXCEPT ALL {other}"
-        rows = engine.one(f"SELECT count(*) FROM ({surplus})")[0]
+        extra = surplus(columns, one, other)
+        rows = engine.one(f"SELECT count(*) FROM ({extra})")[0]
         if rows:
-            example = engine.one(f"SELECT t::VARCHAR FROM ({surplus}) t LIMIT 1")[0]
+            example = engine.one(f"SELECT t::VARCHAR FROM ({extra}) t LIMIT 1")[0]
             yield f"{rows} rows {label}, such as {example[:200]}"
+
+
+def surplus(columns: Mapping[str, str], one: str, other: str) -> str:
+    """Return a SELECT of the rows that one SELECT of these columns has too many against another."""
+    floats = [name for name, kind in columns.items() if kind in _FLOATS]
+    return _unmatched(columns, floats, one, other) if floats else f"{one} EXCEPT ALL {other}"
+
+
+def is_same(name: str, kind: str) -> str:
+    """Return SQL that is true where a column, an identifier, of the rows a and b is the same; floats if close."""
+    return _close(name) if kind in _FLOATS else f"(a.{name} IS NOT DISTINCT FROM b.{name})"
 
 
 def _unmatched(columns: Mapping[str, str], floats: list[str], one: str, other: str) -> str:

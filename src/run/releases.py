@@ -94,7 +94,7 @@ def newest(data: Path) -> dict[str, int]:
     Raises:
         MachineError: its record is damaged.
     """
-    return dict(_newest(data).versions)
+    return dict(newest_release(data).versions)
 
 
 def standings(data: Path) -> tuple[Standing, ...]:
@@ -105,7 +105,7 @@ def standings(data: Path) -> tuple[Standing, ...]:
     Raises:
         MachineError: the record of the release, or a table, is damaged.
     """
-    release, current = _newest(data), _current(data)
+    release, current = newest_release(data), _current(data)
     names = dict.fromkeys((*release.versions, *current, *release.behind))
     return tuple(_stands(release, name, current.get(name)) for name in names)
 
@@ -123,7 +123,7 @@ def behind(data: Path) -> dict[str, Standing]:
     Raises:
         MachineError: the record of the release is damaged.
     """
-    return dict(_newest(data).behind)
+    return dict(newest_release(data).behind)
 
 
 def describe(standing: Standing) -> str:
@@ -150,7 +150,7 @@ def decide(engine: DuckEngine, data: Path, run: runs.Run, upstream: Mapping[str,
     Raises:
         MachineError: the record of the release, or a table, is damaged.
     """
-    before = _newest(data)
+    before = newest_release(data)
     if before.versions and not before.as_of:  # a lake of before releases said so
         before = replace(before, as_of=runs_of(engine, data, before.versions))
     return judge(before, _current(data), run, upstream)
@@ -228,7 +228,7 @@ def record(engine: DuckEngine, data: Path, run: runs.Run, release: Release) -> b
 
     Where only standings changed, they are recorded in a commit without rows: that is no new release.
     """
-    before = _newest(data)
+    before = newest_release(data)
     if release.versions != before.versions:
         add(engine, data, run, release)
         return True
@@ -338,7 +338,12 @@ def runs_of(engine: DuckEngine, data: Path, versions: Mapping[str, int]) -> dict
     return {name: run_id for name, version, run_id in rows if versions.get(name) == version}
 
 
-def _newest(data: Path) -> Release:
+def newest_release(data: Path) -> Release:
+    """Return the newest release; an empty one where there is none.
+
+    Raises:
+        MachineError: its record is damaged.
+    """
     root = lake.table_path(data, TABLE)
     table = lake.open_table(root)
     for version in range(table.version, 0, -1) if table else ():

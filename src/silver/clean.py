@@ -114,6 +114,14 @@ def properties(table: Table, silver: lake.Snapshot | None = None) -> dict[str, s
     return contract.tags(table, silver) | lake.index(first, kinds.get(first, ""))
 
 
+def refused_conflicts(table: Table, outcome: Outcome) -> DataError | None:
+    """Return the error of a load that has conflicts, where the contract takes none."""
+    if table.on_conflict != "fail" or not outcome.conflict_notes:
+        return None
+    fix = "land a newer row of these keys, or write another `onConflict`: quarantine or last"
+    return DataError("; ".join(outcome.conflict_notes), where=table.path, fix=fix)
+
+
 def run(
     engine: DuckEngine, table: Table, places: Places, *, batch: str, full_refresh: bool = False, accepted_by: str = ""
 ) -> Outcome:
@@ -288,9 +296,8 @@ class Merge:
         Raises:
             DataError: there is one; nothing was committed.
         """
-        if self.table.on_conflict == "fail" and outcome.conflict_notes:
-            fix = "land a newer row of these keys, or write another `onConflict`: quarantine or last"
-            raise DataError("; ".join(outcome.conflict_notes), where=self.table.path, fix=fix)
+        if error := refused_conflicts(self.table, outcome):
+            raise error
 
     def _is_judged(self, progress: Mapping[str, int], *, full_refresh: bool) -> bool:
         """Return whether a run that died judged this load good: it then committed the rejects, and no more."""

@@ -89,7 +89,7 @@ def error(
 
     `read` is a relation of the rows that were read, with _file; `engine_words` tells what the engine says of a row.
     """
-    reasons = _commonest(engine)
+    reasons = commonest(engine, _NAMED)
     wrong, fix = _verdict(engine, table, load, read, reasons, engine_words)
     what = "\n".join([f"{load}, {beyond(table, load)}", *map(str, reasons), f"  {wrong}"])
     accept = f"`main.py run --accept-rejects {table.id}` lets them through"
@@ -97,13 +97,14 @@ def error(
     return RejectedError(what, where=table.path, fix=f"{fix}, then `make pipeline`; {look}, {accept}")
 
 
-def _commonest(engine: DuckEngine) -> list[Reason]:
+def commonest(engine: DuckEngine, most: int | None) -> list[Reason]:
+    """Return the kinds of reasons of the rows in `rejected`, the commonest first: at most so many, or all."""
     reasons = "unnest(_codes) AS code, unnest(_reasons) AS reason, _file, _row, _values"
     first = "min_by({'reason': reason, 'file': _file, 'row': _row, 'shown': _values}, {'file': _file, 'row': _row})"
     kinds = f"SELECT code, count(*) AS rows, {first} AS one FROM (SELECT {reasons} FROM {Batch.REJECTED}) GROUP BY code"
     rows = engine.rows(
         f"SELECT code, one.reason, rows, one.file, one.row, one.shown FROM ({kinds}) "
-        f"ORDER BY rows DESC, one.reason LIMIT {_NAMED}"
+        f"ORDER BY rows DESC, one.reason{f' LIMIT {most}' if most else ''}"
     )
     return [Reason(code, text, rows, file, row, values or "") for code, text, rows, file, row, values in rows]
 

@@ -1,0 +1,39 @@
+"""Show what a contract makes of what has landed, or a model of what is published; changes nothing.
+
+Of a silver table: every landed file is read by the contract as it is now, those not taken into bronze yet as well;
+shown are the rows, what would go to quarantine and why, what would stop a run, each column in figures, and the first
+rows. Of a table of a mart: the model over what is published, against the version of it that is published. Exit code 0
+also where rows would be rejected or a run would refuse: it is a look. 3 if the contract does not fit what is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from src import preview
+from src.commands import Call, json_argument, show
+from src.errors import UsageError
+from src.project import open_project
+from src.run import runs
+from src.selection import table_named
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "table", help="silver.shop.orders, gold.sales.daily; shop.orders or orders where one has the name"
+    )
+    parser.add_argument("--limit", type=int, default=20, help="how many rows to show (default: 20)")
+    json_argument(parser)
+
+
+def run(call: Call) -> int:
+    args = call.args
+    if args.limit < 0:
+        raise UsageError(f"--limit {args.limit}", fix="give 0 or more")
+    with open_project(call.settings) as project:
+        table = table_named(project, args.table)
+        if table.layer == "silver":
+            show(call, preview.read_silver(project, table, args.limit, runs.now()), preview.print_silver)
+        else:
+            show(call, preview.read_mart(project, table, args.limit), preview.print_mart)
+    return 0
