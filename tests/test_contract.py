@@ -6,12 +6,15 @@ import dataclasses
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from src import contract
 from src.contract import Column, Contracts, Expectation, Feed, Relationship, Rule, Sla, Table
+from src.contract.model import Names
 from src.errors import BoathouseError, ContractError, ContractErrors
 
 REPOSITORY = Path(__file__).parent.parent
@@ -442,6 +445,28 @@ def test_a_spreadsheet_may_name_its_sheet(tmp_path: Path) -> None:
     assert orders(tmp_path, "format: csv", server).feeds[0].sheet == "Orders 2011"
 
 
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ("{property: header, value: 4}", {"header": 4}),
+        ("{property: header, value: 1}", {"header": True}),
+        ("{property: header, value: auto}", {"header": "auto"}),
+        ("{property: header, value: [3, 4]}", {"header": (3, 4)}),
+        ("{property: skipFooter, value: 2}", {"skip_footer": 2}),
+        ("{property: names, value: {unnamed: index}}", {"names": Names("index")}),
+        ("{property: names, value: {unnamed: n, repeated: number}}", {"names": Names("n", True)}),
+    ],
+)
+@pytest.mark.parametrize("form", ["csv", "xlsx"])
+def test_a_feed_says_where_its_table_is_in_a_file(
+    tmp_path: Path, form: str, option: str, expected: dict[str, Any]
+) -> None:
+    table = orders(tmp_path, "format: csv", f"format: {form}\n    customProperties: [{option}]")
+    plain = Feed("shop", "orders", "shop/orders/*.csv", form)
+    assert table.feeds == (replace(plain, **expected),)
+    assert contract.fingerprint(table) != FINGERPRINT or expected == {"header": True}
+
+
 def test_two_tables_may_read_one_feed_if_they_agree_on_it(tmp_path: Path) -> None:
     other = edited(SILVER, "id: shop.orders", "id: shop.refunds").replace("name: orders", "name: refunds")
     other = edited(other, "orders.ordered_at", "refunds.ordered_at")
@@ -712,7 +737,7 @@ SILVER_ERRORS = [
         "format: csv\n    customProperties: [{property: qoute, value: x}]",
         "unknown property qoute",
         "servers[0].customProperties[qoute]",
-        "did you mean `quote`? known: columns, decimal, escape, header, nullValues, quote, sheet, source, thousands",
+        "did you mean `quote`? known: columns, decimal, ",
     ),
     (
         "format: csv",
@@ -720,6 +745,39 @@ SILVER_ERRORS = [
         "quote 'xx'",
         "servers[0].customProperties[quote]",
         "one character",
+    ),
+    *[
+        (
+            "format: csv",
+            f"format: csv\n    customProperties: [{{property: {name}, value: {value}}}]",
+            name,
+            f"servers[0].customProperties[{name}]",
+            fix,
+        )
+        for name, value, fix in [
+            ("header", "0", "the line it is in"),
+            ("header", "[4, 3]", "its first and last line: [3, 4]"),
+            ("header", "first", "true, false, auto"),
+            ("skipFooter", "0", "1 to 1,000"),
+            ("skipFooter", "true", "how many lines"),
+            ("names", "{unnamed: ''}", "{unnamed: <name>}"),
+            ("names", "{repeated: drop}", "{repeated: number}"),
+            ("names", "{first: a}", "or both"),
+        ]
+    ],
+    (
+        "format: csv",
+        "format: csv\n    customProperties: [{property: names, value: {unnamed: _row}}]",
+        "unnamed: _row",
+        "customProperties[names]",
+        "write another name",
+    ),
+    (
+        "format: csv",
+        "format: ndjson\n    customProperties: [{property: header, value: 4}]",
+        "header with format ndjson",
+        "customProperties[header]",
+        "header is for csv, xlsx",
     ),
     (
         "format: csv",

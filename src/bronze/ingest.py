@@ -384,7 +384,7 @@ def _append(
     first = _later_than(bronze, now)
     # a microsecond apart: the order of the files is that of their rows' arrival
     moments = {file.name: moment for moment, file in enumerate(files, first)}
-    reading = _FileReader(engine, root, feed, batch, moments, spelling, {})
+    reading = _FileReader(engine, root, feed, batch, moments, spelling, {}, {})
     written, headers, refused = _together([reading.read(group, {}) for group in _at_once(feed, files)])
     moved = [file for file in files if file.name in headers and not _same(file)]
     if moved:
@@ -409,6 +409,7 @@ def _append(
     rows = sum(file.rows for file in written)
     notes = tuple(drift) + tuple(f"{name} has no readable row" for name, columns in headers.items() if not columns)
     notes += _by_wording({name: reading.remarks.get(name, ()) for name in headers})
+    notes += _left_out({name: reading.left_out.get(name, {}) for name in headers})
     outcome = Outcome(read=rows, inserted=rows, written=rows, files=len(headers), refusals=refused, notes=notes)
     return bronze, taken, outcome
 
@@ -459,6 +460,7 @@ class _FileReader:
     moments: Mapping[str, int]  # microseconds since 1970, by the file's name
     spelling: dict[str, str]
     remarks: dict[str, tuple[str, ...]]  # filled while files are opened: what a person should know of each
+    left_out: dict[str, Mapping[str, str]]  # as well: its lines that are no rows, with their text
 
     def read(self, files: Sequence[Landed], careful: Mapping[str, bool]) -> _Taken:
         """Write the files; those with a line the fast reader cannot split are read again by the careful one."""
@@ -497,7 +499,7 @@ class _FileReader:
                 read = readers.read_carefully if careful.get(file.name) else readers.read
                 try:
                     opened.append((file, rows := read(self.engine, self.feed, file.path)))
-                    self.remarks[file.name] = rows.notes
+                    self.remarks[file.name], self.left_out[file.name] = rows.notes, rows.left_out
                 except DataError as error:
                     refused.append(error)
             return self._copy(opened), {file.name: rows.columns for file, rows in opened}, tuple(refused)
@@ -567,6 +569,15 @@ def _by_wording(remarks: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
         for note in notes:
             files_of.setdefault(note, []).append(file)
     return tuple(f"{note} in {_first_names(files)}" for note, files in files_of.items())
+
+
+def _left_out(left_out: Mapping[str, Mapping[str, str]]) -> tuple[str, ...]:
+    """Return which lines of the files are no rows, with the text of those in the first files."""
+    files_of: dict[str, list[str]] = {}
+    for file, texts in left_out.items():
+        for what, text in texts.items():
+            files_of.setdefault(what, []).append(f'{file} ("{text}")')
+    return tuple(f"{what} of {_first_names(files)}" for what, files in files_of.items())
 
 
 def _drift(bronze: lake.Snapshot, headers: Mapping[str, Sequence[str]]) -> list[str]:

@@ -42,6 +42,21 @@ def _is_null_texts(value: object) -> bool:
     return _is_names(value) and all(text == text.strip() for text in value)  # type: ignore[attr-defined]
 
 
+def _is_line(value: object, most: int = 10_000) -> bool:
+    return is_whole(value) and 1 <= value <= most  # type: ignore[operator]  # it is a number
+
+
+def _is_header(value: object) -> bool:
+    if isinstance(value, list):
+        return len(value) == 2 and all(map(_is_line, value)) and 0 < value[1] - value[0] < 10
+    return isinstance(value, bool) or value == "auto" or _is_line(value)
+
+
+def _is_name_rule(value: object) -> bool:
+    known: dict[str, Callable[[object], bool]] = {"unnamed": is_text, "repeated": lambda rule: rule == "number"}
+    return isinstance(value, dict) and bool(value) and all(name in known and known[name](value[name]) for name in value)
+
+
 _SHARE = re.compile(r"(\d+(?:\.\d+)?) ?(%)|(\d+)(?: rows?)?")
 
 
@@ -66,7 +81,9 @@ CustomProperties = Mapping[
 FEED: CustomProperties = {
     "quote": ('one character, or "" for none', _is_character),
     "escape": ('one character, or "" for none', _is_character),
-    "header": ("true or false", lambda value: isinstance(value, bool)),
+    "header": ("true, false, auto, the line it is in, or its first and last line: [3, 4]", _is_header),
+    "skipFooter": ("how many lines at the end are no rows: 1 to 1,000", lambda value: _is_line(value, 1_000)),
+    "names": ("{unnamed: <name>}, {repeated: number} or both", _is_name_rule),
     "columns": ("a list of distinct names", _is_names),
     "sheet": ('the name of a sheet, or "*" for all that are visible', is_text),
     "decimal": ('"." or ","', lambda value: value in (".", ",")),

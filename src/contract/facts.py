@@ -15,10 +15,10 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from src.contract.model import Column, Feed, Table
+from src.contract.model import Column, Feed, Names, Table
 
 _ALWAYS = object()  # no default: the fact is always recorded
 _OWN = {"name", "columns", "feeds"}  # what holds the facts, and is none
@@ -77,6 +77,8 @@ FEED_FACTS: dict[str, Fact] = {
     "decimal": _of_feed("decimal", "."),
     "thousands": _of_feed("thousands", ""),
     "null_values": _of_feed("null_values", ()),
+    "skip_footer": _of_feed("skip_footer", 0),
+    "names": Fact("minor", lambda feed: asdict(feed.names) if feed.names != Names() else None, None),
 }
 
 

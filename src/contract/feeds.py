@@ -8,7 +8,7 @@ from typing import Any
 
 from src.contract import custom
 from src.contract.errors import ContractFile, Part, listed
-from src.contract.model import Feed, Source, Table
+from src.contract.model import Feed, Names, Source, Table
 
 _FORMATS = ("csv", "ndjson", "json", "parquet", "xlsx")
 _ONLY_FOR = {  # an option that is not here is for all of them
@@ -16,12 +16,15 @@ _ONLY_FOR = {  # an option that is not here is for all of them
     "encoding": ("csv", "ndjson", "json"),
     "quote": ("csv",),
     "escape": ("csv",),
-    "header": ("csv",),
-    "columns": ("csv",),
+    "header": ("csv", "xlsx"),
+    "skipFooter": ("csv", "xlsx"),
+    "names": ("csv", "xlsx"),
+    "columns": ("csv", "xlsx"),
     "sheet": ("xlsx",),
     "decimal": ("csv",),  # the other formats have numbers of their own, which are written in one way
     "thousands": ("csv",),
 }
+_ADDED = ("_file", "_row", "_ingested_at", "_batch", "_reject", "_raw")  # to the columns of every file
 
 
 def feeds(document: Part) -> tuple[Feed, ...]:
@@ -69,6 +72,9 @@ def _feed(server: Part) -> Feed:
     if "source" in options:
         options["source"] = _source(options["source"], server.file.domain)
     options["null_values"] = tuple(sorted(options.pop("nullValues", ())))  # their order says nothing
+    options["header"] = _header(options.get("header", True))
+    options["skip_footer"] = options.pop("skipFooter", 0)
+    options["names"] = _names(options.get("names", {}), server)
     if options.get("thousands") == ".":
         options.setdefault("decimal", ",")
     feed = Feed(
@@ -103,9 +109,26 @@ def _check(feed: Feed, server: Part) -> None:
     if feed.thousands == feed.decimal:
         fix = 'write what stands before the fraction: `decimal: "."` or `decimal: ","`'
         server.error(f"thousands and decimal are both {feed.decimal}", "customProperties[thousands]", fix)
-    if feed.header == bool(feed.columns):
+    if bool(feed.header) == bool(feed.columns):
         fix = "name the columns of files without a header: `header: false` and `columns: [...]`, or neither"
         server.error(f"header {str(feed.header).lower()}, {len(feed.columns)} columns", "customProperties", fix)
+    if not feed.header and feed.names != Names():
+        fix = "remove it: without a header `columns` has the names"
+        server.error("names with header false", "customProperties[names]", fix)
+
+
+def _header(value: Any) -> bool | int | str | tuple[int, int]:
+    if isinstance(value, list):
+        return value[0], value[1]
+    return True if value == 1 else value  # line 1 is where it is anyway
+
+
+def _names(value: Mapping[str, str], server: Part) -> Names:
+    unnamed = value.get("unnamed", "").strip()
+    if unnamed.lower() in _ADDED:
+        fix = f"write another name; Boathouse adds {listed(_ADDED)}"
+        server.error(f"unnamed: {unnamed}", "customProperties[names]", fix)
+    return Names(unnamed, "repeated" in value)
 
 
 def _encoding(name: str, server: Part) -> str:

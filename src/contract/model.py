@@ -63,6 +63,14 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Names:
+    """The names of columns that the header of a file gives none, or one twice; by default such a file is refused."""
+
+    unnamed: str = ""  # what columns without a name are called: index, index_2, ...
+    repeated: bool = False  # whether a name that comes again is numbered: amount, amount_2
+
+
+@dataclass(frozen=True)
 class Feed:
     """One stream of files: where they land and how they are read. Bronze has one table per feed."""
 
@@ -74,7 +82,9 @@ class Feed:
     encoding: str = "utf-8"
     quote: str = '"'
     escape: str = '"'
-    header: bool = True
+    header: bool | int | str | tuple[int, int] = True  # the line it is in; auto; the first and last of several lines
+    skip_footer: int = 0  # lines at the end of a file that are no rows
+    names: Names = Names()
     columns: tuple[str, ...] = ()  # names where the file has no header
     sheet: str | None = None  # of a workbook: its name, or "*" for all visible; default the first visible
     decimal: str = "."  # what stands before the fraction of a number
@@ -83,6 +93,13 @@ class Feed:
     null_values: tuple[str, ...] = ()  # texts that mean NULL, in the order of the alphabet
     declared_in: Path | None = field(default=None, compare=False)
     reads: tuple[str, ...] = field(default=(), compare=False)  # columns that its tables read, in lower case; () unknown
+
+    @property
+    def header_lines(self) -> tuple[int, int] | None:
+        """Return the first and last line of the header, from 1; None where the contract does not name them."""
+        if isinstance(self.header, tuple):
+            return self.header
+        return (self.header, self.header) if type(self.header) is int else None
 
     @property
     def id(self) -> str:

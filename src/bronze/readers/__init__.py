@@ -69,8 +69,7 @@ def read_carefully(engine: DuckEngine, feed: Feed, path: Path) -> Rows:
             return _of_the_feed(engine, feed, path, parquet_by_engine(engine, path))
         if feed.format == "xlsx":
             return _of_the_feed(engine, feed, path, xlsx_by_child(engine, feed, path))
-        columns, records = _RECORDS[feed.format](feed, path)
-        return _of_the_feed(engine, feed, path, streamed(engine, columns, records))
+        return _of_the_feed(engine, feed, path, streamed(engine, _RECORDS[feed.format](feed, path)))
 
 
 def _of_the_feed(engine: DuckEngine, feed: Feed, path: Path, rows: Rows) -> Rows:

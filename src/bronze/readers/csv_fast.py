@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
-from src.bronze.readers.csv_careful import columns_of, every_record_ends_empty, header
+from src.bronze.readers.csv_careful import columns_of, every_record_ends_empty
 from src.bronze.readers.csv_dialect import DELIMITERS, dialect
 from src.bronze.readers.files import blocks, packing, pattern
+from src.bronze.readers.lines import take_header
 from src.bronze.readers.records import Rows
 from src.bronze.readers.text import is_utf_8, lines_of
 from src.contract import Feed
@@ -20,20 +21,25 @@ from src.engine import MANY_COLUMNS, identifier, literal
 def is_common(feed: Feed) -> bool:
     """Return whether the engine is known to read this dialect as `csv_dialect` does (all short files were tried)."""
     marks = feed.delimiter in DELIMITERS and feed.quote in ('"', "'", "") and feed.escape == feed.quote
-    return marks and is_utf_8(feed)
+    return marks and is_utf_8(feed) and isinstance(feed.header, bool) and not feed.skip_footer
 
 
 def csv_by_engine(feed: Feed, path: Path) -> Rows | None:
     """Return the file as the engine reads it; None where it would take something otherwise without a word."""
     with lines_of(feed, path) as lines:
         first = next(lines)
-        names, text = header(feed, path, chain([first], lines))
+        header = take_header(feed, path, chain([first], lines))
+        names = header.names
         split = dialect(feed).records(lines, blank_lines=len(names) == 1)
         record = next((values for values, _ in split if isinstance(values, list)), None)
     ended = every_record_ends_empty(names, iter([record] if record else []))  # as the first one; the engine tells
-    columns = columns_of(names, ended, path)
+    columns = columns_of(feed, names, ended, path)
     # the engine's reader and the windows over it hold many columns several times
-    if not 0 < len(columns) <= MANY_COLUMNS or (feed.header and text != first) or _is_odd(feed, path, len(columns)):
+    if (
+        not 0 < len(columns) <= MANY_COLUMNS
+        or (feed.header and header.text != first)
+        or _is_odd(feed, path, len(columns))
+    ):
         return None
     return _numbered(columns, (pattern(path),), _options(feed, path, len(columns) + ended), ended)
 

@@ -35,7 +35,7 @@ def refuse_title_rows(first: Sequence[str], feed: Feed, path: Path) -> None:
     if not _fit(first, feed) and (found := _header_below(feed, path)):
         line, names = found
         what = f"{_none_of(feed)} in the header, which is {_listed(first)}"
-        fix = f"remove what is above line {line}; nothing of the file was taken"
+        fix = f"write `header: {line}` in {contract_of(feed)}; nothing of the file was taken"
         raise DataError(f"{what}; line {line} looks like the header: {_listed(names)}", where=path, fix=fix)
 
 

@@ -36,7 +36,7 @@ def json_records(feed: Feed, path: Path) -> Records:
             lines = (line for line in lines if not keys_in(line) <= columns.keys())
         _add_columns(objects(lines), columns)
     names = checked(tuple(dict.fromkeys(columns.values())), path)
-    return names, lambda: _by_column(every(), columns, names)
+    return Records(names, lambda: _by_column(every(), columns, names))
 
 
 def _add_columns(objects: Iterator[tuple[Object, str]], columns: dict[str, str]) -> None:

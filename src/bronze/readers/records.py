@@ -6,12 +6,14 @@ What every format has in common: which names columns may have, and how records r
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from src.bronze.readers.refusals import contract_of
 from src.bronze.readers.text import LONGEST_LINE, NO_TEXT, quoted, shown
+from src.contract import Feed
 from src.engine import DuckEngine, identifier
 from src.errors import DataError
 
@@ -31,7 +33,16 @@ _TEXT_PER_BATCH = 16 << 20  # characters: long values make shorter batches, so m
 
 # One record: its values in column order, or the reason why it has none; and its text.
 Record = tuple[list[Any] | str, str]
-Records = tuple[tuple[str, ...], Callable[[], Iterator[Record]]]  # column names, and the records from the beginning
+
+
+@dataclass(frozen=True)
+class Records:
+    """The columns of a file, and its records, which can be read from the beginning again."""
+
+    columns: tuple[str, ...]
+    read: Callable[[], Iterator[Record]]
+    notes: tuple[str, ...] = ()  # as those of Rows
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,7 @@ class Rows:
     options: str = ""  # of that reader
     ended: bool = False  # each line ends with a delimiter, behind which there is one more value, which is empty
     notes: tuple[str, ...] = ()  # what a person should know of the file
+    left_out: Mapping[str, str] = field(default_factory=dict)  # which lines are no rows, and their text, shortened
 
     @property
     def kind(self) -> object:
@@ -54,20 +66,27 @@ class Rows:
         return (self.columns, self.options, self.ended) if self.files else None
 
 
-def checked(columns: Sequence[str], path: Path) -> tuple[str, ...]:
-    """Return the column names if a table can have them: none blank, no duplicate in any case, no system column."""
+def checked(columns: Sequence[str], path: Path, feed: Feed | None = None) -> tuple[str, ...]:
+    """Return the column names if a table can have them: none blank, no duplicate in any case, no system column.
+
+    `feed`: one whose contract can say how names are made (`names`).
+    """
     fix = "correct the header; nothing of the file was taken"
+
+    def option(value: str) -> str:
+        return f"write `names: {{{value}}}` in {contract_of(feed)}, or {fix}" if feed else fix
+
     header = f"the header is [{', '.join(map(quoted, columns))}]"
     seen: set[str] = set()
     for number, name in enumerate(columns, 1):
         if NO_TEXT.search(name):
             raise DataError(f"the name of column {number} is no text: {name!a}", where=path, fix=fix)
         if not name.strip():
-            raise DataError(f"column {number} has no name; {header}", where=path, fix=fix)
+            raise DataError(f"column {number} has no name; {header}", where=path, fix=option("unnamed: index"))
         if name.lower() in SYSTEM_COLUMNS:
             raise DataError(f"system column {name} in the file; {header}", where=path, fix=fix)
         if name.lower() in seen:
-            raise DataError(f"column {name} twice; {header}", where=path, fix=fix)
+            raise DataError(f"column {name} twice; {header}", where=path, fix=option("repeated: number"))
         seen.add(name.lower())
     return tuple(columns)
 
@@ -78,15 +97,16 @@ def numbered(columns: tuple[str, ...], values: str, source: str) -> Rows:
     return Rows(columns, f"SELECT {values}, {project} FROM {source}")
 
 
-def streamed(engine: DuckEngine, columns: tuple[str, ...], records: Callable[[], Iterator[Record]]) -> Rows:
+def streamed(engine: DuckEngine, records: Records) -> Rows:
     """Return records as an Arrow stream that the engine can read once, when it asks for rows."""
     import pyarrow as pa
 
     project = [("_row", pa.int64()), ("_reject", pa.string()), ("_raw", pa.string())]
-    schema = pa.schema([(name, pa.string()) for name in columns] + project)
+    schema = pa.schema([(name, pa.string()) for name in records.columns] + project)
     stream = f"landed_{uuid.uuid4().hex}"
-    engine.stream(stream, pa.RecordBatchReader.from_batches(schema, _batches(records, schema)))
-    return Rows(columns, f"SELECT {', '.join(map(identifier, schema.names))} FROM {identifier(stream)}", (stream,))
+    engine.stream(stream, pa.RecordBatchReader.from_batches(schema, _batches(records.read, schema)))
+    sql = f"SELECT {', '.join(map(identifier, schema.names))} FROM {identifier(stream)}"
+    return Rows(records.columns, sql, (stream,), notes=records.notes, left_out=records.left_out)
 
 
 def _batches(records: Callable[[], Iterator[Record]], schema: Any) -> Iterator[Any]:

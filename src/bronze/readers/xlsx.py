@@ -15,14 +15,15 @@ import sys
 import tempfile
 import weakref
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict
 from pathlib import Path
 from threading import Lock
 from typing import IO, Any
 
-from src.bronze.readers.records import Record, Rows, checked, streamed
+from src.bronze.readers.records import Record, Records, Rows, checked, streamed
 from src.bronze.readers.refusals import contract_of
 from src.bronze.workbooks import child
+from src.bronze.workbooks.table import Layout
 from src.contract import Feed
 from src.engine import DuckEngine
 from src.errors import DataError
@@ -38,7 +39,7 @@ def xlsx_by_child(engine: DuckEngine, feed: Feed, path: Path) -> Rows:
     with open(path, "rb"):
         pass  # no permission is told as such
     lines = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - read when the engine asks
-    answer = _reader.read(path, feed.sheet, lines)
+    answer = _reader.read(path, feed.sheet, lines, _layout(feed))
     if "refused" in answer:
         lines.close()
         raise DataError(answer["refused"], where=path, fix=answer["fix"].replace("the contract", contract_of(feed)))
@@ -49,7 +50,13 @@ def xlsx_by_child(engine: DuckEngine, feed: Feed, path: Path) -> Rows:
             yield from json.loads(line)
 
     weakref.finalize(records, lines.close)
-    return replace(streamed(engine, checked(answer["columns"], path), records), notes=tuple(answer["notes"]))
+    columns = checked(answer["columns"], path, feed)
+    return streamed(engine, Records(columns, records, tuple(answer["notes"]), answer["left_out"]))
+
+
+def _layout(feed: Feed) -> Layout:
+    header = feed.header_lines or feed.header
+    return Layout(header, feed.columns, feed.skip_footer, feed.names.unnamed, feed.names.repeated)  # type: ignore[arg-type]  # lines are a tuple
 
 
 class _Reader:
@@ -61,15 +68,15 @@ class _Reader:
         self._lock = Lock()
         atexit.register(self.close)
 
-    def read(self, path: Path, sheet: str | None, lines: IO[bytes]) -> dict[str, Any]:
+    def read(self, path: Path, sheet: str | None, lines: IO[bytes], layout: Layout) -> dict[str, Any]:
         """Return the child's last word about a file; before it, its records are written to `lines`."""
         with self._lock:
             used = self._process is not None
-            answer, code = self._asked(path, sheet, lines)
+            answer, code = self._asked(path, sheet, lines, layout)
             if answer is None and used and code != -signal.SIGXCPU:  # what it read before may have worn it out
                 lines.seek(0)
                 lines.truncate()
-                answer, code = self._asked(path, sheet, lines)
+                answer, code = self._asked(path, sheet, lines, layout)
             return answer or self._refusal(code)
 
     def close(self) -> int:
@@ -81,9 +88,11 @@ class _Reader:
             process.kill()
         return process.returncode
 
-    def _asked(self, path: Path, sheet: str | None, lines: IO[bytes]) -> tuple[dict[str, Any] | None, int]:
+    def _asked(
+        self, path: Path, sheet: str | None, lines: IO[bytes], layout: Layout
+    ) -> tuple[dict[str, Any] | None, int]:
         """Return the last word, or None and the exit code of a child that ended instead."""
-        question = json.dumps({"path": os.fsencode(path).hex(), "sheet": sheet})
+        question = json.dumps({"path": os.fsencode(path).hex(), "sheet": sheet, "layout": asdict(layout)})
         process = self._process = self._process or self._started()
         assert process.stdin and process.stdout
         try:

@@ -1,7 +1,8 @@
 """The process that reads workbooks, one after the other, with bounded memory and time; one JSON text a line.
 
-It is asked `{"path": ..., "sheet": ...}` (no sheet: the first visible one; "*": all visible ones) and answers with the
-records, many a line, then one object: the `columns` and the `notes`, or what the file is `refused` for and the `fix`.
+It is asked `{"path": ..., "sheet": ..., "layout": ...}` (no sheet: the first visible one; "*": all visible ones) and
+answers with the records, many a line, then one object: the `columns`, `notes` and what was `left_out`, or what the file
+is `refused` for and the `fix`.
 What it answered before a refusal is to be forgotten.
 """
 
@@ -16,7 +17,7 @@ from typing import Any, TextIO
 
 from src.bronze.workbooks import binary_cells, xml_cells
 from src.bronze.workbooks.cells import Sheet, Unreadable
-from src.bronze.workbooks.table import Record, SheetTable
+from src.bronze.workbooks.table import Layout, Record, SheetTable
 
 MEMORY = 2 << 30  # bytes of address space, of which the libraries for .xls, .xlsb and .ods take half
 SECONDS = 300  # of processor time for one workbook
@@ -38,7 +39,10 @@ def serve(asked: TextIO, answers: TextIO, memory: int) -> None:
         _limit("RLIMIT_CPU", int(sum(os.times()[:2])) + SECONDS)
         question = json.loads(line)
         try:
-            for answer in _answers(Path(os.fsdecode(bytes.fromhex(question["path"]))), question["sheet"]):
+            path, layout = Path(os.fsdecode(bytes.fromhex(question["path"]))), question["layout"]
+            header = layout["header"]
+            layout = Layout(**{**layout, "header": tuple(header) if isinstance(header, list) else header})
+            for answer in _answers(path, question["sheet"], layout):
                 answers.write(json.dumps(answer) + "\n")
         except MemoryError:
             os._exit(NO_MEMORY)  # it may be others that were read before: whoever asked knows whether to try again
@@ -57,14 +61,17 @@ def _limit(name: str, most: int) -> None:
         pass
 
 
-def _answers(path: Path, wanted: str | None) -> Iterator[Any]:
+def _answers(path: Path, wanted: str | None, layout: Layout) -> Iterator[Any]:
     try:
         sheets = _sheets(path)
         taken = _taken(sheets, wanted)
-        tables = [SheetTable(sheet) for sheet in taken]
+        tables = [SheetTable(sheet, layout) for sheet in taken]
         columns, records = _united(tables) if wanted == ALL_SHEETS else (tables[0].columns, tables[0].records())
         yield from _in_groups(records)
-        yield {"columns": columns, "notes": _notes(sheets, taken) if wanted in (None, ALL_SHEETS) else []}
+        notes = _notes(sheets, taken) if wanted in (None, ALL_SHEETS) else []
+        notes += [_of_sheet(table, note) for table in tables for note in table.notes]
+        left_out = {_of_sheet(table, what): text for table in tables for what, text in table.left_out().items()}
+        yield {"columns": columns, "notes": notes, "left_out": left_out}
     except Unreadable as error:
         yield {"refused": error.what, "fix": error.fix}
     except (MemoryError, KeyboardInterrupt, SystemExit):
@@ -110,6 +117,10 @@ def _taken(sheets: Sequence[Sheet], wanted: str | None) -> list[Sheet]:
 def _notes(sheets: Sequence[Sheet], taken: Sequence[Sheet]) -> list[str]:
     left = [_shown(sheet) for sheet in sheets if sheet not in taken]
     return [f"sheets not read ({', '.join(left)})"] if left else []
+
+
+def _of_sheet(table: SheetTable, note: str) -> str:
+    return f"sheet {json.dumps(table.sheet, ensure_ascii=False)}: {note}"
 
 
 def _shown(sheet: Sheet) -> str:
