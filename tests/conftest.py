@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
@@ -83,6 +85,19 @@ DAILY = """
 SELECT day, count(*) AS orders, cast(sum(amount) AS decimal(18,2)) AS amount
 FROM silver.shop.orders GROUP BY day
 """
+
+
+IN_MEMORY = "/dev/shm"
+ROOM = 4 << 30  # bytes: the folders of all tests take less than one, those that passed being removed
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the folders of tests lie in memory where there is room: there a commit waits for no disk.
+
+    That a commit does wait for the disk is what tests/test_lake.py proves.
+    """
+    if Path(IN_MEMORY).is_mount() and shutil.disk_usage(IN_MEMORY).free > ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", IN_MEMORY)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
