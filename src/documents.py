@@ -153,7 +153,8 @@ def _facts(mart: Mart) -> Iterator[tuple[str, str]]:
     yield "Owner", f"{mart.owner} ({name})" if name and name != mart.owner else mart.owner
     yield "Refresh rate", mart.refresh
     yield "Support", ", ".join(mart.support) or "none named"
-    yield "Version", f"{mart.version} ({mart.document['status']})"
+    draft = ": it may change under this version" if mart.document["status"] == "draft" else ""
+    yield "Version", f"{mart.version} ({mart.document['status']}{draft})"
     yield "Tables", ", ".join(f"`{table.id}`" for table in mart.tables)
 
 

@@ -35,6 +35,7 @@ class Before:
     as_of: InitVar[str | None] = None
     git_commit: InitVar[str | None] = None
     git_dirty: InitVar[bool | None] = None
+    draft: InitVar[bool | None] = None
 
 
 def roll_back(lake: Lake, to: str) -> None:

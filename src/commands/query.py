@@ -23,7 +23,10 @@ def run(call: Call) -> int:
     with open_engine(call.settings) as engine:
         versions = {} if args.newest else releases.newest(data)
         code = catalog.show(engine, data, args.sql, "json" if args.json else args.format, versions)
-        behind = {} if args.newest else releases.behind(data)
-        for name in sorted(behind.keys() & engine.table_references(args.sql)):
-            print(f"note: {releases.describe(behind[name])}", file=sys.stderr)
+        release = releases.Release() if args.newest else releases.newest_release(data)
+        read = engine.table_references(args.sql)
+        for name in sorted(release.behind.keys() & read):
+            print(f"note: {releases.describe(release.behind[name])}", file=sys.stderr)
+        for name in sorted(release.drafts & read):
+            print(f"note: {name} is a draft: it may change under one version", file=sys.stderr)
     return code

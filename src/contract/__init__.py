@@ -30,8 +30,10 @@ from src.contract.versions import as_stored as as_stored
 from src.contract.versions import check_bump as check_bump
 from src.contract.versions import check_version as check_version
 from src.contract.versions import current_fingerprints as current_fingerprints
+from src.contract.versions import draft_tags as draft_tags
 from src.contract.versions import has_foreign_columns as has_foreign_columns
 from src.contract.versions import is_current as is_current
+from src.contract.versions import is_draft as is_draft
 from src.contract.versions import required_bump as required_bump
 from src.contract.versions import tagged as tagged
 from src.contract.versions import tags as tags

@@ -232,12 +232,18 @@ class Table:
     sequence_as_text: bool = False  # silver only: text of sequence_by is ordered as text, on purpose
     on_conflict: str | None = None  # silver only: fail | quarantine | last; None: rows win as ever, and it is noted
     max_rejected: Share | None = None  # silver only: of a load; None: what src/silver/rejects.py takes for too many
+    status: str = "active"  # of the contract; a draft's rows may change under one version
     run_date: date | None = None  # of a table whose SQL asks for run_date(): what it is, an input like any other
 
     @property
     def id(self) -> str:
         """Return the table's id: <layer>.<domain>.<name>."""
         return f"{self.layer}.{self.domain}.{self.name}"
+
+    @property
+    def is_draft(self) -> bool:
+        """Return whether the contract is a draft, whose changes ask for no new version."""
+        return self.status == "draft"
 
     @property
     def sequence_expressions(self) -> tuple[str, ...]:

@@ -158,6 +158,7 @@ def _table(
         domain=file.domain,
         name=name,
         version=contract["version"],
+        status=str(contract.get("status", "")),
         columns=columns(part),
         key=_positioned(part, "primaryKey", "primaryKeyPosition"),
         partition_by=_positioned(part, "partitioned", "partitionKeyPosition"),

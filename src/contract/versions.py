@@ -2,6 +2,9 @@
 
 A change asks for a bump by what it does to a reader: a column removed or retyped, another key, partition or
 history is major; a column added, or rows made differently, is minor; columns in another order are a patch.
+
+A draft asks for none. What it becomes once it is active is measured by what the table last was as an active one, so
+that an active version never means two things; of a table that was a draft from the first nothing is asked.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
 
 _VERSION_TAG, _LOGIC_TAG = "lakehouse.schemaVersion", "lakehouse.logic"
 _ADOPTED_TAG = "lakehouse.adopted"  # the recorded logic says more than the rows' fingerprint was made of
+_DRAFT_TAG = "lakehouse.draft"  # of a draft: the last version that was none, with its logic; `{}` where none was
 _BUMPS = ("none", "patch", "minor", "major")
 
 
@@ -91,6 +95,13 @@ class Tagged:
     fingerprint: int
     logic: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     adopted: int | None = None
+    is_draft: bool = False
+    last_active: Tagged | None = None  # of a draft: what the table was before
+
+    @property
+    def promised(self) -> Tagged | None:
+        """Return what the table was as an active one when it last was; None where it never was."""
+        return self.last_active if self.is_draft else self
 
     def describes(self, stored: Stored) -> bool:
         """Return whether the recorded logic is the one that the stored rows were built with.
@@ -142,7 +153,24 @@ def tags(table: Table, stored: Stored | None = None) -> dict[str, str]:
     }
     if recorded and stored and stored.built_from != (now := fingerprint_of(facts)):
         found[_ADOPTED_TAG] = json.dumps({"logic": str(now), "rows": str(stored.built_from)})
-    return found
+    return found | draft_tags(table, stored)
+
+
+def draft_tags(table: Table, stored: Stored | None) -> dict[str, str]:
+    """Return the table property that marks a draft, or takes the mark away; empty where there is nothing to say.
+
+    It keeps what the stored table promised when it last was active, whatever a draft makes of it meanwhile.
+    """
+    marked = stored.properties.get(_DRAFT_TAG, "") if stored else ""
+    if not table.is_draft:
+        return {_DRAFT_TAG: ""} if marked else {}
+    known = tagged(stored.properties) if stored and not marked else None
+    return {_DRAFT_TAG: marked or json.dumps({"version": known.version, "logic": known.logic} if known else {})}
+
+
+def is_draft(properties: Mapping[str, str]) -> bool:
+    """Return whether a stored table was built from a draft, given its properties."""
+    return bool(properties.get(_DRAFT_TAG))
 
 
 def wrong_tags(table: Table, stored: Stored) -> list[str]:
@@ -162,7 +190,18 @@ def tagged(properties: Mapping[str, str]) -> Tagged | None:
     if not SEMVER.fullmatch(version) or not isinstance(facts, dict) or "columns" not in facts:
         return None
     logic_of = fingerprint_of(facts)
-    return Tagged(version, logic_of, facts, _adopted(properties.get(_ADOPTED_TAG, ""), logic_of))
+    adopted = _adopted(properties.get(_ADOPTED_TAG, ""), logic_of)
+    draft = properties.get(_DRAFT_TAG, "")
+    return Tagged(version, logic_of, facts, adopted, bool(draft), _last_active(draft))
+
+
+def _last_active(text: str) -> Tagged | None:
+    """Return what a draft's table was when it last was active; None where it never was."""
+    try:
+        record = json.loads(text)
+        return Tagged(str(record["version"]), fingerprint_of(record["logic"]), dict(record["logic"]))
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def _adopted(text: str, logic_of: int) -> int | None:
@@ -189,14 +228,14 @@ def has_foreign_columns(columns: Iterable[str], properties: Mapping[str, str]) -
 
 
 def check_version(table: Table, properties: Mapping[str, str]) -> None:
-    """Refuse a version lower than the stored one, though the logic is the same.
+    """Refuse a version lower than the stored one, though the logic is the same, and one too low for its changes.
 
     Raises:
         ContractError: naming the version to write.
     """
     stored = tagged(properties)
-    if stored:
-        check_bump(table, stored.logic, stored.version)
+    if stored and stored.promised and not table.is_draft:
+        check_bump(table, stored.promised.logic, stored.promised.version)
 
 
 def why_rebuild(table: Table, properties: Mapping[str, str]) -> str:
@@ -208,9 +247,12 @@ def why_rebuild(table: Table, properties: Mapping[str, str]) -> str:
     stored = tagged(properties)
     if stored is None:
         return "the stored table does not say how it was built"
-    check_bump(table, stored.logic, stored.version)
+    check_version(table, properties)
     bump, asking = required_bump(stored.logic, logic(table))
     inputs = [text for _, text in changes(stored.logic, logic(table)) if text not in asking]
     if inputs and bump == "none":
         return "; ".join(inputs)
-    return f"contract {stored.version} -> {table.version}: {'; '.join(asking) or 'the last rebuild did not finish'}"
+    changed = "; ".join(asking) or "the last rebuild did not finish"
+    if table.is_draft:
+        return f"draft {table.version}: {changed}"
+    return f"contract {stored.version} -> {table.version}: {changed}"

@@ -98,7 +98,8 @@ def run(
     )
     if gold is None or work.kind == "rebuild" or full_refresh:
         outcome = build.whole(gold)
-        return replace(outcome, notes=(*outcome.notes, work.why)) if work.lost else outcome
+        noted = work.lost or (table.is_draft and gold is not None and not contract.is_current(table, gold))
+        return replace(outcome, notes=(*outcome.notes, work.why)) if noted else outcome
     # before the rows: a crash after a rebuild, or a version without a change of logic, may have left an older tag
     gold = lake.set_properties(gold, contract.tags(table, gold))
     if work.kind == "nothing" and not again:

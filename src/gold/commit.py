@@ -89,7 +89,7 @@ class Commit:
         gold = lake.open_table(self.root)
         if gold and gold.partition_by == self.table.partition_by:
             return gold
-        tags = contract.tags(self.table) if gold is None else {}
+        tags = contract.tags(self.table) if gold is None else contract.draft_tags(self.table, gold)
         return lake.create(self.root, self._columns, self.table.partition_by, tags, replace=gold is not None)
 
     @property

@@ -63,4 +63,6 @@ def execute(
         if table:
             restored[step.table] = lake.restore(table, step.back, names).version
     # what stayed behind is forgotten: the next run goes forward from here and says again what does
-    releases.add(project.engine, data, run, releases.Release(restored, as_of, revision=revision))
+    drafts = releases.drafts_of(data, restored)
+    release = releases.Release(restored, as_of, revision=revision, drafts=drafts)
+    releases.add(project.engine, data, run, release)

@@ -55,6 +55,7 @@ class TableVersion:
     table: str
     built: bool
     contract: str
+    status: str  # of the contract: draft, active, ...
     stored: str | None
     drift: str
     fix: str
@@ -63,13 +64,21 @@ class TableVersion:
 def read_versions(settings: Settings) -> list[TableVersion]:
     """Return every declared table of a project as it lies in the lake, in the order of the contracts."""
     found = states(settings.data_dir, _declared(settings))
-    return [TableVersion(s.table.id, s.stored is not None, s.table.version, s.version, s.drift, s.fix) for s in found]
+    return [
+        TableVersion(s.table.id, s.stored is not None, s.table.version, s.table.status, s.version, s.drift, s.fix)
+        for s in found
+    ]
 
 
 def print_versions(found: Iterable[TableVersion]) -> None:
     """Print declared tables with what differs."""
     headers = ("table", "contract", "stored", "drift", "fix")
-    console.table(headers, [(one.table, one.contract, one.stored, one.drift, one.fix) for one in found])
+    rows = [(one.table, one.contract + _mark(one.status), one.stored, one.drift, one.fix) for one in found]
+    console.table(headers, rows)
+
+
+def _mark(status: str) -> str:
+    return " (draft)" if status == "draft" else ""
 
 
 def retag_alone(settings: Settings, now: datetime) -> list[str]:
@@ -106,7 +115,9 @@ def _drift(table: Table, stored: lake.Snapshot, version: str | None) -> tuple[st
     try:
         if not contract.is_current(table, stored):
             return contract.why_rebuild(table, stored.properties), _RUN
-        if version:  # the rows are right whatever the tags say; a version that goes down is not
+        if contract.is_draft(stored.properties):
+            contract.check_version(table, stored.properties)
+        elif version and not table.is_draft:  # rows are right whatever the tags say; a version that goes down is not
             contract.check_bump(table, contract.logic(table), version)
     except ContractError as error:
         return error.what.removeprefix(f"{table.id}: "), error.fix or ""

@@ -45,12 +45,14 @@ def _problems(summary: Summary) -> Section:
         for event in summary.incident_events
     )
     behind = tuple((s.table, s.as_of, releases.describe(s)) for s in summary.behind)
+    drafts = tuple((table, "may change under one version, until its contract is active") for table in summary.drafts)
     return Section(
         "Problems",
         "" if rows else "There is nothing that is not as it should be.",
         grids=(
             Grid("Problems now", ("urgency", "incident", "business day", "what", "what to do"), rows),
             Grid("Tables of which readers see an earlier run's data", ("table", "as of run", "why"), behind),
+            Grid("Tables that are drafts", ("table", "what that means"), drafts),
             Grid("Incidents of the last 7 days", ("moment", "event", "urgency", "incident", "what", "by"), events),
         ),
     )

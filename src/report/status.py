@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from src import catalog, console, lake
+from src import catalog, console, contract, lake
 from src.alerts import Incident
 from src.errors import BoathouseError
 from src.monitors import Findings
@@ -59,6 +59,7 @@ class TableStatus:
     freshness: str | None = None  # the grade; None where the contract promises nothing
     rows_until: date | None = None  # the last business day that has rows
     written_at: datetime | None = None
+    draft: bool = False  # built from a contract that may change under one version
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,8 @@ def print_status(status: Status) -> None:
     print()
     for standing in status.behind:
         print(_wrapped("behind: ", f"readers see {releases.describe(standing)}"))
+    if drafts := [table.table for table in status.tables if table.draft]:
+        print(_wrapped("drafts: ", f"{', '.join(drafts)} may change under one version"))
     print(_wrapped("backup: ", _backup_text(status)))
     print(_wrapped("next:   ", status.next_step))
 
@@ -197,6 +200,7 @@ def _read_table(project: Project, name: str, grade: Freshness | None) -> TableSt
         freshness=grade.grade if grade else None,
         rows_until=_last_day(grade.business_until) if grade and grade.business_until else None,
         written_at=datetime.fromtimestamp(stamp / 1000, UTC) if stamp else None,
+        draft=contract.is_draft(snapshot.properties),
     )
 
 

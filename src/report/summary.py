@@ -177,6 +177,7 @@ class Summary:
     latency: tuple[LatencyFigures, ...]
     storage: tuple[StorageFigures, ...]
     behind: tuple[Standing, ...]  # the tables of which readers see an earlier run's data
+    drafts: tuple[str, ...]  # the tables of which readers see a draft
     maintenance: tuple[MaintenanceFigures, ...]  # the newest 10
     backups: tuple[BackupFigures, ...]  # the newest 10
     last_backup: BackupStatus | None  # the newest that is known to be whole
@@ -226,6 +227,8 @@ def read_summary(project: Project, now: datetime) -> Summary:
     """Return the figures of the lake up to a moment (UTC); changes nothing."""
     past = _Past(Reading(project, now), health.read_findings(project, now))
     found = past.found
+    data = project.settings.data_dir
+    release = past.reading.attempt(releases.TABLE, releases.newest_release, data) or releases.Release()
     percent = next((row.value for row in found.expected if row.what == "audits passed"), None)
     figures: dict[str, Any] = {
         "incident_events": _incident_events(past),
@@ -241,9 +244,8 @@ def read_summary(project: Project, now: datetime) -> Summary:
         "maintenance": _maintenance(past),
         "backups": _backups(past),
         "last_backup": _last_backup(past),
-        "behind": tuple(
-            (past.reading.attempt(releases.TABLE, releases.behind, project.settings.data_dir) or {}).values()
-        ),
+        "behind": tuple(release.behind.values()),
+        "drafts": tuple(sorted(release.drafts)),
     }
     problems = _problems(past)  # last: by now every table was tried
     return Summary(

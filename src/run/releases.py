@@ -24,7 +24,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from src import catalog, lake
+from src import catalog, contract, lake
 from src.engine import DuckEngine
 from src.errors import UsageError
 from src.run import runs
@@ -34,6 +34,7 @@ TABLE = "ops.releases"
 _KEY = "release"  # in the commit that adds a release: its versions, so that the newest is one small read
 _AS_OF = "asOf"  # beside it: by table the run whose data it has
 _BEHIND = "behind"  # beside it: the standings of the tables that stay behind
+_DRAFTS = "drafts"  # beside it: the tables whose released version is a draft's
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Entry:
     as_of: str | None = None  # the run whose data the table has
     git_commit: str | None = None  # of the release: what the project's contracts and models stood at
     git_dirty: bool | None = None  # whether some of them were changed and not committed
+    draft: bool | None = None  # whether the table's contract was a draft, which may change under one version
 
 
 class Cause(StrEnum):
@@ -86,6 +88,7 @@ class Release:
     as_of: Mapping[str, str] = field(default_factory=dict)
     behind: Mapping[str, Standing] = field(default_factory=dict)
     revision: Revision | None = None  # what the project's contracts and models stood at
+    drafts: frozenset[str] = frozenset()  # the tables of which readers see a draft
 
 
 def newest(data: Path) -> dict[str, int]:
@@ -153,7 +156,22 @@ def decide(engine: DuckEngine, data: Path, run: runs.Run, upstream: Mapping[str,
     before = newest_release(data)
     if before.versions and not before.as_of:  # a lake of before releases said so
         before = replace(before, as_of=runs_of(engine, data, before.versions))
-    return judge(before, _current(data), run, upstream)
+    release = judge(before, _current(data), run, upstream)
+    return replace(release, drafts=drafts_of(data, release.versions, before.drafts))
+
+
+def drafts_of(data: Path, versions: Mapping[str, int], before: Collection[str] = ()) -> frozenset[str]:
+    """Return which of these tables are drafts; of a version that is not the newest one, as the release `before` said.
+
+    What lies beside a silver table is as that is.
+    """
+    found = set()
+    for name, version in versions.items():
+        newest, owner = (lake.open_table(lake.table_path(data, one)) for one in (name, _owner(name)))
+        is_newest = newest is not None and newest.version == version and owner is not None
+        if contract.is_draft(owner.properties) if owner and is_newest else name in before:
+            found.add(name)
+    return frozenset(found)
 
 
 def judge(
@@ -242,7 +260,7 @@ def add(engine: DuckEngine, data: Path, run: runs.Run, release: Release) -> None
     moment, number, found = run.clock(), following(data), release.revision
     commit, dirty = (found.commit, found.dirty) if found else (None, None)
     entries = [
-        Entry(run.run_id, moment, name, version, number, release.as_of.get(name), commit, dirty)
+        Entry(run.run_id, moment, name, version, number, release.as_of.get(name), commit, dirty, name in release.drafts)
         for name, version in sorted(release.versions.items())
     ]
     runs.append(engine, data, TABLE, Entry, entries, info=_info(release))
@@ -353,7 +371,8 @@ def newest_release(data: Path) -> Release:
                 versions = {name: int(at) for name, at in json.loads(found[_KEY]).items()}
                 as_of = {name: str(run_id) for name, run_id in json.loads(found.get(_AS_OF, "{}")).items()}
                 behind = map(_standing, json.loads(found.get(_BEHIND, "[]")))
-                return Release(versions, as_of, {standing.table: standing for standing in behind})
+                drafts = frozenset(map(str, json.loads(found.get(_DRAFTS, "[]"))))
+                return Release(versions, as_of, {standing.table: standing for standing in behind}, drafts=drafts)
             except (ValueError, TypeError, AttributeError, KeyError) as error:
                 raise lake.damaged(root, f"version {version} names no release: {error}") from error
     return Release()
@@ -364,6 +383,7 @@ def _info(release: Release) -> dict[str, str]:
         _KEY: json.dumps(dict(release.versions)),
         _AS_OF: json.dumps(dict(release.as_of)),
         _BEHIND: json.dumps([asdict(standing) for standing in release.behind.values()]),
+        _DRAFTS: json.dumps(sorted(release.drafts)),
     }
 
 

@@ -146,7 +146,8 @@ def _brought_up(merge: Merge, feeds: Mapping[str, lake.Snapshot | None], full_re
     work = plan(table, silver, feeds, lake.open_table(merge.places.quarantine))
     if work.kind == "rebuild":
         outcome = merge.rebuild(feeds)
-        return replace(outcome, notes=(*outcome.notes, work.why)) if work.lost else outcome
+        noted = work.lost or (table.is_draft and silver is not None and not contract.is_current(table, silver))
+        return replace(outcome, notes=(*outcome.notes, work.why)) if noted else outcome
     if silver is None:
         return Outcome(notes=(work.why,))
     # before the rows: a crash after a rebuild, or a version without a change of logic, may have left an older tag
@@ -390,7 +391,7 @@ class Merge:
         silver = lake.open_table(self.places.table)
         if silver and silver.partition_by == self.table.partition_by:
             return silver
-        tags = properties(self.table) if silver is None else {}
+        tags = properties(self.table) if silver is None else contract.draft_tags(self.table, silver)
         replacing = silver is not None
         columns, keys = self.table.stored_columns, self.table.partition_by
         return lake.create(self.places.table, columns, keys, tags, replace=replacing)
