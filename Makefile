@@ -18,11 +18,12 @@ override HOUR := $(value HOUR)
 override ACCEPT_REJECTS := $(value ACCEPT_REJECTS)
 override MODE := $(value MODE)
 override DIR := $(value DIR)
+override SELECT := $(value SELECT)
 override TABLE := $(value TABLE)
 override LIMIT := $(value LIMIT)
-export SQL DOMAIN FORMAT VERB RUN_DATE REPROCESS_DAYS RETENTION_HOURS BACKUP TO KIND HOUR MODE ACCEPT_REJECTS DIR TABLE LIMIT
+export SQL DOMAIN FORMAT VERB RUN_DATE REPROCESS_DAYS RETENTION_HOURS BACKUP TO KIND HOUR MODE ACCEPT_REJECTS DIR TABLE LIMIT SELECT
 
-CHOSEN = $(if $(DOMAIN),--domain="$$DOMAIN") $(if $(RUN_DATE),--run-date="$$RUN_DATE") \
+CHOSEN = $(if $(DOMAIN),--domain="$$DOMAIN") $(if $(SELECT),--select="$$SELECT") $(if $(RUN_DATE),--run-date="$$RUN_DATE") \
 	$(if $(REPROCESS_DAYS),--reprocess-days="$$REPROCESS_DAYS")
 DRY = $(if $(DRY_RUN),--dry-run)
 
@@ -37,7 +38,7 @@ help: ## this list
 setup: ## make this folder ready to run: .venv, folders, .env
 	@./setup.sh
 
-pipeline: ready ## bring the lake up to date (DOMAIN=name, RUN_DATE=day, REPROCESS_DAYS=n, MODE=all, ACCEPT_REJECTS=table)
+pipeline: ready ## bring the lake up to date (DOMAIN=name, SELECT=+name+, RUN_DATE=day, REPROCESS_DAYS=n, MODE=all, ACCEPT_REJECTS=table)
 	@$(PYTHON) main.py run $(CHOSEN) $(if $(MODE),--mode="$$MODE") $(if $(ACCEPT_REJECTS),--accept-rejects="$$ACCEPT_REJECTS")
 
 plan: ready ## what a run would do and why, how much it would read and how long it would take; changes nothing

@@ -95,7 +95,8 @@ def select(project: Project, domain: str | None) -> Selection:
     contracts = project.contracts
     known = sorted({feed.domain for feed in contracts.feeds.values()})
     if domain is not None and domain not in known:
-        raise UsageError(f"unknown domain {domain}", fix=f"the domains are {', '.join(known)}")
+        marts = f"; the marts are {', '.join(sorted(contracts.marts))}" if contracts.marts else ""
+        raise UsageError(f"unknown domain {domain}", fix=f"the domains are {', '.join(known)}{marts}")
     silver = tuple(table for table in _referred_first(contracts.silver) if domain in (None, table.domain))
     return Selection(
         feeds=tuple(feed for feed in contracts.feeds.values() if domain in (None, feed.domain)),

@@ -98,10 +98,30 @@ def day(text: str) -> date:
 
 
 def window_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what says which domain and which business days a run is about."""
-    parser.add_argument("--domain", help="one domain only")
+    """Add what says which tables and which business days a run is about."""
+    parser.add_argument("--domain", help="one domain only, or one mart with what it needs")
+    parser.add_argument(
+        "--select",
+        action="extend",
+        type=lambda names: names.replace(",", " ").split() or [""],
+        default=[],
+        metavar="NAME[,NAME]",
+        help="tables, marts, domains, patterns: name; +name: what it needs too; name+: what hangs on it too",
+    )
     parser.add_argument("--run-date", type=day, help="the last business day the run answers for (default: yesterday)")
     parser.add_argument("--reprocess-days", type=int, help="how many days up to then it answers for (default: 7)")
+
+
+def note_left_out(project: Project, args: argparse.Namespace) -> None:
+    """Name the silver tables whose new files wait, as --select chooses them without their feeds.
+
+    Raises:
+        UsageError: nothing has a name of --domain or --select.
+    """
+    from src import selection
+
+    for table, feed in selection.not_taken(selection.chosen(project, args.domain, args.select)).items():
+        console.note(f"new files of {feed} wait, as it is not selected; +{table} takes them too")
 
 
 def json_argument(parser: argparse.ArgumentParser) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from src.commands import Call, json_argument, show, window_arguments
-from src.project import open_project, select
+from src import selection
+from src.commands import Call, json_argument, note_left_out, show, window_arguments
+from src.project import open_project
 from src.run import plan, runs
 
 
@@ -18,5 +19,7 @@ def run(call: Call) -> int:
     args = call.args
     window = runs.window(runs.now().date(), args.run_date, args.reprocess_days)
     with open_project(call.settings, window.end) as project:
-        show(call, plan.read_plan(project, select(project, args.domain), window), plan.print_plan)
+        chosen = selection.chosen(project, args.domain, args.select)
+        show(call, plan.read_plan(project, chosen, window), plan.print_plan)
+        note_left_out(project, args)
     return 0

@@ -12,13 +12,13 @@ from datetime import timedelta
 
 from loguru import logger
 
-from src import alerts, console
+from src import alerts, console, selection
 from src.bronze import ingest
-from src.commands import Call, Sequence, json_argument, window_arguments
+from src.commands import Call, Sequence, json_argument, note_left_out, window_arguments
 from src.errors import BUG_EXIT_CODE, BoathouseError, UsageError
 from src.monitors import landing
 from src.problems import Problem
-from src.project import Project, Selection, open_project, select
+from src.project import Project, Selection, open_project
 from src.run import runs, summary
 from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
@@ -45,7 +45,8 @@ def run(call: Call) -> int:
     args = call.args
     window = runs.window(runs.now().date(), args.run_date, args.reprocess_days)
     with open_project(call.settings, window.end) as project:
-        done = pipeline(project, call.sequence, args.domain, window, args.mode, args.accept_rejects)
+        note_left_out(project, args)
+        done = pipeline(project, call.sequence, args.domain, window, args.mode, args.accept_rejects, args.select)
         return finish(call, project, done)
 
 
@@ -56,6 +57,7 @@ def pipeline(
     window: runs.Window | None = None,
     mode: str = MODES[0],
     accept_rejects: Collection[str] = (),
+    names: Collection[str] = (),
 ) -> Run:
     """Carry everything that landed through the three layers and record what was done.
 
@@ -64,10 +66,12 @@ def pipeline(
     The window says which business days the run answers for. Every partition of it is right when the
     run is over: those an input of which moved are computed again, and so is any other that late rows touch.
 
-    `accept_rejects`: the tables that take their load however many of its rows are rejected.
+    `accept_rejects`: the tables that take their load however many of its rows are rejected; `names`: what is chosen,
+    as src/selection.py reads it.
     """
-    chosen = select(project, domain)
+    chosen = selection.chosen(project, domain, names)
     command = "make pipeline" + (f" DOMAIN={domain}" if domain else "") + (" MODE=all" if mode == "all" else "")
+    command += f" SELECT={','.join(names)}" if names else ""
     command += f" ACCEPT_REJECTS={','.join(accept_rejects)}" if accept_rejects else ""
     _check_accepted(chosen, accept_rejects)
     full_refresh = {table.id for table in (*chosen.silver, *chosen.gold)} if mode == "all" else set()
