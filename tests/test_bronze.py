@@ -276,10 +276,10 @@ def test_when_the_clock_goes_back_later_rows_are_still_later(lake: Lake) -> None
 def test_files_that_no_feed_takes_are_named(lake: Lake) -> None:
     lake.shop()
     lake.land("shop/orders/1.csv", HEADER)
-    lake.land("shop/orders/2.CSV", HEADER)
+    lake.land("shop/orders/2.tsv", HEADER)
     lake.land("typo/orders/3.csv", HEADER)
     run = lake.good()
-    assert run.unclaimed == ["shop/orders/2.CSV", "typo/orders/3.csv"]
+    assert run.unclaimed == ["shop/orders/2.tsv", "typo/orders/3.csv"]
 
 
 def test_a_file_that_changes_while_it_is_read_is_left_for_the_next_run(

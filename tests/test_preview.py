@@ -241,9 +241,9 @@ def test_a_preview_is_printed_and_is_one_json_document(lake: Lake, capsys: pytes
 def test_what_a_killed_preview_left_is_taken_away_by_a_later_one(lake: Lake) -> None:
     lake.shop()
     lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
-    rooms = [lake.data / ".spill" / name for name in ("preview-old", "preview-of-today")]
+    rooms = [lake.data / ".spill" / name for name in ("room-old", "room-of-today")]
     for room in rooms:
         room.mkdir(parents=True)
     os.utime(rooms[0], (0, 0))
     looked(lake, "orders")
-    assert [path.name for path in (lake.data / ".spill").iterdir()] == ["preview-of-today"]
+    assert [path.name for path in (lake.data / ".spill").iterdir()] == ["room-of-today"]

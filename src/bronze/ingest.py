@@ -18,7 +18,6 @@ What is recorded, each as the number of a Delta `txn`:
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
 import os
 import re
@@ -32,14 +31,15 @@ from itertools import accumulate
 from pathlib import Path
 
 from src import lake
-from src.bronze import readers
+from src.bronze import archives, readers
+from src.bronze.archives import Member
+from src.bronze.patterns import FilePattern, is_archive
 from src.bronze.readers import SYSTEM_COLUMNS
 from src.checks.outcome import Outcome
 from src.contract import Feed
 from src.engine import DuckEngine, identifier, literal
 from src.errors import BoathouseError, DataError, OutOfMemoryError, from_os_error
 
-_COMPRESSED = tuple(readers.PACKED)
 _FILES_PER_COMMIT = 250  # bounds what a crash makes the next run repeat
 _FILES_AT_ONCE = 50  # in one statement, which opens them all at its start: with 250 it took 1.6 times the memory
 _SMALL_AT_ONCE = 32 << 20  # bytes: CSV files that are smaller together may be more, as one reader takes them in turn
@@ -56,6 +56,14 @@ class Landed:
     mark: int
     size: int  # bytes
     sha256: str = ""
+    members: tuple[Member, ...] = ()  # of an archive: the files in it that are the feed's
+    archive: Landed | None = None  # the one that this is a file of
+    member: str = ""  # its name there
+
+    @property
+    def landed(self) -> Landed:
+        """Return the file of the landing zone that this one is, or is in."""
+        return self.archive or self
 
     @property
     def content(self) -> int:
@@ -97,6 +105,8 @@ def arrivals(
     found, refused = _discover(landing, feed)
     recorded = _recorded(engine, bronze)
     unread = [file for file in found if recorded(f"stat:{file.name}") != file.mark]
+    known = len(found) - len(unread)
+    unread = list(_of_the_feed(unread, feed, refused))
     settled, waiting = _settled(unread, settle)
     new: list[Landed] = []
     same: list[Landed] = []
@@ -113,7 +123,6 @@ def arrivals(
         else:
             same.append(file)
     renamed = tuple(file.name for file in same if recorded(f"stat:{file.name}") is None)
-    known = len(found) - len(unread)
     return Arrivals(tuple(new), known, tuple(same), renamed, tuple(waiting), tuple(refused))
 
 
@@ -223,14 +232,20 @@ def _append_all(
 
 def unclaimed(landing: Path, feeds: Iterable[Feed]) -> list[str]:
     """Return files in the landing zone that no feed takes, so that none is overlooked in silence."""
-    patterns = [feed.path + ending for feed in feeds for ending in ("", *_COMPRESSED)]
+    patterns = [FilePattern(feed.path) for feed in feeds]
     folders = ((Path(folder).relative_to(landing), files) for folder, _, files in os.walk(landing))
     names = ((folder / file).as_posix() for folder, files in folders for file in files)
-    return [
-        _shown(name)
-        for name in sorted(names)
-        if not _ignored(name.rsplit("/", 1)[-1]) and not any(_matches(name, pattern) for pattern in patterns)
-    ]
+    found: list[str] = []
+    for name in sorted(names):
+        if _ignored(name.rsplit("/", 1)[-1]):
+            continue
+        takers = [pattern for pattern in patterns if pattern.may_take(name)]
+        if takers and is_archive(name):
+            members = archives.members(landing / name)
+            found += [f"{name}/{one}" for one in members if not any(taker.takes_member(one) for taker in takers)]
+        elif not takers:
+            found.append(name)
+    return [_shown(name) for name in found]
 
 
 # -- the landing zone
@@ -241,8 +256,7 @@ def _discover(landing: Path, feed: Feed) -> tuple[list[Landed], list[BoathouseEr
     refused: list[BoathouseError] = []
     home = landing.resolve()
     resolved = cache(Path.resolve)  # once for each folder: it asks the system about every part of a path
-    paths = {path for ending in ("", *_COMPRESSED) for path in landing.glob(feed.path + ending)}
-    for path in sorted(paths, key=_as_a_person_would):
+    for path in sorted(FilePattern(feed.path).find(landing), key=_as_a_person_would):
         if _ignored(path.name):
             continue
         name = path.relative_to(landing).as_posix()
@@ -289,11 +303,26 @@ def _ignored(name: str) -> bool:
     return name.startswith((".", "~$"))
 
 
-def _matches(name: str, pattern: str) -> bool:
-    parts, wanted = name.split("/"), pattern.split("/")
-    if "**" in wanted:
-        return fnmatch.fnmatch(name, pattern.replace("**/", "*"))
-    return len(parts) == len(wanted) and all(map(fnmatch.fnmatchcase, parts, wanted))
+def _of_the_feed(files: Iterable[Landed], feed: Feed, refused: list[BoathouseError]) -> Iterator[Landed]:
+    """Yield the files that are the feed's: of archives, those that have a file of it; some cannot be taken."""
+    takes = FilePattern(feed.path).takes_member
+    for file in files:
+        try:
+            if not is_archive(file.name):
+                yield file
+            elif members := archives.members_of(file.path, takes):
+                in_order = sorted(members, key=lambda member: _as_a_person_would(Path(member.name)))
+                yield replace(file, members=tuple(in_order))
+        except BoathouseError as error:
+            refused.append(error)
+
+
+def _parts_of(file: Landed) -> list[Landed]:
+    """Return the files of an archive; any other file is its one part."""
+    return [
+        replace(file, name=f"{file.name}/{member.name}", size=member.size, archive=file, member=member.name)
+        for member in file.members
+    ] or [file]
 
 
 def _mark(facts: os.stat_result) -> int:
@@ -382,11 +411,20 @@ def _append(
         bronze = lake.create(root, SYSTEM_COLUMNS, properties=lake.APPEND_ONLY)
     spelling = {name.lower(): name for name in bronze.columns if name not in SYSTEM_COLUMNS}
     first = _later_than(bronze, now)
+    parts = [part for file in files for part in _parts_of(file)]
     # a microsecond apart: the order of the files is that of their rows' arrival
-    moments = {file.name: moment for moment, file in enumerate(files, first)}
+    moments = {part.name: moment for moment, part in enumerate(parts, first)}
     reading = _FileReader(engine, root, feed, batch, moments, spelling, {}, {})
-    written, headers, refused = _together([reading.read(group, {}) for group in _at_once(feed, files)])
-    moved = [file for file in files if file.name in headers and not _same(file)]
+    written, headers, refused = _together([reading.read_parts(group) for group in _at_once(feed, parts)])
+    torn = {part.landed.name for part in parts if part.name in refused}
+    if any(part.name in headers for part in parts if part.landed.name in torn):
+        # an archive is taken whole: what was read of it is thrown away, and the others are taken without it
+        lake.discard(root, written)
+        others = [file for file in files if file.name not in torn]
+        bronze, taken, outcome = _append(engine, root, feed, bronze, others, batch, now)
+        return bronze, taken, replace(outcome, refusals=(*refused.values(), *outcome.refusals))
+    readable = [file for file in files if file.name not in torn]
+    moved = [file for file in readable if not _same(file)]
     if moved:
         # what was read may not be what was hashed: throw it away and take these files next run
         lake.discard(root, written)
@@ -399,10 +437,9 @@ def _append(
     new = [name for low, name in spelling.items() if low in taken_columns and name not in bronze.columns]
     if new:
         bronze = lake.add_columns(bronze, dict.fromkeys(new, "VARCHAR"))
-    taken = [file for file in files if file.name in headers]
-    if taken:
+    if readable:
         progress = {_LAST_INGESTED: max(moments.values())}
-        for file in taken:
+        for file in readable:
             progress |= {f"file:{file.sha256}": 1, **file.seen}
         info = {"run_id": batch, **({"drift": "; ".join(drift)} if drift else {})}
         bronze = lake.commit(bronze, add=written, progress=progress, info=info)
@@ -410,8 +447,10 @@ def _append(
     notes = tuple(drift) + tuple(f"{name} has no readable row" for name, columns in headers.items() if not columns)
     notes += _by_wording({name: reading.remarks.get(name, ()) for name in headers})
     notes += _left_out({name: reading.left_out.get(name, {}) for name in headers})
-    outcome = Outcome(read=rows, inserted=rows, written=rows, files=len(headers), refusals=refused, notes=notes)
-    return bronze, taken, outcome
+    outcome = Outcome(
+        read=rows, inserted=rows, written=rows, files=len(readable), refusals=tuple(refused.values()), notes=notes
+    )
+    return bronze, readable, outcome
 
 
 def _at_once(feed: Feed, files: Sequence[Landed]) -> Iterator[list[Landed]]:
@@ -434,15 +473,15 @@ def _later_than(bronze: lake.Snapshot, now: datetime) -> int:
 
 
 _Opened = tuple[Landed, readers.Rows]
-# Written data files, the header of every file taken, and why the others were refused.
-_Taken = tuple[list[lake.DataFile], dict[str, tuple[str, ...]], tuple[BoathouseError, ...]]
+# Written data files, the header of every file taken, and why the others were refused, by their names.
+_Taken = tuple[list[lake.DataFile], dict[str, tuple[str, ...]], dict[str, BoathouseError]]
 
 
 def _together(parts: Sequence[_Taken]) -> _Taken:
     """Return what several statements took as if one had."""
     written = [file for part in parts for file in part[0]]
     headers = {name: columns for part in parts for name, columns in part[1].items()}
-    return written, headers, tuple(error for part in parts for error in part[2])
+    return written, headers, {name: error for part in parts for name, error in part[2].items()}
 
 
 @dataclass(frozen=True)
@@ -461,6 +500,15 @@ class _FileReader:
     spelling: dict[str, str]
     remarks: dict[str, tuple[str, ...]]  # filled while files are opened: what a person should know of each
     left_out: dict[str, Mapping[str, str]]  # as well: its lines that are no rows, with their text
+
+    def read_parts(self, parts: Sequence[Landed]) -> _Taken:
+        """Write the files, those in archives unpacked for as long as it takes."""
+        if not any(part.archive for part in parts):
+            return self.read(parts, {})
+        with self.engine.room() as room:
+            on_disk, refused = _unpacked(parts, room)
+            written, headers, others = self.read(on_disk, {}) if on_disk else ([], {}, {})
+        return written, headers, refused | others
 
     def read(self, files: Sequence[Landed], careful: Mapping[str, bool]) -> _Taken:
         """Write the files; those with a line the fast reader cannot split are read again by the careful one."""
@@ -484,7 +532,7 @@ class _FileReader:
         if isinstance(error, OutOfMemoryError):
             fix = "raise MEMORY_LIMIT, or land it in smaller files; nothing of it was taken"
             error = DataError(f"too large: reading it takes more than MEMORY_LIMIT ({error.what})", fix=fix)
-        return [], {}, (DataError(error.what, where=files[0].path, fix=error.fix),)
+        return [], {}, {files[0].name: _of_part(DataError(error.what, where=files[0].path, fix=error.fix), files[0])}
 
     def _write(self, files: Sequence[Landed], careful: Mapping[str, bool]) -> _Taken:
         """Write all files that can be opened, in one statement; refuse each of the others by the error that names it.
@@ -493,7 +541,7 @@ class _FileReader:
             DataError: the engine stopped while it read; its error does not say at which file.
         """
         opened: list[_Opened] = []
-        refused: list[BoathouseError] = []
+        refused: dict[str, BoathouseError] = {}
         try:
             for file in files:
                 read = readers.read_carefully if careful.get(file.name) else readers.read
@@ -501,8 +549,8 @@ class _FileReader:
                     opened.append((file, rows := read(self.engine, self.feed, file.path)))
                     self.remarks[file.name], self.left_out[file.name] = rows.notes, rows.left_out
                 except DataError as error:
-                    refused.append(error)
-            return self._copy(opened), {file.name: rows.columns for file, rows in opened}, tuple(refused)
+                    refused[file.name] = _of_part(error, file)
+            return self._copy(opened), {file.name: rows.columns for file, rows in opened}, refused
         finally:
             for _, rows in opened:
                 for name in rows.streams:
@@ -539,6 +587,29 @@ class _FileReader:
             f"{literal(self.batch)} AS _batch, _reject, _raw"
         )
         return f"SELECT {', '.join([*values, project])} FROM ({rows.sql})"
+
+
+def _unpacked(parts: Sequence[Landed], room: Path) -> tuple[list[Landed], dict[str, BoathouseError]]:
+    """Unpack the files in archives; return all where they can be read, and why some cannot."""
+    on_disk = [part for part in parts if not part.archive]
+    refused: dict[str, BoathouseError] = {}
+    for nth, archive in enumerate(dict.fromkeys(part.archive for part in parts if part.archive)):
+        own = [part for part in parts if part.archive == archive]
+        folder = room / str(nth)
+        folder.mkdir()
+        try:
+            paths = archives.extract(archive.path, [part.member for part in own], folder)
+            on_disk += [replace(part, path=path) for part, path in zip(own, paths, strict=True)]
+        except DataError as error:
+            refused[own[0].name] = error
+    return on_disk, refused
+
+
+def _of_part(error: DataError, file: Landed) -> DataError:
+    """Return an error with the name of the file, where it was read from another place than the landing zone."""
+    if file.archive is None:
+        return error
+    return DataError(error.what, where=file.archive.path / file.member, fix=error.fix)
 
 
 def _shares(files: Sequence[_Opened], count: int) -> Iterable[list[_Opened]]:

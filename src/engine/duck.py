@@ -11,7 +11,7 @@ import math
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -23,6 +23,7 @@ import duckdb
 from src import contract
 from src.engine import functions, unrepeatable
 from src.engine.functions import Functions
+from src.engine.room import room_beside
 from src.errors import (
     BoathouseError,
     ContractError,
@@ -329,6 +330,10 @@ class DuckEngine:
         self.execute("USE scratch")
         self._homes.add("scratch.main")
         return "scratch.main"
+
+    def room(self) -> AbstractContextManager[Path]:
+        """Make a folder for files that are needed for the length of a with-block, beside what is spilled."""
+        return room_beside(self._spill)
 
     def view(self, name: str, sql: str) -> None:
         """Give a SELECT a name for the SQL that follows."""

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -26,9 +22,6 @@ from src.project import Project, referenced
 from src.silver import clean, incoming, rejects
 from src.silver.batch import Batch
 from src.silver.rejects import Load, Reason
-
-_ROOM = "preview-"
-_LEFT_BEHIND = 24 * 3600  # seconds after which the room of a preview that was killed is taken away by the next one
 
 
 @dataclass(frozen=True)
@@ -80,7 +73,7 @@ def read_silver(project: Project, table: Table, limit: int, now: datetime) -> Si
         ContractError: the contract does not fit what has landed.
     """
     engine = project.engine
-    with _room(project.settings.data_dir / ".spill") as room:
+    with engine.room() as room:
         ahead: dict[str, lake.Snapshot | None] = {}
         feeds: list[FeedAhead] = []
         refusals: list[Refusal] = []
@@ -138,24 +131,6 @@ def _computed(
         columns=figures(engine, Batch.INCOMING, shown),
         first=first_rows(engine, Batch.INCOMING, shown, limit, ("_ingested_at", "_file", "_row")),
     )
-
-
-@contextmanager
-def _room(spill: Path) -> Iterator[Path]:
-    """Make a folder for the length of a with-block, beside what the engine spills; rooms of killed previews go too."""
-    made = not spill.exists()
-    spill.mkdir(parents=True, exist_ok=True)
-    for left in spill.glob(f"{_ROOM}*"):
-        with suppress(OSError):
-            if time.time() - left.stat().st_mtime > _LEFT_BEHIND:
-                shutil.rmtree(left)
-    try:
-        with tempfile.TemporaryDirectory(prefix=_ROOM, dir=spill) as folder:
-            yield Path(folder)
-    finally:
-        with suppress(OSError):  # the engine may have something in it
-            if made:
-                spill.rmdir()
 
 
 def _landed(project: Project, feed: Feed, room: Path, now: datetime) -> tuple[lake.Snapshot | None, FeedAhead, Outcome]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from src.bronze.readers.csv_careful import columns_of, every_record_ends_empty
 from src.bronze.readers.csv_dialect import DELIMITERS, dialect
-from src.bronze.readers.files import blocks, packing, pattern
+from src.bronze.readers.files import BY_ENGINE, blocks, packing, pattern
 from src.bronze.readers.lines import take_header
 from src.bronze.readers.records import Rows
 from src.bronze.readers.text import is_utf_8, lines_of
@@ -26,6 +26,8 @@ def is_common(feed: Feed) -> bool:
 
 def csv_by_engine(feed: Feed, path: Path) -> Rows | None:
     """Return the file as the engine reads it; None where it would take something otherwise without a word."""
+    if packing(path) not in BY_ENGINE:
+        return None
     with lines_of(feed, path) as lines:
         first = next(lines)
         header = take_header(feed, path, chain([first], lines))

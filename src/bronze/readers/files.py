@@ -5,17 +5,20 @@ What a packed file unpacks to is bounded, so that a few kilobytes cannot fill th
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from src.errors import DataError
 
 BLOCK = 1 << 20  # bytes read at once
-PACKED = {".gz": "gzip", ".zst": "zstd"}  # endings of packed files, and the packing as the engine calls it
+PACKED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bzip2", ".xz": "xz"}  # by the endings of packed files
+BY_ENGINE = ("gzip", "zstd", None)  # packings that the engine unpacks itself
 
 MOST_UNPACKED = 200  # times its own size; tables pack to a fifth or a tenth, tables of one value to a hundredth
 ALWAYS_UNPACKED = 1 << 30  # bytes that any packed file may unpack to
@@ -26,15 +29,24 @@ def packing(path: Path) -> str | None:
     return PACKED.get(path.suffix.lower())
 
 
+def most_unpacked(path: Path) -> int:
+    """Return how many bytes a packed file may unpack to."""
+    return max(ALWAYS_UNPACKED, MOST_UNPACKED * path.stat().st_size)
+
+
 def opened(path: Path) -> BinaryIO:
     """Return the file's bytes, unpacked if its name says that they are packed."""
-    if packing(path) == "gzip":
-        return _bounded(cast(BinaryIO, gzip.open(path, "rb")), path)
-    if packing(path) == "zstd":
+    kind = packing(path)
+    if kind in _UNPACKING:
+        return _bounded(_UNPACKING[kind](path, "rb"), path)
+    if kind == "zstd":
         import pyarrow as pa
 
         return _bounded(pa.CompressedInputStream(pa.PythonFile(open(path, "rb")), "zstd"), path)
     return open(path, "rb")
+
+
+_UNPACKING: dict[str | None, Callable[[Path, str], Any]] = {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open}
 
 
 def _bounded(unpacked: Any, path: Path) -> BinaryIO:
@@ -46,7 +58,7 @@ class _Bounded(io.RawIOBase):
 
     def __init__(self, unpacked: Any, path: Path) -> None:
         self._unpacked, self._path = unpacked, path
-        self._most = max(ALWAYS_UNPACKED, MOST_UNPACKED * path.stat().st_size)
+        self._most = most_unpacked(path)
         self._read = 0
 
     def readable(self) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import lzma
 import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from src.bronze.readers.files import packing
 from src.contract import Feed
 from src.errors import DataError, from_os_error
 
@@ -21,13 +23,13 @@ def refusing(path: Path) -> Iterator[None]:
             kind = "a directory" if path.is_dir() else "a device or pipe"
             raise DataError(f"{kind}, not a file", where=path, fix="move it out of the landing zone")
         yield
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise unreadable(path, "damaged gzip file", error) from error
+    except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError) as error:
+        raise unreadable(path, f"damaged {packing(path)} file", error) from error
     except UnicodeError as error:
         raise unreadable(path, "not text in the contract's encoding", error) from error
     except OSError as error:
         if error.errno is None:  # Arrow's: the bytes are wrong, not the disk
-            raise unreadable(path, "damaged zstd file", error) from error
+            raise unreadable(path, f"damaged {packing(path) or 'zstd'} file", error) from error
         raise from_os_error(error, path) from error
 
 
