@@ -22,13 +22,20 @@ override SELECT := $(value SELECT)
 override TABLE := $(value TABLE)
 override LIMIT := $(value LIMIT)
 export SQL DOMAIN FORMAT VERB RUN_DATE REPROCESS_DAYS RETENTION_HOURS BACKUP TO KIND HOUR MODE ACCEPT_REJECTS DIR TABLE LIMIT SELECT
+override SOURCE := $(value SOURCE)
+override SLICE := $(value SLICE)
+override START := $(value START)
+override END := $(value END)
+export SOURCE SLICE START END
 
 CHOSEN = $(if $(DOMAIN),--domain="$$DOMAIN") $(if $(SELECT),--select="$$SELECT") $(if $(RUN_DATE),--run-date="$$RUN_DATE") \
 	$(if $(REPROCESS_DAYS),--reprocess-days="$$REPROCESS_DAYS")
+PULLED = $(if $(SOURCE),--source="$$SOURCE") $(if $(SLICE),--slice="$$SLICE") $(if $(START),--start="$$START") $(if $(END),--end="$$END")
 DRY = $(if $(DRY_RUN),--dry-run)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup pipeline plan preview status health report alerts query check repair schema-version upgrade vacuum optimize backup restore
+.PHONY: pull sources
 .PHONY: drill schedule rotate-logs docs new wheel test lint format torture bench clean ready ready-dev
 
 help: ## this list
@@ -38,8 +45,14 @@ help: ## this list
 setup: ## make this folder ready to run: .venv, folders, .env
 	@./setup.sh
 
-pipeline: ready ## bring the lake up to date (DOMAIN=name, SELECT=+name+, RUN_DATE=day, REPROCESS_DAYS=n, MODE=all, ACCEPT_REJECTS=table)
-	@$(PYTHON) main.py run $(CHOSEN) $(if $(MODE),--mode="$$MODE") $(if $(ACCEPT_REJECTS),--accept-rejects="$$ACCEPT_REJECTS")
+pipeline: ready ## bring the lake up to date (DOMAIN=name, SELECT=+name+, RUN_DATE=day, REPROCESS_DAYS=n, MODE=all, ACCEPT_REJECTS=table, PULL=false)
+	@$(PYTHON) main.py run $(CHOSEN) $(if $(MODE),--mode="$$MODE") $(if $(ACCEPT_REJECTS),--accept-rejects="$$ACCEPT_REJECTS") $(if $(filter false,$(PULL)),--no-pull)
+
+pull: ready ## ask the sources that contracts name and land what is new (SOURCE=name, START=day, END=day, SLICE=pattern, DRY_RUN=1)
+	@$(PYTHON) main.py pull $(PULLED) $(DRY)
+
+sources: ready ## every source: when it last answered, which credentials it asks for, whether it answers now
+	@$(PYTHON) main.py sources
 
 plan: ready ## what a run would do and why, how much it would read and how long it would take; changes nothing
 	@$(PYTHON) main.py plan $(CHOSEN)

@@ -35,13 +35,16 @@ def carry(
     chosen: Selection,
     full_refresh: Collection[str] = (),
     accept_rejects: Collection[str] = (),
+    pull: bool = False,
 ) -> None:
     """Do the steps of a run, in a blocking sequence: all of bronze, then all of silver, then all of gold.
 
+    `pull`: first ask the sources of the feeds that have one; whatever comes of it, bronze takes what has landed.
     `full_refresh`: the tables that are computed whole even where no input of them moved; `accept_rejects`: those that
     take their load however many of its rows are rejected.
     """
-    with console.progress(len(chosen)) as bar:
+    pulled = [feed for feed in chosen.feeds if feed.source] if pull else []
+    with console.progress(len(pulled) + len(chosen)) as bar:
 
         def step(name: str, work: Callable[[], Outcome], waits_for: Iterable[str] = (), source: str = "") -> None:
             if bar:
@@ -50,6 +53,12 @@ def carry(
             if bar:
                 bar.done()
 
+        if pulled:
+            from src.run import pulling  # where a source is asked, and nowhere else: importing takes time
+
+            stage = pulling.stage_of(project, run.window, run_id=run.run_id)
+            for one in pulling.steps(run, stage, pulled):
+                step(one.name, one.work, one.waits_for, one.source)
         for feed in chosen.feeds:
             step(feed.id, partial(_ingest, project, feed, run), source=feed.path)
         for table in chosen.silver:

@@ -12,6 +12,7 @@ import json
 from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args
+from urllib.parse import quote, quote_plus
 
 from dotenv.parser import Binding, parse_stream
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo
@@ -198,9 +199,10 @@ class Settings(BaseModel):
 
 
 def struck(text: str, secrets: Sequence[str]) -> str:
-    """Return the text without any of the secrets, also as Python and JSON quote them."""
+    """Return the text without any of the secrets, also as Python, JSON and URLs quote them."""
     for secret in secrets:
-        for form in (repr(secret)[1:-1], json.dumps(secret)[1:-1], secret):
+        quoted = (quote(secret), quote(secret, safe=""), quote_plus(secret))
+        for form in (repr(secret)[1:-1], json.dumps(secret)[1:-1], *quoted, secret):
             text = text.replace(form, "***")
     return text
 

@@ -19,10 +19,11 @@ from src.alerts.incidents import Event, Incident, append, folded, read
 from src.alerts.messages import Message
 from src.engine import DuckEngine
 from src.errors import BoathouseError
-from src.problems import CLASSES, Problem
+from src.problems import Problem
 from src.run import lock
 
 _PATIENCE = 60.0  # seconds to wait for another update: the time of one that meets a few dead channels
+_REPEATED = {"source": "P1", "pull": "P2"}  # how urgent a kind is at least, once it fails for a second day
 _STALE = timedelta(days=7)  # a recovery that could not be sent for so long is left to the report
 
 
@@ -116,9 +117,13 @@ def _by_incident(problems: Iterable[Problem]) -> dict[str, Problem]:
 
 
 def _urgency(incident: Incident, problem: Problem) -> str:
-    """Return how urgent an open incident is now: a source that failed for an earlier day and still fails is P1."""
-    repeated = problem.kind == "source" and problem.day > incident.first_day
-    return CLASSES[0] if repeated else problem.urgency
+    """Return how urgent an open incident is now: what failed for an earlier day and still fails weighs more.
+
+    A feed is P1 then, and a pull P2.
+    """
+    repeated = problem.day > incident.first_day
+    least = _REPEATED.get(problem.kind, problem.urgency) if repeated else problem.urgency
+    return min(least, problem.urgency)
 
 
 def _event(problem: Problem, event: str, now: datetime) -> Event:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from src import console
-from src.errors import BoathouseError
+from src.errors import BoathouseError, TransientError
 from src.monitors import landing
 from src.problems import Problem
 from src.run.runs import Run
@@ -18,6 +18,7 @@ _AGAIN = "see app.log; then run again: `make pipeline`"
 def of_run(run: Run) -> list[Problem]:
     """Return the problems of a run: one for each failed step (P2), of kind `source` in bronze, else `table`.
 
+    A pull that failed is one of kind `pull`: P3 where it failed in passing, which may be over at the next run.
     So is a landing zone that is empty where files came before. A small load that is mostly rejected is one of
     kind `rejects` (P3).
     """
@@ -40,7 +41,7 @@ def looked_at(run: Run) -> set[str]:
 
 
 def _kind(table_id: str) -> str:
-    return "source" if table_id.startswith("bronze.") else "table"
+    return {"landing": "pull", "bronze": "source"}.get(table_id.partition(".")[0], "table")
 
 
 def _problem(run: Run, table_id: str, error: Exception) -> Problem:
@@ -52,7 +53,9 @@ def _problem(run: Run, table_id: str, error: Exception) -> Problem:
         named = ", ".join(waiting[:_NAMED]) + (", ..." if len(waiting) > _NAMED else "")
         what += f" ({len(waiting)} {'table waits' if len(waiting) == 1 else 'tables wait'}: {named})"
     fix = (error.fix if isinstance(error, BoathouseError) else _BUG) or _AGAIN
-    return Problem(_kind(table_id), table_id, "P2", run.window.end, what, fix)
+    kind = _kind(table_id)
+    urgency = "P3" if kind == "pull" and isinstance(error, TransientError) else "P2"
+    return Problem(kind, table_id, urgency, run.window.end, what, fix)
 
 
 def _waiting(run: Run, table_id: str) -> list[str]:

@@ -38,6 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TABLE[,TABLE]",
         help="let a load of a silver table through, however many of its rows are rejected; recorded",
     )
+    parser.add_argument("--no-pull", action="store_true", help="ask no source: carry what has landed")
     json_argument(parser)
 
 
@@ -46,7 +47,8 @@ def run(call: Call) -> int:
     window = runs.window(runs.now().date(), args.run_date, args.reprocess_days)
     with open_project(call.settings, window.end) as project:
         note_left_out(project, args)
-        done = pipeline(project, call.sequence, args.domain, window, args.mode, args.accept_rejects, args.select)
+        sequence, accept = call.sequence, args.accept_rejects
+        done = pipeline(project, sequence, args.domain, window, args.mode, accept, args.select, pull=not args.no_pull)
         return finish(call, project, done)
 
 
@@ -58,8 +60,10 @@ def pipeline(
     mode: str = MODES[0],
     accept_rejects: Collection[str] = (),
     names: Collection[str] = (),
+    *,
+    pull: bool = True,
 ) -> Run:
-    """Carry everything that landed through the three layers and record what was done.
+    """Ask the sources that feeds have, carry everything that landed through the three layers, record what was done.
 
     Mode `recent` computes what an input of moved, `all` every table of silver and gold whole: the result is the same.
 
@@ -67,28 +71,43 @@ def pipeline(
     run is over: those an input of which moved are computed again, and so is any other that late rows touch.
 
     `accept_rejects`: the tables that take their load however many of its rows are rejected; `names`: what is chosen,
-    as src/selection.py reads it.
+    as src/selection.py reads it; `pull` False: no source is asked.
     """
     chosen = selection.chosen(project, domain, names)
     command = "make pipeline" + (f" DOMAIN={domain}" if domain else "") + (" MODE=all" if mode == "all" else "")
     command += f" SELECT={','.join(names)}" if names else ""
+    command += "" if pull else " PULL=false"
     command += f" ACCEPT_REJECTS={','.join(accept_rejects)}" if accept_rejects else ""
     _check_accepted(chosen, accept_rejects)
+    check_sources(chosen)
     full_refresh = {table.id for table in (*chosen.silver, *chosen.gold)} if mode == "all" else set()
     with recorded_run(project, RunKind.PIPELINE, command, window, full_refresh=mode == "all") as run:
         _land_samples(project)
         run.landing, run.landing_seen = landing.problem(project, run.window.end), True
         run.unclaimed = ingest.unclaimed(project.landing, project.contracts.feeds.values())
-        sequence(project, run, chosen, full_refresh, accept_rejects)
+        sequence(project, run, chosen, full_refresh, accept_rejects, pull=pull)
     return run
+
+
+def check_sources(chosen: Selection) -> None:
+    """Compare what the contracts of the chosen feeds say of sources with what their connectors take.
+
+    Raises:
+        ContractErrors: everything that is wrong with any of them.
+    """
+    if any(feed.source for feed in chosen.feeds):
+        from src.landing import registry
+
+        registry.check(chosen.feeds)
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """The result of a run: its own record and those of its steps, and the landed files that no feed takes."""
+    """The result of a run: its own record, those of its steps and pulls, and the landed files that no feed takes."""
 
     run: Record
     steps: tuple[Record, ...]
+    pulls: tuple[object, ...]  # one for each slice that a source was asked for: src/landing/records.py
     unclaimed: tuple[str, ...]
     landing: Problem | None
 
@@ -98,7 +117,9 @@ def finish(call: Call, project: Project, run: Run) -> int:
     steps = run.steps
     _tell(project, run)
     if call.args.json:
-        console.print_json(RunResult(run.records[-1], tuple(steps), tuple(run.unclaimed), run.landing))
+        console.print_json(
+            RunResult(run.records[-1], tuple(steps), tuple(run.pulls), tuple(run.unclaimed), run.landing)
+        )
     summary.changes(steps)
     console.unclaimed(run.unclaimed)
     if run.landing:

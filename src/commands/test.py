@@ -16,10 +16,12 @@ from typing import Any
 
 from src import console, documents
 from src.commands import Call, json_argument
+from src.commands.run import check_sources
 from src.contract import Contracts
 from src.errors import DataError
 from src.model_tests import REASONS, Difference, Pair, Result, read, run_tests, select
 from src.project import open_project
+from src.project import select as select_tables
 
 _SIGNS = "- expected, not found   + found, not expected   ~ expected > found"
 _LONGEST = 120  # characters of a value
@@ -41,6 +43,7 @@ def run(call: Call) -> int:
     results: list[Result] = []
     started = time.monotonic()
     with open_project(call.settings) as project:  # which reads every contract and parses every model
+        check_sources(select_tables(project, None))
         stale = [] if call.args.select else documents.stale_readmes(project)
         for result in run_tests(project, select(read(project), call.args.select)):
             results.append(result)

@@ -9,7 +9,13 @@ A module of src/landing/connectors has
     fetch      ask for one slice and write the answer as it comes
     probe      try the credential by one cheap call
 
-Its errors are those of src/errors.py: TransientError is tried again, AuthError and ContractError stop the source.
+and, where they are needed,
+
+    credentials(options)    those of SECRETS that these options ask for; without it all of them
+    contradictions(options) what is wrong with options that are right one by one: each a text and its fix
+
+Its errors are those of src/errors.py: TransientError is tried again, AuthError stops the source, and ContractError
+the feed.
 """
 
 from __future__ import annotations
@@ -17,17 +23,31 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from math import inf
 from pathlib import Path
 from typing import Any, Protocol
 
 from src.contract import Feed, Source
-from src.errors import BoathouseError
+from src.errors import TransientError
 
 
-class NotYetError(BoathouseError):
+class NotYetError(TransientError):
     """The source says that a slice is not ready: no failure before its `readyAt`."""
 
     error_class = "not_yet"
+
+
+class BusyError(TransientError):
+    """The source asks to be left alone for so many seconds."""
+
+    def __init__(self, what: str, *, seconds: float, where: object | None = None, fix: str | None = None) -> None:
+        super().__init__(what, where=where, fix=fix)
+        self.seconds = seconds
+
+
+def endless() -> float:
+    """Return the seconds that are left of no budget."""
+    return inf
 
 
 @dataclass(frozen=True)
@@ -49,11 +69,14 @@ class Slice:
 
     `adds`: what is fetched comes on top of what landed before (the rows that changed since), so that an answer without
     rows lands nothing; else it is the whole statement, and one without rows is an empty statement.
+
+    `any_order`: the order of the answer's lines says nothing, so that the same lines in another order are the same.
     """
 
     name: str
     day: date | None = None
     adds: bool = False
+    any_order: bool = False
     details: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
@@ -79,10 +102,16 @@ class Asked:
     now: datetime  # the moment of the pull, UTC
     landed: Callable[[], Sequence[Landed]]  # of this feed, oldest first
     remembered: Callable[[str], Landed | None]  # by slice: what its last answer let the stage remember, a .gz
+    seconds_left: Callable[[], float] = endless  # of the source's budget: no call may wait longer
 
 
 class Answer(Protocol):
-    """One answer, which a connector writes a piece at a time: one file of the landing zone."""
+    """One answer, which a connector writes a piece at a time: one file of the landing zone.
+
+    A connector whose source has files copies them into `folder()` instead, and lets each `keep` its name.
+    """
+
+    requests: int  # calls that the answer took; a connector adds to it where that says something
 
     def write(self, data: bytes) -> None:
         """Take the next bytes of the answer."""
@@ -97,6 +126,15 @@ class Answer(Protocol):
         crash between the two makes the next fetch do it again; also where the answer has no rows. It takes the place of
         the slice's last one.
         """
+
+    def folder(self) -> Path:
+        """Return a hidden folder of the landing zone, empty at first, for files that keep their names."""
+
+    def keep(self, name: str) -> None:
+        """Let a file of `folder()`, once it is there whole, land under its name."""
+
+    def target(self, name: str) -> Path:
+        """Return where a file of that name lies, or would lie, in the landing zone."""
 
 
 class Connector(Protocol):

@@ -159,6 +159,8 @@ def of_run(project: Project, run: Run) -> Callable[[str, Outcome | None], Expect
     def expect(step: str, outcome: Outcome | None) -> Expected:
         if step == "run":
             return forecast.total()
+        if outcome and step not in project.contracts.feeds:
+            return _SILENT  # a pull: nothing is known of what a source says
         if outcome:
             return forecast.feed(step, outcome.files, _taken(project, step, outcome, run.run_id))
         return forecast.table(tables[step]) if step in tables else _SILENT

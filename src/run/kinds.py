@@ -9,6 +9,7 @@ class RunKind(StrEnum):
     """The kind of a run, as the column `kind` of `ops.pipeline_runs` holds it."""
 
     PIPELINE = "pipeline"
+    PULL = "pull"
     BACKFILL = "backfill"
     REBUILD = "rebuild"
     REPLAY = "replay"  # of a table whose quarantine may now pass

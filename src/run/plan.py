@@ -73,7 +73,7 @@ class RunPlan:
 def read_plan(project: Project, chosen: Selection, window: Window) -> RunPlan:
     """Return what a run would do, its steps in the order in which it takes them; changes nothing."""
     forecast = Forecast(project)
-    steps: list[PlannedStep] = []
+    steps = _pulls(project, chosen, window)
     moving: set[str] = set()
     for feed in chosen.feeds:
         bronze, settle = project.table(feed.id), project.settings.settle_seconds
@@ -113,6 +113,19 @@ def print_plan(plan: RunPlan) -> None:
         print(f"{table.table}: whole at every change: {table.why}\n  fix: {table.fix}")
     for standing in plan.behind:
         print(f"readers see {releases.describe(standing)}")
+
+
+def _pulls(project: Project, chosen: Selection, window: Window) -> list[PlannedStep]:
+    """Return the slices that the sources of the feeds would be asked for; what they will say is not known."""
+    feeds = [feed for feed in chosen.feeds if feed.source]
+    if not feeds:
+        return []
+    from src.run import pulling
+
+    planned = pulling.plan(pulling.stage_of(project, window), feeds)
+    return [
+        PlannedStep(one.step, "fail" if one.error else "pull" if one.slices else "nothing", one.why) for one in planned
+    ]
 
 
 def _step(name: str, action: str, why: str, forecast: Forecast) -> PlannedStep:

@@ -195,7 +195,8 @@ def judge(
         for name, stayed in before.behind.items()
         if stayed.cause in (Cause.FAILED, Cause.BLOCKED) and name in upstream and name not in done
     }
-    wrong |= dict.fromkeys(run.blocked, Cause.BLOCKED) | dict.fromkeys(run.failures, Cause.FAILED)
+    wrong |= {name: Cause.BLOCKED for name in run.blocked if name in upstream}  # a pull is no table
+    wrong |= {name: Cause.FAILED for name in run.failures if name in upstream}
     held = stay_behind(upstream, moved, wrong)
     versions = _versions(released, current, upstream, moved, held)
     as_of = {name: found for name in versions if (found := before.as_of.get(name))}

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from loguru import logger
 
@@ -25,8 +26,12 @@ from src.run.kinds import RunKind
 from src.run.lock import Holder
 from src.run.revision import Revision
 
+if TYPE_CHECKING:
+    from src.landing.records import Pull
+
 TABLE = catalog.RUNS
 AUDITS = "ops.quality_results"
+PULLS = "ops.pulls"
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,7 @@ _TYPES = {
     "str": "VARCHAR",
     "str | None": "VARCHAR",
     "date": "DATE",
+    "date | None": "DATE",
     "datetime": "TIMESTAMP WITH TIME ZONE",
     "datetime | None": "TIMESTAMP WITH TIME ZONE",
     "float": "DOUBLE",
@@ -176,6 +182,7 @@ class Run:
     audits: list[Audited] = field(default_factory=list)
     rewritten: dict[str, tuple[int, int]] = field(default_factory=dict)  # table id: versions with the same rows
     mostly_rejected: dict[str, str] = field(default_factory=dict)  # table id: how many rows of a small load
+    pulls: list[Pull] = field(default_factory=list)  # the slices that sources were asked for
 
     def __post_init__(self) -> None:
         self.started = self.clock()
@@ -424,9 +431,11 @@ def now() -> datetime:
 
 
 def write(engine: DuckEngine, data: Path, run: Run) -> None:
-    """Append the records of a run's steps, then the results of its audits."""
+    """Append the records of a run's steps, the results of its audits, and what was asked of sources."""
     append(engine, data, TABLE, Record, run.records)
     append(engine, data, AUDITS, Audited, run.audits)
+    if run.pulls:
+        append(engine, data, PULLS, type(run.pulls[0]), run.pulls)
 
 
 def columns_of(kind: type) -> dict[str, str]:

@@ -1,0 +1,295 @@
+"""A pull asks one feed's source for the slices that are due, and lands what is new; each source is alone in it.
+
+What is due of a business day: the lookback of the source, which restates its days, and every day of the last month
+that has no file and of which the source did not say that it is empty. So a day that failed, was not ready, or fell
+into a time when no run was, is asked for until there is an answer; where no record was left, it is asked for again.
+"""
+
+from __future__ import annotations
+
+import base64
+import fnmatch
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from src.checks.outcome import Outcome
+from src.contract import Feed, Source
+from src.errors import BoathouseError, TransientError, translated
+from src.landing import options as written
+from src.landing import patience, registry
+from src.landing.connector import Asked, Connector, NotYetError, Slice
+from src.landing.files import FeedFolder, FileAnswer, Statement
+from src.landing.records import EMPTY, FAILED, LANDED, NOT_YET, SAME, Pull
+from src.settings import Settings, struck
+
+E = TypeVar("E", bound=Exception)
+_HOLES = 31  # days in which a day without a file is asked for again
+_IN_A_ROW = 3  # slices that fail in passing before the others are left to the next run
+_PROBE_SECONDS = 30.0
+_SHORTEST_SECRET = 4  # characters: a shorter one would blot every message
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The days, settings and records that all pulls of a run have in common. `clock` returns the time in UTC.
+
+    `start`: the first day that is asked for, whatever landed before; None: what is due. `answered`: by feed id and
+    slice the status of its last answer. `chosen`: a pattern of the slices that are asked for.
+    """
+
+    settings: Settings
+    clock: Callable[[], datetime]
+    end: date
+    start: date | None = None
+    answered: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    chosen: str = "*"
+    run_id: str = ""
+
+    @property
+    def landing(self) -> Path:
+        """Return the landing zone's folder."""
+        return self.settings.data_dir / "landing"
+
+
+def step_id(feed: Feed) -> str:
+    """Return the id of the step that pulls a feed: landing.<domain>.<feed>."""
+    return f"landing.{feed.domain}.{feed.name}"
+
+
+def due(stage: Stage, feed: Feed) -> list[Slice]:
+    """Return the slices that a pull of a feed would ask for; asks nothing.
+
+    Raises:
+        ContractError: a package is missing, or the feed's path does not take the files.
+        AuthError: a credential is not set.
+    """
+    return _Puller(stage, feed).due()
+
+
+def pull(stage: Stage, feed: Feed, pulls: list[Pull], *, patient: bool = True) -> Outcome:
+    """Ask a feed's source for what is due and land what is new; add to `pulls` what became of each slice.
+
+    Errors of the source are refusals of the outcome. `patient`: what fails in passing is tried again.
+    """
+    puller = None
+    try:
+        puller = _Puller(stage, feed)
+        return puller.pull(pulls, patience.ATTEMPTS if patient else 1)
+    except BoathouseError as error:
+        return Outcome(refusals=(_without_secrets(error, puller.secrets if puller else stage.settings.secrets()),))
+
+
+def probe(stage: Stage, feed: Feed) -> str:
+    """Return in a few words what a source answered to one cheap call.
+
+    Raises:
+        BoathouseError: it did not, and why.
+    """
+    puller = _Puller(stage, feed)
+    try:
+        return struck(patience.within(_PROBE_SECONDS, puller.probe, lambda: None), puller.secrets)
+    except Exception as error:
+        raise _without_secrets(_ours(error), puller.secrets) from None
+
+
+@dataclass
+class _Puller:
+    """The pull of one feed: its connector, and everything that this may know."""
+
+    stage: Stage
+    feed: Feed
+
+    def __post_init__(self) -> None:
+        source, settings = self.feed.source, self.stage.settings
+        assert source, "a feed that a source brings"
+        registry.check_packages(source, settings.root)
+        self.source: Source = source
+        self.connector: Connector = registry.connector(source.connector)
+        self.options: dict[str, Any] = registry.options(source)
+        self.credentials = registry.credentials(source, settings.credentials)
+        self.secrets = (*_derived(self.credentials), *settings.secrets())
+        self.folder = FeedFolder(self.stage.landing, self.feed)
+        self.deadline = time.monotonic() + (written.seconds(self.options["budget"]) or 0)
+        self.files = self.folder.landed()
+
+    def due(self) -> list[Slice]:
+        landed = {one.slice for one in self.files}
+        days = [part.day for part in self._slices(self._far()) if part.day and part.name in landed]
+        first, again = min(days, default=None), self._lookback()
+        return [
+            part
+            for part in self._slices(self._far())
+            if self.stage.start or part.day is None or part.day >= again or self._is_hole(part, landed, first)
+        ]
+
+    def pull(self, pulls: list[Pull], attempts: int) -> Outcome:
+        self.folder.clean()
+        outcome, errors, failed_before = Outcome(), list[BoathouseError](), 0
+        for part in self.due():
+            asked_at, began = self.stage.clock(), time.perf_counter()
+            answer = FileAnswer(self.folder, part, asked_at, self.stage.settings.settle_seconds)
+            try:
+                rows, statements = self._fetch(part, answer, attempts if failed_before == 0 else 1)
+            except NotYetError as error:
+                outcome = outcome.plus(Outcome(notes=(self._not_yet(part),)))
+                pulls.append(self._record(part, asked_at, began, answer, NOT_YET, error))
+                continue
+            except Exception as raised:
+                found = _without_secrets(_ours(raised), self.secrets)
+                pulls.append(self._record(part, asked_at, began, answer, FAILED, found))
+                if not isinstance(found, BoathouseError):
+                    raise found from None
+                errors.append(_of_slice(found, part))
+                failed_before += 1
+                if not isinstance(found, TransientError) or failed_before == _IN_A_ROW or self.seconds_left() <= 0:
+                    break
+                continue
+            finally:
+                answer.discard()
+            failed_before = 0
+            for one in statements:
+                pulls.append(self._record(part, asked_at, began, answer, one.status, rows=rows, one=one))
+            outcome = outcome.plus(_outcome(statements, rows))
+        return outcome.plus(Outcome(refusals=(_together(errors),))) if errors else outcome
+
+    def probe(self) -> str:
+        return self.connector.probe(self._asked(self.stage.end, self.stage.end))
+
+    def seconds_left(self) -> float:
+        return self.deadline - time.monotonic()
+
+    def _lookback(self) -> date:
+        """Return the first day of those that the source is asked for again each time."""
+        return self.stage.start or self.stage.end - timedelta(days=self.options["lookback"] - 1)
+
+    def _far(self) -> date:
+        return self.stage.start or min(self._lookback(), self.stage.end - timedelta(days=_HOLES - 1))
+
+    def _is_hole(self, part: Slice, landed: set[str], first: date | None) -> bool:
+        """Return whether a slice of the last month, but of no day before the feed's first, still has no answer."""
+        if first is None or part.day is None or part.day < first or part.name in landed:
+            return False
+        return self.stage.answered.get((self.feed.id, part.name)) not in (EMPTY, SAME)
+
+    def _slices(self, start: date) -> list[Slice]:
+        found = self.connector.slices(self._asked(start, self.stage.end))
+        return [part for part in found if fnmatch.fnmatchcase(part.name, self.stage.chosen)]
+
+    def _asked(self, start: date, end: date) -> Asked:
+        return Asked(
+            source=self.source,
+            feed=self.feed,
+            options=self.options,
+            secrets=self.credentials,
+            start=start,
+            end=end,
+            now=self.stage.clock(),
+            landed=lambda: self.files,
+            remembered=self.folder.remembered,
+            seconds_left=self.seconds_left,
+        )
+
+    def _fetch(self, part: Slice, answer: FileAnswer, attempts: int) -> tuple[int, list[Statement]]:
+        """Return the rows of a slice, and what became of its answer."""
+        day = part.day or self.stage.end
+        asked = self._asked(day, day) if part.day else self._asked(self.stage.start or self._lookback(), self.stage.end)
+
+        def once() -> int:
+            answer.restart()
+            return self.connector.fetch(asked, part, answer)
+
+        def fetched() -> int:
+            return patience.patiently(once, self.seconds_left, attempts)
+
+        try:
+            rows = patience.within(self.seconds_left(), fetched, answer.abandon)
+        except NotYetError as error:
+            ready = written.ready_at(self.options, day)
+            if self.stage.clock() < ready:
+                raise
+            what = f"not ready, which it should have been {ready:%Y-%m-%d %H:%M %Z}: {error.what}"
+            raise patience.GaveUpError(what, fix="ask the source, or set `readyAt` later") from error
+        return rows, answer.finish()
+
+    def _not_yet(self, part: Slice) -> str:
+        ready = written.ready_at(self.options, part.day or self.stage.end)
+        return f"{part.name} is not ready yet; no failure before {ready:%Y-%m-%d %H:%M %Z}"
+
+    def _record(
+        self,
+        part: Slice,
+        asked_at: datetime,
+        began: float,
+        answer: FileAnswer,
+        status: str,
+        error: Exception | None = None,
+        rows: int = 0,
+        one: Statement | None = None,
+    ) -> Pull:
+        return Pull(
+            run_id=self.stage.run_id,
+            source=self.source.name,
+            connector=self.source.connector,
+            feed=self.feed.id,
+            slice=part.name,
+            day=part.day,
+            pulled_at=asked_at,
+            status=status,
+            rows=rows,
+            bytes=one.bytes if one else 0,
+            sha256=one.sha256 if one else None,
+            file=self.folder.relative(one.path) if one and one.path else None,
+            requests=answer.requests,
+            seconds=round(time.perf_counter() - began, 3),
+            error_class=getattr(error, "error_class", "bug") if error else None,
+            error_message=struck(str(error), self.secrets) if error else None,
+        )
+
+
+def _outcome(statements: Sequence[Statement], rows: int) -> Outcome:
+    landed = [one for one in statements if one.status in (LANDED, EMPTY) and one.sha256]
+    written_rows = rows if landed else 0
+    return Outcome(
+        read=rows, inserted=written_rows, written=written_rows, unchanged=rows - written_rows, files=len(landed)
+    )
+
+
+def _ours(error: Exception) -> Exception:
+    """Return what a connector raised as an error of ours; what nobody foresaw stays a bug."""
+    if isinstance(error, ConnectionError | TimeoutError):
+        return TransientError(f"{type(error).__name__}: {error}", fix="run again later")
+    return translated(error)
+
+
+def _without_secrets(error: E, secrets: Sequence[str]) -> E:
+    """Return an error that names no secret; what it came from is left to the log, which strikes them."""
+    if isinstance(error, BoathouseError):
+        error.what = struck(error.what, secrets)
+        error.where = None if error.where is None else struck(error.where, secrets)
+        error.fix = None if error.fix is None else struck(error.fix, secrets)
+    error.args = tuple(struck(value, secrets) if isinstance(value, str) else value for value in error.args)
+    return error
+
+
+def _of_slice(error: BoathouseError, part: Slice) -> BoathouseError:
+    error.what = f"{part.name}: {error.what}"
+    return error
+
+
+def _together(errors: Sequence[BoathouseError]) -> BoathouseError:
+    """Return what failed as one error: the gravest, which came last, and how many slices did."""
+    last = errors[-1]
+    if len(errors) > 1:
+        last.what += f" (and {len(errors) - 1} slices before it)"
+    return last
+
+
+def _derived(credentials: Mapping[str, str]) -> list[str]:
+    """Return the credentials, and how a user and a password go together in a header, as texts to strike."""
+    user, password = credentials.get("USER"), credentials.get("PASSWORD")
+    together = [base64.b64encode(f"{user}:{password}".encode()).decode()] if user and password else []
+    return [*together, *(value for value in credentials.values() if len(value) >= _SHORTEST_SECRET)]

@@ -1,0 +1,118 @@
+"""The steps that pull: one for each feed that a source brings, before bronze. None of them holds bronze back.
+
+Only a refused credential stops the other feeds of the same source; what failed in passing is asked once more for
+each of them, and not waited for again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+
+from src import catalog, lake
+from src.checks.outcome import Outcome
+from src.contract import Feed, Source
+from src.errors import AuthError, BoathouseError, TransientError
+from src.landing import pull, registry
+from src.landing.connector import Slice
+from src.landing.pull import Stage, step_id
+from src.project import Project
+from src.run import runs
+from src.run.runs import Run, Window
+
+_NAMED = 3  # slices by name
+
+
+@dataclass(frozen=True)
+class PullStep:
+    """The pull of one feed as a step of a run."""
+
+    name: str
+    work: Callable[[], Outcome]
+    source: str
+    waits_for: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The slices that a pull of one feed would ask for; `error`: why it would ask for nothing."""
+
+    step: str
+    slices: tuple[Slice, ...] = ()
+    error: BoathouseError | None = None
+
+    @property
+    def why(self) -> str:
+        """Return in one line which slices they are, or what is wrong."""
+        if self.error:
+            return str(self.error).splitlines()[0]
+        names = [part.name for part in self.slices]
+        shown = names if len(names) <= _NAMED else [names[0], "...", names[-1]]
+        count = f"{len(names)} {'slice' if len(names) == 1 else 'slices'}"
+        return f"{count}: {', '.join(shown)}" if names else "nothing is due"
+
+
+def sourced(feeds: Sequence[Feed], names: Sequence[str] | None = None) -> list[Feed]:
+    """Return the feeds that a source brings; `names`: of these sources alone."""
+    return [feed for feed in feeds if feed.source and (names is None or feed.source.name in names)]
+
+
+def steps(run: Run, stage: Stage, feeds: Sequence[Feed]) -> Iterator[PullStep]:
+    """Yield the step of each feed; what the steps before it met is known when it is asked for."""
+    before: list[Feed] = []
+    for feed in feeds:
+        assert feed.source, "a feed that a source brings"
+        failures = {step_id(other): run.failures.get(step_id(other)) for other in before if _same(other, feed.source)}
+        refused = tuple(name for name, error in failures.items() if isinstance(error, AuthError))
+        patient = not any(isinstance(error, TransientError) for error in failures.values())
+        work = partial(pull.pull, stage, feed, run.pulls, patient=patient)
+        yield PullStep(step_id(feed), work, feed.source.name, refused)
+        before.append(feed)
+
+
+def stage_of(project: Project, window: Window, start: date | None = None, chosen: str = "*", run_id: str = "") -> Stage:
+    """Return what the pulls of a run have in common; `start`: ask for every day from then on."""
+    return Stage(project.settings, runs.now, window.end, start, last_answers(project), chosen, run_id)
+
+
+def plan(stage: Stage, feeds: Sequence[Feed]) -> list[Planned]:
+    """Return what each feed's source would be asked for; asks nothing.
+
+    Raises:
+        ContractErrors: what contracts say of sources is not what their connectors take.
+    """
+    registry.check(feeds)
+    return [_planned(stage, feed) for feed in feeds]
+
+
+def last_answers(project: Project) -> dict[tuple[str, str], str]:
+    """Return by feed and slice what became of it when it was asked for last, as ops.pulls has it."""
+    if not publish(project):
+        return {}
+    rows = project.engine.rows(
+        "SELECT feed, slice, arg_max(status, pulled_at) FROM ops.pulls WHERE status <> 'failed' GROUP BY feed, slice"
+    )
+    return {(feed, part): status for feed, part, status in rows}
+
+
+def publish(project: Project) -> bool:
+    """Make ops.pulls readable by its name; returns False where nothing was ever asked."""
+    root = project.path(runs.PULLS)
+    if lake.open_table(root) is None:
+        return False
+    catalog.publish(project.engine, {runs.PULLS: root})
+    return True
+
+
+def _planned(stage: Stage, feed: Feed) -> Planned:
+    try:
+        return Planned(step_id(feed), tuple(pull.due(stage, feed)))
+    except BoathouseError as error:
+        return Planned(step_id(feed), error=error)
+
+
+def _same(feed: Feed, source: Source) -> bool:
+    """Return whether a feed is brought by the same source."""
+    return feed.source is not None and (feed.source.connector, feed.source.name) == (source.connector, source.name)
