@@ -16,7 +16,8 @@ Anything else that reaches the edge is a bug: traceback in the log, one line on 
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 
 BUG_EXIT_CODE = 70
 
@@ -79,6 +80,19 @@ class LockedError(BoathouseError):
 
 class PartialError(BoathouseError):
     exit_code, error_class = 9, "partial"
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name most like another, None where none is; case, blanks and dashes count for nothing."""
+    from difflib import get_close_matches
+
+    plain = {_letters(other): other for other in sorted(known, reverse=True)}
+    found = get_close_matches(_letters(name), plain, 1)
+    return plain[found[0]] if found else None
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\s_-]+", "", name.casefold()) or name
 
 
 def exit_codes() -> dict[int, str]:

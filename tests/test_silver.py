@@ -423,8 +423,7 @@ def test_a_column_the_feed_does_not_have_is_a_contract_error_that_lists_what_is_
     lake.shop()
     lake.land("shop/orders/1.csv", "id,day,amount,updated\n1,2024-01-01,10,1\n")
     error = str(lake.run().failures["silver.shop.orders"])
-    assert "transformLogic of order_id" in error
-    assert "the columns there are: id, day, amount, updated" in error
+    assert error.startswith("no file has a column order_id; the columns there are: id, day, amount, updated\n")
 
 
 def test_a_changed_contract_without_a_new_version_stops_the_table_and_names_the_version_to_write(lake: Lake) -> None:

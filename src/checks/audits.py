@@ -93,12 +93,13 @@ def own_query(expectation: Expectation) -> str:
 
 @dataclass(frozen=True)
 class _Check:
-    """One audit as SQL: a condition that bad rows meet, or a query that gives the value."""
+    """One audit as SQL: a condition that bad rows meet, or a query that gives the value; and a SELECT of bad rows."""
 
     rule: str
     expectation: Expectation
     bad: str = ""
     query: str = ""
+    shown: str = ""  # where rows that meet `bad` are not what tells most
 
 
 def _expected(expectation: Expectation) -> _Check:
@@ -108,7 +109,8 @@ def _expected(expectation: Expectation) -> _Check:
     if expectation.metric == "rowCount":
         return _Check(rule, expectation, query=f"SELECT count(*) FROM {AUDITED}")
     if expectation.metric == "duplicateValues":
-        return _Check(rule, expectation, query=_surplus(_columns(expectation)))
+        columns = _columns(expectation)
+        return _Check(rule, expectation, query=_surplus(columns), shown=_repeated(columns))
     return _Check(rule, expectation, bad=_bad(expectation))
 
 
@@ -123,6 +125,14 @@ def _surplus(columns: Sequence[str]) -> str:
     names = ", ".join(map(identifier, columns))
     there = " AND ".join(f"{identifier(name)} IS NOT NULL" for name in columns)
     return f"SELECT count(*) - count(DISTINCT ({names})) FROM {AUDITED} WHERE {there}"
+
+
+def _repeated(columns: Sequence[str]) -> str:
+    """Return a SELECT of the values that stand in more than one row, and in how many, the commonest first."""
+    names = ", ".join(map(identifier, columns))
+    there = " AND ".join(f"{identifier(name)} IS NOT NULL" for name in columns)
+    counted = f"SELECT {names}, count(*) AS rows FROM {AUDITED} WHERE {there} GROUP BY {names}"
+    return f"{counted} HAVING count(*) > 1 ORDER BY rows DESC, {names}"
 
 
 def _bad(expectation: Expectation) -> str:
@@ -147,7 +157,12 @@ def _among(name: str, values: object) -> str:
 
 def _unique(table: Table) -> list[_Check]:
     return [
-        _Check("unique", Expectation("library", "mustBe", 0, column=column.name), query=_surplus([column.name]))
+        _Check(
+            "unique",
+            Expectation("library", "mustBe", 0, column=column.name),
+            query=_surplus([column.name]),
+            shown=_repeated([column.name]),
+        )
         for column in table.columns
         if column.unique
     ]
@@ -207,13 +222,17 @@ def _result(engine: DuckEngine, check: _Check, rows: int, found: float | None) -
         severity=expectation.severity,
         passed=passed,
         rows=rows,
-        samples=None if passed or not check.bad else _samples(engine, check.bad),
+        samples=None if passed else _samples(engine, check),
         description=expectation.description,
     )
 
 
-def _samples(engine: DuckEngine, bad: str) -> str:
-    rows = engine.values(f"SELECT to_json(a)::VARCHAR FROM {AUDITED} a WHERE {bad} LIMIT {_SAMPLES}")
+def _samples(engine: DuckEngine, check: _Check) -> str | None:
+    """Return some of the rows that failed an audit, as JSON text; None where a query gives a number alone."""
+    shown = check.shown or (f"SELECT * FROM {AUDITED} WHERE {check.bad}" if check.bad else "")
+    if not shown:
+        return None
+    rows = engine.values(f"SELECT to_json(a)::VARCHAR FROM ({shown} LIMIT {_SAMPLES}) a")
     return json.dumps([json.loads(row) for row in rows], ensure_ascii=False)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from src.errors import BoathouseError, ContractError, from_os_error
+from src.errors import BoathouseError, ContractError, from_os_error, nearest
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -104,11 +104,9 @@ def listed(values: Iterable[object]) -> str:
 
 def hint(word: str, known: Iterable[str]) -> str:
     """Return the fix for an unknown name: the known one nearest to it, and all known ones."""
-    from difflib import get_close_matches
-
     known = sorted(known)
-    near = get_close_matches(word, known, 1)
-    return (f"did you mean `{near[0]}`? " if near else "") + (f"known: {listed(known)}" if known else "known: none")
+    near = nearest(word, known)
+    return (f"did you mean `{near}`? " if near else "") + (f"known: {listed(known)}" if known else "known: none")
 
 
 def kind(value: object) -> str:

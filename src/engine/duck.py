@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -500,7 +501,7 @@ def _translated(sql: str) -> Iterator[None]:
     except BoathouseError:
         raise
     except _MISTAKES_IN_SQL as error:
-        raise ContractError(_first_line(error), where=_shown(sql)) from error
+        raise ContractError(_first_line(error) + _near(error), where=_shown(sql)) from error
     except duckdb.PermissionException as error:
         fix = "name a table as layer.domain.table: a query reads the tables of the lake and nothing else"
         raise UsageError(_first_line(error), where=_shown(sql), fix=fix) from error
@@ -570,6 +571,12 @@ def _nodes(tree: object) -> Iterator[dict[str, Any]]:
 def _first_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
+
+
+def _near(error: Exception) -> str:
+    """Return the names that the engine takes for those that are meant, in brackets; empty where it knows none."""
+    found = re.search(r"^(?:Did you mean|Candidate bindings:) (.*)$", str(error), re.MULTILINE)
+    return f" (did you mean {found[1].rstrip('?')}?)" if found else ""
 
 
 def _shown(sql: str, limit: int = 400) -> str:

@@ -19,9 +19,10 @@ from src.engine import DuckEngine
 from src.errors import BoathouseError
 from src.preview.rows import ColumnFigures, Refusal, audited, figures, first_rows, refusal
 from src.project import Project, referenced
-from src.silver import clean, incoming, rejects
+from src.silver import clean, incoming, reasons, rejects
 from src.silver.batch import Batch
-from src.silver.rejects import Load, Reason
+from src.silver.reasons import Reason
+from src.silver.rejects import Load
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def _computed(
     deleted = incoming.finish(engine, table)
     rows = int(engine.one(f"SELECT count(*) FROM {Batch.INCOMING}")[0])
     replace(outcome, inserted=rows, deleted=deleted).conserve(table.id)
-    if conflict := clean.refused_conflicts(table, outcome):
+    if conflict := clean.refused_conflicts(table, outcome, first=_is_first(project, table)):
         refusals.append(refusal(table.id, conflict))
     failed, missing, stops = _audits(project, table)
     refusals += [refusal(table.id, stops)] if stops else []
@@ -125,7 +126,7 @@ def _computed(
         conflicts=outcome.conflicts,
         deleted=deleted,
         notes=(*outcome.conflict_notes, *outcome.notes),
-        reasons=tuple(rejects.commonest(engine, None)),
+        reasons=tuple(reasons.commonest(engine, None)),
         audits=failed,
         not_audited=tuple(missing),
         columns=figures(engine, Batch.INCOMING, shown),
@@ -187,13 +188,16 @@ def _refused_load(
 ) -> Iterator[Refusal]:
     """Yield why a run would refuse a load whose rejects are in the batch's tables; nothing where it would not."""
     engine = project.engine
-    silver, gone = project.table(table.id), project.table(f"deletions.{table.domain}.{table.name}")
-    first = not (silver and silver.rows) and not (gone and gone.rows)
-    load = Load(outcome.read, outcome.quarantined, first, full_refresh)
+    load = Load(outcome.read, outcome.quarantined, _is_first(project, table), full_refresh)
     if rejects.beyond(table, load):
         hint = partial(incoming.words_of_engine, engine, table, sources)
         read = incoming.read_rows(engine, sources)
         yield refusal(table.id, rejects.error(engine, table, load, read, hint))
+
+
+def _is_first(project: Project, table: Table) -> bool:
+    gone = project.table(f"deletions.{table.domain}.{table.name}")
+    return clean.is_first_load(project.table(table.id), gone)
 
 
 def _audits(project: Project, table: Table) -> tuple[tuple[AuditResult, ...], list[str], BoathouseError | None]:

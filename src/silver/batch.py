@@ -25,8 +25,11 @@ class Batch(StrEnum):
     # Lines that no reader could split. Filled and read by incoming.compute.
     UNSPLIT = "unsplit"
 
-    # Rows with reasons. Filled by incoming.compute. Read by rejects, clean and maintenance.check.
+    # Rows with reasons. Filled by incoming.compute. Read by reasons, causes, rejects, clean and maintenance.check.
     REJECTED = "rejected"
+
+    # Distinct texts of one column that were rejected for one reason. Filled and read by causes.
+    TEXTS = "texts"
 
     # Hashes of the keys that occur twice, and the rows that may have one. Filled, read and, where rows are wide,
     # dropped by winners.find_losers.

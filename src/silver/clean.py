@@ -114,12 +114,26 @@ def properties(table: Table, silver: lake.Snapshot | None = None) -> dict[str, s
     return contract.tags(table, silver) | lake.index(first, kinds.get(first, ""))
 
 
-def refused_conflicts(table: Table, outcome: Outcome) -> DataError | None:
-    """Return the error of a load that has conflicts, where the contract takes none."""
-    if table.on_conflict != "fail" or not outcome.conflict_notes:
-        return None
-    fix = "land a newer row of these keys, or write another `onConflict`: quarantine or last"
-    return DataError("; ".join(outcome.conflict_notes), where=table.path, fix=fix)
+def is_first_load(silver: lake.Snapshot | None, deletions: lake.Snapshot | None) -> bool:
+    """Return whether a table never had a row, as far as it and the keys that are recorded as gone tell."""
+    return not (silver and silver.rows) and not (deletions and deletions.rows)
+
+
+def refused_conflicts(table: Table, outcome: Outcome, *, first: bool) -> DataError | None:
+    """Return the error of a load that has conflicts, where the contract takes none; of a `first` one, where most are.
+
+    Rows of which most contradict another of their key show that the key is none, unless the contract says who wins.
+    """
+    if table.on_conflict == "fail" and outcome.conflict_notes:
+        fix = "land a newer row of these keys, or write another `onConflict`: quarantine or last"
+        return DataError("; ".join(outcome.conflict_notes), where=table.path, fix=fix)
+    if table.on_conflict is None and first and rejects.mostly_lost(outcome):
+        key = ", ".join(table.key)
+        what = f"{key} is no key: {outcome.conflicts:,} of {outcome.read:,} rows differ from another row of theirs"
+        fix = "add the columns that make a row unique, `primaryKey: true`, or declare none: then all columns are it"
+        fix += "; where the last row of a file shall win, write `onConflict: last`"
+        return DataError(f"{what}\n  {outcome.conflict_notes[0]}", where=table.path, fix=fix)
+    return None
 
 
 def run(
@@ -277,9 +291,7 @@ class Merge:
         """
         if self._is_judged(progress, full_refresh=full_refresh):
             return outcome
-        silver, gone = lake.open_table(self.places.table), lake.open_table(self.places.deletions)
-        first = not (silver and silver.rows) and not (gone and gone.rows)
-        load = rejects.Load(outcome.read, outcome.quarantined, first, full_refresh)
+        load = rejects.Load(outcome.read, outcome.quarantined, self._is_first(), full_refresh)
         why = rejects.beyond(self.table, load)
         if why and not self.accepted_by:
             self._quarantine(progress, overwrite=full_refresh, waiting=True)
@@ -292,13 +304,16 @@ class Merge:
         return outcome
 
     def _refuse_conflicts(self, outcome: Outcome) -> None:
-        """Stop where the contract takes no conflict.
+        """Stop where the contract takes no conflict, and where a first load shows that its key is none.
 
         Raises:
-            DataError: there is one; nothing was committed.
+            DataError: naming the keys; nothing was committed.
         """
-        if error := refused_conflicts(self.table, outcome):
+        if error := refused_conflicts(self.table, outcome, first=self._is_first()):
             raise error
+
+    def _is_first(self) -> bool:
+        return is_first_load(lake.open_table(self.places.table), lake.open_table(self.places.deletions))
 
     def _is_judged(self, progress: Mapping[str, int], *, full_refresh: bool) -> bool:
         """Return whether a run that died judged this load good: it then committed the rejects, and no more."""

@@ -30,7 +30,7 @@ from src.silver.project import (
     source_column,
     trimmed,
 )
-from src.silver.rejects import Reason
+from src.silver.reasons import Reason
 
 _ADDED = {*PROVENANCE, "_batch", "_reject", "_raw"}  # what bronze adds to a file's columns
 
@@ -79,7 +79,8 @@ def read_rows(engine: DuckEngine, sources: Sequence[Source]) -> str:
 
 def words_of_engine(engine: DuckEngine, table: Table, sources: Sequence[Source], reason: Reason) -> str | None:
     """Return what the engine says of an expression that gives nothing for a row; None where it has nothing to say."""
-    if not any(column.name == reason.column and column.expression for column in table.columns):
+    expression = next((column.expression for column in table.columns if column.name == reason.column), None)
+    if not expression:
         return None
     for feed, bronze, files in sources:
         columns = _columns(engine, table, bronze)
@@ -89,7 +90,7 @@ def words_of_engine(engine: DuckEngine, table: Table, sources: Sequence[Source],
             part = reduced(engine, table, [reason.column]) if groups.is_wide(table) else table
             engine.rows(_typed(engine, part, feed, columns, row, reason.column))
         except BoathouseError as error:
-            return error.what
+            return f"{error.what}, in `{expression}`"
     return None
 
 

@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 from src.checks import rules
 from src.contract import PROVENANCE, TIMESTAMP, Column, Feed, Table
 from src.engine import DuckEngine, identifier, literal
-from src.errors import ContractError
+from src.errors import ContractError, DataError, nearest
 from src.silver import exact
+from src.silver.advice import logic, name_in_sql
 
 _ADDED = {*PROVENANCE, "_batch"}  # what bronze adds to a file's columns, as far as a projection sees it
 REASONS = "_reasons"  # of rules.CODED, NULL for a row that passes
@@ -300,11 +301,31 @@ def _kind(
     # asked of columns without rows: to bind the statement so far takes longer than to run it over a day
     columns = ", ".join(f"NULL::{kind} AS {identifier(name)}" for name, kind in available.items())
     try:
-        return next(iter(engine.columns(f"SELECT {expression} AS v FROM (SELECT {columns})").values()))
-    except ContractError as error:
-        seen = ", ".join(name for name in available if name not in _ADDED and not name.startswith(prefix))
-        fix = f"correct the file or `transformLogic`; the columns there are: {seen}"
-        raise _in_column(table, column, error.what, fix) from None
+        return next(iter(engine.columns(f"SELECT TRY({expression}) AS v FROM (SELECT {columns})").values()))
+    except (ContractError, DataError) as error:  # of the latter: a format that is none, say, in any row
+        seen = [name for name in available if name not in _ADDED and not name.startswith(prefix)]
+        names = {name.lower() for name in seen}
+        if missing := [name for name in sorted(engine.column_names(expression)) if name.lower() not in names]:
+            raise _missing(table, column, missing, seen) from None
+        fix = f"correct the file or `transformLogic`; the columns there are: {', '.join(seen)}"
+        raise _in_column(table, column, f"{error.what}, in `{expression}`", fix) from None
+
+
+def _missing(table: Table, column: Column, missing: Sequence[str], seen: Sequence[str]) -> ContractError:
+    """Return the error of a column whose source is not in the feed's files; names all others of which that is true."""
+    names = {name.lower() for name in seen}
+    others = [c.name for c in table.columns if c.expression is None and c is not column and c.name not in names]
+    read = ", ".join(dict.fromkeys([*missing, *others]))
+    of = f"transformLogic of {column.name}: " if column.expression else ""
+    near = {name: other for name in missing if (other := nearest(name, seen))}
+    found = ", ".join(f"is it {name_in_sql(other)}?" for other in near.values())
+    fix = "name the columns as the files do, or correct the files"
+    if near and column.expression is None:
+        fix = f"{found} {logic(column, name_in_sql(near[column.name]))}"
+    elif near:
+        fix = f"{found} {fix}"
+    what = f"{of}no file has a column {read}; the columns there are: {', '.join(map(name_in_sql, seen))}"
+    return ContractError(what, where=table.path, fix=fix)
 
 
 def _inputs(references: set[str], spelled: Mapping[str, str]) -> str:

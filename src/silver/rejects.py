@@ -10,14 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from src.checks.outcome import Outcome
 from src.contract import Table
 from src.engine import DuckEngine
 from src.errors import DataError
+from src.silver import causes, reasons
 from src.silver.batch import Batch
+from src.silver.causes import Cause
+from src.silver.reasons import Reason
 
 _MOST = 50  # percent of a load of at least so many rows:
 _LARGE = 20  # a few bad rows of a smaller one say little
 _NAMED = 3  # reasons, or files, by name
+_LOOKED_AT = 20  # reasons, for what they have in common
 _SHOWN = 300  # characters of a raw row
 
 
@@ -44,26 +49,30 @@ class Load:
 
 
 @dataclass(frozen=True)
-class Reason:
-    """One kind of reason: its code, how many rows have it, and one of them."""
+class _Group:
+    """Reasons of one cause, told in one line; of reasons without a cause, one alone."""
 
-    code: str
-    text: str
+    reasons: tuple[Reason, ...]
+    causes: tuple[Cause, ...]  # one for each reason, alike but for the column; none where none was found
     rows: int
-    file: str
-    row: int
-    values: str
+    engine_says: str
 
     @property
-    def column(self) -> str:
-        """Return the column it is about; a reason of a whole line names none."""
-        return self.code.partition(":")[2]
+    def fix(self) -> str:
+        """Return what to write for each of the columns; empty where no cause was found."""
+        return ", ".join(dict.fromkeys(cause.fix for cause in self.causes))
 
     def __str__(self) -> str:
-        shown = " ".join(self.values.split())
+        first = self.reasons[0]
+        columns = ", ".join(reason.column for reason in self.reasons)
+        text = first.text.replace(f"{first.column}: ", f"{columns}: ", 1) if len(self.reasons) > 1 else first.text
+        shown = " ".join(first.values.split())
         shown = shown if len(shown) <= _SHOWN else shown[:_SHOWN] + " ..."
         rows = "1 row" if self.rows == 1 else f"{self.rows:,} rows"
-        return f"  {rows}: {self.text}\n    such as {self.file}, row {self.row}: {shown}"
+        lines = [f"  {rows}: {text}", f"    such as {first.file}, row {first.row}: {shown}"]
+        lines += [f"    {cause.what}" for cause in self.causes[:1]]
+        lines += [f"    the engine says: {self.engine_says}"] if self.engine_says else []
+        return "\n".join(lines)
 
 
 def beyond(table: Table, load: Load) -> str | None:
@@ -82,6 +91,11 @@ def small(table: Table, load: Load) -> bool:
     return table.max_rejected is None and load.read < _LARGE and load.mostly_rejected
 
 
+def mostly_lost(outcome: Outcome) -> bool:
+    """Return whether most rows of a load of some size contradict another row of their key."""
+    return outcome.read >= _LARGE and 100 * outcome.conflicts > _MOST * outcome.read
+
+
 def error(
     engine: DuckEngine, table: Table, load: Load, read: str, engine_words: Callable[[Reason], str | None]
 ) -> RejectedError:
@@ -89,50 +103,48 @@ def error(
 
     `read` is a relation of the rows that were read, with _file; `engine_words` tells what the engine says of a row.
     """
-    reasons = commonest(engine, _NAMED)
-    wrong, fix = _verdict(engine, table, load, read, reasons, engine_words)
-    what = "\n".join([f"{load}, {beyond(table, load)}", *map(str, reasons), f"  {wrong}"])
+    groups = _grouped(engine, table, engine_words)
+    wrong, fix = _verdict(engine, table, load, read, groups)
+    more = [f"  and {len(groups) - _NAMED} more reasons"] if len(groups) > _NAMED else []
+    what = "\n".join([f"{load}, {beyond(table, load)}", *map(str, groups[:_NAMED]), *more, f"  {wrong}"])
     accept = f"`main.py run --accept-rejects {table.id}` lets them through"
     look = f"`main.py quarantine show --table {table.id}` shows them"
     return RejectedError(what, where=table.path, fix=f"{fix}, then `make pipeline`; {look}, {accept}")
 
 
-def commonest(engine: DuckEngine, most: int | None) -> list[Reason]:
-    """Return the kinds of reasons of the rows in `rejected`, the commonest first: at most so many, or all."""
-    reasons = "unnest(_codes) AS code, unnest(_reasons) AS reason, _file, _row, _values"
-    first = "min_by({'reason': reason, 'file': _file, 'row': _row, 'shown': _values}, {'file': _file, 'row': _row})"
-    kinds = f"SELECT code, count(*) AS rows, {first} AS one FROM (SELECT {reasons} FROM {Batch.REJECTED}) GROUP BY code"
-    rows = engine.rows(
-        f"SELECT code, one.reason, rows, one.file, one.row, one.shown FROM ({kinds}) "
-        f"ORDER BY rows DESC, one.reason{f' LIMIT {most}' if most else ''}"
-    )
-    return [Reason(code, text, rows, file, row, values or "") for code, text, rows, file, row, values in rows]
+def _grouped(engine: DuckEngine, table: Table, engine_words: Callable[[Reason], str | None]) -> list[_Group]:
+    """Return the reasons, those of one cause together, the commonest first."""
+    by_cause: dict[str, list[tuple[Reason, Cause | None]]] = {}
+    for reason in reasons.commonest(engine, _LOOKED_AT):
+        cause = causes.find(engine, table, reason)
+        by_cause.setdefault(cause.kind if cause else reason.code, []).append((reason, cause))
+    groups = []
+    for alike in by_cause.values():
+        members, found = tuple(reason for reason, _ in alike), tuple(cause for _, cause in alike if cause)
+        rows = members[0].rows if len(alike) == 1 else reasons.count(engine, [reason.code for reason in members])
+        groups.append(_Group(members, found, rows, "" if found else engine_words(members[0]) or ""))
+    return sorted(groups, key=lambda group: -group.rows)
 
 
-def _verdict(
-    engine: DuckEngine,
-    table: Table,
-    load: Load,
-    read: str,
-    reasons: Sequence[Reason],
-    engine_words: Callable[[Reason], str | None],
-) -> tuple[str, str]:
+def _verdict(engine: DuckEngine, table: Table, load: Load, read: str, groups: Sequence[_Group]) -> tuple[str, str]:
     """Return what looks wrong (the contract, whole files or single rows) and how to fix it."""
     from_scratch = load.first or load.full_refresh
-    if from_scratch and reasons[0].rows == load.read:
-        engine_says = engine_words(reasons[0])
-        hint = f"; the engine says: {engine_says}" if engine_says else ""
-        return f"the contract looks wrong: every row of every file is rejected for this{hint}", f"correct {table.path}"
+    fixes = ", and ".join(group.fix for group in groups[:_NAMED] if group.fix)
+    if from_scratch and groups[0].rows == load.read:
+        fix = ", and ".join(group.fix for group in groups if group.fix and group.rows == load.read)
+        return "the contract looks wrong: every row of every file is rejected for this", fix or f"correct {table.path}"
     if from_scratch and load.rejected == load.read:
-        return "the contract or the files look wrong: no row passed, for several reasons", "correct either"
+        return "the contract or the files look wrong: no row passed, for several reasons", fixes or "correct either"
     rejected = f"SELECT _file, count(*) AS rejected FROM {Batch.REJECTED} GROUP BY 1"
     counted = f"SELECT _file, count(*) AS rows FROM {read} GROUP BY 1"
     wrong = engine.values(
         f"SELECT _file FROM ({counted}) JOIN ({rejected}) USING (_file) WHERE rejected >= rows ORDER BY rows DESC, 1"
     )
     if not wrong:
-        return "the files look wrong in some rows, and right in others", "land the rows corrected"
+        what = "the files look wrong in some rows, and right in others"
+        return what, f"land the rows corrected, or {fixes}" if fixes else "land the rows corrected"
     named = ", ".join(wrong[:_NAMED]) + (", ..." if len(wrong) > _NAMED else "")
     files = "file looks" if len(wrong) == 1 else f"{len(wrong)} files look"
     passed = "earlier rows passed" if load.rejected == load.read else "others passed"
-    return f"the {files} wrong: every row of {named} is rejected, and {passed}", "land it corrected"
+    what = f"the {files} wrong: every row of {named} is rejected, and {passed}"
+    return what, f"land it corrected, or {fixes}" if fixes else "land it corrected"
