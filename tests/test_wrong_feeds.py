@@ -24,7 +24,6 @@ schema:
 """
 OPTIONS = re.compile(r"`customProperties: (\[.*?\])` at server")
 PROPERTY = re.compile(r"`(\{property: .*?\})` in the customProperties of server")
-ENCODING = re.compile(r"`(encoding: \w+)` at server")
 LOGIC = re.compile(r"write `(transformLogic: .*?|logicalType: .*?)` at (\w+)")
 
 
@@ -38,11 +37,10 @@ class Wrong:
     fix: str
     right: tuple[object, ...]  # the first row, once what the fix says is written
     options: str = ""
-    encoding: str = "utf-8"
 
     @property
-    def text(self) -> bytes:
-        return "".join(f"{row}\n" for row in self.rows).encode(self.encoding)
+    def text(self) -> str:
+        return "".join(f"{row}\n" for row in self.rows)
 
     def contract(self, name: str) -> str:
         columns = "\n".join(f"      - {{{column}}}" for column in self.columns)
@@ -53,11 +51,11 @@ class Wrong:
         contract = self.contract(name)
         options = [*OPTIONS.findall(self.fix)]
         options += [f"[{', '.join(found)}]" for found in (PROPERTY.findall(self.fix),) if found]
-        added = [f", customProperties: {text}" for text in options] + [f", {x}" for x in ENCODING.findall(self.fix)]
+        added = [f", customProperties: {text}" for text in options]
         contract = contract.replace("format: csv", "format: csv" + "".join(added))
         for text, column in LOGIC.findall(self.fix):
             old = next(line for line in contract.splitlines() if f"name: {column}," in line)
-            kept = re.sub(r", (transformLogic|physicalType): (\"[^\"]*\"|[^,}]*)", "", old)
+            kept = re.sub(r", transformLogic: (\"[^\"]*\"|[^,}]*)", "", old)
             kept = re.sub(r", logicalType: \w+", "", kept) if text.startswith("logicalType") else kept
             contract = contract.replace(old, kept.replace("}", f", {text}}}"))
         return contract
@@ -115,7 +113,7 @@ FEEDS = {
         ("name: at, logicalType: timestamp",),
         ("id,at", "1,12/31/2023 11:05 PM", "2,1/2/2024 1:00 AM"),
         "    every value is written %m/%d/%Y %I:%M %p\n",
-        """write `transformLogic: "strptime(at, '%m/%d/%Y %I:%M %p')"` at at""",
+        """write `transformLogic: 'strptime("at", ''%m/%d/%Y %I:%M %p'')'` at at""",
         (1, "2023-12-31 23:05:00+00"),
     ),
     "mixed_dates": Wrong(
@@ -136,7 +134,7 @@ FEEDS = {
         ("name: at, logicalType: timestamp",),
         ("id,at", "1,1704067200", "2,1704067201"),
         "    every value is a number of seconds since 1970\n",
-        'write `transformLogic: "to_timestamp(at::bigint)"` at at',
+        """write `transformLogic: 'to_timestamp("at"::bigint)'` at at""",
         (1, "2024-01-01 00:00:00+00"),
     ),
     "truths": Wrong(
@@ -154,16 +152,6 @@ FEEDS = {
         "in the customProperties of server nothings",
         (1, None),
         SEMICOLON,
-    ),
-    "bytes": Wrong(
-        ("name: town, logicalType: string",),
-        ("id,town", "1,Köln", "2,Düren"),
-        "  2 rows: cannot split the line: not valid utf-8 (byte 0xf6 at character 4)\n"
-        "    such as shop/bytes/1.csv, row 1: 1,K\\xf6ln\n"
-        "    the file is not utf-8; read as cp1252, this row is 1,Köln\n",
-        "if that is right, write `encoding: cp1252` at server bytes",
-        (1, "Köln"),
-        encoding="cp1252",
     ),
 }
 EITHER = Wrong(
@@ -314,3 +302,45 @@ def test_values_that_are_not_unique_are_named(lake: Lake) -> None:
     assert error.splitlines()[0] == (
         'audit failed: unique of mail is 2, mustBe 0, such as [{"mail": "a@b", "rows": 3}]'
     )
+
+
+OTHERS = {  # the beginning of a file that its contract calls CSV: what it is, and what to do
+    "parquet": (b"PAR1\x15\x04\x15\x10PAR1", "a Parquet file", "write `format: parquet` in "),
+    "workbook": (b"PK\x03\x04\x14\x00\x06\x00xl/workbook.xml", "an Excel workbook (.xlsx)", "write `format: xlsx` in "),
+    "archive": (b"PK\x03\x04\x14\x00\x06\x00a.csv", "a zip archive", "end its name in .zip; nothing"),
+    "packed": (b"\x1f\x8b\x08\x00abc", "packed by gzip", "end its name in .gz; nothing"),
+    "page": (b"\xef\xbb\xbf<!DOCTYPE html>\n<html>", "an HTML page", "land the file itself: a page often stands for a"),
+    "objects": (b'[\n {"id": 1}]', "JSON", "write `format: json`, or `format: ndjson` for one object a line, in "),
+    "lines": (b'{"id": 1}\n{"id": 2}\n', "JSON", "write `format: json`, or `format: ndjson`"),
+}
+
+
+def test_a_file_of_another_format_is_refused_by_the_name_of_that_format(lake: Lake) -> None:
+    for name, (content, _, _) in OTHERS.items():
+        lake.write(f"silver/shop/{name}.yaml", Wrong((), (), "", "", ()).contract(name))
+        lake.land(f"shop/{name}/1.csv", content)
+    failures = {name.removeprefix("bronze.shop."): str(error) for name, error in lake.run().failures.items()}
+    assert set(failures) == set(OTHERS)
+    for name, (_, kind, fix) in OTHERS.items():
+        assert failures[name].startswith(f"the file is {kind}, the contract says csv\n"), failures[name]
+        assert f"\n  fix:   {fix}" in failures[name], failures[name]
+
+
+def test_a_file_in_another_encoding_is_refused_with_it_and_taken_once_the_contract_names_it(lake: Lake) -> None:
+    contract = Wrong(("name: town, logicalType: string",), (), "", "", ()).contract("towns")
+    lake.write("silver/shop/towns.yaml", contract)
+    lake.land("shop/towns/1.csv", "id,town\n1,Bonn\n2,Köln\n3,Düren\n".encode("cp1252"))
+    lines = str(lake.run().failures["bronze.shop.towns"]).splitlines()
+    assert lines[0] == 'not utf-8: none of the 2 lines with more than ASCII is; read as cp1252 the first is "2,Köln"'
+    assert lines[2].startswith("  fix:   if that is right, write `encoding: cp1252` in ")
+    lake.write("silver/shop/towns.yaml", contract.replace("format: csv", "format: csv, encoding: cp1252"))
+    lake.good()
+    assert lake.rows("SELECT town FROM silver.shop.towns ORDER BY id") == [("Bonn",), ("Köln",), ("Düren",)]
+
+
+def test_lines_that_are_no_text_among_others_that_are_cost_no_other(lake: Lake) -> None:
+    lake.write("silver/shop/towns.yaml", Wrong(("name: town, logicalType: string",), (), "", "", ()).contract("towns"))
+    bad = "2,Köln\n3,Düren\n".encode("cp1252")
+    lake.land("shop/towns/1.csv", b"id,town\n" + bad + "1,Jülich\n4,Ahlen\n".encode())
+    lake.good()
+    assert lake.rows("SELECT town FROM silver.shop.towns ORDER BY id") == [("Jülich",), ("Ahlen",)]

@@ -11,7 +11,7 @@ from src.checks.audits import describe as describe_audit
 from src.preview.gold import Comparison, MartPreview
 from src.preview.rows import ColumnFigures, Refusal
 from src.preview.silver import FeedAhead, SilverPreview
-from src.silver.rejects import Reason
+from src.silver.reasons import Reason
 
 _LONGEST = 60  # characters of a value
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import re
-
 from src.contract import Column
-from src.engine import identifier
+from src.engine import DuckEngine, identifier
+from src.errors import ContractError
 
 
-def name_in_sql(name: str) -> str:
-    """Return a column's name as SQL needs it: in double quotes where it is no plain word."""
-    return name if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) else identifier(name)
+def name_in_sql(engine: DuckEngine, name: str) -> str:
+    """Return a column's name as SQL needs it: in double quotes where it is no plain word, or a word of SQL's own."""
+    try:
+        plain = engine.column_references(f"coalesce({name}, {name}::text)") == {name.lower()}
+    except ContractError:
+        plain = False
+    return name if plain else identifier(name)
 
 
 def logic(column: Column, expression: str) -> str:

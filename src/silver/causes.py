@@ -1,4 +1,4 @@
-"""The cause of a rejected load lies in its values: how its dates are written, what parts a fraction, which encoding.
+"""The cause of a rejected load lies in its values: how its dates are written, what parts a fraction.
 
 A cause is named only where every value that was rejected for one reason bears it out. It is advice to a person: it
 changes no row, and a value is still read as the contract says and in no other way.
@@ -38,13 +38,12 @@ _SIGNS = {  # what parts the fraction and the thousands of a number, the plainer
     (",", "'"): "a decimal comma and an apostrophe between thousands",
 }
 _BESIDE = "^([^0-9+.,-]*)[+-]?[0-9][0-9., '\u00a0\u202f]*?([^0-9., '\u00a0\u202f]?[^0-9]*)$"  # a currency or unit
-_OEM_ONLY = {0x81, 0x8D, 0x8F, 0x90, 0x9D}  # bytes that mean nothing in cp1252 and letters in cp850
 _TRUTHS = {"ja": "nein", "yes": "no", "y": "n", "j": "n", "oui": "non", "si": "no", "sí": "no", "x": "", "on": "off"}
 
 
 @dataclass(frozen=True)
 class Cause:
-    """What values that do not fit are, in a sentence, and what to write; reasons of one `kind` have one cause."""
+    """A cause of rejected rows: what their values are, and what to write; reasons of one `kind` have one cause."""
 
     kind: str
     what: str
@@ -69,7 +68,7 @@ def _found(engine: DuckEngine, table: Table, reason: Reason) -> Cause | None:
     names = list(json.loads(reason.values))
     read = {column.name.lower()} if column.expression is None else engine.column_references(column.expression)
     if reason.rule == "required" and (missing := sorted(read - {name.lower() for name in names})):
-        return _of_missing(column, missing[0], names, reason)
+        return _of_missing(engine, column, missing[0], names, reason)
     if reason.rule == "required" and column.name not in table.key:
         fix = f"remove `required: true` at {column.name} where it may be empty, or land rows that have it"
         return Cause(reason.code, f"the file has the column {', '.join(sorted(read))}, with nothing in it", fix)
@@ -91,28 +90,20 @@ def _feed_of(table: Table, file: str) -> Feed:
 
 
 def _of_line(feed: Feed, reason: Reason) -> Cause | None:
-    if "not valid utf-8" in reason.text:
-        found = re.findall(r"\\x([0-9a-f]{2})", reason.values)
-        name = "cp850" if {int(byte, 16) for byte in found} & _OEM_ONLY else "cp1252"
-        read = re.sub(r"\\x([0-9a-f]{2})", lambda byte: bytes.fromhex(byte[1]).decode(name, "replace"), reason.values)
-        fix = f"if that is right, write `encoding: {name}` at server {feed.name}"
-        return Cause("encoding", f"the file is not utf-8; read as {name}, this row is {read[:100]}", fix)
     if width := re.search(r"expected (\d+) values, found (\d+)$", reason.text):
         what = f"the header has {width[1]} columns, the rows have {width[2]} values"
         fix = f"name every column in the header, or quote values in which there is a {json.dumps(feed.delimiter)}"
         return Cause("width", what, fix)
-    if "a quote" in reason.text and feed.quote:
-        fix = f'where the files quote no value, write `{{property: quote, value: ""}}` {_options_of(feed)}'
-        return Cause("quote", f"quotes ({feed.quote}) stand where no quoted value can begin or end", fix)
     return None
 
 
-def _of_missing(column: Column, missing: str, names: Sequence[str], reason: Reason) -> Cause:
+def _of_missing(engine: DuckEngine, column: Column, missing: str, names: Sequence[str], reason: Reason) -> Cause:
     """Return the cause of a column that the file does not have."""
     what = f"{reason.file} has no column {missing}; it has {', '.join(names)}"
     if near := nearest(missing, names):
-        expression = f"coalesce({name_in_sql(missing)}, {name_in_sql(near)})"
-        return Cause(f"missing {missing}", what, f"if {name_in_sql(near)} is meant, {logic(column, expression)}")
+        meant = name_in_sql(engine, near)
+        expression = f"coalesce({name_in_sql(engine, missing)}, {meant})"
+        return Cause(f"missing {missing}", what, f"if {meant} is meant, {logic(column, expression)}")
     return Cause(f"missing {missing}", what, f"land the file with a column {missing}")
 
 
@@ -147,7 +138,7 @@ class _Values:
 
     @property
     def name(self) -> str:
-        return name_in_sql(self.source)
+        return name_in_sql(self.engine, self.source)
 
 
 def _of_enum(values: _Values) -> Cause | None:

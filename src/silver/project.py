@@ -306,25 +306,28 @@ def _kind(
         seen = [name for name in available if name not in _ADDED and not name.startswith(prefix)]
         names = {name.lower() for name in seen}
         if missing := [name for name in sorted(engine.column_names(expression)) if name.lower() not in names]:
-            raise _missing(table, column, missing, seen) from None
+            raise _missing(engine, table, column, missing, seen) from None
         fix = f"correct the file or `transformLogic`; the columns there are: {', '.join(seen)}"
         raise _in_column(table, column, f"{error.what}, in `{expression}`", fix) from None
 
 
-def _missing(table: Table, column: Column, missing: Sequence[str], seen: Sequence[str]) -> ContractError:
+def _missing(
+    engine: DuckEngine, table: Table, column: Column, missing: Sequence[str], seen: Sequence[str]
+) -> ContractError:
     """Return the error of a column whose source is not in the feed's files; names all others of which that is true."""
     names = {name.lower() for name in seen}
     others = [c.name for c in table.columns if c.expression is None and c is not column and c.name not in names]
     read = ", ".join(dict.fromkeys([*missing, *others]))
     of = f"transformLogic of {column.name}: " if column.expression else ""
     near = {name: other for name in missing if (other := nearest(name, seen))}
-    found = ", ".join(f"is it {name_in_sql(other)}?" for other in near.values())
+    found = ", ".join(f"is it {name_in_sql(engine, other)}?" for other in near.values())
     fix = "name the columns as the files do, or correct the files"
     if near and column.expression is None:
-        fix = f"{found} {logic(column, name_in_sql(near[column.name]))}"
+        fix = f"{found} {logic(column, name_in_sql(engine, near[column.name]))}"
     elif near:
         fix = f"{found} {fix}"
-    what = f"{of}no file has a column {read}; the columns there are: {', '.join(map(name_in_sql, seen))}"
+    there = ", ".join(name_in_sql(engine, name) for name in seen)
+    what = f"{of}no file has a column {read}; the columns there are: {there}"
     return ContractError(what, where=table.path, fix=fix)
 
 

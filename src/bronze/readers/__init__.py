@@ -29,6 +29,8 @@ from src.bronze.readers.records import SYSTEM_COLUMNS as SYSTEM_COLUMNS
 from src.bronze.readers.records import Records, streamed
 from src.bronze.readers.records import Rows as Rows
 from src.bronze.readers.refusals import refusing
+from src.bronze.readers.signatures import refuse_another_format
+from src.bronze.readers.text import refuse_wrong_encoding
 from src.bronze.readers.xlsx import xlsx_by_child
 from src.contract import Feed
 from src.engine import DuckEngine
@@ -47,6 +49,8 @@ def read(engine: DuckEngine, feed: Feed, path: Path) -> Rows:
     Raises:
         DataError: the file is refused; it names the file, and `read_carefully` would refuse it too.
     """
+    with refusing(path):
+        refuse_another_format(feed, path)
     if feed.format == "csv" and is_common(feed):
         with refusing(path):
             if rows := csv_by_engine(feed, path):
@@ -67,6 +71,8 @@ def read_carefully(engine: DuckEngine, feed: Feed, path: Path) -> Rows:
     with refusing(path):
         if feed.format == "parquet":
             return _of_the_feed(engine, feed, path, parquet_by_engine(engine, path))
+        if feed.format in ("csv", "ndjson"):
+            refuse_wrong_encoding(feed, path)
         if feed.format == "xlsx":
             return _of_the_feed(engine, feed, path, xlsx_by_child(engine, feed, path))
         return _of_the_feed(engine, feed, path, streamed(engine, _RECORDS[feed.format](feed, path)))

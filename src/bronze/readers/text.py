@@ -61,6 +61,45 @@ def refuse_another_encoding(feed: Feed, path: Path) -> None:
                 raise DataError(what, where=path, fix=fix)
 
 
+def refuse_wrong_encoding(feed: Feed, path: Path) -> None:
+    """Refuse a file that the contract says is UTF-8 where no line is that beyond ASCII, and several are something else.
+
+    Taken, these lines would be rejects for ever, as the same bytes are not read again under another encoding. One such
+    line alone, or one among others that are right, is damage and costs no other.
+
+    Raises:
+        DataError: saying how another encoding reads the first of them.
+    """
+    if not is_utf_8(feed):
+        return
+    wrong, first = 0, b""
+    with opened(path) as raw:
+        for line in iter(partial(raw.readline, LONGEST_LINE), b""):
+            if line.isascii():
+                continue
+            if _is_text(line, "utf-8") or not any(_is_text(line, name) for name in _OF_ONE_BYTE):
+                return
+            wrong, first = wrong + 1, first or line
+    if wrong < 2:
+        return
+    name = next(name for name in _OF_ONE_BYTE if _is_text(first, name))
+    what = f"not {feed.encoding}: none of the {wrong:,} lines with more than ASCII is"
+    fix = f"if that is right, write `encoding: {name}` in {contract_of(feed)}; nothing of the file was taken"
+    shown_first = quoted(first.decode(name).strip()[:100])
+    raise DataError(f"{what}; read as {name} the first is {shown_first}", where=path, fix=fix)
+
+
+_OF_ONE_BYTE = ("cp1252", "cp850")  # Windows', and the older one of DOS, of which cp1252 lacks some letters
+
+
+def _is_text(line: bytes, encoding: str) -> bool:
+    """Return whether bytes are text in an encoding; 0xff, in no common word, speaks against it."""
+    try:
+        return line.decode(encoding).replace("\t", " ").strip().isprintable() and b"\xff" not in line
+    except UnicodeDecodeError:
+        return False
+
+
 def is_utf_8(feed: Feed) -> bool:
     """Return whether a feed's files are UTF-8."""
     return _encoding(feed) in ("utf-8", "utf-8-sig")
