@@ -549,7 +549,9 @@ def test_a_header_below_title_rows_is_told_with_its_line(engine: DuckEngine, tmp
             'none of the columns that are read (amount, day, name) in the header, which is ["Report", "", "", ""]; '
             'line 5 looks like the header: ["Day", "Name", "Other", "X"]'
         )
-        assert refused.value.fix == ("write `header: 5` in src/silver/shop/orders.yaml; nothing of the file was taken")
+        assert refused.value.fix == (
+            "write `header: 5`, or `header: auto`, in src/silver/shop/orders.yaml; nothing of the file was taken"
+        )
 
 
 def test_a_file_without_one_column_that_is_read_is_refused(engine: DuckEngine, tmp_path: Path) -> None:

@@ -344,3 +344,55 @@ def test_lines_that_are_no_text_among_others_that_are_cost_no_other(lake: Lake) 
     lake.land("shop/towns/1.csv", b"id,town\n" + bad + "1,Jülich\n4,Ahlen\n".encode())
     lake.good()
     assert lake.rows("SELECT town FROM silver.shop.towns ORDER BY id") == [("Jülich",), ("Ahlen",)]
+
+
+HEADERS = {  # a CSV file's bytes, and what is said of its header
+    "titles": (
+        b"Report;;\nMade on Friday;;\n\nid;town;size\n1;Bonn;2\n",
+        'none of the columns that are read (id, size, town) in the header, which is ["Report;;"]; '
+        'line 4, split at ";", looks like the header: ["id", "town", "size"]',
+        'write `delimiter: ";"` and `header: 4`, or `header: auto`, in ',
+    ),
+    "titled": (
+        b"Report\n\nid,town,size\n1,Bonn,2\n",
+        'none of the columns that are read (id, size, town) in the header, which is ["Report"]; '
+        'line 3 looks like the header: ["id", "town", "size"]',
+        "write `header: 3`, or `header: auto`, in ",
+    ),
+    "split": (
+        b"id;town;size, net\n1;Bonn;2\n",
+        'none of the columns that are read (id, size, town) in the header, which is ["id;town;size", "net"]; '
+        'line 1, split at ";", looks like the header: ["id", "town", "size, net"]',
+        'write `delimiter: ";"` in ',
+    ),
+    "one_column": (
+        b"id;town;size\n1;Bonn;2\n",
+        'the header has 1 column "id;town;size", the delimiter is ","',
+        'set delimiter ";" in ',
+    ),
+    "foreign": (
+        b"nr,Town Name,weight\n1,Bonn,2\n",
+        'none of the columns that are read (id, size, town); the file has ["nr", "Town Name", "weight"] '
+        '(is it "Town Name" for town?)',
+        "correct the file, or the names in ",
+    ),
+    "umlaut": (
+        "id,town,größe\n1,Bonn,2\n".encode("cp1252"),
+        'the header is not utf-8; read as cp1252 it is "id,town,größe"',
+        "if that is right, write `encoding: cp1252` in ",
+    ),
+}
+
+
+def test_a_header_that_is_not_where_or_what_the_contract_says_is_found(lake: Lake) -> None:
+    columns = ("name: town, logicalType: string", "name: size, logicalType: integer")
+    for name, (content, _, _) in HEADERS.items():
+        lake.write(f"silver/shop/{name}.yaml", Wrong(columns, (), "", "", ()).contract(name))
+        lake.land(f"shop/{name}/1.csv", content)
+    failures = {
+        name.removeprefix("bronze.shop."): str(error).splitlines() for name, error in lake.run().failures.items()
+    }
+    assert set(failures) == set(HEADERS)
+    for name, (_, what, fix) in HEADERS.items():
+        assert failures[name][0] == what, name
+        assert failures[name][2].startswith(f"  fix:   {fix}"), failures[name]

@@ -12,7 +12,7 @@ from src.bronze import headers
 from src.bronze.readers.csv_dialect import DELIMITERS, Dialect, dialect
 from src.bronze.readers.expected import refuse_title_rows
 from src.bronze.readers.refusals import contract_of
-from src.bronze.readers.text import lines_of, no_text_reason, quoted, shown
+from src.bronze.readers.text import lines_of, no_text_reason, quoted, read_otherwise, shown
 from src.contract import Feed
 from src.errors import DataError
 
@@ -91,6 +91,11 @@ def _refuse_no_header(reason: str, raw: str, feed: Feed, path: Path) -> None:
     if not no_text_reason(raw, feed):
         refuse_title_rows([raw.strip()], feed, path)
         _refuse_another_delimiter(raw, feed, path)
+    if found := read_otherwise(raw, feed):
+        name, text = found
+        what = f"the header is not {feed.encoding}; read as {name} it is {quoted(text[:100])}"
+        fix = f"if that is right, write `encoding: {name}` in {contract_of(feed)}; nothing of the file was taken"
+        raise DataError(what, where=path, fix=fix)
     fix = f"correct the file, or the encoding ({feed.encoding}) or delimiter ({feed.delimiter})"
     raise DataError(f"the header cannot be read: {reason}", where=path, fix=f"{fix} in {contract_of(feed)}")
 

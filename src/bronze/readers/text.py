@@ -77,16 +77,28 @@ def refuse_wrong_encoding(feed: Feed, path: Path) -> None:
         for line in iter(partial(raw.readline, LONGEST_LINE), b""):
             if line.isascii():
                 continue
-            if _is_text(line, "utf-8") or not any(_is_text(line, name) for name in _OF_ONE_BYTE):
+            if _is_text(line, "utf-8") or not _likely_encoding(line):
                 return
             wrong, first = wrong + 1, first or line
     if wrong < 2:
         return
-    name = next(name for name in _OF_ONE_BYTE if _is_text(first, name))
+    name = _likely_encoding(first)
     what = f"not {feed.encoding}: none of the {wrong:,} lines with more than ASCII is"
     fix = f"if that is right, write `encoding: {name}` in {contract_of(feed)}; nothing of the file was taken"
     shown_first = quoted(first.decode(name).strip()[:100])
     raise DataError(f"{what}; read as {name} the first is {shown_first}", where=path, fix=fix)
+
+
+def read_otherwise(raw: str, feed: Feed) -> tuple[str, str] | None:
+    """Return the encoding in which a line that is not UTF-8 is likely written, and its text; None where none is."""
+    line = raw.encode("utf-8", "surrogateescape") if is_utf_8(feed) and not raw.isascii() else b""
+    if not line or _is_text(line, "utf-8") or not (name := _likely_encoding(line)):
+        return None
+    return name, line.decode(name).strip()
+
+
+def _likely_encoding(line: bytes) -> str:
+    return next((name for name in _OF_ONE_BYTE if _is_text(line, name)), "")
 
 
 _OF_ONE_BYTE = ("cp1252", "cp850")  # Windows', and the older one of DOS, of which cp1252 lacks some letters
