@@ -3,6 +3,8 @@
 #
 #   ./setup.sh            what `make pipeline` needs
 #   ./setup.sh --dev      what `make test` needs as well
+#   ./setup.sh --connectors
+#                         what sources that are not files need as well, also whenever it is called later
 #   ./setup.sh --quiet    says nothing when there is nothing to do
 #
 # It checks first and changes nothing when something is missing; it can be repeated, interrupted and run
@@ -15,9 +17,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 readonly OLDEST=3.11
 readonly FOLDERS=(data/landing data logs)
 readonly STAMP=.venv/.ready
+readonly CONNECTORS=.venv/.connectors  # it is there once they were asked for
 readonly PROBE='import sys; print("%d.%d.%d" % sys.version_info[:3])'
 
-dev=false quiet=false
+dev=false quiet=false connectors=false
 red='' green='' plain='' ticking=''
 if [[ -t 2 && ${TERM:-dumb} != dumb ]]; then ticking=yes; fi
 if [[ $ticking && -z ${NO_COLOR:-} ]]; then red=$'\e[31m' green=$'\e[32m' plain=$'\e[0m'; fi
@@ -44,16 +47,29 @@ read_options() {
         case $option in
             --dev) dev=true ;;
             --quiet) quiet=true ;;
+            --connectors) connectors=true ;;
             -h | --help)
                 sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//p}' setup.sh
                 exit
                 ;;
-            *) fail "unknown option $option" "write --dev, --quiet, --help or nothing" 2 ;;
+            *) fail "unknown option $option" "write --dev, --connectors, --quiet, --help or nothing" 2 ;;
         esac
     done
-    requirements=requirements.txt
-    files=(requirements.txt)
-    if $dev; then requirements=requirements-dev.txt files+=(requirements-dev.txt requirements-connectors.txt); fi
+    [[ ! -e $CONNECTORS ]] || connectors=true
+    choose_requirements
+}
+
+# Sets which requirements are wanted: `requirements` is the name of them all, `files` have their text.
+choose_requirements() {
+    if $dev; then
+        requirements=requirements-dev.txt files=(requirements.txt requirements-dev.txt requirements-connectors.txt)
+        wanted=(-r requirements-dev.txt)
+    elif $connectors; then
+        requirements=requirements-connectors.txt files=(requirements.txt requirements-connectors.txt)
+        wanted=(-r requirements.txt -r requirements-connectors.txt)
+    else
+        requirements=requirements.txt files=(requirements.txt) wanted=(-r requirements.txt)
+    fi
 }
 
 # --- what is there ---------------------------------------------------------------------------------------
@@ -129,11 +145,12 @@ install_requirements() {
     is_usable || { make_venv && upgrade=false; }
     announce $upgrade
     rm -f "$STAMP"
+    if $connectors; then : >"$CONNECTORS"; fi
     if [[ $uv ]]; then
-        "$uv" pip install --python .venv/bin/python -r "$requirements" >&2  # shows its own progress
+        "$uv" pip install --python .venv/bin/python "${wanted[@]}" >&2  # shows its own progress
     else
         PYTHONUNBUFFERED=1 .venv/bin/python -m pip install --no-input --disable-pip-version-check --progress-bar off \
-            -r "$requirements" | show_progress
+            "${wanted[@]}" | show_progress
     fi || fail "$requirements could not be installed" "see the lines above, then run ./setup.sh again"
     write_stamp
 }
@@ -196,15 +213,22 @@ make_venv() {
         fail ".venv could not be made" "see the lines above, then run ./setup.sh again"
 }
 
-# requirements-dev.txt includes requirements.txt, so it answers for both.
+# requirements-dev.txt includes the others, and with those of connectors come those of requirements.txt: what is more
+# answers for what is less.
 write_stamp() {
-    {
+    (
         fingerprint
         if $dev; then
-            requirements=requirements.txt files=(requirements.txt)
+            dev=false connectors=true
+            choose_requirements
             fingerprint
         fi
-    } >"$STAMP.new"
+        if $connectors; then
+            connectors=false
+            choose_requirements
+            fingerprint
+        fi
+    ) >"$STAMP.new"
     mv "$STAMP.new" "$STAMP"
 }
 

@@ -11,8 +11,9 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -36,13 +37,37 @@ _NETWORK = (
 
 
 @dataclass(frozen=True)
+class RemoteFile:
+    """A file of a remote: its path there, its bytes, and when it was last changed."""
+
+    name: str
+    size: int
+    modified: datetime
+
+
+@dataclass(frozen=True)
 class Remote:
-    """A place for backups. `path` is what rclone calls it; `remotes` are the RCLONE_CONFIG_* settings."""
+    """A place that keeps files. `path` is what rclone calls it; `remotes` are the RCLONE_CONFIG_* settings.
+
+    `seconds_left`: no call takes longer; None: as long as it takes.
+    """
 
     path: str
     remotes: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
     retries: int = 3
+    seconds_left: Callable[[], float] | None = None
+
+    def files(self, pattern: str) -> list[RemoteFile]:
+        """Return the files that fit a pattern such as *.csv or */*.csv, by name."""
+        arguments = ("lsjson", "--files-only", "--no-mimetype", *(["--recursive"] if "/" in pattern else []))
+        ended = self._called(*arguments, f"--include=/{pattern}", self._location())
+        self._judge(ended)
+        found = (
+            RemoteFile(entry["Path"], entry["Size"], datetime.fromisoformat(entry["ModTime"]))
+            for entry in json.loads(ended.stdout)
+        )
+        return sorted(found, key=lambda file: file.name)
 
     def listing(self, *folders: str) -> list[dict[str, int]]:
         """Return the files below each of these folders with their bytes; none where there is no such folder."""
@@ -127,9 +152,19 @@ class Remote:
         retries = ("--retries", str(self.retries), "--low-level-retries", str(self.retries))
         timeouts = ("--contimeout", "15s", "--timeout", "60s")
         command = [str(program()), "--config", os.devnull, *retries, *timeouts, *arguments]
-        return subprocess.run(
-            command, env={**environ, **self.remotes}, capture_output=True, text=True, errors="replace", check=False
-        )
+        left = None if self.seconds_left is None else max(1.0, self.seconds_left())
+        try:
+            return subprocess.run(
+                command,
+                env={**environ, **self.remotes},
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+                timeout=left,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise TransientError("the remote does not answer in time", where=self.path, fix="run again") from error
 
     def _judge(self, ended: subprocess.CompletedProcess[str]) -> None:
         if ended.returncode:
@@ -142,19 +177,30 @@ def open_remote(settings: Settings) -> Remote:
     Raises:
         UsageError: it is a remote that no setting defines, or a folder inside the lake.
     """
-    named = _NAMED.fullmatch(settings.backup_remote)
-    if named:
-        known = sorted(name.removeprefix(REMOTE_PREFIX)[:-5] for name in settings.remotes if name.endswith("_TYPE"))
-        if named[1].upper().replace("-", "_") not in known:
-            there = f"the remotes are {', '.join(known).lower()}" if known else "there is no remote yet"
-            fix = f"set {REMOTE_PREFIX}<NAME>_TYPE and what it needs in .env; {there}"
-            raise UsageError(f"no remote {named[1]}", where=f"BACKUP_REMOTE={settings.backup_remote}", fix=fix)
-        return Remote(settings.backup_remote, settings.remotes, settings.secrets())
-    folder = (settings.root / Path(settings.backup_remote).expanduser()).resolve()
-    if folder.is_relative_to(settings.data_dir.resolve()):
+    remote = named_remote(settings, settings.backup_remote, f"BACKUP_REMOTE={settings.backup_remote}")
+    folder = Path(remote.path)
+    if not _NAMED.fullmatch(remote.path) and folder.is_relative_to(settings.data_dir.resolve()):
         fix = "name a folder outside of it, best on another disk: what takes the lake away would take them too"
         raise UsageError("backups inside the lake", where=f"BACKUP_REMOTE={settings.backup_remote}", fix=fix)
-    return Remote(str(folder), settings.remotes, settings.secrets())
+    return remote
+
+
+def named_remote(settings: Settings, path: str, where: str) -> Remote:
+    """Return the place of a path: a folder, relative to the project's, or one of rclone's remotes.
+
+    Raises:
+        UsageError: it is a remote that no setting defines; it says `where` the path was written.
+    """
+    named = _NAMED.fullmatch(path)
+    if not named:
+        folder = (settings.root / Path(path).expanduser()).resolve()
+        return Remote(str(folder), settings.remotes, settings.secrets())
+    known = sorted(name.removeprefix(REMOTE_PREFIX)[:-5] for name in settings.remotes if name.endswith("_TYPE"))
+    if named[1].upper().replace("-", "_") not in known:
+        there = f"the remotes are {', '.join(known).lower()}" if known else "there is no remote yet"
+        fix = f"set {REMOTE_PREFIX}<NAME>_TYPE and what it needs in .env; {there}"
+        raise UsageError(f"no remote {named[1]}", where=where, fix=fix)
+    return Remote(path, settings.remotes, settings.secrets())
 
 
 def program() -> Path:

@@ -318,6 +318,22 @@ def test_changed_requirements_are_installed_once_more_into_the_same_venv(project
     assert calls(project) == []
 
 
+def test_what_connectors_need_is_kept_once_it_was_asked_for(project: Path) -> None:
+    setup(project)
+    calls(project)
+    assert setup(project, "--connectors")[:2] == (0, "next: make pipeline\n")
+    assert calls(project) == ["pip"]
+    assert setup(project, "--quiet") == setup(project, "--connectors", "--quiet") == (0, "", "")
+    for name in ("requirements.txt", "requirements-connectors.txt"):
+        (project / name).write_text("# another pin\n")
+        assert "installing requirements-connectors.txt" in setup(project, "--quiet")[2]
+        assert setup(project, "--quiet") == (0, "", "")
+    calls(project)
+    assert setup(project, "--dev", "--quiet")[0] == 0
+    assert setup(project, "--quiet") == (0, "", "")  # those of development have them all
+    assert calls(project) == ["pip"]
+
+
 def test_development_requirements_come_on_top_and_answer_for_both(project: Path) -> None:
     setup(project)
     calls(project)

@@ -29,6 +29,7 @@ from typing import Any, Protocol
 
 from src.contract import Feed, Source
 from src.errors import TransientError
+from src.settings import Settings
 
 
 class NotYetError(TransientError):
@@ -103,6 +104,7 @@ class Asked:
     landed: Callable[[], Sequence[Landed]]  # of this feed, oldest first
     remembered: Callable[[str], Landed | None]  # by slice: what its last answer let the stage remember, a .gz
     seconds_left: Callable[[], float] = endless  # of the source's budget: no call may wait longer
+    settings: Settings | None = None  # of the project, for what is no credential of a source: rclone's remotes
 
 
 class Answer(Protocol):

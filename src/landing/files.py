@@ -51,6 +51,7 @@ class Statement:
     bytes: int = 0
     sha256: str | None = None
     path: Path | None = None  # that holds it
+    name: str | None = None  # of a file that kept its own
 
 
 class FeedFolder:
@@ -262,9 +263,9 @@ class FileAnswer:
         if path.is_file() and lake.digest(path) == sha256:
             facts = source.stat()
             os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))  # so that it is not copied again for its time
-            return Statement(SAME, size, sha256, path)
+            return Statement(SAME, size, sha256, path, name)
         self._publish(source, path, aged=False)
-        return Statement(LANDED, size, sha256, path)
+        return Statement(LANDED, size, sha256, path, name)
 
     def _publish(self, hidden: Path, path: Path, *, aged: bool = True) -> None:
         """Give a whole file its name, and force both to disk.

@@ -191,6 +191,7 @@ class _Puller:
             landed=lambda: self.files,
             remembered=self.folder.remembered,
             seconds_left=self.seconds_left,
+            settings=self.stage.settings,
         )
 
     def _fetch(self, part: Slice, answer: FileAnswer, attempts: int) -> tuple[int, list[Statement]]:
@@ -235,7 +236,7 @@ class _Puller:
             source=self.source.name,
             connector=self.source.connector,
             feed=self.feed.id,
-            slice=part.name,
+            slice=(one.name if one else None) or part.name,
             day=part.day,
             pulled_at=asked_at,
             status=status,

@@ -59,7 +59,7 @@ def check_packages(source: Source, root: Path) -> None:
     missing = [name for name in connector(source.connector).PACKAGES if not _is_installed(name)]
     if missing:
         what = f"the connector {source.connector} needs {', '.join(missing)}, not installed"
-        raise ContractError(what, fix=f"type {_line_to_type(root)}")
+        raise ContractError(what, fix=_way_to_install(root))
 
 
 def credentials(source: Source, known: Mapping[str, str]) -> dict[str, str]:
@@ -131,8 +131,8 @@ def _is_installed(package: str) -> bool:
         return False
 
 
-def _line_to_type(root: Path) -> str:
+def _way_to_install(root: Path) -> str:
     """Return how a person installs what connectors need: in a clone by setup.sh, else as an extra of the package."""
     if (root / "setup.sh").is_file():
-        return "./setup.sh --connectors"
-    return ".venv/bin/pip install 'boathouse[connectors]'"
+        return "type ./setup.sh --connectors"
+    return "write boathouse[connectors] for boathouse in requirements.txt, then type make setup"
