@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
@@ -11,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ORDERS, Lake
+from conftest import ORDERS, ROOT, Lake
 from fake_api import Api, Reply, Request, api
 
 from src import alerts
@@ -228,8 +233,6 @@ def test_what_fails_in_passing_is_tried_again_and_a_source_is_left_alone_as_long
     moments: list[float] = []
 
     def answer(request: Request) -> Reply:
-        import time
-
         moments.append(time.monotonic())
         return replies.pop(0)
 
@@ -301,9 +304,6 @@ def test_a_day_that_is_not_ready_is_no_failure_before_its_hour(lake: Lake, shop_
 
 
 def test_a_source_that_hangs_costs_its_budget_and_no_other_source(lake: Lake, shop_api: Api) -> None:
-    import threading
-    import time
-
     over = threading.Event()
 
     def answer(request: Request) -> Reply:
@@ -321,6 +321,49 @@ def test_a_source_that_hangs_costs_its_budget_and_no_other_source(lake: Lake, sh
     assert list(run.failures) == ["landing.shop.orders"]
     assert lake.rows("SELECT order_id FROM silver.shop.returns") == [(2,)]
     assert [path.name for path in landed(lake)] == []
+
+
+# -- what is killed
+
+
+def test_a_pull_that_is_killed_is_finished_by_the_next_and_lands_nothing_a_second_time(
+    lake: Lake, shop_api: Api
+) -> None:
+    reached, over = threading.Event(), threading.Event()
+
+    def answer(request: Request) -> Reply:
+        day, page = date.fromisoformat(request.params["day"]), request.params["page"]
+        if (day, page) == (YESTERDAY, "2"):
+            reached.set()
+            over.wait(30)
+        return Reply({"data": [row(day.toordinal() * 10 + int(page), day=day)] * (2 if page == "1" else 1)})
+
+    shop_api.answer = answer
+    paging = {"page": "page", "size": 2}
+    sourced(lake, source(shop_api.url, slice="day", params={"day": "{day}"}, lookback=2, paging=paging))
+    command = [sys.executable, str(ROOT / "main.py"), "run", "--project", str(lake.root)]
+    environ = os.environ | {"SETTLE_SECONDS": "0"}
+    with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        assert reached.wait(60)
+        process.kill()
+    over.set()
+    hidden, first = landed(lake)
+    assert hidden.name.startswith(".pull-") and first.name.startswith(str(YESTERDAY - timedelta(days=1)))
+    assert not (lake.data / "ops/pulls").exists()
+    lake.good()
+    assert [path.name[:10] for path in landed(lake)] == [str(YESTERDAY - timedelta(days=1)), str(YESTERDAY)]
+    assert [status for _, status in statuses(lake)] == ["same", "landed"]
+    assert lake.rows("SELECT count(*), count(DISTINCT order_id) FROM silver.shop.orders") == [(4, 4)]
+
+
+def test_a_run_without_a_source_imports_nothing_of_them(lake: Lake) -> None:
+    lake.shop()
+    code = (
+        "import sys, main; main.main(['run', '--project', sys.argv[1]]); "
+        "print([name for name in sys.modules if name.startswith(('src.landing', 'requests', 'tenacity'))])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code, str(lake.root)], cwd=ROOT, capture_output=True, text=True)
+    assert ran.stdout.splitlines()[-1] == "[]"
 
 
 # -- what a contract says

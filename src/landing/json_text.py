@@ -82,7 +82,9 @@ def _start(text: str, path: Sequence[str]) -> int:
 
 def _member(text: str, position: int, wanted: str, above: Sequence[str]) -> int:
     """Return where the value of a key starts in the object at a position."""
-    if text[position : position + 1] != "{":
+    if position >= len(text):
+        raise _broken(text, position)
+    if text[position] != "{":
         what = f"no {wanted} in {_named(above)}, which is {text[position : position + 40]!r}"
         raise ContractError(what, fix="correct `rows`, the path to the rows in the answer")
     seen = []
