@@ -102,6 +102,8 @@ def show(
 def _print(headers: list[str], rows: list[tuple[object, ...]], form: str, out: TextIO) -> None:
     if form != "table":
         console.in_utf8(out)
+    if form != "json":
+        rows = [tuple(map(console.nested_as_json, row)) for row in rows]
     if form == "csv":
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(headers)

@@ -136,6 +136,11 @@ def print_json(value: object, out: TextIO | None = None) -> None:
     write_data(write, out)
 
 
+def nested_as_json(value: object) -> object:
+    """Return a list or an object as JSON text, and any other value as it is."""
+    return json.dumps(_jsonable(value), ensure_ascii=False) if isinstance(value, Mapping | list) else value
+
+
 def _jsonable(value: object) -> object:
     if value is None or isinstance(value, bool | int | str):
         return value

@@ -207,7 +207,14 @@ def _column(column: Column) -> tuple[str, ...]:
     rules = [*map(_rule, column.rules), *(["unique"] if column.unique else [])]
     required = "yes" if column.required else ""
     meaning = _text(column.description)
-    return f"`{column.name}`", column.type.lower(), meaning, required, ", ".join(rules), column.classification or ""
+    return (
+        f"`{column.name}`",
+        column.shown_type if column.form or column.parts else column.type.lower(),
+        meaning,
+        required,
+        ", ".join(rules),
+        column.classification or "",
+    )
 
 
 # -- in words

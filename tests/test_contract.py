@@ -843,9 +843,9 @@ SILVER_ERRORS = [
         "the lower first",
     ),
     # types
-    (NOTE, "logicalType: time", "logicalType time", f"{NOTE_AT}.logicalType", "string, integer, number, boolean, date"),
-    (NOTE, "logicalType: array", "logicalType array", f"{NOTE_AT}.logicalType", "supported: string"),
-    (NOTE, "logicalType: object", "logicalType object", f"{NOTE_AT}.logicalType", "supported: string"),
+    (NOTE, "logicalType: vector", "logicalType vector", f"{NOTE_AT}.logicalType", "string, integer, number, boolean"),
+    (NOTE, "logicalType: array", "an array without items", f"{NOTE_AT}.items", "`physicalType: json`"),
+    (NOTE, "logicalType: object", "an object without properties", ".properties", "declare `properties`"),
     (NOTE, NOTE + "\n        physicalType: json", "physicalType json", f"{NOTE_AT}.physicalType", "VARCHAR, BOOLEAN"),
     (NOTE, NOTE + "\n        physicalType: varchar(20)", "physicalType varchar(20)", ".physicalType", "VARCHAR"),
     ("decimal(18,3)", "decimal", "physicalType decimal", f"{AMOUNT_AT}.physicalType", "DECIMAL(p,s)"),

@@ -44,12 +44,69 @@ def coded(code: str, reason: str) -> str:
 def broken(column: Column) -> list[RowRule]:
     """Return what the rules of a column ask of a row."""
     name = identifier(column.name)
+    found = [
+        RowRule(test, reason, f"{kind}:{column.name}")
+        for kind, test, reason in _each_rule(column, name, literal(column.name))
+    ]
+    if any(map(_is_judged, column.parts)):
+        reasons = _of_parts(column, name, literal(column.name), 0)
+        found.append(RowRule(f"coalesce(len({reasons}) > 0, false)", f"{reasons}[1]", f"part:{column.name}"))
+    return found
+
+
+def _each_rule(column: Column, value: str, subject: str) -> list[tuple[str, str, str]]:
+    """Return the kind, the test and the reason of each rule of a value; its name in a reason is SQL text."""
     found = []
     for rule in column.rules:
-        test, complaint = _rule(column, rule)
-        reason = f"{literal(column.name + ': ')} || left({name}::VARCHAR, 80) || {literal(' ' + complaint)}"
-        found.append(RowRule(f"coalesce({test}, false)", reason, f"{rule.kind}:{column.name}"))
+        test, complaint = _rule(column, value, rule)
+        reason = f"{subject} || ': ' || left({value}::VARCHAR, 80) || {literal(' ' + complaint)}"
+        found.append((rule.kind, f"coalesce({test}, false)", reason))
     return found
+
+
+# -- the parts of a list or an object
+
+
+def _is_judged(part: Column) -> bool:
+    """Return whether anything is asked of a part, or of a part of it."""
+    return bool(part.rules) or part.required or any(map(_is_judged, part.parts))
+
+
+def _of_parts(column: Column, value: str, path: str, depth: int) -> str:
+    """Return SQL of the reasons, a list of texts, why the parts of a value break rules; `path` is SQL text."""
+    if column.type.endswith("[]"):
+        item, at = identifier(f"item {depth}"), identifier(f"at {depth}")
+        judged = _of_part(column.parts[0], item, f"{path} || '[' || {at} || ']'", depth + 1)
+        return f"flatten(list_transform({value}, lambda {item}, {at}: {judged}))"
+    judged = ", ".join(
+        _of_part(part, f"{value}.{identifier(part.name)}", f"{path} || {literal(f'.{part.name}')}", depth)
+        for part in column.parts
+        if _is_judged(part)
+    )
+    return f"CASE WHEN {value} IS NOT NULL THEN list_concat({judged}) END"
+
+
+def _of_part(part: Column, value: str, path: str, depth: int) -> str:
+    reasons = [f"CASE WHEN {test} THEN [{reason}] END" for _, test, reason in _each_rule(part, value, path)]
+    if part.required:
+        reasons.append(f"CASE WHEN {value} IS NULL THEN [{path} || ': required, but there is nothing'] END")
+    if any(map(_is_judged, part.parts)):
+        reasons.append(_of_parts(part, value, path, depth))
+    return f"list_concat([]::VARCHAR[], {', '.join(reasons)})"
+
+
+# -- what only gold has to be asked
+
+
+def misformed(column: Column) -> list[RowRule]:
+    """Return the rule that text which is a time of day, or JSON, is that, as silver writes it; empty for other text."""
+    name = identifier(column.name)
+    tests = {"time": f"TRY_CAST({name} AS TIME)::VARCHAR IS DISTINCT FROM {name}", "json": f"NOT json_valid({name})"}
+    if column.form is None:
+        return []
+    complaint = {"time": " is no time as HH:MM:SS", "json": " is no JSON"}[column.form]
+    reason = f"{literal(column.name + ': ')} || left({name}, 80) || {literal(complaint)}"
+    return [RowRule(f"{name} IS NOT NULL AND {tests[column.form]}", reason, f"type:{column.name}")]
 
 
 def not_finite(column: Column) -> list[RowRule]:
@@ -76,8 +133,8 @@ def no_folder(column: Column) -> RowRule:
     return RowRule(f"coalesce({test}, false)", reason, f"partition:{column.name}")
 
 
-def _rule(column: Column, rule: Rule) -> tuple[str, str]:
-    name, value = identifier(column.name), rule.value
+def _rule(column: Column, name: str, rule: Rule) -> tuple[str, str]:
+    value = rule.value
     if rule.kind in _COMPARISONS:
         sign, complaint = _COMPARISONS[rule.kind]
         near, side = _nearest(value, column.type)
@@ -88,6 +145,13 @@ def _rule(column: Column, rule: Rule) -> tuple[str, str]:
         return f"length({name}) < {literal(value)}", f"is shorter than {value}"
     if rule.kind == "maxLength":
         return f"length({name}) > {literal(value)}", f"is longer than {value}"
+    if rule.kind == "minItems":
+        return f"len({name}) < {literal(value)}", f"has fewer than {value} items"
+    if rule.kind == "maxItems":
+        return f"len({name}) > {literal(value)}", f"has more than {value} items"
+    if rule.kind == "uniqueItems":
+        there = f"len(list_filter({name}, lambda item: item IS NOT NULL))"
+        return f"{literal(value)} AND {there} > len(list_distinct({name}))", "has an item twice"
     if rule.kind == "pattern":
         return f"NOT regexp_matches({name}, {literal(value)})", f"does not match {value}"
     if rule.kind == "enum" and isinstance(value, tuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from src.contract import custom
 from src.contract.custom import is_number
@@ -40,7 +40,8 @@ def check_same_name(part: Part) -> None:
 
 def _column(part: Part) -> Column:
     node = part.node
-    kind = _type(part)
+    shape = _shape(part)
+    kind = shape.type if shape else None
     check_same_name(part)
     custom_values = custom.values(part, custom.GOLD_COLUMN if part.file.layer == "gold" else custom.SILVER_COLUMN)
     if node.get("semanticType", "column") == "measure":
@@ -60,10 +61,41 @@ def _column(part: Part) -> Column:
         optional=optional,
         unique=node.get("unique", False),
         rules=_rules(part) if kind else (),
+        form=shape.form if shape else None,
+        parts=shape.parts if shape else (),
         description=part.text("description"),
         classification=node.get("classification"),
         drift=_drift(custom_values),
         non_finite=_non_finite(custom_values, kind, part),
+    )
+
+
+_FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_OF_COLUMNS = ("primaryKey", "partitioned", "unique", "transformLogic", "quality", "relationships")
+
+
+def _inner(part: Part, required: Sequence[str] = ()) -> Column:
+    """Return a property of an object, or what the items of a list are."""
+    node, shape = part.node, _shape(part, inner=True)
+    name = node.get("name", "")
+    if name and not _FIELD.fullmatch(name):
+        fix = "write letters, digits and _, as the key is in the files; or let the column be `physicalType: json`"
+        part.error(f"property name {name}", "name", fix)
+    if name:
+        check_same_name(part)
+    for key in _OF_COLUMNS:
+        if node.get(key):
+            part.error(f"{key} of a part of a column", key, "say it of a column; transformLogic can make one of a part")
+    custom.values(part, {})
+    return Column(
+        name=name,
+        type=shape.type if shape else "VARCHAR",
+        required=node.get("required", False) or name in required,
+        rules=_rules(part) if shape else (),
+        description=part.text("description"),
+        classification=node.get("classification"),
+        form=shape.form if shape else None,
+        parts=shape.parts if shape else (),
     )
 
 
@@ -92,7 +124,10 @@ _FAMILIES = {
     "boolean": ("BOOLEAN",),
     "date": ("DATE",),
     "timestamp": (TIMESTAMP,),
+    "time": ("TIME", "VARCHAR"),
 }
+_NESTED = {"array": ("array", "list"), "object": ("object", "struct", "record")}  # physical types of what is nested
+_JSON = ("json", "jsonb")
 _WIDEST = {"integer": "BIGINT", "number": "DOUBLE"}  # where a family has several, and no physicalType chooses
 _SPELLINGS = {
     "VARCHAR": ("varchar", "character varying", "char", "bpchar", "text", "string"),
@@ -105,6 +140,7 @@ _SPELLINGS = {
     "DOUBLE": ("double", "double precision", "float8"),
     "DECIMAL": ("decimal", "numeric"),
     "DATE": ("date",),
+    "TIME": ("time", "time without time zone"),
     TIMESTAMP: ("timestamp", "timestamptz", "timestamp_tz", "timestamp with time zone", "datetime"),
 }
 _TYPES = {spelling: name for name, spellings in _SPELLINGS.items() for spelling in spellings}
@@ -112,13 +148,65 @@ _SUPPORTED = listed(_SPELLINGS).replace("DECIMAL", "DECIMAL(p,s)")
 _SPELLED = re.compile(r"([a-z][a-z0-9_]*(?: [a-z]+)*) ?(?:\( ?(\d+) ?(?:, ?(\d+) ?)?\))?")
 
 
+class _Shape(NamedTuple):
+    type: str
+    form: str | None = None
+    parts: tuple[Column, ...] = ()
+
+
+def _shape(part: Part, *, inner: bool = False) -> _Shape | None:
+    """Return a property's type, form and parts; None, with an error added, where it has none.
+
+    `inner`: it is a part of another.
+    """
+    logical = part.node.get("logicalType")
+    if logical in _NESTED:
+        return _nested(part, logical, inner=inner)
+    kind = _type(part)
+    if kind and logical == "time":
+        return _Shape("VARCHAR", "time")
+    return _Shape(kind) if kind else None
+
+
+def _nested(part: Part, logical: str, *, inner: bool) -> _Shape | None:
+    """Return the shape of a list or an object: of its parts, or of its JSON as text."""
+    node, inside = part.node, "items" if logical == "array" else "properties"
+    physical = " ".join(node.get("physicalType", "").lower().split())
+    if physical and physical not in (*_NESTED[logical], *_JSON, *_SPELLINGS["VARCHAR"]):
+        fix = f"leave it out and declare `{inside}`, or write json: then the column is its text"
+        part.error(f"logicalType {logical} with physicalType {node['physicalType']}", "physicalType", fix)
+        return None
+    if physical and physical not in _NESTED[logical]:
+        if inner:
+            fix = f"declare `{inside}`, or write json at the column: then all of it is text"
+            part.error(f"a part of a column as {physical}", "physicalType", fix)
+        return None if inner else _Shape("VARCHAR", "json")
+    if not node.get(inside):
+        fix = f"declare `{inside}`" + ("" if inner else ", or write `physicalType: json`: then the column is its text")
+        part.error(f"{with_article(logical)} without {inside}", inside, fix)
+        return None
+    if logical == "array":
+        item = _inner(Part(part.file, node["items"], part.key_path("items")))
+        return _Shape(f"{item.type}[]", None, (item,))
+    required = node.get("logicalTypeOptions", {}).get("required", ())
+    parts = tuple(_inner(each, required) for each in part.parts("properties"))
+    names = [each.name.lower() for each in parts]
+    for name in {name for name in names if names.count(name) > 1}:
+        part.error(f"duplicate property {name}", "properties", "keep one of them: capitals do not tell names apart")
+    part.file.check_columns(required, [each.name for each in parts], part.key_path("logicalTypeOptions.required"))
+    fields = ", ".join(f'"{each.name}" {each.type}' for each in parts)
+    return _Shape(f"STRUCT({fields})", None, parts)
+
+
 def _type(part: Part) -> str | None:
     """Return the canonical DuckDB type; None, with an error added, where there is none."""
     logical, physical = part.node.get("logicalType"), part.node.get("physicalType")
     if logical is None:
-        return None  # reported with the standard's errors
+        if not part.node.get("name"):  # of a column the standard's errors say it
+            part.error("missing key logicalType", fix="write `logicalType: ...`")
+        return None
     if logical not in _FAMILIES:
-        part.error(f"logicalType {logical}", "logicalType", f"supported: {listed(_FAMILIES)}")
+        part.error(f"logicalType {logical}", "logicalType", f"supported: {listed([*_FAMILIES, *_NESTED])}")
         return None
     if physical is None:
         return _WIDEST.get(logical, _FAMILIES[logical][0])
@@ -136,7 +224,7 @@ def _physical_type(text: str) -> str | None:
     kind = _TYPES.get(spelled[1]) if spelled else None
     if spelled is None or kind is None:
         return None
-    if kind == TIMESTAMP and spelled[2] == "6" and spelled[3] is None:
+    if kind in (TIMESTAMP, "TIME") and spelled[2] == "6" and spelled[3] is None:
         return kind  # the digits of a second that it has
     if kind != "DECIMAL":
         return kind if spelled[2] is None else None  # a length would be ignored: it is a rule, maxLength
@@ -156,9 +244,10 @@ _FORMAT_FIXES = {
     "string": f"supported: {listed(_FORMATS)}; or write a pattern",
     "date": "write `transformLogic: strptime(<source column>, '%Y-%m-%d')`, with your format",
     "timestamp": "write `transformLogic: strptime(<source column>, '%Y-%m-%d %H:%M:%S')`, with your format",
+    "time": "write `transformLogic: cast(strptime(<source column>, '%H.%M') as time)`, with your format",
 }
 _PAIRS = [(low, high) for low in ("minimum", "exclusiveMinimum") for high in ("maximum", "exclusiveMaximum")]
-_PAIRS += [("minLength", "maxLength")]
+_PAIRS += [("minLength", "maxLength"), ("minItems", "maxItems")]
 _BOUNDS = {kind for pair in _PAIRS for kind in pair} | {"multipleOf"}
 _NOT_RE2 = re.compile(r"\(\?(?:<?[=!]|>|\(|P=)|[*+?}]\+")
 
@@ -189,6 +278,9 @@ def _rules(part: Part) -> tuple[Rule, ...]:
         at = f"logicalTypeOptions.{kind}"
         if logical == "boolean":
             part.error(f"unknown key {kind}", at, "a boolean has no options")
+        elif logical == "object":
+            if kind != "required":
+                part.error(f"{kind} of an object", at, "remove it: nothing checks it")
         elif kind == "format" and (logical != "string" or value not in _FORMATS):
             part.error(f"format {value}", at, _FORMAT_FIXES.get(logical, "say it with physicalType"))
         elif kind == "format":
@@ -198,9 +290,11 @@ def _rules(part: Part) -> tuple[Rule, ...]:
         elif kind not in ("timezone", "defaultTimezone"):
             if kind == "pattern":
                 check_pattern(value, part, at)
-            rules.append(Rule(kind, value))
+            rules.append(Rule(kind, _canonical(value, logical)))
     _check_bounds(rules, part)
-    if "enum" in part.node:
+    if "enum" in part.node and logical in _NESTED:
+        part.error(f"enum of {with_article(logical)}", "enum", "say it of a part")
+    elif "enum" in part.node:
         rules.append(_enum_rule(part))
     return tuple(rules)
 
@@ -231,13 +325,29 @@ def _enum_rule(part: Part) -> Rule:
         }
         if not (fits[logical] if logical in fits else _comparable(value, logical) is not None):
             item.error(f"value {shown(value)} of {with_article(logical)} column", "value", f"write {_example(logical)}")
-    return Rule("enum", tuple(item["value"] for item in part.node["enum"]))
+    return Rule("enum", tuple(_canonical(item["value"], logical) for item in part.node["enum"]))
+
+
+def _canonical(value: Any, logical: str) -> Any:
+    """Return a value as the column holds it: a time of day with its seconds; any other as it is written."""
+    return str(found) if logical == "time" and (found := _time(value)) else value
+
+
+def _time(value: Any) -> str | None:
+    """Return a time of day as text that is ordered as times are; None where it is none, or finer than a microsecond."""
+    found = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]?\d)(?::([0-5]?\d)(?:\.(\d{0,6})0*)?)?", str(value))
+    if found is None:
+        return None
+    fraction = (found[4] or "").rstrip("0")
+    return f"{int(found[1]):02}:{int(found[2]):02}:{int(found[3] or 0):02}" + (f".{fraction}" if fraction else "")
 
 
 def _comparable(value: Any, logical: str) -> Any:
     """Return a value in the type it is compared in; None where it is not of the logical type."""
     from datetime import UTC, date, datetime
 
+    if logical == "time":
+        return _time(value)
     if logical in ("date", "timestamp"):
         try:
             if logical == "date":
@@ -257,4 +367,5 @@ def _example(logical: str) -> str:
         "string": ", in quotes",
         "date": ", for example 2011-12-31",
         "timestamp": ", for example 2011-12-31T23:59:59",
+        "time": ', in quotes, for example "23:59:59"',
     }.get(logical, "")

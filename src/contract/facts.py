@@ -67,6 +67,8 @@ COLUMN_FACTS: dict[str, Fact] = {
     "required": Fact("minor", lambda at: at[1].required),
     "unique": Fact("minor", lambda at: at[1].unique),
     "optional": Fact("minor", lambda at: at[1].optional, False),
+    "form": Fact("major", lambda at: at[1].form, None),
+    "parts": Fact("minor", lambda at: _parts(at[1]), []),
     "rules": Fact("minor", lambda at: [[rule.kind, rule.value] for rule in at[1].rules]),
 }
 FEED_FACTS: dict[str, Fact] = {
@@ -170,6 +172,14 @@ def _member_changes(
             yield "minor", f"{what} {name} added"
         else:
             yield from _fact_changes(facts, old[name], found, f"{what} {name}: ")
+
+
+def _parts(column: Column) -> list[Any]:
+    """Return what is asked of the parts of a list or an object beside their types."""
+    return [
+        [part.name, part.required, part.form, [[rule.kind, rule.value] for rule in part.rules], _parts(part)]
+        for part in column.parts
+    ]
 
 
 def _python(table: Table) -> str | None:

@@ -128,6 +128,20 @@ class Column:
     classification: str | None = None
     drift: tuple[float, float] | None = None  # watched: from which PSI on its values moved somewhat, and clearly
     non_finite: bool = False  # gold only: whether infinity and NaN pass for numbers
+    form: str | None = None  # of text: time (HH:MM:SS, with what there is of a second) or json
+    parts: tuple[Column, ...] = ()  # of an object its properties, of a list what each item is
+
+    @property
+    def read_as(self) -> str:
+        """Return the type that a value is read as: its own, but TIME or JSON where the text has a form."""
+        return self.form.upper() if self.form else self.type
+
+    @property
+    def shown_type(self) -> str:
+        """Return the type as a person writes it: decimal(18,2), timestamp, struct(id bigint)[]."""
+        names = re.split('"', self.type.replace(TIMESTAMP, "TIMESTAMP"))  # every second one is a name
+        shown = "".join(word if at % 2 else word.lower() for at, word in enumerate(names))
+        return self.form or shown
 
     def hides_its_source(self, names: Callable[[str], Collection[str]]) -> bool:
         """Return whether the column is an expression over a file's column of the same name.
@@ -254,7 +268,7 @@ class Table:
     @property
     def texts_in_sequence(self) -> tuple[str, ...]:
         """Return the columns of sequence_by that are ordered as text without `sequenceAsText` saying so."""
-        texts = {column.name for column in self.columns if column.type == "VARCHAR"}
+        texts = {column.name for column in self.columns if column.read_as == "VARCHAR"}
         return () if self.sequence_as_text else tuple(item for item in self.sequence_by if item in texts)
 
     @property

@@ -233,6 +233,7 @@ def _check_table(table: Table, part: Part) -> None:
             declared.error(f"partition column {column.name} is {column.type}", "partitioned", fix)
         if column.name in table.partition_by and not column.required:
             declared.error(f"partition column {column.name} may be absent", "required", "write `required: true`")
+    _check_nested(table, part)
     for name in table.z_order_by:
         if kinds.get(name, "").startswith("DECIMAL"):  # the library cuts a column's place in the order at 16 bytes
             fix = "name another column"
@@ -251,6 +252,23 @@ def _check_table(table: Table, part: Part) -> None:
         part.error("deleteWhen without a key", "customProperties[deleteWhen]", fix)
     if table.history == "scd2":
         _check_history(table, kinds, part)
+
+
+def _check_nested(table: Table, part: Part) -> None:
+    """Add an error where a list, an object or JSON would tell rows apart, or order them."""
+    fix = "name a column of one value: `transformLogic` can make one of a part of it"
+    for column, declared in zip(table.columns, part.parts("properties"), strict=True):
+        what = "json" if column.form == "json" else "a list" if column.type.endswith("[]") else "an object"
+        if not column.parts and column.form != "json":
+            continue
+        if column.name in table.key:
+            declared.error(f"key column {column.name} is {what}", "primaryKey", fix)
+        if column.name in table.sequence_by:
+            part.error(f"sequenceBy {column.name} is {what}", "customProperties[sequenceBy]", fix)
+        if column.name in table.z_order_by:
+            part.error(f"zOrderBy {column.name} is {what}", "customProperties[zOrderBy]", fix)
+        if column.drift:
+            declared.error(f"drift of {column.name}, which is {what}", "customProperties[drift]", fix)
 
 
 def _sql_in(sequence: Sequence[str]) -> set[str]:

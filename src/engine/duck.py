@@ -36,6 +36,7 @@ from src.errors import (
 )
 from src.lake import DataFile, Snapshot, discard
 
+_FIELD = re.compile(r"(STRUCT\(|, )([A-Za-z_]\w*) ")  # the engine quotes a field's name only where it must
 _MISTAKES_IN_SQL = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.SyntaxException)
 _NO_ROOM = ("No space left", "File too large", "Disk quota", "Could not write all bytes")
 MANY_COLUMNS = 500  # more of them are read by one thread
@@ -186,7 +187,7 @@ class DuckEngine:
 
     def columns(self, sql: str) -> dict[str, str]:
         """Return column names and DuckDB types a SELECT would return, without running it."""
-        return {row[0]: row[1] for row in self.rows(f"DESCRIBE {sql}")}
+        return {row[0]: _FIELD.sub(r'\1"\2" ', row[1]) for row in self.rows(f"DESCRIBE {sql}")}
 
     def column_references(self, expression: str) -> set[str]:
         """Return every name an SQL expression uses as a column, in lower case; parsed, not bound.

@@ -49,7 +49,7 @@ def _duplicate_keys(table: Table, shown: list[str]) -> DataError:
 
 
 def _check_rules(engine: DuckEngine, table: Table) -> None:
-    finite = (rule for column in table.columns for rule in rules.not_finite(column))
+    finite = (rule for column in table.columns for rule in (*rules.not_finite(column), *rules.misformed(column)))
     for test, reason, _ in (*finite, *(rule for column in table.columns for rule in rules.broken(column))):
         bad = engine.rows(f"SELECT {reason}, count(*) OVER () FROM {Computation.RESULT} WHERE {test} LIMIT 1")
         if bad:

@@ -567,11 +567,13 @@ def _commit_properties(progress: Mapping[str, int], info: Mapping[str, str]) -> 
 
 def _schema(columns: Mapping[str, str]) -> Any:
     from deltalake import Field, Schema
-    from deltalake.schema import ArrayType, PrimitiveType
+    from deltalake.schema import ArrayType, PrimitiveType, StructType
 
     def delta(kind: str) -> Any:
         if kind.endswith("[]"):
             return ArrayType(delta(kind[:-2]), contains_null=True)
+        if kind.startswith("STRUCT("):
+            return StructType([Field(name, delta(inner), nullable=True) for name, inner in _fields(kind)])
         if kind.startswith("DECIMAL"):
             return PrimitiveType(kind.lower())
         return PrimitiveType(_DELTA_TYPES[kind])
@@ -579,9 +581,24 @@ def _schema(columns: Mapping[str, str]) -> Any:
     return Schema([Field(name, delta(kind), nullable=True) for name, kind in columns.items()])
 
 
+def _fields(struct: str) -> list[tuple[str, str]]:
+    """Return the names and types of a STRUCT("a" BIGINT, "b" VARCHAR[])."""
+    inner = struct[len("STRUCT(") : -1]
+    ends, depth = [-1], 0
+    for at, sign in enumerate(inner):
+        depth += {"(": 1, ")": -1}.get(sign, 0)
+        if sign == "," and depth == 0:
+            ends.append(at)
+    parts = [inner[start + 1 : end].strip() for start, end in zip(ends, [*ends[1:], len(inner)], strict=True)]
+    return [(name.strip('"'), kind) for name, _, kind in (part.partition(" ") for part in parts)]
+
+
 def _sql_type(kind: Any) -> str:
     if getattr(kind, "element_type", None) is not None:
         return _sql_type(kind.element_type) + "[]"
+    if getattr(kind, "fields", None) is not None:
+        fields = (f'"{field.name}" {_sql_type(field.type)}' for field in kind.fields)
+        return f"STRUCT({', '.join(fields)})"
     name = str(kind.type)
     if name.startswith("decimal"):
         return name.upper().replace(" ", "")

@@ -7,7 +7,7 @@ are written as the engine writes them; to see that is cheap, so that what costs 
 
 from __future__ import annotations
 
-from src.contract import TIMESTAMP
+from src.contract import TIMESTAMP, Column
 from src.engine import literal
 
 INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
@@ -22,8 +22,9 @@ _DAY = r"[0-9]{4}[-/ \\][0-9]{1,2}[-/ \\][0-9]{1,2}"
 _MIDNIGHT = r"[ T]00:00(:00(\.0*)?)?(Z|\+00(:?00)?)?"
 _HOUR = "([01]?[0-9]|2[0-3])"  # 24:00 belongs to two days
 _ZONE = r"( ?(Z|UTC|GMT)|[+-][0-9]{2}(:?[0-9]{2}(:?[0-9]{2})?)?)"  # of other names, CST say, there is more than one
-_MOMENT = rf"{_DAY}([ T]{_HOUR}:[0-9]{{1,2}}(:[0-9]{{1,2}}(\.[0-9]{{0,6}}0*)?)?{_ZONE}?)?"
-_FINER_MOMENT = _MOMENT.replace("{0,6}0*", "*")
+_TIME = rf"{_HOUR}:[0-9]{{1,2}}(:[0-9]{{1,2}}(\.[0-9]{{0,6}}0*)?)?"
+_MOMENT = rf"{_DAY}([ T]{_TIME}{_ZONE}?)?"
+_FINER_TIME, _FINER_MOMENT = (form.replace("{0,6}0*", "*") for form in (_TIME, _MOMENT))
 _USUAL_MOMENT = "____-__-__ __:__:__"
 _STORABLE = {  # the years that tables, and whoever reads them, can hold
     "DATE": "BETWEEN DATE '0001-01-01' AND DATE '9999-12-31'",
@@ -80,6 +81,28 @@ def is_kept(value: str, typed: str, kind: str, target: str) -> str:
     return _text_is_kept(value, typed, target) if kind == "VARCHAR" else f"TRY_CAST({typed} AS {kind}) = {value}"
 
 
+def stored(typed: str, target: str) -> str:
+    """Return SQL of a value that was read as `target`, as it is stored: of a time of day its text."""
+    return f"{typed}::VARCHAR" if target == "TIME" else typed
+
+
+def is_json(text: str) -> str:
+    """Return SQL that is true for JSON as all its readers take it; the engine lets NaN and a last comma through."""
+    bare = f"""regexp_replace({text}, '"(?:[^"\\\\]|\\\\.)*"', '0', 'g')"""  # dear: only where there may be such
+    lax = "'(?i)nan|inf|,\\s*[]}]'"
+    is_lax = f"CASE WHEN regexp_matches({text}, {lax}) THEN regexp_matches({bare}, {lax}) ELSE false END"
+    return f"(json_valid({text}) AND NOT {is_lax})"
+
+
+def complaint(subject: str, shown: str, text: str, typed: str, kind: str, column: Column) -> str:
+    """Return SQL of the reason why the value of `subject` (SQL text) could not be had; `shown` is what there was."""
+    shown, as_kind = f"left({shown}, 200)", literal(f" as {column.shown_type}")
+    unread = f"{subject} || ': cannot read ' || {shown} || {as_kind}"
+    lost, hint = why_not(text, typed, kind, column.read_as)
+    rounded = f"{subject} || ': ' || {shown} || {as_kind} || ': a digit would be lost'"
+    return f"CASE WHEN {lost} THEN {rounded} ELSE {unread} || coalesce({hint}, '') END"
+
+
 def why_not(text: str, typed: str, kind: str, target: str) -> tuple[str, str]:
     """Return SQL that is true where a value would lose a digit, and a hint (SQL text, NULL for none) for all others."""
     if kind != "VARCHAR":
@@ -92,6 +115,8 @@ def why_not(text: str, typed: str, kind: str, target: str) -> tuple[str, str]:
         return f"{_matches(text, _NUMBER)} AND isfinite({typed})", "NULL"
     if target.startswith("DECIMAL"):
         return f"{_matches(text, _NUMBER)} AND {typed} IS NOT NULL", "NULL"
+    if target == "TIME":
+        return f"{_matches(text, _FINER_TIME)} AND {typed} IS NOT NULL", "NULL"
     if target == TIMESTAMP:
         return f"{_matches(text, _FINER_MOMENT)} AND {typed} {_STORABLE[target]}", "NULL"
     return "false", "NULL"
@@ -111,6 +136,10 @@ def _text_is_kept(text: str, typed: str, target: str) -> str:
         return f"{typed} {_STORABLE[target]} AND CASE WHEN {usual} THEN true ELSE {other} END"
     if target == TIMESTAMP:
         return _moment_is_kept(text, typed)
+    if target == "JSON":
+        return is_json(text)
+    if target == "TIME":
+        return f"{typed} IS NOT NULL AND {_matches(text, _TIME)}"
     return f"{typed} IS NOT NULL"
 
 
