@@ -268,7 +268,7 @@ def test_marts_histories_and_tables_without_a_key_may_have_lists_and_objects(
     assert "places[1].city: Basel is longer than 4" in str(lake.run().failures["gold.visits.days"])
     lake.edit("gold/visits/contract.yaml", "maxLength: 4", "maxLength: 5")
     lake.edit("gold/visits/days.sql", "min(clock)", "left(min(clock), 5)")
-    assert "first: 09:05 is no time as HH:MM:SS" in str(lake.run().failures["gold.visits.days"])
+    assert " is no time as HH:MM:SS" in str(lake.run().failures["gold.visits.days"])
     lake.edit("gold/visits/days.sql", "left(min(clock), 5)", "min(clock)")
     lake.good()
 
