@@ -22,11 +22,12 @@ override SELECT := $(value SELECT)
 override TABLE := $(value TABLE)
 override LIMIT := $(value LIMIT)
 export SQL DOMAIN FORMAT VERB RUN_DATE REPROCESS_DAYS RETENTION_HOURS BACKUP TO KIND HOUR MODE ACCEPT_REJECTS DIR TABLE LIMIT SELECT
+override ACCEPT_REMOVALS := $(value ACCEPT_REMOVALS)
 override SOURCE := $(value SOURCE)
 override SLICE := $(value SLICE)
 override START := $(value START)
 override END := $(value END)
-export SOURCE SLICE START END
+export ACCEPT_REMOVALS SOURCE SLICE START END
 
 CHOSEN = $(if $(DOMAIN),--domain="$$DOMAIN") $(if $(SELECT),--select="$$SELECT") $(if $(RUN_DATE),--run-date="$$RUN_DATE") \
 	$(if $(REPROCESS_DAYS),--reprocess-days="$$REPROCESS_DAYS")
@@ -45,8 +46,8 @@ help: ## this list
 setup: ## make this folder ready to run: .venv, folders, .env
 	@./setup.sh
 
-pipeline: ready ## bring the lake up to date (DOMAIN=name, SELECT=+name+, RUN_DATE=day, REPROCESS_DAYS=n, MODE=all, ACCEPT_REJECTS=table, PULL=false)
-	@$(PYTHON) main.py run $(CHOSEN) $(if $(MODE),--mode="$$MODE") $(if $(ACCEPT_REJECTS),--accept-rejects="$$ACCEPT_REJECTS") $(if $(filter false,$(PULL)),--no-pull)
+pipeline: ready ## bring the lake up to date (DOMAIN=name, SELECT=+name+, RUN_DATE=day, REPROCESS_DAYS=n, MODE=all, ACCEPT_REJECTS=table, ACCEPT_REMOVALS=table, PULL=false)
+	@$(PYTHON) main.py run $(CHOSEN) $(if $(MODE),--mode="$$MODE") $(if $(ACCEPT_REJECTS),--accept-rejects="$$ACCEPT_REJECTS") $(if $(ACCEPT_REMOVALS),--accept-removals="$$ACCEPT_REMOVALS") $(if $(filter false,$(PULL)),--no-pull)
 
 pull: ready ## ask the sources that contracts name and land what is new (SOURCE=name, START=day, END=day, SLICE=pattern, DRY_RUN=1)
 	@$(PYTHON) main.py pull $(PULLED) $(DRY)

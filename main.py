@@ -35,13 +35,15 @@ def carry(
     chosen: Selection,
     full_refresh: Collection[str] = (),
     accept_rejects: Collection[str] = (),
+    accept_removals: Collection[str] = (),
     pull: bool = False,
 ) -> None:
     """Do the steps of a run, in a blocking sequence: all of bronze, then all of silver, then all of gold.
 
     `pull`: first ask the sources of the feeds that have one; whatever comes of it, bronze takes what has landed.
     `full_refresh`: the tables that are computed whole even where no input of them moved; `accept_rejects`: those that
-    take their load however many of its rows are rejected.
+    take their load however many of its rows are rejected; `accept_removals`: those of which statements may remove
+    however many rows.
     """
     pulled = [feed for feed in chosen.feeds if feed.source] if pull else []
     with console.progress(len(pulled) + len(chosen)) as bar:
@@ -62,7 +64,8 @@ def carry(
         for feed in chosen.feeds:
             step(feed.id, partial(_ingest, project, feed, run), source=feed.path)
         for table in chosen.silver:
-            work = partial(_clean, project, table, run, table.id in full_refresh, table.id in accept_rejects)
+            accepted = table.id in accept_rejects, table.id in accept_removals
+            work = partial(_clean, project, table, run, table.id in full_refresh, *accepted)
             step(table.id, work, upstream(table))
         for table in chosen.gold:
             step(table.id, partial(_aggregate, project, table, run, table.id in full_refresh), upstream(table))
@@ -81,11 +84,19 @@ def _ingest(project: Project, feed: Feed, run: Run) -> Outcome:
     )
 
 
-def _clean(project: Project, table: Table, run: Run, full_refresh: bool, accept_rejects: bool) -> Outcome:
+def _clean(
+    project: Project, table: Table, run: Run, full_refresh: bool, accept_rejects: bool, accept_removals: bool
+) -> Outcome:
     places = clean.Places.of_table(table, project.path)
-    accepted_by = (os.environ.get("USER") or "someone") if accept_rejects else ""
+    user = os.environ.get("USER") or "someone"
     return clean.run(
-        project.engine, table, places, batch=run.run_id, full_refresh=full_refresh, accepted_by=accepted_by
+        project.engine,
+        table,
+        places,
+        batch=run.run_id,
+        full_refresh=full_refresh,
+        accepted_by=user if accept_rejects else "",
+        removals_accepted_by=user if accept_removals else "",
     )
 
 

@@ -15,7 +15,7 @@ from src.errors import BoathouseError, ContractError, DataError, UsageError
 
 RUNS = "ops.pipeline_runs"  # every lake has it, and an upgrade begins with it
 RECORDS = "ops"  # of what was done; without any other table they are no lake
-LAYERS = ("bronze", "silver", "gold", "quarantine", "deletions", RECORDS)
+LAYERS = ("bronze", "silver", "gold", "quarantine", "deletions", "statements", RECORDS)
 
 
 def tables(data: Path) -> dict[str, Path]:

@@ -282,6 +282,8 @@ def _unsound(engine: DuckEngine, table: Table) -> Iterator[ContractError]:
     for what, text in (*pieces, ("deleteWhen", table.delete_when)):
         fix = f'correct {text!r}; a name that is an SQL keyword goes in "double quotes"'
         yield from _judged(engine, f"SELECT {text}" if text else None, f"{what}: ", table.path, fix)
+    if table.replaces is not None and table.sequence_by:
+        yield from _orders_no_files(engine, table)
     for expectation in table.quality:
         yield from _judged(
             engine,
@@ -291,6 +293,18 @@ def _unsound(engine: DuckEngine, table: Table) -> Iterator[ContractError]:
             "correct it",
         )
     yield from _judged(engine, table.sql, "", table.model, "correct the SQL")
+
+
+def _orders_no_files(engine: DuckEngine, table: Table) -> Iterator[ContractError]:
+    """Yield an error where the sequence of a table with `replaces` can differ between rows of one file."""
+    try:
+        read = table.reads_of_files(table.sequence_columns(engine.column_references), engine.column_names)
+    except ContractError:
+        return  # told already
+    if within := sorted(read - {"_file", "_ingested_at"}):
+        what = f"sequenceBy {', '.join(table.sequence_by)} reads {', '.join(within)}, which may differ within a file"
+        fix = "with `replaces` a file is newer or older as a whole: let it read `_file` alone, or remove sequenceBy"
+        yield ContractError(what, where=table.path, fix=fix)
 
 
 def _judged(engine: DuckEngine, sql: str | None, what: str, where: Path, fix: str) -> Iterator[ContractError]:

@@ -129,6 +129,30 @@ ANSWERS: dict[str, list[tuple[Any, ...]]] = {
     "conflicts": [(1, DAY_ONE, 10, 2), (2, DAY_TWO, 0, 3)],
     "last": [(1, DAY_ONE, 10, 2), (2, DAY_TWO, 0, 3)],
     "places": [(1, DAY_ONE, 10, 2, "10.00 %2F/="), (2, DAY_TWO, 0, 3, "0.00 %2F/=")],
+    "slices": [(1, DAY_ONE, 10, 2), (1, DAY_TWO, 9, 1), (2, DAY_ONE, 5, 1), (2, DAY_TWO, 0, 3)],
+    "all": [(1, DAY_ONE, 10, 2), (2, DAY_ONE, 5, 1)],  # the copy is the newest statement
+    "named": [
+        (1, DAY_ONE, 10, 2, "s"),
+        (1, DAY_TWO, 9, 1, "a"),
+        (2, DAY_ONE, 5, 1, "s"),
+        (2, DAY_TWO, 0, 3, "a"),
+    ],
+    "turns": [  # files without a number are parts of one statement; of the first day only the first a.csv speaks
+        (1, DAY_ONE, 10, 2, None),
+        (1, DAY_TWO, 9, 1, None),
+        (2, DAY_ONE, 5, 1, None),
+        (2, DAY_TWO, 0, 3, None),
+    ],
+    "versions": [  # of a.csv, which came twice at one moment, the last counts, beside the copy
+        (1, DAY_TWO, 9, 1, DAY_TWO, DAY_TWO, None, True),
+        (2, DAY_TWO, 0, 3, DAY_TWO, DAY_TWO, None, True),
+    ],
+    "day versions": [
+        (1, DAY_ONE, 10, 2, DAY_TWO, DAY_TWO, None, True),
+        (1, DAY_TWO, 9, 1, DAY_TWO, DAY_TWO, None, True),
+        (2, DAY_ONE, 5, 1, DAY_TWO, DAY_TWO, None, True),
+        (2, DAY_TWO, 0, 3, DAY_TWO, DAY_TWO, None, True),
+    ],
 }
 
 
@@ -190,7 +214,7 @@ def test_the_oracle_says_what_a_person_would(tools: Tools, tmp_path: Path, famil
     (tmp_path / "1" / "same_bytes.csv").write_text(HEADER + LANDED[0])
     content = oracle.expected(tools.connection, tmp_path, Rules(family))
     assert sorted(content.silver.elements()) == [(*row[:2], Decimal(row[2]), *row[3:]) for row in ANSWERS[family]]
-    copied = [("shop/orders/same_bytes.csv", 3)] if family in ("arrival", "last") else []
+    copied = [("shop/orders/same_bytes.csv", 3)] if family in ("arrival", "last", *oracle.STATEMENTS) else []
     assert sorted(content.rejects.elements()) == [("shop/orders/a.csv", 3), *copied]
     assert sum(row[1] for row in content.gold) == len(ANSWERS[family])
     assert sum(row[2] for row in content.gold) == sum(row[2] for row in ANSWERS[family])
@@ -270,6 +294,38 @@ def test_the_oracle_knows_what_arrived_last(
         (tmp_path / f"{name}.csv").write_text(f"{HEADER}1,2024-01-01,{value},1\n")
     content = oracle.expected(tools.connection, tmp_path, Rules("arrival"))
     assert list(content.silver.elements()) == [(1, DAY_ONE, Decimal(amount), 1)]
+
+
+@pytest.mark.parametrize(
+    ("family", "files", "answer"),
+    [
+        ("all", ["0/a 1:10 2:20", "1/b 2:20", "2/c"], []),  # a file without rows empties the table
+        ("named", ["0/a 1:10", "0/b 1:5", "1/a"], [(1, 5, "b")]),
+        ("slices", ["0/a 1:10", "1/b"], [(1, 10)]),  # of which day?
+        ("turns", ["0/a2 1:10 2:20", "1/a1 1:11 3:30", "2/b2 4:40"], [(1, 10, 2), (2, 20, 2), (4, 40, 2)]),
+        ("turns", ["0/a2 1:10", "0/b2 2:20", "1/a2 3:30"], [(2, 20, 2), (3, 30, 2)]),  # a part is corrected
+        (
+            "versions",
+            ["0/a1 1:10 2:20", "1/a2 1:10", "2/a3 1:11 2:20", "3/a5"],
+            [
+                *[(1, 10, DAY_TWO, DAY_TWO, date(2024, 1, 4), False)],
+                *[(1, 11, date(2024, 1, 4), date(2024, 1, 4), date(2024, 1, 6), False)],
+                *[(2, 20, DAY_TWO, DAY_TWO, date(2024, 1, 3), False)],
+                *[(2, 20, date(2024, 1, 4), date(2024, 1, 4), date(2024, 1, 6), False)],
+            ],
+        ),
+    ],
+)
+def test_the_oracle_knows_the_newest_statement(
+    tools: Tools, tmp_path: Path, family: str, files: list[str], answer: list[tuple[Any, ...]]
+) -> None:
+    for file in files:
+        name, *rows = file.split()
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        lines = (f"{row.replace(':', ',2024-01-01,')},1\n" for row in rows)
+        (tmp_path / f"{name}.csv").write_text(HEADER + "".join(lines))
+    content = oracle.expected(tools.connection, tmp_path, Rules(family))
+    assert sorted((row[0], row[2], *row[4:]) for row in content.silver.elements()) == answer
 
 
 def test_rows_that_the_clock_dates_before_older_ones_do_not_escape(

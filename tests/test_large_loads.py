@@ -95,7 +95,7 @@ def test_every_row_is_in_exactly_one_part_with_all_rows_of_its_key_and_no_part_i
     columns += f", {absent[2]}::DECIMAL(18,2) AS amount, {absent[3]}::INTEGER AS updated"
     with open_project(lake.settings) as project:
         rows = project.engine.table("incoming", f"SELECT {columns} FROM range(1000) t(n), range(2)")
-        parts = winners._parts(project.declared(TABLE), rows)
+        parts = winners.parts(winners.key(project.declared(TABLE)), rows)
         inside = " + ".join(f"({part})::INTEGER" for part in parts)
         assert project.engine.rows(f"SELECT {inside}, count(*) FROM incoming GROUP BY 1") == [(1, 2000)]
         number = " + ".join(f"{at} * ({part})::INTEGER" for at, part in enumerate(parts))

@@ -14,6 +14,7 @@ What is recorded, each as the number of a Delta `txn`:
     file:<hash>   bytes that were taken, under whatever name
     last:<path>   63 bits of the hash of the last bytes that came under a path
     stat:<path>   a mark of the file on disk, so that what did not change is not read again
+    empty:<moment>:<path>, empties   when a file without a row came, and the newest: it leaves no row to tell of it
 """
 
 from __future__ import annotations
@@ -171,8 +172,10 @@ def run(
 class Ahead(lake.Snapshot):
     """A bronze table as the next run will leave it: the rows that it has, and those of new files, which lie elsewhere.
 
-    It has no log of its own: what is asked of it is which rows there are, and what the version is called.
+    It has no log of its own: what is asked of it is which rows there are, what the version is called, and `logs`.
     """
+
+    logs: tuple[lake.Snapshot, ...] = ()  # that of the table as it is, and that of what the next run will add
 
     def __init__(self, root: Path, bronze: lake.Snapshot | None, taken: lake.Snapshot) -> None:
         self.root, self.columns, self.partition_by, self.properties = root, taken.columns, (), {}
@@ -180,6 +183,7 @@ class Ahead(lake.Snapshot):
         self.identity = bronze.identity if bronze else taken.identity
         self.new = tuple(replace(file, path=str(taken.root / file.path)) for file in taken.files)
         self.files = (*(bronze.files if bronze else ()), *self.new)
+        self.logs = (*([bronze] if bronze else []), taken)
 
 
 def look_ahead(
@@ -441,6 +445,9 @@ def _append(
         progress = {_LAST_INGESTED: max(moments.values())}
         for file in readable:
             progress |= {f"file:{file.sha256}": 1, **file.seen}
+        if empty := _without_rows(engine, bronze, written, headers):
+            progress |= {lake.empty_file(name, moments[name]): 1 for name in empty}
+            progress[lake.NEWEST_EMPTY] = max(moments[name] for name in empty)
         info = {"run_id": batch, **({"drift": "; ".join(drift)} if drift else {})}
         bronze = lake.commit(bronze, add=written, progress=progress, info=info)
     rows = sum(file.rows for file in written)
@@ -451,6 +458,16 @@ def _append(
         read=rows, inserted=rows, written=rows, files=len(readable), refusals=tuple(refused.values()), notes=notes
     )
     return bronze, readable, outcome
+
+
+def _without_rows(
+    engine: DuckEngine, bronze: lake.Snapshot, written: Sequence[lake.DataFile], taken: Collection[str]
+) -> set[str]:
+    """Return which of the files of a chunk brought no row."""
+    if len(taken) == 1 and written:
+        return set()
+    scan = engine.scan(bronze, written, {"_file": "VARCHAR"})
+    return set(taken) - set(engine.values(f"SELECT DISTINCT _file FROM {scan}"))
 
 
 def _at_once(feed: Feed, files: Sequence[Landed]) -> Iterator[list[Landed]]:

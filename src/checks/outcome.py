@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from src.checks.audits import AuditResult
 
 _PARTS = ("inserted", "updated", "unchanged", "duplicates", "superseded", "conflicts", "quarantined", "deleted")
-_COUNTS = ("read", *_PARTS, "written", "partitions", "files")
+_COUNTS = ("read", *_PARTS, "removed", "written", "partitions", "files")
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class Outcome:
 
     `read` rows came in; each is counted exactly once among the rest: `duplicates`
     are equal to another in every column, `superseded` lost to a newer row of their key, `conflicts`
-    to one that nothing says is newer. `written` is what the commit
+    to one that nothing says is newer. `removed` are stored rows that a newer statement lacks, no row that was read.
+    `written` is what the commit
     added to the table (for gold: the rows of the partitions that were replaced); `files` are landed
     files taken; `mostly_rejected`: more rows were rejected than passed; `refusals` inputs that were
     refused whole; `audits` what was found before the commit. `conflict_notes` name the keys in conflict,
@@ -36,6 +37,7 @@ class Outcome:
     conflicts: int = 0
     quarantined: int = 0
     deleted: int = 0
+    removed: int = 0
     written: int = 0
     partitions: int = 0
     files: int = 0

@@ -45,6 +45,7 @@ class Sequence(Protocol):
         chosen: Selection,
         full_refresh: Collection[str] = (),
         accept_rejects: Collection[str] = (),
+        accept_removals: Collection[str] = (),
         pull: bool = False,
     ) -> None: ...
 

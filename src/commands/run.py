@@ -39,6 +39,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="let a load of a silver table through, however many of its rows are rejected; recorded",
     )
     parser.add_argument("--no-pull", action="store_true", help="ask no source: carry what has landed")
+    parser.add_argument(
+        "--accept-removals",
+        action="extend",
+        type=lambda tables: tables.split(","),
+        default=[],
+        metavar="TABLE[,TABLE]",
+        help="let statements remove however many rows of a silver table with `replaces`; recorded",
+    )
     json_argument(parser)
 
 
@@ -47,8 +55,8 @@ def run(call: Call) -> int:
     window = runs.window(runs.now().date(), args.run_date, args.reprocess_days)
     with open_project(call.settings, window.end) as project:
         note_left_out(project, args)
-        sequence, accept = call.sequence, args.accept_rejects
-        done = pipeline(project, sequence, args.domain, window, args.mode, accept, args.select, pull=not args.no_pull)
+        chosen = args.accept_rejects, args.select, args.accept_removals
+        done = pipeline(project, call.sequence, args.domain, window, args.mode, *chosen, pull=not args.no_pull)
         return finish(call, project, done)
 
 
@@ -60,6 +68,7 @@ def pipeline(
     mode: str = MODES[0],
     accept_rejects: Collection[str] = (),
     names: Collection[str] = (),
+    accept_removals: Collection[str] = (),
     *,
     pull: bool = True,
 ) -> Run:
@@ -71,21 +80,24 @@ def pipeline(
     run is over: those an input of which moved are computed again, and so is any other that late rows touch.
 
     `accept_rejects`: the tables that take their load however many of its rows are rejected; `names`: what is chosen,
-    as src/selection.py reads it; `pull` False: no source is asked.
+    as src/selection.py reads it; `accept_removals`: the tables of which statements may remove however many rows;
+    `pull` False: no source is asked.
     """
     chosen = selection.chosen(project, domain, names)
     command = "make pipeline" + (f" DOMAIN={domain}" if domain else "") + (" MODE=all" if mode == "all" else "")
     command += f" SELECT={','.join(names)}" if names else ""
     command += "" if pull else " PULL=false"
     command += f" ACCEPT_REJECTS={','.join(accept_rejects)}" if accept_rejects else ""
-    _check_accepted(chosen, accept_rejects)
+    command += f" ACCEPT_REMOVALS={','.join(accept_removals)}" if accept_removals else ""
+    _check_accepted(chosen, accept_rejects, "rejects")
+    _check_accepted(chosen, accept_removals, "removals")
     check_sources(chosen)
     full_refresh = {table.id for table in (*chosen.silver, *chosen.gold)} if mode == "all" else set()
     with recorded_run(project, RunKind.PIPELINE, command, window, full_refresh=mode == "all") as run:
         _land_samples(project)
         run.landing, run.landing_seen = landing.problem(project, run.window.end), True
         run.unclaimed = ingest.unclaimed(project.landing, project.contracts.feeds.values())
-        sequence(project, run, chosen, full_refresh, accept_rejects, pull=pull)
+        sequence(project, run, chosen, full_refresh, accept_rejects, accept_removals, pull)
     return run
 
 
@@ -132,11 +144,12 @@ def finish(call: Call, project: Project, run: Run) -> int:
     return error.exit_code if isinstance(error, BoathouseError) else BUG_EXIT_CODE
 
 
-def _check_accepted(chosen: Selection, tables: Collection[str]) -> None:
-    known = [table.id for table in chosen.silver]
+def _check_accepted(chosen: Selection, tables: Collection[str], what: str) -> None:
+    known = [table.id for table in chosen.silver if what == "rejects" or table.replaces is not None]
     for name in tables:
         if name not in known:
-            raise UsageError(f"no rejects of {name} to accept", fix=f"the tables are {', '.join(known)}")
+            fix = f"the tables are {', '.join(known)}" if known else "no table has `replaces`"
+            raise UsageError(f"no {what} of {name} to accept", fix=fix)
 
 
 def _land_samples(project: Project) -> None:

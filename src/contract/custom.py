@@ -61,7 +61,7 @@ _SHARE = re.compile(r"(\d+(?:\.\d+)?) ?(%)|(\d+)(?: rows?)?")
 
 
 def share(value: object) -> Share | None:
-    """Return what a share of a load's rows says, `5 %` or a number of rows; None where it is neither."""
+    """Return what a share of rows says, `5 %` or a number of rows; None where it is neither."""
     found = _SHARE.fullmatch(str(value).strip()) if is_whole(value) or isinstance(value, str) else None
     if found is None or (found[2] and float(found[1]) > 100):
         return None
@@ -104,6 +104,11 @@ TABLE: Mapping[str, CustomProperties] = {  # by layer
         "deleteWhen": ("an SQL condition over the table's columns", is_text),
         "history": ("scd1 or scd2", lambda value: value in ("scd1", "scd2")),
         "onConflict": ("fail, quarantine or last", lambda value: value in ("fail", "quarantine", "last")),
+        "replaces": ("all, or a list of distinct column names", lambda value: value == "all" or _is_names(value)),
+        "maxRemoved": (
+            "a share of the table's rows, such as 5 %, or a number of rows",
+            lambda value: bool(share(value)),
+        ),
         "maxRejected": ("a share of a load's rows, such as 5 %, or a number of rows", lambda value: bool(share(value))),
     },
     "gold": {

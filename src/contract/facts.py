@@ -58,6 +58,7 @@ TABLE_FACTS: dict[str, Fact] = {
     "python": Fact("minor", lambda table: _python(table), long=True),
     # `fail` makes no other rows
     "on_conflict": Fact("minor", lambda table: table.on_conflict if table.on_conflict != "fail" else None, None),
+    "replaces": Fact("minor", lambda table: table.replaces, None),
     # an input like any other, no part of the contract
     "run_date": Fact("none", lambda table: table.run_date.isoformat() if table.run_date else None, None),
 }

@@ -154,7 +154,7 @@ class Column:
 
 
 class Share(NamedTuple):
-    """The most rows of a load that may be rejected."""
+    """A number of rows, or a share of them: the most of a load that may be rejected, or of a table removed."""
 
     value: float
     unit: str  # percent | rows
@@ -247,6 +247,8 @@ class Table:
     on_conflict: str | None = None  # silver only: fail | quarantine | last; None: rows win as ever, and it is noted
     max_rejected: Share | None = None  # silver only: of a load; None: what src/silver/rejects.py takes for too many
     status: str = "active"  # of the contract; a draft's rows may change under one version
+    replaces: tuple[str, ...] | None = None  # silver only: the columns of a slice that a file states whole; (): all
+    max_removed: Share | None = None  # of what a statement may remove; None: what src/silver/removals.py takes for it
     run_date: date | None = None  # of a table whose SQL asks for run_date(): what it is, an input like any other
 
     @property
@@ -265,11 +267,36 @@ class Table:
         names = {column.name for column in self.columns}
         return tuple(item for item in self.sequence_by if item not in names)
 
+    def sequence_columns(self, names: Callable[[str], Collection[str]]) -> tuple[str, ...]:
+        """Return the columns that sequence_by reads; `names` gives the names in an expression, in lower case."""
+        expressions = self.sequence_expressions
+        read = {name for item in self.sequence_by for name in (names(item) if item in expressions else (item,))}
+        return tuple(column.name for column in self.columns if column.name in read)
+
     @property
     def texts_in_sequence(self) -> tuple[str, ...]:
         """Return the columns of sequence_by that are ordered as text without `sequenceAsText` saying so."""
         texts = {column.name for column in self.columns if column.read_as == "VARCHAR"}
         return () if self.sequence_as_text else tuple(item for item in self.sequence_by if item in texts)
+
+    def reads_of_files(self, columns: Collection[str], names: Callable[[str], Collection[str]]) -> set[str]:
+        """Return the names of the source, in lower case, that columns are made of, through others of the table or not.
+
+        `names` gives the names in an expression, as they are written.
+        """
+        own = {column.name: column for column in self.columns}
+        made = {column.name for column in self.columns if column.hides_its_source(names)}
+        read, seen, left = set[str](), set[str](), list(columns)
+        while left:
+            if (name := left.pop()) in seen:
+                continue
+            seen.add(name)
+            expression = own[name].expression
+            for written in names(expression) if expression else (name,):
+                is_own = written.lower() in own and written not in made and written.lower() != name
+                left += [written.lower()] if is_own else []
+                read |= set() if is_own else {written.lower()}
+        return read
 
     @property
     def reads_run_date(self) -> bool:
@@ -330,6 +357,8 @@ class Contracts:
     marts: dict[str, Mart]  # by name
 
     def latest_wins(self, feed: Feed) -> bool:
-        """Return True if a table of a feed keeps, of the rows of a key, the one that arrived last."""
-        readers = (table for table in self.silver.values() if feed.id in {other.id for other in table.feeds})
-        return any(table.key and (not table.sequence_by or table.on_conflict == "last") for table in readers)
+        """Return True if a table of a feed keeps, of the rows of a key or of a slice, those that arrived last."""
+        readers = [table for table in self.silver.values() if feed.id in {other.id for other in table.feeds}]
+        return any(table.replaces is not None for table in readers) or any(
+            table.key and (not table.sequence_by or table.on_conflict == "last") for table in readers
+        )

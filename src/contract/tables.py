@@ -183,11 +183,17 @@ def _table(
         sequence_as_text=settings.get("sequenceOrder") == "text",
         on_conflict=settings.get("onConflict"),
         max_rejected=custom.share(settings.get("maxRejected")),
+        replaces=_replaces(settings.get("replaces")),
+        max_removed=custom.share(settings.get("maxRemoved")),
     )
     _check_table(table, part)
     table = replace(table, business_date=_business_date(table, settings.get("businessDate"), part))
     _check_drift(table, part)
     return table
+
+
+def _replaces(value: str | list[str] | None) -> tuple[str, ...] | None:
+    return None if value is None else () if isinstance(value, str) else tuple(value)
 
 
 def _positioned(table: Part, flag: str, position: str) -> tuple[str, ...]:
@@ -252,6 +258,39 @@ def _check_table(table: Table, part: Part) -> None:
         part.error("deleteWhen without a key", "customProperties[deleteWhen]", fix)
     if table.history == "scd2":
         _check_history(table, kinds, part)
+    if table.replaces is not None:
+        _check_statements(table, part)
+    elif table.max_removed:
+        fix = "write `replaces`, or remove it: no other table loses rows that a file lacks"
+        part.error("maxRemoved without replaces", "customProperties[maxRemoved]", fix)
+
+
+def _check_statements(table: Table, part: Part) -> None:
+    """Add an error for each thing beside `replaces` with which a file could not state a slice whole."""
+    at, names = "customProperties[replaces]", [column.name for column in table.columns]
+    part.file.check_columns(table.replaces or (), names, part.key_path(at))
+    slices = [name for name in table.replaces or () if name in names]
+    outside = [name for name in slices if table.key and name not in table.key]
+    if outside:
+        fix = "mark it `primaryKey: true`: a row belongs to one slice for good"
+        part.error(f"replaces {listed(outside)}, which is not in the key", at, fix)
+    required = {column.name for column in table.columns if column.required}
+    for name in () if table.key else slices:
+        if name not in required:
+            part.error(f"replaces {name}, which may be absent", at, f"write `required: true` at {name}")
+    if len(table.feeds) > 1:
+        feeds = listed(feed.name for feed in table.feeds)
+        part.error(
+            f"replaces with {len(table.feeds)} feeds: {feeds}", at, "keep one feed: its files are the statements"
+        )
+    if table.delete_when:
+        fix = (
+            "remove it: a row that the newest statement lacks is gone; to leave rows out, let the sibling SQL drop them"
+        )
+        part.error("deleteWhen with replaces", "customProperties[deleteWhen]", fix)
+    if table.history == "scd2" and not required.issuperset(table.sequence_by):
+        fix = f"write `required: true` at {listed(table.sequence_by)}: without its moment a statement has no place"
+        part.error(f"replaces, and {listed(table.sequence_by)} may be absent", at, fix)
 
 
 def _check_nested(table: Table, part: Part) -> None:

@@ -112,6 +112,11 @@ class Snapshot:
         return tuple(self._table.metadata().partition_columns)
 
     @property
+    def logs(self) -> tuple[Snapshot, ...]:
+        """Return the tables in whose logs its progress stands: itself."""
+        return (self,)
+
+    @property
     def append_only(self) -> bool:
         """Return whether rows are only ever added."""
         return APPEND_ONLY.items() <= self.properties.items()
@@ -244,6 +249,28 @@ def is_another(consumer: Snapshot, name: str, source: Snapshot) -> bool:
         return True
     found = log.entry_hash(source.root, at) if entry not in (None, -1) else None
     return found is not None and found != entry
+
+
+NEWEST_EMPTY = "empties"  # progress of bronze: when the newest file without a row arrived, microseconds since 1970
+_EMPTY = "empty:"
+
+
+def empty_file(name: str, moment: int) -> str:
+    """Return the progress name by which bronze remembers that a file without a row arrived, and when."""
+    return f"{_EMPTY}{moment}:{name}"
+
+
+def as_empty_file(progress: str) -> tuple[str, int] | None:
+    """Return the file and moment of a progress name of `empty_file`; None for any other."""
+    if not progress.startswith(_EMPTY):
+        return None
+    moment, _, name = progress.removeprefix(_EMPTY).partition(":")
+    return name, int(moment)
+
+
+def empties_of(source: str) -> str:
+    """Return the progress name of the newest file without a row that a table consumed of a source."""
+    return f"empties:{source}"
 
 
 def waiting_of(source: str) -> str:

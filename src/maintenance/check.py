@@ -25,7 +25,7 @@ from src.maintenance.manifests import Manifest
 from src.project import Project, Unbuilt
 from src.remote import Remote
 from src.run import backup_records, history, releases, runs
-from src.silver import incoming, winners
+from src.silver import incoming, statements, winners
 from src.silver.batch import Batch
 
 
@@ -243,7 +243,9 @@ def _gone(data: Path, contracts: Contracts, marts: Sequence[Table]) -> Iterator[
     """Yield the tables that are not there any more: of the newest release, and those beside a silver table."""
     there = catalog.tables(data)
     beside = {f"quarantine.{table.domain}.{table.name}" for table in contracts.silver.values() if table.id in there}
-    declared = {*contracts.feeds, *contracts.silver, *(table.id for table in marts)}
+    stated = [table for table in contracts.silver.values() if table.replaces is not None]
+    statements_of = {f"statements.{table.domain}.{table.name}" for table in stated}
+    declared = {*contracts.feeds, *contracts.silver, *statements_of, *(table.id for table in marts)}
     for name in sorted({*beside, *(declared & set(_released(data)))} - set(there)):
         yield Finding(name, "the table is there", "it is gone")
 
@@ -310,18 +312,24 @@ def _silver(engine: DuckEngine, table: Table, whole: Mapping[str, Path]) -> Iter
     names = ", ".join(identifier(name) for name in table.stored_columns if name not in PROVENANCE)
     scan = engine.scan(silver)
     yield from _differences(engine, f"SELECT {names} FROM {scan}", f"SELECT {names} FROM {Batch.INCOMING}")
-    beside = f"quarantine.{table.domain}.{table.name}"
-    if beside not in whole:
-        return  # told already
-    quarantine = _opened(whole[beside])
-    # after a crash between their commits the quarantine is ahead of its table until the next run
-    ahead = {feed: max(at, _reached(quarantine, feed)) for feed, at in reached.items()}
-    if ahead != reached:
-        _one_pass(engine, table, whole, ahead)
     kept = "_reasons, _values, " + ", ".join(PROVENANCE)
-    scan = engine.scan(quarantine, evolved=True)
-    for what in _differences(engine, f"SELECT {kept} FROM {scan}", f"SELECT {kept} FROM {Batch.REJECTED}"):
-        yield f"quarantine: {what}"
+    beside = [("quarantine", kept, kept, Batch.REJECTED)]
+    if table.replaces is not None:
+        names = ", ".join(map(identifier, statements.columns(engine, table)))
+        beside.append(("statements", f"DISTINCT {names}", names, Batch.STATEMENTS))
+    for layer, stored, computed, batch in beside:
+        name = f"{layer}.{table.domain}.{table.name}"
+        if name not in whole:
+            continue  # told already
+        found = _opened(whole[name])
+        # after a crash between their commits it is ahead of its table until the next run
+        ahead = {feed: max(_reached(silver, feed), _reached(found, feed)) for feed in reached}
+        if ahead != reached:
+            _one_pass(engine, table, whole, ahead)
+            reached = ahead
+        scan = engine.scan(found, evolved=True)
+        for what in _differences(engine, f"SELECT {stored} FROM {scan}", f"SELECT {computed} FROM {batch}"):
+            yield f"{layer}: {what}"
 
 
 def _reached(table: lake.Snapshot, feed: str) -> int:

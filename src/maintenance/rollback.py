@@ -1,6 +1,6 @@
 """Rollback makes a whole release the newest again; the next run goes forward from there.
 
-Silver, gold, quarantine and deletions are restored with the progress they had. Bronze is not: its rows
+Silver, gold, quarantine, deletions and statements are restored with the progress they had. Bronze is not: its rows
 are only ever added, and the next run consumes again those that came after the release.
 """
 
@@ -17,7 +17,7 @@ from src.run.runs import Run
 
 # a table before what lies beside it: were the quarantine restored first and the process killed, the rows
 # between would be missing from it, while the other way round the next run finishes
-_ORDER = ("silver", "quarantine", "deletions", "gold")
+_ORDER = ("silver", "quarantine", "deletions", "statements", "gold")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def execute(
     for step in steps:
         lake.check_restorable(project.path(step.table), step.back)
     names = list(catalog.tables(project.settings.data_dir))
-    names += map(lake.waiting_of, project.contracts.feeds)
+    names += [name(feed) for feed in project.contracts.feeds for name in (lake.waiting_of, lake.empties_of)]
     data, restored = project.settings.data_dir, dict(versions)
     as_of = releases.runs_of(project.engine, data, versions)
     for step in steps:

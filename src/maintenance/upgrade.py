@@ -99,7 +99,7 @@ def _sources(project: Project) -> dict[str, tuple[str, ...]]:
     """Return the tables whose versions each table consumes."""
     found: dict[str, tuple[str, ...]] = {table.id: table.sources for table in project.marts}
     for table in project.contracts.silver.values():
-        for layer in ("silver", "quarantine", "deletions"):
+        for layer in ("silver", "quarantine", "deletions", "statements"):
             found[f"{layer}.{table.domain}.{table.name}"] = tuple(feed.id for feed in table.feeds)
     return found
 

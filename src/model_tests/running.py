@@ -146,7 +146,7 @@ def _silver(project: Project, test: ModelTest, room: Path) -> Iterator[Differenc
         for feed in table.feeds:
             if feed.id in load:
                 _land(project, table, feed, load[feed.id], room / "landing", nth, path(feed.id), now)
-        clean.run(engine, table, places, batch=_BATCH, accepted_by=_BATCH)
+        clean.run(engine, table, places, batch=_BATCH, accepted_by=_BATCH, removals_accepted_by=_BATCH)
     built = lake.open_table(places.table)
     if test.expect is not None:
         yield _compared(engine, test, engine.scan(built) if built else f"({_empty(table)})")

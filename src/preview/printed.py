@@ -24,7 +24,8 @@ def print_silver(found: SilverPreview) -> None:
     for note in found.notes:
         console.note(note)
     _print_refusals(found.refusals)
-    counts = ("read", "rows", "quarantined", "duplicates", "superseded", "conflicts", "deleted")
+    counts = ["read", "rows", "quarantined", "duplicates", "superseded", "conflicts", "deleted"]
+    counts += [count for count in ("unchanged", "removed") if getattr(found, count)]
     print()
     console.table(counts, [[getattr(found, count) for count in counts]])
     _print_reasons(found.reasons)

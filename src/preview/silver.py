@@ -19,7 +19,7 @@ from src.engine import DuckEngine
 from src.errors import BoathouseError
 from src.preview.rows import ColumnFigures, Refusal, audited, figures, first_rows, refusal
 from src.project import Project, referenced
-from src.silver import clean, incoming, reasons, rejects
+from src.silver import clean, incoming, reasons, rejects, removals, statements
 from src.silver.batch import Batch
 from src.silver.reasons import Reason
 from src.silver.rejects import Load
@@ -59,6 +59,8 @@ class SilverPreview:
     superseded: int
     conflicts: int
     deleted: int
+    unchanged: int  # of a history made by statements: what the version before says too
+    removed: int  # rows that the table has and newer statements lack; none of those read
     notes: tuple[str, ...]
     reasons: tuple[Reason, ...]
     audits: tuple[AuditResult, ...]  # those that fail
@@ -103,9 +105,11 @@ def _computed(
     outcome = incoming.compute(engine, table, sources)
     if would != "merge":
         refusals += _refused_load(project, table, sources, outcome, full_refresh=True)
-    deleted = incoming.finish(engine, table)
+    done = incoming.finish(engine, table)
     rows = int(engine.one(f"SELECT count(*) FROM {Batch.INCOMING}")[0])
-    replace(outcome, inserted=rows, deleted=deleted).conserve(table.id)
+    outcome = replace(outcome, inserted=rows, deleted=done.deleted, unchanged=done.unchanged).conserve(table.id)
+    removed = _removed(project, table)
+    refusals += _refused_removals(project, table, removed)
     if conflict := clean.refused_conflicts(table, outcome, first=_is_first(project, table)):
         refusals.append(refusal(table.id, conflict))
     failed, missing, stops = _audits(project, table)
@@ -124,7 +128,9 @@ def _computed(
         duplicates=outcome.duplicates,
         superseded=outcome.superseded,
         conflicts=outcome.conflicts,
-        deleted=deleted,
+        deleted=outcome.deleted,
+        unchanged=outcome.unchanged,
+        removed=removed,
         notes=(*outcome.conflict_notes, *outcome.notes),
         reasons=tuple(reasons.commonest(engine, None)),
         audits=failed,
@@ -196,8 +202,23 @@ def _refused_load(
 
 
 def _is_first(project: Project, table: Table) -> bool:
-    gone = project.table(f"deletions.{table.domain}.{table.name}")
-    return clean.is_first_load(project.table(table.id), gone)
+    beside = (f"{layer}.{table.domain}.{table.name}" for layer in ("deletions", "statements"))
+    return clean.is_first_load(project.table(table.id), *map(project.table, beside))
+
+
+def _removed(project: Project, table: Table) -> int:
+    """Return how many rows of the table, as statements made it, will be gone."""
+    stated = project.table(f"statements.{table.domain}.{table.name}")
+    return removals.count(project.engine, table, project.table(table.id) if stated else None)
+
+
+def _refused_removals(project: Project, table: Table, removed: int) -> Iterator[Refusal]:
+    """Yield why a run would refuse what statements remove; nothing where it would not."""
+    silver = project.table(table.id)
+    rows = removals.current_rows(project.engine, silver) if silver and removed else 0
+    if silver and removals.beyond(table, removed, rows):
+        files = statements.files_that_speak(project.engine)
+        yield refusal(table.id, removals.error(table, removed, rows, files))
 
 
 def _audits(project: Project, table: Table) -> tuple[tuple[AuditResult, ...], list[str], BoathouseError | None]:

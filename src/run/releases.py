@@ -440,7 +440,7 @@ def _origins(name: str, held: Mapping[str, tuple[Cause, tuple[str, ...]]]) -> tu
 def _owner(name: str) -> str:
     """Return the table whose steps write a table: what lies beside a silver table is written with it."""
     layer, _, rest = name.partition(".")
-    return f"silver.{rest}" if layer in ("quarantine", "deletions") else name
+    return f"silver.{rest}" if layer in ("quarantine", "deletions", "statements") else name
 
 
 def _mart(name: str) -> str:

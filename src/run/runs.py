@@ -77,6 +77,7 @@ class Record:
     product_version: str | None = None  # of the run itself: of the Boathouse that ran
     git_commit: str | None = None  # of the run itself: what the project's contracts and models stood at
     git_dirty: bool | None = None  # and whether some of them were changed and not committed
+    removed: int = 0  # stored rows that a newer statement lacks; they are none of those that were read
 
     @property
     def table_id(self) -> str:
@@ -349,6 +350,7 @@ class Run:
             conflicts=outcome.conflicts,
             quarantined=outcome.quarantined,
             deleted=outcome.deleted,
+            removed=outcome.removed,
             partitions=outcome.partitions,
             files=outcome.files,
             version=outcome.version,
@@ -390,7 +392,7 @@ def describe(record: Record) -> str:
     counts = ("files", "inserted", "updated", "unchanged", "duplicates", "superseded", "conflicts")
     parts = [
         f"{getattr(record, count):,} {count.rstrip('s') if getattr(record, count) == 1 else count}"
-        for count in (*counts, "quarantined", "deleted", "partitions")
+        for count in (*counts, "quarantined", "deleted", "removed", "partitions")
         if getattr(record, count)
     ]
     return f"{name}: {', '.join(parts) or 'no change'} ({record.latency:.2f} s)"

@@ -12,7 +12,9 @@ from src.run.runs import Record
 
 def changes(records: Sequence[Record]) -> None:
     """Print the table at the end of a run: what changed in each table, and how long it took."""
-    counts = [name for name in ("superseded", "conflicts") if any(getattr(record, name) for record in records)]
+    counts = [
+        name for name in ("superseded", "conflicts", "removed") if any(getattr(record, name) for record in records)
+    ]
     headers = ("table", "status", "read", "written", "same", *counts, "quarantined", "partitions", "seconds")
     rows = [
         (
@@ -45,7 +47,7 @@ def finished(run: Record, steps: Sequence[Record]) -> None:
 
 
 def _changed(step: Record) -> bool:
-    return bool(step.records_written or step.partitions or step.quarantined or step.files)
+    return bool(step.records_written or step.partitions or step.quarantined or step.removed or step.files)
 
 
 def _status(record: Record) -> str:

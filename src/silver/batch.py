@@ -17,7 +17,8 @@ class Batch(StrEnum):
     """
 
     # Typed rows. Filled by incoming.compute. Rows leave in incoming.compute (rejected, or lost to a row of the batch),
-    # winners.contest (lost to a stored row), winners.set_deletions_aside and slices.cut (outside the slice).
+    # winners.contest (lost to a stored row), statements.replace_rows (stored already), winners.set_deletions_aside and
+    # slices.cut (outside the slice).
     # winners.reject_conflicts and groups.show_values write reasons and values; history.lay_out gives versions their
     # validity. Read by all of silver and by maintenance.check.
     INCOMING = "incoming"
@@ -54,7 +55,29 @@ class Batch(StrEnum):
     # Rows that say their key is gone. Filled by winners.set_deletions_aside; read by winners, history and clean.
     DELETED = "deleted"
 
-    # Stored versions of the keys that got a new one. Filled and read by history.lay_out.
+    # What the files of a batch speak of: slice, place in the sequence, file, arrival. Filled by statements.find; read
+    # by statements, clean and maintenance.check.
+    STATEMENTS = "statements"
+
+    # The statements that live, those from before among them; the slices of the new ones; the row ids of `incoming`
+    # whose statement lost (good as long as those of `losers`). Filled by statements.contend; LIVE and TOUCHED are read
+    # by statements, history and clean, STALE by incoming.compute.
+    LIVE = "live"
+    TOUCHED = "touched_slices"
+    STALE = "stale"
+
+    # Stored rows of replaced slices, each with the row of `incoming` that has its key. Filled and read by
+    # statements.replace_rows.
+    STATED = "stated"
+
+    # Moments of the statements of each slice, the rows of keys at them, and the versions these make. Filled and read by
+    # history.lay_out_statements.
+    MOMENTS = "moments"
+    PLACED = "placed"
+    VERSIONS = "versions"
+
+    # Stored versions of the keys that got a new one, or that hold in slices of new statements. Filled and read
+    # by history.
     NEIGHBOURS = "neighbours"
 
     # Source values of rejected rows of a wide table. Filled, read and dropped by groups.show_values.

@@ -20,7 +20,7 @@ from src.checks.outcome import Outcome
 from src.contract import PROVENANCE, Feed, Table
 from src.engine import DuckEngine, identifier, literal
 from src.errors import ContractError, DataError, MachineError
-from src.silver import history, rejects, winners
+from src.silver import history, rejects, removals, statements, winners
 from src.silver.batch import Batch
 from src.silver.incoming import Source, compute, finish, read_rows, words_of_engine
 
@@ -46,11 +46,12 @@ class Work:
 
 @dataclass(frozen=True)
 class Places:
-    """The folders of a table, its quarantine, its deletions, its feeds' bronze tables and the tables it refers to."""
+    """The folders of a table, of what lies beside it, of its feeds' bronze tables and of the tables it refers to."""
 
     table: Path
     quarantine: Path
     deletions: Path
+    statements: Path
     bronze: Mapping[str, Path]
     refers: Mapping[str, Path]
 
@@ -62,6 +63,7 @@ class Places:
             table=path_of(table.id),
             quarantine=path_of(f"quarantine.{beside}"),
             deletions=path_of(f"deletions.{beside}"),
+            statements=path_of(f"statements.{beside}"),
             bronze={feed.id: path_of(feed.id) for feed in table.feeds},
             refers={other.to_table: path_of(other.to_table) for other in table.relationships},
         )
@@ -114,9 +116,9 @@ def properties(table: Table, silver: lake.Snapshot | None = None) -> dict[str, s
     return contract.tags(table, silver) | lake.index(first, kinds.get(first, ""))
 
 
-def is_first_load(silver: lake.Snapshot | None, deletions: lake.Snapshot | None) -> bool:
-    """Return whether a table never had a row, as far as it and the keys that are recorded as gone tell."""
-    return not (silver and silver.rows) and not (deletions and deletions.rows)
+def is_first_load(silver: lake.Snapshot | None, *beside: lake.Snapshot | None) -> bool:
+    """Return whether a table never had a row, as far as it and its deletions and statements `beside` it tell."""
+    return not any(table and table.rows for table in (silver, *beside))
 
 
 def refused_conflicts(table: Table, outcome: Outcome, *, first: bool) -> DataError | None:
@@ -137,21 +139,31 @@ def refused_conflicts(table: Table, outcome: Outcome, *, first: bool) -> DataErr
 
 
 def run(
-    engine: DuckEngine, table: Table, places: Places, *, batch: str, full_refresh: bool = False, accepted_by: str = ""
+    engine: DuckEngine,
+    table: Table,
+    places: Places,
+    *,
+    batch: str,
+    full_refresh: bool = False,
+    accepted_by: str = "",
+    removals_accepted_by: str = "",
 ) -> Outcome:
     """Bring one silver table up to its feeds' newest versions; `full_refresh`: computed from all of bronze even so.
 
-    `accepted_by`: who lets a load through however many of its rows are rejected.
+    `accepted_by`: who lets a load through however many of its rows are rejected; `removals_accepted_by`: who lets
+    statements remove however many rows.
 
     Raises:
         ContractError: the contract does not fit the feed, or changed without the version bump it needs.
         RejectedError: too many rows of the load are rejected; they are in quarantine, and nothing else was committed.
+        RemovalsError: statements would remove too many rows; nothing was committed.
         DataError: the rows do not add up; nothing was committed.
     """
     feeds = {feed.id: lake.open_table(places.bronze[feed.id]) for feed in table.feeds}
     columns = max(len(table.columns), *(len(bronze.columns) for bronze in feeds.values() if bronze), 0)
     with engine.for_columns(columns):
-        return _brought_up(Merge(engine, table, places, batch, accepted_by), feeds, full_refresh)
+        merge = Merge(engine, table, places, batch, accepted_by, removals_accepted_by)
+        return _brought_up(merge, feeds, full_refresh)
 
 
 def _brought_up(merge: Merge, feeds: Mapping[str, lake.Snapshot | None], full_refresh: bool) -> Outcome:
@@ -171,7 +183,7 @@ def _brought_up(merge: Merge, feeds: Mapping[str, lake.Snapshot | None], full_re
         for feed in table.feeds:
             if (bronze := feeds[feed.id]) and _is_behind(silver, feed.id, bronze.version):
                 outcome = outcome.plus(merge.catch_up(feed, bronze))
-    except lake.HistoryGone:
+    except (lake.HistoryGone, statements.Entangled):
         return merge.rebuild(feeds)
     # each load was judged when it came
     outcome = merge.rebuild(feeds, judged=True) if full_refresh else outcome
@@ -190,6 +202,7 @@ class Merge:
     places: Places
     batch: str
     accepted_by: str = ""
+    removals_accepted_by: str = ""
 
     def rebuild(self, feeds: Mapping[str, lake.Snapshot | None], *, judged: bool = False) -> Outcome:
         """Compute the table from all of bronze and replace it, and its quarantine, whole.
@@ -197,19 +210,24 @@ class Merge:
         `judged`: how many rows are rejected was judged before.
         """
         present = [(feed, snapshot) for feed in self.table.feeds if (snapshot := feeds[feed.id])]
-        progress = lake.consumed({feed.id: snapshot for feed, snapshot in present})
+        progress = self._consumed(present)
         identities = {lake.identity_of(feed.id): snapshot.identity for feed, snapshot in present}
         sources = [(feed, bronze, bronze.files) for feed, bronze in present]
         outcome = compute(self.engine, self.table, sources)
-        deleted = finish(self.engine, self.table)
+        done = finish(self.engine, self.table)
         kept = self._incoming()
-        outcome = replace(outcome, inserted=kept, deleted=deleted, written=kept).conserve(self.table.id)
+        outcome = replace(outcome, inserted=kept, deleted=done.deleted, unchanged=done.unchanged, written=kept)
+        outcome = outcome.conserve(self.table.id)
         if not judged:
             outcome = self._judge(outcome, sources, progress, full_refresh=True)
+            stated = lake.open_table(self.places.statements)
+            before = lake.open_table(self.places.table) if stated else None  # that of other logic is no measure
+            outcome = self._judge_removals(replace(outcome, removed=removals.count(self.engine, self.table, before)))
         self._refuse_conflicts(outcome)
         audits = self.audit(Batch.INCOMING)
         self._quarantine(progress, overwrite=True)
         self._record_deletions(progress, overwrite=True)
+        self._record_statements(progress, overwrite=True)
         silver = self._prepared()
         written = self.engine.write(self._select(Batch.INCOMING), self.places.table, self.table.partition_by, kept)
         silver = lake.commit(
@@ -244,29 +262,20 @@ class Merge:
         return outcome.plus(self._merge(feed, bronze, self.current()))
 
     def _merge(self, feed: Feed, bronze: lake.Snapshot, silver: lake.Snapshot) -> Outcome:
-        progress = lake.consumed({feed.id: bronze})
+        progress = self._consumed([(feed, bronze)])
         since = silver.progress(feed.id)
         new = bronze.files if since is None else lake.changes(bronze, since).added
-        if not new:
+        earlier = self._earlier(feed, silver)
+        if not new and (earlier is None or progress[lake.empties_of(feed.id)] <= earlier.newest_empty):
             return Outcome(version=lake.commit(silver, progress=progress, info=self.info).version)
         sources = [(feed, bronze, new)]
-        outcome = self._judge(compute(self.engine, self.table, sources), sources, progress, full_refresh=False)
+        computed = compute(self.engine, self.table, sources, earlier)
+        outcome = self._judge(computed, sources, progress, full_refresh=False)
         candidates = self._candidates(silver)
         stored = self.engine.scan(silver, candidates, located=True)
-        gone = self._deletions()
-        against = f"(SELECT * FROM {stored} UNION ALL BY NAME SELECT * FROM {gone})" if gone else stored
-        row = self.table.row_columns
-        superseded, unchanged, tied = winners.contest(self.engine, self.table, row, against)
-        conflict_notes = (*outcome.conflict_notes, *tied.conflict_notes)
-        outcome = replace(outcome, conflicts=outcome.conflicts + tied.conflicts, conflict_notes=conflict_notes)
-        self._refuse_conflicts(outcome)
-        deleted = winners.set_deletions_aside(self.engine, self.table)
-        updated = superseded - winners.removed_by_deletions(self.engine, self.table) if deleted else superseded
+        contested = self._contested if self.table.replaces is None else self._replaced
+        outcome, superseded = contested(outcome, stored)
         kept = self._incoming()
-        outcome = replace(
-            outcome, inserted=kept - updated, updated=updated, unchanged=unchanged, deleted=deleted, written=kept
-        ).conserve(self.table.id)
-        superseded += history.lay_out(self.engine, self.table, row, stored, gone)
         replaced, rows = self._merged(silver, candidates, superseded)
         untouched = [file for file in silver.files if file not in replaced]
         whole = self.engine.scan(silver, untouched)
@@ -275,11 +284,87 @@ class Merge:
         )
         self._quarantine(progress, overwrite=False)
         self._record_deletions(progress, overwrite=False)
+        self._record_statements(progress, overwrite=False)
         count = kept + sum(file.rows for file in replaced)
         written = self.engine.write(rows, self.places.table, self.table.partition_by, count)
         silver = lake.commit(silver, add=written, remove=replaced, progress=progress, info=self.info)
         partitions = partitions_of([*written, *replaced])
         return replace(outcome, partitions=partitions, version=silver.version, audits=audits)
+
+    def _contested(self, outcome: Outcome, stored: str) -> tuple[Outcome, int]:
+        """Let new and stored rows of a key contend; returns what came of it, and how many stored rows leave."""
+        gone = self._deletions()
+        against = f"(SELECT * FROM {stored} UNION ALL BY NAME SELECT * FROM {gone})" if gone else stored
+        row = self.table.row_columns
+        superseded, unchanged, tied = winners.contest(self.engine, self.table, row, against)
+        outcome = self._with_conflicts(outcome, tied)
+        deleted = winners.set_deletions_aside(self.engine, self.table)
+        updated = superseded - winners.removed_by_deletions(self.engine, self.table) if deleted else superseded
+        kept = self._incoming()
+        outcome = replace(
+            outcome, inserted=kept - updated, updated=updated, unchanged=unchanged, deleted=deleted, written=kept
+        ).conserve(self.table.id)
+        return outcome, superseded + history.lay_out(self.engine, self.table, row, stored, gone)
+
+    def _replaced(self, outcome: Outcome, stored: str) -> tuple[Outcome, int]:
+        """Let new rows take the place of the stored rows of their slices; returns the same as `_contested`.
+
+        Raises:
+            RemovalsError: too many rows would be removed; nothing was committed.
+        """
+        beside = statements.added_to(self.table, stored)
+        updated, unchanged, tied = winners.contest(self.engine, self.table, self.table.row_columns, beside)
+        outcome = self._with_conflicts(outcome, tied)
+        if self.table.history == "scd2":
+            rows = self._incoming()
+            done = history.lay_out_statements(self.engine, self.table, stored)
+            kept = rows - done.unchanged
+        else:
+            done = statements.replace_rows(self.engine, self.table, stored)
+            kept = self._incoming()
+        updated += done.updated
+        outcome = replace(
+            outcome,
+            inserted=kept - updated,
+            updated=updated,
+            unchanged=unchanged + done.unchanged,
+            removed=done.removed,
+            written=kept,
+        ).conserve(self.table.id)
+        superseded = int(self.engine.one(f"SELECT count(*) FROM {Batch.SUPERSEDED}")[0])
+        return self._judge_removals(outcome), superseded
+
+    def _with_conflicts(self, outcome: Outcome, tied: Outcome) -> Outcome:
+        """Return an outcome with the conflicts between new and stored rows.
+
+        Raises:
+            DataError: there are some, and the contract takes none; nothing was committed.
+        """
+        conflict_notes = (*outcome.conflict_notes, *tied.conflict_notes)
+        outcome = replace(outcome, conflicts=outcome.conflicts + tied.conflicts, conflict_notes=conflict_notes)
+        self._refuse_conflicts(outcome)
+        return outcome
+
+    def _consumed(self, sources: Sequence[tuple[Feed, lake.Snapshot]]) -> dict[str, int]:
+        """Return the progress to record where these versions of feeds are consumed."""
+        progress = lake.consumed({feed.id: bronze for feed, bronze in sources})
+        if self.table.replaces is not None:  # files without a row are read by when they came, not by versions
+            newest = {feed.id: bronze.progress(lake.NEWEST_EMPTY) for feed, bronze in sources}
+            progress |= {lake.empties_of(name): -1 if at is None else at for name, at in newest.items()}
+        return progress
+
+    def _earlier(self, feed: Feed, silver: lake.Snapshot) -> statements.Earlier | None:
+        """Return what a table with `replaces` consumed of a feed before; None for any other.
+
+        Raises:
+            Entangled: what was said is gone.
+        """
+        if self.table.replaces is None:
+            return None
+        table, newest = lake.open_table(self.places.statements), silver.progress(lake.empties_of(feed.id))
+        if table is None:
+            raise statements.Entangled
+        return statements.Earlier(self.engine.scan(table), -1 if newest is None else newest)
 
     def _judge(
         self, outcome: Outcome, sources: Sequence[Source], progress: Mapping[str, int], *, full_refresh: bool
@@ -303,6 +388,25 @@ class Merge:
             return replace(outcome, notes=(*outcome.notes, str(load)), mostly_rejected=True)
         return outcome
 
+    def _judge_removals(self, outcome: Outcome) -> Outcome:
+        """Return the outcome of a batch of statements, with a note where they remove many rows on somebody's word.
+
+        Raises:
+            RemovalsError: these are too many; nothing was committed.
+        """
+        silver = lake.open_table(self.places.table)
+        if not outcome.removed or silver is None:
+            return outcome
+        rows = removals.current_rows(self.engine, silver)
+        why = removals.beyond(self.table, outcome.removed, rows)
+        if why and not self.removals_accepted_by:
+            raise removals.error(self.table, outcome.removed, rows, statements.files_that_speak(self.engine))
+        if why:
+            removed = f"{outcome.removed:,} of {rows:,} rows were removed, {why}"
+            note = f"{removed}: let through by {self.removals_accepted_by}"
+            return replace(outcome, notes=(*outcome.notes, note))
+        return outcome
+
     def _refuse_conflicts(self, outcome: Outcome) -> None:
         """Stop where the contract takes no conflict, and where a first load shows that its key is none.
 
@@ -313,7 +417,8 @@ class Merge:
             raise error
 
     def _is_first(self) -> bool:
-        return is_first_load(lake.open_table(self.places.table), lake.open_table(self.places.deletions))
+        tables = self.places.table, self.places.deletions, self.places.statements
+        return is_first_load(*map(lake.open_table, tables))
 
     def _is_judged(self, progress: Mapping[str, int], *, full_refresh: bool) -> bool:
         """Return whether a run that died judged this load good: it then committed the rejects, and no more."""
@@ -374,6 +479,14 @@ class Merge:
             kinds = self.table.row_columns
             rows = f"SELECT {', '.join(map(identifier, kinds))} FROM {Batch.DELETED}"
             table = lake.open_table(self.places.deletions) or lake.create(self.places.deletions, kinds)
+            self._beside(table, kinds, rows, progress, {}, overwrite=overwrite)
+
+    def _record_statements(self, progress: Mapping[str, int], *, overwrite: bool) -> None:
+        """Commit what the files of the batch spoke of: a late, older statement must not bring a slice back."""
+        if self.table.replaces is not None:
+            kinds = statements.columns(self.engine, self.table)
+            rows = f"SELECT {', '.join(map(identifier, kinds))} FROM {Batch.STATEMENTS}"
+            table = lake.open_table(self.places.statements) or lake.create(self.places.statements, kinds)
             self._beside(table, kinds, rows, progress, {}, overwrite=overwrite)
 
     def _beside(
@@ -443,13 +556,15 @@ class Merge:
         hold one of the keys.
         """
         files = list(silver.files)
+        if self.table.replaces is not None:
+            return self._of_slices(silver, files)
         if self.table.partition_by and self._partition_follows_from_key():
             values = ", ".join(f"{identifier(name)}::VARCHAR" for name in self.table.partition_by)
             touched = set(self.engine.rows(f"SELECT DISTINCT {values} FROM {Batch.INCOMING}"))
             files = [file for file in files if silver.partition_of(file) in touched]
         if not self.table.key:
             return files  # all columns are the key
-        files = self._within_bounds(silver, files)
+        files = self._within_bounds(silver, files, Batch.INCOMING)
         # a key has no NULL, so that it can be matched with =, by which the engine skips what cannot hold one
         keys = ", ".join(map(identifier, self.table.key))
         stored = self.engine.scan(silver, files, located=True)
@@ -457,16 +572,35 @@ class Merge:
         holding = set(self.engine.values(f"SELECT DISTINCT _at FROM {matched}"))
         return [file for file in files if str(silver.root / file.path) in holding]
 
-    def _within_bounds(self, silver: lake.Snapshot, files: Sequence[lake.DataFile]) -> list[lake.DataFile]:
-        """Return the files that a key of `incoming` can be in, as far as the log has a column's bounds."""
+    def _of_slices(self, silver: lake.Snapshot, files: Sequence[lake.DataFile]) -> list[lake.DataFile]:
+        """Return the files that hold a row of a slice in `touched`; a slice's rows may lie in any partition."""
+        slices = self.table.replaces or ()
+        if set(self.table.partition_by) & set(slices):
+            names = [name for name in self.table.partition_by if name in slices]
+            values = ", ".join(f"{identifier(name)}::VARCHAR" for name in names)
+            touched = set(self.engine.rows(f"SELECT DISTINCT {values} FROM {Batch.TOUCHED}"))
+            files = [file for file in files if tuple(file.partition.get(name) for name in names) in touched]
+        if not slices:
+            return list(files)
+        files = self._within_bounds(silver, files, Batch.TOUCHED)
+        stored = self.engine.scan(silver, files, located=True)
+        matched = f"{stored} SEMI JOIN {Batch.TOUCHED} USING ({', '.join(map(identifier, slices))})"
+        holding = set(self.engine.values(f"SELECT DISTINCT _at FROM {matched}"))
+        return [file for file in files if str(silver.root / file.path) in holding]
+
+    def _within_bounds(
+        self, silver: lake.Snapshot, files: Sequence[lake.DataFile], wanted: Batch
+    ) -> list[lake.DataFile]:
+        """Return the files that a key, or a slice, of a temporary table can be in, as far as the log has bounds."""
         name = silver.indexed
         known = [(at, *file.bounds[name]) for at, file in enumerate(files) if name in file.bounds] if name else []
-        if not name or name not in self.table.key or not known:
+        columns = self.table.key if wanted == Batch.INCOMING else self.table.replaces or ()
+        if not name or name not in columns or not known:
             return list(files)
         rows = ", ".join(f"({at}, {literal(least)}, {literal(greatest)})" for at, least, greatest in known)
         kind, key = silver.columns[name], identifier(name)
         bounds = f"SELECT _at, _from::{kind} AS _from, _to::{kind} AS _to FROM (VALUES {rows}) v(_at, _from, _to)"
-        keys = f"SELECT DISTINCT {key} AS _key FROM {Batch.INCOMING}"
+        keys = f"SELECT DISTINCT {key} AS _key FROM {wanted}"
         # of the keys from a file's least value on, the next one: is it in the file's bounds?
         next_key = f"({bounds}) b ASOF JOIN ({keys}) i ON b._from <= i._key"
         within = set(self.engine.values(f"SELECT _at FROM {next_key} WHERE _key <= _to"))
@@ -509,8 +643,9 @@ class Merge:
 
     @property
     def info(self) -> dict[str, str]:
-        """Return what the commit says of itself: run, contract version, who accepted its rejects."""
+        """Return what the commit says of itself: run, contract version, who accepted its rejects or its removals."""
         accepted = {"acceptedBy": self.accepted_by} if self.accepted_by else {}
+        accepted |= {"removalsAcceptedBy": self.removals_accepted_by} if self.removals_accepted_by else {}
         return {"run_id": self.batch, "userMetadata": json.dumps({"version": self.table.version}), **accepted}
 
 

@@ -16,7 +16,7 @@ from src.checks.outcome import Outcome
 from src.contract import PROVENANCE, Feed, Table
 from src.engine import MANY_COLUMNS, DuckEngine, identifier, literal
 from src.errors import BoathouseError, ContractError, DataError
-from src.silver import groups, history, winners
+from src.silver import groups, history, statements, winners
 from src.silver.batch import Batch
 from src.silver.project import (
     CODES,
@@ -37,20 +37,25 @@ _ADDED = {*PROVENANCE, "_batch", "_reject", "_raw"}  # what bronze adds to a fil
 Source = tuple[Feed, lake.Snapshot, Sequence[lake.DataFile]]  # a feed, its bronze table, the files to read
 
 
-def compute(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> Outcome:
+def compute(
+    engine: DuckEngine, table: Table, sources: Sequence[Source], earlier: statements.Earlier | None = None
+) -> Outcome:
     """Return type, check and deduplicate bronze rows.
 
     Leaves the rows that pass, one per key and deletions among them, in the temporary table
     `incoming` and the others in `rejected`; returns how many were read and quarantined, and lost to another row.
+    `earlier`: of a table with `replaces`, what was said before these rows.
 
     Raises:
         ContractError: the contract does not fit the feed.
     """
     with engine.for_columns(len(table.columns)):
-        return _computed(engine, table, sources)
+        return _computed(engine, table, sources, earlier)
 
 
-def _computed(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> Outcome:
+def _computed(
+    engine: DuckEngine, table: Table, sources: Sequence[Source], earlier: statements.Earlier | None
+) -> Outcome:
     """Do what `compute` says, with the engine set for the table's number of columns."""
     read = _load(engine, table, sources)
     if table.on_conflict == "quarantine":
@@ -59,16 +64,27 @@ def _computed(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> Ou
     split = f"SELECT * REPLACE (list_transform({REASONS}, lambda r: r.reason) AS {REASONS}), "
     split += f"list_transform({REASONS}, lambda r: r.code) AS {CODES}"
     quarantined = engine.table(Batch.REJECTED, f"{split} FROM ({bad} UNION ALL FROM {Batch.UNSPLIT})")
-    lost = winners.find_losers(engine, table, f"{REASONS} IS NULL")
-    _keep_winners(engine, read)
-    return replace(lost, read=read, quarantined=quarantined)
+    sound, stale, notes = f"{REASONS} IS NULL", 0, tuple[str, ...]()
+    if table.replaces is not None:
+        notes = statements.find(engine, table, sources, earlier)
+        stale = statements.contend(engine, table, earlier)
+        sound += f" AND rowid NOT IN (SELECT _id FROM {Batch.STALE})" if stale else ""
+    lost = winners.find_losers(engine, table, sound)
+    _keep_winners(engine, read, stale)
+    superseded = lost.superseded + stale
+    return replace(lost, read=read, quarantined=quarantined, superseded=superseded, notes=notes)
 
 
-def finish(engine: DuckEngine, table: Table) -> int:
-    """Lay out `incoming`, computed over all of bronze, as the table will hold it; return the deletions set aside."""
+def finish(engine: DuckEngine, table: Table) -> Outcome:
+    """Lay out `incoming`, computed over all of bronze, as the table will hold it.
+
+    Returns how many deletions were set aside, and how many rows say what the version before them said.
+    """
     deleted = winners.set_deletions_aside(engine, table)
+    if table.replaces is not None:
+        return history.lay_out_statements(engine, table, None)
     history.lay_out(engine, table, table.row_columns, None, None)
-    return deleted
+    return Outcome(deleted=deleted)
 
 
 def read_rows(engine: DuckEngine, sources: Sequence[Source]) -> str:
@@ -202,9 +218,10 @@ _ROWS_TO_DELETE_FROM = 16_000_000  # beyond, the engine's notes of what is delet
 _REJECTED = (REASONS, VALUES, *PROVENANCE, "_batch")
 
 
-def _keep_winners(engine: DuckEngine, rows: int) -> None:
-    """Take the rows that did not pass, and those that lost, out of `incoming`."""
+def _keep_winners(engine: DuckEngine, rows: int, stale: int) -> None:
+    """Take the rows that did not pass, and those that lost, alone or with their statement, out of `incoming`."""
     gone = f"{REASONS} IS NOT NULL OR rowid IN (SELECT _id FROM {Batch.LOSERS})"
+    gone += f" OR rowid IN (SELECT _id FROM {Batch.STALE})" if stale else ""
     if rows <= _ROWS_TO_DELETE_FROM:
         engine.execute(f"DELETE FROM {Batch.INCOMING} WHERE {gone}")
         return

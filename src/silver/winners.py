@@ -8,7 +8,7 @@ looked at closely, so that wide rows never enter a window.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from src.checks import rules
 from src.checks.outcome import Outcome
@@ -45,7 +45,7 @@ def find_losers(engine: DuckEngine, table: Table, sound: str) -> Outcome:
     names = ", ".join(map(identifier, key(table)))
     engine.table(Batch.SHARED_KEYS, "SELECT 0::UBIGINT AS _hash WHERE false")
     rows = engine.one(f"SELECT count(*) FROM {Batch.INCOMING}")[0]
-    for part in _parts(table, rows):
+    for part in parts(key(table), rows):
         counted = f"SELECT hash({names}) FROM {Batch.INCOMING} WHERE {sound} AND {part} GROUP BY 1 HAVING count(*) > 1"
         engine.execute(f"INSERT INTO {Batch.SHARED_KEYS} {counted}")
     near = f"SELECT rowid AS _id, * FROM {Batch.INCOMING} WHERE {sound}"
@@ -59,7 +59,7 @@ def find_losers(engine: DuckEngine, table: Table, sound: str) -> Outcome:
     none = f"SELECT _id, false AS _repeats, false AS _ties, {_shown_key(table)} AS _key"
     engine.table(Batch.LOSERS, f"{none} FROM {Batch.CONTENDERS} WHERE false")
     marks = f"{repeats} AS _repeats, {ties} AS _ties, {_shown_key(table)} AS _key"
-    for part in _parts(table, contenders):
+    for part in parts(key(table), contenders):
         ranked = f"SELECT _id, {marks}, row_number() {winner} AS _place FROM {Batch.CONTENDERS} WHERE {part}"
         engine.execute(f"INSERT INTO {Batch.LOSERS} SELECT _id, _repeats, _ties, _key FROM ({ranked}) WHERE _place > 1")
     engine.execute(f"DROP TABLE {Batch.CONTENDERS}")  # wide rows, which what follows has no room for
@@ -105,7 +105,7 @@ def reject_conflicts(engine: DuckEngine, table: Table, reasons: str, values: str
     engine.execute(f"UPDATE {Batch.INCOMING} SET {reasons} = [{reason}], {values} = {shown} WHERE rowid IN ({bad})")
 
 
-def _sequence(table: Table) -> tuple[str, ...]:
+def sequence(table: Table) -> tuple[str, ...]:
     """Return SQL of the values that say which row of a key is newer."""
     expressions = table.sequence_expressions
     return tuple(f"TRY({item})" if item in expressions else identifier(item) for item in table.sequence_by)
@@ -113,7 +113,7 @@ def _sequence(table: Table) -> tuple[str, ...]:
 
 def _moment(table: Table) -> str:
     """Return SQL of what orders the rows of a key: the sequence or their file; a deletion is apart from both."""
-    by = _sequence(table) or ("_file", "_ingested_at")
+    by = sequence(table) or ("_file", "_ingested_at")
     gone = _says_gone(table) if table.delete_when else "false"
     return f"struct_pack({', '.join(f'm{at} := {value}' for at, value in enumerate(by))}, gone := {gone})"
 
@@ -157,7 +157,7 @@ def contest(engine: DuckEngine, table: Table, columns: Mapping[str, str], stored
     engine.table(
         Batch.CONTEST, f"SELECT 0 AS _side, rowid AS _id, false AS _ties, '' AS _key FROM {Batch.STORED} WHERE false"
     )
-    for part in _parts(table, 2 * found):
+    for part in parts(key(table), 2 * found):
         ranked = (
             f"SELECT _side, _id, row_number() {winner} AS _place, {marks} FROM (SELECT * FROM ({both}) WHERE {part})"
         )
@@ -175,16 +175,16 @@ def contest(engine: DuckEngine, table: Table, columns: Mapping[str, str], stored
     return superseded, lost_new - conflicts, Outcome(conflicts=conflicts, conflict_notes=notes)
 
 
-def _parts(table: Table, rows: int) -> list[str]:
-    """Return conditions that cut rows by their key, so that what is sorted or counted at once fits in memory.
+def parts(names: Sequence[str], rows: int) -> list[str]:
+    """Return conditions that cut rows by the key, these columns, so that what is sorted or counted at once fits.
 
     The engine spills tables and joins to disk, but not all of a large grouping or window.
     """
     count = 1 + rows // _ROWS_AT_ONCE
     if count == 1:
         return ["true"]
-    names = ", ".join(map(identifier, key(table)))
-    return [f"hash({names}) % {count} = {part}" for part in range(count)]
+    hashed = f"hash({', '.join(map(identifier, names))})"
+    return [f"{hashed} % {count} = {part}" for part in range(count)]
 
 
 def set_deletions_aside(engine: DuckEngine, table: Table) -> int:
@@ -220,7 +220,7 @@ def order(table: Table, among_equals: str) -> str:
     if not table.sequence_by:
         return ", ".join(f"{name} DESC" for name in _ARRIVAL)
     rest = [column.name for column in table.columns if column.name not in {*table.key, *table.sequence_by}]
-    ranks = [f"{value} DESC NULLS LAST" for value in _sequence(table)]
+    ranks = [f"{value} DESC NULLS LAST" for value in sequence(table)]
     ranks += [f"{_says_gone(table)} DESC"] if table.delete_when else []
     if table.on_conflict == "last":
         return ", ".join([*ranks, *(f"{name} DESC" for name in _ARRIVAL)])

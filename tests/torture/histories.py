@@ -129,6 +129,7 @@ _TABLES = (
     "silver/shop/orders",
     "quarantine/shop/orders",
     "deletions/shop/orders",
+    "statements/shop/orders",
     "gold/shop/daily",
     "ops/pipeline_runs",
     "ops/releases",
@@ -174,7 +175,7 @@ _HEADERS = (
 
 def _name(random: Random) -> str:
     """Names that a person lists otherwise than a computer does: a10 after a9."""
-    return random.choice(("a9", "a10", "b", "c", "d")) + ".csv"
+    return random.choice(("a9", "a10", "b", "e20", "c", "d")) + ".csv"
 
 
 def text(random: Random) -> str:
@@ -266,6 +267,10 @@ def contract_text(rules: Rules) -> str:
     if rules.family in ("conflicts", "last"):
         word = "quarantine" if rules.family == "conflicts" else "last"
         made = made.replace(sequence, f"{sequence}      - {{property: onConflict, value: {word}}}\n")
+    if rules.family in oracle.STATEMENTS:
+        made = made.replace(sequence, _stated(oracle.STATEMENTS[rules.family]))
+        if "day" in oracle.STATEMENTS[rules.family].key:
+            made = made.replace("required: true, partitioned", "primaryKey: true, primaryKeyPosition: 2, partitioned")
     if rules.family == "places":  # the text of a partition is odd, and for one amount empty
         logic = "CASE WHEN amount <> 7.5 THEN amount::varchar || ' %2F/=' ELSE '' END"
         cut = f'partitioned: true, partitionKeyPosition: 2, transformLogic: "{logic}"'
@@ -280,6 +285,25 @@ def contract_text(rules: Rules) -> str:
         drifted = "      - {name: note, logicalType: string, physicalType: varchar}\n"
         made = made.replace(updated, f"{updated}{drifted}      - {{name: changed, logicalType: timestamp}}\n")
     return made
+
+
+_NUMBER = "try_cast(regexp_extract(_file, '([0-9]+)[.]csv$', 1) AS INTEGER)"
+_IN_KEY = "primaryKey: true, primaryKeyPosition: 2"
+_OF_FILES = {  # columns made of a file's name
+    "shelf": f"string, {_IN_KEY}, transformLogic: \"regexp_extract(_file, '([a-z]?)[0-9]*[.]csv$', 1)\"",
+    "turn": f'integer, transformLogic: "{_NUMBER}"',
+    "told": f"date, required: true, transformLogic: \"DATE '2024-01-01' + coalesce({_NUMBER}, 1)\"",
+}
+
+
+def _stated(stated: oracle.Statements) -> str:
+    """The column of a family of statements, and its custom properties."""
+    slices = {"0": "all", "day": "[day]", "shelf": "[shelf]"}[stated.slice]
+    column = f"      - {{name: {stated.column}, logicalType: {_OF_FILES[stated.column]}}}\n" if stated.column else ""
+    order = f"      - {{property: sequenceBy, value: [{stated.column}]}}\n" if stated.order else ""
+    history = "      - {property: history, value: scd2}\n" if stated.history else ""
+    replaces = f"      - {{property: replaces, value: {slices}}}\n      - {{property: maxRemoved, value: 100 %}}\n"
+    return f"{column}    customProperties:\n{order}{history}{replaces}"
 
 
 @dataclass(frozen=True)

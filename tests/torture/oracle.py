@@ -17,8 +17,33 @@ from deltalake import DeltaTable
 from torture.figures import KINDS
 
 Rows = Counter[tuple[Any, ...]]
-FAMILIES = ("sequence", "arrival", "keyless", "deletes", "history", "conflicts", "last", "places")
+FAMILIES = (
+    *("sequence", "arrival", "keyless", "deletes", "history", "conflicts", "last", "places"),
+    *("slices", "all", "named", "turns", "versions", "day versions"),
+)
 BESIDE = "shop/orders"
+
+
+@dataclass(frozen=True)
+class Statements:
+    """How the files of a family speak: of which slice, in which order, with which key; `rest` tells ties apart."""
+
+    slice: str  # SQL over `typed`
+    by_name: bool  # whether a file without readable rows speaks of it
+    key: str
+    order: str = ""  # SQL over `typed`; empty: by arrival
+    column: str = ""  # what it adds to the table
+    history: bool = False
+
+
+STATEMENTS = {
+    "slices": Statements("day", False, "order_id, day"),
+    "all": Statements("0", True, "order_id"),
+    "named": Statements("shelf", True, "order_id, shelf", column="shelf"),
+    "turns": Statements("day", False, "order_id, day", "coalesce(turn, -1)", "turn"),
+    "versions": Statements("0", True, "order_id", "told", "told", history=True),
+    "day versions": Statements("day", False, "order_id, day", "told", "told", history=True),
+}
 
 
 @dataclass(frozen=True)
@@ -38,9 +63,11 @@ class Rules:
     @property
     def columns(self) -> str:
         drifted = ", note, epoch_us(changed) AS changed" if self.note else ""
-        validity = ", _valid_from, _valid_to, _is_current" if self.family == "history" else ""
-        place = ", place" if self.family == "places" else ""
-        return f"order_id, day, amount, updated{drifted}{place}{validity}"
+        stated = STATEMENTS.get(self.family)
+        is_history = stated.history if stated else self.family == "history"
+        validity = ", _valid_from, _valid_to, _is_current" if is_history else ""
+        added = stated.column if stated else "place" if self.family == "places" else ""
+        return f"order_id, day, amount, updated{drifted}{f', {added}' if added else ''}{validity}"
 
 
 @dataclass(frozen=True)
@@ -64,9 +91,10 @@ class Content:
 
 def expected(connection: duckdb.DuckDBPyConnection, archive: Path, rules: Rules) -> Content:
     """The content that one pass over the archive gives under these rules."""
-    copies = rules.family in ("arrival", "last")  # the row that arrived last wins, so that a copy is an arrival
-    typed = _TYPED.format(archive=f"{archive}/*/*.csv", good=_good(rules), listed=_LISTED, copies=copies)
-    connection.execute(typed)
+    # what arrived last wins, so that a copy is an arrival
+    copies = rules.family in ("arrival", "last", *STATEMENTS)
+    connection.execute(_LANDED.format(archive=f"{archive}/*/*.csv", listed=_LISTED, copies=copies))
+    connection.execute(_TYPED.format(good=_good(rules)))
     if rules.family == "conflicts":
         connection.execute(_CONTRADICTED.format(content="day, amount" + (", note, changed" if rules.note else "")))
     silver = _rows(connection, _winners(rules))
@@ -129,24 +157,30 @@ def rejected(connection: duckdb.DuckDBPyConnection, data: Path) -> Rows:
 
 # names as a person lists them: b2 before b10
 _LISTED = "regexp_replace(name, '[0-9]+', lpad(regexp_extract(name, '[0-9]+'), 9, '0'))"
+_LANDED = """
+CREATE OR REPLACE TEMP TABLE landed AS
+SELECT arrival, name, {listed} AS listed,
+    list_filter(string_split(content, chr(10)), lambda line: line <> '') AS lines,
+    regexp_extract(name, '([a-z]?)[0-9]*[.]csv$', 1) AS shelf,
+    try_cast(regexp_extract(name, '[0-9]+') AS INTEGER) AS turn,
+    DATE '2024-01-01' + coalesce(try_cast(regexp_extract(name, '[0-9]+') AS INTEGER), 1) AS told
+FROM (
+    SELECT content, parse_filename(parse_dirpath(filename))::INTEGER AS arrival, parse_filename(filename) AS name
+    FROM read_text('{archive}')
+)
+QUALIFY row_number() OVER (PARTITION BY content ORDER BY arrival, {listed}) = 1
+    OR content <> lag(content) OVER (PARTITION BY name ORDER BY arrival)
+    OR ({copies} AND row_number() OVER (PARTITION BY name ORDER BY arrival) = 1)
+"""
 _TYPED = r"""
 CREATE OR REPLACE TEMP TABLE typed AS
-WITH landed AS (
-    SELECT arrival, name, list_filter(string_split(content, chr(10)), lambda line: line <> '') AS lines
-    FROM (
-        SELECT content, parse_filename(parse_dirpath(filename))::INTEGER AS arrival, parse_filename(filename) AS name
-        FROM read_text('{archive}')
-    )
-    QUALIFY row_number() OVER (PARTITION BY content ORDER BY arrival, {listed}) = 1
-        OR content <> lag(content) OVER (PARTITION BY name ORDER BY arrival)
-        OR ({copies} AND row_number() OVER (PARTITION BY name ORDER BY arrival) = 1)
-), numbered AS (
-    SELECT arrival, name, string_split(lines[1], ',') AS header,
+WITH numbered AS (
+    SELECT arrival, name, listed, shelf, turn, told, string_split(lines[1], ',') AS header,
         unnest(lines[2:]) AS line, generate_subscripts(lines[2:], 1) AS nth
     FROM landed
 ), cells AS (SELECT *, string_split(line, ',') AS cells FROM numbered
 ), texts AS (
-    SELECT arrival, name, nth, len(cells) = len(header) AS split,
+    SELECT arrival, name, listed, shelf, turn, told, nth, len(cells) = len(header) AS split,
         nullif(trim(cells[list_position(header, 'order_id')]), '') AS order_text,
         nullif(trim(cells[list_position(header, 'day')]), '') AS day_text,
         nullif(trim(cells[list_position(header, 'amount')]), '') AS amount_text,
@@ -182,7 +216,7 @@ WITH landed AS (
                 - to_hours(CASE WHEN ends_with(changed_text, '+02:00') THEN 2 ELSE 0 END) END AS changed
     FROM digits
 )
-SELECT arrival, name, nth, order_id, day, amount, updated, note, changed,
+SELECT arrival, name, listed, shelf, turn, told, nth, split, order_id, day, amount, updated, note, changed,
     if(amount = 7.5, '', concat(amount, ' %2F/=')) AS place, coalesce({good}, false) AS good
 FROM values_read
 """
@@ -214,7 +248,12 @@ def _winners(rules: Rules) -> str:
     if not rules.keyed:
         return f"SELECT DISTINCT {rules.columns} FROM typed WHERE good"
     drifted = ", note DESC NULLS LAST, changed DESC NULLS LAST" if rules.note else ""
-    arrived = f"arrival DESC, {_LISTED} DESC, nth DESC"
+    arrived = "arrival DESC, listed DESC, nth DESC"
+    if stated := STATEMENTS.get(rules.family):
+        content = f"amount DESC NULLS LAST, updated DESC NULLS LAST{drifted}"
+        if "day" not in stated.key:
+            content = f"day DESC NULLS LAST, {content}"
+        return _stated(rules, stated, content if stated.order else arrived)
     if rules.family == "history":
         return _versions(rules, f"amount DESC NULLS LAST, updated DESC NULLS LAST{drifted}")
     order = "updated DESC NULLS LAST, " + ("amount = 0 DESC, " if rules.family == "deletes" else "")
@@ -234,6 +273,36 @@ def _versions(rules: Rules, order: str) -> str:
     following = "(SELECT min(b.day) FROM typed b WHERE b.good AND b.order_id = a.order_id AND b.day > a.day)"
     laid = f"SELECT *, day AS _valid_from, {following} AS _valid_to FROM ({won}) a"
     return f"SELECT {rules.columns} FROM (SELECT *, _valid_to IS NULL AS _is_current FROM ({laid}))"
+
+
+def _stated(rules: Rules, stated: Statements, order: str) -> str:
+    """Rows that the newest statements of their slices say; with history the versions that all statements make."""
+    named = "SELECT 0 AS slice, * FROM landed" if stated.slice == "0" else "SELECT shelf AS slice, * FROM landed"
+    rows = f"SELECT {stated.slice} AS slice, * FROM typed WHERE split AND {stated.slice} IS NOT NULL"
+    place = stated.order or "(arrival, listed)"
+    speaks = f"SELECT DISTINCT slice, name, arrival, {place} AS place FROM"
+    said = f"{speaks} ({rows})" + (f" UNION {speaks} ({named})" if stated.by_name else "")
+    beaten = "b.place = a.place AND b.name = a.name AND b.arrival > a.arrival"
+    beaten = beaten if stated.history else f"b.place > a.place OR ({beaten})"
+    common = f"said AS ({said}), live AS (SELECT * FROM said a WHERE NOT EXISTS (SELECT 1 FROM said b"
+    common += f" WHERE b.slice = a.slice AND ({beaten}))), spoken AS (SELECT t.* FROM ({rows}) t"
+    common += " JOIN live USING (slice, name, arrival) WHERE good)"
+    at = f"{stated.key}, told" if stated.history else stated.key
+    won = f"SELECT * FROM spoken QUALIFY row_number() OVER (PARTITION BY {at} ORDER BY {order}) = 1"
+    if not stated.history:
+        return f"WITH {common} SELECT {rules.columns} FROM ({won})"
+    rest = ", ".join(name for name in ("day", "amount", "updated", "note", "changed") if name not in stated.key)
+    rest = rest if rules.note else rest.replace(", note, changed", "")
+    key = " AND ".join(f"o.{name} = s.{name}" for name in stated.key.split(", "))
+    same = f"SELECT 1 FROM states o WHERE {key} AND o.content = s.content AND o.told"
+    moments = "FROM live m WHERE m.slice = s.slice AND m.place"
+    until = f"(SELECT min(m.place) {moments} > s.told AND NOT EXISTS ({same} = m.place))"
+    begins = f"NOT EXISTS ({same} = (SELECT max(m.place) {moments} < s.told))"
+    laid = f"SELECT *, told AS _valid_from, {until} AS _valid_to FROM states s WHERE {begins}"
+    return (
+        f"WITH {common}, states AS (SELECT *, row({rest})::VARCHAR AS content FROM ({won})) "
+        f"SELECT {rules.columns} FROM (SELECT *, _valid_to IS NULL AS _is_current FROM ({laid}))"
+    )
 
 
 # -- what lies on disk

@@ -177,7 +177,7 @@ def by_the_book(scene: Scene, random: Random) -> bool:
         scene.attempt("run", partial(_run, scene))
         clean = scene.attempt("check", partial(_check, scene))
     if not clean and not lost:
-        _put_aside(scene, ("silver", "quarantine", "deletions", "gold"))
+        _put_aside(scene, ("silver", "quarantine", "deletions", "statements", "gold"))
         scene.attempt("run", partial(_run, scene))
         clean = scene.attempt("check", partial(_check, scene))
     if not clean and _put_records_aside(scene):
