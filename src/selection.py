@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from src.contract import Table
-from src.errors import UsageError
+from src.errors import UsageError, nearest
 from src.project import Project, Selection, select, upstream
 
 _TERM = re.compile(r"(?:(?P<before>\d*)\+)?(?P<name>[^+]+)(?:\+(?P<after>\d*))?")
@@ -32,7 +32,7 @@ def table_named(project: Project, name: str) -> Table:
     if len(found) > 1:
         raise UsageError(f"{name} may be {' or '.join(found)}", fix="write more of the name")
     if not found:
-        raise UsageError(f"no table {name}", fix=_nearest(name, known))
+        raise UsageError(f"no table {name}", fix=_hint(name, known))
     return known[found[0]]
 
 
@@ -138,7 +138,7 @@ def _named(ids: Collection[str], name: str) -> list[str]:
     if len(found) > 1:
         raise UsageError(f"{name} may be {' or '.join(found)}", fix="write more of the name")
     if not found:
-        raise UsageError(f"no table, mart or domain {name}", fix=_nearest(name, {*ids, *map(_owner, ids)}))
+        raise UsageError(f"no table, mart or domain {name}", fix=_hint(name, {*ids, *map(_owner, ids)}))
     return found
 
 
@@ -152,11 +152,9 @@ def _ending(ids: Iterable[str], name: str) -> list[str]:
     return [table_id for table_id in ids if table_id.endswith(f".{name}")]
 
 
-def _nearest(name: str, ids: Iterable[str]) -> str:
+def _hint(name: str, ids: Iterable[str]) -> str:
     """Return the fix for a name that none of these has: the nearest one, and all there are."""
-    from difflib import get_close_matches
-
     known = sorted(ids)
     forms = {form: one for one in known for form in (one, one.partition(".")[2], one.rpartition(".")[2])}
-    near = get_close_matches(name, forms, 1)
-    return f"did you mean `{forms[near[0]]}`? there are {', '.join(known)}" if near else f"there are {', '.join(known)}"
+    near = nearest(name, forms)
+    return (f"did you mean `{forms[near]}`? " if near else "") + f"there are {', '.join(known)}"

@@ -214,7 +214,7 @@ def test_a_python_model_says_what_it_reads(tmp_path: Path) -> None:
 def test_a_silver_table_may_have_sql_beside_it(tmp_path: Path) -> None:
     files = {"silver/shop/orders.yaml": SILVER, "silver/shop/orders.sql": "\nSELECT * FROM bronze.shop.orders\n"}
     table = contract.load(write(tmp_path, files)).silver["silver.shop.orders"]
-    assert table.sql == "SELECT * FROM bronze.shop.orders"
+    assert table.sql == "\nSELECT * FROM bronze.shop.orders"  # lines keep their numbers
 
 
 def test_a_service_level_belongs_to_the_tables_it_names_or_to_all(tmp_path: Path) -> None:

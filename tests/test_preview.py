@@ -221,7 +221,7 @@ def test_a_table_is_named_by_as_much_of_its_id_as_one_alone_has(lake: Lake) -> N
         looked(lake, "orders")
     with pytest.raises(UsageError) as refused:
         looked(lake, "shop.ordres")
-    assert str(refused.value.fix).startswith("did you mean `silver.shop.orders`? there are silver.shop.orders, ")
+    assert str(refused.value.fix).startswith("did you mean `silver.shop.orders`? there are gold.shop.daily, ")
 
 
 def test_a_preview_is_printed_and_is_one_json_document(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:

@@ -255,13 +255,14 @@ def test_an_expression_that_no_engine_takes_is_a_contract_error_before_a_row_is_
     failures = lake.run().failures
     form, function, never = (str(failures[f"silver.shop.{name}"]) for name in ("form", "function", "never"))
     assert never.splitlines()[0] == (
-        "transformLogic of day: Binder Error: TRY can not be used in combination with a volatile function, "
+        "transformLogic of day: TRY can not be used in combination with a volatile function, "
         "in `error('odd: ' || tag)::date`"
     )
     assert form.startswith("transformLogic of day: Invalid Input Error: Failed to parse format specifier %d.%Q")
     assert "in `strptime(tag, '%d.%Q')`" in form
     assert "DESCRIBE" not in form
-    assert "Scalar Function with name to_date_x does not exist! (did you mean" in function
+    assert function.startswith("transformLogic of day: no function to_date_x, in `to_date_x(tag)`\n")
+    assert "fix:   did you mean to_hex? correct the file or `transformLogic`" in function
     assert not (lake.data / "quarantine").exists()
 
 

@@ -114,14 +114,16 @@ def window_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reprocess-days", type=int, help="how many days up to then it answers for (default: 7)")
 
 
-def note_left_out(project: Project, args: argparse.Namespace) -> None:
-    """Name the silver tables whose new files wait, as --select chooses them without their feeds.
+def note_before(project: Project, args: argparse.Namespace) -> None:
+    """Print the notes of the contracts, and the silver tables whose new files wait as --select leaves their feeds out.
 
     Raises:
         UsageError: nothing has a name of --domain or --select.
     """
     from src import selection
 
+    for note in project.contracts.notes:
+        console.note(note)
     for table, feed in selection.not_taken(selection.chosen(project, args.domain, args.select)).items():
         console.note(f"new files of {feed} wait, as it is not selected; +{table} takes them too")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from src import selection
-from src.commands import Call, json_argument, note_left_out, show, window_arguments
+from src.commands import Call, json_argument, note_before, show, window_arguments
 from src.project import open_project
 from src.run import plan, runs
 
@@ -21,5 +21,5 @@ def run(call: Call) -> int:
     with open_project(call.settings, window.end) as project:
         chosen = selection.chosen(project, args.domain, args.select)
         show(call, plan.read_plan(project, chosen, window), plan.print_plan)
-        note_left_out(project, args)
+        note_before(project, args)
     return 0

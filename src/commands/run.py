@@ -14,7 +14,7 @@ from loguru import logger
 
 from src import alerts, console, selection
 from src.bronze import ingest
-from src.commands import Call, Sequence, json_argument, note_left_out, window_arguments
+from src.commands import Call, Sequence, json_argument, note_before, window_arguments
 from src.errors import BUG_EXIT_CODE, BoathouseError, UsageError
 from src.monitors import landing
 from src.problems import Problem
@@ -54,7 +54,7 @@ def run(call: Call) -> int:
     args = call.args
     window = runs.window(runs.now().date(), args.run_date, args.reprocess_days)
     with open_project(call.settings, window.end) as project:
-        note_left_out(project, args)
+        note_before(project, args)
         chosen = args.accept_rejects, args.select, args.accept_removals
         done = pipeline(project, call.sequence, args.domain, window, args.mode, *chosen, pull=not args.no_pull)
         return finish(call, project, done)

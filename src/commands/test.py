@@ -22,6 +22,7 @@ from src.errors import DataError
 from src.model_tests import REASONS, Difference, Pair, Result, read, run_tests, select
 from src.project import open_project
 from src.project import select as select_tables
+from src.run import binding
 
 _SIGNS = "- expected, not found   + found, not expected   ~ expected > found"
 _LONGEST = 120  # characters of a value
@@ -44,6 +45,9 @@ def run(call: Call) -> int:
     started = time.monotonic()
     with open_project(call.settings) as project:  # which reads every contract and parses every model
         check_sources(select_tables(project, None))
+        for note in project.contracts.notes:
+            console.note(note)
+        binding.bind_all(project)
         stale = [] if call.args.select else documents.stale_readmes(project)
         for result in run_tests(project, select(read(project), call.args.select)):
             results.append(result)

@@ -49,6 +49,18 @@ def declarations(folder: Path) -> list[Path]:
     return [path for path in entries(folder) if path.name != TESTS or not path.is_dir()]
 
 
+def empty_marts(root: Path) -> list[Path]:
+    """Return the folders below root/gold that hold no file: marts that are begun, or were taken away."""
+    layer = root / "gold"
+    return [path for path in entries(layer) if path.is_dir() and is_empty(path)] if layer.is_dir() else []
+
+
+def is_empty(folder: Path) -> bool:
+    """Return whether a folder holds no file but those that are hidden or that Python leaves."""
+    files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return all(any(part[0] == "." or part == "__pycache__" for part in path.parts) for path in files)
+
+
 # -- the folder
 
 
@@ -73,6 +85,8 @@ def _gold(root: Path, errors: list[BoathouseError]) -> Iterator[ContractFile]:
         file = ContractFile(path, "gold", folder.name, _shown(path, root), errors)
         if path.is_file():
             yield file
+        elif is_empty(folder):
+            continue  # `loading` notes it
         else:
             file.error(f"mart {folder.name} has no contract.yaml", fix="write it, or remove the folder")
 

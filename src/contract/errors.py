@@ -38,7 +38,7 @@ class ContractFile:
     def text(self, path: Path) -> str:
         """Return a file's text; add an error and return '' where it cannot be read or is empty."""
         try:
-            text = path.read_text(encoding="utf-8-sig").strip()
+            text = path.read_text(encoding="utf-8-sig").rstrip()  # lines keep their numbers
         except UnicodeDecodeError as error:
             self.error(f"{path.name} is not utf-8 at byte {error.start}", fix="save it as utf-8")
             return ""

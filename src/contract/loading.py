@@ -33,6 +33,7 @@ def load(root: Path) -> Contracts:
         silver={table.id: table for _, table in silver},
         gold={table.id: table for mart in marts for table in mart.tables},
         marts={mart.name: mart for mart in marts},
+        notes=tuple(f"{path.relative_to(root.parent)} is empty: no mart yet" for path in documents.empty_marts(root)),
     )
     _check_ids([file for file in files if file.document])
     _check_references(files, {**contracts.silver, **contracts.gold})

@@ -355,6 +355,7 @@ class Contracts:
     silver: dict[str, Table]  # by id
     gold: dict[str, Table]  # by id, in the order of the contracts
     marts: dict[str, Mart]  # by name
+    notes: tuple[str, ...] = ()  # what is no error, and somebody should know
 
     def latest_wins(self, feed: Feed) -> bool:
         """Return True if a table of a feed keeps, of the rows of a key or of a slice, those that arrived last."""

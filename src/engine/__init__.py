@@ -5,3 +5,4 @@ from src.engine.duck import DuckEngine as DuckEngine
 from src.engine.duck import Reject as Reject
 from src.engine.duck import identifier as identifier
 from src.engine.duck import literal as literal
+from src.engine.mistakes import SqlMistake as SqlMistake

@@ -24,6 +24,7 @@ import duckdb
 from src import contract
 from src.engine import functions, unrepeatable
 from src.engine.functions import Functions
+from src.engine.mistakes import SqlMistake
 from src.engine.room import room_beside
 from src.errors import (
     BoathouseError,
@@ -188,6 +189,27 @@ class DuckEngine:
     def columns(self, sql: str) -> dict[str, str]:
         """Return column names and DuckDB types a SELECT would return, without running it."""
         return {row[0]: _FIELD.sub(r'\1"\2" ', row[1]) for row in self.rows(f"DESCRIBE {sql}")}
+
+    def columns_in(self, sql: str, file: Path) -> dict[str, str]:
+        """Return what `columns` does of a statement that a file holds.
+
+        Raises:
+            ContractError: it does not bind; the error names the file and the line.
+        """
+        try:
+            return self.columns(sql)
+        except SqlMistake as mistake:
+            raise mistake.in_file(file) from None
+
+    def line_of(self, sql: str, column: str) -> int | None:
+        """Return the line of a SELECT on which it makes a column; None where it does not name it."""
+        node = self.parse(sql)["statements"][0]["node"]
+        while node.get("type") == "SET_OPERATION_NODE":
+            node = node.get("left") or node["children"][0]
+        for item in node.get("select_list", ()):
+            if (item.get("alias") or (item.get("column_names") or [""])[-1]) == column:
+                return sql.encode()[: item["query_location"]].count(b"\n") + 1
+        return None
 
     def column_references(self, expression: str) -> set[str]:
         """Return every name an SQL expression uses as a column, in lower case; parsed, not bound.
@@ -502,7 +524,7 @@ def _translated(sql: str) -> Iterator[None]:
     except BoathouseError:
         raise
     except _MISTAKES_IN_SQL as error:
-        raise ContractError(_first_line(error) + _near(error), where=_shown(sql)) from error
+        raise SqlMistake(str(error), _shown(sql)) from error
     except duckdb.PermissionException as error:
         fix = "name a table as layer.domain.table: a query reads the tables of the lake and nothing else"
         raise UsageError(_first_line(error), where=_shown(sql), fix=fix) from error
@@ -572,12 +594,6 @@ def _nodes(tree: object) -> Iterator[dict[str, Any]]:
 def _first_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
-
-
-def _near(error: Exception) -> str:
-    """Return the names that the engine takes for those that are meant, in brackets; empty where it knows none."""
-    found = re.search(r"^(?:Did you mean|Candidate bindings:) (.*)$", str(error), re.MULTILINE)
-    return f" (did you mean {found[1].rstrip('?')}?)" if found else ""
 
 
 def _shown(sql: str, limit: int = 400) -> str:

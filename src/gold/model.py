@@ -61,6 +61,18 @@ class Model:
             read += files
         return self._run(read, f"SEMI JOIN {outputs} USING ({cut.names})", into)
 
+    def bind(self) -> None:
+        """Bind the SQL to the columns of its sources and compare what it gives with the contract; reads no row.
+
+        Of a Python model nothing is known before it runs.
+
+        Raises:
+            ContractError: as `whole`.
+        """
+        if not self.table.python:
+            self._publish_whole()
+            self._check_shape(self.engine.inline(str(self.table.sql)))
+
     def _publish_whole(self) -> list[lake.DataFile]:
         for name, source in self.sources.items():
             scan = self.engine.scan(source)
@@ -90,13 +102,14 @@ class Model:
     def _run(self, read: Sequence[lake.DataFile], only: str, into: str) -> int:
         """Run the model over the published sources; `read` are their files: it may have as many rows as they have."""
         model = self._python() if self.table.python else self.engine.inline(str(self.table.sql))
-        self._check_shape(self.engine.columns(model))
+        self._check_shape(model)
         names = ", ".join(map(identifier, self.columns))
         large = not self.engine.has_room_for(sum(file.size for file in read))
         return self.engine.table(into, f"SELECT {names} FROM ({model}) {only}", large=large)
 
-    def _check_shape(self, found: Mapping[str, str]) -> None:
-        wanted = self.columns
+    def _check_shape(self, model: str) -> None:
+        file, wanted = self.table.model, self.columns
+        found = self.engine.columns(model) if self.table.python else self.engine.columns_in(model, file)
         differences = [f"no column {name}" for name in wanted if name not in found]
         differences += [f"column {name} is not in the contract" for name in found if name not in wanted]
         differences += [
@@ -106,7 +119,12 @@ class Model:
         ]
         if differences:
             fix = "end the model with a cast of every column to the contract's type, or change the contract"
-            raise ContractError(f"{self.table.id}: {'; '.join(differences)}", where=self.table.model, fix=fix)
+            wrong = (name for name, kind in found.items() if wanted.get(name) != kind)
+            line = (
+                None if self.table.python else next(filter(None, (self.engine.line_of(model, n) for n in wrong)), None)
+            )
+            where = f"{file}:{line}" if line else file
+            raise ContractError(f"{self.table.id}: {'; '.join(differences)}", where=where, fix=fix)
 
     def _python(self) -> str:
         """Run a Python model: `model(tables)` takes and returns polars LazyFrames; returns SQL over its rows."""

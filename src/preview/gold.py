@@ -60,6 +60,7 @@ class MartPreview:
 
     table: str
     version: str
+    status: str  # of the contract: draft, active, ...
     waits_for: tuple[str, ...]
     refusals: tuple[Refusal, ...]
     rows: int
@@ -85,7 +86,7 @@ def read_mart(project: Project, table: Table, limit: int) -> MartPreview:
     waits = tuple(n for n in missing if n not in table.optional_sources or len(missing) == len(table.sources))
     rows = Model(engine, table, sources).whole(Computation.RESULT) if not (waits and table.python) else 0
     if waits:
-        return MartPreview(table.id, table.version, waits, (), 0, None, (), (), (), ())
+        return MartPreview(table.id, table.version, table.status, waits, (), 0, None, (), (), (), ())
     refusals = []
     try:
         laws.check(engine, table)
@@ -98,6 +99,7 @@ def read_mart(project: Project, table: Table, limit: int) -> MartPreview:
     return MartPreview(
         table=table.id,
         version=table.version,
+        status=table.status,
         waits_for=(),
         refusals=tuple(refusals),
         rows=rows,

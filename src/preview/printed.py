@@ -18,7 +18,7 @@ _LONGEST = 60  # characters of a value
 
 def print_silver(found: SilverPreview) -> None:
     """Print the preview of a silver table."""
-    _print_head(found.table, found.version, f"a run would {_VERBS[found.would]}: {found.why}")
+    _print_head(found, f"a run would {_VERBS[found.would]}: {found.why}")
     for feed in found.feeds:
         _print_feed(feed)
     for note in found.notes:
@@ -36,10 +36,10 @@ def print_mart(found: MartPreview) -> None:
     """Print the preview of a table of a mart."""
     if found.waits_for:
         waits = ", ".join(found.waits_for)
-        _print_head(found.table, found.version, f"waits for {waits}, not published yet: `make pipeline` builds it")
+        _print_head(found, f"waits for {waits}, not published yet: `make pipeline` builds it")
         print("The model fits the columns that their contracts declare.")
         return
-    _print_head(found.table, found.version, f"{found.rows:,} rows, over what is published")
+    _print_head(found, f"{found.rows:,} rows, over what is published")
     _print_refusals(found.refusals)
     if found.comparison:
         _print_comparison(found.comparison)
@@ -51,8 +51,9 @@ def print_mart(found: MartPreview) -> None:
 _VERBS = {"rebuild": "build it whole", "merge": "merge", "nothing": "do nothing", "fail": "leave it as it is"}
 
 
-def _print_head(table: str, version: str, what: str) -> None:
-    print(f"{table} {version}: {console.plain(what)}")
+def _print_head(found: SilverPreview | MartPreview, what: str) -> None:
+    draft = " (draft)" if found.status == "draft" else ""
+    print(f"{found.table} {found.version}{draft}: {console.plain(what)}")
 
 
 def _print_feed(feed: FeedAhead) -> None:

@@ -48,6 +48,7 @@ class SilverPreview:
 
     table: str
     version: str
+    status: str  # of the contract: draft, active, ...
     would: str
     why: str
     refusals: tuple[Refusal, ...]
@@ -118,6 +119,7 @@ def _computed(
     return SilverPreview(
         table=table.id,
         version=table.version,
+        status=table.status,
         would="fail" if refusals else would,
         why=why,
         refusals=tuple(refusals),

@@ -9,18 +9,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from src import console
+from src import console, contract
 from src.bronze import ingest
 from src.contract import Table
 from src.errors import BoathouseError
 from src.gold import aggregate
 from src.gold.way import Way
 from src.project import Project, Selection, Unbuilt, readable, upstream, waits_for
-from src.run import releases
+from src.run import binding, releases
 from src.run.forecast import Forecast
 from src.run.releases import Standing
 from src.run.runs import Expected, Window
-from src.silver import clean, incoming
+from src.silver import clean
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def _bronze(arrived: ingest.Arrivals) -> tuple[str, str]:
 
 def _judged(project: Project, table: Table, moving: set[str]) -> tuple[str, str]:
     try:
-        what, why = _work(project, table)
+        what, why = _work(project, table, moving)
     except BoathouseError as error:
         return "fail", str(error).replace("\n", " ")
     moved = [name for name in upstream(table) if name in moving]
@@ -183,15 +183,18 @@ def _judged(project: Project, table: Table, moving: set[str]) -> tuple[str, str]
     return what, why
 
 
-def _work(project: Project, table: Table) -> tuple[str, str]:
+def _work(project: Project, table: Table, moving: set[str]) -> tuple[str, str]:
     target = project.table(table.id)
     if table.layer == "silver":
         feeds = {feed.id: project.table(feed.id) for feed in table.feeds}
         quarantine = project.table(f"quarantine.{table.domain}.{table.name}")
         work = clean.plan(table, target, feeds, quarantine)
-        if work.kind == "rebuild":
-            incoming.rehearse(project.engine, table, feeds)
+        if work.kind == "rebuild" or target is None:
+            binding.bind_silver(project, table, feeds, moving)
         return work.kind, work.why
+    current = binding.built_as_declared(project, table)
+    if target is None or not contract.is_current(table, target) or len(current) < len(table.sources):
+        binding.bind_gold(project, table, current)
     waiting = waits_for(project, table)
     if target is None and waiting:
         return "nothing", f"waits for {', '.join(waiting)}"

@@ -263,7 +263,7 @@ def _checked_sql(engine: DuckEngine, table: Table, feed: Feed) -> str:
     if across:
         fix = "leave it to a gold model: here only the new rows are seen, so the answer would depend on when files came"
         raise ContractError(f"looks across rows: {', '.join(across)}", where=where, fix=fix)
-    missing = [name for name in (*PROVENANCE, "_batch") if name not in engine.columns(sql)]
+    missing = [name for name in (*PROVENANCE, "_batch") if name not in engine.columns_in(sql, where)]
     if missing:
         fix = f"SELECT {', '.join((*PROVENANCE, '_batch'))} too: rows must say where they came from"
         raise ContractError(f"drops {', '.join(missing)}", where=where, fix=fix)

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from src.checks import rules
-from src.contract import PROVENANCE, Column, Feed, Table
-from src.engine import DuckEngine, identifier, literal
+from src.contract import PROVENANCE, Column, Feed, Table, place_of
+from src.engine import DuckEngine, SqlMistake, identifier, literal
 from src.errors import ContractError, DataError, nearest
 from src.silver import exact, nested
 from src.silver.advice import logic, name_in_sql
@@ -191,7 +191,7 @@ def _written(engine: DuckEngine, table: Table, column: Column) -> set[str]:
 def _in_column(table: Table, column: Column, what: str, fix: str | None = None) -> ContractError:
     return ContractError(
         f"transformLogic of {column.name}: {what}",
-        where=table.path,
+        where=place_of(table.path, table.name, "transformLogic", column.name),
         fix=fix
         or f'correct the expression {column.expression!r}; a name that is an SQL keyword goes in "double quotes"',
     )
@@ -315,6 +315,7 @@ def _kind(
         if missing := [name for name in sorted(engine.column_names(expression)) if name.lower() not in names]:
             raise _missing(engine, table, column, missing, seen) from None
         fix = f"correct the file or `transformLogic`; the columns there are: {', '.join(seen)}"
+        fix = f"{error.fix} {fix}" if isinstance(error, SqlMistake) and error.fix else fix
         raise _in_column(table, column, f"{error.what}, in `{expression}`", fix) from None
 
 
@@ -334,8 +335,9 @@ def _missing(
     elif near:
         fix = f"{found} {fix}"
     there = ", ".join(name_in_sql(engine, name) for name in seen)
+    key = "transformLogic" if column.expression else "name"
     what = f"{of}no file has a column {read}; the columns there are: {there}"
-    return ContractError(what, where=table.path, fix=fix)
+    return ContractError(what, where=place_of(table.path, table.name, key, column.name), fix=fix)
 
 
 def _as_read(value: str, kind: str, column: Column) -> tuple[str, str]:
