@@ -19,9 +19,10 @@ override ACCEPT_REJECTS := $(value ACCEPT_REJECTS)
 override MODE := $(value MODE)
 override DIR := $(value DIR)
 override SELECT := $(value SELECT)
+override FILES := $(value FILES)
 override TABLE := $(value TABLE)
 override LIMIT := $(value LIMIT)
-export SQL DOMAIN FORMAT VERB RUN_DATE REPROCESS_DAYS RETENTION_HOURS BACKUP TO KIND HOUR MODE ACCEPT_REJECTS DIR TABLE LIMIT SELECT
+export FILES SQL DOMAIN FORMAT VERB RUN_DATE REPROCESS_DAYS RETENTION_HOURS BACKUP TO KIND HOUR MODE ACCEPT_REJECTS DIR TABLE LIMIT SELECT
 override ACCEPT_REMOVALS := $(value ACCEPT_REMOVALS)
 override SOURCE := $(value SOURCE)
 override SLICE := $(value SLICE)
@@ -35,7 +36,7 @@ PULLED = $(if $(SOURCE),--source="$$SOURCE") $(if $(SLICE),--slice="$$SLICE") $(
 DRY = $(if $(DRY_RUN),--dry-run)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline plan preview status health report alerts query check repair schema-version upgrade vacuum optimize backup restore
+.PHONY: help setup pipeline draft plan preview status health report alerts query check repair schema-version upgrade vacuum optimize backup restore
 .PHONY: pull sources
 .PHONY: drill schedule rotate-logs docs new wheel test lint format torture bench clean ready ready-dev
 
@@ -54,6 +55,9 @@ pull: ready ## ask the sources that contracts name and land what is new (SOURCE=
 
 sources: ready ## every source: when it last answered, which credentials it asks for, whether it answers now
 	@$(PYTHON) main.py sources
+
+draft: ready ## a first contract from files that landed, ready to run: FILES=data/landing/shop/orders/*.csv (STDOUT=1, FORCE=1)
+	@$(PYTHON) main.py draft $(if $(STDOUT),--stdout) $(if $(FORCE),--force) -- $$FILES
 
 plan: ready ## what a run would do and why, how much it would read and how long it would take; changes nothing
 	@$(PYTHON) main.py plan $(CHOSEN)

@@ -26,7 +26,7 @@ ORDER = [
     ["project"],
     ["selection"],
     ["landing", "bronze", "silver", "gold"],
-    ["run", "model_tests"],
+    ["run", "model_tests", "draft"],
     ["monitors", "maintenance", "preview"],
     ["alerts"],
     ["report", "documents", "init"],

@@ -175,6 +175,7 @@ SHOWN = {
     "backfill": ((*ORDERS, "--start", "2024-01-01", "--dry-run"), 0),
     "backup": (("--dry-run",), 0),
     "check": ((), 0),
+    "draft": (("data/landing/shop/orders/1.csv", "--stdout"), 0),
     "health": ((), 1),
     "inspect": ((), 0),
     "optimize": (("--dry-run",), 0),

@@ -97,13 +97,17 @@ def arrivals(
     settle: float,
     *,
     latest_wins: bool = False,
+    only: Collection[Path] | None = None,
 ) -> Arrivals:
     """Tell new files from known ones; changes nothing.
 
     `settle`: a file younger than this many seconds must keep its size for that long to be taken.
     `latest_wins`: a table of the feed keeps the row of a key that arrived last, so that a copy is an arrival.
+    `only`: no other files than these, without links in their paths.
     """
     found, refused = _discover(landing, feed)
+    if only is not None:
+        found = [file for file in found if file.path.resolve() in only]
     recorded = _recorded(engine, bronze)
     unread = [file for file in found if recorded(f"stat:{file.name}") != file.mark]
     known = len(found) - len(unread)
@@ -149,8 +153,9 @@ def run(
     now: datetime,
     settle: float,
     latest_wins: bool = False,
+    only: Collection[Path] | None = None,
 ) -> Outcome:
-    """Append every new file of a feed to its bronze table, each exactly once; for `latest_wins` see `arrivals`.
+    """Append every new file of a feed to its bronze table, each exactly once; for the options see `arrivals`.
 
     A file that cannot be read is refused whole and named in the outcome; the others are taken.
 
@@ -158,7 +163,7 @@ def run(
         MachineError: disk full, no permission on the lake; nothing half-written is visible.
     """
     bronze = lake.open_table(root)
-    arrived = arrivals(engine, landing, feed, bronze, settle, latest_wins=latest_wins)
+    arrived = arrivals(engine, landing, feed, bronze, settle, latest_wins=latest_wins, only=only)
     bronze, taken, outcome = _append_all(engine, root, feed, bronze, arrived, batch, now)
     not_taken = {file.sha256 for file in arrived.new} - {file.sha256 for file in taken}
     # so that they need not be read again only to find that they are known; not those whose twin was refused

@@ -31,7 +31,7 @@ def test_what_the_readme_shows_is_what_happens(tmp_path: Path) -> None:
     first_run = next(text for kind, text in BLOCKS if not kind)
     told = [re.escape(shape(part)) for part in first_run.split("...\n")]  # where dots stand, lines are left out
     assert re.fullmatch(" .* ".join(told), shape(shown.printed[0]))
-    assert shown.kept() == 3
+    assert shown.kept() == 4
     the_source_and_the_mart_are_built(shown.root)
     every_path_of_the_layout_is_there(shown.root)
     a_refusal_reads_as_shown(shown)

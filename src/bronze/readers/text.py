@@ -33,7 +33,7 @@ def lines_of(feed: Feed, path: Path) -> Iterator[Iterator[str]]:
         yield chain([first.removeprefix("\ufeff")], iter(partial(text.readline, LONGEST_LINE), ""))
 
 
-_MARKS = (  # of byte order, the longer ones first
+MARKS = (  # of byte order, the longer ones first
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -47,7 +47,7 @@ def refuse_another_encoding(feed: Feed, path: Path) -> None:
     with opened(path) as raw:
         start = raw.read(64)
     declared = _encoding(feed)
-    for mark, name in _MARKS:
+    for mark, name in MARKS:
         if start.startswith(mark):
             if declared.startswith(name):
                 return

@@ -59,6 +59,19 @@ def _layout(feed: Feed) -> Layout:
     return Layout(header, feed.columns, feed.skip_footer, feed.names.unnamed, feed.names.repeated)  # type: ignore[arg-type]  # lines are a tuple
 
 
+def sheets_of(feed: Feed, path: Path) -> dict[str, tuple[str, ...]]:
+    """Return the columns of each visible sheet of a workbook, as they stand in its header.
+
+    Raises:
+        DataError: it is no workbook, or damaged, or a sheet has no header where the feed says.
+    """
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as lines:
+        answer = _reader.read(path, None, lines, _layout(feed), only_list=True)
+    if "refused" in answer:
+        raise DataError(answer["refused"], where=path, fix=answer["fix"])
+    return {name: tuple(columns) for name, columns in answer["sheets"].items()}
+
+
 class _Reader:
     """The other end of the child, which is started when a workbook comes and serves until this process ends."""
 
@@ -68,15 +81,21 @@ class _Reader:
         self._lock = Lock()
         atexit.register(self.close)
 
-    def read(self, path: Path, sheet: str | None, lines: IO[bytes], layout: Layout) -> dict[str, Any]:
-        """Return the child's last word about a file; before it, its records are written to `lines`."""
+    def read(
+        self, path: Path, sheet: str | None, lines: IO[bytes], layout: Layout, *, only_list: bool = False
+    ) -> dict[str, Any]:
+        """Return the child's last word about a file; before it, its records are written to `lines`.
+
+        `only_list`: the word is about its sheets, and there are no records.
+        """
+        question = {"path": os.fsencode(path).hex(), "sheet": sheet, "layout": asdict(layout), "list": only_list}
         with self._lock:
             used = self._process is not None
-            answer, code = self._asked(path, sheet, lines, layout)
+            answer, code = self._asked(question, lines)
             if answer is None and used and code != -signal.SIGXCPU:  # what it read before may have worn it out
                 lines.seek(0)
                 lines.truncate()
-                answer, code = self._asked(path, sheet, lines, layout)
+                answer, code = self._asked(question, lines)
             return answer or self._refusal(code)
 
     def close(self) -> int:
@@ -88,15 +107,12 @@ class _Reader:
             process.kill()
         return process.returncode
 
-    def _asked(
-        self, path: Path, sheet: str | None, lines: IO[bytes], layout: Layout
-    ) -> tuple[dict[str, Any] | None, int]:
+    def _asked(self, question: dict[str, Any], lines: IO[bytes]) -> tuple[dict[str, Any] | None, int]:
         """Return the last word, or None and the exit code of a child that ended instead."""
-        question = json.dumps({"path": os.fsencode(path).hex(), "sheet": sheet, "layout": asdict(layout)})
         process = self._process = self._process or self._started()
         assert process.stdin and process.stdout
         try:
-            process.stdin.write(question.encode() + b"\n")
+            process.stdin.write(json.dumps(question).encode() + b"\n")
             process.stdin.flush()
             for line in process.stdout:
                 if line.startswith(b"{") and line.endswith(b"\n"):

@@ -3,7 +3,8 @@
 It is asked `{"path": ..., "sheet": ..., "layout": ...}` (no sheet: the first visible one; "*": all visible ones) and
 answers with the records, many a line, then one object: the `columns`, `notes` and what was `left_out`, or what the file
 is `refused` for and the `fix`.
-What it answered before a refusal is to be forgotten.
+What it answered before a refusal is to be forgotten. Asked with `"list": true` it answers with the columns of all
+visible `sheets`, by name, and no records.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def serve(asked: TextIO, answers: TextIO, memory: int) -> None:
             path, layout = Path(os.fsdecode(bytes.fromhex(question["path"]))), question["layout"]
             header = layout["header"]
             layout = Layout(**{**layout, "header": tuple(header) if isinstance(header, list) else header})
-            for answer in _answers(path, question["sheet"], layout):
+            for answer in _answers(path, question["sheet"], layout, only_list=question["list"]):
                 answers.write(json.dumps(answer) + "\n")
         except MemoryError:
             os._exit(NO_MEMORY)  # it may be others that were read before: whoever asked knows whether to try again
@@ -61,9 +62,12 @@ def _limit(name: str, most: int) -> None:
         pass
 
 
-def _answers(path: Path, wanted: str | None, layout: Layout) -> Iterator[Any]:
+def _answers(path: Path, wanted: str | None, layout: Layout, *, only_list: bool) -> Iterator[Any]:
     try:
         sheets = _sheets(path)
+        if only_list:
+            yield {"sheets": {sheet.name: _columns(sheet, layout) for sheet in sheets if sheet.visible}}
+            return
         taken = _taken(sheets, wanted)
         tables = [SheetTable(sheet, layout) for sheet in taken]
         columns, records = _united(tables) if wanted == ALL_SHEETS else (tables[0].columns, tables[0].records())
@@ -95,6 +99,14 @@ def _sheets(path: Path) -> list[Sheet]:
         found = f"it begins with {start.decode('latin-1')!a}" if start else "an empty file"
         raise Unreadable(f"not a workbook: {found}", "save it as an Excel workbook (.xlsx) and land it again")
     return binary_cells.sheets_of(path)
+
+
+def _columns(sheet: Sheet, layout: Layout) -> list[str]:
+    """Return the columns of a sheet; none where its header is not where the layout says."""
+    try:
+        return SheetTable(sheet, layout).columns
+    except Unreadable:
+        return []
 
 
 def _taken(sheets: Sequence[Sheet], wanted: str | None) -> list[Sheet]:

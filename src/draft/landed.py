@@ -1,0 +1,145 @@
+"""Which table a landed file belongs to: the first folder below the landing zone is its domain, the second its table."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from src.bronze.readers import PACKED
+from src.draft.names import snake_case
+from src.errors import DataError, UsageError
+
+FORMATS = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".tab": "csv",
+    ".psv": "csv",
+    ".txt": "csv",
+    ".json": "json",
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".xlsx": "xlsx",
+    ".xlsm": "xlsx",
+    ".xls": "xlsx",
+    ".xlsb": "xlsx",
+    ".ods": "xlsx",
+}
+_DOMAINS_TAKEN = ("bronze", "gold", "ops", "quarantine", "silver")
+
+
+@dataclass(frozen=True)
+class Source:
+    """The files of one table, in the order of their names."""
+
+    domain: str
+    table: str
+    path: str  # glob below the landing zone
+    format: str  # by the ending; what a JSON file holds decides between json and ndjson
+    files: tuple[Path, ...]
+
+
+def sources(landing: Path, named: Sequence[Path]) -> list[Source]:
+    """Return the tables that the files belong to; of a folder all files that are in it, however deep.
+
+    Raises:
+        UsageError: a file is outside of the landing zone, not there, or of no format that is known.
+    """
+    groups: dict[tuple[str, str], list[Path]] = {}
+    for file in dict.fromkeys(file for path in named for file in _files(path)):
+        domain, table = _place(landing, file)
+        groups.setdefault((domain, table), []).append(file)
+    if not groups:
+        raise UsageError("no files", where=", ".join(map(str, named)), fix="name files below the landing zone")
+    return [_source(landing, domain, table, files) for (domain, table), files in groups.items()]
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        found = (file for file in sorted(path.rglob("*")) if file.is_file())
+        return [file for file in found if not file.name.startswith((".", "~$"))]
+    if not path.is_file():
+        raise UsageError("no such file", where=path, fix="name files that are in the landing zone")
+    return [path]
+
+
+def _place(landing: Path, file: Path) -> tuple[str, str]:
+    """Return the domain and table of a file."""
+    home, target = landing.resolve(), file.resolve()
+    if not target.is_relative_to(home):
+        name = snake_case(_stem(file)) or "table"
+        folder = shlex.quote(f"{_shown(landing)}/<domain>/{name}").replace("'", "")
+        fix = f"land it first: `mkdir -p {folder} && cp {shlex.quote(str(file))} {folder}/`, and draft the copy"
+        raise UsageError(f"{file.name} is not in the landing zone {_shown(landing)}", where=file, fix=fix)
+    folders = target.relative_to(home).parts[:-1]
+    if not folders:
+        fix = f"move it to {_shown(landing)}/<domain>/<table>/: the folders name the domain and the table"
+        raise UsageError(f"{file.name} lies in no folder of the landing zone", where=file, fix=fix)
+    domain = _name(folders[0], "domain")
+    if len(folders) > 1:
+        return f"{domain}_data" if domain in _DOMAINS_TAKEN else domain, _name(folders[1], "table")
+    return domain, _name(re.sub(r"[\d\W_]+$", "", _stem(file)) or _stem(file), "table")
+
+
+def _name(text: str, kind: str) -> str:
+    name = snake_case(text)
+    if not name:
+        return kind
+    return name if name[0].isalpha() else f"{kind}_{name}"
+
+
+def _stem(file: Path) -> str:
+    name = file.name
+    while (suffix := Path(name).suffix.lower()) in {*PACKED, *FORMATS}:
+        name = name[: -len(suffix)]
+    return name
+
+
+def _suffix(file: Path) -> str:
+    """Return the ending that says the format, without that of a packing."""
+    name = file.name
+    while Path(name).suffix.lower() in PACKED:
+        name = name[: -len(Path(name).suffix)]
+    return Path(name).suffix
+
+
+def _source(landing: Path, domain: str, table: str, files: Sequence[Path]) -> Source:
+    suffixes = sorted({_suffix(file) for file in files})
+    kinds = {FORMATS.get(suffix.lower()) for suffix in suffixes}
+    if len(kinds) > 1:
+        found = ", ".join(suffix or "no ending" for suffix in suffixes)
+        fix = "draft those of one ending; for the others add a server to the contract, or land them in another folder"
+        raise UsageError(f"{domain}/{table} has files of several formats: {found}", where=files[0].parent, fix=fix)
+    kind = kinds.pop()
+    if kind is None:
+        fix = f"known endings: {', '.join(FORMATS)}, also followed by {', '.join(PACKED)}"
+        raise DataError(f"format unknown: {files[0].name}", where=files[0], fix=fix)
+    return Source(domain, table, _pattern(landing, files, suffixes), kind, tuple(files))
+
+
+def _pattern(landing: Path, files: Sequence[Path], suffixes: Sequence[str]) -> str:
+    """Return the glob that takes these files and those that will land beside them."""
+    inner_paths = [file.resolve().relative_to(landing.resolve()) for file in files]
+    ending = f"*{suffixes[0]}" if len(suffixes) == 1 else "*"
+    folders = {inside.parts[:-1] for inside in inner_paths}
+    if len(next(iter(folders))) == 1:  # files that share a domain's folder with those of other tables
+        stem = re.sub(r"[\d\W_]+$", "", _stem(files[0])) or _stem(files[0])
+        name = _escaped(stem) + ending if len(files) > 1 or stem != _stem(files[0]) else _escaped(stem) + suffixes[0]
+        return f"{_escaped(inner_paths[0].parts[0])}/{name}"
+    deeper = "" if all(len(parts) == 2 for parts in folders) else "**/"
+    return f"{_escaped(inner_paths[0].parts[0])}/{_escaped(inner_paths[0].parts[1])}/{deeper}{ending}"
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([*?\[])", r"[\1]", text)
+
+
+def _shown(landing: Path) -> str:
+    try:
+        return str(landing.relative_to(Path.cwd()))
+    except ValueError:
+        return str(landing)
