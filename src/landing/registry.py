@@ -73,7 +73,7 @@ def credentials(source: Source, known: Mapping[str, str]) -> dict[str, str]:
     if missing:
         fix = "set it in .env; `make sources` lists what each source asks for"
         raise AuthError(f"no credential {', '.join(missing)}", where=f"source {source.name}", fix=fix)
-    prefix = len(_prefix(source))
+    prefix = len(setting(source, ""))
     return {name[prefix:]: known[name] for name in needed}
 
 
@@ -82,11 +82,12 @@ def needed_credentials(source: Source) -> dict[str, str]:
     module = connector(source.connector)
     chosen = getattr(module, "credentials", None)
     keys = chosen(options(source)) if chosen else module.SECRETS
-    return {f"{_prefix(source)}{key}": module.SECRETS[key] for key in keys}
+    return {setting(source, key): module.SECRETS[key] for key in keys}
 
 
-def _prefix(source: Source) -> str:
-    return f"{SOURCE_PREFIX}{re.sub(r'[^A-Za-z0-9]', '_', source.name).upper()}_"
+def setting(source: Source, key: str) -> str:
+    """Return the name of the setting that holds a credential of a source: SOURCE_<NAME>_<KEY>."""
+    return f"{SOURCE_PREFIX}{re.sub(r'[^A-Za-z0-9]', '_', source.name).upper()}_{key}"
 
 
 def _known(module: Connector) -> dict[str, Option]:
