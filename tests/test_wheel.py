@@ -36,7 +36,8 @@ def built(folder: Path, version: str = __version__) -> Path:
     product.mkdir()
     for name in ("boathouse", "src"):
         shutil.copytree(ROOT / name, product / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("main.py", "pyproject.toml", "requirements.txt", "README.md", "LICENSE"):
+    files = ("main.py", "pyproject.toml", "requirements.txt", "requirements-connectors.txt", "README.md", "LICENSE")
+    for name in files:
         shutil.copy(ROOT / name, product)
     package = product / "src/__init__.py"
     package.write_text(package.read_text().replace(f'"{__version__}"', f'"{version}"'))
