@@ -147,6 +147,7 @@ def encrypted(archive: bytes) -> bytes:
         (zipped({"a.csv.gz": gzip.compress(b"x")}), "a.csv.gz is packed again"),
         (zipped({"a.csv": HEADER + "0" * 300_000}), "unpacks to 300,028 bytes, more than"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_an_archive_that_cannot_be_taken_is_refused_with_the_reason(
     lake: Lake, monkeypatch: pytest.MonkeyPatch, archive: bytes, why: str

@@ -467,6 +467,18 @@ def test_a_feed_says_where_its_table_is_in_a_file(
     assert contract.fingerprint(table) != FINGERPRINT or expected == {"header": True}
 
 
+@pytest.mark.parametrize(
+    ("path", "steps"), [("data.items", ("data", "items")), ("/a.b/c", ("a.b", "c")), ("features", ("features",))]
+)
+def test_a_feed_of_json_names_the_keys_that_lead_to_its_records(
+    tmp_path: Path, path: str, steps: tuple[str, ...]
+) -> None:
+    option = f"format: json\n    customProperties: [{{property: recordPath, value: {path}}}]"
+    table = orders(tmp_path, "format: csv", option)
+    assert table.feeds[0].record_path == steps
+    assert contract.logic(table)["feeds"]["orders"]["record_path"] == list(steps)
+
+
 def test_two_tables_may_read_one_feed_if_they_agree_on_it(tmp_path: Path) -> None:
     other = edited(SILVER, "id: shop.orders", "id: shop.refunds").replace("name: orders", "name: refunds")
     other = edited(other, "orders.ordered_at", "refunds.ordered_at")
@@ -763,6 +775,7 @@ SILVER_ERRORS = [
             ("names", "{unnamed: ''}", "{unnamed: <name>}"),
             ("names", "{repeated: drop}", "{repeated: number}"),
             ("names", "{first: a}", "or both"),
+            ("recordPath", "data..items", "such as data.items"),
         ]
     ],
     (

@@ -270,7 +270,8 @@ def test_what_is_no_workbook_is_told_as_what_it_is(engine: DuckEngine, tmp_path:
     path = tmp_path / "1.xls"
     for content, what in (
         (b"", "not a workbook: an empty file"),
-        (b"<html><table>", "not a workbook: it begins with '<html><t'"),
+        (b"plain text", "not a workbook: it begins with 'plain te'"),
+        (b"<html><table>", "the file is an HTML page, the contract says xlsx"),
         (unpacked(PANIC), "damaged workbook: range start index 4 out of range for slice of length 2"),
         (unpacked(OLD)[:512] + "EncryptedPackage".encode("utf-16-le"), "password-protected workbook"),
     ):

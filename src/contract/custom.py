@@ -46,6 +46,15 @@ def _is_line(value: object, most: int = 10_000) -> bool:
     return is_whole(value) and 1 <= value <= most  # type: ignore[operator]  # it is a number
 
 
+def path_steps(value: str) -> tuple[str, ...]:
+    """Return the steps of a path: data.items, or with slashes where a name has a point."""
+    return tuple(value.strip("/").split("/" if "/" in value else "."))
+
+
+def _is_path(value: object) -> bool:
+    return is_text(value) and all(map(is_text, path_steps(value)))  # type: ignore[arg-type]  # it is text
+
+
 def _is_header(value: object) -> bool:
     if isinstance(value, list):
         return len(value) == 2 and all(map(_is_line, value)) and 0 < value[1] - value[0] < 10
@@ -83,6 +92,7 @@ FEED: CustomProperties = {
     "escape": ('one character, or "" for none', _is_character),
     "header": ("true, false, auto, the line it is in, or its first and last line: [3, 4]", _is_header),
     "skipFooter": ("how many lines at the end are no rows: 1 to 1,000", lambda value: _is_line(value, 1_000)),
+    "recordPath": ("the keys that lead to the records, such as data.items", _is_path),
     "names": ("{unnamed: <name>}, {repeated: number} or both", _is_name_rule),
     "columns": ("a list of distinct names", _is_names),
     "sheet": ('the name of a sheet, or "*" for all that are visible', is_text),

@@ -81,6 +81,7 @@ FEED_FACTS: dict[str, Fact] = {
     "thousands": _of_feed("thousands", ""),
     "null_values": _of_feed("null_values", ()),
     "skip_footer": _of_feed("skip_footer", 0),
+    "record_path": _of_feed("record_path", ()),
     "names": Fact("minor", lambda feed: asdict(feed.names) if feed.names != Names() else None, None),
 }
 

@@ -20,6 +20,7 @@ _ONLY_FOR = {  # an option that is not here is for all of them
     "skipFooter": ("csv", "xlsx"),
     "names": ("csv", "xlsx"),
     "columns": ("csv", "xlsx"),
+    "recordPath": ("json",),
     "sheet": ("xlsx",),
     "decimal": ("csv",),  # the other formats have numbers of their own, which are written in one way
     "thousands": ("csv",),
@@ -66,6 +67,7 @@ def _feed(server: Part) -> Feed:
             at = name if name in node else f"customProperties[{name}]"
             fix = f"{name} is for {listed(_ONLY_FOR[name])}; remove it"
             server.error(f"{name} with format {node['format']}", at, fix)
+    options["encoding_stated"] = "encoding" in options
     if "encoding" in options:
         options["encoding"] = _encoding(options["encoding"], server)
     options["columns"] = tuple(options.get("columns", ()))
@@ -74,6 +76,7 @@ def _feed(server: Part) -> Feed:
     options["null_values"] = tuple(sorted(options.pop("nullValues", ())))  # their order says nothing
     options["header"] = _header(options.get("header", True))
     options["skip_footer"] = options.pop("skipFooter", 0)
+    options["record_path"] = custom.path_steps(path) if (path := options.pop("recordPath", "")) else ()
     options["names"] = _names(options.get("names", {}), server)
     if options.get("thousands") == ".":
         options.setdefault("decimal", ",")

@@ -80,6 +80,7 @@ class Feed:
     format: str  # csv | ndjson | json | parquet | xlsx
     delimiter: str = ","
     encoding: str = "utf-8"
+    encoding_stated: bool = field(default=True, compare=False)  # else a file's byte order mark may say another
     quote: str = '"'
     escape: str = '"'
     header: bool | int | str | tuple[int, int] = True  # the line it is in; auto; the first and last of several lines
@@ -87,6 +88,7 @@ class Feed:
     names: Names = Names()
     columns: tuple[str, ...] = ()  # names where the file has no header
     sheet: str | None = None  # of a workbook: its name, or "*" for all visible; default the first visible
+    record_path: tuple[str, ...] = ()  # the keys or elements that lead to the records
     decimal: str = "."  # what stands before the fraction of a number
     thousands: str = ""  # what sets its thousands apart; default nothing
     source: Source | None = None  # who brings its files; None: somebody lands them

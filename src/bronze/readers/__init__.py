@@ -15,6 +15,7 @@ An empty value is '', never NULL: NULL says that the record has no such value (J
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from src.bronze.readers.csv_careful import csv_records
@@ -22,6 +23,7 @@ from src.bronze.readers.csv_fast import csv_by_engine, is_common
 from src.bronze.readers.csv_fast import in_turn as in_turn
 from src.bronze.readers.expected import refuse_foreign
 from src.bronze.readers.files import PACKED as PACKED
+from src.bronze.readers.first_bytes import as_its_bytes_say
 from src.bronze.readers.json_columns import json_records
 from src.bronze.readers.ndjson_fast import ndjson_by_engine
 from src.bronze.readers.parquet import parquet_by_engine
@@ -29,7 +31,6 @@ from src.bronze.readers.records import SYSTEM_COLUMNS as SYSTEM_COLUMNS
 from src.bronze.readers.records import Records, streamed
 from src.bronze.readers.records import Rows as Rows
 from src.bronze.readers.refusals import refusing
-from src.bronze.readers.signatures import refuse_another_format
 from src.bronze.readers.text import refuse_wrong_encoding
 from src.bronze.readers.xlsx import xlsx_by_child
 from src.contract import Feed
@@ -50,16 +51,8 @@ def read(engine: DuckEngine, feed: Feed, path: Path) -> Rows:
         DataError: the file is refused; it names the file, and `read_carefully` would refuse it too.
     """
     with refusing(path):
-        refuse_another_format(feed, path)
-    if feed.format == "csv" and is_common(feed):
-        with refusing(path):
-            if rows := csv_by_engine(feed, path):
-                return _of_the_feed(engine, feed, path, rows)
-    if feed.format == "ndjson":
-        with refusing(path):
-            if rows := ndjson_by_engine(engine, feed, path):
-                return _of_the_feed(engine, feed, path, rows)
-    return read_carefully(engine, feed, path)
+        feed, notes = as_its_bytes_say(feed, path)
+        return _of_the_feed(engine, feed, path, _fast(engine, feed, path) or _exact(engine, feed, path), notes)
 
 
 def read_carefully(engine: DuckEngine, feed: Feed, path: Path) -> Rows:
@@ -69,20 +62,31 @@ def read_carefully(engine: DuckEngine, feed: Feed, path: Path) -> Rows:
         DataError: the file is refused; it names the file.
     """
     with refusing(path):
-        if feed.format == "parquet":
-            return _of_the_feed(engine, feed, path, parquet_by_engine(engine, path))
-        if feed.format in ("csv", "ndjson"):
-            refuse_wrong_encoding(feed, path)
-        if feed.format == "xlsx":
-            return _of_the_feed(engine, feed, path, xlsx_by_child(engine, feed, path))
-        return _of_the_feed(engine, feed, path, streamed(engine, _RECORDS[feed.format](feed, path)))
+        feed, notes = as_its_bytes_say(feed, path)
+        return _of_the_feed(engine, feed, path, _exact(engine, feed, path), notes)
 
 
-def _of_the_feed(engine: DuckEngine, feed: Feed, path: Path, rows: Rows) -> Rows:
+def _fast(engine: DuckEngine, feed: Feed, path: Path) -> Rows | None:
+    if feed.format == "csv" and is_common(feed):
+        return csv_by_engine(feed, path)
+    return ndjson_by_engine(engine, feed, path) if feed.format == "ndjson" else None
+
+
+def _exact(engine: DuckEngine, feed: Feed, path: Path) -> Rows:
+    if feed.format == "parquet":
+        return parquet_by_engine(engine, path)
+    if feed.format == "xlsx":
+        return xlsx_by_child(engine, feed, path)
+    if feed.format in ("csv", "ndjson"):
+        refuse_wrong_encoding(feed, path)
+    return streamed(engine, _RECORDS[feed.format](feed, path))
+
+
+def _of_the_feed(engine: DuckEngine, feed: Feed, path: Path, rows: Rows, notes: tuple[str, ...]) -> Rows:
     try:
         refuse_foreign(rows.columns, feed, path)
     except DataError:
         for stream in rows.streams:
             engine.unstream(stream)
         raise
-    return rows
+    return replace(rows, notes=notes + rows.notes) if notes else rows

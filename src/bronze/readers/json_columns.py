@@ -23,7 +23,7 @@ def json_records(feed: Feed, path: Path) -> Records:
     columns: dict[str, str] = {}
 
     def objects(lines: Iterator[str]) -> Iterator[tuple[Object, str]]:
-        found = objects_in_lines(lines) if feed.format == "ndjson" else objects_in_array(lines, path)
+        found = objects_in_lines(lines) if feed.format == "ndjson" else objects_in_array(lines, path, feed.record_path)
         for values, raw in found:
             yield no_text_reason(raw, feed) or values, raw
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -24,6 +24,7 @@ from src.errors import DataError
 Object = dict[str, Any] | str  # an object's values as text, or why it has none
 _T = TypeVar("_T")
 _DEEPEST = 1_000  # levels of nested values
+_KEYS_SHOWN = 10  # in a message
 
 
 class _Number(str):
@@ -84,17 +85,22 @@ def keys_in(line: str) -> Set[str]:
     return value.keys() if isinstance(value, dict) else frozenset()
 
 
-def objects_in_array(lines: Iterator[str], path: Path) -> Iterator[tuple[Object, str]]:
+def objects_in_array(lines: Iterator[str], path: Path, steps: Sequence[str] = ()) -> Iterator[tuple[Object, str]]:
     """Yield each object of a JSON array with its text.
 
+    `steps`: the keys that lead to the array; an array on the way is one of objects that each have the next key.
+
     Raises:
-        DataError: the text is not JSON; nothing of the file is taken.
+        DataError: the text is not JSON, or has no such key; nothing of the file is taken.
     """
     count = 0
     try:
-        for value, raw in _JsonText(lines).items():
+        for value, raw in _JsonText(lines).items(steps):
             yield _deeply(lambda value=value, raw=raw: _flat(value, raw)), raw  # type: ignore[misc]
             count += 1
+    except _NoKey as error:
+        fix = "correct recordPath in the contract, or the file; nothing of it was taken"
+        raise DataError(str(error), where=path, fix=fix) from error
     except (ValueError, RecursionError) as error:
         fix = "correct the file; if each line is an object of its own, the format is ndjson. Nothing of it was taken"
         raise DataError(f"malformed JSON after {count} objects: {_why(error)}", where=path, fix=fix) from error
@@ -123,6 +129,10 @@ def _why(error: Exception) -> str:
     return f"nested more than {_DEEPEST:,} levels deep" if isinstance(error, RecursionError) else str(error)
 
 
+class _NoKey(Exception):
+    """An object has no such key as the contract's path names; the text lists those that it has."""
+
+
 class _JsonText:
     """JSON text of which only as much is held as the longest item takes."""
 
@@ -131,21 +141,58 @@ class _JsonText:
         self._text = ""
         self._at = 0
 
-    def items(self) -> Iterator[tuple[Any, str]]:
-        """Yield the items of the one array in the text, or the one value, each with its text."""
-        if self._next() == "[":
-            self._take("[")
-            while self._next() != "]":
-                yield self._value()
-                if self._next() != "]":
-                    self._take(",")
-                    if self._next() == "]":
-                        raise ValueError("a comma before the closing ]")
-            self._take("]")
-        elif self._next():
-            yield self._value()
+    def items(self, steps: Sequence[str] = ()) -> Iterator[tuple[Any, str]]:
+        """Yield the items of the array that the steps lead to, or the one value there, each with its text."""
+        if self._next():
+            yield from self._below(steps, ())
         if self._next():
             raise ValueError(f"{quoted(self._next())} after the end")
+
+    def _below(self, steps: Sequence[str], above: tuple[str, ...]) -> Iterator[tuple[Any, str]]:
+        if self._next() == "[":
+            for _ in self._members("]"):
+                if steps:
+                    yield from self._below(steps, above)
+                else:
+                    yield self._value()
+        elif not steps:
+            value, raw = self._value()
+            if value is not None or not above:  # in an envelope null says that there are none
+                yield value, raw
+        elif self._next() == "{":
+            yield from self._of_key(steps, above)
+        else:
+            value, _ = self._value()
+            raise _NoKey(f"no object but {_kind(value)} {_place(above)}, where {quoted(steps[0])} is expected")
+
+    def _of_key(self, steps: Sequence[str], above: tuple[str, ...]) -> Iterator[tuple[Any, str]]:
+        keys: list[str] = []
+        for _ in self._members("}"):
+            key, _ = self._value()
+            if type(key) is not str:
+                raise ValueError("a key that is no string")
+            self._take(":")
+            if key != steps[0]:
+                self._value()
+            elif key in keys:
+                raise ValueError(f"key {quoted(key)} twice in one object")
+            else:
+                yield from self._below(steps[1:], (*above, key))
+            keys.append(key)
+        if steps[0] not in keys:
+            listed = ", ".join(map(quoted, keys[:_KEYS_SHOWN])) + (", ..." if len(keys) > _KEYS_SHOWN else "")
+            raise _NoKey(f"no key {quoted(steps[0])} {_place(above)}; there are {listed or 'none'}")
+
+    def _members(self, end: str) -> Iterator[None]:
+        """Yield before each member of an array or object, which the caller takes."""
+        self._at += 1
+        while self._next() != end:
+            yield
+            if self._next() != end:
+                self._take(",")
+                if self._next() == end:
+                    raise ValueError(f"a comma before the closing {end}")
+        self._take(end)
 
     def _next(self) -> str:
         """Return the next character that is no blank; '' at the end."""
@@ -162,6 +209,7 @@ class _JsonText:
         self._at += 1
 
     def _value(self) -> tuple[Any, str]:
+        self._next()
         while True:
             try:
                 value, end = _deeply(lambda: _DECODER.raw_decode(self._text, self._at))
@@ -186,6 +234,10 @@ class _JsonText:
             wanted -= len(line)
         self._text += "".join(more)
         return bool(more)
+
+
+def _place(above: Sequence[str]) -> str:
+    return f"in {'.'.join(above)}" if above else "at the top"
 
 
 def _flat(value: object, raw: str) -> Object:

@@ -19,7 +19,7 @@ from src.bronze.readers.files import blocks
 from src.bronze.readers.json_objects import Object, clashing, objects_in_lines
 from src.bronze.readers.ndjson_proof import ProvenLines, in_batches, prove_lines, with_numbers_quoted
 from src.bronze.readers.records import Rows, checked
-from src.bronze.readers.text import is_utf_8, no_text_reason, refuse_another_encoding, shown
+from src.bronze.readers.text import is_utf_8, no_text_reason, shown
 from src.contract import Feed
 from src.engine import DuckEngine, identifier, literal
 from src.errors import DataError
@@ -40,7 +40,6 @@ def ndjson_by_engine(engine: DuckEngine, feed: Feed, path: Path) -> Rows | None:
 
     if not is_utf_8(feed) or path.stat().st_size < _WORTH_IT:
         return None
-    refuse_another_encoding(feed, path)
     seen = _Seen()
     for block in _blocks(path):
         if block is None or not seen.take(engine, feed, block):

@@ -27,8 +27,7 @@ def lines_of(feed: Feed, path: Path) -> Iterator[Iterator[str]]:
     """Open a file as its lines, each with its end (LF, CRLF or CR), without a byte order mark."""
     codecs.register_error("boathouse", _keep_bytes)
     errors = "surrogateescape" if is_utf_8(feed) else "boathouse"  # the same, without a call for each byte
-    refuse_another_encoding(feed, path)
-    with opened(path) as raw, io.TextIOWrapper(raw, _encoding(feed), errors=errors, newline="") as text:
+    with opened(path) as raw, io.TextIOWrapper(raw, encoding_of(feed), errors=errors, newline="") as text:
         first = text.readline(LONGEST_LINE)
         yield chain([first.removeprefix("\ufeff")], iter(partial(text.readline, LONGEST_LINE), ""))
 
@@ -40,25 +39,6 @@ MARKS = (  # of byte order, the longer ones first
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-
-
-def refuse_another_encoding(feed: Feed, path: Path) -> None:
-    """Refuse a file whose first bytes say another encoding than the contract: its text would be read as another."""
-    with opened(path) as raw:
-        start = raw.read(64)
-    declared = _encoding(feed)
-    for mark, name in MARKS:
-        if start.startswith(mark):
-            if declared.startswith(name):
-                return
-            what = f"the file begins with the byte order mark of {name}, the contract says {feed.encoding}"
-            raise DataError(what, where=path, fix=f"set encoding: {name} in {contract_of(feed)}, or correct the file")
-    if len(start) >= 4 and not declared.startswith(("utf-16", "utf-32")):
-        for name, zeros in (("utf-16-le", start[1::2]), ("utf-16-be", start[::2])):
-            if not zeros.strip(b"\0"):
-                what = f"every second byte is NUL, as in {name}; the contract says {feed.encoding}"
-                fix = f"set encoding: {name} in {contract_of(feed)}, or correct the file"
-                raise DataError(what, where=path, fix=fix)
 
 
 def refuse_wrong_encoding(feed: Feed, path: Path) -> None:
@@ -114,10 +94,15 @@ def _is_text(line: bytes, encoding: str) -> bool:
 
 def is_utf_8(feed: Feed) -> bool:
     """Return whether a feed's files are UTF-8."""
-    return _encoding(feed) in ("utf-8", "utf-8-sig")
+    return encoding_of(feed) in ("utf-8", "utf-8-sig")
 
 
-def _encoding(feed: Feed) -> str:
+def encoding_of(feed: Feed) -> str:
+    """Return the name by which Python knows a feed's encoding.
+
+    Raises:
+        ContractError: it knows none of that name.
+    """
     try:
         io.TextIOWrapper(io.BytesIO(), feed.encoding)  # knows codecs that are of no use for text
         return codecs.lookup(feed.encoding).name
