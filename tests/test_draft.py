@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import os
 import tempfile
+import zipfile
 from datetime import date, datetime
 from decimal import Decimal
 from operator import methodcaller
@@ -213,14 +215,15 @@ def test_an_office_file_with_title_rows_totals_and_signs_needs_no_line_of_a_pers
 
 
 def test_a_column_has_the_narrowest_type_that_loses_nothing(lake: Lake) -> None:
-    lines = ["Order ID,zip,customer_no,paid,amount,rate,day,sent,at,phone,app_version,big"]
+    lines = ["Order ID,until,zip,customer_no,paid,amount,rate,day,sent,at,phone,app_version,big"]
     lines += [
-        "1,00501,17850.0,yes,2.50,0.12345678,2024-01-31,31.01.2024,2024-01-31 10:00,+491,1.10,12345678901234567890"
+        "1,17:30,00501,17850.0,yes,2.50,0.1234567,2024-01-31,31.01.2024,2024-01-31 10:00,+491,1.10,12345678901234567890"
     ]
-    lines += ["2,90210,,no,-3,1e-9,2024-02-01,01.02.2024,2024-02-01T11:00:30Z,+492,1.1,1"]
+    lines += ["2,9:05,90210,,no,-3,1e-9,2024-02-01,01.02.2024,2024-02-01T11:00:30Z,+492,1.1,1"]
     found = one(lake, "shop/orders/1.csv", "\n".join(lines))
     assert types(found) == {
         "order_id": "integer",
+        "until": "time",
         "zip": "string",
         "customer_no": "integer",
         "paid": "boolean",
@@ -372,6 +375,20 @@ def test_sheets_of_the_same_columns_are_one_table_and_others_a_table_each(lake: 
     assert server(found[2])["sheet"] == "*"
     assert types(found[1]) == {"name": "string", "age": "integer"}
     keeps_the_law(lake, *found)
+
+
+def test_files_in_an_archive_and_packed_ones_are_drafted_as_they_are_read(lake: Lake) -> None:
+    with zipfile.ZipFile(lake.land("shop/orders/2024.zip", ""), "w") as archive:
+        archive.writestr("a/1.csv", "id;price\n1;1,5\n")
+        archive.writestr("a/2.CSV", "id;price\n2;2,5\n")
+    lake.land("shop/orders/3.CSV.gz", gzip.compress(b"id;price\n3;3,5\n"))
+    (found,) = drafted(lake, "shop/orders")
+    assert (server(found)["path"], found.rows, types(found)) == (
+        "shop/orders/*.csv",
+        3,
+        {"id": "integer", "price": "decimal(18,2)"},
+    )
+    keeps_the_law(lake, found)
 
 
 def workbook(path: Path, **sheets: list[list[object]]) -> None:

@@ -19,7 +19,7 @@ from src.draft.choosing import choose, partitions
 from src.draft.fields import Field, add_examples, common, find_fields
 from src.draft.figures import Figures, counted, in_words, read_figures
 from src.draft.judging import Verdict, judge
-from src.draft.landed import Source
+from src.draft.landed import Source, readable
 from src.draft.shapes import PLAIN
 from src.draft.written import DraftColumn, DraftContract
 from src.engine import DuckEngine
@@ -72,9 +72,19 @@ def draft(settings: Settings, engine: DuckEngine, source: Source, now: datetime)
     Raises:
         DataError: none of the files can be read; it says why the first one cannot.
     """
-    for read in reading.readings(source):
-        with _bronze(settings, engine, source, read, now) as (bronze, found):
-            yield _drafted(settings, engine, read, bronze, found)
+    with _room(settings) as room:
+        for read in reading.readings(source, readable(source, room)):
+            with _bronze(settings, engine, source, read, now) as (bronze, found):
+                yield _drafted(settings, engine, read, bronze, found)
+
+
+@contextmanager
+def _room(settings: Settings) -> Iterator[Path]:
+    """Make a folder for the length of a with-block, where what does not fit into memory goes."""
+    spill = settings.data_dir / ".spill"
+    spill.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="draft-", dir=spill) as folder:
+        yield Path(folder)
 
 
 @contextmanager
@@ -82,10 +92,8 @@ def _bronze(
     settings: Settings, engine: DuckEngine, source: Source, read: reading.Reading, now: datetime
 ) -> Iterator[tuple[lake.Snapshot, list[str]]]:
     """Take the files into a bronze table of its own for the length of a with-block; with what readers say of them."""
-    spill = settings.data_dir / ".spill"
-    spill.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="draft-", dir=spill) as folder:
-        root, landing = Path(folder) / "bronze", settings.data_dir / "landing"
+    with _room(settings) as room:
+        root, landing = room / "bronze", settings.data_dir / "landing"
         only = frozenset(path.resolve() for path in source.files)
         outcome = ingest.run(engine, landing, root, read.feed, batch="draft", now=now, settle=0, only=only)
         bronze = lake.open_table(root)
@@ -124,7 +132,7 @@ def _drafted(
         table=_loaded(made).id,
         path=settings.source / "silver" / feed.domain / f"{read.table}.yaml",
         text=made.text(),
-        files=len(read.files),
+        files=read.files,
         rows=outcome.read,
         rejected=outcome.quarantined,
         duplicates=outcome.duplicates,
@@ -155,7 +163,7 @@ def _judged(
 
 def _head(read: reading.Reading) -> list[str]:
     return [
-        f"Drafted by `main.py draft` from {counted(len(read.files), 'file')} of {read.feed.path}. Every row passes.",
+        f"Drafted by `main.py draft` from {counted(read.files, 'file')} of {read.feed.path}. Every row passes.",
         "Read it, change what you know better, then write `status: active`.",
     ]
 

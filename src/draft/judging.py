@@ -280,7 +280,7 @@ def _counted(name: str, fits: str, value: str, held: str) -> dict[str, str]:
 def _is_moment(text: str, form: Form) -> str:
     """Return SQL that is true where silver reads a value in this form."""
     if form.is_own:
-        kind = "DATE" if form.format == shapes.DATE else TIMESTAMP
+        kind = {shapes.DATE: "DATE", shapes.TIME: "TIME"}.get(form.format, TIMESTAMP)
         return exact.is_kept(text, exact.cast(text, "VARCHAR", kind), "VARCHAR", kind)
     shape = f"regexp_full_match({text}, {literal(form.pattern)})"
     return f"{shape} AND try_strptime({text}, {literal(form.format)}) IS NOT NULL"
@@ -332,7 +332,7 @@ def _moment(one: Field, guess: Guess, facts: Mapping[str, Any]) -> Verdict:
     form = alive[0]
     if form.format == shapes.DATE and facts["midnights"] == facts["n"] and facts["n"] < _MANY:
         form = next(other for other in alive if other.format == shapes.TIMESTAMP)
-    logical = "timestamp" if form.has_time else "date"
+    logical = shapes.TIME if form.format == shapes.TIME else "timestamp" if form.has_time else "date"
     if form.is_own:
         note = "always midnight" if logical == "date" and facts["midnights"] else ""
         return Verdict(logical, null_words=guess.null_words, note=note)

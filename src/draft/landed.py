@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from src.bronze import archives
+from src.bronze.patterns import ARCHIVE, FilePattern, is_archive
 from src.bronze.readers import PACKED
 from src.draft.names import snake_case
 from src.errors import DataError, UsageError
@@ -41,6 +43,25 @@ class Source:
     path: str  # glob below the landing zone
     format: str  # by the ending; what a JSON file holds decides between json and ndjson
     files: tuple[Path, ...]
+
+
+def readable(source: Source, folder: Path) -> dict[Path, str]:
+    """Return the files of a source as they can be read, with their names; archives are unpacked into a folder.
+
+    Raises:
+        BoathouseError: an archive cannot be unpacked.
+    """
+    found: dict[Path, str] = {}
+    for nth, file in enumerate(source.files):
+        if not is_archive(file.name):
+            found[file] = file.name
+            continue
+        names = [member.name for member in archives.members_of(file, FilePattern(source.path).takes_member)]
+        room = folder / str(nth)
+        room.mkdir()
+        unpacked = archives.extract(file, names, room)
+        found |= {path: f"{file.name}/{name}" for path, name in zip(unpacked, names, strict=True)}
+    return found
 
 
 def sources(landing: Path, named: Sequence[Path]) -> list[Source]:
@@ -94,29 +115,33 @@ def _name(text: str, kind: str) -> str:
 
 def _stem(file: Path) -> str:
     name = file.name
-    while (suffix := Path(name).suffix.lower()) in {*PACKED, *FORMATS}:
+    while (suffix := Path(name).suffix.lower()) in {*PACKED, *FORMATS, ARCHIVE}:
         name = name[: -len(suffix)]
     return name
 
 
 def _suffix(file: Path) -> str:
-    """Return the ending that says the format, without that of a packing."""
+    """Return the ending that says the format, in small letters: of an archive that of most of the files in it."""
+    if is_archive(file.name):
+        endings = [Path(name).suffix.lower() for name in archives.members(file)]
+        known = [ending for ending in endings if ending in FORMATS]
+        return max(known, key=known.count, default=ARCHIVE)
     name = file.name
     while Path(name).suffix.lower() in PACKED:
         name = name[: -len(Path(name).suffix)]
-    return Path(name).suffix
+    return Path(name).suffix.lower()
 
 
 def _source(landing: Path, domain: str, table: str, files: Sequence[Path]) -> Source:
     suffixes = sorted({_suffix(file) for file in files})
-    kinds = {FORMATS.get(suffix.lower()) for suffix in suffixes}
+    kinds = {FORMATS.get(suffix) for suffix in suffixes}
     if len(kinds) > 1:
         found = ", ".join(suffix or "no ending" for suffix in suffixes)
         fix = "draft those of one ending; for the others add a server to the contract, or land them in another folder"
         raise UsageError(f"{domain}/{table} has files of several formats: {found}", where=files[0].parent, fix=fix)
     kind = kinds.pop()
     if kind is None:
-        fix = f"known endings: {', '.join(FORMATS)}, also followed by {', '.join(PACKED)}"
+        fix = f"known endings: {', '.join(FORMATS)}, also followed by {', '.join(PACKED)}, or in a {ARCHIVE}"
         raise DataError(f"format unknown: {files[0].name}", where=files[0], fix=fix)
     return Source(domain, table, _pattern(landing, files, suffixes), kind, tuple(files))
 

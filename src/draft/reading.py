@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -25,26 +25,29 @@ class Reading:
 
     feed: Feed
     table: str
-    files: tuple[Path, ...]
+    files: int
     notes: tuple[str, ...] = ()
     misfits: tuple[Misfit, ...] = ()
 
 
-def readings(source: Source) -> Iterator[Reading]:
-    """Yield how the files of a source are read: once, or for each sheet of workbooks whose sheets differ."""
+def readings(source: Source, files: Mapping[Path, str]) -> Iterator[Reading]:
+    """Yield how the files of a source are read: once, or for each sheet of workbooks whose sheets differ.
+
+    `files` are those that can be opened, with their names.
+    """
     feed = Feed(source.domain, source.table, source.path, source.format)
     if source.format == "csv":
-        yield _csv(source, feed)
+        yield _csv(source, feed, files)
     elif source.format == "xlsx":
-        yield from _workbook(source, feed)
+        yield from _workbook(source, feed, files)
     elif source.format in ("json", "ndjson"):
-        yield _json(source, feed)
+        yield _json(source, feed, files)
     else:
-        yield Reading(feed, source.table, source.files)
+        yield Reading(feed, source.table, len(files))
 
 
-def _csv(source: Source, feed: Feed) -> Reading:
-    best, others = dialect.agreed((path, dialect.written(feed, path)) for path in source.files)
+def _csv(source: Source, feed: Feed, files: Mapping[Path, str]) -> Reading:
+    best, others = dialect.agreed((path, dialect.written(feed, path)) for path in files)
     notes: list[str] = []
     if best.encoding in ("cp1252", "latin-1"):
         notes.append(f"encoding {best.encoding}, as the bytes are not utf-8: see whether its letters are right")
@@ -67,18 +70,18 @@ def _csv(source: Source, feed: Feed) -> Reading:
         names=best.names,
         skip_footer=best.footer,
     )
-    misfits = tuple(Misfit(path.name, "", what) for path, what in others.items())
-    return Reading(feed, source.table, source.files, tuple(notes), misfits)
+    misfits = tuple(Misfit(files[path], "", what) for path, what in others.items())
+    return Reading(feed, source.table, len(files), tuple(notes), misfits)
 
 
-def _json(source: Source, feed: Feed) -> Reading:
-    encodings = {dialect.encoding_of(path) for path in source.files} - {dialect.ASCII}
+def _json(source: Source, feed: Feed, files: Mapping[Path, str]) -> Reading:
+    encodings = {dialect.encoding_of(path) for path in files} - {dialect.ASCII}
     encoding = encodings.pop() if len(encodings) == 1 else feed.encoding
     feed = replace(feed, encoding=encoding)
-    kinds = {path: _kind_of_json(feed, path) for path in source.files}
+    kinds = {path: _kind_of_json(feed, path) for path in files}
     kind = max(kinds.values(), key=list(kinds.values()).count)
-    misfits = tuple(Misfit(path.name, "", f"{other}, not {kind}") for path, other in kinds.items() if other != kind)
-    return Reading(replace(feed, format=kind), source.table, source.files, (), misfits)
+    misfits = tuple(Misfit(files[path], "", f"{other}, not {kind}") for path, other in kinds.items() if other != kind)
+    return Reading(replace(feed, format=kind), source.table, len(files), (), misfits)
 
 
 def _kind_of_json(feed: Feed, path: Path) -> str:
@@ -93,9 +96,9 @@ def _kind_of_json(feed: Feed, path: Path) -> str:
         return feed.format
 
 
-def _workbook(source: Source, feed: Feed) -> Iterator[Reading]:
+def _workbook(source: Source, feed: Feed, files: Mapping[Path, str]) -> Iterator[Reading]:
     """Yield a reading of all sheets together where they have the same columns, else of each by its name."""
-    sheets = _sheets(source.files, feed)
+    sheets = _sheets([*files], feed)
     if not sheets:
         raise DataError("no sheet with a header", where=source.files[0], fix="fill it, or save it as .csv")
     if len({tuple(map(str.lower, columns)) for columns, _ in sheets.values()}) > 1:
@@ -103,12 +106,12 @@ def _workbook(source: Source, feed: Feed) -> Iterator[Reading]:
         for name, (_, titled) in sheets.items():
             table = f"{source.table}_{snake_case(name) or 'sheet'}"
             own = replace(feed, name=table, sheet=name, header="auto" if titled else True)
-            yield Reading(own, table, source.files, (note, *_titles(titled)))
+            yield Reading(own, table, len(files), (note, *_titles(titled)))
         return
     titled = any(titled for _, titled in sheets.values())
     feed = replace(feed, header="auto" if titled else True, sheet="*" if len(sheets) > 1 else None)
     notes = [f"{len(sheets)} sheets of the same columns are one table: {_listed([*sheets])}"] * (len(sheets) > 1)
-    yield Reading(feed, source.table, source.files, (*notes, *_titles(titled)))
+    yield Reading(feed, source.table, len(files), (*notes, *_titles(titled)))
 
 
 def _titles(titled: bool) -> list[str]:

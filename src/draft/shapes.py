@@ -95,13 +95,13 @@ def affix_of(value: str) -> str | None:
 
 # -- dates and times
 
-DATE, TIMESTAMP = "date", "timestamp"  # as silver reads them without a word: the year first
+DATE, TIMESTAMP, TIME = "date", "timestamp", "time"  # as silver reads them without a word: the year first
 
 
 class Form(NamedTuple):
     """A form of a date, or of a date and a time: what strptime calls it, the order of its parts, its pattern."""
 
-    format: str  # or DATE or TIMESTAMP
+    format: str  # or DATE, TIMESTAMP or TIME
     order: str
     has_time: bool
     pattern: str  # RE2 and Python know it
@@ -109,7 +109,7 @@ class Form(NamedTuple):
     @property
     def is_own(self) -> bool:
         """Return whether silver reads it without strptime."""
-        return self.format in (DATE, TIMESTAMP)
+        return self.format in (DATE, TIMESTAMP, TIME)
 
 
 _D, _M, _Y4, _Y2, _B = (
@@ -142,6 +142,7 @@ _TIMES = {
 }
 _OWN_DAY = r"(?P<Y>[0-9]{4})[-/](?P<m>[0-9]{1,2})[-/](?P<d>[0-9]{1,2})"
 _OWN_TIME = r"[ T][0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2}(\.[0-9]+)?)?( ?(Z|UTC|GMT)|[+-][0-9]{2}(:?[0-9]{2})?)?"
+_OWN_CLOCK = r"([01]?[0-9]|2[0-3]):[0-9]{1,2}(:[0-9]{1,2}(\.[0-9]{1,6})?)?"
 _MIDNIGHT = r"[ T]00:00(:00(\.0*)?)?(Z|\+00(:?00)?)?"
 _ZONED = r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}"
 _COMPACT = "(?P<Y>(19|20)[0-9]{2})(?P<m>[0-9]{2})(?P<d>[0-9]{2})"
@@ -156,6 +157,7 @@ def _forms() -> list[Form]:
     forms = [
         Form(DATE, "ymd", False, f"{_OWN_DAY}({_MIDNIGHT})?"),
         Form(TIMESTAMP, "ymd", True, f"{_OWN_DAY}({_OWN_TIME})?"),
+        Form(TIME, "time", True, _OWN_CLOCK),
         Form("%Y-%m-%d %H:%M:%S.%f %z", "ymd", True, rf"{_ZONED}\.[0-9]{{1,6}} [+-][0-9]{{2}}:?[0-9]{{2}}"),
         Form("%Y-%m-%d %H:%M:%S %z", "ymd", True, f"{_ZONED} [+-][0-9]{{2}}:?[0-9]{{2}}"),
         Form("%d/%b/%Y:%H:%M:%S %z", "dmy", True, f"{_pattern('%d/%b/%Y')}:[0-9:]{{8}} [+-][0-9]{{4}}"),
@@ -193,7 +195,7 @@ _MONTHS = [
 @lru_cache(50_000)
 def forms_of(value: str) -> frozenset[Form]:
     """Return the forms of dates and times that a value has; of 01/02/2024 there are two."""
-    if len(value) > 40 or len(value) < 6 or not any(letter.isdigit() for letter in value):
+    if len(value) > 40 or len(value) < 4 or not any(letter.isdigit() for letter in value):
         return frozenset()
     return frozenset(form for form, pattern in _COMPILED if (found := pattern.fullmatch(value)) and _possible(found))
 
