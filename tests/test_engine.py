@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from src.engine import DuckEngine, Reject, identifier, literal
+from src.engine import DuckEngine, Reject, SqlMistake, identifier, literal
 from src.errors import BoathouseError, ContractError, DataError, MachineError
 from src.lake import DataFile
 
@@ -352,10 +352,10 @@ def test_rejects_are_taken_once_in_file_order(engine: DuckEngine, tmp_path: Path
 # -- errors
 
 ERRORS: list[tuple[str, type[BoathouseError], str]] = [
-    ("SELEC 1", ContractError, "syntax error"),
-    ("SELECT nothing FROM range(1)", ContractError, "nothing"),
-    ("SELECT * FROM silver.shop.orders", ContractError, "silver.shop.orders"),
-    ("SELECT no_such_function(1)", ContractError, "no_such_function"),
+    ("SELEC 1", SqlMistake, "syntax error"),
+    ("SELECT nothing FROM range(1)", SqlMistake, "nothing"),
+    ("SELECT * FROM silver.shop.orders", SqlMistake, "silver.shop.orders"),
+    ("SELECT no_such_function(1)", SqlMistake, "no_such_function"),
     ("SELECT 'x'::INTEGER", DataError, "'x'"),
     ("SELECT 300::TINYINT", DataError, "300"),
     ("SELECT 9223372036854775807 + 1", DataError, "Overflow"),

@@ -19,7 +19,7 @@ _WORDINGS = (
     (r'Table "(.+)" does not have a column named "(.+)"', r"no column \1.\2"),
     (r'(?:\w+ )?Function with name "?(.+?)"? does not exist!?', r"no function \1"),
     (r'Referenced table "(.+)" not found!?', r"no table \1"),
-    (r"Table with name (.+) does not exist!?", r"no table \1"),
+    (r'Table with name "?(.+?)"? does not exist.*', r"no table \1"),
     (r"No function matches the given name and argument types '(.+)'\..*", r"no function \1"),
 )
 _MOST = 3  # ways to call a function, by name
