@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -21,6 +22,9 @@ from fake_api import Api, Reply, Request, api
 
 from src import alerts
 from src.errors import ContractErrors
+from src.landing import registry
+from src.landing.options import COMMON
+from src.project import open_project
 from src.run import runs
 
 YESTERDAY = runs.now().date() - timedelta(days=1)
@@ -66,8 +70,6 @@ def statuses(lake: Lake) -> list[tuple[str, str]]:
 
 
 def open_incidents(lake: Lake) -> list[tuple[str, str]]:
-    from src.project import open_project
-
     with open_project(lake.settings) as project:
         return [(one.incident, one.urgency) for one in alerts.open_incidents(project.engine, lake.data)]
 
@@ -367,6 +369,27 @@ def test_a_run_without_a_source_imports_nothing_of_them(lake: Lake) -> None:
 
 
 # -- what a contract says
+
+PAGE = (ROOT / "docs/pulling.md").read_text(encoding="utf-8")
+
+
+def test_the_page_of_sources_names_every_option_and_its_examples_are_contracts(lake: Lake) -> None:
+    examples = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    for number, example in enumerate(examples):
+        text = ORDERS.replace("domain: shop", f"domain: d{number}").replace("id: shop.", f"id: d{number}.")
+        servers = "servers:\n  - {server: orders, type: local, path: shop/orders/*.csv, format: csv}\n"
+        lake.write(f"silver/d{number}/orders.yaml", text.replace(servers, example))
+    with open_project(lake.settings) as project:
+        registry.check(project.contracts.feeds.values())
+    assert len(examples) == 3
+    for name in ("rest", "files"):
+        known = {**COMMON, **registry.connector(name).OPTIONS}
+        assert {option for option in known if f"`{option}`" not in PAGE} == set()
+
+
+def test_every_page_that_the_page_of_sources_leads_to_is_there() -> None:
+    links = re.findall(r"\]\(([a-z-]+\.md)\)", PAGE)
+    assert links and [name for name in links if not (ROOT / "docs" / name).is_file()] == []
 
 
 @pytest.mark.parametrize(
