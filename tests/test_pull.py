@@ -20,7 +20,7 @@ import pytest
 from conftest import ORDERS, ROOT, Lake
 from fake_api import Api, Reply, Request, api
 
-from src import alerts
+from src import alerts, monitors
 from src.errors import ContractErrors
 from src.landing import registry
 from src.landing.options import COMMON
@@ -67,6 +67,11 @@ def row(order: int, amount: object = 10, day: date = YESTERDAY, updated: int = 1
 
 def statuses(lake: Lake) -> list[tuple[str, str]]:
     return lake.rows("SELECT slice, status FROM ops.pulls ORDER BY pulled_at, file")
+
+
+def found_by_health(lake: Lake) -> monitors.Findings:
+    with open_project(lake.settings) as project:
+        return monitors.evaluate(project, runs.now())
 
 
 def open_incidents(lake: Lake) -> list[tuple[str, str]]:
@@ -219,10 +224,14 @@ def test_a_pull_that_fails_holds_nothing_back_and_is_an_incident_that_weighs_mor
     assert lake.rows("SELECT DISTINCT error_class FROM ops.pipeline_runs WHERE layer = 'landing'") == [("transient",)]
     assert lake.rows("SELECT status FROM ops.pipeline_runs WHERE layer = 'run'") == [("partial",)]
     assert open_incidents(lake) == [("pull landing.shop.orders", "P3")]
+    assert lake.command("health") == 1
     lake.command("run", "--no-pull")
     assert open_incidents(lake) == [("pull landing.shop.orders", "P3")]  # nobody asked: it may still be so
     assert lake.command("run") == 9
+    assert lake.command("health") == 1
     assert open_incidents(lake) == [("pull landing.shop.orders", "P2")]
+    [ran] = [one for one in found_by_health(lake).expected if one.what == "pipeline run"]
+    assert ran.value is not None and ran.met  # what had landed was carried through the layers
     shop_api.answer = lambda request: Reply({"data": []})
     assert lake.command("run") == 0
     assert open_incidents(lake) == []

@@ -108,6 +108,11 @@ class Feed:
         """Return the feed's id, which is that of its bronze table: bronze.<domain>.<name>."""
         return f"bronze.{self.domain}.{self.name}"
 
+    @property
+    def pull_id(self) -> str:
+        """Return the id of the step that pulls its files from its source: landing.<domain>.<name>."""
+        return f"landing.{self.domain}.{self.name}"
+
 
 @dataclass(frozen=True)
 class Rule:

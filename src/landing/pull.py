@@ -55,11 +55,6 @@ class Stage:
         return self.settings.data_dir / "landing"
 
 
-def step_id(feed: Feed) -> str:
-    """Return the id of the step that pulls a feed: landing.<domain>.<feed>."""
-    return f"landing.{feed.domain}.{feed.name}"
-
-
 def due(stage: Stage, feed: Feed) -> list[Slice]:
     """Return the slices that a pull of a feed would ask for; asks nothing.
 

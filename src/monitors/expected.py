@@ -3,7 +3,8 @@
 A successful `make pipeline` is due within the smallest `frequency` of the contracts (a day, where none says) and two
 hours; after that it is P2, after twice that P1. A verified backup is due every 8 days, once the lake is 8 days old.
 Where the last step of a feed or table failed or was blocked, that is P2 until a run succeeds. So is a landing zone
-that is gone or empty where files came before.
+that is gone or empty where files came before, and a pull that failed; one that failed in passing is P3. A run in which
+nothing but pulls failed is a successful one: what had landed was carried through the layers.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from src.engine import literal
+from src.errors import TransientError
 from src.monitors import landing
 from src.monitors.freshness import GRACE_HOURS
 from src.monitors.reading import Reading, sql_moment
@@ -24,6 +26,11 @@ TABLE = "ops.expected"
 _BACKUP_DAYS = 8.0
 _AUDITS_PERCENT = 95.0
 _LONG, _TIMES = 3600.0, 3.0  # seconds; times the median run
+# SQL: the runs in which pulls failed and nothing else did
+_ONLY_PULLS_FAILED = (
+    "SELECT run_id FROM ops.pipeline_runs WHERE layer <> 'run' AND status <> 'success' "
+    "GROUP BY run_id HAVING bool_and(layer = 'landing')"
+)
 _WAITS = "fix what it waits for; the next run builds it"
 _UNKNOWN = "see logs/app.log; then run `make pipeline` again"
 
@@ -72,7 +79,7 @@ def _ran(reading: Reading, first: datetime) -> tuple[Expected, list[Problem]]:
     due, ask = due_hours(reading), reading.project.engine.one
     # a time to come was written while the clock was ahead, and says nothing
     before = f"end_time <= {sql_moment(reading.now)}"
-    succeeded = f"{history.PIPELINE} AND status = 'success'"
+    succeeded = f"{history.PIPELINE} AND (status = 'success' OR run_id IN ({_ONLY_PULLS_FAILED}))"
     last = ask(f"SELECT max(end_time) FROM ops.pipeline_runs WHERE {succeeded} AND {before}")[0]
     age = (reading.now - (last or first)).total_seconds() / 3600
     row = Expected(reading.now, "pipeline run", age if last else None, due, "hours", age <= due)
@@ -133,18 +140,24 @@ def _audits(reading: Reading) -> list[Expected]:
 
 def _steps(reading: Reading) -> Iterator[Problem]:
     """Yield a problem for each feed and table whose last step failed or was blocked, steps dated to come left out."""
-    declared = {*reading.project.contracts.feeds, *(table.id for table in reading.declared)}
+    feeds = reading.project.contracts.feeds.values()
+    pulls = {feed.pull_id for feed in feeds if feed.source}
+    declared = {*(feed.id for feed in feeds), *(table.id for table in reading.declared), *pulls}
+    facts = "status, run_date, error_message, error_where, error_fix, blocked_by, error_class"
     rows = reading.project.engine.rows(
-        "SELECT table_id, max_by((status, run_date, error_message, error_where, error_fix, blocked_by), start_time) "
+        f"SELECT table_id, max_by(({facts}), start_time) "
         f"FROM ops.pipeline_runs WHERE layer <> 'run' AND start_time >= {sql_moment(reading.since)} "
         f"AND start_time <= {sql_moment(reading.now)} GROUP BY 1 ORDER BY 1"
     )
-    for name, (status, day, message, where, fix, blocked_by) in rows:
+    for name, (status, day, message, where, fix, blocked_by, error_class) in rows:
+        if name in pulls and status == "blocked":
+            continue  # the pull that its source refused says why
         if name in declared and status in ("failed", "blocked"):
-            kind = "source" if name.startswith("bronze.") else "table"
+            kind = "pull" if name in pulls else "source" if name.startswith("bronze.") else "table"
+            urgency = "P3" if kind == "pull" and error_class == TransientError.error_class else "P2"
             lines = [(message or status).splitlines()[0], *([f"where: {where}"] if where else [])]
             fix = fix or (_WAITS if blocked_by else _UNKNOWN)
-            yield Problem(kind, name, "P2", day, f"{status}: {' '.join(lines)}", fix, blocked_by)
+            yield Problem(kind, name, urgency, day, f"{status}: {' '.join(lines)}", fix, blocked_by)
 
 
 def _died(reading: Reading) -> Iterator[Problem]:

@@ -17,7 +17,7 @@ from src.contract import Feed, Source
 from src.errors import AuthError, BoathouseError, TransientError
 from src.landing import pull, registry
 from src.landing.connector import Slice
-from src.landing.pull import Stage, step_id
+from src.landing.pull import Stage
 from src.project import Project
 from src.run import runs
 from src.run.runs import Run, Window
@@ -64,11 +64,11 @@ def steps(run: Run, stage: Stage, feeds: Sequence[Feed]) -> Iterator[PullStep]:
     before: list[Feed] = []
     for feed in feeds:
         assert feed.source, "a feed that a source brings"
-        failures = {step_id(other): run.failures.get(step_id(other)) for other in before if _same(other, feed.source)}
+        failures = {other.pull_id: run.failures.get(other.pull_id) for other in before if _same(other, feed.source)}
         refused = tuple(name for name, error in failures.items() if isinstance(error, AuthError))
         patient = not any(isinstance(error, TransientError) for error in failures.values())
         work = partial(pull.pull, stage, feed, run.pulls, patient=patient)
-        yield PullStep(step_id(feed), work, feed.source.name, refused)
+        yield PullStep(feed.pull_id, work, feed.source.name, refused)
         before.append(feed)
 
 
@@ -108,9 +108,9 @@ def publish(project: Project) -> bool:
 
 def _planned(stage: Stage, feed: Feed) -> Planned:
     try:
-        return Planned(step_id(feed), tuple(pull.due(stage, feed)))
+        return Planned(feed.pull_id, tuple(pull.due(stage, feed)))
     except BoathouseError as error:
-        return Planned(step_id(feed), error=error)
+        return Planned(feed.pull_id, error=error)
 
 
 def _same(feed: Feed, source: Source) -> bool:
