@@ -21,8 +21,9 @@ override DIR := $(value DIR)
 override SELECT := $(value SELECT)
 override FILES := $(value FILES)
 override TABLE := $(value TABLE)
+override OUTPUT := $(value OUTPUT)
 override LIMIT := $(value LIMIT)
-export FILES SQL DOMAIN FORMAT VERB RUN_DATE REPROCESS_DAYS RETENTION_HOURS BACKUP TO KIND HOUR MODE ACCEPT_REJECTS DIR TABLE LIMIT SELECT
+export FILES SQL DOMAIN FORMAT VERB RUN_DATE REPROCESS_DAYS RETENTION_HOURS BACKUP TO KIND HOUR MODE ACCEPT_REJECTS DIR TABLE LIMIT SELECT OUTPUT
 override ACCEPT_REMOVALS := $(value ACCEPT_REMOVALS)
 override SOURCE := $(value SOURCE)
 override SLICE := $(value SLICE)
@@ -37,7 +38,7 @@ DRY = $(if $(DRY_RUN),--dry-run)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup pipeline draft plan preview status health report alerts query check repair schema-version upgrade vacuum optimize backup restore
-.PHONY: pull sources
+.PHONY: pull sources tables describe
 .PHONY: drill schedule rotate-logs docs new wheel test lint format torture bench clean ready ready-dev
 
 help: ## this list
@@ -77,8 +78,14 @@ report: ready ## the daily summary as Markdown and one HTML file, in data/report
 alerts: ready ## the incidents that are open (main.py alerts ack or snooze answers one)
 	@$(PYTHON) main.py alerts list
 
-query: ready ## read the lake: SQL="select ..." (FORMAT=table, csv or json)
-	@$(PYTHON) main.py query $(if $(FORMAT),--format="$$FORMAT") -- "$$SQL"
+tables: ready ## every table that can be read, with its rows, version and last change
+	@$(PYTHON) main.py tables
+
+describe: ready ## one table: where it comes from, its columns and their values (TABLE=silver.domain.table)
+	@$(PYTHON) main.py describe -- "$$TABLE"
+
+query: ready ## read the lake: SQL="select ..." (FORMAT=table, csv or json; OUTPUT=file.parquet, .csv, .xlsx or .json)
+	@$(PYTHON) main.py query $(if $(FORMAT),--format="$$FORMAT") $(if $(OUTPUT),--output="$$OUTPUT") $(if $(FORCE),--force) -- "$$SQL"
 
 check: ready ## prove the laws on the lake as it is on disk, and compare it with the backup (QUICK=1: file sizes only)
 	@$(PYTHON) main.py check $(if $(QUICK),--quick)

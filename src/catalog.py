@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TextIO
 
 from src import console, lake
 from src.engine import DuckEngine
-from src.errors import BoathouseError, ContractError, DataError, UsageError
+from src.errors import BoathouseError, ContractError, DataError, UsageError, nearest
 
 RUNS = "ops.pipeline_runs"  # every lake has it, and an upgrade begins with it
 RECORDS = "ops"  # of what was done; without any other table they are no lake
@@ -65,38 +66,84 @@ def publish(engine: DuckEngine, roots: Mapping[str, Path], versions: Mapping[str
 
 
 def show(
-    engine: DuckEngine, data: Path, sql: str, form: str, versions: Mapping[str, int], out: TextIO | None = None
+    engine: DuckEngine,
+    data: Path,
+    sql: str,
+    form: str,
+    versions: Mapping[str, int],
+    out: TextIO | None = None,
+    most: int | None = None,
 ) -> int:
-    """Run a SELECT and print it as table, csv or json.
+    """Run a SELECT and print it as table, csv or json: all its rows, or at most so many; return how many were left out.
 
     Tables are read at `versions`, those of one release, so that a run going on is not seen half-way. The statement
     sees nothing else: no other file, no network, no setting.
 
     Raises:
-        UsageError: it names a table that is not there.
+        UsageError: it names a table or column that is not there.
         ContractError: it is not one SELECT.
         MachineError: the result cannot be written.
     """
+    prepare(engine, data, sql, versions)
+    with telling(sql):
+        headers, left = list(engine.columns(sql)), 0
+        if most is None:
+            rows = engine.rows(sql)
+        else:
+            whole = f"({engine.inline(sql)})"
+            rows = engine.rows(f"SELECT * FROM {whole} LIMIT {most + 1}")
+            if len(rows) > most:
+                rows, left = rows[:most], int(engine.one(f"SELECT count(*) FROM {whole}")[0]) - most
+    console.write_data(partial(_print, headers, rows, form), out)
+    return left
+
+
+def prepare(engine: DuckEngine, data: Path, sql: str, versions: Mapping[str, int], output: Path | None = None) -> None:
+    """Make the tables that a SELECT names readable, and nothing else; `output` is a file that may be written.
+
+    Raises:
+        UsageError: it names a table that is not there.
+        ContractError: it is not one SELECT.
+    """
     known = tables(data)
     if not sql.strip():
-        there = ", ".join(known) or "none yet; run `make pipeline`"
-        raise UsageError("no SQL", fix=f'make query SQL="SELECT * FROM layer.domain.table"; the tables are {there}')
+        raise UsageError("no SQL", fix=f'make query SQL="SELECT * FROM layer.domain.table"; {_there(known)}')
     wanted = engine.table_references(sql)
-    unknown = sorted(name for name in wanted if name not in known)
-    if unknown:
-        there = ", ".join(known) or "none yet; run `make pipeline`"
-        raise UsageError(f"no table {', '.join(unknown)}", fix=f"name one as layer.domain.table; there are {there}")
+    if unknown := sorted(name for name in wanted if name not in known):
+        raise unknown_table(unknown, known)
     publish(engine, {name: known[name] for name in wanted}, versions)
-    engine.confine()
+    engine.confine(output)
+
+
+@contextmanager
+def telling(sql: str) -> Iterator[None]:
+    """Raise what a person's SELECT does wrong within a with-block as an error that shows it."""
     try:
-        headers, rows = list(engine.columns(sql)), engine.rows(sql)
+        yield
     except ContractError as error:
-        raise UsageError(error.what, where=sql) from error
+        raise UsageError(error.what, where=sql, fix=error.fix) from error
     except DataError as error:
         fix = "where a file of the lake is damaged, `make check` names it and `make repair` brings it back"
         raise DataError(error.what, where=sql, fix=error.fix or fix) from error
-    console.write_data(partial(_print, headers, rows, form), out)
-    return 0
+
+
+_LISTED = 20  # tables that a message lists
+
+
+def unknown_table(names: Sequence[str], known: Iterable[str]) -> UsageError:
+    """Return the error of tables that are not there, with those that are meant and those that are."""
+    known = list(known)
+    forms = {form: one for one in known for form in (one.rpartition(".")[2], one.partition(".")[2], one)}
+    meant = [forms[near] for name in names if (near := nearest(name, forms))]
+    hint = f"did you mean {', '.join(dict.fromkeys(meant))}? " if meant else ""
+    return UsageError(f"no table {', '.join(names)}", fix=f"{hint}name one as layer.domain.table; {_there(known)}")
+
+
+def _there(known: Collection[str]) -> str:
+    if not known:
+        return "there are none yet; run `make pipeline`"
+    more = f" and {len(known) - _LISTED} more, see `make tables`" if len(known) > _LISTED else ""
+    return f"there are {', '.join(list(known)[:_LISTED])}{more}"
 
 
 def _print(headers: list[str], rows: list[tuple[object, ...]], form: str, out: TextIO) -> None:
@@ -111,4 +158,4 @@ def _print(headers: list[str], rows: list[tuple[object, ...]], form: str, out: T
     elif form == "json":
         console.print_json([dict(zip(headers, row, strict=True)) for row in rows], out)
     else:
-        console.table(headers, rows, grouped=False, out=out)
+        console.table(headers, rows, grouped=False, null="NULL", out=out)

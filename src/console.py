@@ -12,6 +12,7 @@ import json
 import math
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -127,7 +128,7 @@ def print_json(value: object, out: TextIO | None = None) -> None:
     A number stays one, as text only where a reader would round it; infinity and NaN are the texts Infinity, -Infinity
     and NaN.
     """
-    text = json.dumps(_jsonable(value), ensure_ascii=False, indent=1, allow_nan=False)
+    text = json.dumps(jsonable(value), ensure_ascii=False, indent=1, allow_nan=False)
 
     def write(out: TextIO) -> None:
         in_utf8(out)
@@ -138,10 +139,11 @@ def print_json(value: object, out: TextIO | None = None) -> None:
 
 def nested_as_json(value: object) -> object:
     """Return a list or an object as JSON text, and any other value as it is."""
-    return json.dumps(_jsonable(value), ensure_ascii=False) if isinstance(value, Mapping | list) else value
+    return json.dumps(jsonable(value), ensure_ascii=False) if isinstance(value, Mapping | list) else value
 
 
-def _jsonable(value: object) -> object:
+def jsonable(value: object) -> object:
+    """Return a value as JSON can say it; see `print_json`."""
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):
@@ -150,11 +152,11 @@ def _jsonable(value: object) -> object:
         number = int(value) if value == value.to_integral_value() else float(value)
         return number if Decimal(repr(number)) == value else str(value)
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _jsonable(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: jsonable(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): _jsonable(item) for key, item in value.items()}
+        return {str(key): jsonable(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_jsonable(item) for item in value]
+        return [jsonable(item) for item in value]
     if isinstance(value, timedelta):
         return value.total_seconds()
     return value.isoformat() if isinstance(value, date | datetime) else str(value)
@@ -214,20 +216,121 @@ class ProgressBar:
         self._bar.advance(self._task)  # type: ignore[attr-defined]
 
 
+def width(out: TextIO | None = None) -> int | None:
+    """Return how many characters a line has where the output is a terminal; None where lines have no end."""
+    return shutil.get_terminal_size().columns if (out or sys.stdout).isatty() else None
+
+
 def table(
-    headers: Sequence[str], rows: Sequence[Sequence[object]], *, grouped: bool = True, out: TextIO | None = None
+    headers: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    grouped: bool = True,
+    null: str = "",
+    ruled: bool = True,
+    out: TextIO | None = None,
 ) -> None:
-    """Print rows under headers, numbers to the right; `grouped` parts thousands, which spoils a number that names."""
-    cells = [[_shown(value, grouped) for value in row] for row in rows]
+    """Print rows under headers, numbers to the right; `grouped` parts thousands, which spoils a number that names.
+
+    On a terminal it is as wide as that: long texts are wrapped, and where even that is too wide each row is a list of
+    its values. Nothing is cut. `null` stands, dim, where there is no value;
+    `ruled`: with the headers.
+    """
+    out = out or sys.stdout
+    cells = [[null if value is None else _shown(value, grouped) for value in row] for row in rows]
     numeric = [all(isinstance(row[at], int | float | Decimal | None) for row in rows) for at in range(len(headers))]
-    widths = [max(len(headers[at]), *(len(row[at]) for row in cells), 0) for at in range(len(headers))]
-    lines = [list(headers), ["-" * width for width in widths], *cells]
+    dim = [[value is None and bool(null) for value in row] for row in rows]
+    widths = [max(map(cells_wide, column)) for column in zip(headers, *cells, strict=True)]
+    fitted = _fitted(widths, numeric, width(out))
+    if fitted is None:
+        lines = _listed(headers, cells, dim, width(out) or 0, out)
+    else:
+        rules = ["-" * wide for wide in fitted]
+        unmarked = [False] * len(headers)
+        above = [list(headers), rules] if ruled else []
+        every = zip([*above, *cells], [*([unmarked] * len(above)), *dim], strict=True)
+        lines = (line for row, marks in every for line in _row(row, marks, fitted, numeric, out))
     for line in lines:
-        padded = (
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(line, widths, numeric, strict=True)
-        )
-        print("  ".join(padded).rstrip(), file=out or sys.stdout)
+        print(line, file=out)
+
+
+def aligned(rows: Sequence[Sequence[str]], indent: str, out: TextIO | None = None) -> Iterator[str]:
+    """Yield rows of texts as lines in columns, as wide as the terminal, each line behind an indent."""
+    widths = [max(map(cells_wide, column)) for column in zip(*rows, strict=True)]
+    left = [False] * len(widths)
+    room = width(out)
+    fitted = _fitted(widths, left, room - len(indent) if room else None, _LEAST) or [min(w, _LEAST) for w in widths]
+    for row in rows:
+        yield from (f"{indent}{line}".rstrip() for line in _row(row, left, fitted, left, out or sys.stdout))
+
+
+_LEAST = 12  # characters that a column of longer texts has at least
+_DIM = "\x1b[2m"
+_BETWEEN = "  "
+
+
+def cells_wide(text: str) -> int:
+    """Return how many cells of a terminal a text takes: letters of some scripts take two."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _fitted(widths: Sequence[int], numeric: Sequence[bool], room: int | None, least: int = _LEAST) -> list[int] | None:
+    """Return the columns' widths within the room, the longest texts made shorter; None where they cannot be."""
+    between = len(_BETWEEN) * (len(widths) - 1)
+    if room is None or sum(widths) + between <= room:
+        return list(widths)
+    for most in range(max(widths), least - 1, -1):
+        fitted = [wide if number else min(wide, most) for wide, number in zip(widths, numeric, strict=True)]
+        if sum(fitted) + between <= room:
+            return fitted
+    return None
+
+
+def _row(
+    row: Sequence[str], dim: Sequence[bool], widths: Sequence[int], numeric: Sequence[bool], out: TextIO
+) -> Iterator[str]:
+    """Yield the lines of a row: one, or more where a text is wider than its column."""
+    wrapped = [_wrapped(cell, wide) for cell, wide in zip(row, widths, strict=True)]
+    for nth in range(max(map(len, wrapped), default=1)):
+        pieces = [lines[nth] if nth < len(lines) else "" for lines in wrapped]
+        yield _BETWEEN.join(map(_padded, pieces, widths, numeric, dim, [out] * len(pieces))).rstrip()
+
+
+def _padded(text: str, wide: int, right: bool, dim: bool, out: TextIO) -> str:
+    blanks = " " * (wide - cells_wide(text))
+    shown = coloured(text, _DIM, out) if dim and text else text
+    return blanks + shown if right else shown + blanks
+
+
+def _wrapped(text: str, wide: int) -> list[str]:
+    """Return a text in lines of at most so many cells, at its blanks where it has some."""
+    if cells_wide(text) <= wide:
+        return [text]
+    if not text.isascii():
+        from rich.cells import chop_cells
+
+        return chop_cells(text, max(wide, 2))
+    import textwrap
+
+    options = {"break_on_hyphens": False, "replace_whitespace": False, "expand_tabs": False}
+    return textwrap.wrap(text, max(wide, 1), **options) or [""]  # type: ignore[arg-type]
+
+
+def _listed(
+    headers: Sequence[str], rows: Sequence[Sequence[str]], dim: Sequence[Sequence[bool]], room: int, out: TextIO
+) -> Iterator[str]:
+    """Yield each row as lines of a name and its value, rows parted by a blank line."""
+    names = min(max(map(cells_wide, headers)), max(_LEAST, room // 2))
+    widths = [names, max(_LEAST // 2, room - names - len(_BETWEEN))]
+    for nth, row in enumerate(rows):
+        if nth:
+            yield ""
+        for name, value, mark in zip(headers, row, dim[nth], strict=True):
+            yield from _row((name, value.strip()), (False, mark), widths, (False, False), out)
 
 
 def note(text: str) -> None:

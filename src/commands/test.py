@@ -11,7 +11,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from src import console, documents
@@ -99,18 +99,15 @@ def _print_result(result: Result) -> None:
         print("\n".join(f"    {line}" for line in console.plain_lines(str(result.error)).split("\n")))
     for difference in result.differences:
         print(f"    {difference.table}: rows expected {difference.expected}, found {difference.found}")
-        for line in _table(difference):
-            print(f"    {line}")
+        for line in console.aligned(_table(difference), "    "):
+            print(line)
 
 
-def _table(difference: Difference) -> Iterator[str]:
-    """Yield the rows that differ under their columns; where both sides are there, only what tells them apart."""
+def _table(difference: Difference) -> list[list[str]]:
+    """Return the rows that differ under their columns; where both sides are there, only what tells them apart."""
     at = _shown_columns(difference)
     header = ["", *(difference.columns[nth] for nth in at), ""]
-    rows = [header, *(_cells(difference.columns, pair, at) for pair in difference.pairs)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    return [header, *(_cells(difference.columns, pair, at) for pair in difference.pairs)]
 
 
 def _shown_columns(difference: Difference) -> list[int]:

@@ -441,9 +441,13 @@ class DuckEngine:
         self.execute(f"CREATE OR REPLACE VIEW {schema}.{identifier(name)} AS {sql}")
         self._published[table_id] = sql
 
-    def confine(self) -> None:
-        """Allow only the lake's files scanned so far from now on: no other file, no network, no setting."""
-        self.execute(f"SET allowed_paths = {literal(sorted(self._scanned))}")
+    def confine(self, output: Path | None = None) -> None:
+        """Allow only the lake's files scanned so far from now on: no other file, no network, no setting.
+
+        `output`: a file that may be written.
+        """
+        allowed = sorted(self._scanned) + ([str(output)] if output else [])
+        self.execute(f"SET allowed_paths = {literal(allowed)}")
         self.execute("SET enable_external_access = false; SET lock_configuration = true")
         self._confined = True
 

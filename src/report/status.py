@@ -114,7 +114,7 @@ def read_status(project: Project, now: datetime) -> Status:
 def print_status(status: Status) -> None:
     """Print a status on one screen."""
     stamp = f"{status.read_at:%Y-%m-%d %H:%M} UTC"
-    print(f"{status.verdict:{_WIDTH - len(stamp)}}{stamp}")
+    print(_beside(status.verdict, stamp))
     _print_problems(status)
     print()
     if status.has_run:
@@ -257,10 +257,20 @@ def _named(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
+def _width() -> int:
+    return min(_WIDTH, console.width() or _WIDTH)
+
+
+def _beside(text: str, stamp: str) -> str:
+    """Return a text with a stamp at the right end of its line, or below it where there is no room."""
+    room = _width() - len(stamp)
+    return f"{text:{room}}{stamp}" if len(text) < room else f"{text}\n{stamp}"
+
+
 def _wrapped(lead: str, text: str) -> str:
     """Return a text after its label, broken to the width of the screen below where it begins."""
     indent = " " * len(lead)
-    return textwrap.fill(" ".join(text.split()), _WIDTH, initial_indent=lead, subsequent_indent=indent)
+    return textwrap.fill(" ".join(text.split()), _width(), initial_indent=lead, subsequent_indent=indent)
 
 
 def _print_runs(status: Status) -> None:

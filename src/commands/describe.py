@@ -1,0 +1,20 @@
+"""Describe one table of any layer: where it comes from, its columns with their values in figures, its first rows."""
+
+from __future__ import annotations
+
+import argparse
+
+from src.commands import Call, json_argument, show
+from src.project import open_project
+from src.report import tables
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("table", help="a table's id, or as much of its end as it alone has: silver.shop.orders, orders")
+    json_argument(parser)
+
+
+def run(call: Call) -> int:
+    with open_project(call.settings) as project:
+        show(call, tables.describe(project, call.args.table), tables.print_description)
+    return 0
