@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Lake
+from conftest import ROOT, Lake
 
 from src.errors import ContractErrors
 from src.landing import deletions
-from src.landing.connectors import sqlserver
+from src.landing.connectors import mysql, postgres, sqlserver
 from src.landing.database import DATE, MOMENT, NUMBER, Column, Mark, Relation
 
 
@@ -41,6 +41,12 @@ def test_what_options_say_against_each_other_is_an_error_of_the_contract(
     lake.shop().edit("silver/shop/orders.yaml", "format: csv}", f"format: csv, customProperties: {custom}}}")
     with pytest.raises(ContractErrors, match=found):
         lake.run()
+
+
+def test_every_option_stands_on_the_page() -> None:
+    page = (ROOT / "docs/databases.md").read_text(encoding="utf-8")
+    options = {name for module in (mysql, postgres, sqlserver) for name in module.OPTIONS}
+    assert [name for name in sorted(options) if f"`{name}`" not in page] == []
 
 
 # -- deletions

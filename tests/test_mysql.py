@@ -130,7 +130,7 @@ def test_what_the_server_refuses_says_what_to_do(shop: Lake, server: Server) -> 
         ({"where": "nota = 1"}, "contract", ("Unknown column 'nota'",)),
         ({"query": "SELECT sleep(30) AS a", "budget": "1 s"}, "transient", ()),
         (incremental, "contract", ("updated_at is NULL in rows of shop.orders",)),
-        ({"database": "other"}, "auth", ("Access denied", "GRANT SELECT ON orders TO the user of SOURCE_SHOP_USER")),
+        ({"database": "other"}, "auth", ("Access denied", "GRANT SELECT ON orders TO the user")),
         ({"sslmode": "required"}, "contract", ("SSL is required",)),
         ({"port": 9, "budget": "1 s"}, "transient", ()),
     ]
@@ -146,5 +146,5 @@ def test_what_the_server_refuses_says_what_to_do(shop: Lake, server: Server) -> 
     assert error_class == "data" and "too long for the server to send" in message and "max_allowed_packet" in message
     server.do(f"ALTER USER `{READER}`@'%' IDENTIFIED BY 'changed'")
     error_class, message = refusal()
-    assert error_class == "auth" and "correct SOURCE_SHOP_USER or SOURCE_SHOP_PASSWORD in .env" in message
+    assert error_class == "auth" and "correct SOURCE_SHOP_USER or SOURCE_SHOP_PASSWORD" in message
     assert databases.PASSWORD not in message

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import databases
@@ -16,7 +18,20 @@ import pytest
 from conftest import ROOT, Lake
 from databases import KEYS, ORDERS, READER, Server, contract, differences, is_over, landed, pulled
 
+from src import alerts
 from src.errors import BoathouseError
+from src.project import open_project
+
+ID = "\n      - {name: id, logicalType: integer, primaryKey: true}\n"
+COUNTED = """
+apiVersion: v3.1.0
+kind: DataContract
+id: silver.stock.counted
+version: 1.0.0
+status: active
+servers: [{server: counted, type: local, path: stock/counted/*.csv, format: csv}]
+schema: [{name: counted, properties: [{name: id, logicalType: integer, primaryKey: true}]}]
+"""
 
 
 @pytest.fixture(scope="module")
@@ -186,8 +201,7 @@ def test_a_cursor_without_a_zone_goes_on_from_the_greatest_value(
     shop: Lake, server: Server, kind: str, first: str, second: str
 ) -> None:
     server.do(f"CREATE TABLE orders (id int, at {kind} NOT NULL)", f"INSERT INTO orders VALUES (1, {first})")
-    properties = "\n      - {name: id, logicalType: integer, primaryKey: true}\n"
-    contract(shop, server, "orders", properties, mode="incremental", cursor="at")
+    contract(shop, server, "orders", ID, mode="incremental", cursor="at")
     shop.good()
     server.do(f"INSERT INTO orders VALUES (2, {second})", "UPDATE orders SET at = at WHERE false")
     shop.good()
@@ -197,20 +211,74 @@ def test_a_cursor_without_a_zone_goes_on_from_the_greatest_value(
     assert len(landed(shop, "orders")) == files  # what is the same lands no second time
 
 
+def test_a_whole_table_that_replaces_the_last_one_takes_away_what_is_gone(shop: Lake, server: Server) -> None:
+    server.do("CREATE TABLE customers AS SELECT i AS id FROM generate_series(1, 9) AS i")
+    contract(shop, server, "customers", ID + "    customProperties: [{property: replaces, value: all}]\n")
+    shop.good()
+    server.do("DELETE FROM customers WHERE id IN (2, 3)", "INSERT INTO customers VALUES (10)")
+    shop.good()
+    assert [id_ for (id_,) in shop.rows("SELECT id FROM silver.shop.customers ORDER BY id")] == [
+        1,
+        4,
+        5,
+        6,
+        7,
+        8,
+        9,
+        10,
+    ]
+
+
+def test_the_contract_of_the_page_does_what_the_page_says(shop: Lake, server: Server) -> None:
+    server.do(
+        "CREATE TABLE orders (id int PRIMARY KEY, amount numeric, updated_at timestamptz NOT NULL DEFAULT now())",
+        "INSERT INTO orders VALUES (1, 1.5), (2, 2.5), (3, 3.5)",
+        "DROP USER IF EXISTS boathouse",
+    )
+    page = (ROOT / "docs/databases.md").read_text(encoding="utf-8")
+    _, yaml, sql = (block.partition("```")[0] for block in re.split("```(?:yaml|sql)\n", page))
+    rights = sql.partition("-- MySQL")[0].replace("...", databases.PASSWORD.replace("'", "''"))
+    server.do(
+        *(line for line in rights.replace(", public.customers", "").split(";") if "GRANT" in line or "USER" in line)
+    )
+    place = f"host: 127.0.0.1, port: {server.port}"
+    head = "apiVersion: v3.1.0\nkind: DataContract\nid: silver.shop.orders\nversion: 1.0.0\nstatus: active\n"
+    shop.write("silver/shop/orders.yaml", head + yaml.replace("host: db.example.com", place))
+    del shop.environ["SOURCE_SHOP_USER"]
+    shop.good()
+    server.do(
+        "DELETE FROM orders WHERE id = 2", "UPDATE orders SET amount = 9, updated_at = clock_timestamp() WHERE id = 3"
+    )
+    shop.good()
+    assert shop.rows("SELECT id, amount FROM silver.shop.orders ORDER BY id") == [(1, Decimal("1.5")), (3, Decimal(9))]
+    server.do("DROP OWNED BY boathouse", "DROP USER boathouse")
+
+
 # -- what fails
 
 
-def test_a_server_that_is_down_holds_no_other_source_up(shop: Lake, server: Server) -> None:
+def test_a_server_that_is_down_holds_no_other_source_up_and_is_asked_again(
+    shop: Lake, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
     server.do("CREATE TABLE orders (id int)", "INSERT INTO orders VALUES (1)")
-    properties = "\n      - {name: id, logicalType: integer, primaryKey: true}\n"
-    contract(shop, server, "orders", properties)
-    contract(shop, server, "away", properties, name="other", host="127.0.0.1", port=9, budget="1 s")
-    shop.environ |= {"SOURCE_OTHER_USER": "nobody", "SOURCE_OTHER_PASSWORD": "nothing"}
-    run = shop.run()
-    assert list(run.failures) == ["landing.shop.away"]
-    assert "refused" in str(run.failures["landing.shop.away"])
-    assert shop.rows("SELECT id FROM silver.shop.orders") == [(1,)]
+    contract(shop, server, "orders", ID, budget="1 s", user=READER)
+    del shop.environ["SOURCE_SHOP_USER"]
+    shop.land("stock/counted/1.csv", "id\n7\n")
+    shop.write("silver/stock/counted.yaml", COUNTED)
+    server.stop()
+    try:
+        assert shop.command("run") == 9
+    finally:
+        server.start()
+    assert shop.rows("SELECT id FROM silver.stock.counted") == [(7,)]
     assert shop.rows("SELECT error_class FROM ops.pulls WHERE status = 'failed'") == [("transient",)]
+    with open_project(shop.settings) as project:
+        incidents = alerts.open_incidents(project.engine, shop.data)
+    assert [(one.incident, one.urgency) for one in incidents] == [("pull landing.shop.orders", "P3")]
+    shop.good()
+    assert shop.rows("SELECT id FROM silver.shop.orders") == [(1,)]
+    assert shop.command("sources") == 0
+    assert "PostgreSQL 1" in capsys.readouterr().out
 
 
 def test_what_the_server_refuses_says_what_to_do(shop: Lake, server: Server) -> None:
@@ -223,10 +291,9 @@ def test_what_the_server_refuses_says_what_to_do(shop: Lake, server: Server) -> 
         "CREATE SEQUENCE numbers",
         f'GRANT ALL ON SEQUENCE numbers TO "{READER}"',
     )
-    properties = "\n      - {name: id, logicalType: integer, primaryKey: true}\n"
 
     def refusal(**options: Any) -> tuple[str, str]:
-        contract(shop, server, "orders", properties, **options)
+        contract(shop, server, "orders", ID, **options)
         error = pulled(shop)
         assert isinstance(error, BoathouseError)
         return error.error_class, str(error)
@@ -234,7 +301,7 @@ def test_what_the_server_refuses_says_what_to_do(shop: Lake, server: Server) -> 
     incremental = {"mode": "incremental", "cursor": "updated_at"}
     cases: list[tuple[dict[str, Any], str, tuple[str, ...]]] = [
         ({"table": "ordres"}, "contract", ("no table ordres in database shop", "did you mean `orders`?")),
-        ({"table": "secret"}, "auth", ("permission denied for table secret", "GRANT SELECT ON secret TO")),
+        ({"table": "secret"}, "auth", ("permission denied for table secret", "GRANT SELECT ON secret TO the user")),
         ({"columns": ["id", "nota"]}, "contract", ("no column nota in public.orders", "did you mean `note`?")),
         ({"where": "nota = 1"}, "contract", ('column "nota" does not exist',)),
         ({"where": "note = 1"}, "contract", ("operator does not exist",)),
@@ -264,14 +331,14 @@ def test_what_the_server_refuses_says_what_to_do(shop: Lake, server: Server) -> 
         error_class, message = refusal()
     finally:
         server.do(f"ALTER USER \"{READER}\" PASSWORD '{password}'", f'GRANT pg_read_all_data TO "{READER}"')
-    assert error_class == "auth" and "correct SOURCE_SHOP_USER or SOURCE_SHOP_PASSWORD in .env" in message
+    assert error_class == "auth" and "correct SOURCE_SHOP_USER or SOURCE_SHOP_PASSWORD" in message
     assert databases.PASSWORD not in message
     assert server.rows("SELECT last_value, is_called FROM numbers") == [(1, False)]
 
 
 def test_a_table_that_another_holds_is_tried_again_later(shop: Lake, server: Server) -> None:
     server.do("CREATE TABLE orders (id int)")
-    contract(shop, server, "orders", "\n      - {name: id, logicalType: integer, primaryKey: true}\n", budget="2 s")
+    contract(shop, server, "orders", ID, budget="2 s")
     with server.connect() as other:
         other.execute("BEGIN; ALTER TABLE orders ADD note text")
         error = pulled(shop)
@@ -281,8 +348,7 @@ def test_a_table_that_another_holds_is_tried_again_later(shop: Lake, server: Ser
 def test_a_pull_that_is_killed_leaves_nothing_and_the_next_one_has_it_all(shop: Lake, server: Server) -> None:
     server.do("CREATE TABLE orders AS SELECT i AS id, md5(i::text) AS note FROM generate_series(1, 20000) AS i")
     slow = "SELECT id, CASE WHEN id > 15000 THEN pg_sleep(1)::text ELSE note END AS note FROM orders"
-    properties = "\n      - {name: id, logicalType: integer, primaryKey: true}\n"
-    contract(shop, server, "orders", properties, query=slow)
+    contract(shop, server, "orders", ID, query=slow)
     settings = "\n".join(f"{name}='{value}'" for name, value in {"SETTLE_SECONDS": "0"}.items())
     (shop.root / ".env").write_text(settings + "\n", encoding="utf-8")
     command = [sys.executable, str(ROOT / "main.py"), "pull", "--project", str(shop.root)]
@@ -294,7 +360,7 @@ def test_a_pull_that_is_killed_leaves_nothing_and_the_next_one_has_it_all(shop: 
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert [path.name for path in folder.iterdir() if not path.name.startswith(".")] == []
-    contract(shop, server, "orders", properties, query="SELECT id, note FROM orders")
+    contract(shop, server, "orders", ID, query="SELECT id, note FROM orders")
     shop.good()
     assert shop.rows("SELECT count(*), min(id), max(id) FROM silver.shop.orders") == [(20000, 1, 20000)]
     assert list(folder.glob(".pull-*")) == []

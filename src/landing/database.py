@@ -26,10 +26,11 @@ from typing import Any
 
 from src.contract import custom
 from src.contract.errors import hint, listed
-from src.errors import ContractError, DataError
+from src.errors import AuthError, ContractError, DataError, TransientError
 from src.landing import deletions
 from src.landing.connector import Answer, Asked, Landed, Option, Slice
 from src.landing.options import is_count, is_span, is_word, seconds
+from src.landing.registry import setting
 
 FULL, CHANGES, DELETED = "full", "changes", "deleted"  # the slices
 MOMENT, DATE, NUMBER = "moment", "date", "number"  # kinds of columns that can be a cursor
@@ -58,6 +59,7 @@ def _is_deletes(value: object) -> bool:
 OPTIONS: Mapping[str, Option] = {
     "host": Option("where the server is, a name or an address", is_word, required=True),
     "database": Option("the name of the database", is_word, required=True),
+    "user": Option("the name of the user, where it is not SOURCE_<NAME>_USER in .env", is_word),
     "table": Option("the name of a table or view, such as public.orders", is_word),
     "query": Option("a SELECT, instead of a table; with `mode: full`", is_word),
     "mode": Option("full or incremental", lambda value: value in ("full", "incremental"), "full"),
@@ -79,6 +81,11 @@ OPTIONS: Mapping[str, Option] = {
 def port(default: int) -> Option:
     """Return the option that says at which port a server listens."""
     return Option("a number from 1 to 65535", lambda value: is_count(value, 1) and value < 65536, default)
+
+
+def credentials(options: Mapping[str, Any]) -> list[str]:
+    """Return the credentials that a source asks for: the user may stand in the contract, the password never does."""
+    return ["PASSWORD"] if options["user"] else ["USER", "PASSWORD"]
 
 
 def contradictions(options: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -228,7 +235,10 @@ def _relation(session: Session, asked: Asked) -> Relation:
 def _changes(session: Session, asked: Asked, relation: Relation, answer: Answer) -> int:
     cursor = _cursor(session, asked, relation)
     columns = relation.chosen(asked.options["columns"])
-    flag = asked.options["deletes"] == "keys"
+    deletes = asked.options["deletes"]
+    if isinstance(deletes, dict):
+        relation.column(deletes["column"])
+    flag = deletes == "keys"
     if flag and _FLAG in {column.name for column in columns}:
         raise ContractError(f"{relation.name} has a column {_FLAG}", fix="name the others in `columns`")
     asks = _fingerprint(relation, columns, cursor)
@@ -375,6 +385,42 @@ def _all(*conditions: str | None) -> str:
 
 def _from(value: str, relation: Relation) -> str:
     return f"SELECT {value} FROM {relation.sql}" + (f" WHERE ({relation.where})" if relation.where else "")
+
+
+# -- errors of servers
+
+
+def user(asked: Asked) -> str:
+    """Return the name of the user who asks."""
+    return str(asked.options["user"] or asked.secrets["USER"])
+
+
+def refused(asked: Asked, what: str) -> AuthError:
+    """Return the error of a user or a password that a server does not know."""
+    known_by = "user" if asked.options["user"] else setting(asked.source, "USER")
+    fix = f"correct {known_by} or {setting(asked.source, 'PASSWORD')}"
+    return AuthError(f"refused: {what}", where=_server(asked), fix=fix)
+
+
+def not_granted(asked: Asked, what: str) -> AuthError:
+    """Return the error of a user who lacks a right."""
+    read = asked.options["table"] or "what the query reads"
+    return AuthError(what, where=_server(asked), fix=f"GRANT SELECT ON {read} TO the user, who may need no more")
+
+
+def wrong(asked: Asked, what: str, fix: str = "correct the source in the contract") -> ContractError:
+    """Return the error of a question that a server can never answer."""
+    return ContractError(what, where=_server(asked), fix=fix)
+
+
+def passing(asked: Asked, what: str) -> TransientError:
+    """Return the error of a server that may answer the next time."""
+    return TransientError(what, where=_server(asked), fix="run again later")
+
+
+def _server(asked: Asked) -> str:
+    options = asked.options
+    return f"{options['host']}:{options['port']}, database {options['database']}"
 
 
 def columns_of_query(columns: Iterable[str], text: str) -> tuple[Column, ...]:

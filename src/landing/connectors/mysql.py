@@ -14,12 +14,11 @@ from datetime import datetime
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from src.errors import AuthError, BoathouseError, ContractError, TransientError
+from src.errors import BoathouseError
 from src.landing import database
 from src.landing.connector import Answer, Asked, Option, Slice
 from src.landing.database import DATE, MOMENT, NUMBER, Column, Mark, Relation
 from src.landing.options import is_word
-from src.landing.registry import setting
 
 if TYPE_CHECKING:
     import pymysql
@@ -89,6 +88,7 @@ _WRONG = (
 )
 
 contradictions = database.contradictions
+credentials = database.credentials
 slices = database.slices
 
 
@@ -116,7 +116,7 @@ def _opened(asked: Asked) -> Iterator[_Session]:
             host=options["host"],
             port=options["port"],
             database=options["database"],
-            user=asked.secrets["USER"],
+            user=database.user(asked),
             password=asked.secrets["PASSWORD"],
             charset="utf8mb4",
             connect_timeout=_CONNECT_SECONDS,
@@ -264,17 +264,12 @@ def _plain(code: int, charset: int) -> str:
 
 def _ours(error: pymysql.Error, asked: Asked) -> BoathouseError:
     """Return an error of the server or the connection as ours, by its number."""
-    options = asked.options
     code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
     what = str(error.args[-1] if error.args else type(error).__name__).rstrip(".")
-    where = f"{options['host']}:{options['port']}, database {options['database']}"
     if code in _REFUSED:
-        user, password = setting(asked.source, "USER"), setting(asked.source, "PASSWORD")
-        return AuthError(f"refused: {what}", where=where, fix=f"correct {user} or {password} in .env")
+        return database.refused(asked, what)
     if code in _NOT_GRANTED:
-        read = options["table"] or "what the query reads"
-        fix = f"GRANT SELECT ON {read} TO the user of {setting(asked.source, 'USER')}"
-        return AuthError(what, where=where, fix=fix)
+        return database.not_granted(asked, what)
     if code in _WRONG or "certificate" in what or what.startswith("SSL is required"):
-        return ContractError(what, where=where, fix="correct the source in the contract")
-    return TransientError(what, where=where, fix="run again later")
+        return database.wrong(asked, what)
+    return database.passing(asked, what)

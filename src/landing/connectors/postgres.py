@@ -12,12 +12,11 @@ from datetime import datetime
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from src.errors import AuthError, BoathouseError, ContractError, TransientError
+from src.errors import BoathouseError
 from src.landing import database
 from src.landing.connector import Answer, Asked, Option, Slice
 from src.landing.database import DATE, MOMENT, NUMBER, Column, Mark, Relation
 from src.landing.options import is_word
-from src.landing.registry import setting
 
 if TYPE_CHECKING:
     import psycopg
@@ -55,6 +54,7 @@ _SETTINGS = {
 _TABLES = "c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')"
 
 contradictions = database.contradictions
+credentials = database.credentials
 slices = database.slices
 
 
@@ -81,7 +81,7 @@ def _opened(asked: Asked) -> Iterator[_Session]:
             host=options["host"],
             port=options["port"],
             dbname=options["database"],
-            user=asked.secrets["USER"],
+            user=database.user(asked),
             password=asked.secrets["PASSWORD"],
             sslmode=options["sslmode"],
             connect_timeout=_CONNECT_SECONDS,
@@ -184,32 +184,29 @@ class _Session(database.Session):
 
 
 def _ours(error: psycopg.Error, asked: Asked) -> BoathouseError:
-    """Return an error of the server or the connection as ours, by its SQLSTATE; at the door it has none."""
-    code, options = error.sqlstate or "", asked.options
-    what = (error.diag.message_primary or str(error).strip().splitlines()[0] or type(error).__name__).rstrip(".")
-    where = f"{options['host']}:{options['port']}, database {options['database']}"
-    if code.startswith("28") or (not code and _is_refused_user(error, asked)):
-        user, password = setting(asked.source, "USER"), setting(asked.source, "PASSWORD")
-        return AuthError(f"refused: {what}", where=where, fix=f"correct {user} or {password} in .env")
+    """Return an error of the server or the connection as ours: by its SQLSTATE, which it has not at the door."""
+    code, text = error.sqlstate or "", str(error).strip()
+    what = (error.diag.message_primary or text.rpartition("FATAL:")[2].strip().partition("\n")[0]).rstrip(".")
+    if code.startswith("28") or (not code and _is_refused_user(error, text, asked)):
+        return database.refused(asked, what)
     if code == "42501":
-        read = options["table"] or "what the query reads"
-        fix = f"GRANT SELECT ON {read} TO the user of {setting(asked.source, 'USER')}"
-        return AuthError(what, where=where, fix=fix)
-    if code[:2] in ("0A", "22", "25", "3D", "3F", "42") or (not code and _is_wrong_question(what)):
-        return ContractError(what, where=where, fix="correct the source in the contract")
-    return TransientError(what, where=where, fix="run again later")
+        return database.not_granted(asked, what)
+    if code[:2] in ("0A", "22", "25", "3D", "3F", "42") or (not code and _is_wrong_question(text, asked)):
+        return database.wrong(asked, what)
+    return database.passing(asked, what)
 
 
-def _is_refused_user(error: psycopg.Error, asked: Asked) -> bool:
-    """Return whether a server that asked for the password, or has no rule for the user, says no.
+def _is_refused_user(error: psycopg.Error, text: str, asked: Asked) -> bool:
+    """Return whether a server lets a user not in: one that has no rule for the user, or that asked for the password.
 
-    In whatever language it does, it names the user.
+    In whatever language it says so, it names the user.
     """
-    text, user = str(error), asked.secrets["USER"]
     knows_password = bool(error.pgconn and error.pgconn.used_password)
-    return "pg_hba.conf" in text or (knows_password and user in text and not _is_wrong_question(text))
+    names_user = text.startswith("connection failed:") and database.user(asked) in text
+    return "pg_hba.conf" in text or (knows_password and names_user and not _is_wrong_question(text, asked))
 
 
-def _is_wrong_question(text: str) -> bool:
+def _is_wrong_question(text: str, asked: Asked) -> bool:
     """Return whether a connection cannot be, however often it is tried: no such database, no TLS."""
-    return any(phrase in text for phrase in ("does not exist", "does not support SSL", "certificate"))
+    no_database = f'database "{asked.options["database"]}" does not exist'
+    return any(phrase in text for phrase in (no_database, "does not support SSL", "certificate verify failed"))

@@ -12,11 +12,10 @@ from datetime import datetime
 from math import inf
 from typing import Any
 
-from src.errors import AuthError, BoathouseError, ContractError, TransientError
+from src.errors import BoathouseError
 from src.landing import database
 from src.landing.connector import Answer, Asked, Option, Slice
 from src.landing.database import DATE, MOMENT, NUMBER, Column, Mark, Relation
-from src.landing.registry import setting
 
 _ENCRYPTIONS = ("off", "request", "require")
 OPTIONS: Mapping[str, Option] = {
@@ -49,6 +48,7 @@ _WRONG = (102, 103, 105, 156, 195, 207, 208, 209, 245, 4104, 8114, 8155, 8156, 1
 _NO_SNAPSHOT = 3952
 
 contradictions = database.contradictions
+credentials = database.credentials
 slices = database.slices
 
 
@@ -74,7 +74,7 @@ def _opened(asked: Asked) -> Iterator[_Session]:
             server=options["host"],
             port=str(options["port"]),
             database=options["database"],
-            user=asked.secrets["USER"],
+            user=database.user(asked),
             password=asked.secrets["PASSWORD"],
             login_timeout=_CONNECT_SECONDS,
             timeout=0 if left == inf else max(1, int(left)),
@@ -192,21 +192,16 @@ _TABLES = "sys.objects o JOIN sys.schemas s ON s.schema_id = o.schema_id AND o.t
 
 def _ours(error: Exception, asked: Asked) -> BoathouseError:
     """Return an error of the server or the connection as ours, by its number."""
-    options = asked.options
     code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
     text = error.args[-1] if error.args else type(error).__name__
     what = (text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)).strip().rstrip(".")
-    where = f"{options['host']}:{options['port']}, database {options['database']}"
     if code in _REFUSED:
-        user, password = setting(asked.source, "USER"), setting(asked.source, "PASSWORD")
-        return AuthError(f"refused: {what}", where=where, fix=f"correct {user} or {password} in .env")
+        return database.refused(asked, what)
     if code in _NOT_GRANTED:
-        read = options["table"] or "what the query reads"
-        fix = f"GRANT SELECT ON {read} TO the user of {setting(asked.source, 'USER')}"
-        return AuthError(what, where=where, fix=fix)
+        return database.not_granted(asked, what)
     if code == _NO_SNAPSHOT:
-        fix = f"ALTER DATABASE {options['database']} SET ALLOW_SNAPSHOT_ISOLATION ON"
-        return ContractError(what, where=where, fix=fix)
+        fix = f"ALTER DATABASE {asked.options['database']} SET ALLOW_SNAPSHOT_ISOLATION ON"
+        return database.wrong(asked, what, fix)
     if code in _WRONG:
-        return ContractError(what, where=where, fix="correct the source in the contract")
-    return TransientError(what, where=where, fix="run again later")
+        return database.wrong(asked, what)
+    return database.passing(asked, what)
