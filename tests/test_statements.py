@@ -124,7 +124,10 @@ def test_a_file_of_which_no_row_says_something_new_rewrites_nothing(stock: Lake)
     assert len(before & files(stock)) == 1  # that of store a
 
 
-def test_a_state_that_comes_back_is_a_statement_under_any_name(stock: Lake) -> None:
+@pytest.mark.parametrize("keyed", [True, False])
+def test_a_state_that_comes_back_is_a_statement_under_any_name(stock: Lake, keyed: bool) -> None:
+    for place in () if keyed else (1, 2):
+        stock.edit("silver/shop/stock.yaml", f"primaryKey: true, primaryKeyPosition: {place}", "required: true")
     first, second = HEADER + "a,1,10\na,2,20\n", HEADER + "a,1,10\n"
     for name, text, rows in (("x", first, 2), ("x", second, 1), ("x", first, 2), ("y", second, 1), ("z", first, 2)):
         stock.land(f"shop/stock/{name}.csv", text)
@@ -197,6 +200,18 @@ def test_an_empty_file_empties_the_slice_that_its_name_gives(stock: Lake) -> Non
     stock.land("shop/stock/c-2.csv", "item,pieces\n1,7\n")
     assert counts(stock, "inserted", "removed") == (1, 1)
     assert stock.rows(ROWS) == [("c", 1, 7)]
+
+
+def test_an_empty_file_is_read_again_after_a_rollback(stock: Lake) -> None:
+    of_names(stock)
+    stock.land("shop/stock/a-1.csv", "item,pieces\n1,10\n")
+    first = stock.good()
+    stock.land("shop/stock/a-2.csv", "item,pieces\n")
+    stock.good()
+    assert stock.command("rollback", "--to", first.run_id) == 0
+    assert stock.rows(ROWS) == [("a", 1, 10)]
+    stock.good()
+    assert stock.rows(ROWS) == []
 
 
 def test_an_empty_file_whose_slice_stands_in_rows_says_nothing_and_is_noted(stock: Lake) -> None:
@@ -380,6 +395,18 @@ def test_a_late_statement_takes_its_place_in_the_history(stock: Lake) -> None:
         stock.land(f"shop/stock/a-{day}.csv", f"item,pieces\n{rows}")
         stock.good()
     assert stock.rows(VERSIONS) == [(1, 10, 1, 3, False), (1, 10, 5, None, True), (2, 20, 3, 5, False)]
+
+
+def test_a_history_may_be_dated_by_when_its_files_arrived(stock: Lake) -> None:
+    column = "      - {name: seen, logicalType: timestamp, required: true, transformLogic: _ingested_at}\n"
+    stock.edit("silver/shop/stock.yaml", "    customProperties:\n", f"{column}    customProperties:\n")
+    says(stock, "sequenceBy, value: [seen]", "history, value: scd2", "maxRemoved, value: 100 %", replaces="all")
+    for rows in ("a,1,10\n", "", "a,1,10\n", "a,1,10\na,2,20\n", ""):
+        stock.land("shop/stock/list.csv", HEADER + rows)
+        stock.good()
+    assert stock.rows(f"SELECT item, _is_current FROM {TABLE} ORDER BY ALL") == [(1, False), (1, False), (2, False)]
+    assert stock.command("run", "--mode", "all") == 0
+    assert stock.rows(f"SELECT item, _is_current FROM {TABLE} ORDER BY ALL") == [(1, False), (1, False), (2, False)]
 
 
 def test_a_version_that_holds_on_is_not_written_again(stock: Lake) -> None:

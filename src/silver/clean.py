@@ -312,7 +312,7 @@ class Merge:
         Raises:
             RemovalsError: too many rows would be removed; nothing was committed.
         """
-        beside = statements.added_to(self.table, stored)
+        beside = statements.added_to(self.engine, self.table, stored)
         updated, unchanged, tied = winners.contest(self.engine, self.table, self.table.row_columns, beside)
         outcome = self._with_conflicts(outcome, tied)
         if self.table.history == "scd2":

@@ -133,8 +133,10 @@ def replace_rows(engine: DuckEngine, table: Table, stored: str) -> Outcome:
     return Outcome(updated=updated, removed=removed, unchanged=unchanged)
 
 
-def added_to(table: Table, stored: str) -> str:
+def added_to(engine: DuckEngine, table: Table, stored: str) -> str:
     """Return those of the stored rows whose slices are not replaced: new rows of one moment come beside them."""
+    if engine.one(f"SELECT bool_and(_replaced) FROM {Batch.TOUCHED}")[0]:
+        return f"(SELECT * FROM {stored} WHERE false)"  # as nearly always: nothing of them is read
     return f"(SELECT s.* FROM {stored} s ANTI JOIN {_replaced()} t ON {by_slice(table, 's', 't')})"
 
 
