@@ -204,7 +204,7 @@ def _recomputed(table: Table, proof: Proof) -> str:
 
 
 def _column(column: Column) -> tuple[str, ...]:
-    rules = [*map(_rule, column.rules), *(["unique"] if column.unique else [])]
+    rules = [*map(_rule, column.rules), *_part_rules(column), *(["unique"] if column.unique else [])]
     required = "yes" if column.required else ""
     meaning = _text(column.description)
     return (
@@ -217,6 +217,16 @@ def _column(column: Column) -> tuple[str, ...]:
     )
 
 
+def _part_rules(column: Column, path: str = "") -> list[str]:
+    """Return what is asked of the parts of a list or an object, each with its path."""
+    found: list[str] = []
+    for part in column.parts:
+        at = f"{path}.{part.name}" if part.name else f"{path}[]"
+        asked = [*map(_rule, part.rules), *(["required"] if part.required else [])]
+        found += [f"{_code(at.removeprefix('.'))} {rule}" for rule in asked] + _part_rules(part, at)
+    return found
+
+
 # -- in words
 
 _RULES = {
@@ -227,6 +237,9 @@ _RULES = {
     "multipleOf": "a multiple of {}",
     "minLength": "at least {} characters",
     "maxLength": "at most {} characters",
+    "minItems": "at least {} items",
+    "maxItems": "at most {} items",
+    "uniqueItems": "no item twice",
     "pattern": "matches {}",
     "enum": "one of {}",
 }

@@ -257,6 +257,13 @@ def test_marts_histories_and_tables_without_a_key_may_have_lists_and_objects(
         ([3, 1], date(2024, 5, 3)),
         ([4], None),
     ]
+    assert lake.command("docs") == 0
+    readme = (lake.root / "src/gold/visits/README.md").read_text(encoding="utf-8")
+    assert "| `places` | struct(city varchar, lat decimal(9,4))[] |" in readme
+    assert "at least 1 items" in readme
+    assert "`[].city` required" in readme
+    assert lake.command("preview", "gold.visits.days") == 0
+    assert '[{"city": "Basel", "lat": 47.56}, {"city": "Bern", "lat": 46.' in capsys.readouterr().out
     assert lake.command("query", "SELECT place, tags FROM silver.web.visits WHERE nr = 2", "--format", "csv") == 0
     assert capsys.readouterr().out == 'place,tags\n"{""city"": ""Basel"", ""lat"": 47.56}",[2]\n'
     lake.edit(

@@ -26,6 +26,7 @@ from src.contract.model import Share as Share
 from src.contract.model import Sla as Sla
 from src.contract.model import Source as Source
 from src.contract.model import Table as Table
+from src.contract.model import shown_type as shown_type
 from src.contract.versions import Tagged as Tagged
 from src.contract.versions import as_stored as as_stored
 from src.contract.versions import check_bump as check_bump

@@ -287,7 +287,7 @@ def _rules(part: Part) -> tuple[Rule, ...]:
             rules.append(Rule("pattern", _FORMATS[value]))
         elif kind == "defaultTimezone" and value not in ("UTC", "Etc/UTC"):
             part.error(f"defaultTimezone {value}", at, "write UTC: convert in transformLogic")
-        elif kind not in ("timezone", "defaultTimezone"):
+        elif kind not in ("timezone", "defaultTimezone") and (kind, value) != ("uniqueItems", False):
             if kind == "pattern":
                 check_pattern(value, part, at)
             rules.append(Rule(kind, _canonical(value, logical)))

@@ -122,6 +122,12 @@ class Rule:
     value: object  # enum: a tuple; a bound of a date or timestamp: ISO text, UTC where it names no zone
 
 
+def shown_type(kind: str) -> str:
+    """Return a type as a person writes it; the names of a struct's fields keep their capitals."""
+    parts = kind.replace(TIMESTAMP, "TIMESTAMP").split('"')  # every second one is a name
+    return "".join(part if at % 2 else part.lower() for at, part in enumerate(parts))
+
+
 @dataclass(frozen=True)
 class Column:
     name: str
@@ -146,9 +152,7 @@ class Column:
     @property
     def shown_type(self) -> str:
         """Return the type as a person writes it: decimal(18,2), timestamp, struct(id bigint)[]."""
-        names = re.split('"', self.type.replace(TIMESTAMP, "TIMESTAMP"))  # every second one is a name
-        shown = "".join(word if at % 2 else word.lower() for at, word in enumerate(names))
-        return self.form or shown
+        return self.form or shown_type(self.type)
 
     def hides_its_source(self, names: Callable[[str], Collection[str]]) -> bool:
         """Return whether the column is an expression over a file's column of the same name.

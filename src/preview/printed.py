@@ -8,6 +8,7 @@ from typing import Any
 from src import console
 from src.checks.audits import AuditResult
 from src.checks.audits import describe as describe_audit
+from src.contract import shown_type
 from src.preview.gold import Comparison, MartPreview
 from src.preview.rows import ColumnFigures, Refusal
 from src.preview.silver import FeedAhead, SilverPreview
@@ -100,7 +101,7 @@ def _print_rest(
     cells = [
         (
             column.column,
-            column.type.lower(),
+            shown_type(column.type),
             "" if column.filled_percent is None else f"{column.filled_percent:.4g} %",
             f"{'about ' if column.estimated else ''}{column.distinct:,}",
             _cut(column.least),
@@ -139,7 +140,8 @@ def _print_comparison(found: Comparison) -> None:
 
 
 def _cell(value: object) -> object:
-    return _cut(value) if isinstance(value, str) else value
+    shown = console.nested_as_json(value)
+    return _cut(shown) if isinstance(shown, str) else shown
 
 
 def _cut(text: str | None) -> str | None:
