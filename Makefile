@@ -123,6 +123,9 @@ rotate-logs: ready ## move the logs of earlier days aside, delete those older th
 docs: ready ## render what is rendered from code: mart READMEs, .env.example, the settings table
 	@$(PYTHON) main.py docs
 
+adopt: ready ## make contracts of ours from an ODCS contract of elsewhere: FILE=path (DOMAIN=name, STDOUT=1)
+	@$(PYTHON) main.py adopt $(if $(DOMAIN),--domain="$$DOMAIN") $(if $(STDOUT),--stdout) -- "$$FILE"
+
 new: ready ## a project of your own in another folder: DIR=../mylake (SAMPLE=1: with a small domain to learn from)
 	@$(PYTHON) main.py init $(if $(SAMPLE),--sample) $(DRY) -- "$$DIR"
 

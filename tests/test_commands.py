@@ -198,8 +198,8 @@ SHOWN = {
     "upgrade": (("--dry-run",), 0),
     "vacuum": (("--dry-run",), 0),
 }
-# Those that need a backup, a release to go back to, or an empty folder.
-SHOWN_LATER = {"init", "drill", "repair", "restore", "rollback"}
+# Those that need a backup, a release to go back to, an empty folder, or a contract of elsewhere.
+SHOWN_LATER = {"adopt", "init", "drill", "repair", "restore", "rollback"}
 # Those that only do something, and say that they did.
 SILENT = {"confirm", "docs", "jobs"}
 

@@ -295,6 +295,7 @@ DECLARED = [  # what tags are instead, and the words of the error
     (f"array, primaryKey: true, items: {DATES}", "key column tags is a list"),
     ("object, primaryKey: true, physicalType: json", "key column tags is json"),
     (f"array, required: true, partitioned: true, items: {DATES}", "partition column tags is DATE[]"),
+    ("array, physicalType: json, logicalTypeOptions: {minItems: 1}", "minItems of JSON text"),
     ("time, logicalTypeOptions: {minimum: noon}", "minimum is not a time"),
     ("time, logicalTypeOptions: {format: 'HH:mm'}", "format HH:mm"),
     ("time, enum: [{value: '25:00'}]", "value '25:00' of a time column"),

@@ -278,6 +278,8 @@ def _rules(part: Part) -> tuple[Rule, ...]:
         at = f"logicalTypeOptions.{kind}"
         if logical == "boolean":
             part.error(f"unknown key {kind}", at, "a boolean has no options")
+        elif logical in _NESTED and not part.node.get("items") and not part.node.get("properties"):
+            part.error(f"{kind} of JSON text", at, "remove it, or declare the parts: only these are counted")
         elif logical == "object":
             if kind != "required":
                 part.error(f"{kind} of an object", at, "remove it: nothing checks it")

@@ -21,7 +21,7 @@ from src.contract.model import OPERATORS
 from src.errors import BoathouseError, ContractError
 
 _MOST_VALUES = 200_000  # of one document: a contract of 10,000 columns has some 100,000
-_RESERVED = ("bronze", "gold", "ops", "quarantine", "silver")
+RESERVED = ("bronze", "gold", "ops", "quarantine", "silver")
 _IGNORED = ("__pycache__", "__init__.py", "README.md")
 TESTS = "tests"  # the folder inside a domain or mart with the tests of its models
 
@@ -34,9 +34,9 @@ def discover(root: Path, errors: list[BoathouseError]) -> list[ContractFile]:
 def read(file: ContractFile) -> None:
     """Fill a file's document as far as it is sound; it stays empty where nothing more can be said about it."""
     text = file.text(file.path)
-    document = _parse(text, file) if text else None
+    document = parse(text, file) if text else None
     if document is not None:
-        file.document = _conforming(document, file) or {}
+        file.document = conforming(document, file) or {}
 
 
 def entries(folder: Path) -> list[Path]:
@@ -100,7 +100,7 @@ def _folders(layer: Path, errors: list[BoathouseError]) -> Iterator[Path]:
     for path in entries(layer):
         file = ContractFile(path, layer.name, path.name, _shown(path, root), errors)
         if path.is_dir():
-            file.check_name("folder", path.name, reserved=_RESERVED)
+            file.check_name("folder", path.name, reserved=RESERVED)
             yield path
         elif path.suffix in (".yaml", ".yml", ".sql"):
             fix = f"move it to {home}/<{'domain' if layer.name == 'silver' else 'mart'}>/"
@@ -114,7 +114,8 @@ def _shown(path: Path, root: Path) -> str:
 # -- YAML
 
 
-def _parse(text: str, file: ContractFile) -> dict[str, Any] | None:
+def parse(text: str, file: ContractFile) -> dict[str, Any] | None:
+    """Return a YAML document; None, with an error added, where it is none, or has a key twice."""
     import yaml
 
     loader = _loader_class()(text)
@@ -251,7 +252,7 @@ def _validator() -> Any:
     return validator_for(_schema())(_schema())
 
 
-def _conforming(document: dict[str, Any], file: ContractFile) -> dict[str, Any] | None:
+def conforming(document: dict[str, Any], file: ContractFile) -> dict[str, Any] | None:
     """Return the document without what breaks the standard, so that the rest can be checked in the same pass."""
     if _verdict().is_valid(document):
         return document
