@@ -57,8 +57,8 @@ pull: ready ## ask the sources that contracts name and land what is new (SOURCE=
 sources: ready ## every source: when it last answered, which credentials it asks for, whether it answers now
 	@$(PYTHON) main.py sources
 
-draft: ready ## a first contract from files that landed, ready to run: FILES=data/landing/shop/orders/*.csv (STDOUT=1, FORCE=1)
-	@$(PYTHON) main.py draft $(if $(STDOUT),--stdout) $(if $(FORCE),--force) -- $$FILES
+draft: ready ## a first contract, ready to run: FILES=data/landing/shop/orders/*.csv or src/gold/mart; or SOURCE="..." TABLE=shop.orders (STDOUT=1, FORCE=1)
+	@$(PYTHON) main.py draft $(if $(STDOUT),--stdout) $(if $(FORCE),--force) $(if $(SOURCE),--source="$$SOURCE" --table="$$TABLE") $(if $(START),--start="$$START") -- $$FILES
 
 plan: ready ## what a run would do and why, how much it would read and how long it would take; changes nothing
 	@$(PYTHON) main.py plan $(CHOSEN)

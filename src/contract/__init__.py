@@ -11,6 +11,7 @@ from __future__ import annotations
 from src.contract.documents import TESTS as TESTS
 from src.contract.facts import fingerprint as fingerprint
 from src.contract.facts import logic as logic
+from src.contract.feeds import written_source as written_source
 from src.contract.lines import place_of as place_of
 from src.contract.loading import load as load
 from src.contract.model import PROVENANCE as PROVENANCE

@@ -88,7 +88,8 @@ def _gold(root: Path, errors: list[BoathouseError]) -> Iterator[ContractFile]:
         elif is_empty(folder):
             continue  # `loading` notes it
         else:
-            file.error(f"mart {folder.name} has no contract.yaml", fix="write it, or remove the folder")
+            fix = f"write it, `make draft FILES={_shown(folder, root)}` does from SQL, or remove the folder"
+            file.error(f"mart {folder.name} has no contract.yaml", fix=fix)
 
 
 def _folders(layer: Path, errors: list[BoathouseError]) -> Iterator[Path]:

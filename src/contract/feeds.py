@@ -9,6 +9,7 @@ from typing import Any
 from src.contract import custom
 from src.contract.errors import ContractFile, Part, listed
 from src.contract.model import Feed, Names, Source, Table
+from src.errors import UsageError
 
 _FORMATS = ("csv", "ndjson", "json", "parquet", "xlsx")
 _ONLY_FOR = {  # an option that is not here is for all of them
@@ -72,7 +73,7 @@ def _feed(server: Part) -> Feed:
         options["encoding"] = _encoding(options["encoding"], server)
     options["columns"] = tuple(options.get("columns", ()))
     if "source" in options:
-        options["source"] = _source(options["source"], server.file.domain)
+        options["source"] = source(options["source"], server.file.domain)
     options["null_values"] = tuple(sorted(options.pop("nullValues", ())))  # their order says nothing
     options["header"] = _header(options.get("header", True))
     options["skip_footer"] = options.pop("skipFooter", 0)
@@ -92,7 +93,25 @@ def _feed(server: Part) -> Feed:
     return feed
 
 
-def _source(written: Mapping[str, Any], domain: str) -> Source:
+def written_source(text: str, domain: str) -> Source:
+    """Return a source from what a contract says of it, without the braces: connector: rest, url: ...
+
+    Raises:
+        UsageError: it is not that.
+    """
+    import yaml
+
+    try:
+        written = yaml.safe_load("{" + text.strip().removeprefix("{").removesuffix("}") + "}")
+    except yaml.YAMLError:
+        written = None
+    expected, fits = custom.FEED["source"]
+    if not fits(written):
+        raise UsageError(f"the source {text!r} cannot be read", fix=f"write {expected}")
+    return source(written, domain)
+
+
+def source(written: Mapping[str, Any], domain: str) -> Source:
     """Return a source as it is written; its connector says later whether it knows the options."""
     own = {name: value for name, value in written.items() if name not in ("connector", "name")}
     return Source(written["connector"], written.get("name", domain), own)

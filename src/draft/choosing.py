@@ -21,20 +21,42 @@ _SEQUENCES = ("timestamp", "date", "integer")  # logical types of a sequence, th
 
 
 def choose(
-    engine: DuckEngine, made: DraftContract, table: Table, relation: str, figures: Mapping[str, Figures], rows: int
+    engine: DuckEngine,
+    made: DraftContract,
+    table: Table,
+    relation: str,
+    figures: Mapping[str, Figures],
+    rows: int,
+    properties: Mapping[str, str],
 ) -> None:
-    """Add to a drafted contract what its so many rows, in a relation of typed ones that all differ, let it promise."""
+    """Add to a drafted contract what its so many rows, in a relation of typed ones that all differ, let it promise.
+
+    `properties`: what goes with its source, by the names of the table's columns.
+    """
     for column in made.columns:
         column.required = figures[column.name].filled == rows > 0
     _choose_enums(engine, made, relation, figures)
     kinds = {column.name: column.type for column in table.columns}
     always = [(column.name, kinds[column.name]) for column in made.columns if column.required]
     made.set_key(find_key(engine, relation, rows, always))
-    if made.key:
+    if made.key and properties:
+        _take(made, properties)
+    elif made.key:
         _choose_sequence(made)
     else:
         made.tail += _why_no_key(made, figures, rows)
     _choose_partition(made, figures, rows)
+
+
+def _take(made: DraftContract, properties: Mapping[str, str]) -> None:
+    """Take over what goes with the source; a row that takes its key away has no other columns."""
+    made.sequence_by = properties.get("sequenceBy")
+    made.delete_when = properties.get("deleteWhen")
+    made.replaces = properties.get("replaces")
+    made.on_conflict = properties.get("onConflict")
+    if made.delete_when:
+        for column in made.columns:
+            column.required = column.name in (*made.key, made.sequence_by)
 
 
 def _choose_enums(engine: DuckEngine, made: DraftContract, relation: str, figures: Mapping[str, Figures]) -> None:

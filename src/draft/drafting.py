@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -19,7 +19,7 @@ from src.draft.choosing import choose, partitions
 from src.draft.fields import Field, add_examples, common, find_fields
 from src.draft.figures import Figures, counted, in_words, read_figures
 from src.draft.judging import Verdict, judge
-from src.draft.landed import Source, readable
+from src.draft.landed import LandedTable, readable
 from src.draft.shapes import PLAIN
 from src.draft.written import DraftColumn, DraftContract
 from src.engine import DuckEngine
@@ -66,7 +66,7 @@ class Draft:
     misfits: tuple[fitting.Misfit, ...]
 
 
-def draft(settings: Settings, engine: DuckEngine, source: Source, now: datetime) -> Iterator[Draft]:
+def draft(settings: Settings, engine: DuckEngine, source: LandedTable, now: datetime) -> Iterator[Draft]:
     """Yield the draft of each table of a source: one, or one of each sheet of a workbook whose sheets differ.
 
     Raises:
@@ -75,7 +75,7 @@ def draft(settings: Settings, engine: DuckEngine, source: Source, now: datetime)
     with _room(settings) as room:
         for read in reading.readings(source, readable(source, room)):
             with _bronze(settings, engine, source, read, now) as (bronze, found):
-                yield _drafted(settings, engine, read, bronze, found)
+                yield _drafted(settings, engine, read, bronze, found, source.properties)
 
 
 @contextmanager
@@ -89,7 +89,7 @@ def _room(settings: Settings) -> Iterator[Path]:
 
 @contextmanager
 def _bronze(
-    settings: Settings, engine: DuckEngine, source: Source, read: reading.Reading, now: datetime
+    settings: Settings, engine: DuckEngine, source: LandedTable, read: reading.Reading, now: datetime
 ) -> Iterator[tuple[lake.Snapshot, list[str]]]:
     """Take the files into a bronze table of its own for the length of a with-block; with what readers say of them."""
     with _room(settings) as room:
@@ -110,7 +110,12 @@ def _bronze(
 
 
 def _drafted(
-    settings: Settings, engine: DuckEngine, read: reading.Reading, bronze: lake.Snapshot, refused: Sequence[str]
+    settings: Settings,
+    engine: DuckEngine,
+    read: reading.Reading,
+    bronze: lake.Snapshot,
+    refused: Sequence[str],
+    properties: Mapping[str, str],
 ) -> Draft:
     names = [name for name in bronze.columns if name not in SYSTEM_COLUMNS]
     scan = engine.scan(bronze, evolved=True)
@@ -124,7 +129,9 @@ def _drafted(
     table, outcome = _proven(engine, made, bronze)
     rows = outcome.read - outcome.quarantined - outcome.duplicates
     figures = read_figures(engine, table, Batch.INCOMING, rows)
-    choose(engine, made, table, Batch.INCOMING, figures, rows)
+    own = {one.source: one.name for one in fields}
+    given = {name: own.get(value, value) for name, value in properties.items()}
+    choose(engine, made, table, Batch.INCOMING, figures, rows, given)
     for column, verdict in zip(columns, verdicts, strict=True):
         column.comments += in_words(verdict, figures[column.name])
     examples = common(engine, relation, fields)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from src.bronze import archives
 from src.bronze.patterns import ARCHIVE, FilePattern, is_archive
 from src.bronze.readers import PACKED
+from src.contract import Source
 from src.draft.names import snake_case
 from src.errors import DataError, UsageError
 
@@ -35,7 +36,7 @@ _DOMAINS_TAKEN = ("bronze", "gold", "ops", "quarantine", "silver")
 
 
 @dataclass(frozen=True)
-class Source:
+class LandedTable:
     """The files of one table, in the order of their names."""
 
     domain: str
@@ -43,9 +44,11 @@ class Source:
     path: str  # glob below the landing zone
     format: str  # by the ending; what a JSON file holds decides between json and ndjson
     files: tuple[Path, ...]
+    brought_by: Source | None = None  # None: somebody landed them
+    properties: Mapping[str, str] = field(default_factory=dict)  # of the table, that go with its source
 
 
-def readable(source: Source, folder: Path) -> dict[Path, str]:
+def readable(source: LandedTable, folder: Path) -> dict[Path, str]:
     """Return the files of a source as they can be read, with their names; archives are unpacked into a folder.
 
     Raises:
@@ -64,7 +67,7 @@ def readable(source: Source, folder: Path) -> dict[Path, str]:
     return found
 
 
-def sources(landing: Path, named: Sequence[Path]) -> list[Source]:
+def sources(landing: Path, named: Sequence[Path]) -> list[LandedTable]:
     """Return the tables that the files belong to; of a folder all files that are in it, however deep.
 
     Raises:
@@ -132,7 +135,7 @@ def _suffix(file: Path) -> str:
     return Path(name).suffix.lower()
 
 
-def _source(landing: Path, domain: str, table: str, files: Sequence[Path]) -> Source:
+def _source(landing: Path, domain: str, table: str, files: Sequence[Path]) -> LandedTable:
     suffixes = sorted({_suffix(file) for file in files})
     kinds = {FORMATS.get(suffix) for suffix in suffixes}
     if len(kinds) > 1:
@@ -143,7 +146,7 @@ def _source(landing: Path, domain: str, table: str, files: Sequence[Path]) -> So
     if kind is None:
         fix = f"known endings: {', '.join(FORMATS)}, also followed by {', '.join(PACKED)}, or in a {ARCHIVE}"
         raise DataError(f"format unknown: {files[0].name}", where=files[0], fix=fix)
-    return Source(domain, table, _pattern(landing, files, suffixes), kind, tuple(files))
+    return LandedTable(domain, table, _pattern(landing, files, suffixes), kind, tuple(files))
 
 
 def _pattern(landing: Path, files: Sequence[Path], suffixes: Sequence[str]) -> str:

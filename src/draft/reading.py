@@ -14,7 +14,7 @@ from src.contract import Feed
 from src.contract.model import Names
 from src.draft import dialect
 from src.draft.fitting import Misfit
-from src.draft.landed import Source
+from src.draft.landed import LandedTable
 from src.draft.names import snake_case
 from src.errors import DataError
 
@@ -30,12 +30,12 @@ class Reading:
     misfits: tuple[Misfit, ...] = ()
 
 
-def readings(source: Source, files: Mapping[Path, str]) -> Iterator[Reading]:
+def readings(source: LandedTable, files: Mapping[Path, str]) -> Iterator[Reading]:
     """Yield how the files of a source are read: once, or for each sheet of workbooks whose sheets differ.
 
     `files` are those that can be opened, with their names.
     """
-    feed = Feed(source.domain, source.table, source.path, source.format)
+    feed = Feed(source.domain, source.table, source.path, source.format, source=source.brought_by)
     if source.format == "csv":
         yield _csv(source, feed, files)
     elif source.format == "xlsx":
@@ -46,7 +46,7 @@ def readings(source: Source, files: Mapping[Path, str]) -> Iterator[Reading]:
         yield Reading(feed, source.table, len(files))
 
 
-def _csv(source: Source, feed: Feed, files: Mapping[Path, str]) -> Reading:
+def _csv(source: LandedTable, feed: Feed, files: Mapping[Path, str]) -> Reading:
     best, others = dialect.agreed((path, dialect.written(feed, path)) for path in files)
     notes: list[str] = []
     if best.encoding in ("cp1252", "latin-1"):
@@ -74,7 +74,7 @@ def _csv(source: Source, feed: Feed, files: Mapping[Path, str]) -> Reading:
     return Reading(feed, source.table, len(files), tuple(notes), misfits)
 
 
-def _json(source: Source, feed: Feed, files: Mapping[Path, str]) -> Reading:
+def _json(source: LandedTable, feed: Feed, files: Mapping[Path, str]) -> Reading:
     encodings = {dialect.encoding_of(path) for path in files} - {dialect.ASCII}
     encoding = encodings.pop() if len(encodings) == 1 else feed.encoding
     feed = replace(feed, encoding=encoding)
@@ -96,7 +96,7 @@ def _kind_of_json(feed: Feed, path: Path) -> str:
         return feed.format
 
 
-def _workbook(source: Source, feed: Feed, files: Mapping[Path, str]) -> Iterator[Reading]:
+def _workbook(source: LandedTable, feed: Feed, files: Mapping[Path, str]) -> Iterator[Reading]:
     """Yield a reading of all sheets together where they have the same columns, else of each by its name."""
     sheets = _sheets([*files], feed)
     if not sheets:

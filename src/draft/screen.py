@@ -8,6 +8,7 @@ from src import console
 from src.draft.drafting import Draft, FoundColumn
 from src.draft.figures import counted
 from src.draft.fitting import Misfit
+from src.draft.marts import MartDraft
 
 _EXAMPLES = 36  # characters
 _NOTE = 60
@@ -33,11 +34,34 @@ def print_draft(found: Draft) -> None:
         print(f"partitioned by {', '.join(found.partition_by)}")
 
 
+def print_mart(found: MartDraft) -> None:
+    """Print the draft of a mart: of each table what its model returned."""
+    for table in found.tables:
+        print(f"{table.table}: {counted(table.rows, 'row')}, over {', '.join(table.reads)}")
+        headers = ["column", "type", "filled", "distinct"]
+        rows = [
+            [column.name, column.type.lower(), _percent(column.filled), column.distinct] for column in table.columns
+        ]
+        console.table(headers, rows)
+        print(f"key: {', '.join(table.key)}" if table.key else "key: none, the contract says why")
+
+
 def _row(column: FoundColumn) -> list[object]:
     source = "" if column.source.lower() == column.name else _cut(column.source, 30)
     examples = _cut(" | ".join(column.examples), _EXAMPLES)
-    filled = f"{100 * column.filled:.0f} %" if column.filled in (0, 1) else f"{min(99.9, 100 * column.filled):.1f} %"
-    return [column.name, source, column.type, filled, column.distinct, examples, _cut(column.note, _NOTE)]
+    return [
+        column.name,
+        source,
+        column.type,
+        _percent(column.filled),
+        column.distinct,
+        examples,
+        _cut(column.note, _NOTE),
+    ]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if share in (0, 1) else f"{min(99.9, 100 * share):.1f} %"
 
 
 def _cut(text: str, most: int) -> str:

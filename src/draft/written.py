@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
 from src.console import plain
-from src.contract import Feed
+from src.contract import Feed, Source
 from src.contract.model import Names
 
 _WIDTH = 150  # characters of a line before its comment
@@ -40,6 +40,9 @@ class DraftContract:
     columns: list[DraftColumn]
     head: list[str] = field(default_factory=list)  # comments above all
     sequence_by: str | None = None
+    replaces: str | None = None
+    delete_when: str | None = None
+    on_conflict: str | None = None
     tail: list[str] = field(default_factory=list)  # comments below the columns
 
     @property
@@ -72,10 +75,17 @@ class DraftContract:
         positions = sum(1 for column in self.columns if column.key)
         for column in self.columns:
             yield from _item(_property(column, positions > 1), "      ", "; ".join(column.comments))
-        if self.sequence_by:
+        properties = [
+            ("sequenceBy", self.sequence_by, "of the rows of one key the one with the greatest wins"),
+            ("onConflict", self.on_conflict, "of rows that nothing else orders the one that arrived last"),
+            ("deleteWhen", self.delete_when, "such a row takes its key away"),
+            ("replaces", self.replaces, "an answer is the whole truth: what it does not have is gone"),
+        ]
+        if any(value for _, value, _ in properties):
             yield "    customProperties:"
-            node = f"{{property: sequenceBy, value: {scalar(self.sequence_by)}}}"
-            yield f"      - {node}  # of the rows of one key the one with the greatest wins"
+        for name, value, meaning in properties:
+            if value:
+                yield f"      - {{property: {name}, value: {scalar(value)}}}  # {meaning}"
         yield from (f"    # {plain(line)}" for line in self.tail)
 
 
@@ -109,6 +119,10 @@ def _value(value: object) -> str:
     if isinstance(value, Names):
         pairs = [f"unnamed: {scalar(value.unnamed)}"] if value.unnamed else []
         return f"{{{', '.join(pairs + ['repeated: number'] * value.repeated)}}}"
+    if isinstance(value, Source):
+        return _value({"connector": value.connector, "name": value.name, **value.options})
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{scalar(str(key))}: {_value(one)}' for key, one in value.items())}}}"
     if isinstance(value, tuple | list):
         return f"[{', '.join(map(_value, value))}]"
     if isinstance(value, bool):

@@ -13,6 +13,7 @@ and, where they are needed,
 
     credentials(options)    those of SECRETS that these options ask for; without it all of them
     contradictions(options) what is wrong with options that are right one by one: each a text and its fix
+    table_properties(options) which custom properties of the table go with them, columns as the source calls them
 
 Its errors are those of src/errors.py: TransientError is tried again, AuthError stops the source, and ContractError
 the feed.

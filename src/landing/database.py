@@ -108,6 +108,16 @@ def _contradictions(options: Mapping[str, Any], written: set[str]) -> Iterator[t
         yield f"{name} with a query", f"write it into the query, or table: instead of query: ({name} is for tables)"
 
 
+def table_properties(options: Mapping[str, Any]) -> dict[str, str]:
+    """Return the custom properties of a table that go with these options, columns by their names in the database."""
+    if options["mode"] == "full":
+        return {"replaces": "all"}
+    deletes = options["deletes"]
+    gone = _FLAG if deletes == "keys" else deletes["column"] if deletes else None
+    # what was read again within the overlap is newer, also where its cursor has not moved
+    return {"sequenceBy": options["cursor"], "onConflict": "last", **({"deleteWhen": gone} if gone else {})}
+
+
 def slices(asked: Asked) -> Sequence[Slice]:
     """Return what is asked of a table; keys before changes, so that a row that came in between is no deletion."""
     if asked.options["mode"] == "full":

@@ -90,6 +90,12 @@ def setting(source: Source, key: str) -> str:
     return f"{SOURCE_PREFIX}{re.sub(r'[^A-Za-z0-9]', '_', source.name).upper()}_{key}"
 
 
+def table_properties(source: Source) -> dict[str, str]:
+    """Return the custom properties of a table that go with its source; columns are named as the source names them."""
+    suggested = getattr(connector(source.connector), "table_properties", None)
+    return dict(suggested(options(source))) if suggested else {}
+
+
 def _known(module: Connector) -> dict[str, Option]:
     return {**COMMON, **module.OPTIONS}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 
 from src import catalog, lake
@@ -20,6 +20,8 @@ from src.landing.connector import Slice
 from src.landing.pull import Stage
 from src.project import Project
 from src.run import runs
+from src.run.kinds import RunKind
+from src.run.recorded import recorded_run
 from src.run.runs import Run, Window
 
 _NAMED = 3  # slices by name
@@ -75,6 +77,21 @@ def steps(run: Run, stage: Stage, feeds: Sequence[Feed]) -> Iterator[PullStep]:
 def stage_of(project: Project, window: Window, start: date | None = None, chosen: str = "*", run_id: str = "") -> Stage:
     """Return what the pulls of a run have in common; `start`: ask for every day from then on."""
     return Stage(project.settings, runs.now, window.end, start, last_answers(project), chosen, run_id)
+
+
+def bring(project: Project, feed: Feed, start: date | None) -> None:
+    """Ask the source of a feed that no contract declares yet, in a run of its own; `start` as in `stage_of`.
+
+    Raises:
+        BoathouseError: it failed.
+    """
+    registry.check([feed])
+    window = Window(start, runs.now().date() - timedelta(days=1)) if start else None
+    with recorded_run(project, RunKind.PULL, f"make draft TABLE={feed.domain}.{feed.name}", window) as run:
+        for step in steps(run, stage_of(project, run.window, start, run_id=run.run_id), [feed]):
+            run.step(step.name, step.work, source=step.source)
+    for failure in run.failures.values():
+        raise failure
 
 
 def plan(stage: Stage, feeds: Sequence[Feed]) -> list[Planned]:

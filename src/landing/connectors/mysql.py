@@ -89,6 +89,7 @@ _WRONG = (
 
 contradictions = database.contradictions
 credentials = database.credentials
+table_properties = database.table_properties
 slices = database.slices
 
 

@@ -55,6 +55,7 @@ _TABLES = "c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT IN ('pg_cata
 
 contradictions = database.contradictions
 credentials = database.credentials
+table_properties = database.table_properties
 slices = database.slices
 
 

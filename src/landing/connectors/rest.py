@@ -127,6 +127,11 @@ def credentials(options: Mapping[str, Any]) -> list[str]:
     )
 
 
+def table_properties(options: Mapping[str, Any]) -> dict[str, str]:
+    """Return the custom properties of a table that go with these options: an answer to `all` is the whole truth."""
+    return {"replaces": "all"} if options["slice"] == "all" and not options["accounts"] else {}
+
+
 def contradictions(options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield what does not go together, each with its fix."""
     if options["raw"] and options["paging"]:

@@ -49,6 +49,7 @@ _NO_SNAPSHOT = 3952
 
 contradictions = database.contradictions
 credentials = database.credentials
+table_properties = database.table_properties
 slices = database.slices
 
 
