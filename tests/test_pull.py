@@ -440,3 +440,33 @@ def test_a_package_that_is_missing_is_named_with_the_line_to_type(lake: Lake, mo
     assert "needs no-such-package, not installed" in str(error) and "boathouse[connectors]" in str(error)
     (lake.root / "setup.sh").touch()
     assert "./setup.sh --connectors" in str(lake.run().failures["landing.shop.orders"])
+
+
+# -- statements
+
+
+def test_each_day_is_what_its_source_said_last_back_and_forth_until_nothing_is_left_of_it(
+    lake: Lake, shop_api: Api
+) -> None:
+    days = {
+        day: [row(day.toordinal() * 10 + n, n, day) for n in (1, 2)]
+        for day in (YESTERDAY - timedelta(days=1), YESTERDAY)
+    }
+    before, after = dict(days), {**days, YESTERDAY: [row(YESTERDAY.toordinal() * 10 + 1, 5, YESTERDAY)]}
+    server = source(shop_api.url, slice="day", params={"day": "{day}"}, lookback=2)
+    sourced(lake, server)
+    day = "regexp_extract(_file, '([0-9-]+)@', 1)"
+    key = f'{{name: day, transformLogic: "{day}", primaryKey: true, primaryKeyPosition: 2,'
+    lake.edit("silver/shop/orders.yaml", "{name: day,", key)
+    lake.edit("silver/shop/orders.yaml", "sequenceBy, value: [updated]", "replaces, value: [day]")
+    seen = []
+    for said in (before, after, before, {**before, YESTERDAY: []}):
+        shop_api.answer = lambda request, said=said: Reply({"data": said[date.fromisoformat(request.params["day"])]})  # type: ignore[misc]
+        lake.good()
+        seen.append(
+            lake.rows("SELECT day = max(day) OVER (), amount::INT FROM silver.shop.orders ORDER BY day, order_id")
+        )
+    other = [(False, 1), (False, 2)]
+    assert seen[:3] == [[*other, (True, 1), (True, 2)], [*other, (True, 5)], [*other, (True, 1), (True, 2)]]
+    assert seen[3] == [(True, 1), (True, 2)]  # of the day before; yesterday has no row any more
+    assert len(landed(lake)) == 5
