@@ -1,7 +1,7 @@
 """A pull asks one feed's source for the slices that are due, and lands what is new; each source is alone in it.
 
-What is due of a business day: the lookback of the source, which restates its days, and every day of the last month
-that has no file and of which the source did not say that it is empty. So a day that failed, was not ready, or fell
+What is due of a business day: the lookback of the source, which restates its days, and every day of the last month,
+from the feed's first on, that has no file and no answer on record. So a day that failed, was not ready, or fell
 into a time when no run was, is asked for until there is an answer; where no record was left, it is asked for again.
 """
 
@@ -23,7 +23,7 @@ from src.landing import options as written
 from src.landing import patience, registry
 from src.landing.connector import Asked, Connector, NotYetError, Slice
 from src.landing.files import FeedFolder, FileAnswer, Statement
-from src.landing.records import EMPTY, FAILED, LANDED, NOT_YET, SAME, Pull
+from src.landing.records import ANSWERED, EMPTY, FAILED, LANDED, NOT_YET, Pull
 from src.settings import Settings, struck
 
 E = TypeVar("E", bound=Exception)
@@ -112,13 +112,13 @@ class _Puller:
         self.files = self.folder.landed()
 
     def due(self) -> list[Slice]:
-        landed = {one.slice for one in self.files}
-        days = [part.day for part in self._slices(self._far()) if part.day and part.name in landed]
-        first, again = min(days, default=None), self._lookback()
+        slices, again = self._slices(self._far()), self._lookback()
+        known = {one.slice for one in self.files} | self._answered()
+        first = min((part.day for part in slices if part.day and part.name in known), default=again)
         return [
             part
-            for part in self._slices(self._far())
-            if self.stage.start or part.day is None or part.day >= again or self._is_hole(part, landed, first)
+            for part in slices
+            if part.day is None or part.day >= again or (part.day > first and part.name not in known)
         ]
 
     def pull(self, pulls: list[Pull], attempts: int) -> Outcome:
@@ -164,11 +164,10 @@ class _Puller:
     def _far(self) -> date:
         return self.stage.start or min(self._lookback(), self.stage.end - timedelta(days=_HOLES - 1))
 
-    def _is_hole(self, part: Slice, landed: set[str], first: date | None) -> bool:
-        """Return whether a slice of the last month, but of no day before the feed's first, still has no answer."""
-        if first is None or part.day is None or part.day < first or part.name in landed:
-            return False
-        return self.stage.answered.get((self.feed.id, part.name)) not in (EMPTY, SAME)
+    def _answered(self) -> set[str]:
+        """Return the slices that have an answer on record: those whose files somebody moved away are among them."""
+        last = self.stage.answered.items()
+        return {name for (feed, name), status in last if feed == self.feed.id and status in ANSWERED}
 
     def _slices(self, start: date) -> list[Slice]:
         found = self.connector.slices(self._asked(start, self.stage.end))
