@@ -122,3 +122,14 @@ def test_any_other_status_asks_for_a_bump_as_active_does(lake: Lake, other: str)
     assert lake.rows("SELECT count(*) FROM ops.releases WHERE draft") == [(0,)]
     lake.edit(SILVER, TWICE, AMOUNT)
     lake.good()
+
+
+def test_a_draft_of_a_mart_that_was_active_is_measured_by_that_too(lake: Lake) -> None:
+    landed(lake)
+    lake.edit(GOLD, ACTIVE, DRAFT)
+    lake.edit(GOLD, "partitioned: true, partitionKeyPosition: 1", "description: no partition any more")
+    assert "partition_by" in (lake.step(lake.good(), "gold.shop.daily").notes or "")
+    lake.edit(GOLD, DRAFT, ACTIVE)
+    assert "a major change under version 1.0.0: partition_by" in str(lake.run().failures["gold.shop.daily"])
+    lake.edit(GOLD, "1.0.0", "2.0.0")
+    lake.good()

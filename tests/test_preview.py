@@ -130,6 +130,7 @@ def test_a_preview_says_what_would_stop_a_run(lake: Lake) -> None:
     stops = {one.what.split("\n")[0] for one in found.refusals}
     assert "25 of 25 rows were rejected, more than 50 %" in stops  # of the load, all
     assert any("none of the columns that are read" in what for what in stops)
+    assert (found.feeds[0].new_files, found.feeds[0].refused, found.feeds[0].taken_before) == (1, 1, 1)
     assert "audit failed: rowCount is 100, mustBe 7" in stops
     assert [audit.rule for audit in found.audits] == ["rowCount"]
     run = lake.run()

@@ -58,14 +58,20 @@ def _print_head(found: SilverPreview | MartPreview, what: str) -> None:
 
 
 def _print_feed(feed: FeedAhead) -> None:
-    if not (feed.new_files or feed.taken_before):
+    if not (feed.new_files or feed.taken_before or feed.refused or feed.waiting):
         print(f"{feed.feed}: no file has landed yet at {feed.path}")
         return
-    parts = [f"{feed.new_files:,} new files with {feed.new_rows:,} rows"] if feed.new_files else []
-    parts += [f"{feed.taken_before:,} files taken before"] if feed.taken_before else []
+    parts = [f"{_counted(feed.new_files, 'new file')} with {_counted(feed.new_rows, 'row')}"] if feed.new_files else []
+    parts += [f"{_counted(feed.taken_before, 'file')} taken before"] if feed.taken_before else []
+    parts += [f"{_counted(feed.refused, 'file')} refused"] if feed.refused else []
+    parts += [f"{_counted(len(feed.waiting), 'file')} still being written"] if feed.waiting else []
     print(f"{feed.feed}: {', '.join(parts)}")
     for note in feed.notes:
         console.note(note)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _print_refusals(refusals: Iterable[Refusal]) -> None:

@@ -12,7 +12,7 @@ from src.contract import Table
 from src.engine import DuckEngine, identifier
 from src.errors import BoathouseError
 
-_COUNTED_EXACTLY = 1_000_000  # rows; of more the distinct values are estimated, as keeping all takes their memory
+_COUNTED_EXACTLY = 1_000_000  # rows, or distinct values of more rows; beyond they are estimated, to save their memory
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,10 @@ def refusal(subject: str, error: BoathouseError) -> Refusal:
 def figures(engine: DuckEngine, relation: str, columns: Mapping[str, str]) -> tuple[ColumnFigures, ...]:
     """Return the figures of each of a relation's columns, computed one after the other so that they fit in memory."""
     rows = int(engine.one(f"SELECT count(*) FROM {relation}")[0])
-    estimated = rows > _COUNTED_EXACTLY
     found = []
     for name, kind in columns.items():
         at = identifier(name)
+        estimated = rows > _COUNTED_EXACTLY and _estimate(engine, relation, at) > _COUNTED_EXACTLY
         distinct = f"approx_count_distinct({at})" if estimated else f"count(DISTINCT {at})"
         filled, values, least, greatest = engine.one(
             f"SELECT count({at}), {distinct}, min({at})::VARCHAR, max({at})::VARCHAR FROM {relation}"
@@ -57,6 +57,10 @@ def figures(engine: DuckEngine, relation: str, columns: Mapping[str, str]) -> tu
         percent = 100 * filled / rows if rows else None
         found.append(ColumnFigures(name, kind, percent, min(values, filled), estimated, least, greatest))
     return tuple(found)
+
+
+def _estimate(engine: DuckEngine, relation: str, column: str) -> int:
+    return int(engine.one(f"SELECT approx_count_distinct({column}) FROM {relation}")[0])
 
 
 def first_rows(

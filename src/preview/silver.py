@@ -34,6 +34,7 @@ class FeedAhead:
     new_files: int
     new_rows: int
     taken_before: int
+    refused: int
     waiting: tuple[str, ...]  # still being written
     notes: tuple[str, ...]
 
@@ -155,7 +156,16 @@ def _landed(project: Project, feed: Feed, room: Path, now: datetime) -> tuple[la
         latest_wins=project.contracts.latest_wins(feed),
     )
     known = arrived.known + len(arrived.same_bytes)
-    found = FeedAhead(feed.id, feed.path, outcome.files, outcome.read, known, arrived.waiting, outcome.notes)
+    found = FeedAhead(
+        feed=feed.id,
+        path=feed.path,
+        new_files=outcome.files,
+        new_rows=outcome.read,
+        taken_before=known,
+        refused=len(outcome.refusals),
+        waiting=arrived.waiting,
+        notes=outcome.notes,
+    )
     return bronze, found, outcome
 
 
