@@ -45,9 +45,12 @@ def run(call: Call) -> int:
             left = catalog.show(engine, data, sql, form, versions, most=most)
             if left:
                 print(f"note: {left:,} more rows; --all shows them, --output FILE writes them", file=sys.stderr)
-        behind = {} if args.newest else releases.behind(data)
-        for name in sorted(behind.keys() & engine.table_references(sql)):
-            print(f"note: {releases.describe(behind[name])}", file=sys.stderr)
+        release = releases.Release() if args.newest else releases.newest_release(data)
+        read = engine.table_references(sql)
+        for name in sorted(release.behind.keys() & read):
+            print(f"note: {releases.describe(release.behind[name])}", file=sys.stderr)
+        for name in sorted(release.drafts & read):
+            print(f"note: {name} is a draft: it may change under one version", file=sys.stderr)
     return 0
 
 
