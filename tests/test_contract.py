@@ -726,7 +726,13 @@ SILVER_ERRORS = [
     ("server: orders", "server: Orders", "feed name Orders", "servers[0].server", "snake case"),
     ("shop/orders/*.csv", "/orders/*.csv", "path /orders/*.csv", "servers[0].path", "below the landing zone"),
     ("shop/orders/*.csv", "shop/../x/*.csv", "path shop/../x/*.csv", "servers[0].path", "below the landing zone"),
-    ("format: csv", "format: avro", "format avro", "servers[0].format", "supported: csv, ndjson, json, parquet, xlsx"),
+    (
+        "format: csv",
+        "format: protobuf",
+        "format protobuf",
+        "servers[0].format",
+        "supported: csv, fixed, ",
+    ),
     ("format: csv", "format: csv\n    encoding: utf9", "encoding utf9", "servers[0].encoding", "utf-8, latin-1"),
     ("format: csv", "format: csv\n    encoding: base64", "encoding base64", "servers[0].encoding", "utf-8, latin-1"),
     ("format: csv", "format: csv\n    delimiter: ''", "delimiter ''", "servers[0].delimiter", "one character"),
@@ -776,6 +782,7 @@ SILVER_ERRORS = [
             ("names", "{repeated: drop}", "{repeated: number}"),
             ("names", "{first: a}", "or both"),
             ("recordPath", "data..items", "such as data.items"),
+            ("fixedWidth", "{a: [9, 8]}", "{a: [1, 8], b: [9, 20]}"),
         ]
     ],
     (
@@ -790,7 +797,7 @@ SILVER_ERRORS = [
         "format: ndjson\n    customProperties: [{property: header, value: 4}]",
         "header with format ndjson",
         "customProperties[header]",
-        "header is for csv, xlsx",
+        "header is for csv, fixed, xlsx",
     ),
     (
         "format: csv",

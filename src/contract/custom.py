@@ -55,6 +55,14 @@ def _is_path(value: object) -> bool:
     return is_text(value) and all(map(is_text, path_steps(value)))  # type: ignore[arg-type]  # it is text
 
 
+def _is_widths(value: object) -> bool:
+    return isinstance(value, dict) and bool(value) and all(map(is_text, value)) and all(map(_is_span, value.values()))
+
+
+def _is_span(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(_is_line, value)) and value[0] <= value[1]
+
+
 def _is_header(value: object) -> bool:
     if isinstance(value, list):
         return len(value) == 2 and all(map(_is_line, value)) and 0 < value[1] - value[0] < 10
@@ -92,6 +100,7 @@ FEED: CustomProperties = {
     "escape": ('one character, or "" for none', _is_character),
     "header": ("true, false, auto, the line it is in, or its first and last line: [3, 4]", _is_header),
     "skipFooter": ("how many lines at the end are no rows: 1 to 1,000", lambda value: _is_line(value, 1_000)),
+    "fixedWidth": ("the first and last character of each column: {a: [1, 8], b: [9, 20]}", _is_widths),
     "recordPath": ("the keys that lead to the records, such as data.items", _is_path),
     "names": ("{unnamed: <name>}, {repeated: number} or both", _is_name_rule),
     "columns": ("a list of distinct names", _is_names),

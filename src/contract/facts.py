@@ -82,6 +82,7 @@ FEED_FACTS: dict[str, Fact] = {
     "null_values": _of_feed("null_values", ()),
     "skip_footer": _of_feed("skip_footer", 0),
     "record_path": _of_feed("record_path", ()),
+    "fixed_width": _of_feed("fixed_width", ()),
     "names": Fact("minor", lambda feed: asdict(feed.names) if feed.names != Names() else None, None),
 }
 

@@ -11,17 +11,18 @@ from src.contract.errors import ContractFile, Part, listed
 from src.contract.model import Feed, Names, Source, Table
 from src.errors import UsageError
 
-_FORMATS = ("csv", "ndjson", "json", "parquet", "xlsx")
+_FORMATS = ("csv", "fixed", "ndjson", "json", "xml", "parquet", "xlsx")
 _ONLY_FOR = {  # an option that is not here is for all of them
     "delimiter": ("csv",),
-    "encoding": ("csv", "ndjson", "json"),
+    "encoding": ("csv", "fixed", "ndjson", "json"),
     "quote": ("csv",),
     "escape": ("csv",),
-    "header": ("csv", "xlsx"),
-    "skipFooter": ("csv", "xlsx"),
+    "header": ("csv", "fixed", "xlsx"),
+    "skipFooter": ("csv", "fixed", "xlsx"),
     "names": ("csv", "xlsx"),
     "columns": ("csv", "xlsx"),
-    "recordPath": ("json",),
+    "recordPath": ("json", "xml"),
+    "fixedWidth": ("fixed",),
     "sheet": ("xlsx",),
     "decimal": ("csv",),  # the other formats have numbers of their own, which are written in one way
     "thousands": ("csv",),
@@ -75,7 +76,8 @@ def _feed(server: Part) -> Feed:
     if "source" in options:
         options["source"] = source(options["source"], server.file.domain)
     options["null_values"] = tuple(sorted(options.pop("nullValues", ())))  # their order says nothing
-    options["header"] = _header(options.get("header", True))
+    options["header"] = _header(options.get("header", node["format"] != "fixed"))
+    options["fixed_width"] = tuple((name, *span) for name, span in options.pop("fixedWidth", {}).items())
     options["skip_footer"] = options.pop("skipFooter", 0)
     options["record_path"] = custom.path_steps(path) if (path := options.pop("recordPath", "")) else ()
     options["names"] = _names(options.get("names", {}), server)
@@ -131,12 +133,26 @@ def _check(feed: Feed, server: Part) -> None:
     if feed.thousands == feed.decimal:
         fix = 'write what stands before the fraction: `decimal: "."` or `decimal: ","`'
         server.error(f"thousands and decimal are both {feed.decimal}", "customProperties[thousands]", fix)
-    if bool(feed.header) == bool(feed.columns):
+    if feed.format == "xml" and not feed.record_path:
+        fix = "write the elements that lead to a record: `{property: recordPath, value: catalog/book}`"
+        server.error("format xml without recordPath", "customProperties", fix)
+    if feed.format == "fixed":
+        _check_fixed(feed, server)
+    elif bool(feed.header) == bool(feed.columns):
         fix = "name the columns of files without a header: `header: false` and `columns: [...]`, or neither"
         server.error(f"header {str(feed.header).lower()}, {len(feed.columns)} columns", "customProperties", fix)
     if not feed.header and feed.names != Names():
         fix = "remove it: without a header `columns` has the names"
         server.error("names with header false", "customProperties[names]", fix)
+
+
+def _check_fixed(feed: Feed, server: Part) -> None:
+    if not feed.fixed_width:
+        fix = "write where each column is: `{property: fixedWidth, value: {a: [1, 8], b: [9, 20]}}`"
+        server.error("format fixed without fixedWidth", "customProperties", fix)
+    if feed.header == "auto":
+        fix = "write how many lines stand above the first row: `header: 2`"
+        server.error("header auto with format fixed", "customProperties[header]", fix)
 
 
 def _header(value: Any) -> bool | int | str | tuple[int, int]:

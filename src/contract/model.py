@@ -77,7 +77,7 @@ class Feed:
     domain: str
     name: str
     path: str  # glob below the landing zone, for example sales/order_lines/*.csv
-    format: str  # csv | ndjson | json | parquet | xlsx
+    format: str  # csv | fixed | ndjson | json | xml | parquet | xlsx
     delimiter: str = ","
     encoding: str = "utf-8"
     encoding_stated: bool = field(default=True, compare=False)  # else a file's byte order mark may say another
@@ -89,6 +89,7 @@ class Feed:
     columns: tuple[str, ...] = ()  # names where the file has no header
     sheet: str | None = None  # of a workbook: its name, or "*" for all visible; default the first visible
     record_path: tuple[str, ...] = ()  # the keys or elements that lead to the records
+    fixed_width: tuple[tuple[str, int, int], ...] = ()  # columns: name, first and last character, from 1
     decimal: str = "."  # what stands before the fraction of a number
     thousands: str = ""  # what sets its thousands apart; default nothing
     source: Source | None = None  # who brings its files; None: somebody lands them

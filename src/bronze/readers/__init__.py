@@ -24,6 +24,7 @@ from src.bronze.readers.csv_fast import in_turn as in_turn
 from src.bronze.readers.expected import refuse_foreign
 from src.bronze.readers.files import PACKED as PACKED
 from src.bronze.readers.first_bytes import as_its_bytes_say
+from src.bronze.readers.fixed_width import fixed_records
 from src.bronze.readers.json_columns import json_records
 from src.bronze.readers.ndjson_fast import ndjson_by_engine
 from src.bronze.readers.parquet import parquet_by_engine
@@ -33,6 +34,7 @@ from src.bronze.readers.records import Rows as Rows
 from src.bronze.readers.refusals import refusing
 from src.bronze.readers.text import refuse_wrong_encoding
 from src.bronze.readers.xlsx import xlsx_by_child
+from src.bronze.readers.xml_elements import xml_records
 from src.contract import Feed
 from src.engine import DuckEngine
 from src.errors import DataError
@@ -41,6 +43,8 @@ _RECORDS: dict[str, Callable[[Feed, Path], Records]] = {
     "csv": csv_records,
     "ndjson": json_records,
     "json": json_records,
+    "fixed": fixed_records,
+    "xml": xml_records,
 }
 
 
@@ -77,7 +81,7 @@ def _exact(engine: DuckEngine, feed: Feed, path: Path) -> Rows:
         return parquet_by_engine(engine, path)
     if feed.format == "xlsx":
         return xlsx_by_child(engine, feed, path)
-    if feed.format in ("csv", "ndjson"):
+    if feed.format in ("csv", "ndjson", "fixed"):
         refuse_wrong_encoding(feed, path)
     return streamed(engine, _RECORDS[feed.format](feed, path))
 

@@ -42,7 +42,7 @@ def csv_records(feed: Feed, path: Path) -> Records:
                 _split(feed, without_footer(feed, path, lines), header.names), len(columns), ended, feed
             )
 
-    return Records(columns, records, notes, left_out(feed, header.above, below))
+    return Records(columns, records, notes, left_out(feed, {"above the header": header.above, "at the end": below}))
 
 
 def every_record_ends_empty(names: list[str], records: Iterator[list[str]]) -> bool:

@@ -5,7 +5,7 @@ Keys that differ only by case are one column under its first spelling (Delta kno
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from src.bronze.readers.json_objects import Object, keys_in, objects_in_array, objects_in_lines
@@ -20,7 +20,6 @@ def json_records(feed: Feed, path: Path) -> Records:
 
     It is read here once, only for its keys, and again when the engine asks for the records.
     """
-    columns: dict[str, str] = {}
 
     def objects(lines: Iterator[str]) -> Iterator[tuple[Object, str]]:
         found = objects_in_lines(lines) if feed.format == "ndjson" else objects_in_array(lines, path, feed.record_path)
@@ -31,10 +30,25 @@ def json_records(feed: Feed, path: Path) -> Records:
         with lines_of(feed, path) as lines:
             yield from objects(lines)
 
+    if feed.format == "json":
+        return records_by_key(path, every)
+    columns: dict[str, str] = {}
     with lines_of(feed, path) as lines:
-        if feed.format == "ndjson":
-            lines = (line for line in lines if not keys_in(line) <= columns.keys())
-        _add_columns(objects(lines), columns)
+        _add_columns(objects(line for line in lines if not keys_in(line) <= columns.keys()), columns)
+    return _records(path, every, columns)
+
+
+def records_by_key(path: Path, every: Callable[[], Iterator[tuple[Object, str]]]) -> Records:
+    """Return objects as records: the columns are all their keys, in order of first appearance.
+
+    `every`: reads all objects of the file from its beginning.
+    """
+    columns: dict[str, str] = {}
+    _add_columns(every(), columns)
+    return _records(path, every, columns)
+
+
+def _records(path: Path, every: Callable[[], Iterator[tuple[Object, str]]], columns: dict[str, str]) -> Records:
     names = checked(tuple(dict.fromkeys(columns.values())), path)
     return Records(names, lambda: _by_column(every(), columns, names))
 

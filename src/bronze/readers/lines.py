@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
@@ -141,8 +141,12 @@ def _is_blank(feed: Feed, line: str) -> bool:
     return not line.replace(feed.delimiter, "").strip()
 
 
-def left_out(feed: Feed, above: list[str], below: list[str]) -> dict[str, str]:
+def left_out(feed: Feed, lines_by_reason: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """Return what a note says of the lines around a table, each with their text; none of blank lines."""
-    found = {"above the header": above, "at the end": below}
-    texts = {where: [shown(line) for line in lines if not _is_blank(feed, line)] for where, lines in found.items()}
-    return {f"{len(lines)} lines {where} left out": headers.shortened(lines) for where, lines in texts.items() if lines}
+    found = {
+        reason: [shown(line) for line in lines if not _is_blank(feed, line)]
+        for reason, lines in lines_by_reason.items()
+    }
+    return {
+        f"{len(lines)} lines {reason} left out": headers.shortened(lines) for reason, lines in found.items() if lines
+    }
