@@ -135,8 +135,8 @@ def test_silver_equals_the_table_whatever_happened_to_its_rows(shop: Lake, serve
     server.do(
         "CREATE TABLE orders (id int PRIMARY KEY, amount numeric(20,4), note text, "
         "updated_at timestamptz NOT NULL DEFAULT clock_timestamp())",
-        "INSERT INTO orders SELECT i, i * 1.0001, CASE i % 3 WHEN 0 THEN NULL WHEN 1 THEN '' ELSE 'n' || i END "
-        "FROM generate_series(1, 40) AS i",
+        "INSERT INTO orders SELECT i, i * 1.0001, CASE i % 3 WHEN 0 THEN NULL WHEN 1 THEN '' ELSE 'n' || i END, "
+        "clock_timestamp() - (i % 2) * interval '1 day' FROM generate_series(1, 40) AS i",
     )
     contract(shop, server, "orders", ORDERS, **KEYS)
     shop.good()
