@@ -83,10 +83,9 @@ def _opened(asked: Asked) -> Iterator[_Session]:
             appname="boathouse",
             encryption=options["encryption"],
             read_only=True,  # a replica that is for readers may answer
-            autocommit=False,
+            autocommit=True,  # else the driver begins a transaction before the isolation level can be said
         ) as connection:
-            yield _Session(connection)
-            connection.rollback()
+            yield _Session(connection)  # its transaction ends with the connection
     except pymssql.Error as error:
         raise _ours(error, asked) from error
 
@@ -99,6 +98,7 @@ class _Session(database.Session):
         self._do(f"SET TEXTSIZE {_LONGEST_TEXT}; SET LOCK_TIMEOUT {_LOCK_SECONDS * 1000}")
         self._do("SET TRANSACTION ISOLATION LEVEL SNAPSHOT")
         self.clock = datetime.fromisoformat(self.one("SELECT convert(varchar(26), sysutcdatetime(), 126)"))
+        self._do("BEGIN TRANSACTION")
 
     def tables(self) -> list[str]:
         return [row[0] for row in self._all(f"SELECT {_NAME} FROM {_TABLES}", ())]
