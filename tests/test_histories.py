@@ -156,6 +156,10 @@ ANSWERS: dict[str, list[tuple[Any, ...]]] = {
 }
 
 
+# where b.csv of the backup is replaced by what lies in the landing zone
+REPLACED = {"all": ([2], [4]), "named": ([1, 2], [1, 4]), "versions": ([1, 2], [1, 4])}
+
+
 @pytest.mark.parametrize("family", oracle.FAMILIES)
 def test_what_came_after_a_backup_is_gone_but_for_what_the_landing_zone_has(
     tools: Tools, tmp_path: Path, family: str
@@ -173,9 +177,10 @@ def test_what_came_after_a_backup_is_gone_but_for_what_the_landing_zone_has(
     )
     shop = histories.live(tools, tmp_path, History(family, operations), end=False)
     assert shop.believed
-    assert sorted(row[0] for row in shop.believed[1].silver) == [1, 2]
+    restored, then = REPLACED.get(family, ([1, 2], [1, 2, 4]))
+    assert sorted(row[0] for row in shop.believed[1].silver) == restored
     histories.act(shop, ("run",))
-    assert sorted(row[0] for row in shop.stored(shop.rules).silver) == [1, 2, 4]
+    assert sorted(row[0] for row in shop.stored(shop.rules).silver) == then
 
 
 def test_a_row_whose_partition_has_no_text_is_rejected_and_odd_texts_are_kept(tools: Tools, tmp_path: Path) -> None:
