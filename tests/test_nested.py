@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.fs as pafs
+import pyarrow.parquet as pq
 import pytest
 from conftest import Lake
 from deltalake import DeltaTable
@@ -62,7 +64,7 @@ FULL = (
     ' "days": ["2024-02-29"], "raw": {"b": 1.10, "a": [12345678901234567.89]}}\n'
 )
 EMPTY = '{"nr": 2, "changed": 1, "opened": null, "address": null, "items": null, "days": [], "raw": "[]"}\n'
-ITEMS = [
+ITEMS: list[dict[str, Any]] = [
     {
         "sku": 'a"b',
         "unitPrice": Decimal("123456789012345678901234567890.10"),
@@ -140,6 +142,22 @@ BAD = [  # what is wrong, and the reason
     ('"raw": "[1,]"', "raw: cannot read [1,] as json"),
     ('"raw": "[NaN]"', "raw: cannot read [NaN] as json"),
 ]  # fmt: skip
+
+
+def test_what_is_nested_in_parquet_is_read_without_loss(lake: Lake) -> None:
+    lake.write("silver/web/orders.yaml", ORDERS.replace("ndjson", "parquet"))
+    item = {**ITEMS[0], "unitPrice": Decimal("12345678901234567.89"), "from": time(23, 59, 59, 500000)}
+    kinds = {"sku": pa.string(), "unitPrice": pa.decimal128(38, 2), "sold": pa.timestamp("us", "UTC")}
+    kinds |= {"from": pa.time64("us"), "tags": pa.list_(pa.int64())}
+    items = pa.array([[item]], pa.list_(pa.struct(list(kinds.items()))))
+    address = pa.array([{"street": "Quai 1", "zip": "01234", "select": True}])
+    columns = {"nr": [1], "changed": [1], "opened": [time(9, 5)], "address": address, "items": items}
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({**columns, "days": [[date(2024, 2, 29)]], "raw": ["[1]"]}), sink)
+    lake.land("web/orders/1.parquet", bytes(sink.getvalue()))
+    lake.good()
+    exact = {**ITEMS[0], "unitPrice": Decimal("12345678901234567.89")}
+    assert lake.rows(READ) == [("09:05:00", VALUES[0][1], [exact], [date(2024, 2, 29)], "[1]")]
 
 
 def test_what_is_not_the_declared_part_is_a_reason_with_its_path(lake: Lake) -> None:

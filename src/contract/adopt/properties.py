@@ -88,9 +88,10 @@ def _set_type(node: dict[str, Any], where: str, changes: Changes, *, inner: bool
         if kind.kind == "json":
             changes.add(where, f"{declared} without parts that can be typed: its JSON as text")
     same = str(physical).lower().replace(" ", "") in (kind.kind, str(kind.physical))
+    same = same or (node["logicalType"] == "string" and kind.kind in ("string", "named"))  # text, whatever it is called
     if (node["logicalType"] != logical or not (same or physical is None)) and kind.kind != "json":
-        typed = node["logicalType"] + (f", {node['physicalType']}" if "physicalType" in node else "")
-        changes.add(where, f"{declared}: {typed}")
+        typed = node.get("physicalType") or node["logicalType"]
+        changes.add(where, f"{declared}: read as {typed}")
     _set_options(node, kind, where, changes)
 
 

@@ -201,7 +201,7 @@ def _quality(items: Any, table: str, where: str, changes: Changes, *, of_column:
         elif item.get("type") == "text":
             found.append({"type": "text", "description": _described(item)})
         else:
-            changes.add(where, f"quality {_described(item)[:80]}: cannot be asked here, kept as text")
+            changes.add(where, f"quality {' '.join(_described(item).split())[:80]}: cannot be asked here, kept as text")
             found.append({"type": "text", "description": _described(item)})
     return found
 
