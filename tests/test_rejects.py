@@ -143,7 +143,7 @@ def test_a_small_load_that_is_mostly_rejected_is_noted_and_told_as_p3(lake: Lake
     lake.good()
     lake.land("shop/orders/2.csv", HEADER + bad(10, count))
     run = lake.good()
-    assert lake.step(run, ORDERS).notes == f"{count} of {count} rows were rejected"
+    assert str(lake.step(run, ORDERS).notes).startswith(f"{count} of {count} rows were rejected: amount: ")
     [problem] = alerts.of_run(run)
     assert (problem.kind, problem.subject, problem.urgency) == ("rejects", ORDERS, "P3")
     assert f"rejects {ORDERS}" in alerts.looked_at(run)

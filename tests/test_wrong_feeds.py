@@ -200,6 +200,17 @@ def test_a_feed_that_is_wrong_gives_one_message_with_its_cause_and_what_it_says_
         assert lake.rows(f"SELECT id, {columns} FROM silver.shop.{name} ORDER BY id")[0] == wrong.right, name
 
 
+def test_the_note_of_a_small_load_that_is_mostly_rejected_names_the_cause(lake: Lake) -> None:
+    lake.write("silver/shop/days.yaml", Wrong((DAY,), (), "", "", ()).contract("days"))
+    lake.land("shop/days/1.csv", "id,day\n1,2024-01-31\n")
+    lake.good()
+    lake.land("shop/days/2.csv", "id,day\n2,31.12.2023\n3,01.02.2024\n")
+    assert lake.step(lake.good(), "silver.shop.days").notes == (
+        "2 of 2 rows were rejected: day: cannot read 31.12.2023 as date; every value is written %d.%m.%Y: "
+        """write `transformLogic: "strptime(day, '%d.%m.%Y')"` at day"""
+    )
+
+
 def test_values_that_do_not_all_bear_a_cause_out_are_told_without_one(lake: Lake) -> None:
     lake.write("silver/shop/dates.yaml", Wrong((DAY,), (), "", "", ()).contract("dates"))
     lake.land("shop/dates/1.csv", "id,day\n1,31.12.2023\n2,soon\n")

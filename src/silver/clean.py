@@ -385,7 +385,8 @@ class Merge:
         if why:
             return replace(outcome, notes=(*outcome.notes, f"{load}, {why}: let through by {self.accepted_by}"))
         if rejects.small(self.table, load):
-            return replace(outcome, notes=(*outcome.notes, str(load)), mostly_rejected=True)
+            note = rejects.note(self.engine, self.table, load)
+            return replace(outcome, notes=(*outcome.notes, note), mostly_rejected=True)
         return outcome
 
     def _judge_removals(self, outcome: Outcome) -> Outcome:

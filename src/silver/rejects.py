@@ -91,6 +91,13 @@ def small(table: Table, load: Load) -> bool:
     return table.max_rejected is None and load.read < _LARGE and load.mostly_rejected
 
 
+def note(engine: DuckEngine, table: Table, load: Load) -> str:
+    """Return the note of a small load, its rows in `rejected`: the commonest reason, and its cause if known."""
+    [first] = reasons.commonest(engine, 1)
+    cause = causes.find(engine, table, first)
+    return f"{load}: {first.text}" + (f"; {cause.what}: {cause.fix}" if cause else "")
+
+
 def mostly_lost(outcome: Outcome) -> bool:
     """Return whether most rows of a load of some size contradict another row of their key."""
     return outcome.read >= _LARGE and 100 * outcome.conflicts > _MOST * outcome.read
