@@ -391,6 +391,13 @@ def test_files_in_an_archive_and_packed_ones_are_drafted_as_they_are_read(lake: 
     keeps_the_law(lake, found)
 
 
+def test_a_file_of_a_header_alone_is_text_and_promises_nothing(lake: Lake) -> None:
+    found = one(lake, "shop/orders/1.csv", "id\tday\n")
+    assert (server(found)["delimiter"], types(found)) == ("\t", {"id": "string", "day": "string"})
+    assert (found.key, "required" in found.text) == ((), False)
+    keeps_the_law(lake, found)
+
+
 def workbook(path: Path, **sheets: list[list[object]]) -> None:
     import xlsxwriter
 

@@ -16,7 +16,7 @@ from src.checks.outcome import Outcome
 from src.contract import Feed, Table
 from src.draft import fitting, null_words, reading
 from src.draft.choosing import choose, partitions
-from src.draft.fields import Field, add_examples, common, find_fields
+from src.draft.fields import Field, Rows, add_examples, common, find_fields
 from src.draft.figures import Figures, counted, in_words, read_figures
 from src.draft.judging import Verdict, judge
 from src.draft.landed import LandedTable, readable
@@ -27,7 +27,6 @@ from src.errors import DataError
 from src.settings import Settings
 from src.silver import incoming
 from src.silver.batch import Batch
-from src.silver.project import trimmed
 
 _REJECTS_SHOWN = 3
 
@@ -100,8 +99,8 @@ def _bronze(
         if bronze is None or not [name for name in bronze.columns if name not in SYSTEM_COLUMNS]:
             if outcome.refusals:
                 raise outcome.refusals[0]
-            fix = "every line was put aside: the delimiter, quote or format is another"
-            raise DataError("no readable row", where=source.files[0], fix=fix)
+            fix = "land one that has rows, or at least a header"
+            raise DataError("no column, as the files are empty or no line can be split", where=source.files[0], fix=fix)
         notes = [f"refused: {error.what} ({Path(error.where or '').name})" for error in outcome.refusals]
         yield bronze, notes
 
@@ -117,24 +116,22 @@ def _drafted(
     refused: Sequence[str],
     properties: Mapping[str, str],
 ) -> Draft:
-    names = [name for name in bronze.columns if name not in SYSTEM_COLUMNS]
-    scan = engine.scan(bronze, evolved=True)
-    relation = f"({trimmed(scan, names)})"
-    feed, fields, verdicts = _judged(engine, read.feed, relation, names)
+    rows, scan = Rows(engine, bronze), engine.scan(bronze, evolved=True)
+    feed, fields, verdicts = _judged(rows, read.feed)
     columns = [
         DraftColumn(one.name, verdict.logical, verdict.physical, verdict.expression(one))
         for one, verdict in zip(fields, verdicts, strict=True)
     ]
     made = DraftContract(feed, read.table, columns, head=_head(read))
     table, outcome = _proven(engine, made, bronze)
-    rows = outcome.read - outcome.quarantined - outcome.duplicates
-    figures = read_figures(engine, table, Batch.INCOMING, rows)
+    kept = outcome.read - outcome.quarantined - outcome.duplicates
+    figures = read_figures(engine, table, Batch.INCOMING, kept)
     own = {one.source: one.name for one in fields}
     given = {name: own.get(value, value) for name, value in properties.items()}
-    choose(engine, made, table, Batch.INCOMING, figures, rows, given)
+    choose(engine, made, table, Batch.INCOMING, figures, kept, given)
     for column, verdict in zip(columns, verdicts, strict=True):
         column.comments += in_words(verdict, figures[column.name])
-    examples = common(engine, relation, fields)
+    examples = common(rows, fields)
     return Draft(
         table=_loaded(made).id,
         path=settings.source / "silver" / feed.domain / f"{read.table}.yaml",
@@ -155,16 +152,14 @@ def _drafted(
     )
 
 
-def _judged(
-    engine: DuckEngine, feed: Feed, relation: str, names: Sequence[str]
-) -> tuple[Feed, list[Field], list[Verdict]]:
+def _judged(rows: Rows, feed: Feed) -> tuple[Feed, list[Field], list[Verdict]]:
     """Return the feed with how its values are written, its fields, and the verdict on each."""
-    fields = find_fields(engine, relation, names)
-    add_examples(engine, relation, fields, int(engine.one(f"SELECT count(*) FROM {relation}")[0]))
-    signs, verdicts = judge(engine, relation, fields, feed.delimiter if feed.format == "csv" else None)
+    fields = find_fields(rows)
+    add_examples(rows, fields)
+    signs, verdicts = judge(rows, fields, feed.delimiter if feed.format == "csv" else None)
     if signs != PLAIN:
         feed = replace(feed, decimal=signs.decimal, thousands=signs.thousands)
-    feed, verdicts = null_words.of_the_feed(engine, relation, feed, fields, verdicts)
+    feed, verdicts = null_words.of_the_feed(rows, feed, fields, verdicts)
     return feed, fields, verdicts
 
 

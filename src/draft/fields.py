@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from src import lake
+from src.bronze.readers import SYSTEM_COLUMNS
 from src.draft.names import column_names
 from src.engine import DuckEngine, identifier, literal
+from src.silver.project import trimmed
 
 _MOST_PATHS = 60  # of one column: with more its keys are data, not names
 _DEPTH = 4  # of objects in objects
@@ -27,9 +30,33 @@ class Field:
     source: str  # as a person knows it: the file's column, or address.city
     expression: str  # SQL over the file's columns
     is_column: bool  # the file's column itself
+    column: str  # the file's, from which its values are
     name: str = ""
     examples: dict[str, None] = field(default_factory=dict)
     note: str = ""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows that were read, each value as silver is given it."""
+
+    engine: DuckEngine
+    bronze: lake.Snapshot
+
+    @property
+    def columns(self) -> list[str]:
+        """Return the columns of the files."""
+        return [name for name in self.bronze.columns if name not in SYSTEM_COLUMNS]
+
+    def relation(self, columns: Iterable[str]) -> str:
+        """Return a relation of some columns: each that a statement has costs it time, also where it is not read."""
+        names = list(dict.fromkeys(columns))
+        kinds = {name: self.bronze.columns[name] for name in (*names, *SYSTEM_COLUMNS)}
+        return f"({trimmed(self.engine.scan(self.bronze, columns=kinds, evolved=True), names)})"
+
+    def count(self) -> int:
+        """Return how many there are."""
+        return int(self.engine.one(f"SELECT count(*) FROM {self.relation(self.columns[:1])}")[0])
 
 
 def quoted(name: str, engine: DuckEngine) -> str:
@@ -46,10 +73,10 @@ def _keywords(engine: DuckEngine) -> frozenset[str]:
     return frozenset(taken | {str(word) for word in known})
 
 
-def find_fields(engine: DuckEngine, relation: str, columns: Sequence[str]) -> list[Field]:
-    """Return the fields of a relation of text columns, with names; objects in JSON are taken apart."""
-    whole = [Field(name, quoted(name, engine), True) for name in columns]
-    structures = _structures(engine, relation, whole)
+def find_fields(rows: Rows) -> list[Field]:
+    """Return the fields of the rows, with names; objects in JSON are taken apart."""
+    whole = [Field(name, quoted(name, rows.engine), True, name) for name in rows.columns]
+    structures = _structures(rows, whole)
     found: list[Field] = []
     for one in whole:
         paths = list(_paths(structures[one.source])) if one.source in structures else []
@@ -64,18 +91,19 @@ def find_fields(engine: DuckEngine, relation: str, columns: Sequence[str]) -> li
     return found
 
 
-def _structures(engine: DuckEngine, relation: str, fields: Sequence[Field]) -> dict[str, Any]:
+def _structures(rows: Rows, fields: Sequence[Field]) -> dict[str, Any]:
     """Return the structure of each field whose every value is a JSON object."""
     found: dict[str, Any] = {}
     for start in range(0, len(fields), _FIELDS_AT_ONCE):
         part = fields[start : start + _FIELDS_AT_ONCE]
         begins = ", ".join(f"coalesce(bool_and({one.expression}[1] = '{{'), false)" for one in part)
-        maybe = [one for one, true in zip(part, engine.one(f"SELECT {begins} FROM {relation}"), strict=True) if true]
+        found_true = rows.engine.one(f"SELECT {begins} FROM {rows.relation(one.column for one in part)}")
+        maybe = [one for one, true in zip(part, found_true, strict=True) if true]
         for one in maybe:
-            text = one.expression
+            text, relation = one.expression, rows.relation([one.column])
             sound = f"bool_and(json_valid({text}))"
-            if engine.one(f"SELECT {sound} FROM {relation}")[0]:
-                structure = engine.one(f"SELECT json_group_structure({text}::JSON) FROM {relation}")[0]
+            if rows.engine.one(f"SELECT {sound} FROM {relation}")[0]:
+                structure = rows.engine.one(f"SELECT json_group_structure({text}::JSON) FROM {relation}")[0]
                 found[one.source] = json.loads(structure)
     return found
 
@@ -94,34 +122,35 @@ def _nested(column: Field, keys: Sequence[str]) -> Field:
     else:
         path = "".join("/" + key.replace("~", "~0").replace("/", "~1") for key in keys)
     expression = f"json_extract_string({column.expression}, {literal(path)})"
-    return Field(".".join([column.source, *keys]), expression, False)
+    return Field(".".join([column.source, *keys]), expression, False, column.column)
 
 
-def values(fields: Sequence[Field], relation: str) -> str:
-    """Return a relation of the fields' values under the names v0, v1, ..."""
-    return f"(SELECT {', '.join(f'{one.expression} AS v{at}' for at, one in enumerate(fields))} FROM {relation})"
+def values(fields: Sequence[Field], rows: Rows, some: str = "true") -> str:
+    """Return a relation of the fields' values under the names v0, v1, ..., of those rows for which `some` is true."""
+    named = ", ".join(f"{one.expression} AS v{at}" for at, one in enumerate(fields))
+    return f"(SELECT {named} FROM {rows.relation(one.column for one in fields)} WHERE {some})"
 
 
-def add_examples(engine: DuckEngine, relation: str, fields: Sequence[Field], rows: int) -> None:
+def add_examples(rows: Rows, fields: Sequence[Field]) -> None:
     """Give each field some of its values: those of rows that are spread over all files, the same at every call."""
-    every = max(1, rows // _SAMPLED)
-    some = f"(SELECT * FROM {relation} WHERE hash(_file, _row) % {every} = 0 OR _row <= 3)" if every > 1 else relation
+    every = max(1, rows.count() // _SAMPLED)
+    some = f"hash(_file, _row) % {every} = 0 OR _row <= 3"
     for start in range(0, len(fields), _FIELDS_AT_ONCE):
         part = fields[start : start + _FIELDS_AT_ONCE]
         texts = ", ".join(f"left(v{at}, {_LONGEST_EXAMPLE})" for at in range(len(part)))
-        pairs = f"SELECT unnest(range({len(part)})) AS nth, unnest([{texts}]) AS text FROM {values(part, some)}"
+        pairs = f"SELECT unnest(range({len(part)})) AS nth, unnest([{texts}]) AS text FROM {values(part, rows, some)}"
         few = f"SELECT nth, text FROM (SELECT DISTINCT nth, text FROM ({pairs}) WHERE text IS NOT NULL)"
         few += f" QUALIFY row_number() OVER (PARTITION BY nth ORDER BY hash(text), text) <= {_EXAMPLES}"
-        for nth, text in engine.rows(f"SELECT nth, text FROM ({few}) ORDER BY ALL"):
+        for nth, text in rows.engine.rows(f"SELECT nth, text FROM ({few}) ORDER BY ALL"):
             part[nth].examples[text] = None
 
 
-def common(engine: DuckEngine, relation: str, fields: Sequence[Field]) -> Mapping[str, list[str]]:
+def common(rows: Rows, fields: Sequence[Field]) -> Mapping[str, list[str]]:
     """Return the three most frequent values of each field."""
     found: dict[str, list[str]] = {}
     for start in range(0, len(fields), _FIELDS_AT_ONCE):
         part = fields[start : start + _FIELDS_AT_ONCE]
         tops = ", ".join(f"approx_top_k(left(v{at}, 40), 3)" for at in range(len(part)))
-        for one, texts in zip(part, engine.one(f"SELECT {tops} FROM {values(part, relation)}"), strict=True):
+        for one, texts in zip(part, rows.engine.one(f"SELECT {tops} FROM {values(part, rows)}"), strict=True):
             found[one.name] = [text for text in texts or [] if text is not None]
     return found

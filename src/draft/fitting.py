@@ -37,7 +37,7 @@ def misfits(engine: DuckEngine, scan: str, fields: Sequence[Field], verdicts: Se
         value = f"nullif(trim({identifier(one.source)}), '')"
         asked += [
             f"count({value})",
-            f"count_if({_is_narrow(value)})",
+            f"count(*) FILTER ({_is_narrow(value)})",
             f"min(left({value}, 40)) FILTER (NOT {_is_narrow(value)})",
         ]
     rows = engine.rows(

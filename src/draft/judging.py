@@ -14,10 +14,10 @@ from typing import Any
 
 from src.contract import TIMESTAMP
 from src.draft import nearly, shapes
-from src.draft.fields import Field, values
+from src.draft.fields import Field, Rows, values
 from src.draft.names import is_date, is_id, is_version
 from src.draft.shapes import PLAIN, Form, Signs
-from src.engine import DuckEngine, literal
+from src.engine import literal
 from src.silver import exact
 
 _ROUNDS = 12
@@ -62,9 +62,7 @@ class Verdict:
 TEXT = Guess("text")
 
 
-def judge(
-    engine: DuckEngine, relation: str, fields: Sequence[Field], delimiter: str | None
-) -> tuple[Signs, list[Verdict]]:
+def judge(rows: Rows, fields: Sequence[Field], delimiter: str | None) -> tuple[Signs, list[Verdict]]:
     """Return how the numbers are written, and the verdict on each field.
 
     `delimiter` is that of CSV files, None of other formats, which have one way to write numbers.
@@ -88,7 +86,7 @@ def judge(
         if turn == _ROUNDS:
             for at in new:
                 guesses[at] = TEXT
-        found = _try(engine, relation, fields, [(at, guesses[at]) for at in new], signs)
+        found = _try(rows, fields, [(at, guesses[at]) for at in new], signs)
         facts |= found
         for at in new:
             tried[at] = guesses[at], signs if guesses[at].kind == "number" else PLAIN
@@ -100,7 +98,7 @@ def judge(
     ]
     for at, verdict in enumerate(verdicts):
         if verdict.logical == "string" and not verdict.note:
-            verdicts[at] = replace(verdict, note=nearly.why_text(engine, relation, fields[at], signs))
+            verdicts[at] = replace(verdict, note=nearly.why_text(rows, fields[at], signs))
     return signs, verdicts
 
 
@@ -195,13 +193,13 @@ def _only_marked(one: Field) -> list[str]:
 
 
 def _try(
-    engine: DuckEngine, relation: str, fields: Sequence[Field], guesses: Sequence[tuple[int, Guess]], signs: Signs
+    rows: Rows, fields: Sequence[Field], guesses: Sequence[tuple[int, Guess]], signs: Signs
 ) -> dict[int, dict[str, Any]]:
     """Return, of each field that is tried, what was found in all rows, and values that speak against the guess."""
     found: dict[int, dict[str, Any]] = {}
     for start in range(0, len(guesses), _AT_ONCE):
         part = guesses[start : start + _AT_ONCE]
-        inner = values([fields[at] for at, _ in part], relation)
+        inner = values([fields[at] for at, _ in part], rows)
         names: list[tuple[int, str]] = []
         read: list[str] = []
         asked: list[str] = []
@@ -211,7 +209,7 @@ def _try(
             for name, sql in _questions(nth, guess).items():
                 names.append((at, name))
                 asked.append(sql)
-        row = engine.one(f"SELECT {', '.join(asked)} FROM (SELECT {', '.join(read)} FROM {inner})")
+        row = rows.engine.one(f"SELECT {', '.join(asked)} FROM (SELECT {', '.join(read)} FROM {inner})")
         for (at, name), value in zip(names, row, strict=True):
             found.setdefault(at, {})[name] = value
         for at, guess in part:
@@ -239,13 +237,13 @@ def _list(texts: Sequence[str]) -> str:
 def _questions(nth: int, guess: Guess) -> dict[str, str]:
     """Return the aggregates that tell whether a guess holds, by name."""
     text, value, held = f"t{nth}", f"v{nth}", f"h{nth}"
-    asked = {"rows": "count(*)", "n": f"count_if({held})"}
+    asked = {"rows": "count(*)", "n": f"count(*) FILTER ({held})"}
     if guess.kind == "boolean":
         asked |= _counted("fit", f"lower({text}) IN {_list(guess.truth)}", value, held)
     if guess.kind == "moment":
         for at, form in enumerate(guess.forms):
             asked |= _counted(f"fit{at}", _is_moment(text, form), value, held)
-        asked["midnights"] = f"count_if({held} AND regexp_matches({text}, '[ T]00:00'))"
+        asked["midnights"] = f"count(*) FILTER ({held} AND regexp_matches({text}, '[ T]00:00'))"
     if guess.kind == "number":
         asked |= _counted("fit", f"regexp_full_match({text}, '{_NUMBER}')", value, held)
         whole = rf"regexp_extract({text}, '^[+-]?0*([0-9]*)', 1)"
@@ -254,13 +252,13 @@ def _questions(nth: int, guess: Guess) -> dict[str, str]:
             "digits": f"max(strlen({whole}))",
             "scale": f"max(strlen({fraction}))",
             "needed": f"max(strlen(rtrim({fraction}, '0')))",
-            "points": f"count_if(contains({text}, '.'))",
-            "exponents": f"count_if(contains(lower({text}), 'e'))",
-            "thousands": f"count_if(suffix({text}, '.000'))",
-            "doubles": f"count_if({exact.is_kept(text, f'TRY_CAST({text} AS DOUBLE)', 'VARCHAR', 'DOUBLE')})",
+            "points": f"count(*) FILTER (contains({text}, '.'))",
+            "exponents": f"count(*) FILTER (contains(lower({text}), 'e'))",
+            "thousands": f"count(*) FILTER (suffix({text}, '.000'))",
+            "doubles": f"count(*) FILTER ({exact.is_kept(text, f'TRY_CAST({text} AS DOUBLE)', 'VARCHAR', 'DOUBLE')})",
             "zeros": f"min({value}) FILTER (regexp_matches({text}, '^[+-]?0[0-9]'))",
             "plus": f"min({value}) FILTER (prefix({text}, '+'))",
-            "minus": f"count_if(prefix({text}, '-'))",
+            "minus": f"count(*) FILTER (prefix({text}, '-'))",
         }
     return asked
 
@@ -270,7 +268,7 @@ def _counted(name: str, fits: str, value: str, held: str) -> dict[str, str]:
     bad = f"{held} AND NOT coalesce({fits}, false)"
     short = f"left({value}, 200)"
     return {
-        name: f"count_if({held} AND coalesce({fits}, false))",
+        name: f"count(*) FILTER ({held} AND coalesce({fits}, false))",
         f"{name}_low": f"min({short}) FILTER ({bad})",
         f"{name}_high": f"max({short}) FILTER ({bad})",
         f"{name}_any": f"any_value({short}) FILTER ({bad})",

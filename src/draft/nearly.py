@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from src.draft import shapes
-from src.draft.fields import Field, values
+from src.draft.fields import Field, Rows, values
 from src.draft.shapes import Form, Signs
-from src.engine import DuckEngine, literal
+from src.engine import literal
 
 _SHARE = 0.5  # of the examples, from which a text field is nearly something else
 _FORMS = 4
@@ -16,7 +16,7 @@ _WORDS = 3  # that are shown
 _FEW = 6  # other values, up to which what reads the rest is worth saying
 
 
-def why_text(engine: DuckEngine, relation: str, one: Field, signs: Signs) -> str:
+def why_text(rows: Rows, one: Field, signs: Signs) -> str:
     """Return why a field is text though most of its values are dates or numbers; '' where they are not."""
     examples = [value for value in one.examples if value.lower() not in shapes.NULL_WORDS]
     if len(examples) < 2:
@@ -24,17 +24,17 @@ def why_text(engine: DuckEngine, relation: str, one: Field, signs: Signs) -> str
     dates = [value for value in examples if shapes.forms_of(value)]
     numbers = [value for value in examples if signs in shapes.signs_of(value)]
     if len(dates) > _SHARE * len(examples) and len(dates) >= len(numbers):
-        return _dates(engine, relation, one, dates)
+        return _dates(rows, one, dates)
     if len(numbers) > _SHARE * len(examples) and len(numbers) < len(examples):
-        return _numbers(engine, relation, one, signs)
+        return _numbers(rows, one, signs)
     return ""
 
 
-def _dates(engine: DuckEngine, relation: str, one: Field, dates: Sequence[str]) -> str:
+def _dates(rows: Rows, one: Field, dates: Sequence[str]) -> str:
     forms = _covering(dates)
     tests = [f"regexp_full_match(v0, {literal(form.pattern)})" for form in forms]
     case = " ".join(f"WHEN {test} THEN {at}" for at, test in enumerate(tests))
-    counts, others = _sorted_out(engine, relation, one, f"CASE {case} END")
+    counts, others = _sorted_out(rows, one, f"CASE {case} END")
     shown = [_form(form, dates) for form in forms]
     found = ", ".join(f"{count:,} as {shown[at]}" for at, count in sorted(counts.items(), key=lambda item: -item[1]))
     what = f"text: dates, {found}{_but(others)}"
@@ -68,22 +68,18 @@ def _form(form: Form, dates: Sequence[str]) -> str:
     return f"{form.format} ({example})"
 
 
-def _numbers(engine: DuckEngine, relation: str, one: Field, signs: Signs) -> str:
+def _numbers(rows: Rows, one: Field, signs: Signs) -> str:
     pattern = shapes.number_pattern(signs)
-    counts, others = _sorted_out(
-        engine, relation, one, f"CASE WHEN regexp_full_match(v0, {literal(pattern)}) THEN 0 END"
-    )
+    counts, others = _sorted_out(rows, one, f"CASE WHEN regexp_full_match(v0, {literal(pattern)}) THEN 0 END")
     return f"text: numbers in {counts.get(0, 0):,} rows{_but(others)}"
 
 
-def _sorted_out(
-    engine: DuckEngine, relation: str, one: Field, which: str
-) -> tuple[dict[int, int], list[tuple[str, int]]]:
+def _sorted_out(rows: Rows, one: Field, which: str) -> tuple[dict[int, int], list[tuple[str, int]]]:
     """Return how many rows each case has, and the values of none with how often they occur, the most frequent first."""
-    inner = values([one], relation)
+    inner = values([one], rows)
     kinds = f"SELECT {which} AS kind, left(v0, 60) AS text FROM {inner} WHERE v0 IS NOT NULL"
-    counted = engine.rows(f"SELECT kind, count(*) FROM ({kinds}) WHERE kind IS NOT NULL GROUP BY 1")
-    others = engine.rows(
+    counted = rows.engine.rows(f"SELECT kind, count(*) FROM ({kinds}) WHERE kind IS NOT NULL GROUP BY 1")
+    others = rows.engine.rows(
         f"SELECT text, count(*) FROM ({kinds}) WHERE kind IS NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {_FEW + 1}"
     )
     return {int(kind): int(count) for kind, count in counted}, [(str(text), int(count)) for text, count in others]

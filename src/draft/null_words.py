@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from src.contract import Feed
-from src.draft.fields import Field, values
+from src.draft.fields import Field, Rows, values
 from src.draft.judging import Verdict
-from src.engine import DuckEngine, literal
+from src.engine import literal
 
 
 def of_the_feed(
-    engine: DuckEngine, relation: str, feed: Feed, fields: Sequence[Field], verdicts: Sequence[Verdict]
+    rows: Rows, feed: Feed, fields: Sequence[Field], verdicts: Sequence[Verdict]
 ) -> tuple[Feed, list[Verdict]]:
     """Return the feed with its `nullValues`, and the verdicts without `nullif` of these.
 
@@ -25,7 +25,7 @@ def of_the_feed(
     if wanted and texts:
         listed = literal(sorted(wanted))
         had = [f"list(DISTINCT v{at}) FILTER (v{at} IN {listed})" for at in range(len(texts))]
-        row = engine.one(f"SELECT {', '.join(had)} FROM {values(texts, relation)}")
+        row = rows.engine.one(f"SELECT {', '.join(had)} FROM {values(texts, rows)}")
         wanted -= {word for found in row for word in found or ()}
     if not wanted:
         return feed, list(verdicts)

@@ -183,6 +183,8 @@ def scalar(text: str) -> str:
 
 
 def _escaped(letter: str) -> str:
+    if letter == "\t":
+        return "\\t"
     if letter in '"\\':
         return "\\" + letter
     return letter if letter.isprintable() else f"\\U{ord(letter):08x}"
