@@ -43,6 +43,7 @@ HOMES: dict[str, tuple[list[str], str]] = {
     "duckdb": (["src/engine/"], AT_ONCE),
     "polars": (["src/gold/", "src/demo/"], WHEN_USED),
     "pyarrow": (["src/bronze/readers"], WHEN_USED),
+    "fastavro": (["src/bronze/readers/avro.py"], WHEN_USED),
     "fastexcel": (["src/bronze/workbooks/"], WHEN_USED),
     "python_calamine": (["src/bronze/workbooks/"], WHEN_USED),
     "xlsxwriter": (["src/demo/", "src/exports.py"], WHEN_USED),

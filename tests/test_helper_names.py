@@ -9,6 +9,7 @@ import json
 import re
 
 import pyarrow as pa
+import pyarrow.orc
 import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT, Lake
@@ -75,7 +76,14 @@ def as_parquet(records: list[dict[str, str]]) -> bytes:
     return bytes(sink.getvalue())
 
 
+def as_orc(records: list[dict[str, str]]) -> bytes:
+    sink = pa.BufferOutputStream()
+    pyarrow.orc.write_table(pa.Table.from_pylist(records), sink)
+    return bytes(sink.getvalue())
+
+
 FORMS = {
+    "orc": as_orc,
     "csv": as_csv,
     "ndjson": lambda records: "\n".join(map(json.dumps, records)).encode(),
     "json": lambda records: json.dumps(records).encode(),

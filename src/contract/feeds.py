@@ -11,7 +11,7 @@ from src.contract.errors import ContractFile, Part, listed
 from src.contract.model import Feed, Names, Source, Table
 from src.errors import UsageError
 
-_FORMATS = ("csv", "fixed", "ndjson", "json", "xml", "parquet", "xlsx")
+_FORMATS = ("csv", "fixed", "ndjson", "json", "xml", "parquet", "avro", "orc", "xlsx")
 _ONLY_FOR = {  # an option that is not here is for all of them
     "delimiter": ("csv",),
     "encoding": ("csv", "fixed", "ndjson", "json"),

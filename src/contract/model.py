@@ -77,7 +77,7 @@ class Feed:
     domain: str
     name: str
     path: str  # glob below the landing zone, for example sales/order_lines/*.csv
-    format: str  # csv | fixed | ndjson | json | xml | parquet | xlsx
+    format: str  # csv | fixed | ndjson | json | xml | parquet | avro | orc | xlsx
     delimiter: str = ","
     encoding: str = "utf-8"
     encoding_stated: bool = field(default=True, compare=False)  # else a file's byte order mark may say another

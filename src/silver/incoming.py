@@ -134,7 +134,7 @@ def _load(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> int:
     for feed, bronze, files in sources:
         columns = _columns(engine, table, bronze)
         relation = engine.scan(bronze, files, columns, evolved=True)
-        what = "cannot read the row: " if feed.format in ("xlsx", "xml") else "cannot split the line: "
+        what = "cannot read the row: " if feed.format in ("xlsx", "xml", "avro", "orc") else "cannot split the line: "
         reasons = f"[{rules.coded('line', f'{literal(what)} || _reject')}] AS {REASONS}, _raw AS {VALUES}"
         unsplit.append(f"SELECT {reasons}, {', '.join(_REJECTED[2:])} FROM {relation} WHERE _reject IS NOT NULL")
         if any(name not in _ADDED for name in bronze.columns):  # a feed of rejects alone has none

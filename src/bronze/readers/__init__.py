@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from src.bronze.readers.avro import avro_records
 from src.bronze.readers.csv_careful import csv_records
 from src.bronze.readers.csv_fast import csv_by_engine, is_common
 from src.bronze.readers.csv_fast import in_turn as in_turn
@@ -27,6 +28,7 @@ from src.bronze.readers.first_bytes import as_its_bytes_say
 from src.bronze.readers.fixed_width import fixed_records
 from src.bronze.readers.json_columns import json_records
 from src.bronze.readers.ndjson_fast import ndjson_by_engine
+from src.bronze.readers.orc import orc_by_arrow
 from src.bronze.readers.parquet import parquet_by_engine
 from src.bronze.readers.records import SYSTEM_COLUMNS as SYSTEM_COLUMNS
 from src.bronze.readers.records import Records, streamed
@@ -45,6 +47,7 @@ _RECORDS: dict[str, Callable[[Feed, Path], Records]] = {
     "json": json_records,
     "fixed": fixed_records,
     "xml": xml_records,
+    "avro": avro_records,
 }
 
 
@@ -79,6 +82,8 @@ def _fast(engine: DuckEngine, feed: Feed, path: Path) -> Rows | None:
 def _exact(engine: DuckEngine, feed: Feed, path: Path) -> Rows:
     if feed.format == "parquet":
         return parquet_by_engine(engine, path)
+    if feed.format == "orc":
+        return orc_by_arrow(engine, path)
     if feed.format == "xlsx":
         return xlsx_by_child(engine, feed, path)
     if feed.format in ("csv", "ndjson", "fixed"):

@@ -86,6 +86,11 @@ def _prove_pages(engine: DuckEngine, path: Path, file: str) -> None:
 def _as_text(name: str, kind: str, column: _Column) -> str:
     if column.kind == "INT96":
         return f"{name}.date::VARCHAR || ' ' || {name}.time::VARCHAR"
+    return text_of(name, kind)
+
+
+def text_of(name: str, kind: str) -> str:
+    """Return the SQL that makes a text of a column of the engine's type `kind`."""
     if kind == "BLOB":
         return f"lower(hex({name}))"
     if kind == "VARIANT":
