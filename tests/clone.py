@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,14 +40,20 @@ class Shown:
     """A project in which everything was done that a document shows."""
 
     root: Path
+    instead: Mapping[str, str] = field(default_factory=dict)  # what stands in the document, and what is there
+    environ: Mapping[str, str] = field(default_factory=dict)
     printed: list[str] = field(default_factory=list)  # by each ```sh
     promised: list[tuple[str, str]] = field(default_factory=list)  # each ```text, and what was printed before it
 
     def run(self, script: str) -> subprocess.CompletedProcess[str]:
-        return bash(self.root, script, SAMPLE_DAYS="7", SETTLE_SECONDS="0")
+        for shown, there in self.instead.items():
+            script = script.replace(shown, there)
+        return bash(self.root, script, SAMPLE_DAYS="7", SETTLE_SECONDS="0", **self.environ)
 
     def short(self, text: str) -> str:
         """Text as a document has it: paths from the project's folder."""
+        for shown, there in self.instead.items():
+            text = text.replace(there, shown)
         return text.replace(f"{self.root}/", "")
 
     def kept(self) -> int:
@@ -58,10 +64,19 @@ class Shown:
         return len(self.promised)
 
 
-def done_as_shown(root: Path, document: Blocks, leave: Iterable[str] = ()) -> Shown:
-    """A copy of the project in which the blocks were run and written; `leave`: beginnings of lines that are not run."""
+def done_as_shown(
+    root: Path,
+    document: Blocks,
+    leave: Iterable[str] = (),
+    instead: Mapping[str, str] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Shown:
+    """A copy of the project in which the blocks were run and written; `leave`: beginnings of lines that are not run.
+
+    `instead`: what a document calls a server, and where the test's own is.
+    """
     copy_project(root)
-    shown = Shown(root)
+    shown = Shown(root, instead or {}, environ or {})
     for kind, text in document:
         if kind == "sh":
             script = "\n".join(line for line in text.splitlines() if not line.startswith(tuple(leave)))

@@ -104,7 +104,7 @@ def written_source(text: str, domain: str) -> Source:
     import yaml
 
     try:
-        written = yaml.safe_load("{" + text.strip().removeprefix("{").removesuffix("}") + "}")
+        written = yaml.safe_load(text if text.lstrip().startswith("{") else f"{{{text}}}")
     except yaml.YAMLError:
         written = None
     expected, fits = custom.FEED["source"]

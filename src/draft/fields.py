@@ -133,8 +133,7 @@ def values(fields: Sequence[Field], rows: Rows, some: str = "true") -> str:
 
 def add_examples(rows: Rows, fields: Sequence[Field]) -> None:
     """Give each field some of its values: those of rows that are spread over all files, the same at every call."""
-    every = max(1, rows.count() // _SAMPLED)
-    some = f"hash(_file, _row) % {every} = 0 OR _row <= 3"
+    some = _spread(rows)
     for start in range(0, len(fields), _FIELDS_AT_ONCE):
         part = fields[start : start + _FIELDS_AT_ONCE]
         texts = ", ".join(f"left(v{at}, {_LONGEST_EXAMPLE})" for at in range(len(part)))
@@ -146,11 +145,19 @@ def add_examples(rows: Rows, fields: Sequence[Field]) -> None:
 
 
 def common(rows: Rows, fields: Sequence[Field]) -> Mapping[str, list[str]]:
-    """Return the three most frequent values of each field."""
+    """Return the three most frequent values of each field in those rows, of equally frequent ones the lesser."""
     found: dict[str, list[str]] = {}
     for start in range(0, len(fields), _FIELDS_AT_ONCE):
         part = fields[start : start + _FIELDS_AT_ONCE]
-        tops = ", ".join(f"approx_top_k(left(v{at}, 40), 3)" for at in range(len(part)))
-        for one, texts in zip(part, rows.engine.one(f"SELECT {tops} FROM {values(part, rows)}"), strict=True):
-            found[one.name] = [text for text in texts or [] if text is not None]
+        counts = ", ".join(f"histogram(left(v{at}, 40))" for at in range(len(part)))
+        counted = rows.engine.one(f"SELECT {counts} FROM {values(part, rows, _spread(rows))}")
+        for one, by_value in zip(part, counted, strict=True):
+            frequent = sorted((by_value or {}).items(), key=lambda item: (-item[1], item[0]))
+            found[one.name] = [text for text, _ in frequent[:3]]
     return found
+
+
+def _spread(rows: Rows) -> str:
+    """Return a condition that some 20,000 rows of all files meet, the same at every call."""
+    every = max(1, rows.count() // _SAMPLED)
+    return f"(hash(_file, _row) % {every} = 0 OR _row <= 3)"
