@@ -396,6 +396,13 @@ HEADERS = {  # a CSV file's bytes, and what is said of its header
 }
 
 
+def test_utf_8_of_characters_that_cannot_be_seen_is_utf_8(lake: Lake) -> None:
+    lake.write("silver/shop/towns.yaml", Wrong(("name: town, logicalType: string",), (), "", "", ()).contract("towns"))
+    lake.land("shop/towns/1.csv", 'id,town\n1,"\x80"\n2,"\x80"\n3\n')  # the short line has it read exactly
+    lake.good()
+    assert lake.rows("SELECT town FROM bronze.shop.towns WHERE id <> '3'") == [("\x80",), ("\x80",)]
+
+
 def test_a_header_that_is_not_where_or_what_the_contract_says_is_found(lake: Lake) -> None:
     columns = ("name: town, logicalType: string", "name: size, logicalType: integer")
     for name, (content, _, _) in HEADERS.items():

@@ -57,7 +57,7 @@ def refuse_wrong_encoding(feed: Feed, path: Path) -> None:
         for line in iter(partial(raw.readline, LONGEST_LINE), b""):
             if line.isascii():
                 continue
-            if _is_text(line, "utf-8") or not _likely_encoding(line):
+            if _is_utf_8(line) or not _likely_encoding(line):
                 return
             wrong, first = wrong + 1, first or line
     if wrong < 2:
@@ -72,9 +72,18 @@ def refuse_wrong_encoding(feed: Feed, path: Path) -> None:
 def read_otherwise(raw: str, feed: Feed) -> tuple[str, str] | None:
     """Return the encoding in which a line that is not UTF-8 is likely written, and its text; None where none is."""
     line = raw.encode("utf-8", "surrogateescape") if is_utf_8(feed) and not raw.isascii() else b""
-    if not line or _is_text(line, "utf-8") or not (name := _likely_encoding(line)):
+    if not line or _is_utf_8(line) or not (name := _likely_encoding(line)):
         return None
     return name, line.decode(name).strip()
+
+
+def _is_utf_8(line: bytes) -> bool:
+    """Return whether bytes are UTF-8, whatever they say: a control character is a value like any other."""
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _likely_encoding(line: bytes) -> str:
