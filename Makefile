@@ -38,7 +38,7 @@ DRY = $(if $(DRY_RUN),--dry-run)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup pipeline draft plan preview status health report alerts query check repair schema-version upgrade vacuum optimize backup restore
-.PHONY: pull sources tables describe
+.PHONY: pull sources tables describe adopt
 .PHONY: drill schedule rotate-logs docs new wheel test lint format torture bench clean ready ready-dev
 
 help: ## this list

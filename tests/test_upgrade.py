@@ -29,12 +29,14 @@ ARGUMENTS = {
     "alerts": ["list"],
     "backfill": ["--table", "silver.shop.orders", "--where", "true"],
     "confirm": ["--table", "bronze.shop.orders", "--day", "2024-01-01", "--reason", "holiday"],
+    "describe": ["silver.shop.orders"],
+    "preview": ["silver.shop.orders"],
     "quarantine": ["list"],
     "query": ["SELECT 1"],
     "rebuild": ["--table", "silver.shop.orders"],
     "rollback": ["--to", "run"],
 }
-NO_LAKE = {"docs", "init", "jobs", "rotate-logs", "schedule", "schema-version", "test", "tests"}
+NO_LAKE = {"adopt", "docs", "draft", "init", "jobs", "rotate-logs", "schedule", "schema-version", "test", "tests"}
 
 
 def opened(lake: Lake) -> dict[str, delta.Snapshot]:

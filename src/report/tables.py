@@ -69,7 +69,12 @@ class TableDescription:
 
 
 def read_tables(data: Path) -> list[TableEntry]:
-    """Return every table of the lake by layer and name; one that cannot be read says why."""
+    """Return every table of the lake by layer and name; one that cannot be read says why.
+
+    Raises:
+        NewerFormat: a later release wrote the lake.
+    """
+    catalog.refuse_newer(data)
     versions, behind = releases.newest(data), releases.behind(data)
     known = catalog.tables(data)
     return [_entry(name, root, versions, behind) for name, root in known.items()]
