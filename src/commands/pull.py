@@ -58,6 +58,8 @@ def run(call: Call) -> int:
     with open_project(call.settings, window.end) as project:
         feeds = _chosen(project, args.source)
         registry.check(feeds)
+        if not feeds:
+            console.note("no contract names a source: docs/pulling.md says how one does")
         if args.dry_run:
             planned = pulling.plan(pulling.stage_of(project, window, args.start, args.slice), feeds)
             show(call, [one for each in planned for one in _slices(each)], _print)
@@ -79,7 +81,7 @@ def _chosen(project: Project, names: Sequence[str]) -> list[Feed]:
     feeds = pulling.sourced(list(project.contracts.feeds.values()))
     known = sorted({feed.source.name for feed in feeds if feed.source})
     if unknown := [name for name in names if name not in known]:
-        there = f"the sources are {', '.join(known)}" if known else "no contract names a source: docs/add-a-source.md"
+        there = f"the sources are {', '.join(known)}" if known else "no contract names a source: docs/pulling.md says how one does"
         raise UsageError(f"no source {', '.join(unknown)}", fix=there)
     return pulling.sourced(feeds, names or None)
 

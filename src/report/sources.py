@@ -60,7 +60,7 @@ def read_sources(project: Project, window: Window, *, probe: bool) -> list[Sourc
 def print_sources(sources: Sequence[SourceStatus]) -> None:
     """Print one line for each source feed, and what is wrong below."""
     if not sources:
-        print("No contract names a source; docs/add-a-source.md tells how one does.")
+        print("No contract names a source; docs/pulling.md says how one does.")
         return
     headers = ("source", "connector", "feed", "last success (UTC)", "newest slice", "credentials", "answer")
     console.table(headers, [_row(one) for one in sources])

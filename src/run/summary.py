@@ -11,7 +11,9 @@ from src.run.runs import Record
 
 
 def changes(records: Sequence[Record]) -> None:
-    """Print the table at the end of a run: what changed in each table, and how long it took."""
+    """Print the table at the end of a run: what changed in each table, and how long it took; nothing without a step."""
+    if not records:
+        return
     counts = [
         name for name in ("superseded", "conflicts", "removed") if any(getattr(record, name) for record in records)
     ]
