@@ -2,6 +2,7 @@
 
 PYTHON := .venv/bin/python
 TOOLS := main.py src tests benchmarks boathouse
+PYTEST = PYTHONDONTWRITEBYTECODE= $(PYTHON) -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 # Taken as they were typed, and handed on through the environment: quotes, $ and line ends survive.
 override SQL := $(value SQL)
@@ -39,7 +40,7 @@ DRY = $(if $(DRY_RUN),--dry-run)
 .DEFAULT_GOAL := help
 .PHONY: help setup pipeline draft plan preview status health report alerts query check repair schema-version upgrade vacuum optimize backup restore
 .PHONY: pull sources tables describe adopt
-.PHONY: drill schedule rotate-logs docs new wheel test lint format torture bench clean ready ready-dev
+.PHONY: drill schedule rotate-logs docs new wheel test proof lint format torture bench clean ready ready-dev
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -133,8 +134,11 @@ wheel: ready-dev ## the package boathouse, to pip install, in dist/
 	@$(PYTHON) -m hatchling build -t wheel -d dist
 
 # with bytecode, or each of the many processes that tests start would compile all of src first
-test: lint ## every check and every test (ARGS="-k name" for some)
-	@PYTHONDONTWRITEBYTECODE= $(PYTHON) -m pytest -n auto --maxprocesses 8 --dist worksteal $(ARGS)
+test: lint ## every check and every test but the longer proofs (ARGS="-k name" for some)
+	@$(PYTEST) -m "not long" $(ARGS)
+
+proof: ready-dev ## the longer proofs, of which make test has a short form: more seeds, more kills, every command of the runbook
+	@$(PYTEST) -m long $(ARGS)
 
 lint: ready-dev ## ruff and mypy
 	@$(PYTHON) -m ruff check $(TOOLS) && $(PYTHON) -m ruff format --check $(TOOLS)

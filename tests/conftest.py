@@ -6,13 +6,14 @@ import os
 import shutil
 import sys
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
+from _pytest.mark import ParameterSet
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -88,7 +89,7 @@ FROM silver.shop.orders GROUP BY day
 
 
 IN_MEMORY = "/dev/shm"
-ROOM = 4 << 30  # bytes: the folders of all tests take less than one, those that passed being removed
+ROOM = 6 << 30  # bytes: the folders of all tests take less than two
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -98,6 +99,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     if Path(IN_MEMORY).is_mount() and shutil.disk_usage(IN_MEMORY).free > ROOM:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", IN_MEMORY)
+
+
+def short(values: Iterable[object], count: int) -> list[ParameterSet]:
+    """The parameters of a proof: the first few for `make test`, the others for `make proof`."""
+    return [pytest.param(value, marks=[pytest.mark.long] * (at >= count)) for at, value in enumerate(values)]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.orc
 import pyarrow.parquet as pq
 import pytest
-from conftest import ROOT, Lake
+from conftest import ROOT, Lake, short
 
 from src import monitors
 from src.bronze.readers import SYSTEM_COLUMNS
@@ -91,7 +91,7 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("turned", short([False, True], 1))
 @pytest.mark.parametrize("form", FORMS)
 def test_a_column_of_a_helpers_name_is_a_column_like_any_other(lake: Lake, form: str, turned: bool) -> None:
     lake.write("silver/lab/jobs.yaml", JOBS.replace("format: csv", f"format: {form}"))

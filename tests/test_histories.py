@@ -13,6 +13,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from conftest import short
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from torture import figures, histories, oracle
@@ -32,7 +33,7 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tools]:
     made.close()
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", short(range(40), 20))
 def test_a_random_history_gives_what_one_pass_over_all_files_gives(tools: Tools, tmp_path: Path, seed: int) -> None:
     histories.live(tools, tmp_path, histories.history(Random(seed)))
 
@@ -351,7 +352,7 @@ def _ties_by_arrival(table: object, among_equals: str) -> str:
     return "updated DESC NULLS LAST, _ingested_at DESC, _file DESC, _row DESC"
 
 
-@pytest.mark.parametrize("broken", [_oldest, _ties_by_arrival])
+@pytest.mark.parametrize("broken", short([_oldest, _ties_by_arrival], 1))
 def test_a_wrong_winner_does_not_escape_and_its_history_is_made_small(
     tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: object
 ) -> None:

@@ -15,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from conftest import short
 from torture import ROOT, histories, kills
 from torture.histories import Tools
 from torture.kills import Job, Killer
@@ -33,7 +34,7 @@ def killing() -> Iterator[Killer]:
         yield running
 
 
-@pytest.mark.parametrize("action", kills.ACTIONS)
+@pytest.mark.parametrize("action", short(kills.ACTIONS, 2))
 def test_an_action_killed_anywhere_is_finished_by_a_plain_run(
     tools: Tools, killing: Killer, tmp_path: Path, action: str
 ) -> None:

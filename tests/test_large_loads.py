@@ -18,7 +18,7 @@ from typing import Any
 from unittest.mock import ANY
 
 import pytest
-from conftest import DAILY, MART, ORDERS, Lake
+from conftest import DAILY, MART, ORDERS, Lake, short
 from deltalake import DeltaTable
 from torture import histories, oracle
 from torture.histories import History, Tools
@@ -419,7 +419,7 @@ def contents(lake: Lake) -> dict[str, list[tuple[Any, ...]]]:
         return {name: running.rows(f"SELECT {columns} FROM {name} ORDER BY ALL") for name in known}
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", short(range(3), 1))
 def test_any_load_in_parts_gives_row_by_row_what_it_gives_in_one_piece(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
@@ -454,7 +454,7 @@ def test_a_random_history_of_loads_in_parts_gives_what_the_oracle_says(
     histories.live(tools, tmp_path, History(family, tuple(told)))
 
 
-@pytest.mark.parametrize("rows", [1, 1_000])
+@pytest.mark.parametrize("rows", short([1, 1_000], 1))
 def test_a_file_of_five_thousand_columns_loads_in_600_megabytes(lake: Lake, rows: int) -> None:
     lake.environ["MEMORY_LIMIT"] = "600MB"
     lake.shop()
@@ -485,7 +485,7 @@ def column_by_column(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(winners, "MANY_COLUMNS", 0)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", short(range(2), 1))
 def test_any_load_typed_column_by_column_gives_row_by_row_what_it_gives_in_one_piece(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
@@ -565,6 +565,7 @@ def wide_row(order_id: int, updated: int) -> list[Any]:
     return row
 
 
+@pytest.mark.long
 def test_a_table_of_900_columns_is_loaded_and_corrected_in_300_megabytes(lake: Lake) -> None:
     lake.environ["MEMORY_LIMIT"] = "300MB"
     lake.write("silver/shop/orders.yaml", wide_contract())

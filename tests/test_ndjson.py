@@ -119,6 +119,7 @@ def test_there_are_enough_lines_that_are_odd_in_one_way() -> None:
     assert len(set(LINES)) == len(LINES) > 250
 
 
+@pytest.mark.long
 def test_each_odd_line_is_read_alike_wherever_it_stands(engine: DuckEngine, tmp_path: Path) -> None:
     fast = sum(is_fast(engine, land(tmp_path, [*LONG, line])) for line in LINES)
     fast += sum(is_fast(engine, land(tmp_path, [line, *LONG])) for line in LINES)

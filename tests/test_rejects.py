@@ -7,7 +7,7 @@ from contextlib import suppress
 from random import Random
 
 import pytest
-from conftest import Lake
+from conftest import Lake, short
 from torture import histories
 
 import main
@@ -284,7 +284,9 @@ class Killed(BaseException):
     """Nothing in the product catches it, as nothing catches SIGKILL."""
 
 
-@pytest.mark.parametrize(("accept", "waited"), [(False, True), (True, True), (True, False)])
+@pytest.mark.parametrize(
+    ("accept", "waited"), [(False, True), *(pytest.param(True, each, marks=pytest.mark.long) for each in (True, False))]
+)
 def test_a_load_that_dies_at_any_point_is_finished_by_the_next_run(lake: Lake, accept: bool, waited: bool) -> None:
     lake.shop()
     lake.land("shop/orders/1.csv", HEADER + good(1, 2))
@@ -323,7 +325,7 @@ def test_a_load_that_dies_at_any_point_is_finished_by_the_next_run(lake: Lake, a
     lake.good()
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", short(range(6), 2))
 def test_whatever_comes_a_table_has_the_loads_that_were_within_the_budget(lake: Lake, seed: int) -> None:
     """The model in five lines: what waits and what is new is one load, and goes in whole or waits."""
     lake.shop()

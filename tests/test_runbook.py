@@ -17,6 +17,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import polars
+import pytest
 from clone import ROOT, bash, copy_project, write
 from conftest import needs_sample
 
@@ -31,6 +32,7 @@ DEVELOPMENT = {
     "docs",
     "new",
     "wheel",
+    "proof",
     "test",
     "lint",
     "format",
@@ -242,6 +244,7 @@ BEFORE: dict[str, Callable[[Site], None]] = {
 
 
 @needs_sample  # its commands are typed in the sample company's project
+@pytest.mark.long  # the pages in tests/sample type most of the commands too
 def test_what_the_runbook_shows_is_what_happens(tmp_path: Path) -> None:
     # one test, not one for each sentence: several workers would each do all of it again
     site = done_as_shown(tmp_path / "boathouse")

@@ -81,7 +81,11 @@ def _chosen(project: Project, names: Sequence[str]) -> list[Feed]:
     feeds = pulling.sourced(list(project.contracts.feeds.values()))
     known = sorted({feed.source.name for feed in feeds if feed.source})
     if unknown := [name for name in names if name not in known]:
-        there = f"the sources are {', '.join(known)}" if known else "no contract names a source: docs/pulling.md says how one does"
+        there = (
+            f"the sources are {', '.join(known)}"
+            if known
+            else "no contract names a source: docs/pulling.md says how one does"
+        )
         raise UsageError(f"no source {', '.join(unknown)}", fix=there)
     return pulling.sourced(feeds, names or None)
 
