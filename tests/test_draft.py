@@ -461,3 +461,20 @@ def test_every_row_of_the_real_files_passes(lake: Lake) -> None:
     assert len(found) == 8
     assert {made.table: made.key for made in found}["silver.real.scms_delivery_history_dataset"] == ("id",)
     keeps_the_law(lake, *found)
+
+
+def test_records_in_an_envelope_are_found_by_the_name_of_their_list(lake: Lake) -> None:
+    rows = [{"id": n, "at": f"2024-01-{n:02}", "size": {"w": n}} for n in range(1, 25)]
+    lake.land("api/tides/1.json", json.dumps({"meta": {"page": 1}, "data": {"items": rows[:12]}}, indent=1))
+    lake.land("api/tides/2.json", json.dumps({"meta": {"page": 2}, "data": {"items": rows[12:]}}))
+    lake.land("api/orders/1.json", json.dumps({"order": 1, "lines": [{"n": 1}, {"n": 2}]}))
+    tides, orders = drafted(lake, "api/tides", "api/orders")
+    assert "{property: recordPath, value: data.items}" in tides.text
+    assert tides.notes == ("the records are in data.items (`recordPath`); what stands beside them is left out",)
+    assert (tides.rows, tides.key) == (24, ("id",))
+    assert orders.rows == 1  # a list may as well belong to the record
+    assert orders.notes == (
+        "lines is a list of objects: if these are the records, write `recordPath: lines` at the server",
+    )
+    lake.good()
+    assert lake.rows("SELECT count(*), max(id), max(size_w) FROM silver.api.tides") == [(24, 24, 24)]

@@ -18,6 +18,14 @@ from src.draft.landed import LandedTable
 from src.draft.names import snake_case
 from src.errors import DataError
 
+# What APIs and exports call the list that holds their records.
+_RECORDS = {
+    *("data", "items", "results", "records", "rows", "features", "value", "values", "entries", "hits", "elements"),
+    *("content", "objects", "list", "result", "resources"),
+}
+_ENVELOPE_BYTES = 64 << 20  # of a file that is looked into whole
+_ENVELOPE_DEPTH = 4  # keys
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -81,19 +89,61 @@ def _json(source: LandedTable, feed: Feed, files: Mapping[Path, str]) -> Reading
     kinds = {path: _kind_of_json(feed, path) for path in files}
     kind = max(kinds.values(), key=list(kinds.values()).count)
     misfits = tuple(Misfit(files[path], "", f"{other}, not {kind}") for path, other in kinds.items() if other != kind)
-    return Reading(replace(feed, format=kind), source.table, len(files), (), misfits)
+    feed, notes = replace(feed, format=kind), list[str]()
+    if kind == "json":
+        steps, notes = _records([path for path, found in kinds.items() if found == kind], encoding)
+        feed = replace(feed, record_path=steps)
+    return Reading(feed, source.table, len(files), tuple(notes), misfits)
+
+
+def _records(paths: Sequence[Path], encoding: str) -> tuple[tuple[str, ...], list[str]]:
+    """Return the keys that lead to the records of files that are an object each, with a note; () for the objects.
+
+    A list of objects is the records if its name says so; else it may as well belong to the one record of the file.
+    """
+    lists = [_lists_of_objects(path, encoding) for path in paths]
+    common = [steps for steps in lists[0] if all(steps in others for others in lists[1:])]
+    if len(common) != 1:
+        return (), []
+    name = ".".join(common[0])
+    if common[0][-1].lower() not in _RECORDS:
+        return (), [f"{name} is a list of objects: if these are the records, write `recordPath: {name}` at the server"]
+    return common[0], [f"the records are in {name} (`recordPath`); what stands beside them is left out"]
+
+
+def _lists_of_objects(path: Path, encoding: str) -> list[tuple[str, ...]]:
+    """Return the keys that lead to each list of objects in a file that is one object of a size to be read at once."""
+    if path.stat().st_size > _ENVELOPE_BYTES:
+        return []
+    try:
+        with lines_of(Feed("", "", "", "json", encoding=encoding), path) as lines:
+            document = json.loads("".join(lines))
+    except (ValueError, RecursionError):
+        return []  # its reader says what is wrong
+    found: list[tuple[str, ...]] = []
+    waiting: list[tuple[tuple[str, ...], object]] = [((), document)]
+    while waiting:
+        steps, value = waiting.pop()
+        if isinstance(value, dict) and len(steps) < _ENVELOPE_DEPTH:
+            waiting += [((*steps, key), inner) for key, inner in value.items()]
+        elif isinstance(value, list) and value and steps and all(isinstance(item, dict) for item in value):
+            found.append(steps)
+    return found
 
 
 def _kind_of_json(feed: Feed, path: Path) -> str:
     """Return json for one array, ndjson for an object a line."""
     with lines_of(feed, path) as lines:
-        first = next((line for line in islice(lines, 1_000) if line.strip()), "")
+        filled = list(islice((line for line in islice(lines, 1_000) if line.strip()), 2))
+    first = filled[0] if filled else ""
     if first.lstrip().startswith("["):
         return "json"
     try:
-        return "ndjson" if isinstance(json.loads(first), dict) else feed.format
+        is_object = isinstance(json.loads(first), dict)
     except ValueError:
-        return feed.format
+        return "json" if first.lstrip().startswith("{") else feed.format
+    # an object alone in its file may be an envelope, as its ending says
+    return "ndjson" if is_object and (len(filled) > 1 or feed.format == "ndjson") else feed.format
 
 
 def _workbook(source: LandedTable, feed: Feed, files: Mapping[Path, str]) -> Iterator[Reading]:

@@ -101,6 +101,8 @@ def _server(feed: Feed) -> list[_Pair]:
         value = getattr(feed, name)
         if name in ("domain", "name", "path", "format") or value == usual[name]:
             continue
+        if name == "record_path":
+            value = ".".join(value)
         if name in ("delimiter", "encoding"):
             pairs.append((name, scalar(value)))
         else:
