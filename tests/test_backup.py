@@ -208,6 +208,7 @@ def test_a_lake_with_tables_is_never_replaced(shop: Lake) -> None:
         restore.plan(at(shop), shop.data, None)
 
 
+@pytest.mark.long
 def test_records_of_who_looked_first_do_not_refuse_a_restore_and_go_on_in_it(shop: Lake, tmp_path: Path) -> None:
     backed_up(shop)
     shop.land("shop/orders/3.csv", HEAD + "5,2026-01-03,1.00,1\n")
@@ -404,6 +405,7 @@ def test_a_flipped_byte_at_the_remote_is_found_by_restore_and_drill(shop: Lake, 
         drilled(shop)
 
 
+@pytest.mark.long
 def test_a_lost_file_at_the_remote_is_found_by_drill_and_copied_by_the_next_backup(shop: Lake) -> None:
     lost = data_object(shop, backed_up(shop), "bronze.shop.orders")
     lost.unlink()
@@ -515,6 +517,7 @@ def test_two_backups_at_once_are_refused(shop: Lake) -> None:
 # -- while others write, and when killed
 
 
+@pytest.mark.long
 def test_a_backup_while_runs_write_is_one_consistent_release(shop: Lake, tmp_path: Path) -> None:
     over = threading.Event()
 
@@ -584,6 +587,7 @@ def test_a_killed_backup_leaves_the_last_good_one(shop: Lake, tmp_path: Path) ->
     assert not snapshots.exists()
 
 
+@pytest.mark.long
 def test_a_killed_restore_leaves_no_half_lake(shop: Lake, tmp_path: Path) -> None:
     everything = {*backed_up(shop).manifest.tables, backup_records.TABLE}
     target = tmp_path / "other" / "data"

@@ -29,7 +29,7 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killer]:
         yield running
 
 
-@pytest.mark.parametrize("action", short(calls.ACTIONS, 2))
+@pytest.mark.parametrize("action", short(calls.ACTIONS, 1))
 def test_an_action_whose_call_fails_anywhere_is_finished_by_a_plain_run(
     tools: Tools, serving: Killer, tmp_path: Path, action: str
 ) -> None:

@@ -157,6 +157,7 @@ def small_disk(place: Path, kilobytes: int) -> Iterator[None]:
         subprocess.run(["umount", "-l", place], check=True)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk takes root")
 def test_whatever_the_room_that_is_left_on_a_small_disk_nothing_half_written_is_seen(tmp_path: Path) -> None:
     lake = Lake(tmp_path).shop()
@@ -303,6 +304,7 @@ def test_two_writers_that_collide_are_a_transient_failure_which_the_step_tries_a
 # -- two at once
 
 
+@pytest.mark.long
 def test_a_second_run_is_refused_with_the_holders_name_while_the_first_goes_on(lake: Lake) -> None:
     lake.shop()
     lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
@@ -338,6 +340,7 @@ for day in range(2, 12):
 """
 
 
+@pytest.mark.long
 def test_a_reader_sees_one_release_whole_while_runs_write(lake: Lake) -> None:
     lake.shop()
     lake.land("shop/orders/1.csv", HEADER + "".join(f"{key},2024-01-0{key},1,1\n" for key in range(1, 9)))

@@ -33,7 +33,7 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tools]:
     made.close()
 
 
-@pytest.mark.parametrize("seed", short(range(40), 20))
+@pytest.mark.parametrize("seed", short(range(40), 10))
 def test_a_random_history_gives_what_one_pass_over_all_files_gives(tools: Tools, tmp_path: Path, seed: int) -> None:
     histories.live(tools, tmp_path, histories.history(Random(seed)))
 

@@ -34,7 +34,7 @@ def killing() -> Iterator[Killer]:
         yield running
 
 
-@pytest.mark.parametrize("action", short(kills.ACTIONS, 2))
+@pytest.mark.parametrize("action", short(kills.ACTIONS, 1))
 def test_an_action_killed_anywhere_is_finished_by_a_plain_run(
     tools: Tools, killing: Killer, tmp_path: Path, action: str
 ) -> None:

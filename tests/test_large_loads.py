@@ -454,7 +454,7 @@ def test_a_random_history_of_loads_in_parts_gives_what_the_oracle_says(
     histories.live(tools, tmp_path, History(family, tuple(told)))
 
 
-@pytest.mark.parametrize("rows", short([1, 1_000], 1))
+@pytest.mark.parametrize("rows", short([1, 1_000], 0))
 def test_a_file_of_five_thousand_columns_loads_in_600_megabytes(lake: Lake, rows: int) -> None:
     lake.environ["MEMORY_LIMIT"] = "600MB"
     lake.shop()

@@ -116,6 +116,7 @@ def test_a_page_that_is_not_what_its_checksum_says_is_refused(engine: DuckEngine
         assert "is not what its checksum says" in refusal(engine, PARQUET, path)
 
 
+@pytest.mark.long
 def test_one_file_that_cannot_be_taken_leaves_the_others(engine: DuckEngine, tmp_path: Path) -> None:
     import pyarrow as pa
 

@@ -790,6 +790,7 @@ def test_malformed_json_is_refused_whole(engine: DuckEngine, tmp_path: Path, con
     assert refusal(engine, JSON, land(tmp_path, content)).startswith("malformed JSON after ")
 
 
+@pytest.mark.long
 def test_a_long_array_is_read_piece_by_piece(engine: DuckEngine, tmp_path: Path) -> None:
     rows = [{"a": number, "text": "x" * (number % 50)} for number in range(30_000)]
     for indent in (None, 1):

@@ -112,6 +112,7 @@ def test_what_rots_before_a_backup_of_new_rows_is_refused_too(shop: Lake) -> Non
 # -- check sees it
 
 
+@pytest.mark.long
 def test_check_names_the_file_whose_bytes_changed_in_any_layer(shop: Lake) -> None:
     backed_up(shop)
     for table in (BRONZE, ORDERS, DAILY, "ops.pipeline_runs"):
@@ -298,6 +299,7 @@ def test_a_version_that_was_written_anew_is_another_history_and_no_rot(shop: Lak
     assert [table for table, _ in damage(shop) if table == BRONZE] == []
 
 
+@pytest.mark.long
 def test_a_lake_restored_from_an_older_backup_is_not_damaged(shop: Lake, tmp_path: Path) -> None:
     first = backed_up(shop)
     shop.land("shop/orders/3.csv", HEAD + "5,2026-01-03,1.00,1\n")
@@ -330,6 +332,7 @@ def test_without_a_backup_there_is_nothing_to_repair_from(shop: Lake) -> None:
 # -- the newest is the one made last
 
 
+@pytest.mark.long
 def test_the_newest_backup_is_the_one_made_last_whatever_the_clock_said(shop: Lake, tmp_path: Path) -> None:
     backed_up(shop, days=400)  # while the clock was ahead
     shop.land("shop/orders/3.csv", HEAD + "5,2026-01-03,1.00,1\n")
@@ -373,6 +376,7 @@ def test_an_entry_that_is_gone_is_missed_though_a_checkpoint_sums_it_up(shop: La
     assert checked(shop) == []
 
 
+@pytest.mark.long
 def test_a_link_that_is_younger_than_the_backup_is_replaced_by_the_file_itself(shop: Lake, tmp_path: Path) -> None:
     backed_up(shop)
     shop.land("shop/orders/3.csv", HEAD + "5,2026-01-05,1.00,1\n")

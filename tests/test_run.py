@@ -273,6 +273,7 @@ def test_check_finds_a_row_that_one_pass_would_not_give(lake: Lake) -> None:
     (lake.data / "silver").rename(lake.root / "gone")
 
 
+@pytest.mark.long
 def test_an_empty_landing_zone_gets_the_sample_companys_files_once(tmp_path: Path) -> None:
     for name in ("main.py", "src"):
         subprocess.run(["cp", "-r", str(ROOT / name), str(tmp_path / name)], check=True)
@@ -337,6 +338,7 @@ def test_everything_computed_whole_is_what_it_was(lake: Lake) -> None:
     assert lake.good().records[-1].records_written == 0
 
 
+@pytest.mark.long
 def test_a_rebuilt_table_is_what_bronze_says_whatever_was_done_to_it(lake: Lake) -> None:
     lake.shop()
     lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n2,2024-01-01,5,1\n")

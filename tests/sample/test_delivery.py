@@ -339,6 +339,7 @@ def test_a_second_run_changes_nothing(company: Lake) -> None:
     assert company.findings() == []
 
 
+@pytest.mark.long
 def test_files_in_any_order_over_several_runs_give_the_same_figures(lake: Lake, landed: Path, company: Lake) -> None:
     contracts(lake, "delivery")
     paths = sorted(path for path in landed.rglob("*") if path.is_file() and "carriers" not in path.parts)

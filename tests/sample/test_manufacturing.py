@@ -496,6 +496,7 @@ def history(seed: int) -> list[tuple[bool, Row]]:
     return found
 
 
+@pytest.mark.long
 def test_any_order_of_uploads_gives_what_plain_python_makes_of_all_lines(workshop: Lake) -> None:
     draw, lines = Random(SEED), history(SEED)
     first = len(lines) - LAST * (UPLOADS - 1)
