@@ -78,7 +78,8 @@ def sources(landing: Path, named: Sequence[Path]) -> list[LandedTable]:
         domain, table = _place(landing, file)
         groups.setdefault((domain, table), []).append(file)
     if not groups:
-        raise UsageError("no files", where=", ".join(map(str, named)), fix="name files below the landing zone")
+        fix = "name files, or a folder, below the landing zone: make draft FILES=data/landing/shop/orders"
+        raise UsageError("no files", where=", ".join(map(str, named)), fix=fix)
     return [_source(landing, domain, table, files) for (domain, table), files in groups.items()]
 
 
