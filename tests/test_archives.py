@@ -14,8 +14,8 @@ from conftest import Lake
 from test_readers import workbook
 
 from src.bronze import ingest
-from src.bronze.patterns import FilePattern
 from src.bronze.readers import files
+from src.contract.patterns import FilePattern
 
 HEADER = "order_id,day,amount,updated\n"
 TAKEN = "SELECT order_id, _file, _row FROM bronze.shop.orders ORDER BY _ingested_at, _file, _row"

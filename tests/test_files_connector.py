@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import os
 import subprocess
 import time
@@ -51,6 +52,15 @@ def sftp_server(folder: Path) -> Iterator[int]:
     finally:
         server.kill()
         server.communicate()
+
+
+def test_a_file_lands_whose_name_bronze_takes_in_any_case_or_packed(lake: Lake, tmp_path: Path) -> None:
+    outbox = tmp_path / "outbox"
+    put(outbox, "1.CSV", HEADER + "1,2024-01-01,10,1\n")
+    (outbox / "2.csv.bz2").write_bytes(bz2.compress((HEADER + "2,2024-01-01,20,1\n").encode()))
+    os.utime(outbox / "2.csv.bz2", (AN_HOUR_AGO, AN_HOUR_AGO))
+    sourced(lake, "outbox/*").good()
+    assert lake.rows("SELECT order_id FROM silver.shop.orders ORDER BY 1") == [(1,), (2,)]
 
 
 def test_new_and_changed_files_are_copied_and_what_is_gone_there_stays(lake: Lake, tmp_path: Path) -> None:

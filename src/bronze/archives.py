@@ -14,9 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from src.bronze.patterns import is_archive
-from src.bronze.readers import PACKED
 from src.bronze.readers.files import BLOCK, most_unpacked
+from src.contract.patterns import PACKED, is_archive
 from src.errors import DataError, from_os_error
 
 _ENCRYPTED = 1  # flag of a member

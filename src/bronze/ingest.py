@@ -34,10 +34,10 @@ from pathlib import Path
 from src import lake
 from src.bronze import archives, readers
 from src.bronze.archives import Member
-from src.bronze.patterns import FilePattern, is_archive
 from src.bronze.readers import SYSTEM_COLUMNS
 from src.checks.outcome import Outcome
 from src.contract import Feed
+from src.contract.patterns import FilePattern, is_archive
 from src.engine import DuckEngine, identifier, literal
 from src.errors import BoathouseError, DataError, OutOfMemoryError, from_os_error
 

@@ -2,8 +2,8 @@
 
 Each module adds one step and imports only those before it: `model` (what there is to declare), `errors`,
 `custom`, `documents` (what a conforming document is), `columns`, `feeds`, `promises`, `facts` (what determines
-the rows), `versions`, `tables`, `loading`. The standard's pydantic model is left to `Mart.odcs`, and no module imports
-an engine.
+the rows), `versions`, `tables`, `loading`; `patterns` (which files a feed's path takes) needs none of them. The
+standard's pydantic model is left to `Mart.odcs`, and no module imports an engine.
 """
 
 from __future__ import annotations

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from src.bronze import archives
-from src.bronze.patterns import ARCHIVE, FilePattern, is_archive
-from src.bronze.readers import PACKED
 from src.contract import Source
+from src.contract.patterns import ARCHIVE, PACKED, FilePattern, is_archive
 from src.draft.names import snake_case
 from src.errors import DataError, UsageError
 

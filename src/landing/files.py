@@ -10,7 +10,6 @@ slice that goes back to what it said before (A, B, A) is new bytes: bronze takes
 
 from __future__ import annotations
 
-import fnmatch
 import gzip
 import hashlib
 import os
@@ -24,6 +23,7 @@ from typing import BinaryIO
 
 from src import lake
 from src.contract import Feed
+from src.contract.patterns import FilePattern
 from src.errors import ContractError
 from src.landing.connector import Landed, Slice
 from src.landing.patience import GaveUpError
@@ -141,9 +141,9 @@ class FeedFolder:
         return Landed(found[1], moment, path)
 
     def _taken(self, path: Path) -> Path:
-        """Return a path whose name the feed's pattern fits."""
+        """Return a path that the feed takes, as bronze will judge it."""
         name = self.relative(path)
-        if not any(_fits(name, self.feed.path + ending) for ending in ("", _PACKED)):
+        if not FilePattern(self.feed.path).may_take(name):
             fix = f"write a path that takes it, such as {self._wider(name)}"
             where = f"{self.feed.declared_in}, server {self.feed.name}, path"
             raise ContractError(f"path {self.feed.path} does not take {name}", where=where, fix=fix)
@@ -371,10 +371,3 @@ def _blocks(path: Path) -> Iterator[bytes]:
     with gzip.open(path, "rb") if path.suffix == _PACKED else open(path, "rb") as file:
         while block := file.read(_BLOCK):
             yield block
-
-
-def _fits(name: str, pattern: str) -> bool:
-    parts, wanted = name.split("/"), pattern.split("/")
-    if "**" in wanted:
-        return fnmatch.fnmatchcase(name, pattern.replace("**/", "*"))
-    return len(parts) == len(wanted) and all(map(fnmatch.fnmatchcase, parts, wanted))

@@ -23,7 +23,6 @@ from src.bronze.readers.csv_careful import csv_records
 from src.bronze.readers.csv_fast import csv_by_engine, is_common
 from src.bronze.readers.csv_fast import in_turn as in_turn
 from src.bronze.readers.expected import refuse_foreign
-from src.bronze.readers.files import PACKED as PACKED
 from src.bronze.readers.first_bytes import as_its_bytes_say
 from src.bronze.readers.fixed_width import fixed_records
 from src.bronze.readers.json_columns import json_records

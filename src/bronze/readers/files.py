@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from src.contract.patterns import PACKED
 from src.errors import DataError
 
 BLOCK = 1 << 20  # bytes read at once
-PACKED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bzip2", ".xz": "xz"}  # by the endings of packed files
 BY_ENGINE = ("gzip", "zstd", None)  # packings that the engine unpacks itself
 
 MOST_UNPACKED = 200  # times its own size; tables pack to a fifth or a tenth, tables of one value to a hundredth

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-from src.bronze.readers import PACKED
 from src.errors import from_os_error
 
 ARCHIVE = ".zip"
+PACKED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bzip2", ".xz": "xz"}  # by the endings of packed files
 _EXTENSION = re.compile(r"\.[A-Za-z0-9]+$")
 
 
