@@ -7,7 +7,6 @@ that an earlier release had is a warning: no upgrade stops at a setting.
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from dotenv.parser import Binding, parse_stream
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic.fields import FieldInfo
 
-from src.errors import UsageError, from_os_error
+from src.errors import UsageError, from_os_error, nearest
 
 # Names that start so are rclone's own settings of remotes (credentials among them) and are handed on to it.
 REMOTE_PREFIX = "RCLONE_CONFIG_"
@@ -355,8 +354,8 @@ def _bindings(path: Path) -> Iterator[tuple[int, Binding]]:
 
 
 def _unknown(name: str, known: Collection[str], where: str) -> UsageError:
-    nearest = difflib.get_close_matches(name.upper(), known, n=1)
-    hint = f"write {nearest[0]}" if nearest else "remove the line"
+    near = nearest(name, known)
+    hint = f"write {near}" if near else "remove the line"
     names = ", ".join(known)
     fix = f"{hint}; known are {names}, {REMOTE_PREFIX}... and {SOURCE_PREFIX}..."
     return UsageError(f"unknown setting {name}", where=where, fix=fix)
