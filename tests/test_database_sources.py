@@ -66,6 +66,8 @@ class Written:
     def remember(self, data: bytes) -> None:
         self.memory += data
 
+    def unchanged(self) -> None: ...
+
     def named(self, name: str) -> None: ...
 
     def folder(self) -> Path:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from fake_api import Api, Reply, Request, api
 
 from src.contract import Feed, Source
 from src.errors import AuthError, ContractError, TransientError
-from src.landing import registry
+from src.landing import accounts, registry
 from src.landing.connector import Asked, BusyError, NotYetError
 from src.landing.connectors import rest
 from src.landing.patience import GaveUpError
@@ -57,6 +58,7 @@ def asked(written: dict[str, Any], seconds: float = 3.0, **secrets: str) -> Aske
         landed=lambda: (),
         remembered=lambda name: None,
         seconds_left=lambda: end - time.monotonic(),
+        accounts=accounts.accounts(registry.options(source)["accounts"], Path()),
     )
 
 

@@ -14,6 +14,8 @@ and, where they are needed,
     credentials(options)    those of SECRETS that these options ask for; without it all of them
     contradictions(options) what is wrong with options that are right one by one: each a text and its fix
     table_properties(options) which custom properties of the table go with them, columns as the source calls them
+    pinned(options)         what decides the figures and is written beside each answer in ops.pulls, by name
+    notices(options, today) what will go wrong on a day that is known, such as the end of an API's version
 
 Its errors are those of src/errors.py: TransientError is tried again, AuthError stops the source, and ContractError
 the feed.
@@ -63,6 +65,22 @@ class Option:
 
 
 @dataclass(frozen=True)
+class Account:
+    """One account that a source is asked for by itself; `labels`: what its rows in a seed say of it, by column."""
+
+    name: str
+    labels: tuple[Mapping[str, str], ...] = field(default=(), hash=False)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something that will go wrong with a source on a day that is known, and what to do before."""
+
+    what: str
+    fix: str
+
+
+@dataclass(frozen=True)
 class Slice:
     """A part of a source that is asked for at once, and whose answer is one statement.
 
@@ -73,12 +91,14 @@ class Slice:
     rows lands nothing; else it is the whole statement, and one without rows is an empty statement.
 
     `any_order`: the order of the answer's lines says nothing, so that the same lines in another order are the same.
+    `account`: whose it is, where a source is asked by accounts.
     """
 
     name: str
     day: date | None = None
     adds: bool = False
     any_order: bool = False
+    account: str = ""
     details: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
@@ -105,6 +125,7 @@ class Asked:
     landed: Callable[[], Sequence[Landed]]  # of this feed, oldest first
     remembered: Callable[[str], Landed | None]  # by slice: what its last answer let the stage remember, a .gz
     seconds_left: Callable[[], float] = endless  # of the source's budget: no call may wait longer
+    accounts: Sequence[Account] = ()  # of the option `accounts`, in its order
     settings: Settings | None = None  # of the project, for what is no credential of a source: rclone's remotes
 
 
@@ -118,6 +139,12 @@ class Answer(Protocol):
 
     def write(self, data: bytes) -> None:
         """Take the next bytes of the answer."""
+
+    def unchanged(self) -> None:
+        """Say that the slice is as its newest file has it, which the source told without its rows being read.
+
+        Only of a slice that has a file, one of `Asked.landed`.
+        """
 
     def named(self, name: str) -> None:
         """Let the file carry another name than the slice's: one that only the answer tells, such as its time range."""

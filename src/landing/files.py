@@ -167,7 +167,7 @@ class FileAnswer:
         self._memory = _Packed(self._hidden.with_name(f"{self._hidden.name}{_MEMORY}"), now)
         self._content = _Content(part.any_order)
         self._kept: list[str] = []
-        self._abandoned = False
+        self._abandoned = self._unchanged = False
 
     # -- what a connector does
 
@@ -181,6 +181,11 @@ class FileAnswer:
         """Take the next bytes of what the slice's next fetch has to know."""
         self._heed()
         self._memory.write(data)
+
+    def unchanged(self) -> None:
+        """Say that the slice is as its newest file has it."""
+        self._heed()
+        self._unchanged = True
 
     def named(self, name: str) -> None:
         """Let the file carry another name than the slice's."""
@@ -210,7 +215,7 @@ class FileAnswer:
             found = [self._keep(name) for name in self._kept]
             self.discard()
             return found or [Statement(SAME)]
-        found = [self._land()]
+        found = [self._as_before() if self._unchanged else self._land()]
         self._keep_memory()  # last: a crash before it makes the next fetch do the same again
         return found
 
@@ -218,6 +223,7 @@ class FileAnswer:
         """Forget what came so far: the source is asked again."""
         self.discard()
         self._content, self._kept, self._name = _Content(self._part.any_order), [], self._part.name
+        self._unchanged = False
 
     def abandon(self) -> None:
         """Refuse every further byte: whoever still writes is left alone with an error."""
@@ -246,6 +252,11 @@ class FileAnswer:
         self._packed.close()
         self._publish(self._hidden, path)
         return Statement(EMPTY if size == 0 else LANDED, size, sha256, path)
+
+    def _as_before(self) -> Statement:
+        newest = self._folder.newest(self._name)
+        assert newest, "a slice that has a file"
+        return Statement(SAME, path=newest.path)
 
     def _keep_memory(self) -> None:
         if not self._memory.path.is_file():

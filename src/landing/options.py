@@ -58,6 +58,25 @@ def ready_at(options: Mapping[str, Any], day: date) -> datetime:
     return datetime.combine(day + timedelta(days=1), time(int(found[1]), int(found[2])), ZoneInfo(found[3]))
 
 
+def _is_account(value: object) -> bool:
+    return is_word(value) or is_count(value)
+
+
+def _is_accounts(value: object) -> bool:
+    if isinstance(value, dict):
+        where = value.get("where", {})
+        complete = {"seed", "account"} <= set(value) <= {"seed", "account", "where"}
+        filters = isinstance(where, dict) and all(is_word(one) for pair in where.items() for one in pair)
+        return complete and is_word(value["seed"]) and is_word(value["account"]) and filters
+    return isinstance(value, list) and bool(value) and all(map(_is_account, value))
+
+
+# Of a connector that asks for each account by itself; src/landing/accounts.py reads it.
+ACCOUNTS = Option(
+    "a list of accounts, or those of a seed: {seed: <its name>, account: <the column>, where: {<column>: <value>}}",
+    _is_accounts,
+    (),
+)
 COMMON: Mapping[str, Option] = {
     "readyAt": Option('when a day is ready, on the next day: "14:00 America/Los_Angeles"', _is_ready_at),
     "lookback": Option("how many days are asked for again, 1 or more", lambda value: is_count(value, 1), 1),

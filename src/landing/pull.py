@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import fnmatch
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,8 +20,8 @@ from typing import Any, TypeVar
 from src.checks.outcome import Outcome
 from src.contract import Feed, Source
 from src.errors import BoathouseError, TransientError, translated
+from src.landing import accounts, patience, registry, seeds
 from src.landing import options as written
-from src.landing import patience, registry
 from src.landing.connector import Asked, Connector, NotYetError, Slice
 from src.landing.files import FeedFolder, FileAnswer, Statement
 from src.landing.records import ANSWERED, EMPTY, FAILED, LANDED, NOT_YET, Pull
@@ -106,6 +107,8 @@ class _Puller:
         self.connector: Connector = registry.connector(source.connector)
         self.options: dict[str, Any] = registry.options(source)
         self.credentials = registry.credentials(source, settings.credentials)
+        folder = seeds.folder_of(settings.source, self.feed.domain)
+        self.accounts = accounts.accounts(self.options.get("accounts", ()), folder)
         self.secrets = (*_derived(self.credentials), *settings.secrets())
         self.folder = FeedFolder(self.stage.landing, self.feed)
         self.deadline = time.monotonic() + (written.seconds(self.options["budget"]) or 0)
@@ -185,6 +188,7 @@ class _Puller:
             landed=lambda: self.files,
             remembered=self.folder.remembered,
             seconds_left=self.seconds_left,
+            accounts=self.accounts,
             settings=self.stage.settings,
         )
 
@@ -225,6 +229,7 @@ class _Puller:
         rows: int = 0,
         one: Statement | None = None,
     ) -> Pull:
+        pinned = getattr(self.connector, "pinned", None)
         return Pull(
             run_id=self.stage.run_id,
             source=self.source.name,
@@ -242,6 +247,7 @@ class _Puller:
             seconds=round(time.perf_counter() - began, 3),
             error_class=getattr(error, "error_class", "bug") if error else None,
             error_message=struck(str(error), self.secrets) if error else None,
+            pinned=json.dumps(pinned(self.options)) if pinned else None,
         )
 
 

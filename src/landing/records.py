@@ -33,3 +33,4 @@ class Pull:
     seconds: float = 0.0
     error_class: str | None = None
     error_message: str | None = None
+    pinned: str | None = None  # JSON: the options that decide the figures, as they were

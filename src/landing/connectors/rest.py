@@ -20,7 +20,7 @@ from src.errors import ContractError, TransientError
 from src.landing import json_text
 from src.landing.connector import Answer, Asked, NotYetError, Option, Slice
 from src.landing.http import MEANINGS, Client, EmptyError, Rule
-from src.landing.options import is_count, is_span, is_word, seconds
+from src.landing.options import ACCOUNTS, is_count, is_span, is_word, seconds
 from src.landing.patience import patiently
 
 if TYPE_CHECKING:
@@ -75,10 +75,6 @@ def _is_rule(value: object) -> bool:
     return value.get("is") in MEANINGS and all(map(is_count, statuses)) and is_word(value.get("text", "-")) and known
 
 
-def _is_accounts(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(one, str | int) for one in value)
-
-
 OPTIONS: Mapping[str, Option] = {
     "url": Option(
         "an http(s) URL; {start}, {end}, {day}, {month} and {account} are filled in",
@@ -99,7 +95,7 @@ OPTIONS: Mapping[str, Option] = {
         _is_paging,
     ),
     "slice": Option("day, month or all", lambda value: value in ("day", "month", "all"), "all"),
-    "accounts": Option("a list of accounts, each with slices of its own", _is_accounts, ()),
+    "accounts": ACCOUNTS,
     "rate": Option("the most calls: 5 per second, 60 per minute, 1000 per hour", lambda v: bool(_per_call(v))),
     "timeout": Option("how long one answer may keep silent: 60 s", is_span, "60 s"),
     "errors": Option(
@@ -154,12 +150,11 @@ def contradictions(options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def slices(asked: Asked) -> Sequence[Slice]:
     """Return a slice for each account and day or month, or one for everything; asks nothing."""
     found = list(_spans(asked))
-    accounts = [str(account) for account in asked.options["accounts"]]
-    if not accounts:
+    if not asked.accounts:
         return found
     return [
-        replace(part, name=f"{_as_name(account)}/{part.name}", details={"account": account})
-        for account in accounts
+        replace(part, name=f"{_as_name(account.name)}/{part.name}", account=account.name)
+        for account in asked.accounts
         for part in found
     ]
 
@@ -373,7 +368,7 @@ class _Call:
             "end": str(end),
             "day": str(end),
             "month": f"{end:%Y-%m}",
-            "account": str(self.part.details.get("account", "")),
+            "account": self.part.account,
         }
 
 
