@@ -132,6 +132,13 @@ def test_main_test_tells_everything_that_does_not_bind_without_a_lake(lake: Lake
     assert not (lake.data / "silver").exists()
 
 
+def test_a_table_of_statements_binds_before_its_first_file(lake: Lake) -> None:
+    lake.shop().edit("silver/shop/orders.yaml", "sequenceBy, value: [updated]", "replaces, value: [order_id]")
+    [step] = [step for step in lake.planned() if step.table == GOLD]
+    assert step.action != "fail"
+    assert lake.command("test") == 1  # the mart has no README yet; everything binds
+
+
 def test_an_empty_mart_folder_is_a_note(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
     lake.shop()
     (lake.root / "src/gold/begun/tests").mkdir(parents=True)

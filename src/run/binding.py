@@ -29,6 +29,10 @@ class _Expected(lake.Snapshot):
         self.columns = known | {n: "VARCHAR" for n in project.expecting(feed).reads if n not in there}
         self.partition_by, self.files, self.properties = (), (), {}
 
+    def progress(self, source: str) -> int | None:
+        """Return None: no table, no log."""
+        return None
+
 
 def bind_all(project: Project) -> None:
     """Bind every table to what the contracts say, whatever is in the lake.
