@@ -180,6 +180,7 @@ def _table_facts(declared: Mapping[str, Any], table: Table, proof: Proof) -> Ite
     yield "Reads", _names(table.sources)
     yield "Recomputed", _recomputed(table, proof)
     yield "Service levels", "; ".join(map(_sla, table.slas))
+    yield "Watched", _watched(table)
 
 
 def _partition(table: Table) -> Iterator[str]:
@@ -201,6 +202,15 @@ def _recomputed(table: Table, proof: Proof) -> str:
         return f"whole, whenever a table it reads changes: {why}. To change that: {_text(proof.refusal.fix)}"
     others = [name for name in table.sources if name not in proof.cuts]
     return some + (f"; all of them when {_names(others)} changes" if others else "")
+
+
+def _watched(table: Table) -> str:
+    """Return in words what is watched of a long table; '' where nothing is asked for."""
+    if table.watch is None:
+        return ""
+    text = f"`{table.watch.value}` day by day, for each series of {_names(table.watch.by)}"
+    text += f"; each `{table.watch.source}` is to be fresh" if table.watch.source else ""
+    return text + (f"; `{table.watch.dictionary}` says which series may exist" if table.watch.dictionary else "")
 
 
 def _column(column: Column) -> tuple[str, ...]:

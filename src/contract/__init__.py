@@ -27,6 +27,7 @@ from src.contract.model import Share as Share
 from src.contract.model import Sla as Sla
 from src.contract.model import Source as Source
 from src.contract.model import Table as Table
+from src.contract.model import Watch as Watch
 from src.contract.model import shown_type as shown_type
 from src.contract.versions import Tagged as Tagged
 from src.contract.versions import as_stored as as_stored

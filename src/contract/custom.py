@@ -91,6 +91,14 @@ def _is_drift(value: object) -> bool:
     return value == "psi"
 
 
+_WATCH = {"by": _is_names, "value": is_text, "source": is_text, "dictionary": is_text}
+
+
+def _is_watch(value: object) -> bool:
+    known = isinstance(value, dict) and all(name in _WATCH and _WATCH[name](value[name]) for name in value)
+    return known and {"by", "value"} <= value.keys()  # type: ignore[attr-defined]  # it has keys
+
+
 CustomProperties = Mapping[
     str, tuple[str, Callable[[Any], bool]]
 ]  # name: what is expected, and whether a value is that
@@ -114,6 +122,11 @@ _ANY_TABLE: CustomProperties = {
     "businessDate": ("the name of the column that the business dates a row by", is_text),
     "zOrderBy": ("a list of distinct column names", _is_names),
     "critical": ("true or false", lambda value: isinstance(value, bool)),
+    "watch": (
+        "{by: [columns], value: a column}, and where there are such `source: one of these columns`, "
+        "`dictionary: a table`",
+        _is_watch,
+    ),
 }
 TABLE: Mapping[str, CustomProperties] = {  # by layer
     "silver": {

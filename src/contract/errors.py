@@ -27,6 +27,7 @@ class ContractFile:
     errors: list[BoathouseError]  # one list for all files
     document: dict[str, Any] = field(default_factory=dict)  # empty: nothing more can be said about it
     references: list[tuple[str, str, tuple[str, ...]]] = field(default_factory=list)  # key path, table id, columns
+    dictionaries: list[tuple[str, str, tuple[str, ...]]] = field(default_factory=list)  # of which one column is enough
     broken: set[str] = field(default_factory=set)  # key paths that break the standard: one error each is enough
 
     def error(self, what: str, key: str = "", fix: str | None = None) -> None:

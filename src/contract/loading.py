@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from src.contract import documents, tables
-from src.contract.errors import ContractFile, hint
+from src.contract.errors import ContractFile, hint, listed
 from src.contract.feeds import agreed
 from src.contract.model import Contracts, Mart, Table
 from src.errors import BoathouseError, ContractErrors
@@ -63,3 +63,8 @@ def _check_references(files: Sequence[ContractFile], tables: Mapping[str, Table]
                 file.check_columns(columns, [column.name for column in tables[table].columns], key)
             elif tuple(table.split(".")[:2]) not in broken:
                 file.error(f"no table {table}", key, hint(table, tables))
+        for key, table, columns in file.dictionaries:
+            known = [column.name for column in tables[table].columns] if table in tables else list(columns)
+            if not set(columns) & set(known):
+                fix = f"name a table with one of {listed(columns)}; it has {listed(known)}"
+                file.error(f"dictionary {table} has no column of `by`", key, fix)

@@ -226,6 +226,16 @@ class Sla:
 
 
 @dataclass(frozen=True)
+class Watch:
+    """The series of a long table, each watched by itself: the rows with the same values of `by`, a number a day."""
+
+    by: tuple[str, ...]
+    value: str  # the column that holds the number
+    source: str | None = None  # the member of `by` that says who brings a row
+    dictionary: str | None = None  # id of the table that says, by columns of the same names, which series may exist
+
+
+@dataclass(frozen=True)
 class Table:
     """One silver table or one table of a gold mart, as its contract declares it."""
 
@@ -255,6 +265,7 @@ class Table:
     owner: str = ""
     business_date: str | None = None  # the column, of one of MOMENTS, that the business dates a row by
     critical: bool = False  # somebody is woken when yesterday is not in it
+    watch: Watch | None = None  # of a long table: how its rows are series
     sequence_as_text: bool = False  # silver only: text of sequence_by is ordered as text, on purpose
     on_conflict: str | None = None  # silver only: fail | quarantine | last; None: rows win as ever, and it is noted
     max_rejected: Share | None = None  # silver only: of a load; None: what src/silver/rejects.py takes for too many

@@ -15,6 +15,7 @@ from src.contract.feeds import feeds
 from src.contract.model import MOMENTS, Feed, Mart, Sla, Table
 from src.contract.promises import expectations, relationships, service_levels
 from src.contract.versions import SEMVER
+from src.contract.watching import watch
 
 _PARTITION_TYPES = ("VARCHAR", *INTEGERS, "BOOLEAN", "DATE")
 
@@ -189,7 +190,7 @@ def _table(
     _check_table(table, part)
     table = replace(table, business_date=_business_date(table, settings.get("businessDate"), part))
     _check_drift(table, part)
-    return table
+    return replace(table, watch=watch(table, settings.get("watch"), part))
 
 
 def _replaces(value: str | list[str] | None) -> tuple[str, ...] | None:
