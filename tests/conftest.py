@@ -29,7 +29,7 @@ from src.run.runs import Record, Run  # noqa: E402
 from src.settings import Settings, load  # noqa: E402
 
 # The sample company's contracts, as the repository ships them; whoever made the clone their own project removed them.
-SAMPLE = (ROOT / "src/silver/sales", ROOT / "src/silver/manufacturing", ROOT / "src/silver/delivery", ROOT / "src/gold")
+SAMPLE = (*(ROOT / f"src/silver/{name}" for name in ("sales", "manufacturing", "delivery", "kpi")), ROOT / "src/gold")
 needs_sample = pytest.mark.skipif(
     not all(any(folder.glob("**/*.yaml")) for folder in SAMPLE), reason="the sample company's contracts were removed"
 )

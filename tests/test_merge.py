@@ -17,7 +17,7 @@ import pytest
 from conftest import DAILY, MART, ORDERS, ROOT
 
 RELEASED = "be51a510436cf6d533e2ca4acc8e1b13340a3e5d"  # 0.1.0
-SAMPLE = ("company", "delivery", "manufacturing", "sales")
+SAMPLE = ("company", "delivery", "kpi", "manufacturing", "sales")
 MINE = {
     "src/silver/shop/orders.yaml": ORDERS,
     "src/gold/shop/contract.yaml": MART,
