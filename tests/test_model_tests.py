@@ -277,6 +277,33 @@ from_a_file:
     assert lake.rows("SELECT _reasons FROM quarantine.shop.orders") == [(["day: cannot read x as date"],)]
 
 
+def test_rows_land_in_the_file_that_they_name(lake: Lake) -> None:
+    """Expressions read its path and the record's number; a statement is a file, however many there are in a load."""
+    lake.shop().edit("silver/shop/orders.yaml", "shop/orders/*.csv", "shop/orders/*/*.csv")
+    lake.edit(
+        "silver/shop/orders.yaml",
+        "{name: updated,",
+        "{name: store, logicalType: string, transformLogic: \"split_part(_file, '/', 3)\"}\n"
+        "      - {name: line, logicalType: integer, transformLogic: _row}\n      - {name: updated,",
+    )
+    text = """
+named:
+  given:
+    bronze.shop.orders:
+      - &order {_file: shop/orders/north/1.csv, order_id: 1, day: 2026-01-31, amount: 1, updated: 1}
+      - {<<: *order, order_id: 2}
+      - {<<: *order, order_id: 3, _file: shop/orders/south/1.csv.gz}
+  expect:
+    - {order_id: 1, store: north, line: 1, _file: shop/orders/north/1.csv}
+    - {order_id: 2, store: north, line: 2, _file: shop/orders/north/1.csv}
+    - {order_id: 3, store: south, line: 1, _file: shop/orders/south/1.csv.gz}
+"""
+    passes(lake, ORDERS_TEST, text)
+    error = one(lake, ORDERS_TEST, edited(text, "shop/orders/south/1.csv.gz}", "shop/orders/1.csv}")).error
+    assert error and error.what == "path shop/orders/*/*.csv does not take shop/orders/1.csv"
+    assert error.where and error.where.endswith("orders.yaml, line 7")
+
+
 def test_a_file_is_read_as_its_feed_says(lake: Lake) -> None:
     lake.shop().edit("silver/shop/orders.yaml", "format: csv}", 'format: csv, delimiter: ";", encoding: latin-1}')
     lake.edit(

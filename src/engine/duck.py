@@ -220,9 +220,8 @@ class DuckEngine:
         return {name.lower() for name in self.column_names(expression)}
 
     def column_names(self, expression: str) -> set[str]:
-        """Return the parts of an expression's column names as they are written."""
-        tree = self.parse(f"SELECT {expression}")
-        return {part for node in _nodes(tree) for part in node.get("column_names") or ()}
+        """Return the parts of an expression's column names as they are written; a lambda's parameters are none."""
+        return set(_column_names(self.parse(f"SELECT {expression}")))
 
     def table_references(self, sql: str) -> set[str]:
         """Return the tables a SELECT reads, such as silver.sales.order_lines; names of its own CTEs are not among them.
@@ -593,6 +592,23 @@ def _nodes(tree: object) -> Iterator[dict[str, Any]]:
     if isinstance(tree, list):
         for part in tree:
             yield from _nodes(part)
+
+
+def _column_names(tree: object, parameters: frozenset[str] = frozenset()) -> Iterator[str]:
+    """Yield the parts of the column names in a parsed statement, but for those of a lambda's parameters around them."""
+    if isinstance(tree, list):
+        for part in tree:
+            yield from _column_names(part, parameters)
+    if not isinstance(tree, dict):
+        return
+    names = tree.get("column_names") or ()
+    if names and names[0].lower() not in parameters:
+        yield from names
+    is_lambda = tree.get("syntax_type") == "LAMBDA_KEYWORD"  # an arrow may as well be that of JSON
+    if is_lambda:
+        parameters |= {name.lower() for name in _column_names(tree["lhs"])}
+    for part in [tree["expr"]] if is_lambda else tree.values():
+        yield from _column_names(part, parameters)
 
 
 def _first_line(error: Exception) -> str:

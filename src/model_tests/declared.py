@@ -10,6 +10,7 @@ from pathlib import Path
 from src.contract import Table
 
 REASONS = "_reasons"  # of an expected row of quarantine
+FILE = "_file"  # of a row that lands: the file that brings it, where its name matters
 LINE = "_values"  # of an expected row of quarantine: what stands in the file, where no reader could split it
 
 

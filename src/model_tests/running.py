@@ -7,6 +7,7 @@ tables and loads, and a few rows say nothing of these: they are left out.
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 import tempfile
@@ -20,14 +21,16 @@ from pathlib import Path
 
 from src import lake
 from src.bronze import ingest
+from src.bronze.readers import SYSTEM_COLUMNS
 from src.contract import Feed, Table
 from src.contract.errors import hint
+from src.contract.patterns import FilePattern
 from src.engine import DuckEngine, identifier
 from src.errors import BoathouseError, ContractError
 from src.gold import aggregate
 from src.gold.computation import Computation
 from src.model_tests import differences, typed
-from src.model_tests.declared import LINE, REASONS, Given, ModelTest, Nested, Row
+from src.model_tests.declared import FILE, LINE, REASONS, Given, ModelTest, Nested, Row
 from src.model_tests.differences import Difference, Expected, Values
 from src.project import Project, Unbuilt
 from src.silver import clean
@@ -161,33 +164,58 @@ def _empty(table: Table) -> str:
 def _land(
     project: Project, table: Table, feed: Feed, given: Given, landing: Path, nth: int, bronze: Path, now: datetime
 ) -> None:
-    """Land one file of a feed, and take it; rows land as a file of JSON objects, whose values are the texts given.
+    """Land what a load brings of a feed, and take it; rows land as files of JSON objects, with the texts given.
 
     Raises:
-        BoathouseError: the file is refused.
+        BoathouseError: a file is refused.
     """
     latest_wins, feed = project.contracts.latest_wins(feed), project.expecting(feed)
-    folder = "/".join(_until_wild(feed.path))
-    name = f"{folder}/{given.name if isinstance(given, Path) else f'{feed.name}-{nth + 1}.ndjson'}".lstrip("/")
-    target = landing / name
-    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = "".join(f"{part}/" for part in _until_wild(feed.path))
     if isinstance(given, Path):
-        shutil.copyfile(given, target)
+        name = f"{folder}{given.name}"
+        _write(landing / name, given.read_bytes())
+        names = [name]
     else:
+        names = []
+        for name, rows in _by_file(feed, given, f"{folder}{feed.name}-{nth + 1}.ndjson").items():
+            content = _as_objects(rows, _read_of_files(project.engine, table)).encode()
+            _write(landing / name, gzip.compress(content) if name.endswith(".gz") else content)
+            names.append(name)
         feed = replace(feed, format="ndjson", encoding="utf-8")
-        target.write_text(_as_objects(given, _read_of_files(project.engine, table)), encoding="utf-8")
-    outcome = ingest.run(
-        project.engine,
-        landing,
-        bronze,
-        replace(feed, path=escape(name)),
-        batch=_BATCH,
-        now=now,
-        settle=0,
-        latest_wins=latest_wins,
-    )
-    for refusal in outcome.refusals:
-        raise refusal
+    for name in names:
+        outcome = ingest.run(
+            project.engine,
+            landing,
+            bronze,
+            replace(feed, path=escape(name)),
+            batch=_BATCH,
+            now=now,
+            settle=0,
+            latest_wins=latest_wins,
+        )
+        for refusal in outcome.refusals:
+            raise refusal
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def _by_file(feed: Feed, rows: Sequence[Row], default: str) -> dict[str, list[Row]]:
+    """Return rows by the file that brings them: the one that a row names, below the landing zone, or the default.
+
+    Raises:
+        ContractError: a row names a file that the feed would not take.
+    """
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        values = dict(row.values)
+        name = values.pop(FILE, None) or default
+        if name != default and not FilePattern(feed.path).may_take(name):
+            raise ContractError(f"path {feed.path} does not take {name}", where=row.where, fix=f"correct `{FILE}`")
+        found.setdefault(name, []).append(replace(row, values=values))
+    return found or {default: []}
 
 
 def _until_wild(pattern: str) -> Iterator[str]:
@@ -218,7 +246,7 @@ def _read_of_files(engine: DuckEngine, table: Table) -> list[str]:
     found: dict[str, None] = {}
     for column in table.columns:
         for name in engine.column_references(column.expression) if column.expression else {column.name}:
-            if name not in own or name == column.name:
+            if name not in SYSTEM_COLUMNS and (name not in own or name == column.name):
                 found[name] = None
     return [*found]
 
