@@ -12,7 +12,8 @@ from src.model_tests import ModelTest
 from src.project import Project, open_project
 from src.settings import load
 
-DOMAINS = ("sales", "manufacturing", "delivery", "company")  # others are those of whoever made the clone their own
+# Others are those of whoever made the clone their own.
+DOMAINS = ("sales", "manufacturing", "delivery", "company", "kpi")
 FILES = sorted(path for domain in DOMAINS for path in ROOT.glob(f"src/*/{domain}/tests/*.yaml"))
 
 
