@@ -20,7 +20,7 @@ from pathlib import Path
 from src import commands, console
 from src.bronze import ingest
 from src.checks.outcome import Outcome
-from src.contract import Feed, Table
+from src.contract import Feed, Seed, Table
 from src.gold import aggregate
 from src.project import Project, Selection, referenced, sources, upstream, waits_for
 from src.run.runs import Run
@@ -40,13 +40,15 @@ def carry(
 ) -> None:
     """Do the steps of a run, in a blocking sequence: all of bronze, then all of silver, then all of gold.
 
-    `pull`: first ask the sources of the feeds that have one; whatever comes of it, bronze takes what has landed.
+    First the seeds of the feeds land. `pull`: then ask the sources of the feeds that have one; whatever comes of it,
+    bronze takes what has landed.
     `full_refresh`: the tables that are computed whole even where no input of them moved; `accept_rejects`: those that
     take their load however many of its rows are rejected; `accept_removals`: those of which statements may remove
     however many rows.
     """
+    seeds = project.contracts.seeds_of(chosen.feeds)
     pulled = [feed for feed in chosen.feeds if feed.source] if pull else []
-    with console.progress(len(pulled) + len(chosen)) as bar:
+    with console.progress(len(seeds) + len(pulled) + len(chosen)) as bar:
 
         def step(name: str, work: Callable[[], Outcome], waits_for: Iterable[str] = (), source: str = "") -> None:
             if bar:
@@ -55,6 +57,8 @@ def carry(
             if bar:
                 bar.done()
 
+        for seed in seeds:
+            step(seed.id, partial(_land, project, seed, run), source=seed.shown)
         if pulled:
             from src.run import pulling  # where a source is asked, and nowhere else: importing takes time
 
@@ -62,13 +66,20 @@ def carry(
             for one in pulling.steps(run, stage, pulled):
                 step(one.name, one.work, one.waits_for, one.source)
         for feed in chosen.feeds:
-            step(feed.id, partial(_ingest, project, feed, run), source=feed.path)
+            own = [seed.id for seed in seeds if seed.is_taken_by(feed)]
+            step(feed.id, partial(_ingest, project, feed, run), own, source=feed.path)
         for table in chosen.silver:
             accepted = table.id in accept_rejects, table.id in accept_removals
             work = partial(_clean, project, table, run, table.id in full_refresh, *accepted)
             step(table.id, work, upstream(table))
         for table in chosen.gold:
             step(table.id, partial(_aggregate, project, table, run, table.id in full_refresh), upstream(table))
+
+
+def _land(project: Project, seed: Seed, run: Run) -> Outcome:
+    from src.landing import seeds  # where a seed is, and nowhere else: importing takes time
+
+    return seeds.land(project.landing, seed, run.started, project.settings.settle_seconds)
 
 
 def _ingest(project: Project, feed: Feed, run: Run) -> Outcome:

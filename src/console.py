@@ -339,10 +339,10 @@ def note(text: str) -> None:
 
 
 def unclaimed(files: Sequence[str], most: int = 5) -> None:
-    """Name the landed files that no feed takes, so that none is overlooked in silence."""
+    """Name the files, landed ones and seeds, that no feed takes, so that none is overlooked in silence."""
     if files:
         shown = plain(", ".join(files[:most])) + (", ..." if len(files) > most else "")
-        print(f"note: {len(files)} landed files belong to no feed: {shown}")
+        print(f"note: {len(files)} {'file belongs' if len(files) == 1 else 'files belong'} to no feed: {shown}")
 
 
 def error_text(error: BaseException) -> str:

@@ -390,7 +390,7 @@ def test_the_page_of_sources_names_every_option_and_its_examples_are_contracts(l
         lake.write(f"silver/d{number}/orders.yaml", text.replace(servers, example))
     with open_project(lake.settings) as project:
         registry.check(project.contracts.feeds.values())
-    assert len(examples) == 3
+    assert len(examples) == 4
     for name in ("rest", "files"):
         known = {**COMMON, **registry.connector(name).OPTIONS}
         assert {option for option in known if f"`{option}`" not in PAGE} == set()

@@ -16,8 +16,9 @@ _AGAIN = "see app.log; then run again: `make pipeline`"
 
 
 def of_run(run: Run) -> list[Problem]:
-    """Return the problems of a run: one for each failed step (P2), of kind `source` in bronze, else `table`.
+    """Return the problems of a run: one for each failed step (P2).
 
+    It is of kind `source` in bronze or of a seed, else of kind `table`.
     A pull that failed is one of kind `pull`: P3 where it failed in passing, which may be over at the next run.
     So is a landing zone that is empty where files came before. A small load that is mostly rejected is one of
     kind `rejects` (P3).
@@ -41,7 +42,7 @@ def looked_at(run: Run) -> set[str]:
 
 
 def _kind(table_id: str) -> str:
-    return {"landing": "pull", "bronze": "source"}.get(table_id.partition(".")[0], "table")
+    return {"landing": "pull", "seeds": "source", "bronze": "source"}.get(table_id.partition(".")[0], "table")
 
 
 def _problem(run: Run, table_id: str, error: Exception) -> Problem:

@@ -92,11 +92,12 @@ def pipeline(
     _check_accepted(chosen, accept_rejects, "rejects")
     _check_accepted(chosen, accept_removals, "removals")
     check_sources(chosen)
+    feeds = project.contracts.feeds.values()
     full_refresh = {table.id for table in (*chosen.silver, *chosen.gold)} if mode == "all" else set()
     with recorded_run(project, RunKind.PIPELINE, command, window, full_refresh=mode == "all") as run:
         _land_samples(project)
         run.landing, run.landing_seen = landing.problem(project, run.window.end), True
-        run.unclaimed = ingest.unclaimed(project.landing, project.contracts.feeds.values())
+        run.unclaimed = [*_unclaimed_seeds(project), *ingest.unclaimed(project.landing, feeds)]
         sequence(project, run, chosen, full_refresh, accept_rejects, accept_removals, pull)
     return run
 
@@ -115,7 +116,10 @@ def check_sources(chosen: Selection) -> None:
 
 @dataclass(frozen=True)
 class RunResult:
-    """The result of a run: its own record, those of its steps and pulls, and the landed files that no feed takes."""
+    """The result of a run: its own record, those of its steps and pulls, and the files that no feed takes.
+
+    These are landed ones, and seeds.
+    """
 
     run: Record
     steps: tuple[Record, ...]
@@ -152,11 +156,19 @@ def _check_accepted(chosen: Selection, tables: Collection[str], what: str) -> No
             raise UsageError(f"no {what} of {name} to accept", fix=fix)
 
 
+def _unclaimed_seeds(project: Project) -> list[str]:
+    taken = project.contracts.seeds_of(project.contracts.feeds.values())
+    return [seed.shown for seed in project.contracts.seeds if seed not in taken]
+
+
 def _land_samples(project: Project) -> None:
-    """Give a newcomer something to see: the sample company's files, where nothing has landed at all, nor ever did."""
+    """Give a newcomer something to see: the sample company's files, where nothing has landed at all, nor ever did.
+
+    What lands by itself, the seeds, counts for nothing here.
+    """
     settings = project.settings
-    landed = (path for path in project.landing.rglob("*") if path.is_file() and not path.name.startswith("."))
-    if not settings.sample_feed or any(landed) or any(project.table(feed) for feed in project.contracts.feeds):
+    landed = (path for path in landing.files(project) if not path.name.startswith("."))
+    if not settings.sample_feed or any(landed) or landing.came_before(project):
         return
     from src.demo import feeds
 

@@ -2,8 +2,8 @@
 
 Each module adds one step and imports only those before it: `model` (what there is to declare), `errors`,
 `custom`, `documents` (what a conforming document is), `columns`, `feeds`, `promises`, `facts` (what determines
-the rows), `versions`, `tables`, `loading`; `patterns` (which files a feed's path takes) needs none of them. The
-standard's pydantic model is left to `Mart.odcs`, and no module imports an engine.
+the rows), `versions`, `tables`, `seeds`, `loading`; `patterns` (which files a feed's path takes) needs none of them.
+The standard's pydantic model is left to `Mart.odcs`, and no module imports an engine.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from src.contract.model import Feed as Feed
 from src.contract.model import Mart as Mart
 from src.contract.model import Relationship as Relationship
 from src.contract.model import Rule as Rule
+from src.contract.model import Seed as Seed
 from src.contract.model import Share as Share
 from src.contract.model import Sla as Sla
 from src.contract.model import Source as Source

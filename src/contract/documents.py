@@ -1,8 +1,9 @@
 """The folder is the registry, and a document is what the standard says, strictly.
 
 `src/silver/<domain>/<table>.yaml` is a silver table, `src/gold/<mart>/contract.yaml` a mart; a file that is
-neither is an error. A document is YAML without duplicate keys that the standard's own JSON schema, closed
-where it lets unknown keys through, finds nothing wrong with.
+neither is an error. A folder `src/silver/<domain>/seeds/` holds no contracts: see src/contract/seeds.py.
+A document is YAML without duplicate keys that the standard's own JSON schema, closed where it lets unknown keys
+through, finds nothing wrong with.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ _MOST_VALUES = 200_000  # of one document: a contract of 10,000 columns has some
 RESERVED = ("bronze", "gold", "ops", "quarantine", "silver")
 _IGNORED = ("__pycache__", "__init__.py", "README.md")
 TESTS = "tests"  # the folder inside a domain or mart with the tests of its models
+SEEDS = "seeds"  # the folder inside a domain with its small tables
 
 
 def discover(root: Path, errors: list[BoathouseError]) -> list[ContractFile]:
@@ -68,6 +70,8 @@ def _silver(root: Path, errors: list[BoathouseError]) -> Iterator[ContractFile]:
     for folder in _folders(root / "silver", errors):
         tables = {path.stem for path in folder.glob("*.yaml")}
         for path in declarations(folder):
+            if path.name == SEEDS and path.is_dir():
+                continue
             file = ContractFile(path, "silver", folder.name, _shown(path, root), errors)
             if path.is_dir() or path.suffix in (".yml", ".py") or (path.suffix == ".sql" and path.stem not in tables):
                 file.error(
@@ -115,31 +119,64 @@ def _shown(path: Path, root: Path) -> str:
 # -- YAML
 
 
+class AsWritten(str):
+    """A number of a YAML document, as it is written there."""
+
+
 def parse(text: str, file: ContractFile) -> dict[str, Any] | None:
     """Return a YAML document; None, with an error added, where it is none, or has a key twice."""
+    document = _constructed(text, file, _loader_class())
+    if document is _UNREADABLE:
+        return None
+    if not isinstance(document, dict):
+        file.error(f"the file holds {kind(document)}", fix="write a contract: `apiVersion: ...` and so on")
+        return None
+    return document
+
+
+def parse_rows(text: str, file: ContractFile) -> list[dict[str, Any]] | None:
+    """Return a YAML list of mappings, each with a value; None, with an error added, where it is none.
+
+    A number is an AsWritten, a date the text that is written, and of the words for a boolean only true and false are.
+    """
+    rows = _constructed(text, file, _loader_of_rows())
+    if rows is _UNREADABLE:
+        return None
+    if not isinstance(rows, list):
+        what = f"the file holds {kind(rows)}"
+    elif wrong := [row for row in rows if not isinstance(row, dict) or not row]:
+        what = f"the list holds {kind(wrong[0])}"
+    else:
+        return rows
+    file.error(what, fix="write a list of rows: `- {name: value, ...}`")
+    return None
+
+
+_UNREADABLE = object()
+
+
+def _constructed(text: str, file: ContractFile, loader_class: Any) -> Any:
+    """Return what a YAML text says; _UNREADABLE, with an error added, where it is no YAML, or has a key twice."""
     import yaml
 
-    loader = _loader_class()(text)
+    loader = loader_class(text)
     try:
         tree = loader.get_single_node()
         if not _is_bounded(tree):
             fix = "write out what the aliases (*name) stand for: followed one by one they grow without end"
             file.error(f"more than {_MOST_VALUES:,} values once its aliases are followed", fix=fix)
-            return None
+            return _UNREADABLE
         document = loader.construct_document(tree) if tree else None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         file.error(f"not YAML: {problem}", f"line {mark.line + 1}" if mark else "", "correct the syntax")
-        return None
+        return _UNREADABLE
     finally:
         loader.dispose()
     for line, what, fix in loader.errors:
         file.error(what, f"line {line}", fix)
-    if not isinstance(document, dict):
-        file.error(f"the file holds {kind(document)}", fix="write a contract: `apiVersion: ...` and so on")
-        return None
-    return None if loader.errors else document
+    return _UNREADABLE if loader.errors else document
 
 
 def _is_bounded(tree: Any) -> bool:
@@ -194,6 +231,25 @@ def _loader_class() -> Any:
         first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
         for first, resolvers in base.yaml_implicit_resolvers.items()
     }
+    return Loader
+
+
+@cache
+def _loader_of_rows() -> Any:
+    """Return that loader with scalars as they are written: 1.10 keeps its digits, 007 its zeros, and NO is no false."""
+    base: Any = _loader_class()
+
+    class Loader(base):  # type: ignore[misc]
+        def as_written(self, node: Any) -> str:
+            return AsWritten(node.value)
+
+        def boolean(self, node: Any) -> bool | str:
+            word = str(node.value)
+            return {"true": True, "false": False}.get(word.lower(), word)
+
+    for number in ("int", "float"):
+        Loader.add_constructor(f"tag:yaml.org,2002:{number}", Loader.as_written)
+    Loader.add_constructor("tag:yaml.org,2002:bool", Loader.boolean)
     return Loader
 
 

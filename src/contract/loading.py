@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from src.contract import documents, tables
+from src.contract import documents, seeds, tables
 from src.contract.errors import ContractFile, hint, listed
 from src.contract.feeds import agreed
 from src.contract.model import Contracts, Mart, Table
@@ -28,12 +28,14 @@ def load(root: Path) -> Contracts:
             silver += [(file, table) for table in tables.silver(file)]
         elif file.document:
             marts.append(tables.mart(file))
+    empty = [f"{path.relative_to(root.parent)} is empty: no mart yet" for path in documents.empty_marts(root)]
     contracts = Contracts(
         feeds=agreed(silver),
         silver={table.id: table for _, table in silver},
         gold={table.id: table for mart in marts for table in mart.tables},
         marts={mart.name: mart for mart in marts},
-        notes=tuple(f"{path.relative_to(root.parent)} is empty: no mart yet" for path in documents.empty_marts(root)),
+        notes=(*empty, *seeds.notes(root)),
+        seeds=seeds.discover(root, errors),
     )
     _check_ids([file for file in files if file.document])
     _check_references(files, {**contracts.silver, **contracts.gold})

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from src.contract.patterns import FilePattern
 
 if TYPE_CHECKING:
     from open_data_contract_standard.model import OpenDataContractStandard
@@ -113,6 +115,40 @@ class Feed:
     def pull_id(self) -> str:
         """Return the id of the step that pulls its files from its source: landing.<domain>.<name>."""
         return f"landing.{self.domain}.{self.name}"
+
+
+@dataclass(frozen=True)
+class Seed:
+    """A small table that lies beside the contracts, in git: src/silver/<domain>/seeds/<name>.csv or .yaml."""
+
+    domain: str
+    name: str
+    path: Path
+
+    ENDINGS: ClassVar[Mapping[str, str]] = {".csv": ".csv", ".yaml": ".ndjson"}  # each with that of what lands
+
+    @property
+    def id(self) -> str:
+        """Return the id of the step that lands it: seeds.<domain>.<name>."""
+        return f"seeds.{self.domain}.{self.name}"
+
+    @property
+    def shown(self) -> str:
+        """Return its path in the project, as a person knows it."""
+        return "/".join(self.path.parts[-5:])
+
+    @property
+    def lands_as(self) -> str:
+        """Return the names that its files have in the landing zone: <domain>/seeds/<name>@<moment>.csv, packed."""
+        return f"{self.domain}/seeds/{self.name}@*{self.ENDINGS[self.path.suffix]}"
+
+    def is_taken_by(self, feed: Feed) -> bool:
+        """Return whether the path of a feed takes its files."""
+        return FilePattern(feed.path).may_take(self.lands_as.replace("*", "20000101T000000000000Z"))
+
+    def is_file(self, name: str) -> bool:
+        """Return whether a file of this name, relative to the landing zone, is one of its own."""
+        return FilePattern(self.lands_as).may_take(name)
 
 
 @dataclass(frozen=True)
@@ -379,6 +415,12 @@ class Contracts:
     gold: dict[str, Table]  # by id, in the order of the contracts
     marts: dict[str, Mart]  # by name
     notes: tuple[str, ...] = ()  # what is no error, and somebody should know
+    seeds: tuple[Seed, ...] = ()  # that lie beside them
+
+    def seeds_of(self, feeds: Iterable[Feed]) -> list[Seed]:
+        """Return the seeds that one of these feeds takes."""
+        feeds = list(feeds)
+        return [seed for seed in self.seeds if any(map(seed.is_taken_by, feeds))]
 
     def latest_wins(self, feed: Feed) -> bool:
         """Return True if a table of a feed keeps, of the rows of a key or of a slice, those that arrived last."""

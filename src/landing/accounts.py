@@ -15,17 +15,17 @@ def accounts(written: Any, folder: Path) -> tuple[Account, ...]:
     """Return the accounts of the option `accounts`, each once, in its order; `folder` is that of the domain's seeds.
 
     Raises:
-        ContractError: there is no such seed, it has not the columns, or no row of it is one of these.
+        ContractError: there is no such seed, it is damaged or has not the columns, or no row of it is one of these.
     """
     if not isinstance(written, Mapping):
         return tuple(Account(str(name)) for name in dict.fromkeys(written))
     path = seeds.path_of(folder, written["seed"])
     rows = seeds.rows(path)
     column, where = written["account"], written.get("where", {})
-    known = list(rows[0]) if rows else []
+    known = list(rows[0])
     if missing := [name for name in (column, *where) if name not in known]:
         what = f"accounts: no column {', '.join(missing)} in {path.name}"
-        raise ContractError(what, where=path, fix=f"it has {', '.join(known) or 'no row'}")
+        raise ContractError(what, where=path, fix=f"it has {', '.join(known)}")
     found: dict[str, list[Mapping[str, str]]] = {}
     for row in rows:
         if row[column] and all(row[name] == value for name, value in where.items()):

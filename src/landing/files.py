@@ -15,13 +15,14 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from src import lake
+from src.checks.outcome import Outcome
 from src.contract import Feed
 from src.contract.patterns import FilePattern
 from src.errors import ContractError
@@ -54,6 +55,13 @@ class Statement:
     name: str | None = None  # of a file that kept its own
 
 
+def outcome(statements: Sequence[Statement], rows: int) -> Outcome:
+    """Return what a step did that landed these: `rows` are those of the answer."""
+    landed = [one for one in statements if one.status in (LANDED, EMPTY) and one.sha256]
+    written = rows if landed else 0
+    return Outcome(read=rows, inserted=written, written=written, unchanged=rows - written, files=len(landed))
+
+
 class FeedFolder:
     """The folder of one feed in the landing zone: what landed there by slices, and how a new file is named."""
 
@@ -75,6 +83,11 @@ class FeedFolder:
         folder = (self.path / name).parent
         found = [one for path in folder.glob(pattern) if (one := self._landed(path)) and one.slice == name]
         return max(found, default=None, key=lambda one: one.pulled_at)
+
+    def says(self, name: str, data: bytes) -> bool:
+        """Return whether the newest file of a slice holds these bytes."""
+        newest = self.newest(name)
+        return newest is not None and _digest(newest.path, any_order=False) == hashlib.sha256(data).hexdigest()
 
     def file(self, name: str, moment: datetime) -> Path:
         """Return where a slice's file lands.

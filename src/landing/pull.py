@@ -23,8 +23,8 @@ from src.errors import BoathouseError, TransientError, translated
 from src.landing import accounts, patience, registry, seeds
 from src.landing import options as written
 from src.landing.connector import Asked, Connector, NotYetError, Slice
-from src.landing.files import FeedFolder, FileAnswer, Statement
-from src.landing.records import ANSWERED, EMPTY, FAILED, LANDED, NOT_YET, Pull
+from src.landing.files import FeedFolder, FileAnswer, Statement, outcome
+from src.landing.records import ANSWERED, FAILED, NOT_YET, Pull
 from src.settings import Settings, struck
 
 E = TypeVar("E", bound=Exception)
@@ -126,14 +126,14 @@ class _Puller:
 
     def pull(self, pulls: list[Pull], attempts: int) -> Outcome:
         self.folder.clean()
-        outcome, errors, failed_before = Outcome(), list[BoathouseError](), 0
+        total, errors, failed_before = Outcome(), list[BoathouseError](), 0
         for part in self.due():
             asked_at, began = self.stage.clock(), time.perf_counter()
             answer = FileAnswer(self.folder, part, asked_at, self.stage.settings.settle_seconds)
             try:
                 rows, statements = self._fetch(part, answer, attempts if failed_before == 0 else 1)
             except NotYetError as error:
-                outcome = outcome.plus(Outcome(notes=(self._not_yet(part),)))
+                total = total.plus(Outcome(notes=(self._not_yet(part),)))
                 pulls.append(self._record(part, asked_at, began, answer, NOT_YET, error))
                 continue
             except Exception as raised:
@@ -151,8 +151,8 @@ class _Puller:
             failed_before = 0
             for one in statements:
                 pulls.append(self._record(part, asked_at, began, answer, one.status, rows=rows, one=one))
-            outcome = outcome.plus(_outcome(statements, rows))
-        return outcome.plus(Outcome(refusals=(_together(errors),))) if errors else outcome
+            total = total.plus(outcome(statements, rows))
+        return total.plus(Outcome(refusals=(_together(errors),))) if errors else total
 
     def probe(self) -> str:
         return self.connector.probe(self._asked(self.stage.end, self.stage.end))
@@ -249,14 +249,6 @@ class _Puller:
             error_message=struck(str(error), self.secrets) if error else None,
             pinned=json.dumps(pinned(self.options)) if pinned else None,
         )
-
-
-def _outcome(statements: Sequence[Statement], rows: int) -> Outcome:
-    landed = [one for one in statements if one.status in (LANDED, EMPTY) and one.sha256]
-    written_rows = rows if landed else 0
-    return Outcome(
-        read=rows, inserted=written_rows, written=written_rows, unchanged=rows - written_rows, files=len(landed)
-    )
 
 
 def _ours(error: Exception) -> Exception:

@@ -11,7 +11,7 @@ from datetime import date
 
 from src import console, contract
 from src.bronze import ingest
-from src.contract import Table
+from src.contract import Seed, Table
 from src.errors import BoathouseError
 from src.gold import aggregate
 from src.gold.way import Way
@@ -73,7 +73,9 @@ class RunPlan:
 def read_plan(project: Project, chosen: Selection, window: Window) -> RunPlan:
     """Return what a run would do, its steps in the order in which it takes them; changes nothing."""
     forecast = Forecast(project)
-    steps = _pulls(project, chosen, window)
+    seeds = _seeds(project, chosen)
+    steps = [*seeds, *_pulls(project, chosen, window)]
+    landing = [one.table for one in seeds if one.action == "land"]
     moving: set[str] = set()
     for feed in chosen.feeds:
         bronze, settle = project.table(feed.id), project.settings.settle_seconds
@@ -82,7 +84,10 @@ def read_plan(project: Project, chosen: Selection, window: Window) -> RunPlan:
         if arrived.new:
             moving.add(feed.id)
             forecast.feed(feed.id, len(arrived.new), _bytes(arrived.new))
-        steps.append(_step(feed.id, *_bronze(arrived), forecast))
+        to_land = [seed.id for seed in project.contracts.seeds_of([feed]) if seed.id in landing]
+        if to_land:
+            moving.add(feed.id)
+        steps.append(_step(feed.id, *_bronze(arrived, to_land), forecast))
     for table in (*chosen.silver, *chosen.gold):
         what, why = _judged(project, table, moving)
         forecast.table(table)
@@ -113,6 +118,25 @@ def print_plan(plan: RunPlan) -> None:
         print(f"{table.table}: whole at every change: {table.why}\n  fix: {table.fix}")
     for standing in plan.behind:
         print(f"readers see {releases.describe(standing)}")
+
+
+def _seeds(project: Project, chosen: Selection) -> list[PlannedStep]:
+    """Return what becomes of the seeds that the feeds take."""
+    taken = project.contracts.seeds_of(chosen.feeds)
+    if not taken:
+        return []
+    from src.landing import seeds
+
+    def planned(seed: Seed) -> PlannedStep:
+        try:
+            is_new = seeds.is_new(project.landing, seed)
+        except BoathouseError as error:
+            return PlannedStep(seed.id, "fail", str(error).replace("\n", " "))
+        return (
+            PlannedStep(seed.id, "land", "it says something new") if is_new else PlannedStep(seed.id, "nothing", "same")
+        )
+
+    return [planned(seed) for seed in taken]
 
 
 def _pulls(project: Project, chosen: Selection, window: Window) -> list[PlannedStep]:
@@ -158,13 +182,14 @@ def _shown(count: int | None) -> str:
     return "-" if count is None else f"{count:,}"
 
 
-def _bronze(arrived: ingest.Arrivals) -> tuple[str, str]:
-    parts = [f"{len(arrived.new)} new files"] if arrived.new else []
+def _bronze(arrived: ingest.Arrivals, to_land: Sequence[str]) -> tuple[str, str]:
+    parts = [f"{', '.join(to_land)} will land"] if to_land else []
+    parts += [f"{len(arrived.new)} new files"] if arrived.new else []
     parts += [f"{arrived.known} taken before"] if arrived.known else []
     parts += [f"{len(arrived.same_bytes)} of the same bytes as one taken"] if arrived.same_bytes else []
     parts += [f"{len(arrived.waiting)} still being written"] if arrived.waiting else []
     parts += [f"refused: {str(error).splitlines()[0]}" for error in arrived.refused]
-    what = "fail" if arrived.refused else "append" if arrived.new else "nothing"
+    what = "fail" if arrived.refused else "append" if arrived.new or to_land else "nothing"
     return what, ", ".join(parts) or "no files"
 
 

@@ -177,7 +177,7 @@ class Run:
     records: list[Record] = field(default_factory=list)
     failures: dict[str, BoathouseError | Exception] = field(default_factory=dict)
     blocked: dict[str, tuple[str, ...]] = field(default_factory=dict)  # table id: what it waits for
-    unclaimed: list[str] = field(default_factory=list)  # files in the landing zone that no feed takes
+    unclaimed: list[str] = field(default_factory=list)  # seeds, and files in the landing zone, that no feed takes
     landing_seen: bool = False  # whether it was looked at
     landing: Problem | None = None  # that the landing zone is empty where files came before
     audits: list[Audited] = field(default_factory=list)

@@ -41,7 +41,7 @@ def changes(records: Sequence[Record]) -> None:
 
 def finished(run: Record, steps: Sequence[Record]) -> None:
     """Print the heartbeat of a run that succeeded, on stdout."""
-    steps = [step for step in steps if step.layer != "landing"]  # a pull is no table
+    steps = [step for step in steps if step.layer not in ("seeds", "landing")]  # what lands is no table yet
     changed = sum(_changed(step) for step in steps)
     changes_text = f"{changed} of {len(steps)} tables changed" if changed else "0 changed"
     line = f"✓ Pipeline Finished: Processed {run.records_read:,} records"
