@@ -304,6 +304,24 @@ named:
     assert error.where and error.where.endswith("orders.yaml, line 7")
 
 
+def test_a_row_that_names_its_file_alone_is_a_file_without_a_row(lake: Lake) -> None:
+    day = "regexp_extract(_file, '([0-9-]+)[.]', 1)"
+    key = f'{{name: day, transformLogic: "{day}", primaryKey: true, primaryKeyPosition: 2,'
+    lake.shop().edit("silver/shop/orders.yaml", "{name: day,", key)
+    lake.edit("silver/shop/orders.yaml", "sequenceBy, value: [updated]", "replaces, value: [day]")
+    text = """
+empties_its_day:
+  given:
+    - bronze.shop.orders:
+      - &order {_file: shop/orders/2026-01-30.csv, order_id: 1, amount: 1, updated: 1}
+      - {<<: *order, _file: shop/orders/2026-01-31.csv}
+    - bronze.shop.orders: [{_file: shop/orders/2026-01-31.csv}]
+  expect:
+    - {order_id: 1, day: 2026-01-30}
+"""
+    passes(lake, ORDERS_TEST, text)
+
+
 def test_a_file_is_read_as_its_feed_says(lake: Lake) -> None:
     lake.shop().edit("silver/shop/orders.yaml", "format: csv}", 'format: csv, delimiter: ";", encoding: latin-1}')
     lake.edit(

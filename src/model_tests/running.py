@@ -205,6 +205,8 @@ def _write(path: Path, content: bytes) -> None:
 def _by_file(feed: Feed, rows: Sequence[Row], default: str) -> dict[str, list[Row]]:
     """Return rows by the file that brings them: the one that a row names, below the landing zone, or the default.
 
+    A row that names a file and nothing else is a file without a row.
+
     Raises:
         ContractError: a row names a file that the feed would not take.
     """
@@ -214,7 +216,7 @@ def _by_file(feed: Feed, rows: Sequence[Row], default: str) -> dict[str, list[Ro
         name = values.pop(FILE, None) or default
         if name != default and not FilePattern(feed.path).may_take(name):
             raise ContractError(f"path {feed.path} does not take {name}", where=row.where, fix=f"correct `{FILE}`")
-        found.setdefault(name, []).append(replace(row, values=values))
+        found.setdefault(name, []).extend([replace(row, values=values)] if values else ())
     return found or {default: []}
 
 
