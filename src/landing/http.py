@@ -104,7 +104,7 @@ class Client:
         except requests.exceptions.InvalidURL as error:
             raise ContractError(f"no URL: {_shown(url)}", fix="correct `url`") from error
         except requests.RequestException as error:
-            what = f"{_shown(url)} does not answer: {_reason(error)}"
+            what = f"{_shown(url)} does not answer: {reason_of(error)}"
             raise TransientError(what, fix="run again later") from error
 
     def close(self) -> None:
@@ -185,7 +185,7 @@ class Client:
         if kind is AuthError:
             return AuthError(f"the credential was refused: {what}", where=where, fix=f"correct {self.asked_to} in .env")
         if kind is TransientError:
-            pause = _retry_after(response)
+            pause = retry_after(response)
             if pause is None and response.status_code == 429:
                 pause = _PAUSE
             if pause is not None:
@@ -213,7 +213,7 @@ def _nobody(request: PreparedRequest) -> PreparedRequest:
     return request
 
 
-def _retry_after(response: Response) -> float | None:
+def retry_after(response: Response) -> float | None:
     """Return the seconds that an answer asks to wait, whether it names them or a moment; None where it does not."""
     text = response.headers.get("Retry-After", "").strip()
     if text.isdigit():
@@ -230,7 +230,7 @@ def _shown(url: str) -> str:
     return f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """Return why no answer came, without the URL that libraries write into their errors."""
     cause: BaseException = error
     while (below := cause.__cause__ or cause.__context__) is not None:
