@@ -63,8 +63,9 @@ def api(answer: Callable[[Request], Reply] | None = None) -> Iterator[Api]:
             request = Request(self.command, parts.path, params, headers, self.rfile.read(length).decode())
             made.asked.append(request)
             reply = made.answer(request)
-            self.send_response(reply.status)
+            self.send_response_only(reply.status)
             sent = {"Content-Type": "application/json", "Content-Length": str(len(reply.bytes)), **reply.headers}
+            sent.setdefault("Date", self.date_time_string())
             for name, value in sent.items():
                 self.send_header(name, value)
             self.end_headers()

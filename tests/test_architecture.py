@@ -61,11 +61,12 @@ HOMES: dict[str, tuple[list[str], str]] = {
     "pymysql": (["src/landing/connectors/"], WHEN_USED),
     "pymssql": (["src/landing/connectors/"], WHEN_USED),
     "google": (["src/landing/connectors/"], WHEN_USED),
+    "jwt": (["src/landing/connectors/"], WHEN_USED),
     "pydantic": (["src/settings.py"], AT_ONCE),
     "dotenv": (["src/settings.py"], AT_ONCE),
 }
 # Libraries whose package has another name.
-PACKAGES = {"dotenv": "python-dotenv", "yaml": "pyyaml", "google": "google-cloud-bigquery"}
+PACKAGES = {"dotenv": "python-dotenv", "google": "google-cloud-bigquery", "jwt": "pyjwt", "yaml": "pyyaml"}
 # The heading of requirements.txt below which stands what nothing imports by name, each with its reason.
 UNSAID = "# Needed at run time, unsaid"
 

@@ -126,6 +126,7 @@ class Asked:
     remembered: Callable[[str], Landed | None]  # by slice: what its last answer let the stage remember, a .gz
     seconds_left: Callable[[], float] = endless  # of the source's budget: no call may wait longer
     accounts: Sequence[Account] = ()  # of the option `accounts`, in its order
+    backfill: bool = False  # a person named the first day: what landed is asked for again
     settings: Settings | None = None  # of the project, for what is no credential of a source: rclone's remotes
 
 

@@ -7,11 +7,13 @@ host and path: what follows may hold a credential.
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 _LONGEST = 300  # characters of an answer that are shown
 _REDIRECTS = 5
+_GZIP = b"\x1f\x8b"
 _BLOCK = 1 << 16
 _JUDGED = 1 << 20  # bytes of an answer that is an error
 _PASSING = {408, 425, 429}
@@ -85,6 +88,7 @@ class Client:
     asked_to: str = ""  # what a person changes where the credential is refused
     counted: Callable[[], None] = lambda: None
     missing: type[BoathouseError] = ContractError  # what a 404 means without a rule
+    judge: Callable[[Response, str], Exception | None] = lambda response, body: None  # an error that no rule is about
     _session: Session | None = field(default=None, init=False)
 
     @contextmanager
@@ -170,6 +174,8 @@ class Client:
         rule = next((rule for rule in self.rules if rule.fits(status, body)), None)
         if rule is None and status < 400:
             return
+        if rule is None and (found := self.judge(response, body)):
+            raise found
         kind = MEANINGS[rule.meaning] if rule else self._meaning(status)
         raise self._error(kind, response, f"HTTP {status}: {' '.join(body.split())[:_LONGEST] or response.reason}")
 
@@ -196,6 +202,31 @@ class Client:
                 what, where=where, fix="correct what the contract asks for; `errors` may tell them apart"
             )
         return NotYetError(what, where=where) if kind is NotYetError else EmptyError(what)
+
+
+def unpacked(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the blocks of a body, unpacked if they are those of a gzip file.
+
+    Raises:
+        TransientError: the file is damaged, or not whole.
+    """
+    first = next(blocks, b"")
+    if first[:2] != _GZIP:
+        yield first
+        yield from blocks
+        return
+    unpack = zlib.decompressobj(wbits=31)
+    try:
+        for block in chain([first], blocks):
+            while block:
+                if unpack.eof:  # one gzip file may be followed by another
+                    unpack = zlib.decompressobj(wbits=31)
+                yield unpack.decompress(block)
+                block = unpack.unused_data
+    except zlib.error as error:
+        raise TransientError(f"the body is a damaged gzip file: {error}", fix="run again later") from error
+    if not unpack.eof:
+        raise TransientError("the body ended too early", fix="run again later")
 
 
 def _begin(response: Response) -> bytes:

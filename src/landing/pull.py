@@ -189,6 +189,7 @@ class _Puller:
             remembered=self.folder.remembered,
             seconds_left=self.seconds_left,
             accounts=self.accounts,
+            backfill=self.stage.start is not None,
             settings=self.stage.settings,
         )
 

@@ -19,7 +19,7 @@ from src.landing.options import COMMON
 from src.settings import SOURCE_PREFIX
 
 # The names by which packages are imported, where they are others.
-_MODULES = {"PyMySQL": "pymysql", "google-cloud-bigquery": "google.cloud.bigquery"}
+_MODULES = {"PyMySQL": "pymysql", "PyJWT": "jwt", "google-cloud-bigquery": "google.cloud.bigquery"}
 
 
 def names() -> list[str]:

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urljoin, urlsplit
 
-from src.errors import ContractError, TransientError
+from src.errors import ContractError
 from src.landing import json_text
 from src.landing.connector import Answer, Asked, NotYetError, Option, Slice
-from src.landing.http import MEANINGS, Client, EmptyError, Rule
+from src.landing.http import MEANINGS, Client, EmptyError, Rule, unpacked
 from src.landing.options import ACCOUNTS, is_count, is_span, is_word, seconds
 from src.landing.patience import patiently
 
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
 
 _PAGES = 10_000  # of one slice: more is a source that never ends
 _RATE = re.compile(r"(\d+) per (second|minute|hour)")
-_GZIP = b"\x1f\x8b"
 _UNITS = {"second": 1, "minute": 60, "hour": 3600}
 _FILLED = re.compile(r"\{(start|end|day|month|account)\}")
 
@@ -224,7 +221,7 @@ class _Call:
         """Write the one body as it comes; return its lines. Of a body that is a gzip file, what is packed in it."""
         lines, last = 0, b"\n"
         with self._response(self._url(), {}) as response:
-            for block in _unpacked(self.client.blocks(response)):
+            for block in unpacked(self.client.blocks(response)):
                 self.answer.write(block)
                 lines, last = lines + block.count(b"\n"), block[-1:] or last
         return lines + (last != b"\n")
@@ -385,27 +382,6 @@ def _spans(asked: Asked) -> Iterator[Slice]:
         name = str(day) if kind == "day" else f"{day:%Y-%m}"
         yield Slice(name, last, any_order=any_order, details={"span": (first, last)})
         day = last + timedelta(days=1)
-
-
-def _unpacked(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the blocks of a body, unpacked if they are those of a gzip file."""
-    first = next(blocks, b"")
-    if first[:2] != _GZIP:
-        yield first
-        yield from blocks
-        return
-    unpack = zlib.decompressobj(wbits=31)
-    try:
-        for block in chain([first], blocks):
-            while block:
-                if unpack.eof:  # one gzip file may be followed by another
-                    unpack = zlib.decompressobj(wbits=31)
-                yield unpack.decompress(block)
-                block = unpack.unused_data
-    except zlib.error as error:
-        raise TransientError(f"the body is a damaged gzip file: {error}", fix="run again later") from error
-    if not unpack.eof:
-        raise TransientError("the body ended too early", fix="run again later")
 
 
 def _plain(values: Any) -> Any:
