@@ -3,12 +3,13 @@
 The class of an incident follows from what a reader of the tables loses, by one rule:
 
     P1  readers have nothing right to read, or nothing would be left after a loss: a damaged table, a critical table
-        without yesterday's data, no run within twice its time
+        or figure without yesterday's data, no run within twice its time
     P2  readers go without what they were promised: a failed or blocked source or table, a broken service level,
-        no rows where there always were some, a backup that failed or is too old, a pull that was refused
-    P3  something moved that a person should look at soon: volume or distribution away from its past, a changed
-        schema of a feed, warnings that grow, a small load that is mostly rejected, work that is not committed,
-        a pull that failed in passing
+        no rows or figures where there always were some, a late source, a backup that failed or is too old,
+        a pull that was refused
+    P3  something moved that a person should look at soon: volume, figures or distribution away from their past, a
+        metric nobody described, a changed schema of a feed, a version that ends soon, warnings that grow,
+        a small load that is mostly rejected, work that is not committed, a pull that failed in passing
     P4  housekeeping: slow steps, many small files, a run that died and was taken over
 """
 
@@ -24,7 +25,7 @@ CLASSES = ("P1", "P2", "P3", "P4")  # the most urgent first
 class Problem:
     """One problem; two of the same `kind` and `subject` are the same incident, on whatever day they are seen."""
 
-    kind: str  # table, run | pull, source, rejects | freshness | volume | schema | quality | distribution | ...
+    kind: str  # table, run | pull, notice, source, rejects | freshness, late, critical | volume, missing, unusual | ...
     subject: str  # what it is about: a table's id, or the name of what else is ill
     urgency: str  # one of CLASSES
     day: date  # the business day it is about

@@ -237,6 +237,19 @@ def test_a_pull_that_fails_holds_nothing_back_and_is_an_incident_that_weighs_mor
     assert open_incidents(lake) == []
 
 
+def test_a_pull_that_was_well_in_between_does_not_fail_for_a_second_day(lake: Lake, shop_api: Api) -> None:
+    sourced(lake, source(shop_api.url, budget="1 s"))
+    down, well = (lambda _: Reply(status=500)), (lambda _: Reply({"data": [row(1)]}))
+    told = []
+    for back, answer in ((2, down), (2, well), (1, down), (1, down)):
+        shop_api.answer = answer
+        lake.command("run", "--run-date", str(YESTERDAY - timedelta(days=back)))
+        lake.command("health")  # sees the same as the run, and makes no more of it
+        told.append(open_incidents(lake))
+    failing = [("pull landing.shop.orders", "P3")]
+    assert told == [failing, [], failing, failing]
+
+
 def test_what_fails_in_passing_is_tried_again_and_a_source_is_left_alone_as_long_as_it_asks(
     lake: Lake, shop_api: Api
 ) -> None:

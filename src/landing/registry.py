@@ -5,8 +5,10 @@ The folder src/landing/connectors is the registry: a module of it is a connector
 
 from __future__ import annotations
 
+import pkgutil
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from importlib import import_module, util
 from pathlib import Path
 from typing import Any, cast
@@ -14,7 +16,8 @@ from typing import Any, cast
 from src.contract import Feed, Source
 from src.contract.errors import hint, shown
 from src.errors import AuthError, BoathouseError, ContractError, ContractErrors
-from src.landing.connector import Connector, Option
+from src.landing import connectors
+from src.landing.connector import Connector, Notice, Option
 from src.landing.options import COMMON
 from src.settings import SOURCE_PREFIX
 
@@ -24,8 +27,7 @@ _MODULES = {"PyMySQL": "pymysql", "PyJWT": "jwt", "google-cloud-bigquery": "goog
 
 def names() -> list[str]:
     """Return the name of every connector."""
-    files = Path(__file__).with_name("connectors").glob("*.py")
-    return sorted(path.stem for path in files if not path.stem.startswith("_"))
+    return sorted(one.name for one in pkgutil.iter_modules(connectors.__path__) if not one.name.startswith("_"))
 
 
 def connector(name: str) -> Connector:
@@ -94,6 +96,12 @@ def table_properties(source: Source) -> dict[str, str]:
     """Return the custom properties of a table that go with its source; columns are named as the source names them."""
     suggested = getattr(connector(source.connector), "table_properties", None)
     return dict(suggested(options(source))) if suggested else {}
+
+
+def notices(source: Source, today: date) -> list[Notice]:
+    """Return what will go wrong with a source that was checked, on a day that is known; asks nothing."""
+    known = getattr(connector(source.connector), "notices", None)
+    return list(known(options(source), today)) if known else []
 
 
 def _known(module: Connector) -> dict[str, Option]:

@@ -7,7 +7,19 @@ from datetime import datetime
 from pathlib import Path
 
 from src.engine import DuckEngine
-from src.monitors import distribution, expected, feeds, freshness, latency, quality, storage, uncommitted, volume
+from src.monitors import (
+    distribution,
+    expected,
+    feeds,
+    freshness,
+    latency,
+    notice,
+    quality,
+    series,
+    storage,
+    uncommitted,
+    volume,
+)
 from src.monitors.distribution import Distribution
 from src.monitors.expected import Expected
 from src.monitors.feeds import FeedSchema
@@ -15,6 +27,7 @@ from src.monitors.freshness import Freshness
 from src.monitors.latency import Latency
 from src.monitors.quality import QualityTrend
 from src.monitors.reading import Reading
+from src.monitors.series import Series
 from src.monitors.storage import TableStats
 from src.monitors.volume import Volume
 from src.problems import CLASSES, Problem
@@ -28,6 +41,7 @@ class Findings:
 
     freshness: tuple[Freshness, ...] = ()
     volume: tuple[Volume, ...] = ()
+    series: tuple[Series, ...] = ()  # the newest day that was judged, and odd ones of the six before
     feed_schema: tuple[FeedSchema, ...] = ()
     quality_trend: tuple[QualityTrend, ...] = ()
     distribution: tuple[Distribution, ...] = ()
@@ -42,6 +56,7 @@ def evaluate(project: Project, now: datetime) -> Findings:
     reading = Reading(project, now)
     fresh, fresh_problems = freshness.measure(reading)
     volumes, volumes_problems = volume.measure(reading)
+    figures, series_problems = series.measure(reading)
     schema, schema_problems = feeds.measure(reading)
     trend, trend_problems = quality.measure(reading)
     spread, spread_problems = distribution.measure(reading)
@@ -50,8 +65,10 @@ def evaluate(project: Project, now: datetime) -> Findings:
     due, due_problems = expected.measure(reading)
     found = (
         *uncommitted.measure(reading),
+        *notice.measure(reading),
         *fresh_problems,
         *volumes_problems,
+        *series_problems,
         *schema_problems,
         *trend_problems,
         *spread_problems,
@@ -60,13 +77,14 @@ def evaluate(project: Project, now: datetime) -> Findings:
         *due_problems,
     )
     problems = _one_per_incident((*reading.damage.values(), *found))
-    return Findings(fresh, volumes, schema, trend, spread, times, stats, due, problems)
+    return Findings(fresh, volumes, figures, schema, trend, spread, times, stats, due, problems)
 
 
 def record(engine: DuckEngine, data: Path, findings: Findings) -> None:
     """Append the figures to their ops tables; the caller holds the lake."""
     runs.append(engine, data, freshness.TABLE, Freshness, findings.freshness)
     runs.append(engine, data, volume.TABLE, Volume, findings.volume)
+    series.record(engine, data, findings.series)
     runs.append(engine, data, feeds.TABLE, FeedSchema, findings.feed_schema)
     runs.append(engine, data, quality.TABLE, QualityTrend, findings.quality_trend)
     runs.append(engine, data, distribution.TABLE, Distribution, findings.distribution)

@@ -88,7 +88,7 @@ def _measure(reading: Reading, table: Table, limit: float | None) -> tuple[Fresh
         return None
     reach = _reach(reading, table, snapshot)
     rests = reach.business.rests() if reach.business else frozenset()
-    rest = _rest_hours(reach.until, reading.now, rests)
+    rest = rest_hours(reach.until, reading.now, rests)
     age = _hours(reach.until, reading.now)
     written = _written(snapshot)
     row = Freshness(
@@ -148,7 +148,7 @@ def _hours(since: datetime | None, now: datetime) -> float | None:
     return None if since is None else max(0.0, (now - since).total_seconds() / 3600)
 
 
-def _rest_hours(since: datetime | None, now: datetime, rests: frozenset[int]) -> float:
+def rest_hours(since: datetime | None, now: datetime, rests: frozenset[int]) -> float:
     """Return how many hours between two moments lie in days of rest."""
     if since is None or not rests:
         return 0.0

@@ -1,10 +1,7 @@
 """A business day has about as many rows as the same weekday had in the weeks before.
 
-A day is compared with the median of its weekday over the nine weeks before it, by the modified z-score
-0.6745 (x - median) / MAD of Iglewicz and Hoaglin (How to Detect and Handle Outliers, 1993); beyond 3.5 it is high
-or low. A day is never in its own baseline, and neither is a day that was confirmed as an incident. Where a weekday
-hardly varies MAD is taken as 5 % of the median, and as one row at least: a feed that is always the same must not
-alarm over a single row. With fewer than four such days there is too little history to say anything.
+A day is judged by the rule of src/monitors/weekday.py, its spread taken as one row at least: a feed that is always
+the same must not alarm over a single row.
 
 Counted are the rows of silver by business day, so late rows count for the day they belong to; a day is judged once
 a run that started to matter for it went through the table after the day was over. Feeds that no dated table reads
@@ -17,20 +14,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from statistics import median
 
 from src.contract import Table
 from src.engine import DuckEngine
 from src.errors import UsageError
+from src.monitors import weekday
 from src.monitors.reading import Business, Reading, day_start, sql_moment
 from src.problems import Problem
 from src.run import runs
 
 TABLE, INCIDENTS = "ops.volume", "ops.incident_days"
-_JUDGED = 7  # days
-_WEEKS, _LEAST = 9, 4
-_LIMIT = 3.5
-_LITTLE = "too little history"
 
 
 @dataclass(frozen=True)
@@ -68,12 +61,12 @@ def measure(reading: Reading) -> tuple[tuple[Volume, ...], tuple[Problem, ...]]:
     """Measure the last seven complete days of every dated silver table and of every other feed."""
     if not reading.publish(runs.TABLE):
         return (), ()
-    incidents = _incidents(reading)
+    incidents = incident_days(reading)
     counted = {**_by_business_day(reading), **_by_run_date(reading)}
     rows: list[Volume] = []
     for table, counts in counted.items():
         known = {day for name, day in incidents if name == table}
-        for back in range(_JUDGED, 0, -1):
+        for back in range(weekday.DAYS, 0, -1):
             day = reading.today - timedelta(days=back)
             if day in counts.days:
                 rows.append(judge(table, day, counts.rows, counts.days, known, reading.now))
@@ -98,24 +91,13 @@ def judge(
     table: str, day: date, rows: Mapping[date, int], days: frozenset[date], incidents: set[date], now: datetime
 ) -> Volume:
     """Return the verdict on one day. `days`: those with a run to judge them by; `rows` has no zeros."""
-    before = [day - timedelta(weeks=back) for back in range(1, _WEEKS + 1)]
-    baseline = [rows.get(other, 0) for other in before if other in days and other not in incidents]
-    count = rows.get(day, 0)
-    if len(baseline) < _LEAST:
-        verdict = "confirmed incident" if day in incidents else _LITTLE
-        return Volume(now, table, day, count, len(baseline), None, None, None, verdict)
-    middle = float(median(baseline))
-    mad = float(median(abs(other - middle) for other in baseline))
-    z = 0.6745 * (count - middle) / max(mad, 0.05 * middle, 1.0)
-    verdict = "normal" if abs(z) <= _LIMIT else "high" if z > 0 else "low"
-    if count == 0 and middle > 0:
-        verdict = "none"
-    if day in incidents:
-        verdict = "confirmed incident"
-    return Volume(now, table, day, count, len(baseline), middle, mad, z, verdict)
+    found = weekday.judge(day, rows, days, incidents)
+    facts = (found.baseline_days, found.median, found.mad, found.z, found.verdict)
+    return Volume(now, table, day, rows.get(day, 0), *facts)
 
 
-def _incidents(reading: Reading) -> set[tuple[str, date]]:
+def incident_days(reading: Reading) -> set[tuple[str, date]]:
+    """Return the days that were confirmed as incidents, each with its table."""
     if not reading.publish(INCIDENTS):
         return set()
     return set(reading.project.engine.rows('SELECT "table", day FROM ops.incident_days'))
@@ -163,8 +145,8 @@ def _by_run_date(reading: Reading) -> dict[str, _Counts]:
 
 def _problem(rows: list[Volume]) -> Problem | None:
     """Return one problem for all odd days of one table; it names the newest of the gravest."""
-    gone = [row for row in rows if row.verdict == "none"]
-    odd = [row for row in rows if row.verdict in ("high", "low")]
+    gone = [row for row in rows if row.verdict == weekday.NONE]
+    odd = [row for row in rows if row.verdict in (weekday.HIGH, weekday.LOW)]
     if not gone and not odd:
         return None
     worst = (gone or odd)[-1]

@@ -10,6 +10,7 @@ from src import console
 from src.contract import Feed
 from src.errors import BoathouseError
 from src.landing import pull, records, registry
+from src.landing.connector import Notice
 from src.project import Project
 from src.run import pulling
 from src.run.runs import Window
@@ -25,7 +26,10 @@ class Credential:
 
 @dataclass(frozen=True)
 class SourceStatus:
-    """One feed that a source brings. `answer`: of one cheap call; None: none was made. Moments in UTC."""
+    """One feed that a source brings. `answer`: of one cheap call; None: none was made. Moments in UTC.
+
+    `notices`: what its connector says will go wrong on a day that is known, and what to do.
+    """
 
     source: str
     connector: str
@@ -35,6 +39,7 @@ class SourceStatus:
     newest_day: date | None
     last_status: str | None
     credentials: tuple[Credential, ...]
+    notices: tuple[Notice, ...]
     answer: str | None
     error: str | None
 
@@ -67,6 +72,8 @@ def print_sources(sources: Sequence[SourceStatus]) -> None:
     for one in sources:
         if one.error:
             console.note(f"{one.feed}: {one.error}")
+        for notice in one.notices:
+            console.note(f"{one.feed}: {notice.what} -> {notice.fix}")
 
 
 @dataclass(frozen=True)
@@ -107,6 +114,7 @@ def _read(project: Project, stage: pull.Stage, feed: Feed, known: _Record, probe
         newest_day=known.newest_day,
         last_status=known.last_status,
         credentials=tuple(needed),
+        notices=tuple(registry.notices(feed.source, stage.clock().date())),
         answer=answer,
         error=error,
     )

@@ -1,0 +1,28 @@
+"""A source will go on answering: its connector knows of nothing that ends on a day that is near, such as a version.
+
+Asked are the connectors alone, not the sources, and without what they import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from src.monitors import sources
+from src.monitors.reading import Reading
+from src.problems import Problem
+
+
+def measure(reading: Reading) -> tuple[Problem, ...]:
+    """Return a problem for each source whose connector has something to say, however many feeds it brings."""
+    found: dict[str, dict[str, str]] = {}  # by source: what, and what to do
+    for one in sources.used(reading.project):
+        from src.landing import registry
+
+        for notice in registry.notices(one.source, reading.today):
+            found.setdefault(one.source.name, {})[notice.what] = notice.fix
+    return tuple(_problem(reading, name, notices) for name, notices in found.items())
+
+
+def _problem(reading: Reading, source: str, notices: Mapping[str, str]) -> Problem:
+    fixes = dict.fromkeys(notices.values())  # several feeds may have the same
+    return Problem("notice", source, "P3", reading.today, "; ".join(notices), "; ".join(fixes))
