@@ -28,13 +28,15 @@ export FILES SQL DOMAIN FORMAT VERB RUN_DATE REPROCESS_DAYS RETENTION_HOURS BACK
 override ACCEPT_REMOVALS := $(value ACCEPT_REMOVALS)
 override SOURCE := $(value SOURCE)
 override SLICE := $(value SLICE)
+override WHERE := $(value WHERE)
 override START := $(value START)
 override END := $(value END)
-export ACCEPT_REMOVALS SOURCE SLICE START END
+export ACCEPT_REMOVALS SOURCE SLICE WHERE START END
 
 CHOSEN = $(if $(DOMAIN),--domain="$$DOMAIN") $(if $(SELECT),--select="$$SELECT") $(if $(RUN_DATE),--run-date="$$RUN_DATE") \
 	$(if $(REPROCESS_DAYS),--reprocess-days="$$REPROCESS_DAYS")
-PULLED = $(if $(SOURCE),--source="$$SOURCE") $(if $(SLICE),--slice="$$SLICE") $(if $(START),--start="$$START") $(if $(END),--end="$$END")
+PULLED = $(if $(SOURCE),--source="$$SOURCE") $(if $(SLICE),--slice="$$SLICE") $(if $(WHERE),--where="$$WHERE") \
+	$(if $(START),--start="$$START") $(if $(END),--end="$$END")
 DRY = $(if $(DRY_RUN),--dry-run)
 
 .DEFAULT_GOAL := help
@@ -52,7 +54,7 @@ setup: ## make this folder ready to run: .venv, folders, .env
 pipeline: ready ## bring the lake up to date (DOMAIN=name, SELECT=+name+, RUN_DATE=day, REPROCESS_DAYS=n, MODE=all, ACCEPT_REJECTS=table, ACCEPT_REMOVALS=table, PULL=false)
 	@$(PYTHON) main.py run $(CHOSEN) $(if $(MODE),--mode="$$MODE") $(if $(ACCEPT_REJECTS),--accept-rejects="$$ACCEPT_REJECTS") $(if $(ACCEPT_REMOVALS),--accept-removals="$$ACCEPT_REMOVALS") $(if $(filter false,$(PULL)),--no-pull)
 
-pull: ready ## ask the sources that contracts name and land what is new (SOURCE=name, START=day, END=day, SLICE=pattern, DRY_RUN=1)
+pull: ready ## ask the sources that contracts name and land what is new (SOURCE=name, START=day, END=day, SLICE=pattern, WHERE="condition", DRY_RUN=1)
 	@$(PYTHON) main.py pull $(PULLED) $(DRY)
 
 sources: ready ## every source: when it last answered, which credentials it asks for, whether it answers now

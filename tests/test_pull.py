@@ -190,7 +190,7 @@ def test_a_backfill_asks_for_its_days_and_slices_and_a_dry_run_for_none(
         "8/2024-03",
     ]
     assert lake.rows("SELECT kind, command FROM ops.pipeline_runs WHERE layer = 'run'") == [
-        ("pull", "make pull START=2024-01-15 END=2024-03-02")
+        ("pull", "make pull SLICE='8/*' START=2024-01-15 END=2024-03-02")
     ]
     assert not (lake.data / "bronze").exists()
 

@@ -1,12 +1,14 @@
 """Ask the sources that contracts name, and land what is new; nothing else is done with it.
 
 Without --start it is what `run` does first: the lookback of each source, and the days that have no answer yet. With it
-every day up to --end is asked for again: what is the same as before lands no second time.
+every day up to --end is asked for again: what is the same as before lands no second time. --where is an SQL condition
+over the slice, account and day, and over the columns of the seed that a source's accounts come from.
 """
 
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -17,6 +19,8 @@ from src.commands.run import finish
 from src.contract import Feed
 from src.errors import UsageError
 from src.landing import registry
+from src.landing.conditions import Condition
+from src.landing.pull import Stage
 from src.project import Project, open_project
 from src.run import pulling, runs
 from src.run.kinds import RunKind
@@ -27,7 +31,7 @@ from src.run.runs import Run, Window
 
 @dataclass(frozen=True)
 class PlannedSlice:
-    """One slice that a source would be asked for; `action` is `pull`, or `fail` with the reason in `why`."""
+    """One slice that a source would be asked for; `action` is `pull`, or `nothing` or `fail`, and `why` says why."""
 
     feed: str
     slice: str | None
@@ -46,6 +50,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="of these sources alone (default: all)",
     )
     parser.add_argument("--slice", default="*", metavar="PATTERN", help="these slices alone, for example 'act_101/*'")
+    parser.add_argument("--where", help="those that fit this SQL condition, such as \"app_id = 'dinghy'\"")
     parser.add_argument("--start", type=day, help="ask for every day from this one on, YYYY-MM-DD")
     parser.add_argument("--end", type=day, help="the last day (default: yesterday)")
     parser.add_argument("--dry-run", action="store_true", help="say which slices would be asked for; asks nothing")
@@ -60,13 +65,25 @@ def run(call: Call) -> int:
         registry.check(feeds)
         if not feeds:
             console.note("no contract names a source: docs/pulling.md says how one does")
+        where = pulling.condition(project, args.where, feeds) if args.where is not None else None
+        if args.dry_run or where:
+            planned = pulling.plan(_stage(project, window, args, where), feeds)
+            if where and not any(one.slices or one.error for one in planned):
+                raise UsageError(
+                    f"no slice fits {args.where}", fix="`main.py pull --dry-run` lists the slices that there are"
+                )
         if args.dry_run:
-            planned = pulling.plan(pulling.stage_of(project, window, args.start, args.slice), feeds)
             show(call, [one for each in planned for one in _slices(each)], _print)
             return 0
         with recorded_run(project, RunKind.PULL, _command(args), window) as current:
-            _pull(project, current, feeds, args)
+            _pull(current, _stage(project, window, args, where, current.run_id), feeds)
         return finish(call, project, current)
+
+
+def _stage(
+    project: Project, window: Window, args: argparse.Namespace, where: Condition | None, run_id: str = ""
+) -> Stage:
+    return pulling.stage_of(project, window, args.start, args.slice, run_id, where)
 
 
 def _window(start: date | None, end: date | None) -> Window:
@@ -92,13 +109,14 @@ def _chosen(project: Project, names: Sequence[str]) -> list[Feed]:
 
 def _command(args: argparse.Namespace) -> str:
     typed = [f"SOURCE={','.join(args.source)}"] if args.source else []
+    typed += [f"SLICE={shlex.quote(args.slice)}"] if args.slice != "*" else []
+    typed += [f"WHERE={shlex.quote(args.where)}"] if args.where is not None else []
     typed += [f"START={args.start}"] if args.start else []
     typed += [f"END={args.end}"] if args.end else []
     return " ".join(["make pull", *typed])
 
 
-def _pull(project: Project, current: Run, feeds: Sequence[Feed], args: argparse.Namespace) -> None:
-    stage = pulling.stage_of(project, current.window, args.start, args.slice, current.run_id)
+def _pull(current: Run, stage: Stage, feeds: Sequence[Feed]) -> None:
     with console.progress(len(feeds)) as bar:
         for step in pulling.steps(current, stage, feeds):
             if bar:
@@ -111,6 +129,8 @@ def _pull(project: Project, current: Run, feeds: Sequence[Feed], args: argparse.
 def _slices(planned: Planned) -> list[PlannedSlice]:
     if planned.error:
         return [PlannedSlice(planned.step, None, None, "fail", planned.why)]
+    if not planned.slices:
+        return [PlannedSlice(planned.step, None, None, "nothing", planned.why)]
     return [PlannedSlice(planned.step, part.name, part.day, "pull", None) for part in planned.slices]
 
 

@@ -22,12 +22,14 @@ from src.contract import Feed, Source
 from src.errors import BoathouseError, TransientError, translated
 from src.landing import accounts, patience, registry, seeds
 from src.landing import options as written
-from src.landing.connector import Asked, Connector, NotYetError, Slice
+from src.landing.conditions import Condition
+from src.landing.connector import Account, Asked, Connector, NotYetError, Slice
 from src.landing.files import FeedFolder, FileAnswer, Statement, outcome
 from src.landing.records import ANSWERED, FAILED, NOT_YET, Pull
 from src.settings import Settings, struck
 
 E = TypeVar("E", bound=Exception)
+NONE_FITS = "no slice of it fits"  # of a feed, where only some slices are asked for
 _HOLES = 31  # days in which a day without a file is asked for again
 _IN_A_ROW = 3  # slices that fail in passing before the others are left to the next run
 _PROBE_SECONDS = 30.0
@@ -39,7 +41,8 @@ class Stage:
     """The days, settings and records that all pulls of a run have in common. `clock` returns the time in UTC.
 
     `start`: the first day that is asked for, whatever landed before; None: what is due. `answered`: by feed id and
-    slice the status of its last answer. `chosen`: a pattern of the slices that are asked for.
+    slice the status of its last answer. `chosen`: a pattern of the slices that are asked for; `where`: a condition that
+    they fit.
     """
 
     settings: Settings
@@ -49,11 +52,28 @@ class Stage:
     answered: Mapping[tuple[str, str], str] = field(default_factory=dict)
     chosen: str = "*"
     run_id: str = ""
+    where: Condition | None = None
 
     @property
     def landing(self) -> Path:
         """Return the landing zone's folder."""
         return self.settings.data_dir / "landing"
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Return whether only some of the slices are asked for."""
+        return self.chosen != "*" or self.where is not None
+
+
+def accounts_of(settings: Settings, feed: Feed) -> tuple[Account, ...]:
+    """Return the accounts that a feed's source is asked for; none where it is not asked by accounts.
+
+    Raises:
+        ContractError: they come from a seed that does not name them.
+    """
+    assert feed.source, "a feed that a source brings"
+    written = registry.options(feed.source).get("accounts", ())
+    return accounts.accounts(written, seeds.folder_of(settings.source, feed.domain))
 
 
 def due(stage: Stage, feed: Feed) -> list[Slice]:
@@ -107,8 +127,7 @@ class _Puller:
         self.connector: Connector = registry.connector(source.connector)
         self.options: dict[str, Any] = registry.options(source)
         self.credentials = registry.credentials(source, settings.credentials)
-        folder = seeds.folder_of(settings.source, self.feed.domain)
-        self.accounts = accounts.accounts(self.options.get("accounts", ()), folder)
+        self.accounts = accounts_of(settings, self.feed)
         self.secrets = (*_derived(self.credentials), *settings.secrets())
         self.folder = FeedFolder(self.stage.landing, self.feed)
         self.deadline = time.monotonic() + (written.seconds(self.options["budget"]) or 0)
@@ -127,7 +146,10 @@ class _Puller:
     def pull(self, pulls: list[Pull], attempts: int) -> Outcome:
         self.folder.clean()
         total, errors, failed_before = Outcome(), list[BoathouseError](), 0
-        for part in self.due():
+        parts = self.due()
+        if self.stage.is_narrowed and not parts:
+            return Outcome(notes=(NONE_FITS,))
+        for part in parts:
             asked_at, began = self.stage.clock(), time.perf_counter()
             answer = FileAnswer(self.folder, part, asked_at, self.stage.settings.settle_seconds)
             try:
@@ -174,7 +196,8 @@ class _Puller:
 
     def _slices(self, start: date) -> list[Slice]:
         found = self.connector.slices(self._asked(start, self.stage.end))
-        return [part for part in found if fnmatch.fnmatchcase(part.name, self.stage.chosen)]
+        named = [part for part in found if fnmatch.fnmatchcase(part.name, self.stage.chosen)]
+        return self.stage.where.fitting(named, self.accounts) if self.stage.where else named
 
     def _asked(self, start: date, end: date) -> Asked:
         return Asked(

@@ -16,6 +16,7 @@ from src.checks.outcome import Outcome
 from src.contract import Feed, Source
 from src.errors import AuthError, BoathouseError, TransientError
 from src.landing import pull, registry
+from src.landing.conditions import Condition
 from src.landing.connector import Slice
 from src.landing.pull import Stage
 from src.project import Project
@@ -44,6 +45,7 @@ class Planned:
     step: str
     slices: tuple[Slice, ...] = ()
     error: BoathouseError | None = None
+    nothing: str = "nothing is due"  # why there are none
 
     @property
     def why(self) -> str:
@@ -53,7 +55,7 @@ class Planned:
         names = [part.name for part in self.slices]
         shown = names if len(names) <= _NAMED else [names[0], "...", names[-1]]
         count = f"{len(names)} {'slice' if len(names) == 1 else 'slices'}"
-        return f"{count}: {', '.join(shown)}" if names else "nothing is due"
+        return f"{count}: {', '.join(shown)}" if names else self.nothing
 
 
 def sourced(feeds: Sequence[Feed], names: Sequence[str] | None = None) -> list[Feed]:
@@ -74,9 +76,29 @@ def steps(run: Run, stage: Stage, feeds: Sequence[Feed]) -> Iterator[PullStep]:
         before.append(feed)
 
 
-def stage_of(project: Project, window: Window, start: date | None = None, chosen: str = "*", run_id: str = "") -> Stage:
+def stage_of(
+    project: Project,
+    window: Window,
+    start: date | None = None,
+    chosen: str = "*",
+    run_id: str = "",
+    where: Condition | None = None,
+) -> Stage:
     """Return what the pulls of a run have in common; `start`: ask for every day from then on."""
-    return Stage(project.settings, runs.now, window.end, start, last_answers(project), chosen, run_id)
+    return Stage(project.settings, runs.now, window.end, start, last_answers(project), chosen, run_id, where)
+
+
+def condition(project: Project, text: str, feeds: Sequence[Feed]) -> Condition:
+    """Return an SQL condition over the slices of feeds.
+
+    Raises:
+        UsageError: it is none, or none over what is known of the slices of one of them.
+        ContractError: the accounts of one come from a seed that does not name them.
+    """
+    found = Condition(project.engine, text)
+    for feed in feeds:
+        found.check(feed.id, pull.accounts_of(project.settings, feed))
+    return found
 
 
 def bring(project: Project, feed: Feed, start: date | None) -> None:
@@ -125,7 +147,8 @@ def publish(project: Project) -> bool:
 
 def _planned(stage: Stage, feed: Feed) -> Planned:
     try:
-        return Planned(feed.pull_id, tuple(pull.due(stage, feed)))
+        nothing = pull.NONE_FITS if stage.is_narrowed else Planned.nothing
+        return Planned(feed.pull_id, tuple(pull.due(stage, feed)), nothing=nothing)
     except BoathouseError as error:
         return Planned(feed.pull_id, error=error)
 
