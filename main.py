@@ -40,14 +40,19 @@ def carry(
 ) -> None:
     """Do the steps of a run, in a blocking sequence: all of bronze, then all of silver, then all of gold.
 
-    First the seeds of the feeds land. `pull`: then ask the sources of the feeds that have one; whatever comes of it,
-    bronze takes what has landed.
+    First the seeds of the feeds land. `pull`: then ask the sources that are set up; whatever comes of it, bronze takes
+    what has landed.
     `full_refresh`: the tables that are computed whole even where no input of them moved; `accept_rejects`: those that
     take their load however many of its rows are rejected; `accept_removals`: those of which statements may remove
     however many rows.
     """
     seeds = project.contracts.seeds_of(chosen.feeds)
     pulled = [feed for feed in chosen.feeds if feed.source] if pull else []
+    if pulled:
+        from src.run import pulling  # where there is a source, and nowhere else: importing takes time
+
+        pulled, left = pulling.by_set_up(project, pulled)
+        run.not_set_up = {feed.pull_id: feed.source.name for feed in left if feed.source}
     with console.progress(len(seeds) + len(pulled) + len(chosen)) as bar:
 
         def step(name: str, work: Callable[[], Outcome], waits_for: Iterable[str] = (), source: str = "") -> None:
@@ -60,8 +65,6 @@ def carry(
         for seed in seeds:
             step(seed.id, partial(_land, project, seed, run), source=seed.shown)
         if pulled:
-            from src.run import pulling  # where a source is asked, and nowhere else: importing takes time
-
             stage = pulling.stage_of(project, run.window, run_id=run.run_id)
             for one in pulling.steps(run, stage, pulled):
                 step(one.name, one.work, one.waits_for, one.source)

@@ -196,11 +196,17 @@ def named_remote(settings: Settings, path: str, where: str) -> Remote:
         folder = (settings.root / Path(path).expanduser()).resolve()
         return Remote(str(folder), settings.remotes, settings.secrets())
     known = sorted(name.removeprefix(REMOTE_PREFIX)[:-5] for name in settings.remotes if name.endswith("_TYPE"))
-    if named[1].upper().replace("-", "_") not in known:
+    if f"{remote_prefix(path)}TYPE" not in settings.remotes:
         there = f"the remotes are {', '.join(known).lower()}" if known else "there is no remote yet"
         fix = f"set {REMOTE_PREFIX}<NAME>_TYPE and what it needs in .env; {there}"
         raise UsageError(f"no remote {named[1]}", where=where, fix=fix)
     return Remote(path, settings.remotes, settings.secrets())
+
+
+def remote_prefix(path: str) -> str | None:
+    """Return how the names of the settings begin that define the remote of a path; None of a folder."""
+    named = _NAMED.fullmatch(path)
+    return f"{REMOTE_PREFIX}{named[1].upper().replace('-', '_')}_" if named else None
 
 
 def program() -> Path:

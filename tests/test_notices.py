@@ -41,6 +41,7 @@ def old_api(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         source = "customProperties: [{property: source, value: {connector: old_api, name: shop, version: v9}}]"
         text = ORDERS.replace("orders", name).replace(f"{name}/*.csv, format: csv", f"{path}, format: csv, {source}")
         lake.write(f"silver/shop/{name}.yaml", text)
+    lake.environ["SOURCE_SHOP_TOKEN"] = "t-secret-7"
     yield lake
     sys.modules.pop("src.landing.connectors.old_api", None)
 
@@ -55,6 +56,11 @@ def test_what_a_connector_knows_of_a_day_to_come_is_one_incident_of_its_source(o
     assert notices(old_api, 1) == [
         ("notice shop", "P3", "version v9 ends on 2027-01-30", "set `version` in the contract")
     ]
+
+
+def test_of_a_source_that_is_not_set_up_nothing_is_told(old_api: Lake) -> None:
+    del old_api.environ["SOURCE_SHOP_TOKEN"]
+    assert notices(old_api, 1) == []
 
 
 def test_what_is_far_away_or_of_a_contract_that_a_run_refuses_is_not_told(old_api: Lake) -> None:

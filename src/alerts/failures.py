@@ -33,10 +33,11 @@ def of_run(run: Run) -> list[Problem]:
 def looked_at(run: Run) -> set[str]:
     """Return the incidents that a run can close: those of the steps it did, blocked ones left out.
 
-    How much of a load is rejected is known where there was one.
+    How much of a load is rejected is known where there was one. Nothing is wrong with a source that is not set up.
     """
     done = {step.table_id: step for step in run.steps if step.status != "blocked"}
     seen = {landing.INCIDENT} if run.landing_seen else set()
+    seen |= {f"{_kind(name)} {name}" for name in run.not_set_up}
     seen |= {f"rejects {name}" for name, step in done.items() if step.layer == "silver" and step.records_read}
     return seen | {f"{_kind(table_id)} {table_id}" for table_id in done}
 

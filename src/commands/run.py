@@ -126,18 +126,21 @@ class RunResult:
     pulls: tuple[object, ...]  # one for each slice that a source was asked for: src/landing/records.py
     unclaimed: tuple[str, ...]
     landing: Problem | None
+    not_set_up: tuple[str, ...]  # the sources that were not asked, as nobody has begun with them
 
 
 def finish(call: Call, project: Project, run: Run) -> int:
     """Print what a run did and its heartbeat, and tell whom it concerns; returns the exit code."""
-    steps = run.steps
+    steps, not_set_up = run.steps, sorted(set(run.not_set_up.values()))
     _tell(project, run)
     if call.args.json:
-        console.print_json(
-            RunResult(run.records[-1], tuple(steps), tuple(run.pulls), tuple(run.unclaimed), run.landing)
-        )
+        pulls, unclaimed = tuple(run.pulls), tuple(run.unclaimed)
+        console.print_json(RunResult(run.records[-1], tuple(steps), pulls, unclaimed, run.landing, tuple(not_set_up)))
     summary.changes(steps)
     console.unclaimed(run.unclaimed)
+    if not_set_up:
+        count = "1 source is" if len(not_set_up) == 1 else f"{len(not_set_up)} sources are"
+        console.note(f"{count} not set up: {', '.join(not_set_up)}; `make sources` says what each asks for")
     if run.landing:
         console.note(f"{run.landing.what} -> {run.landing.fix}")
     error = run.error()

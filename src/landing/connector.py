@@ -12,6 +12,7 @@ A module of src/landing/connectors has
 and, where they are needed,
 
     credentials(options)    those of SECRETS that these options ask for; without it all of them
+    setting_prefix(options) how the names of the settings begin that it needs besides: of a remote of rclone; or None
     contradictions(options) what is wrong with options that are right one by one: each a text and its fix
     table_properties(options) which custom properties of the table go with them, columns as the source calls them
     pinned(options)         what decides the figures and is written beside each answer in ops.pulls, by name

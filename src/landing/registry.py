@@ -19,7 +19,7 @@ from src.errors import AuthError, BoathouseError, ContractError, ContractErrors
 from src.landing import connectors
 from src.landing.connector import Connector, Notice, Option
 from src.landing.options import COMMON
-from src.settings import SOURCE_PREFIX
+from src.settings import SOURCE_PREFIX, Settings
 
 # The names by which packages are imported, where they are others.
 _MODULES = {"PyMySQL": "pymysql", "PyJWT": "jwt", "google-cloud-bigquery": "google.cloud.bigquery"}
@@ -87,6 +87,21 @@ def needed_credentials(source: Source) -> dict[str, str]:
     return {setting(source, key): module.SECRETS[key] for key in keys}
 
 
+def needed_settings(source: Source) -> dict[str, str]:
+    """Return the settings that a source needs, each with its sentence: credentials, and the first of its remote."""
+    prefix = _setting_prefix(source)
+    remote = {f"{prefix}TYPE": "the remote's type, and what this needs, as rclone calls it"} if prefix else {}
+    return needed_credentials(source) | remote
+
+
+def has_no_setting(source: Source, settings: Settings) -> bool:
+    """Return whether a source needs settings, and none of them is set."""
+    prefix = _setting_prefix(source)
+    remote = [value for name, value in settings.remotes.items() if prefix and name.startswith(prefix)]
+    own = [settings.credentials.get(name, "") for name in needed_credentials(source)]
+    return bool(own or prefix) and not any(value.strip() for value in (*own, *remote))
+
+
 def setting(source: Source, key: str) -> str:
     """Return the name of the setting that holds a credential of a source: SOURCE_<NAME>_<KEY>."""
     return f"{SOURCE_PREFIX}{re.sub(r'[^A-Za-z0-9]', '_', source.name).upper()}_{key}"
@@ -102,6 +117,11 @@ def notices(source: Source, today: date) -> list[Notice]:
     """Return what will go wrong with a source that was checked, on a day that is known; asks nothing."""
     known = getattr(connector(source.connector), "notices", None)
     return list(known(options(source), today)) if known else []
+
+
+def _setting_prefix(source: Source) -> str | None:
+    asked = getattr(connector(source.connector), "setting_prefix", None)
+    return asked(options(source)) if asked else None
 
 
 def _known(module: Connector) -> dict[str, Option]:

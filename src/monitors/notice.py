@@ -13,13 +13,21 @@ from src.problems import Problem
 
 
 def measure(reading: Reading) -> tuple[Problem, ...]:
-    """Return a problem for each source whose connector has something to say, however many feeds it brings."""
-    found: dict[str, dict[str, str]] = {}  # by source: what, and what to do
-    for one in sources.used(reading.project):
-        from src.landing import registry
+    """Return a problem for each source whose connector has something to say, however many feeds it brings.
 
-        for notice in registry.notices(one.source, reading.today):
-            found.setdefault(one.source.name, {})[notice.what] = notice.fix
+    Of one that is not set up nothing is said.
+    """
+    feeds = [one.feed for one in sources.used(reading.project)]
+    if not feeds:
+        return ()
+    from src.landing import registry
+    from src.run import pulling
+
+    found: dict[str, dict[str, str]] = {}  # by source: what, and what to do
+    for feed in pulling.by_set_up(reading.project, feeds)[0]:
+        assert feed.source, "a feed that a source brings"
+        for notice in registry.notices(feed.source, reading.today):
+            found.setdefault(feed.source.name, {})[notice.what] = notice.fix
     return tuple(_problem(reading, name, notices) for name, notices in found.items())
 
 

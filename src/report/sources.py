@@ -18,10 +18,11 @@ from src.run.runs import Window
 
 @dataclass(frozen=True)
 class Credential:
-    """A setting that a source asks for."""
+    """A setting that a source asks for, and what it is."""
 
     name: str
     set: bool
+    sentence: str
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class SourceStatus:
     """One feed that a source brings. `answer`: of one cheap call; None: none was made. Moments in UTC.
 
     `notices`: what its connector says will go wrong on a day that is known, and what to do.
+    `set_up` False: none of its settings is there and it never answered, so that no run asks it.
     """
 
     source: str
@@ -42,11 +44,12 @@ class SourceStatus:
     notices: tuple[Notice, ...]
     answer: str | None
     error: str | None
+    set_up: bool = True
 
     @property
     def healthy(self) -> bool:
-        """Return whether nothing is known to be wrong with it."""
-        return self.error is None and all(one.set for one in self.credentials)
+        """Return whether nothing is known to be wrong with it; nothing is with one that is not set up."""
+        return not self.set_up or (self.error is None and all(one.set for one in self.credentials))
 
 
 def read_sources(project: Project, window: Window, *, probe: bool) -> list[SourceStatus]:
@@ -59,7 +62,10 @@ def read_sources(project: Project, window: Window, *, probe: bool) -> list[Sourc
     registry.check(feeds)
     stage = pulling.stage_of(project, window) if feeds else None
     known = _records(project) if feeds else {}
-    return [_read(project, stage, feed, known.get(feed.id, _Record()), probe) for feed in feeds if stage]
+    _, left = pulling.by_set_up(project, feeds)
+    return [
+        _read(project, stage, feed, known.get(feed.id, _Record()), probe, feed not in left) for feed in feeds if stage
+    ]
 
 
 def print_sources(sources: Sequence[SourceStatus]) -> None:
@@ -74,6 +80,13 @@ def print_sources(sources: Sequence[SourceStatus]) -> None:
             console.note(f"{one.feed}: {one.error}")
         for notice in one.notices:
             console.note(f"{one.feed}: {notice.what} -> {notice.fix}")
+    needed: dict[str, dict[str, str]] = {}
+    for one in sources:
+        if not one.set_up:
+            needed.setdefault(one.source, {}).update((each.name, each.sentence) for each in one.credentials)
+    for source, settings in needed.items():
+        names = ", ".join(f"{name} ({sentence})" for name, sentence in settings.items())
+        console.note(f"{source} is not set up: set {names} in .env")
 
 
 @dataclass(frozen=True)
@@ -98,13 +111,14 @@ def _records(project: Project) -> dict[str, _Record]:
     return {feed: _Record(*facts) for feed, *facts in rows}
 
 
-def _read(project: Project, stage: pull.Stage, feed: Feed, known: _Record, probe: bool) -> SourceStatus:
+def _read(project: Project, stage: pull.Stage, feed: Feed, known: _Record, probe: bool, set_up: bool) -> SourceStatus:
     assert feed.source, "a feed that a source brings"
-    settings = project.settings.credentials
+    settings = {**project.settings.remotes, **project.settings.credentials}
     needed = [
-        Credential(name, bool(settings.get(name, "").strip())) for name in registry.needed_credentials(feed.source)
+        Credential(name, bool(settings.get(name, "").strip()), sentence)
+        for name, sentence in registry.needed_settings(feed.source).items()
     ]
-    answer, error = _answer(stage, feed) if probe else (None, None)
+    answer, error = _answer(stage, feed) if probe and set_up else (None, None)
     return SourceStatus(
         source=feed.source.name,
         connector=feed.source.connector,
@@ -117,6 +131,7 @@ def _read(project: Project, stage: pull.Stage, feed: Feed, known: _Record, probe
         notices=tuple(registry.notices(feed.source, stage.clock().date())),
         answer=answer,
         error=error,
+        set_up=set_up,
     )
 
 
@@ -130,5 +145,5 @@ def _answer(stage: pull.Stage, feed: Feed) -> tuple[str | None, str | None]:
 def _row(one: SourceStatus) -> tuple[object, ...]:
     last = f"{one.last_success:%Y-%m-%d %H:%M}" if one.last_success else "never"
     names = [f"{each.name} {'set' if each.set else 'MISSING'}" for each in one.credentials]
-    answer = one.answer or ("no: see below" if one.error else "not asked")
+    answer = one.answer or ("no: see below" if one.error else "not asked" if one.set_up else "not set up: see below")
     return one.source, one.connector, one.feed, last, one.newest_slice or "", ", ".join(names) or "none", answer

@@ -144,11 +144,18 @@ def _pulls(project: Project, chosen: Selection, window: Window) -> list[PlannedS
     feeds = [feed for feed in chosen.feeds if feed.source]
     if not feeds:
         return []
+    from src.landing import registry
     from src.run import pulling
 
-    planned = pulling.plan(pulling.stage_of(project, window), feeds)
+    registry.check(feeds)
+    ready, left = pulling.by_set_up(project, feeds)
+    planned = pulling.plan(pulling.stage_of(project, window), ready)
     return [
-        PlannedStep(one.step, "fail" if one.error else "pull" if one.slices else "nothing", one.why) for one in planned
+        *(
+            PlannedStep(one.step, "fail" if one.error else "pull" if one.slices else "nothing", one.why)
+            for one in planned
+        ),
+        *(PlannedStep(one.pull_id, "nothing", "not set up: `make sources` says what it asks for") for one in left),
     ]
 
 

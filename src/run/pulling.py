@@ -13,9 +13,9 @@ from functools import partial
 
 from src import catalog, lake
 from src.checks.outcome import Outcome
-from src.contract import Feed, Source
+from src.contract import Feed
 from src.errors import AuthError, BoathouseError, TransientError
-from src.landing import pull, registry
+from src.landing import pull, records, registry
 from src.landing.conditions import Condition
 from src.landing.connector import Slice
 from src.landing.pull import Stage
@@ -63,12 +63,25 @@ def sourced(feeds: Sequence[Feed], names: Sequence[str] | None = None) -> list[F
     return [feed for feed in feeds if feed.source and (names is None or feed.source.name in names)]
 
 
+def by_set_up(project: Project, feeds: Sequence[Feed]) -> tuple[list[Feed], list[Feed]]:
+    """Return the feeds whose source is set up, and those whose source is not; the contracts were checked.
+
+    A source is not set up where none of the settings that it needs is there and it never answered: nobody has begun
+    with it. Whether it answered is what ops.pulls has: landed files may be those of the sample company.
+    """
+    begun = {_key(feed) for feed in feeds if feed.source and not registry.has_no_setting(feed.source, project.settings)}
+    if any(_key(feed) not in begun for feed in feeds) and publish(project):
+        answered = f"SELECT DISTINCT connector, source FROM ops.pulls WHERE status IN {records.ANSWERED}"
+        begun |= set(project.engine.rows(answered))
+    return [feed for feed in feeds if _key(feed) in begun], [feed for feed in feeds if _key(feed) not in begun]
+
+
 def steps(run: Run, stage: Stage, feeds: Sequence[Feed]) -> Iterator[PullStep]:
     """Yield the step of each feed; what the steps before it met is known when it is asked for."""
     before: list[Feed] = []
     for feed in feeds:
         assert feed.source, "a feed that a source brings"
-        failures = {other.pull_id: run.failures.get(other.pull_id) for other in before if _same(other, feed.source)}
+        failures = {other.pull_id: run.failures.get(other.pull_id) for other in before if _key(other) == _key(feed)}
         refused = tuple(name for name, error in failures.items() if isinstance(error, AuthError))
         patient = not any(isinstance(error, TransientError) for error in failures.values())
         work = partial(pull.pull, stage, feed, run.pulls, patient=patient)
@@ -153,6 +166,7 @@ def _planned(stage: Stage, feed: Feed) -> Planned:
         return Planned(feed.pull_id, error=error)
 
 
-def _same(feed: Feed, source: Source) -> bool:
-    """Return whether a feed is brought by the same source."""
-    return feed.source is not None and (feed.source.connector, feed.source.name) == (source.connector, source.name)
+def _key(feed: Feed) -> tuple[str, str]:
+    """Return by what feeds of the same source are known: its connector and its name."""
+    assert feed.source, "a feed that a source brings"
+    return feed.source.connector, feed.source.name

@@ -180,6 +180,7 @@ class Run:
     unclaimed: list[str] = field(default_factory=list)  # seeds, and files in the landing zone, that no feed takes
     landing_seen: bool = False  # whether it was looked at
     landing: Problem | None = None  # that the landing zone is empty where files came before
+    not_set_up: dict[str, str] = field(default_factory=dict)  # pulls that were not tried: step, and name of the source
     audits: list[Audited] = field(default_factory=list)
     rewritten: dict[str, tuple[int, int]] = field(default_factory=dict)  # table id: versions with the same rows
     mostly_rejected: dict[str, str] = field(default_factory=dict)  # table id: how many rows of a small load

@@ -16,7 +16,7 @@ from typing import Any
 from src.errors import BoathouseError, ContractError, DataError, MachineError, TransientError
 from src.landing.connector import Answer, Asked, Option, Slice
 from src.landing.options import is_word, seconds
-from src.remote import Remote, RemoteFile, named_remote
+from src.remote import Remote, RemoteFile, named_remote, remote_prefix
 
 _GLOB = re.compile(r"[*?\[{]")
 _SAME_TIME = 2.0  # seconds: some stores keep times no finer
@@ -37,6 +37,11 @@ def contradictions(options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with the remote."""
     if not _GLOB.search(options["remote"]):
         yield f"remote {options['remote']}, a path without a pattern", "write which files: sftp-shop:outbox/*.csv"
+
+
+def setting_prefix(options: Mapping[str, Any]) -> str | None:
+    """Return how the names of the remote's settings begin; None of a folder."""
+    return remote_prefix(options["remote"])
 
 
 def slices(asked: Asked) -> Sequence[Slice]:
