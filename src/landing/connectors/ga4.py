@@ -57,7 +57,7 @@ _KEY_FIELDS = ("client_email", "private_key", "token_uri")
 OPTIONS: Mapping[str, Option] = {
     "accounts": replace(ACCOUNTS, write=f"{ACCOUNTS.write}: datasets such as analytics_201", required=True),
     "project": Option("the Google Cloud project of the datasets; without it, that of the service account", is_word),
-    "page": Option("how many rows are asked for at once, 1 or more", lambda value: is_count(value, 1), 2000),
+    "page": Option("how many rows are asked for at once, 1 or more", lambda value: is_count(value, 1), 1000),
     "timeout": Option("how long one answer may keep silent: 60 s", is_span, "60 s"),
     "url": Option(
         "where the API is",
