@@ -14,6 +14,7 @@ if __name__ == "__main__":
 import os
 import sys
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +23,8 @@ from src.bronze import ingest
 from src.checks.outcome import Outcome
 from src.contract import Feed, Seed, Table
 from src.gold import aggregate
-from src.project import Project, Selection, referenced, sources, upstream, waits_for
+from src.project import Project, Selection, blocking, upstream
+from src.run import soft_sources
 from src.run.runs import Run
 from src.silver import clean
 
@@ -76,7 +78,7 @@ def carry(
             work = partial(_clean, project, table, run, table.id in full_refresh, *accepted)
             step(table.id, work, upstream(table))
         for table in chosen.gold:
-            step(table.id, partial(_aggregate, project, table, run, table.id in full_refresh), upstream(table))
+            step(table.id, partial(_aggregate, project, table, run, table.id in full_refresh), blocking(table))
 
 
 def _land(project: Project, seed: Seed, run: Run) -> Outcome:
@@ -115,12 +117,20 @@ def _clean(
 
 
 def _aggregate(project: Project, table: Table, run: Run, full_refresh: bool) -> Outcome:
-    waiting = waits_for(project, table)
-    if waiting:
-        return Outcome(notes=(f"waits for {', '.join(waiting)}, not built yet",))
-    read, refers = sources(project, table), project.built(referenced(table))
-    root, proof = project.path(table.id), project.proof(table)
-    return aggregate.run(project.engine, table, root, read, refers, proof, batch=run.run_id, full_refresh=full_refresh)
+    reading = soft_sources.read(project, run, table)
+    if reading.waits_for:
+        return Outcome(notes=(f"waits for {', '.join(reading.waits_for)}, not built yet",))
+    outcome = aggregate.run(
+        project.engine,
+        table,
+        project.path(table.id),
+        reading.sources,
+        reading.refers,
+        reading.proof,
+        batch=run.run_id,
+        full_refresh=full_refresh,
+    )
+    return replace(outcome, notes=(*outcome.notes, *reading.notes))
 
 
 def main(argv: list[str], default_project: Path = ROOT, program: str = "main.py") -> int:

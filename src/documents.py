@@ -178,9 +178,16 @@ def _table_facts(declared: Mapping[str, Any], table: Table, proof: Proof) -> Ite
     yield "Key", _names(table.key) or "none"
     yield "Partitioned by", ", ".join(_partition(table))
     yield "Reads", _names(table.sources)
+    yield "Soft sources", _soft(table)
     yield "Recomputed", _recomputed(table, proof)
     yield "Service levels", "; ".join(map(_sla, table.slas))
     yield "Watched", _watched(table)
+
+
+def _soft(table: Table) -> str:
+    if not table.soft_sources:
+        return ""
+    return f"{_names(table.soft_sources)}: where it is not right, the table is built with its last good version"
 
 
 def _partition(table: Table) -> Iterator[str]:

@@ -133,6 +133,18 @@ def upstream(table: Table) -> list[str]:
     return [*(feed.id for feed in table.feeds), *table.sources, *referenced(table)]
 
 
+def blocking(table: Table) -> list[str]:
+    """Return the ids of the tables without which a table is not built in a run: those it needs but its soft sources."""
+    return [name for name in upstream(table) if name not in table.soft_sources]
+
+
+def lineage(project: Project) -> dict[str, list[str]]:
+    """Return of every feed and table what it is built from and what its foreign keys name, in the order of a run."""
+    everything = select(project, None)
+    tables = {table.id: upstream(table) for table in (*everything.silver, *everything.gold)}
+    return {feed.id: [] for feed in everything.feeds} | tables
+
+
 def referenced(table: Table) -> list[str]:
     """Return the other tables that a table's foreign keys name."""
     return [name for relationship in table.relationships if (name := relationship.to_table) != table.id]
@@ -162,35 +174,42 @@ class Unbuilt(lake.Snapshot):
         self.partition_by, self.files, self.properties = (), (), {}
 
 
-def waits_for(project: Project, table: Table) -> list[str]:
-    """Return the sources that a gold table needs and that are not built yet.
+_NONE: Mapping[str, lake.Snapshot] = {}
+
+
+def waits_for(project: Project, table: Table, last_good: Mapping[str, lake.Snapshot] = _NONE) -> list[str]:
+    """Return the sources that a gold table needs and that are not built yet; `last_good` as `readable` has it.
 
     An optional one is among them only where no source at all is built: a mart of nothing says nothing.
-
-    An optional one is among them only where no source at all is there: a mart of nothing says nothing.
     """
-    missing = [name for name in table.sources if project.table(name) is None]
+    read = readable(project, table, last_good)
+    missing = [name for name in table.sources if name not in read or isinstance(read[name], Unbuilt)]
     return missing if len(missing) == len(table.sources) else [n for n in missing if n not in table.optional_sources]
 
 
-def readable(project: Project, table: Table) -> dict[str, lake.Snapshot]:
-    """Return the newest versions of a gold table's sources; an optional one that is not built is empty."""
-    built = project.built(table.sources)
+def readable(
+    project: Project, table: Table, last_good: Mapping[str, lake.Snapshot] = _NONE
+) -> dict[str, lake.Snapshot]:
+    """Return the newest versions of a gold table's sources; an optional one that is not built is empty.
+
+    `last_good`: the versions of soft sources that are read in place of their newest.
+    """
+    built = project.built([name for name in table.sources if name not in last_good]) | dict(last_good)
     absent = (name for name in table.optional_sources if name not in built)
     return built | {name: Unbuilt(project.declared(name)) for name in absent}
 
 
-def sources(project: Project, table: Table) -> dict[str, lake.Snapshot]:
-    """Return the newest versions of what a gold table reads; an optional source that is not built is empty.
+def sources(project: Project, table: Table, last_good: Mapping[str, lake.Snapshot] = _NONE) -> dict[str, lake.Snapshot]:
+    """Return what a gold table reads, as `readable` does.
 
     Raises:
         ContractError: one that is not optional is not built yet.
     """
-    missing = waits_for(project, table)
+    missing = waits_for(project, table, last_good)
     if missing:
         fix = "run `make pipeline` without DOMAIN, so that every table it reads is built"
         raise ContractError(f"{table.id} reads {', '.join(missing)}, not built yet", where=table.path, fix=fix)
-    return readable(project, table)
+    return readable(project, table, last_good)
 
 
 def new_run_id(moment: datetime) -> str:
@@ -262,17 +281,26 @@ def _resolved(engine: DuckEngine, contracts: Contracts) -> tuple[Table, ...]:
             what = f"reads {', '.join(unknown)}, which is no table" if unknown else "reads no table"
             fix = f"name a table as layer.domain.table; there are {', '.join(sorted(known - {table.id}))}"
             errors.append(ContractError(what, where=table.model, fix=fix))
-        errors += [_unread(table, name, sources) for name in table.optional_sources if name not in sources]
+        errors += _wrong_sources(table, sources)
         resolved[table.id] = replace(table, sources=tuple(sorted(sources)))
     if errors:
         raise ContractErrors(errors)
     return tuple(_in_order(resolved))
 
 
-def _unread(table: Table, name: str, sources: Collection[str]) -> ContractError:
-    fix = f"remove it; {table.model.name} reads {', '.join(sorted(sources))}"
-    where = f"{table.path}, {table.name}, customProperties[optionalSources]"
-    return ContractError(f"optional source {name}, which the model does not read", where=where, fix=fix)
+def _wrong_sources(table: Table, sources: Collection[str]) -> Iterator[ContractError]:
+    """Yield an error for each optional or soft source that the model does not read, and each soft one of its mart."""
+    at = f"{table.path}, {table.name}, customProperties"
+    for name in table.optional_sources:
+        if name not in sources:
+            kind = "soft" if name in table.soft_sources else "optional"
+            fix = f"remove it; {table.model.name} reads {', '.join(sorted(sources))}"
+            what = f"{kind} source {name}, which the model does not read"
+            yield ContractError(what, where=f"{at}[{kind}Sources]", fix=fix)
+    for name in table.soft_sources:
+        if name.rpartition(".")[0] == table.id.rpartition(".")[0]:
+            fix = "remove it: the tables of a mart are released together, so that one which fails keeps the other back"
+            yield ContractError(f"soft source {name} of the same mart", where=f"{at}[softSources]", fix=fix)
 
 
 def _unsound(engine: DuckEngine, table: Table) -> Iterator[ContractError]:
@@ -319,6 +347,13 @@ def _judged(engine: DuckEngine, sql: str | None, what: str, where: Path, fix: st
 
 def _in_order(tables: Mapping[str, Table]) -> list[Table]:
     graph = {name: [source for source in table.sources if source in tables] for name, table in tables.items()}
+    # whether a soft source is right is known once all tables of its mart are done
+    marts = {name: {soft.rpartition(".")[0] for soft in table.soft_sources} for name, table in tables.items()}
+    after = {name: [other for other in tables if other.rpartition(".")[0] in marts[name]] for name in tables}
+    try:
+        return [tables[name] for name in TopologicalSorter({n: [*graph[n], *after[n]] for n in graph}).static_order()]
+    except CycleError:
+        pass  # of two marts that read each other one table is done first all the same
     try:
         return [tables[name] for name in TopologicalSorter(graph).static_order()]
     except CycleError as error:

@@ -36,6 +36,7 @@ class Before:
     git_commit: InitVar[str | None] = None
     git_dirty: InitVar[bool | None] = None
     draft: InitVar[bool | None] = None
+    old_sources: InitVar[str | None] = None
 
 
 def roll_back(lake: Lake, to: str) -> None:

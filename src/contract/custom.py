@@ -148,6 +148,7 @@ TABLE: Mapping[str, CustomProperties] = {  # by layer
         "refresh": ("incremental, full or partitions", lambda value: value in ("incremental", "full", "partitions")),
         "lookback": ("a number of earlier partitions, 0 or more", lambda value: is_whole(value) and value >= 0),
         "optionalSources": ("a list of distinct table ids, such as silver.domain.table", _is_names),
+        "softSources": ("a list of distinct table ids, such as silver.domain.table", _is_names),
     },
 }
 COLUMN: CustomProperties = {

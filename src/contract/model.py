@@ -290,6 +290,7 @@ class Table:
     refresh: str = "incremental"  # incremental | full | partitions: the author's word that partitions stand alone
     lookback: int = 0  # how many earlier partitions a partition's rows depend on
     optional_sources: tuple[str, ...] = ()  # gold only: those of its sources that count as empty until they are built
+    soft_sources: tuple[str, ...] = ()  # gold only: optional ones that are read as they last were good where they fail
     description: str = ""
     path: Path = Path()
     z_order_by: tuple[str, ...] = ()  # columns by which `make optimize` lays rows together

@@ -245,7 +245,7 @@ def is_another(consumer: Snapshot, name: str, source: Snapshot) -> bool:
     at, entry = consumer.progress(name), consumer.progress(entry_of(name))
     if at is None or at < 0:
         return False
-    if at > source.version:
+    if at > source.version and ((newest := open_table(source.root)) is None or at > newest.version):
         return True
     found = log.entry_hash(source.root, at) if entry not in (None, -1) else None
     return found is not None and found != entry

@@ -7,7 +7,7 @@ writes exactly these. Raw data is never deleted.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 
@@ -17,7 +17,8 @@ from src.engine import identifier
 from src.errors import UsageError
 from src.gold import aggregate
 from src.gold.cut import Cut
-from src.project import Project, Unbuilt, downstream, referenced, sources, upstream, waits_for
+from src.project import Project, Unbuilt, blocking, downstream, sources, waits_for
+from src.run import soft_sources
 from src.run.runs import Run
 from src.silver import clean, slices
 
@@ -72,13 +73,22 @@ def execute(project: Project, planned: BackfillPlan, run: Run) -> None:
         places = clean.Places.of_table(planned.table, project.path)
         run.step(planned.table.id, partial(slices.backfill, engine, planned.table, places, planned.part, batch=batch))
     for mart in planned.gold:
-        run.step(mart.id, partial(_gold, project, mart, planned.again, batch), needs=upstream(mart))
+        run.step(mart.id, partial(_gold, project, mart, planned.again, run), needs=blocking(mart))
 
 
-def _gold(project: Project, mart: Table, again: Mapping[str, str], batch: str) -> Outcome:
-    root, refers, proof = project.path(mart.id), project.built(referenced(mart)), project.proof(mart)
-    own = {name: rows for name, rows in again.items() if name in mart.sources}
-    return aggregate.run(project.engine, mart, root, sources(project, mart), refers, proof, batch=batch, again=own)
+def _gold(project: Project, mart: Table, again: Mapping[str, str], run: Run) -> Outcome:
+    reading = soft_sources.read(project, run, mart)
+    outcome = aggregate.run(
+        project.engine,
+        mart,
+        project.path(mart.id),
+        reading.sources,
+        reading.refers,
+        reading.proof,
+        batch=run.run_id,
+        again={name: rows for name, rows in again.items() if name in mart.sources},
+    )
+    return replace(outcome, notes=(*outcome.notes, *reading.notes))
 
 
 def _gold_plan(project: Project, table: Table, start: date | None, end: date | None, where: str | None) -> BackfillPlan:

@@ -63,6 +63,10 @@ def execute(
         if table:
             restored[step.table] = lake.restore(table, step.back, names).version
     # what stayed behind is forgotten: the next run goes forward from here and says again what does
+    behind = {
+        name: releases.Standing(name, restored[name], restored[name], as_of.get(name), old=old)
+        for name, old in releases.with_old_sources(project.engine, data, versions).items()
+    }
     drafts = releases.drafts_of(data, restored)
-    release = releases.Release(restored, as_of, revision=revision, drafts=drafts)
+    release = releases.Release(restored, as_of, behind, revision, drafts)
     releases.add(project.engine, data, run, release)

@@ -5,18 +5,18 @@ Beside it stands how much it would read and how long it would take, by earlier r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from src import console, contract
+from src import console, contract, lake
 from src.bronze import ingest
 from src.contract import Seed, Table
 from src.errors import BoathouseError
 from src.gold import aggregate
 from src.gold.way import Way
-from src.project import Project, Selection, Unbuilt, readable, upstream, waits_for
-from src.run import binding, releases
+from src.project import Project, Selection, Unbuilt, blocking, readable, upstream, waits_for
+from src.run import binding, releases, soft_sources
 from src.run.forecast import Forecast
 from src.run.releases import Standing
 from src.run.runs import Expected, Window
@@ -77,6 +77,7 @@ def read_plan(project: Project, chosen: Selection, window: Window) -> RunPlan:
     steps = [*seeds, *_pulls(project, chosen, window)]
     landing = [one.table for one in seeds if one.action == "land"]
     moving: set[str] = set()
+    failing: set[str] = set()
     for feed in chosen.feeds:
         bronze, settle = project.table(feed.id), project.settings.settle_seconds
         latest_wins = project.contracts.latest_wins(feed)
@@ -87,9 +88,12 @@ def read_plan(project: Project, chosen: Selection, window: Window) -> RunPlan:
         to_land = [seed.id for seed in project.contracts.seeds_of([feed]) if seed.id in landing]
         if to_land:
             moving.add(feed.id)
+        failing |= {feed.id} if arrived.refused else set()
         steps.append(_step(feed.id, *_bronze(arrived, to_land), forecast))
+    every = {feed.id for feed in chosen.feeds} | {one.id for one in (*chosen.silver, *chosen.gold)}
     for table in (*chosen.silver, *chosen.gold):
-        what, why = _judged(project, table, moving)
+        what, why = _judged(project, table, moving, every, failing)
+        failing |= {table.id} if what == "fail" or failing.intersection(blocking(table)) else set()
         forecast.table(table)
         steps.append(_step(table.id, what, why, forecast))
     ways = {table.id: _way(project, table) for table in chosen.gold}
@@ -200,22 +204,25 @@ def _bronze(arrived: ingest.Arrivals, to_land: Sequence[str]) -> tuple[str, str]
     return what, ", ".join(parts) or "no files"
 
 
-def _judged(project: Project, table: Table, moving: set[str]) -> tuple[str, str]:
+def _judged(
+    project: Project, table: Table, moving: set[str], steps: Collection[str], failing: Collection[str]
+) -> tuple[str, str]:
     try:
-        what, why = _work(project, table, moving)
+        last_good, notes = soft_sources.planned(project, table, steps, failing)
+        what, why = _work(project, table, moving, last_good)
     except BoathouseError as error:
         return "fail", str(error).replace("\n", " ")
-    moved = [name for name in upstream(table) if name in moving]
+    moved = [name for name in upstream(table) if name in moving and name not in last_good]
     if moved:
         first = project.table(table.id) is None
         why = ("first load: " if first else "") + f"{', '.join(moved)} will have new rows"
         what = "build" if first else "update" if what == "nothing" else what
     if what != "nothing":
         moving.add(table.id)
-    return what, why
+    return what, ", ".join((why, *notes))
 
 
-def _work(project: Project, table: Table, moving: set[str]) -> tuple[str, str]:
+def _work(project: Project, table: Table, moving: set[str], last_good: Mapping[str, lake.Snapshot]) -> tuple[str, str]:
     target = project.table(table.id)
     if table.layer == "silver":
         feeds = {feed.id: project.table(feed.id) for feed in table.feeds}
@@ -227,10 +234,10 @@ def _work(project: Project, table: Table, moving: set[str]) -> tuple[str, str]:
     current = binding.built_as_declared(project, table)
     if target is None or not contract.is_current(table, target) or len(current) < len(table.sources):
         binding.bind_gold(project, table, current)
-    waiting = waits_for(project, table)
+    waiting = waits_for(project, table, last_good)
     if target is None and waiting:
         return "nothing", f"waits for {', '.join(waiting)}"
-    judged = aggregate.plan(table, target, readable(project, table))
+    judged = aggregate.plan(table, target, readable(project, table, last_good))
     whole = judged.kind == "partitions" and not _way(project, table).by_partitions
     return "whole" if whole else judged.kind, judged.why
 

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from loguru import logger
 
 from src import __version__
-from src.project import Project, new_run_id, select, upstream
-from src.run import forecast, lock, logs, releases, revision, runs
+from src.project import Project, lineage, new_run_id
+from src.run import forecast, lock, logs, releases, revision, runs, soft_sources
 from src.run.kinds import RunKind
 from src.run.runs import Run
 
@@ -45,22 +45,15 @@ def recorded_run(
         run.finish()
         run.counted(releases.following(data) - 1)
         try:
-            release = releases.decide(project.engine, data, run, _upstream(project))
+            release = releases.decide(project.engine, data, run, lineage(project), soft_sources.declared(project))
             _tell(run, release)
         finally:  # what it did is recorded whatever becomes of the release
             runs.write(project.engine, data, run)
         releases.record(project.engine, data, run, release)
 
 
-def _upstream(project: Project) -> dict[str, list[str]]:
-    """Return of every declared table what it is built from, and what its foreign keys name."""
-    everything = select(project, None)
-    tables = {table.id: upstream(table) for table in (*everything.silver, *everything.gold)}
-    return {feed.id: [] for feed in everything.feeds} | tables
-
-
 def _tell(run: Run, release: releases.Release) -> None:
-    """Say which tables stay behind and why, in the log and in the run's own record, if it did steps."""
+    """Say which tables stay behind or have old sources, in the log and in the run's own record, if it did steps."""
     lines = [releases.describe(standing) for standing in release.behind.values()] if run.steps else []
     for line in lines:
         logger.warning("readers see {}", line)

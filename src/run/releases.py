@@ -1,7 +1,8 @@
 """A release is the set of table versions that belong together; readers see one, rollback restores one.
 
 The law: a table is released when it and everything it was built from, transitively upstream, are right; the tables
-of one mart go together; what stays behind never holds its sources back.
+of one mart go together; what stays behind never holds its sources back. A soft source that is not right when a table
+is built counts as built from in the version that readers see, and the table says since when it is old.
 
 - A version is right where the step that made it succeeded. A step that failed leaves the version before, which is
   right still; what reads that table is blocked in the same run.
@@ -16,8 +17,9 @@ changed, that commit adds no rows.
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -27,6 +29,7 @@ from typing import Any
 from src import catalog, contract, lake
 from src.engine import DuckEngine
 from src.errors import UsageError
+from src.project import Unbuilt
 from src.run import runs
 from src.run.revision import Revision
 
@@ -50,6 +53,7 @@ class Entry:
     git_commit: str | None = None  # of the release: what the project's contracts and models stood at
     git_dirty: bool | None = None  # whether some of them were changed and not committed
     draft: bool | None = None  # whether the table's contract was a draft, which may change under one version
+    old_sources: str | None = None  # JSON: the sources that it has as they last were good, each an OldSource
 
 
 class Cause(StrEnum):
@@ -63,6 +67,18 @@ class Cause(StrEnum):
 
 
 @dataclass(frozen=True)
+class OldSource:
+    """A soft source that a table, or what it was built from, has as it last was good, and what it waits for."""
+
+    source: str
+    version: int | None  # None: it never was good, and counts as empty
+    as_of: str | None  # the run whose data it has
+    since: str  # the day (UTC) of the first run that built with it for want of a later one
+    cause: Cause
+    held_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Standing:
     """One table as readers see it, and what they do not see yet."""
 
@@ -73,11 +89,13 @@ class Standing:
     cause: Cause | None = None  # None: it does not stay behind
     held_by: tuple[str, ...] = ()  # the tables at which the trouble begins; the table itself where its own step failed
     built: str | None = None  # the run that built the newest version, where that is right and held back
+    old: tuple[OldSource, ...] = ()  # what the released version has as it last was good
+    built_old: tuple[OldSource, ...] = ()  # the same of the newest version, where that is right and held back
 
     @property
     def behind(self) -> bool:
         """Return whether readers see less than a run tried to give them."""
-        return self.cause is not None
+        return self.cause is not None or bool(self.old)
 
 
 @dataclass(frozen=True)
@@ -86,7 +104,7 @@ class Release:
 
     versions: Mapping[str, int] = field(default_factory=dict)
     as_of: Mapping[str, str] = field(default_factory=dict)
-    behind: Mapping[str, Standing] = field(default_factory=dict)
+    behind: Mapping[str, Standing] = field(default_factory=dict)  # also those with old sources
     revision: Revision | None = None  # what the project's contracts and models stood at
     drafts: frozenset[str] = frozenset()  # the tables of which readers see a draft
 
@@ -115,13 +133,14 @@ def standings(data: Path) -> tuple[Standing, ...]:
 
 def _stands(release: Release, name: str, newest: int | None) -> Standing:
     version, as_of, left = release.versions.get(name), release.as_of.get(name), release.behind.get(name)
-    if left and (newest != version or left.cause in (Cause.FAILED, Cause.BLOCKED)):
-        return replace(left, version=version, newest=newest, as_of=as_of)
-    return Standing(name, version, newest, as_of, Cause.PENDING if newest != version else None)
+    pending = Cause.PENDING if newest != version else None
+    if left and (pending or left.old or left.cause in (Cause.FAILED, Cause.BLOCKED)):
+        return replace(left, version=version, newest=newest, as_of=as_of, cause=left.cause or pending)
+    return Standing(name, version, newest, as_of, pending)
 
 
 def behind(data: Path) -> dict[str, Standing]:
-    """Return the tables that the last run left behind, by their ids, as it recorded them: one small read.
+    """Return the tables that the last run left behind or with old sources, as it recorded them: one small read.
 
     Raises:
         MachineError: the record of the release is damaged.
@@ -131,33 +150,124 @@ def behind(data: Path) -> dict[str, Standing]:
 
 def describe(standing: Standing) -> str:
     """Return in one line as of which run readers see a table, and why not later."""
-    names = ", ".join(standing.held_by)
-    why = {
+    seen = f"as of {standing.as_of or 'an earlier run'}" if standing.version is not None else "not released yet"
+    seen += f", {describe_old(standing.old)}" if standing.old else ""
+    if standing.old and standing.cause is None:
+        return f"{standing.table} {seen}"
+    newer = f"what {standing.built} built is " if standing.built else ""
+    return f"{standing.table} {seen}: {newer}{_why(standing.cause, standing.held_by)}"
+
+
+def describe_old(sources: Iterable[OldSource]) -> str:
+    """Return in one line which sources a table has as they last were good, since when, and why."""
+    lines = []
+    for old in sources:
+        seen = f"as of {old.as_of or 'an earlier run'}" if old.version is not None else "empty"
+        lines.append(f"with {old.source} {seen}, since {old.since} ({_why(old.cause, old.held_by)})")
+    return ", ".join(lines)
+
+
+def _why(cause: Cause | None, held_by: Collection[str]) -> str:
+    names = ", ".join(held_by)
+    return {
         None: "nothing newer is built",
         Cause.FAILED: "its own step failed",
         Cause.BLOCKED: f"blocked by {names}" if names else "blocked until its next run",
         Cause.UPSTREAM: f"held back by {names}",
         Cause.MART: f"held back by {names} of the same mart",
         Cause.PENDING: "no run has finished with its newest version yet",
-    }[standing.cause]
-    seen = f"as of {standing.as_of or 'an earlier run'}" if standing.version is not None else "not released yet"
-    newer = f"what {standing.built} built is " if standing.built else ""
-    return f"{standing.table} {seen}: {newer}{why}"
+    }[cause]
 
 
-def decide(engine: DuckEngine, data: Path, run: runs.Run, upstream: Mapping[str, Collection[str]]) -> Release:
+def decide(
+    engine: DuckEngine,
+    data: Path,
+    run: runs.Run,
+    upstream: Mapping[str, Collection[str]],
+    soft: Mapping[str, Collection[str]],
+) -> Release:
     """Return the release that readers get after a run, by the law; changes nothing.
 
-    `upstream`: of every declared table what it is built from, and what its foreign keys name.
+    `upstream`: of every declared table what it is built from, and what its foreign keys name; `soft`: of some tables
+    which of these are soft sources.
 
     Raises:
         MachineError: the record of the release, or a table, is damaged.
     """
+    before = _before(engine, data)
+    release = _decided(before, data, run, upstream, soft)
+    return replace(release, drafts=drafts_of(data, release.versions, before.drafts))
+
+
+def old_sources(
+    engine: DuckEngine,
+    data: Path,
+    run: runs.Run,
+    upstream: Mapping[str, Collection[str]],
+    soft: Mapping[str, Collection[str]],
+    table_id: str,
+) -> tuple[OldSource, ...]:
+    """Return the soft sources of a table that are not right as far as a run has come, by the law.
+
+    Raises:
+        MachineError: the record of the release, or a table, is damaged.
+    """
+    before = _before(engine, data)
+    so_far = _decided(before, data, run, upstream, soft).behind
+    known = {(o.source, o.version): o.since for s in before.behind.values() for o in (*s.old, *s.built_old)}
+    today = run.started.date().isoformat()
+    return tuple(
+        OldSource(
+            source=name,
+            version=stays.version,
+            as_of=stays.as_of,
+            since=known.get((name, stays.version), today),
+            cause=stays.cause,
+            held_by=stays.held_by,
+        )
+        for name in soft[table_id]
+        if (stays := so_far.get(name)) and stays.cause
+    )
+
+
+def _before(engine: DuckEngine, data: Path) -> Release:
     before = newest_release(data)
     if before.versions and not before.as_of:  # a lake of before releases said so
-        before = replace(before, as_of=runs_of(engine, data, before.versions))
-    release = judge(before, _current(data), run, upstream)
-    return replace(release, drafts=drafts_of(data, release.versions, before.drafts))
+        return replace(before, as_of=runs_of(engine, data, before.versions))
+    return before
+
+
+def _decided(
+    before: Release,
+    data: Path,
+    run: runs.Run,
+    upstream: Mapping[str, Collection[str]],
+    soft: Mapping[str, Collection[str]],
+) -> Release:
+    newest = {name: lake.open_table(lake.table_path(data, name)) for name in soft}
+
+    def read(name: str, source: str) -> int | None:
+        table = newest[name]
+        return table.progress(source) if table else None
+
+    return judge(before, _current(data), run, upstream, loosened(upstream, soft, before.versions, read))
+
+
+def loosened(
+    upstream: Mapping[str, Collection[str]],
+    soft: Mapping[str, Collection[str]],
+    released: Mapping[str, int],
+    read: Callable[[str, str], int | None],
+) -> dict[str, Collection[str]]:
+    """Return what each table's newest version needs released: not the soft sources that it has as readers see them.
+
+    `read`: up to which version a table's newest version consumed a source.
+    """
+
+    def needs(name: str, source: str) -> bool:
+        return source not in soft.get(name, ()) or read(name, source) != released.get(source, Unbuilt.NEVER)
+
+    return {name: [source for source in sources if needs(name, source)] for name, sources in upstream.items()}
 
 
 def drafts_of(data: Path, versions: Mapping[str, int], before: Collection[str] = ()) -> frozenset[str]:
@@ -175,9 +285,16 @@ def drafts_of(data: Path, versions: Mapping[str, int], before: Collection[str] =
 
 
 def judge(
-    before: Release, current: Mapping[str, int], run: runs.Run, upstream: Mapping[str, Collection[str]]
+    before: Release,
+    current: Mapping[str, int],
+    run: runs.Run,
+    upstream: Mapping[str, Collection[str]],
+    needs: Mapping[str, Collection[str]] | None = None,
 ) -> Release:
-    """Return the release that follows another after a run, where `current` are the versions that it left on disk."""
+    """Return the release that follows another after a run, where `current` are the versions that it left on disk.
+
+    `needs`: what of `upstream` the newest versions need released, as `loosened` tells it; None: all of it.
+    """
     released = {name: _rewritten(run, name, version) for name, version in before.versions.items()}
     moved = {name for name in upstream if current.get(name) != released.get(name)}
     done = {step.table_id for step in run.steps if step.status == "success"}
@@ -197,26 +314,63 @@ def judge(
     }
     wrong |= {name: Cause.BLOCKED for name in run.blocked if name in upstream}  # a pull is no table
     wrong |= {name: Cause.FAILED for name in run.failures if name in upstream}
-    held = stay_behind(upstream, moved, wrong)
+    held = stay_behind(needs or upstream, moved, wrong)
     versions = _versions(released, current, upstream, moved, held)
     as_of = {name: found for name in versions if (found := before.as_of.get(name))}
     for name, version in versions.items():
         owner = _owner(name)
         if owner not in held and (owner in done or version != released.get(name)):
             as_of[name] = right.get(owner) or run.run_id
-    behind = {
-        name: Standing(
+    old = _old(before, run, upstream, done, right)
+    behind = {}
+    for name in sorted(held.keys() | old.keys()):
+        cause = held[name][0] if name in held else None
+        is_right = cause in (Cause.UPSTREAM, Cause.MART)
+        standing = Standing(
             table=name,
             version=versions.get(name),
             newest=current.get(name),
             as_of=as_of.get(name),
             cause=cause,
-            held_by=_origins(name, held),
-            built=right[name] if cause in (Cause.UPSTREAM, Cause.MART) else None,
+            held_by=_origins(name, held) if cause else (),
+            built=right[name] if is_right else None,
+            old=_seen_old(before, name) if cause else old[name],
+            built_old=old.get(name, ()) if is_right else (),
         )
-        for name, (cause, _) in sorted(held.items())
-    }
+        if standing.behind:
+            behind[name] = standing
     return Release(versions, as_of, behind, run.revision)
+
+
+def _old(
+    before: Release,
+    run: runs.Run,
+    upstream: Mapping[str, Collection[str]],
+    done: Collection[str],
+    right: Collection[str],
+) -> dict[str, tuple[OldSource, ...]]:
+    """Return by table the old sources of its newest right version: its own, and those of what it was built from."""
+    found: dict[str, tuple[OldSource, ...]] = {}
+    for name, sources in upstream.items():  # what a table reads comes before it
+        if name in done:
+            own = run.old_sources.get(name, ())
+            last_good = {old.source for old in own}
+            through = (_seen_old(before, one) if one in last_good else found.get(one, ()) for one in sources)
+            every = {old.source: old for old in sorted((*itertools.chain(*through), *own), key=_age, reverse=True)}
+            found[name] = tuple(every[source] for source in sorted(every))
+        elif name in right:
+            found[name] = before.behind[name].built_old
+        else:
+            found[name] = _seen_old(before, name)
+    return {name: old for name, old in found.items() if old}
+
+
+def _age(old: OldSource) -> str:
+    return old.as_of or ""  # run ids sort by their start; the oldest is told
+
+
+def _seen_old(before: Release, name: str) -> tuple[OldSource, ...]:
+    return before.behind[name].old if name in before.behind else ()
 
 
 def stay_behind(
@@ -245,10 +399,12 @@ def stay_behind(
 def record(engine: DuckEngine, data: Path, run: runs.Run, release: Release) -> bool:
     """Make what was decided the newest release, unless no version moved; returns whether one did.
 
-    Where only standings changed, they are recorded in a commit without rows: that is no new release.
+    Where only standings changed, they are recorded in a commit without rows: that is no new release. One is made where
+    a table's sources became old or right again: its rows say so.
     """
     before = newest_release(data)
-    if release.versions != before.versions:
+    names = release.behind.keys() | before.behind.keys()
+    if release.versions != before.versions or any(_seen_old(release, n) != _seen_old(before, n) for n in names):
         add(engine, data, run, release)
         return True
     if release.behind != before.behind:
@@ -261,7 +417,18 @@ def add(engine: DuckEngine, data: Path, run: runs.Run, release: Release) -> None
     moment, number, found = run.clock(), following(data), release.revision
     commit, dirty = (found.commit, found.dirty) if found else (None, None)
     entries = [
-        Entry(run.run_id, moment, name, version, number, release.as_of.get(name), commit, dirty, name in release.drafts)
+        Entry(
+            run_id=run.run_id,
+            released_at=moment,
+            table=name,
+            version=version,
+            number=number,
+            as_of=release.as_of.get(name),
+            git_commit=commit,
+            git_dirty=dirty,
+            draft=name in release.drafts,
+            old_sources=json.dumps([asdict(old) for old in _seen_old(release, name)]),
+        )
         for name, version in sorted(release.versions.items())
     ]
     runs.append(engine, data, TABLE, Entry, entries, info=_info(release))
@@ -357,6 +524,15 @@ def runs_of(engine: DuckEngine, data: Path, versions: Mapping[str, int]) -> dict
     return {name: run_id for name, version, run_id in rows if versions.get(name) == version}
 
 
+def with_old_sources(engine: DuckEngine, data: Path, versions: Mapping[str, int]) -> dict[str, tuple[OldSource, ...]]:
+    """Return which of these tables have old sources in these versions, as the newest release with them says."""
+    if (table := published(engine, data)) is None or "old_sources" not in table.columns:
+        return {}
+    rows = engine.rows('SELECT "table", version, last(old_sources ORDER BY nth) FROM releases GROUP BY ALL')
+    found = {name: json.loads(old) for name, version, old in rows if old and versions.get(name) == version}
+    return {name: tuple(map(_old_source, old)) for name, old in found.items() if old}
+
+
 def newest_release(data: Path) -> Release:
     """Return the newest release; an empty one where there is none.
 
@@ -383,13 +559,24 @@ def _info(release: Release) -> dict[str, str]:
     return {
         _KEY: json.dumps(dict(release.versions)),
         _AS_OF: json.dumps(dict(release.as_of)),
-        _BEHIND: json.dumps([asdict(standing) for standing in release.behind.values()]),
+        _BEHIND: json.dumps([_stored(standing) for standing in release.behind.values()]),
         _DRAFTS: json.dumps(sorted(release.drafts)),
     }
 
 
+def _stored(standing: Standing) -> dict[str, Any]:
+    """Return a standing as it is recorded; an earlier Boathouse reads one without old sources."""
+    return {name: value for name, value in asdict(standing).items() if value or name not in ("old", "built_old")}
+
+
 def _standing(stored: dict[str, Any]) -> Standing:
-    return Standing(**{**stored, "cause": Cause(stored["cause"]), "held_by": tuple(stored["held_by"])})
+    old = {name: tuple(map(_old_source, stored.get(name, ()))) for name in ("old", "built_old")}
+    cause = Cause(stored["cause"]) if stored["cause"] else None
+    return Standing(**{**stored, "cause": cause, "held_by": tuple(stored["held_by"]), **old})
+
+
+def _old_source(stored: dict[str, Any]) -> OldSource:
+    return OldSource(**{**stored, "cause": Cause(stored["cause"]), "held_by": tuple(stored["held_by"])})
 
 
 def _current(data: Path) -> dict[str, int]:

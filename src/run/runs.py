@@ -28,6 +28,7 @@ from src.run.revision import Revision
 
 if TYPE_CHECKING:
     from src.landing.records import Pull
+    from src.run.releases import OldSource
 
 TABLE = catalog.RUNS
 AUDITS = "ops.quality_results"
@@ -185,6 +186,7 @@ class Run:
     rewritten: dict[str, tuple[int, int]] = field(default_factory=dict)  # table id: versions with the same rows
     mostly_rejected: dict[str, str] = field(default_factory=dict)  # table id: how many rows of a small load
     pulls: list[Pull] = field(default_factory=list)  # the slices that sources were asked for
+    old_sources: dict[str, tuple[OldSource, ...]] = field(default_factory=dict)  # by gold table: what it read of before
 
     def __post_init__(self) -> None:
         self.started = self.clock()
