@@ -447,8 +447,8 @@ def test_every_screen_says_it(lake: Lake, capsys: pytest.CaptureFixture[str]) ->
         assert main.main([*argv, "--project", str(lake.root)]) == 0
         shown = "".join(capsys.readouterr())
         assert "".join(said.split()) in "".join(shown.split()), (argv, shown)
-    for argv in (["status"], ["plan"], ["tables"], ["inspect"]):
-        main.main([*argv, "--json", "--project", str(lake.root)])
+    for screen in ("status", "plan", "tables", "inspect"):
+        main.main([screen, "--json", "--project", str(lake.root)])
         shown = capsys.readouterr().out
         assert RETURNS in shown and first.run_id in shown and TODAY in shown
     with open_project(lake.settings) as project:
@@ -469,7 +469,7 @@ def test_a_model_test_may_leave_a_soft_source_out_and_a_preview_takes_it_for_emp
         f"without_returns:\n  given:\n    {ORDERED}: [{{order_id: 1, day: 2024-01-01, amount: 10}}]\n"
         "  expect: [{day: 2024-01-01, amount: 10}]\n",
     )
-    assert lake.command("test", "gold.shop.daily") == 0
+    assert lake.command("test", "--select", "gold.shop.daily") == 0
     land(lake, "orders", "1", "1,2024-01-01,10,1\n")
     land(lake, "returns", "1", "1,2024-01-01,500,1\n")
     lake.run()

@@ -1,8 +1,8 @@
 """A release is the set of table versions that belong together; readers see one, rollback restores one.
 
 The law: a table is released when it and everything it was built from, transitively upstream, are right; the tables
-of one mart go together; what stays behind never holds its sources back. A soft source that is not right when a table
-is built counts as built from in the version that readers see, and the table says since when it is old.
+of one mart go together; what stays behind never holds its sources back; a soft source that is not right is read in the
+version that readers see, holds nothing back, and the table says since when it is old.
 
 - A version is right where the step that made it succeeded. A step that failed leaves the version before, which is
   right still; what reads that table is blocked in the same run.
