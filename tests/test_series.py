@@ -14,6 +14,7 @@ from src.contract import Watch
 from src.errors import ContractErrors
 from src.monitors import Findings, series
 from src.project import open_project
+from src.report import pages, sections, summary
 
 WATCH = "{by: [app, source, metric], value: value, source: source, dictionary: silver.kpi.metrics}"
 TABLE = f"""
@@ -422,3 +423,56 @@ def test_of_a_table_cut_by_day_the_last_ten_weeks_are_read_and_what_is_no_number
     old.write_bytes(b"")
     lake.environ["BROKEN_ON_PURPOSE"] = "1"
     assert [(row.series, row.day, row.value) for row in look(lake).series] == [("1", SATURDAY, 1.5)]
+
+
+# -- the report
+
+
+@pytest.fixture(scope="module")
+def page(company: Lake) -> tuple[str, str]:
+    """The report of that morning, as Markdown and as HTML; written elsewhere."""
+    with open_project(company.settings) as project:
+        found = summary.read_summary(project, MONDAY)
+    told = sections.page(found)
+    return pages.markdown(told), pages.html(told)
+
+
+def lines(page: str, start: str) -> list[str]:
+    """The lines of a page that begin so, cells apart, without the plot."""
+    return [line.rpartition("| ")[0] for line in page.splitlines() if line.startswith(start)]
+
+
+def test_the_report_shows_each_series_beside_its_weekday_by_source_and_metric(page: tuple[str, str]) -> None:
+    markdown, html = page
+    assert "## Figures of silver.kpi.figures\n" in markdown
+    assert lines(markdown, "| jumps | users | cat |") == [
+        "| jumps | users | cat | 2024-03-10 Sun | 190 persons | 100 | +90% | normal "
+    ]
+    assert lines(markdown, "| rate | users | cat |")[0].endswith("| 0.04 persons | 0.02 | +100% | ▲ high ")
+    assert lines(markdown, "| young |")[0].endswith("| 0 persons |  |  | too little history ")
+    assert "<details><summary>zero: 3 series, 0 odd</summary>" in html
+    assert "<title>cat/jumps/users by day: 100 to 190, last 190</title>" in html
+
+
+def test_what_is_odd_or_critical_comes_first_in_the_report(page: tuple[str, str]) -> None:
+    markdown, _ = page
+    caption, _, rest = markdown.partition("What is critical or odd:")[2].partition("\n\n")[2].partition("|\n|---")
+    first = [" ".join(line.split(" | ")[:3]) for line in rest.partition("\n\n")[0].splitlines()[1:]]
+    odd_ones = first[: first.index("| half sales cat")]
+    assert caption.startswith("| source | metric | app | day | figure | median | change | verdict ")
+    assert odd_ones == [
+        "| bills sales cat",
+        "| bills sales dog",
+        "| odd users cat",
+        "| odd users dog",
+        "| rate users cat",
+    ]
+    assert lines(markdown, "| bills | sales | cat | 2024-03-09 Sat |")[0].endswith("✗ lacks yesterday (critical) ")
+    assert lines(markdown, "| new | likes | ape |")[0].endswith("| too little history (not in the dictionary) ")
+
+
+def test_a_report_without_a_watched_table_has_no_figures(lake: Lake) -> None:
+    with open_project(lake.shop().settings) as project:
+        found = summary.read_summary(project, MONDAY)
+    assert found.series == ()
+    assert "Figures of" not in pages.markdown(sections.page(found))

@@ -121,6 +121,7 @@ class Look:
     lines: tuple[Line, ...]
     sources: Mapping[str, Mapping[date, int]]  # by source: the figures on each day that has any
     limit_hours: float | None  # that the contract promises
+    order: tuple[str, ...]  # the members of `by` as one reads them: the source, what the dictionary has, the others
 
 
 def measure(reading: Reading) -> tuple[tuple[Series, ...], tuple[Problem, ...]]:
@@ -164,7 +165,13 @@ def look(reading: Reading, table: Table) -> Look | None:
         )
         for key, values in sorted(figures.items())
     ]
-    return Look(table, watch, tuple(lines), by_source, judge.limit_hours)
+    return Look(table, watch, tuple(lines), by_source, judge.limit_hours, _order(reading, watch))
+
+
+def _order(reading: Reading, watch: Watch) -> tuple[str, ...]:
+    described = reading.project.declared(watch.dictionary).columns if watch.dictionary else ()
+    names = {column.name for column in described}
+    return tuple(sorted(watch.by, key=lambda name: (name != watch.source, name not in names)))
 
 
 def record(engine: DuckEngine, data: Path, rows: Sequence[Series]) -> None:

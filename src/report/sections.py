@@ -10,9 +10,11 @@ from src.report import health, plots
 from src.report.pages import Cell, Figure, Grid, Page, Section, Spark
 from src.report.plots import Bar, Plot
 from src.report.status import ago, size
-from src.report.summary import DAYS, ShareFigures, Summary, VolumeFigures
+from src.report.summary import DAYS, LACKS, SeriesFigures, ShareFigures, Summary, VolumeFigures
 from src.run import releases
 
+_FIRST = 40  # series that are critical or odd; all of them are below, by their source
+_SIGNS = {"high": "▲", "low": "▼", "none": "✗", LACKS: "✗"}
 _TONE = {"success": "main", "partial": "odd", "failed": "bad"}
 
 
@@ -30,6 +32,7 @@ def page(summary: Summary) -> Page:
             _records(summary),
             _freshness(summary),
             _volume(summary),
+            *_series(summary),
             _quality(summary),
             _latency(summary),
             _storage(summary),
@@ -171,6 +174,52 @@ def _volume_plot(summary: Summary, table: str, number: int) -> Plot:
         label, flag = f"{day:%m-%d}", "✗" if odd else ""
         bars.append(Bar(label, (float(row.rows),), (tone,), f"{note} ({row.verdict})", row.median, flag))
     return plots.bars(f"volume{number}", table, "rows", bars)
+
+
+def _series(summary: Summary) -> Iterator[Section]:
+    """Yield a section for each watched table: what is critical or odd, then all series of each source, folded."""
+    for table in dict.fromkeys(row.table for row in summary.series):
+        rows = [row for row in summary.series if row.table == table]
+        first = sorted(
+            (row for row in rows if row.odd or row.critical), key=lambda row: (not row.odd, not row.critical)
+        )
+        caption = "What is critical or odd" + (f", the first {_FIRST} of {len(first)}" if len(first) > _FIRST else "")
+        grids = [_series_grid(caption, first[:_FIRST])]
+        for source in dict.fromkeys(row.source for row in rows):
+            group = [row for row in rows if row.source == source]
+            caption = f"{source or 'All'}: {len(group)} series, {sum(row.odd for row in group)} odd"
+            grids.append(_series_grid(caption, group, folded=True))
+        text = (
+            f"{len(rows)} series, {sum(row.odd for row in rows)} odd. Each figure is that of its newest complete day, "
+        )
+        text += "beside the median of its weekday in the nine weeks before."
+        yield Section(f"Figures of {table}", text, grids=tuple(grids))
+
+
+def _series_grid(caption: str, rows: Sequence[SeriesFigures], *, folded: bool = False) -> Grid:
+    names = list(rows[0].labels) if rows else []
+    headers = (*names, "day", "figure", "median", "change", "verdict", "by day")
+    return Grid(caption, headers, tuple(map(_series_row, rows)), folded)
+
+
+def _series_row(row: SeriesFigures) -> tuple[Cell, ...]:
+    notes = [*(["critical"] if row.critical else []), *([] if row.known else ["not in the dictionary"])]
+    verdict = f"{_SIGNS.get(row.verdict, '')} {row.verdict}".strip() + (f" ({', '.join(notes)})" if notes else "")
+    change = (row.value or 0.0) / row.median - 1 if row.median else None
+    return (
+        *row.labels.values(),
+        f"{row.day} {row.day:%a}" if row.day else None,
+        None if row.value is None else Figure(f"{_plain(row.value)} {row.unit}".strip()),
+        None if row.median is None else Figure(_plain(row.median)),
+        None if change is None else Figure(f"{change:+.0%}"),
+        verdict,
+        Spark(row.by_day, f"{row.series} by day"),
+    )
+
+
+def _plain(value: float) -> str:
+    """Return a figure with as many digits as say something: whole from 1,000 on, else four."""
+    return f"{value:,.0f}" if abs(value) >= 1000 or value.is_integer() else f"{value:,.4g}"
 
 
 def _changes(summary: Summary) -> Iterator[Grid]:

@@ -6,14 +6,14 @@ that cannot be read is said so among the problems, and everything else is read a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 
 from src import alerts
 from src.engine import literal
-from src.monitors import Findings, freshness, storage, volume
+from src.monitors import Findings, freshness, series, storage, volume, weekday
 from src.monitors.distribution import Distribution
 from src.monitors.feeds import FeedSchema
 from src.monitors.freshness import Freshness
@@ -29,6 +29,7 @@ from src.run import backup_records, history, maintenance_records, releases, runs
 from src.run.releases import Standing
 
 DAYS = 30
+LACKS = "lacks yesterday"  # the verdict on a critical series
 _WEEK = timedelta(days=6)  # the last 7 days, today among them
 T = TypeVar("T")
 
@@ -85,6 +86,29 @@ class VolumeFigures:
     rows: int
     median: float | None  # of its weekday
     verdict: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesFigures:
+    """One series of a watched table: its newest complete day beside its weekday, and its figure on each day."""
+
+    table: str
+    series: str
+    labels: Mapping[str, str]  # the columns that make it a series, as one reads them: the source is the first
+    source: str  # '' where the contract names none
+    critical: bool
+    known: bool  # to the dictionary
+    unit: str
+    day: date | None  # the newest that was judged
+    value: float | None
+    median: float | None  # of its weekday
+    verdict: str  # those of the monitor | lacks yesterday | not judged yet
+    by_day: tuple[float | None, ...]  # up to its newest complete day
+
+    @property
+    def odd(self) -> bool:
+        """Return whether a person should look at it."""
+        return self.verdict in (*weekday.ODD, LACKS)
 
 
 @dataclass(frozen=True)
@@ -168,6 +192,7 @@ class Summary:
     freshness: tuple[FreshnessFigures, ...]
     volume: tuple[VolumeFigures, ...]
     judged_days: tuple[Volume, ...]  # the last 7 complete ones
+    series: tuple[SeriesFigures, ...]  # as one reads them: by table, source and metric
     feed_schema: tuple[FeedSchema, ...]
     distribution: tuple[Distribution, ...]
     audits_passed_percent: float | None  # of the last 7 days
@@ -236,6 +261,7 @@ def read_summary(project: Project, now: datetime) -> Summary:
         "records": _records(past),
         "freshness": _freshness(past),
         "volume": _volume(past),
+        "series": _series(past),
         "audits_passed": _audits_passed(past),
         "audits_failed": _audits_failed(past),
         "rows_rejected": _rows_rejected(past),
@@ -340,6 +366,39 @@ def _volume(past: _Past) -> tuple[VolumeFigures, ...]:
     fresh = (VolumeFigures(row.table, row.day, row.rows, row.median, row.verdict) for row in past.found.volume)
     newest = {(row.table, row.day): row for row in (*stored, *fresh)}
     return tuple(newest[key] for key in sorted(newest))
+
+
+def _series(past: _Past) -> tuple[SeriesFigures, ...]:
+    reading = past.reading
+    figures = []
+    for table in reading.declared:
+        seen = reading.attempt(table.id, series.look, reading, table) if table.watch else None
+        if seen:
+            found = [_of_series(past, seen, line) for line in seen.lines]
+            figures += sorted(found, key=lambda row: tuple(row.labels.values()))
+    return tuple(figures)
+
+
+def _of_series(past: _Past, seen: series.Look, line: series.Line) -> SeriesFigures:
+    newest, days = line.newest, [past.first_day + timedelta(days=ahead) for ahead in range(DAYS - 1)]
+    verdict = newest.verdict if newest else "not judged yet"
+    if line.entry.critical and series.lacks_yesterday(past.reading, seen, line):
+        verdict = LACKS
+    columns = dict(zip(seen.watch.by, line.key, strict=True))
+    return SeriesFigures(
+        table=seen.table.id,
+        series=line.name,
+        labels={name: columns[name] for name in seen.order},
+        source=line.source,
+        critical=line.entry.critical,
+        known=line.known,
+        unit=line.entry.unit,
+        day=newest.day if newest else None,
+        value=newest.value if newest else None,
+        median=newest.median if newest else None,
+        verdict=verdict,
+        by_day=tuple(line.values.get(day) if newest is None or day <= newest.day else None for day in days),
+    )
 
 
 def _audits_passed(past: _Past) -> tuple[ShareFigures, ...]:
