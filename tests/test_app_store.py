@@ -105,7 +105,7 @@ def refused(question: Asked) -> BoathouseError:
 
 def test_a_token_is_the_same_for_a_quarter_of_an_hour_and_another_a_minute_before_it_ends(apple: AppStore) -> None:
     token = connector.Token(CREDENTIALS["KEY_ID"], CREDENTIALS["ISSUER_ID"], CREDENTIALS["PRIVATE_KEY"])
-    first, same, other = token.at(1e9), token.at(1e9 + 839), token.at(1e9 + 840)
+    first, same, other = token.valid_at(1e9), token.valid_at(1e9 + 839), token.valid_at(1e9 + 840)
     assert first == same != other
 
 

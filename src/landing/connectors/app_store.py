@@ -144,7 +144,7 @@ class Token:
     _text: str = field(default="", repr=False)
     _until: float = 0.0
 
-    def at(self, now: float) -> str:
+    def valid_at(self, now: float) -> str:
         """Return the token that holds at a moment, in seconds since 1970.
 
         Raises:
@@ -269,7 +269,7 @@ def _api(asked: Asked, shared: _Shared, count: Callable[[], None]) -> Iterator[_
     def authorize(request: PreparedRequest) -> PreparedRequest:
         shared.token = shared.token or Token(asked.secrets["KEY_ID"], asked.secrets["ISSUER_ID"], _private_key(asked))
         try:
-            request.headers["Authorization"] = f"Bearer {shared.token.at(shared.now())}"
+            request.headers["Authorization"] = f"Bearer {shared.token.valid_at(shared.now())}"
         except ValueError as error:
             raise _no_key(asked, f"is no private key as Apple gives it out ({str(error).partition('.')[0]})") from None
         return request
