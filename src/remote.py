@@ -26,13 +26,14 @@ _PASSING = 5  # rclone's exit code: an error that a retry may fix
 _AUTH = (
     *("InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "InvalidToken", "ExpiredToken", "Forbidden"),
     *("StatusCode: 403", "StatusCode: 401", "403 Forbidden", "401 Unauthorized", "Unauthorized", "invalid_grant"),
-    *("unable to authenticate", "530 Login", "no auth", "AuthenticationFailed"),
+    *("unable to authenticate", "530 Login", "no auth", "AuthenticationFailed", "googleapi: Error 401"),
 )
 _NO_ROOM = ("no space left on device", "disk quota exceeded", "Insufficient Storage", "QuotaExceeded", "file too large")
 _NO_ACCESS = ("permission denied", "read-only file system")
 _NETWORK = (
     *("connection refused", "no such host", "i/o timeout", "connection reset", "network is unreachable", "no route to"),
     *("TLS handshake", "SlowDown", "StatusCode: 50", "unexpected EOF", "connection timed out", "server misbehaving"),
+    *("googleapi: Error 429", "googleapi: Error 50", "rateLimitExceeded"),
 )
 
 
