@@ -100,6 +100,12 @@ def refused(question: Asked) -> BoathouseError:
     return raised.value
 
 
+def test_the_page_of_the_stores_names_every_option_and_credential() -> None:
+    page = (ROOT / "docs/app-store.md").read_text(encoding="utf-8")
+    assert [name for name in connector.OPTIONS if f"`{name}`" not in page] == []
+    assert [name for name in connector.SECRETS if f"SOURCE_APP_STORE_{name}" not in page] == []
+
+
 # -- tokens
 
 
@@ -369,6 +375,19 @@ def test_a_report_of_another_name_is_told_with_those_that_there_are(apple: AppSt
     error = refused(analytics(apple, report="App Store Discovery and Engagement"))
     assert isinstance(error, ContractError) and f"did you mean {ENGAGEMENT}?" in str(error.fix)
     assert "App Downloads Standard" in str(error.fix)
+
+
+@pytest.mark.parametrize("lost", ["id", "name", "processingDate", "url", "checksum", "sizeInBytes"])
+def test_an_answer_that_lacks_what_it_had_is_told_with_what_it_has(apple: AppStore, lost: str) -> None:
+    apple.instances[APP], apple.requests[APP] = {DAY: [told(DAY, 1)]}, "live"
+
+    def answer(request: Request) -> Reply:
+        reply = apple.answer(request)
+        return replace(reply, body=reply.bytes.decode().replace(f'"{lost}"', f'"{lost}s"'))
+
+    apple.apple.answer = answer
+    error = refused(analytics(apple))
+    assert isinstance(error, ContractError) and f'{lost} in {{"' in error.what
 
 
 def test_an_app_that_apple_does_not_know_is_told(apple: AppStore) -> None:

@@ -140,7 +140,7 @@ class Token:
 
     key_id: str
     issuer: str
-    key: str  # PEM
+    key: str = field(repr=False)  # PEM
     _text: str = field(default="", repr=False)
     _until: float = 0.0
 
@@ -305,7 +305,7 @@ def _judged(asked: Asked, now: float, response: Response, body: str) -> Exceptio
         code, detail = str(error["code"]), str(error.get("detail") or error.get("title"))
     except (ValueError, LookupError, TypeError):
         return None
-    what, status, where = f"{code}: {detail}", response.status_code, _path(response)
+    what, status, where = f"{code}: {detail}"[:_LONGEST], response.status_code, _path(response)
     if status == 401:
         names = ", ".join(setting(asked.source, key) for key in SECRETS)
         return AuthError(
@@ -356,6 +356,21 @@ def _as_json(body: bytes, response: Response) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ContractError(f"the answer is no JSON object but {text[:_LONGEST]!r}", where=_path(response))
     return found
+
+
+def _value(found: Any, *path: str) -> Any:
+    """Return the value at a path of an answer.
+
+    Raises:
+        ContractError: there is none.
+    """
+    value = found
+    for name in path:
+        if not isinstance(value, dict) or value.get(name) is None:
+            what = f"no {'.'.join(path)} in {json.dumps(found)[:_LONGEST]}"
+            raise ContractError(what, fix="see what changed in Apple's API; a newer Boathouse may know it")
+        value = value[name]
+    return value
 
 
 def _path(response: Response) -> str:
@@ -414,7 +429,13 @@ def _instances(api: _Api, app: str) -> dict[date, str]:
     """Return the ids of the daily instances of the report by the day on which Apple processed them."""
     report = _report(api, app, _request(api, app))
     found = api.list(f"/v1/analyticsReports/{report}/instances", granularity="DAILY")
-    return {date.fromisoformat(one["attributes"]["processingDate"]): str(one["id"]) for one in found}
+    dated = ((str(_value(one, "attributes", "processingDate")), str(_value(one, "id"))) for one in found)
+    try:
+        return {date.fromisoformat(day): number for day, number in dated}
+    except ValueError as error:
+        raise ContractError(
+            f"a processingDate that is no day: {error}", fix="see what changed in Apple's API"
+        ) from error
 
 
 def _requests(api: _Api, app: str) -> tuple[list[str], list[str]]:
@@ -425,7 +446,8 @@ def _requests(api: _Api, app: str) -> tuple[list[str], list[str]]:
         raise ContractError(f"no app {app}: {error.what}", fix="correct `accounts`: the Apple ids of apps") from error
     live, stopped = list[str](), list[str]()
     for one in found:
-        (stopped if one["attributes"].get("stoppedDueToInactivity") else live).append(str(one["id"]))
+        about = _value(one, "attributes")
+        (stopped if about.get("stoppedDueToInactivity") else live).append(str(_value(one, "id")))
     return live, stopped
 
 
@@ -446,7 +468,7 @@ def _request(api: _Api, app: str) -> str:
     data = {"type": "analyticsReportRequests", "attributes": {"accessType": "ONGOING"}, "relationships": app_of}
     with api.call("POST", "/v1/analyticsReportRequests", json={"data": data}) as response:
         made = _as_json(api.client.body(response), response)
-    return str(made["data"]["id"])
+    return str(_value(made, "data", "id"))
 
 
 def _report(api: _Api, app: str, request: str) -> str:
@@ -458,9 +480,9 @@ def _report(api: _Api, app: str, request: str) -> str:
     """
     path, name = f"/v1/analyticsReportRequests/{request}/reports", api.asked.options["report"]
     for one in api.list(path, name=name):
-        if one["attributes"]["name"] == name:
-            return str(one["id"])
-    known = sorted({one["attributes"]["name"] for one in api.list(path)})
+        if _value(one, "attributes", "name") == name:
+            return str(_value(one, "id"))
+    known = sorted({str(_value(one, "attributes", "name")) for one in api.list(path)})
     if not known:
         raise NotYetError(f"no reports of app {app} yet; the first come 24 to 48 hours after they were asked for")
     near = nearest(name, known)
@@ -471,7 +493,7 @@ def _report(api: _Api, app: str, request: str) -> str:
 def _segments(api: _Api, instance: str) -> list[Mapping[str, Any]] | None:
     """Return the files of an instance, whose links hold for five minutes; None where Apple no longer keeps it."""
     try:
-        return [one["attributes"] for one in api.list(f"/v1/analyticsReportInstances/{instance}/segments")]
+        return [_value(one, "attributes") for one in api.list(f"/v1/analyticsReportInstances/{instance}/segments")]
     except NotYetError:
         return None
 
@@ -483,12 +505,12 @@ def _checked(api: _Api, segment: Mapping[str, Any]) -> Iterator[bytes]:
         TransientError: it has not.
     """
     digest, size = hashlib.md5(usedforsecurity=False), 0
-    with api.elsewhere.call("GET", segment["url"], headers={"Accept-Encoding": "identity"}) as response:
+    wanted = (_value(segment, "sizeInBytes"), str(_value(segment, "checksum")).lower())
+    with api.elsewhere.call("GET", _value(segment, "url"), headers={"Accept-Encoding": "identity"}) as response:
         for block in api.elsewhere.blocks(response):
             digest.update(block)
             size += len(block)
             yield block
-        wanted = (segment["sizeInBytes"], str(segment["checksum"]).lower())
         if (size, digest.hexdigest()) != wanted:
             what = (
                 f"a segment of {size} bytes with MD5 {digest.hexdigest()}, where Apple says {wanted[0]} and {wanted[1]}"
