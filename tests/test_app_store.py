@@ -342,6 +342,13 @@ def test_a_file_that_is_not_whole_is_worth_another_try(apple: AppStore, wrong: d
     assert type(error) is TransientError and "where Apple says" in error.what and "secret-7" not in str(error)
 
 
+@pytest.mark.parametrize("body", [b"<html>Busy</html>", b"", gzip.compress(b"Day\n"), gzip.compress(b"Date\n")[:-3]])
+def test_what_came_instead_of_a_file_is_not_judged_as_one(apple: AppStore, body: bytes) -> None:
+    apple.instances[APP], apple.requests[APP] = {DAY: [told(DAY, 1)]}, "live"
+    apple.files.answer = lambda request: Reply(body)
+    assert type(refused(analytics(apple))) is TransientError
+
+
 def test_a_link_that_has_expired_is_worth_another_try_and_no_fault_of_the_key(apple: AppStore) -> None:
     apple.instances[APP], apple.requests[APP] = {DAY: [told(DAY, 1)]}, "live"
     apple.files.answer = lambda request: Reply("Request has expired", 403)
@@ -387,7 +394,8 @@ def test_an_answer_that_lacks_what_it_had_is_told_with_what_it_has(apple: AppSto
 
     apple.apple.answer = answer
     error = refused(analytics(apple))
-    assert isinstance(error, ContractError) and f'{lost} in {{"' in error.what
+    assert isinstance(error, ContractError) and f"{lost} in an answer; it has " in error.what
+    assert f"{lost}s" in error.what and "secret-7" not in error.what
 
 
 def test_an_app_that_apple_does_not_know_is_told(apple: AppStore) -> None:

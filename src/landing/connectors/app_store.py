@@ -15,6 +15,7 @@ import hashlib
 import json
 import re
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -366,10 +367,11 @@ def _value(found: Any, *path: str) -> Any:
     """
     value = found
     for name in path:
-        if not isinstance(value, dict) or value.get(name) is None:
-            what = f"no {'.'.join(path)} in {json.dumps(found)[:_LONGEST]}"
+        there = value if isinstance(value, dict) else {}
+        if there.get(name) is None:  # names alone are shown: a value may be a link that whoever has it may follow
+            what = f"no {'.'.join(path)} in an answer; it has {', '.join(there) or 'nothing'}"
             raise ContractError(what, fix="see what changed in Apple's API; a newer Boathouse may know it")
-        value = value[name]
+        value = there[name]
     return value
 
 
@@ -421,7 +423,12 @@ def _instance(api: _Api, asked: Asked, part: Slice, answer: Answer) -> int:
         return 0
     table = _Table(answer, _COLUMNS["analytics"])
     for segment in segments:
-        table.add(unpacked(_checked(api, segment)))
+        blocks = _checked(api, segment)
+        try:
+            table.add(unpacked(blocks))
+        except ContractError:
+            deque(blocks, 0)  # is it whole? of what came damaged nothing else can be said
+            raise
     return table.rows
 
 
