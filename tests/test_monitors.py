@@ -284,6 +284,23 @@ def test_a_day_is_judged_once_a_run_went_through_after_it(lake: Lake) -> None:
     assert judged_today == judged_tomorrow == today.date() - DAY
 
 
+@pytest.mark.parametrize(("hours", "judged", "problems"), [(120, 2, []), (26, 0, [("silver.shop.orders", "P2")])])
+def test_a_source_that_comes_some_days_late_is_missed_once_its_promise_is_over(
+    lake: Lake, hours: int, judged: int, problems: list[tuple[str, str]]
+) -> None:
+    yesterday = MONDAY.date() - DAY
+    lake.shop().edit(
+        "silver/shop/orders.yaml",
+        "schema:\n",
+        f"slaProperties: [{{property: latency, value: {hours}, unit: h, element: orders.day}}]\nschema:\n",
+    )
+    lake.land("shop/orders/1.csv", orders(every_day(yesterday - 2 * DAY, 40, 10)))
+    lake.good()
+    found = look(lake, MONDAY)
+    assert found.volume[-1].day == yesterday - judged * DAY
+    assert of(found, "volume") == problems
+
+
 def test_a_feed_without_a_business_date_is_counted_by_the_day_its_runs_answered_for(lake: Lake) -> None:
     lake.write(
         "silver/shop/orders.yaml", ORDERS.replace("logicalType: date, physicalType: date", "logicalType: string")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
-from src.demo import delivery, manufacturing, sales
+from src.demo import delivery, kpi, manufacturing, sales
 
-_FEEDS = (manufacturing, sales, delivery)
+_FEEDS = (manufacturing, sales, delivery, kpi)
 
 
 def land(landing_zone: Path, *, days: int, last: date, seed: int) -> list[Path]:

@@ -4,8 +4,9 @@ A day is judged by the rule of src/monitors/weekday.py, its spread taken as one 
 the same must not alarm over a single row.
 
 Counted are the rows of silver by business day, so late rows count for the day they belong to; a day is judged once
-a run that started to matter for it went through the table after the day was over. Feeds that no dated table reads
-are counted by the day their runs answered for.
+a run that started to matter for it went through the table after the day was over. A source that comes some days late
+is not missed before: of a table whose newest day is as new as its contract's `latency` promises, no day after that one
+is judged. Feeds that no dated table reads are counted by the day their runs answered for.
 """
 
 from __future__ import annotations
@@ -113,9 +114,9 @@ def _by_business_day(reading: Reading) -> dict[str, _Counts]:
         business = reading.attempt(table.id, _business, reading, table)
         if not business or not business.rows:
             continue
-        first = min(business.rows)
+        first, due = min(business.rows), _due(reading, table, business)
         past = (first + timedelta(days=ahead) for ahead in range((reading.today - first).days))
-        days = frozenset(day for day in past if day_start(day + timedelta(days=1)) <= looked)
+        days = frozenset(day for day in past if day_start(day + timedelta(days=1)) <= looked and day_start(day) < due)
         found[table.id] = _Counts(business.rows, days)
     return found
 
@@ -123,6 +124,13 @@ def _by_business_day(reading: Reading) -> dict[str, _Counts]:
 def _business(reading: Reading, table: Table) -> Business | None:
     snapshot = reading.table(table.id)
     return reading.business(table, snapshot) if snapshot else None
+
+
+def _due(reading: Reading, table: Table, business: Business) -> datetime:
+    """Return the moment before which a day has to begin for rows of it to be due."""
+    latencies = [sla.hours() for sla in table.slas if sla.property == "latency"]
+    kept = business.until and latencies and reading.now - business.until <= timedelta(hours=min(latencies))
+    return business.until if business.until and kept else reading.now
 
 
 def _by_run_date(reading: Reading) -> dict[str, _Counts]:
