@@ -18,8 +18,8 @@ and, where they are needed,
     pinned(options)         what decides the figures and is written beside each answer in ops.pulls, by name
     notices(options, today) what will go wrong on a day that is known, such as the end of an API's version
 
-Its errors are those of src/errors.py: TransientError is tried again, AuthError stops the source, and ContractError
-the feed.
+Its errors are those of src/errors.py: TransientError is tried again, AuthError stops the source (AccountError, of one
+account, its other slices alone), and ContractError the feed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from src.contract import Feed, Source
-from src.errors import TransientError
+from src.errors import AuthError, TransientError
 from src.settings import Settings
 
 
@@ -48,6 +48,10 @@ class BusyError(TransientError):
     def __init__(self, what: str, *, seconds: float, where: object | None = None, fix: str | None = None) -> None:
         super().__init__(what, where=where, fix=fix)
         self.seconds = seconds
+
+
+class AccountError(AuthError):
+    """The credential may not read one account of a source: the others are asked all the same."""
 
 
 def endless() -> float:
@@ -186,6 +190,7 @@ class Connector(Protocol):
             NotYetError: the slice is not ready.
             TransientError: worth trying again, as is a lost connection.
             AuthError: a credential was refused; names it.
+            AccountError: it was refused for the slice's account alone.
             ContractError: the source has not what the contract asks for.
         """
 

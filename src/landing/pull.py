@@ -11,6 +11,7 @@ import base64
 import fnmatch
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -23,7 +24,7 @@ from src.errors import BoathouseError, TransientError, translated
 from src.landing import accounts, patience, registry, seeds
 from src.landing import options as written
 from src.landing.conditions import Condition
-from src.landing.connector import Account, Asked, Connector, NotYetError, Slice
+from src.landing.connector import Account, AccountError, Asked, Connector, NotYetError, Slice
 from src.landing.files import FeedFolder, FileAnswer, Statement, outcome
 from src.landing.records import ANSWERED, FAILED, NOT_YET, Pull
 from src.settings import Settings, struck
@@ -31,7 +32,7 @@ from src.settings import Settings, struck
 E = TypeVar("E", bound=Exception)
 NONE_FITS = "no slice of it fits"  # of a feed, where only some slices are asked for
 _HOLES = 31  # days in which a day without a file is asked for again
-_IN_A_ROW = 3  # slices that fail in passing before the others are left to the next run
+_IN_A_ROW = 3  # slices of an account that fail in passing before its others are left to the next run
 _PROBE_SECONDS = 30.0
 _SHORTEST_SECRET = 4  # characters: a shorter one would blot every message
 
@@ -145,15 +146,18 @@ class _Puller:
 
     def pull(self, pulls: list[Pull], attempts: int) -> Outcome:
         self.folder.clean()
-        total, errors, failed_before = Outcome(), list[BoathouseError](), 0
+        total, errors, last_failed = Outcome(), list[BoathouseError](), False
+        in_a_row: Counter[str] = Counter()  # slices that failed, by account: one that fails keeps no other out
         parts = self.due()
         if self.stage.is_narrowed and not parts:
             return Outcome(notes=(NONE_FITS,))
         for part in parts:
+            if in_a_row[part.account] >= _IN_A_ROW:
+                continue
             asked_at, began = self.stage.clock(), time.perf_counter()
             answer = FileAnswer(self.folder, part, asked_at, self.stage.settings.settle_seconds)
             try:
-                rows, statements = self._fetch(part, answer, attempts if failed_before == 0 else 1)
+                rows, statements = self._fetch(part, answer, 1 if last_failed or in_a_row[part.account] else attempts)
             except NotYetError as error:
                 total = total.plus(Outcome(notes=(self._not_yet(part),)))
                 pulls.append(self._record(part, asked_at, began, answer, NOT_YET, error))
@@ -164,13 +168,15 @@ class _Puller:
                 if not isinstance(found, BoathouseError):
                     raise found from None
                 errors.append(_of_slice(found, part))
-                failed_before += 1
-                if not isinstance(found, TransientError) or failed_before == _IN_A_ROW or self.seconds_left() <= 0:
+                last_failed = True
+                in_a_row[part.account] += _IN_A_ROW if isinstance(found, AccountError) else 1
+                if not isinstance(found, TransientError | AccountError) or self.seconds_left() <= 0:
                     break
                 continue
             finally:
                 answer.discard()
-            failed_before = 0
+            last_failed = False
+            del in_a_row[part.account]
             for one in statements:
                 pulls.append(self._record(part, asked_at, began, answer, one.status, rows=rows, one=one))
             total = total.plus(outcome(statements, rows))
@@ -298,11 +304,16 @@ def _of_slice(error: BoathouseError, part: Slice) -> BoathouseError:
 
 
 def _together(errors: Sequence[BoathouseError]) -> BoathouseError:
-    """Return what failed as one error: the gravest, which came last, and how many slices did."""
-    last = errors[-1]
+    """Return what failed as one error: the last of the gravest, and how many slices did."""
+    gravest = sorted(errors, key=_weight)[-1]
     if len(errors) > 1:
-        last.what += f" (and {len(errors) - 1} slices before it)"
-    return last
+        gravest.what += f" (and {len(errors) - 1} other {'slice' if len(errors) == 2 else 'slices'})"
+    return gravest
+
+
+def _weight(error: BoathouseError) -> int:
+    """Return how much stands still for an error: nothing for long, an account, or the source."""
+    return 0 if isinstance(error, TransientError) else 1 if isinstance(error, AccountError) else 2
 
 
 def _derived(credentials: Mapping[str, str]) -> list[str]:

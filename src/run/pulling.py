@@ -17,7 +17,7 @@ from src.contract import Feed
 from src.errors import AuthError, BoathouseError, TransientError
 from src.landing import pull, records, registry
 from src.landing.conditions import Condition
-from src.landing.connector import Slice
+from src.landing.connector import AccountError, Slice
 from src.landing.pull import Stage
 from src.project import Project
 from src.run import runs
@@ -82,7 +82,7 @@ def steps(run: Run, stage: Stage, feeds: Sequence[Feed]) -> Iterator[PullStep]:
     for feed in feeds:
         assert feed.source, "a feed that a source brings"
         failures = {other.pull_id: run.failures.get(other.pull_id) for other in before if _key(other) == _key(feed)}
-        refused = tuple(name for name, error in failures.items() if isinstance(error, AuthError))
+        refused = tuple(name for name, error in failures.items() if _stops_the_source(error))
         patient = not any(isinstance(error, TransientError) for error in failures.values())
         work = partial(pull.pull, stage, feed, run.pulls, patient=patient)
         yield PullStep(feed.pull_id, work, feed.source.name, refused)
@@ -164,6 +164,10 @@ def _planned(stage: Stage, feed: Feed) -> Planned:
         return Planned(feed.pull_id, tuple(pull.due(stage, feed)), nothing=nothing)
     except BoathouseError as error:
         return Planned(feed.pull_id, error=error)
+
+
+def _stops_the_source(error: Exception | None) -> bool:
+    return isinstance(error, AuthError) and not isinstance(error, AccountError)
 
 
 def _key(feed: Feed) -> tuple[str, str]:

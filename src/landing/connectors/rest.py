@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urljoin, urlsplit
 
 from src.errors import ContractError
-from src.landing import json_text
+from src.landing import json_text, registry
 from src.landing.connector import Answer, Asked, NotYetError, Option, Slice
 from src.landing.http import MEANINGS, Client, EmptyError, Rule, unpacked
 from src.landing.options import ACCOUNTS, is_count, is_span, is_word, seconds
@@ -212,7 +212,7 @@ class _Call:
             seconds_left=self.asked.seconds_left,
             timeout=seconds(options["timeout"]) or 60.0,
             every=_per_call(options["rate"]),
-            asked_to=", ".join(f"SOURCE_{self.asked.source.name.upper()}_{key}" for key in credentials(options)),
+            asked_to=", ".join(registry.setting(self.asked.source, key) for key in credentials(options)),
             counted=self._count,
             missing=NotYetError if self.part.day and options.get("readyAt") else ContractError,
         )
