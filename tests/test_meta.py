@@ -28,6 +28,7 @@ from src.landing import accounts, registry
 from src.landing.connector import AccountError, Asked, BusyError
 from src.landing.connectors import meta as connector
 from src.landing.meta_errors import TooLargeError
+from src.landing.options import COMMON
 from src.landing.patience import GaveUpError
 from src.project import open_project
 from src.run import runs
@@ -299,6 +300,21 @@ def test_an_error_is_judged_by_its_code_and_subcode(
     found = refused(server, reply, asynchronous="never")
     assert (type(found), what in str(found)) == (kind, True), found
     assert len(server.asked) == 1 and "graph.facebook" not in str(found)
+
+
+PAGE = (ROOT / "docs/meta.md").read_text(encoding="utf-8")
+
+
+def test_the_page_names_every_option_and_its_example_is_one_that_can_be(lake: Lake) -> None:
+    known = {*COMMON, *connector.OPTIONS} - {"budget", "readyAt"}  # which the page of sources explains
+    assert {name for name in known if f"`{name}`" not in PAGE and f"{name}:" not in PAGE} == set()
+    [example] = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    text = "".join(f"    {line}" for line in example.splitlines(keepends=True))
+    shipped = (ROOT / "src/silver/kpi/meta_insights.yaml").read_text(encoding="utf-8")
+    assert text in shipped
+    lake.write("silver/kpi/meta_insights.yaml", shipped)
+    with open_project(lake.settings) as project:
+        registry.check(project.contracts.feeds.values())
 
 
 # -- limits

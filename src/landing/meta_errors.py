@@ -1,6 +1,6 @@
 """An error of Meta's is judged by its code and subcode: nearly all of them come with status 400.
 
-Only what no code tells is told by the status. What the codes mean stands in docs/kpi-hub.md, as Boathouse acts on them.
+Only what no code tells is told by the status. What the codes mean stands in docs/meta.md, with what is done.
 """
 
 from __future__ import annotations
