@@ -13,7 +13,7 @@ import pytest
 from conftest import ROOT, Lake
 
 from src import alerts
-from src.errors import ContractError, ContractErrors
+from src.errors import ContractError, ContractErrors, UsageError
 from src.landing import seeds
 from src.monitors import landing
 from src.project import open_project
@@ -200,6 +200,14 @@ def test_a_plan_says_which_seeds_would_land_and_what_moves_by_them(lake: Lake) -
     seed(lake, "")
     first, *_ = lake.planned()
     assert (first.action, "no row" in first.why) == ("fail", True)
+
+
+def test_a_draft_of_a_seed_says_by_which_path_its_contract_takes_it(lake: Lake) -> None:
+    path = seed(lake, APPS)
+    with pytest.raises(UsageError) as raised:
+        lake.command("draft", str(path))
+    assert raised.value.what == "src/silver/shop/seeds/apps.csv is a seed, which lands by itself"
+    assert "with the path shop/seeds/apps@*.csv" in str(raised.value.fix)
 
 
 # -- what is wrong

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from src.bronze import archives
-from src.contract import Source
+from src.contract import Seed, Source
+from src.contract.documents import SEEDS
 from src.contract.patterns import ARCHIVE, PACKED, FilePattern, is_archive
 from src.draft.names import snake_case
 from src.errors import DataError, UsageError
@@ -95,6 +96,10 @@ def _place(landing: Path, file: Path) -> tuple[str, str]:
     """Return the domain and table of a file."""
     home, target = landing.resolve(), file.resolve()
     if not target.is_relative_to(home):
+        if target.suffix in Seed.ENDINGS and target.match(f"src/silver/*/{SEEDS}/*"):
+            seed = Seed(target.parts[-3], target.stem, target)
+            fix = f"write its contract as docs/pulling.md shows it, with the path {seed.lands_as}"
+            raise UsageError(f"{seed.shown} is a seed, which lands by itself", where=file, fix=fix)
         name = snake_case(_stem(file)) or "table"
         folder = shlex.quote(f"{_shown(landing)}/<domain>/{name}").replace("'", "")
         fix = f"land it first: `mkdir -p {folder} && cp {shlex.quote(str(file))} {folder}/`, and draft the copy"
