@@ -75,7 +75,7 @@ def read_plan(project: Project, chosen: Selection, window: Window) -> RunPlan:
     forecast = Forecast(project)
     seeds = _seeds(project, chosen)
     steps = [*seeds, *_pulls(project, chosen, window)]
-    landing = [one.table for one in seeds if one.action == "land"]
+    would = {one.table: one.action for one in seeds}
     moving: set[str] = set()
     failing: set[str] = set()
     for feed in chosen.feeds:
@@ -85,10 +85,11 @@ def read_plan(project: Project, chosen: Selection, window: Window) -> RunPlan:
         if arrived.new:
             moving.add(feed.id)
             forecast.feed(feed.id, len(arrived.new), _bytes(arrived.new))
-        to_land = [seed.id for seed in project.contracts.seeds_of([feed]) if seed.id in landing]
+        own = [seed.id for seed in project.contracts.seeds_of([feed])]
+        to_land = [name for name in own if would[name] == "land"]
         if to_land:
             moving.add(feed.id)
-        failing |= {feed.id} if arrived.refused else set()
+        failing |= {feed.id} if arrived.refused or any(would[name] == "fail" for name in own) else set()
         steps.append(_step(feed.id, *_bronze(arrived, to_land), forecast))
     every = {feed.id for feed in chosen.feeds} | {one.id for one in (*chosen.silver, *chosen.gold)}
     for table in (*chosen.silver, *chosen.gold):
