@@ -293,6 +293,7 @@ def test_a_row_without_a_figure_or_no_row_is_missing_once_the_promise_is_over(co
     assert told(monday, "gap") == []
     late = look(company, TUESDAY)
     assert told(late, "gap")[0][2] == "cat/gap/users has nothing on Sunday 2024-03-10; the median of its weekday is 51"
+    assert [kind for kind, _, _ in told(late, "bills")] == ["critical"]  # which says it already
     assert odd(late, "gap") == [("cat/gap/users", 10, None, "none")]
 
 
@@ -364,9 +365,41 @@ def test_a_confirmed_day_is_no_problem_and_no_measure(mine: Lake) -> None:
     assert {row.verdict for row in found.series if row.source == "odd"} == {"low", "confirmed incident"}
 
 
-def test_the_newest_day_of_a_source_that_restates_its_days_is_not_judged(company: Lake, lake: Lake) -> None:
+@pytest.fixture
+def declared(company: Lake, lake: Lake) -> Lake:
+    """The company's lake under contracts of one's own."""
     shutil.copytree(company.root / "src", lake.root / "src", dirs_exist_ok=True)
     lake.environ["DATA_DIR"] = str(company.data)
+    return lake
+
+
+def test_a_promise_of_a_few_hours_wakes_nobody_on_a_day_of_rest(declared: Lake) -> None:
+    declared.edit("silver/kpi/figures.yaml", "value: 30, unit: h", "value: 5, unit: h")
+    found = look(declared)
+    assert [[kind for kind, _, _ in told(found, source)] for source in ("weekdays", "bills")] == [[], ["critical"]]
+
+
+def test_a_table_that_is_not_yet_by_its_contract_is_not_watched(declared: Lake) -> None:
+    declared.edit(
+        "silver/kpi/figures.yaml", "{name: seen,", "{name: region, logicalType: string}\n      - {name: seen,"
+    )
+    declared.edit("silver/kpi/figures.yaml", "[app, source, metric]", "[app, region, source, metric]")
+    found = look(declared)
+    assert (found.series, [one.what for one in found.problems if one.unreadable]) == ((), [])
+
+
+def test_a_dictionary_that_is_not_yet_by_its_contract_says_nothing(declared: Lake) -> None:
+    declared.edit(
+        "silver/kpi/figures.yaml", "by: [app, source, metric], value: value, source: source", "by: [app], value: value"
+    )
+    declared.edit("silver/kpi/metrics.yaml", "{name: unit,", "{name: app, logicalType: string}\n      - {name: unit,")
+    found = look(declared)
+    assert {row.series for row in found.series} >= {"cat", "dog"}
+    assert [one.kind for one in found.problems if one.unreadable or one.kind == "unknown"] == []
+
+
+def test_the_newest_day_of_a_source_that_restates_its_days_is_not_judged(declared: Lake) -> None:
+    lake = declared
     brought = (
         "customProperties: [{property: source, value: {connector: files, name: odd, remote: x/*.csv, lookback: 3}}]"
     )

@@ -212,7 +212,7 @@ def _figures(reading: Reading, table: Table, watch: Watch, snapshot: lake.Snapsh
     names = [f"coalesce({identifier(name)}::VARCHAR, '')" for name in watch.by]
     value = identifier(watch.value)
     bounds = [reading.bound(snapshot, day, ">=", reading.since), reading.bound(snapshot, day, "<=", reading.today)]
-    current = ["_is_current"] if table.history == "scd2" else []
+    current = ["_is_current"] if "_is_current" in snapshot.columns else []
     rows = engine.rows(
         f"SELECT {', '.join(names)}, {identifier(day)}, "
         f"(sum({value}) FILTER (WHERE isfinite({value}::DOUBLE)))::DOUBLE FROM {scan} "
@@ -240,12 +240,14 @@ def _read_dictionary(reading: Reading, watch: Watch, name: str) -> _Dictionary |
     snapshot = reading.table(name)
     if snapshot is None:
         return None
-    own, kinds = reading.project.declared(name), snapshot.columns
+    kinds = snapshot.columns
     places = tuple(at for at, column in enumerate(watch.by) if column in kinds)
+    if not places:
+        return None  # not yet by its contract
     critical = "coalesce(critical, false)" if kinds.get("critical") == "BOOLEAN" else "false"
     unit = "coalesce(unit::VARCHAR, '')" if "unit" in kinds else "''"
     names = [f"coalesce({identifier(watch.by[at])}::VARCHAR, '')" for at in places]
-    current = "WHERE _is_current" if own.history == "scd2" else ""
+    current = "WHERE _is_current" if "_is_current" in kinds else ""
     rows = reading.project.engine.rows(
         f"SELECT {', '.join([*names, f'bool_or({critical})', f'max({unit})'])} "
         f"FROM {reading.scan(snapshot)} {current} GROUP BY {', '.join(names)}"
