@@ -75,6 +75,7 @@ class Table:
     etag: str
     fields: Fields = field(default_factory=lambda: EVENTS)
     told: int | None = None  # numRows, where it is not what there is
+    kind: str = "TABLE"
 
 
 @dataclass
@@ -167,13 +168,14 @@ def _reference(dataset: str) -> dict[str, str]:
 
 
 def _facts(dataset: str, name: str, table: Table) -> Reply:
+    rows = len(table.rows) if table.told is None else table.told
     return Reply(
         {
             "etag": table.etag,
-            "type": "TABLE",
+            "type": table.kind,
             "tableReference": {**_reference(dataset), "tableId": name},
-            "numRows": str(len(table.rows) if table.told is None else table.told),
             "schema": {"fields": list(table.fields)},
+            **({"numRows": str(rows)} if table.kind == "TABLE" else {}),
         }
     )
 

@@ -216,6 +216,15 @@ def test_as_many_rows_land_as_the_table_says_or_none(server: BigQuery, rows: int
         fetched(server)
 
 
+def test_a_page_that_comes_twice_never_lands(server: BigQuery) -> None:
+    rows = [wire(event(number)) for number in range(2)]
+    server.put(str(DAY), *(event(number) for number in range(4)))
+    same = Reply(f'{{"rows": [{", ".join(rows)}], "pageToken": "2"}}')
+    server.faults = [None, same, same]
+    with pytest.raises(TransientError, match="a page came twice"):
+        fetched(server)
+
+
 def test_a_table_that_goes_or_gets_a_column_while_it_is_read_is_asked_again(server: BigQuery) -> None:
     def go(call: str) -> None:
         if call.endswith("/data"):
@@ -252,6 +261,9 @@ def test_a_table_that_is_not_there_yet_is_not_ready_and_a_dataset_that_is_not_th
         fetched(server, project="other")
     with pytest.raises(ContractError, match="no name of a dataset"):
         fetched(server, accounts=["properties/201"])
+    server.put(str(DAY), event(1), kind="VIEW")
+    with pytest.raises(ContractError, match=r"analytics_201\.events_20261109 is of type VIEW, no table"):
+        fetched(server)
 
 
 def test_a_day_of_which_google_made_no_table_is_empty_once_later_ones_are_there(server: BigQuery) -> None:
@@ -262,6 +274,10 @@ def test_a_day_of_which_google_made_no_table_is_empty_once_later_ones_are_there(
     for day, landed in ((date(2026, 11, 5), [Landed(name, NOW, Path("x"))]), (date(2026, 11, 6), []), (DAY, [])):
         with pytest.raises(NotYetError):
             fetched(server, day, landed=landed)
+    server.tables.clear()
+    server.put("2026-11-04", event(1))
+    with pytest.raises(NotYetError, match="the newest is events_20261104"):  # the export has stopped
+        fetched(server, date(2026, 11, 5))
 
 
 # -- errors
@@ -310,13 +326,16 @@ def test_a_token_that_has_expired_is_replaced_and_the_day_lands(server: BigQuery
     assert server.tokens == 3
 
 
-def test_a_key_that_google_refuses_says_so_and_a_token_server_that_is_down_passes(server: BigQuery) -> None:
+def test_a_key_that_google_refuses_says_so_and_a_token_server_that_is_down_passes(
+    server: BigQuery, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server.token_fault = Reply({"error": "invalid_grant", "error_description": "Invalid JWT Signature."}, 400)
     with pytest.raises(AuthError, match=r"SOURCE_WEB_KEY was refused: .*Invalid JWT Signature") as refused:
         fetched(server)
     assert refused.value.fix and "is the key deleted or disabled" in refused.value.fix
-    server.token_fault = Reply("", 404)
-    with pytest.raises(AuthError):
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)  # the library pauses before it asks again
+    server.token_fault = Reply("", 503)
+    with pytest.raises(TransientError, match="no token"):
         fetched(server)
 
 
@@ -426,6 +445,9 @@ def test_a_day_restated_back_and_forth_and_emptied_is_in_silver_as_it_was_told_l
         server.put(str(YESTERDAY), *events)
         lake.good()
         assert seen(lake)[1:] == [(one["user_pseudo_id"], one["event_name"]) for one in events]
+    server.put(str(YESTERDAY), *reversed(first))
+    lake.good()
+    assert statuses(lake)[-2:] == ["same", "same"]  # the order of rows says nothing
     server.asked.clear()
     lake.good()
     assert [call for call in server.asked if "data" in call] == []

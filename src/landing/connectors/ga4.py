@@ -285,8 +285,10 @@ class _Api:
                 raise self._changed(table, "its rows are not as its columns say") from None
             answer.write(text.encode())
             count += len(rows)
-            if not following or following == token:
+            if not following:
                 break
+            if following == token:
+                raise self._changed(table, "a page came twice")
             token = following
         return count
 
