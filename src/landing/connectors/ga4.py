@@ -12,6 +12,7 @@ Rows land nested as they are, whatever columns the table has, and as the text th
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import re
@@ -280,11 +281,13 @@ class _Api:
             read = partial(self._page, table, token)
             rows, following = read() if token is None else patiently(read, self.asked.seconds_left)
             try:
-                text = "".join([f"{as_text(row)}\n" for row in rows])
+                with _no_collecting():
+                    text = "".join([f"{as_text(row)}\n" for row in rows])
             except (KeyError, TypeError, ValueError):  # a column more or less than the table had
                 raise self._changed(table, "its rows are not as its columns say") from None
             answer.write(text.encode())
             count += len(rows)
+            del rows, text  # or two pages lie in memory at once
             if not following:
                 break
             if following == token:
@@ -305,12 +308,11 @@ class _Api:
     def _page(self, table: Table, token: str | None) -> tuple[list[Any], str | None]:
         """Return a page of rows as the server wrote them, and the token of the next."""
         size = self.asked.options["page"]
-        with self._judged(f"{table.dataset_id}.{table.table_id}"):
-            rows = self.client.list_rows(
+        with _no_collecting(), self._judged(f"{table.dataset_id}.{table.table_id}"):
+            found = self.client.list_rows(
                 table, page_token=token, page_size=size, retry=_OWN_RETRY, timeout=self._timeout()
             )
-            page = next(rows.pages)
-            return page.raw_page.get("rows", []), rows.next_page_token
+            return next(found.pages).raw_page.get("rows", []), found.next_page_token
 
     def _last_day(self, dataset: str) -> date | None:
         """Return the newest day that has a table.
@@ -420,6 +422,18 @@ class _Api:
 
 
 # -- rows
+
+
+@contextmanager
+def _no_collecting() -> Iterator[None]:
+    """Let the collector of cycles rest: the many objects of a page make none, and it took two thirds of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _record(fields: Sequence[SchemaField]) -> Callable[[Any], str]:
