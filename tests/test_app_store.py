@@ -427,15 +427,12 @@ def test_an_instance_that_is_gone_is_no_failure_and_one_to_come_is_not_yet(apple
 @pytest.fixture
 def kpi(lake: Lake, apple: AppStore) -> Lake:
     """A project with the shipped contracts, whose source is the server."""
-    common = f"connector: app_store, name: app_store, url: '{apple.url}', budget: 20 s"
-    sources = {
-        "sales": f"{common}, accounts: ['{VENDOR}'], lookback: 3, readyAt: '08:00 America/Los_Angeles'",
-        "engagement": f"{common}, accounts: ['{APP}'], report: {ENGAGEMENT}",
-    }
-    for name, source in sources.items():
+    for name, account in (("sales", VENDOR), ("engagement", APP)):
         path = f"silver/kpi/app_store_{name}.yaml"
-        lake.write(path, (ROOT / "src" / path).read_text(encoding="utf-8"))
-        lake.edit(path, "slaProperties:", f"      - {{property: source, value: {{{source}}}}}\nslaProperties:")
+        text = (ROOT / "src" / path).read_text(encoding="utf-8")
+        [seed] = [line for line in text.splitlines() if "accounts: {seed: apps" in line]
+        options = {"accounts": f"['{account}']", "url": apple.url, "budget": "20 s"}
+        lake.write(path, text.replace(seed, "\n".join(f"          {key}: {value}" for key, value in options.items())))
     lake.environ |= {f"SOURCE_APP_STORE_{name}": value.replace("\n", "\\n") for name, value in CREDENTIALS.items()}
     return lake
 
