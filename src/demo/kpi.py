@@ -78,18 +78,22 @@ class App:
 
     @property
     def property_id(self) -> str:
+        """Return its property at GA4, as the dataset is called."""
         return f"analytics_{200 + self.number}"
 
     @property
     def ad_account(self) -> str:
+        """Return its ad account at Meta."""
         return f"act_{100 + self.number}"
 
     @property
     def apple_id(self) -> str:
+        """Return its Apple id."""
         return str(900_000 + self.number)
 
     @property
     def package(self) -> str:
+        """Return its package at Google Play."""
         return f"com.tidewater.{self.app_id}"
 
 
@@ -103,7 +107,7 @@ _STORES = (("GB", "GBP", "2.79", "3.99"), ("DE", "EUR", "3.05", "4.99"), ("US", 
 
 @dataclass(frozen=True)
 class Day:
-    """What an app does on a day, before any source tells of it."""
+    """The day of an app, before any source tells of it."""
 
     impressions: int
     clicks: int
@@ -186,16 +190,16 @@ def _about(mean: float, draw: Random) -> int:
 
 @dataclass(frozen=True)
 class _Person:
-    """Somebody who uses an app on a day; `place` among those of the platform who came with them on their first day."""
+    """Somebody who uses an app on a day; `index` among those of the platform who came on the same day."""
 
     joined: date
     platform: str
-    place: int
+    index: int
     app: App
 
     @property
     def number(self) -> str:
-        return f"{self.joined.toordinal()}{self.place:02}.{self.app.number}{_PLATFORMS.index(self.platform)}"
+        return f"{self.joined.toordinal()}{self.index:02}.{self.app.number}{_PLATFORMS.index(self.platform)}"
 
 
 def _people(app: App, today: date, seed: int) -> Iterator[_Person]:
@@ -204,9 +208,9 @@ def _people(app: App, today: date, seed: int) -> Iterator[_Person]:
     for back in range(_COME_BACK + 1):
         joined = today - back * _DAY
         for platform, many in happened(app, joined, seed).newcomers.items():
-            for place in range(many):
+            for index in range(many):
                 if back == 0 or draw.random() < 0.2 / (1 + 0.4 * back):
-                    yield _Person(joined, platform, place, app)
+                    yield _Person(joined, platform, index, app)
     yield from (_Person(_GROWTH_FROM, platform, 0, app) for platform in app.newcomers)
 
 
@@ -237,7 +241,7 @@ def _visit(person: _Person, is_first: bool, draw: Random, *, buys: bool) -> list
     on_site = person.platform == "web"
     names = [("first_visit" if on_site else "first_open")] if is_first else []
     names += ["page_view" if on_site else "screen_view"] * draw.choice((1, 1, 2))
-    names += ["sign_up"] if is_first and not on_site and person.place % 2 == 0 else []
+    names += ["sign_up"] if is_first and not on_site and person.index % 2 == 0 else []
     names += ["begin_checkout"] if on_site and (buys or draw.random() < 0.07) else []
     names += ["user_engagement"] if not on_site and draw.random() < 0.4 else []
     return names + ([("purchase" if on_site else "in_app_purchase")] if buys else [])
@@ -272,7 +276,7 @@ def _event(person: _Person, today: date, when: tuple[int, int], name: str, draw:
     if name == "purchase":
         worth = draw.choice((12.5, 24.95, 39.95))
         event["event_value_in_usd"] = worth
-        event["ecommerce"] = {"transaction_id": f"W{session}{person.place}", "purchase_revenue_in_usd": worth}
+        event["ecommerce"] = {"transaction_id": f"W{session}{person.index}", "purchase_revenue_in_usd": worth}
     return json.dumps(event, separators=(",", ":")) + "\n"
 
 
@@ -291,15 +295,15 @@ def _campaigns(app: App, today: date, seed: int, *, first: bool = False) -> str:
     rows = []
     for number, share in enumerate((0.6, 0.4) if app.number == 1 else (1.0,)):
         clicks, installs = round(day.clicks * share), round(day.ad_installs * share)
-        told = installs * 6 // 10 if first else installs
+        known = installs * 6 // 10 if first else installs
         row = _campaign(app, today, f"{app.number}01{number}", ("Install", "Return")[number])
         row |= {"impressions": str(round(day.impressions * share)), "clicks": str(clicks)}
         row |= {"spend": f"{clicks * draw.uniform(0.38, 0.42):.2f}"}
         buyers = max(1, installs // 4)
-        if told:
-            kinds = {"mobile_app_install": told, "complete_registration": max(1, told // 3), "purchase": buyers}
+        if known:
+            kinds = {"mobile_app_install": known, "complete_registration": max(1, known // 3), "purchase": buyers}
             row["actions"] = [{"action_type": kind, "value": str(many)} for kind, many in kinds.items() if many]
-        if told:
+        if known:
             row["action_values"] = [{"action_type": "purchase", "value": f"{3.99 * buyers:.2f}"}]
         rows.append(row)
     if first:
@@ -363,7 +367,7 @@ def _sales(vendor: int, today: date, seed: int) -> str:
 def _sale(app: App, today: date, store: tuple[str, str, str, str], kind: str, units: int) -> list[str]:
     country, currency, proceeds, price = store
     inside = kind.startswith("IA")
-    said = {
+    values = {
         "Provider": "APPLE",
         "Provider Country": "US",
         "SKU": f"{app.app_id}.pro" if inside else f"{app.app_id}.ios",
@@ -385,7 +389,7 @@ def _sale(app: App, today: date, store: tuple[str, str, str, str], kind: str, un
         "Device": "iPhone",
         "Supported Platforms": "iOS",
     }
-    return [said.get(name, "") or " " for name in SALES]
+    return [values.get(name, "") or " " for name in SALES]
 
 
 def _engagement(app: App, processed: date, seed: int) -> str:
@@ -397,8 +401,8 @@ def _engagement(app: App, processed: date, seed: int) -> str:
         for event, page, part in (("Impression", "No page", 1.0), ("Page view", "Product page", 0.15)):
             for device, of in (("iPhone", 0.8), ("iPad", 0.2)):
                 counts = round(seen * part * of)
-                said = [event, page, "App Store search", "", device, "iOS 26.1", "United Kingdom"]
-                rows.append([f"{day}", app.name, app.apple_id, *said, str(counts), str(counts * 7 // 10)])
+                texts = [event, page, "App Store search", "", device, "iOS 26.1", "United Kingdom"]
+                rows.append([f"{day}", app.name, app.apple_id, *texts, str(counts), str(counts * 7 // 10)])
     return "\n".join("\t".join(row) for row in [list(ENGAGEMENT), *rows]) + "\n"
 
 
@@ -410,9 +414,9 @@ def _months(first: date, last: date, seed: int) -> Iterator[File]:
     days = [first + back * _DAY for back in range((last - first).days)]
     for app in (app for app in APPS if "android" in app.newcomers):
         for month in sorted({day.replace(day=1) for day in days}):
-            told = [day for day in days if day.replace(day=1) == month]
+            so_far = [day for day in days if day.replace(day=1) == month]
             name = f"play/installs/installs_{app.package}_{month:%Y%m}_overview.csv"
-            yield name, partial(_installs, app, told, seed)
+            yield name, partial(_installs, app, so_far, seed)
 
 
 def _installs(app: App, days: Iterable[date], seed: int) -> bytes:
