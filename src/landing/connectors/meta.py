@@ -280,7 +280,7 @@ class _Calls:
             status = f"report run {run} is at {found.get('async_status')!r}"
             if found.get("async_status") not in _RUNNING:
                 raise self._failed_run(status, found)
-            if pause >= self.asked.seconds_left():
+            if pause + _FIRST_LOOK >= self.asked.seconds_left():  # which leaves time for one more look
                 what = f"{status}, {found.get('async_percent_completion', 0)} %, at the end of the budget"
                 raise GaveUpError(what, where=self.base, fix="run again later; `budget` gives it longer")
             time.sleep(pause)
