@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -24,6 +25,7 @@ from src.errors import AuthError, BoathouseError, ContractError, TransientError
 from src.landing import accounts, registry
 from src.landing.connector import Asked, BusyError, Landed, NotYetError
 from src.landing.connectors import ga4
+from src.project import open_project
 from src.run import runs
 
 DAY = date(2026, 11, 9)
@@ -405,6 +407,19 @@ def test_a_probe_asks_for_the_newest_day(server: BigQuery) -> None:
     server.asked.clear()
     assert ga4.probe(question(server)) == "answers; 2026-11-09 of analytics_201 has 2 events"
     assert server.asked == ["analytics_201.events_20261109"]
+
+
+PAGE = (ROOT / "docs/ga4.md").read_text(encoding="utf-8")
+
+
+def test_the_page_names_every_option_and_its_example_is_the_shipped_source(lake: Lake) -> None:
+    assert {name for name in ga4.OPTIONS if f"`{name}`" not in PAGE} == set()
+    [example] = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    shipped = (ROOT / "src/silver/kpi/ga4_events.yaml").read_text(encoding="utf-8")
+    assert "".join(f"    {line}" for line in example.splitlines(keepends=True)) in shipped
+    lake.write("silver/kpi/ga4_events.yaml", shipped)
+    with open_project(lake.settings) as project:
+        registry.check(project.contracts.feeds.values())
 
 
 # -- through the stage, up to silver

@@ -1,8 +1,9 @@
-"""Every event of a real export of GA4, from BigQuery's wire to silver: nothing is lost, and the figures are known."""
+"""Every event of a real export of GA4, from the wire of BigQuery to the daily facts: nothing is lost, all is known."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,10 @@ FIGURES = """
         coalesce(sum(revenue_usd), 0) AS revenue
 """
 BY_DAY = "GROUP BY day, platform ORDER BY ALL"
+METRICS = (
+    *("total_users", "active_users", "new_users", "sessions", "views", "purchase_events", "purchases", "key_events"),
+    "revenue",
+)
 TOTALS = {
     "2020-11-05": [1_097, 896, 57, 1_114, 430, 15, 0, 24, Decimal("812.00")],  # no order is numbered yet
     "2021-01-31": [20_369, 16_822, 1_410, 20_722, 7_498, 624, 525, 813, Decimal("41529.00")],
@@ -90,11 +95,13 @@ def serve(server: BigQuery, last: str) -> None:
     not SAMPLE.is_file(), reason="the real file is not here; set REAL_DATA to the folder that holds ga4/"
 )
 @pytest.mark.parametrize("last", short(["2020-11-05", "2021-01-31"], 1))
-def test_every_event_of_a_real_export_is_in_silver_as_plain_sql_reads_it(lake: Lake, last: str) -> None:
+def test_every_event_and_daily_fact_of_a_real_export_is_as_plain_sql_reads_it(lake: Lake, last: str) -> None:
     with bigquery() as server:
         serve(server, last.replace("-", ""))
+        for layer in ("silver", "gold"):
+            shutil.copytree(ROOT / "src" / layer / "kpi", lake.root / "src" / layer / "kpi")
         kpi(lake, server, budget="30 min")
-        assert lake.command("pull", "--start", "2020-11-01", "--end", last) == 0
+        assert lake.command("pull", "--source", "ga4", "--start", "2020-11-01", "--end", last) == 0
         lake.good()  # yesterday's table is not there yet
     with duckdb.connect() as plain:
         expected = plain.execute(f"SELECT day, {COLUMNS} FROM ({READ}) WHERE day <= '{last}' ORDER BY ALL").fetchall()
@@ -103,4 +110,11 @@ def test_every_event_of_a_real_export_is_in_silver_as_plain_sql_reads_it(lake: L
     assert found == expected
     daily = lake.rows(f"{FIGURES} FROM (SELECT *, event_date AS day FROM silver.kpi.ga4_events) {BY_DAY}")
     assert daily == figures
+    facts = lake.rows(f"SELECT date, platform, metric, value FROM gold.kpi.fact_kpi_daily WHERE metric IN {METRICS}")
+    assert len(facts) == len(figures) * len(METRICS)
+    assert sorted(facts) == sorted(
+        (day, platform, metric, value)
+        for day, platform, *values in figures
+        for metric, value in zip(METRICS, values, strict=True)
+    )
     assert [sum(one) for one in zip(*(row[2:] for row in daily), strict=True)] == TOTALS[last]
