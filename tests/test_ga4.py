@@ -23,7 +23,7 @@ from fake_bigquery import EVENTS, TOKEN, BigQuery, Fields, Table, bigquery, colu
 from src.contract import Feed, Source
 from src.errors import AuthError, BoathouseError, ContractError, TransientError
 from src.landing import accounts, registry
-from src.landing.connector import Asked, BusyError, Landed, NotYetError
+from src.landing.connector import AccountError, Asked, BusyError, Landed, NotYetError
 from src.landing.connectors import ga4
 from src.project import open_project
 from src.run import runs
@@ -256,10 +256,10 @@ def test_a_table_that_is_not_there_yet_is_not_ready_and_a_dataset_that_is_not_th
     server.tables["analytics_201", "events_intraday_20261109"] = Table([wire(event(1))], "e")
     with pytest.raises(NotYetError, match="the newest is events_20261108"):
         fetched(server)
-    with pytest.raises(ContractError, match="no dataset analytics_9 in project tidewater") as missing:
+    with pytest.raises(AccountError, match="no dataset analytics_9 in project tidewater") as missing:
         fetched(server, accounts=["analytics_9"])
     assert missing.value.fix and "the datasets there are analytics_201, analytics_202" in missing.value.fix
-    with pytest.raises(ContractError, match="no dataset analytics_201 in project other: HTTP 404: Not found: Project"):
+    with pytest.raises(ContractError, match="no project other: HTTP 404: Not found: Project"):
         fetched(server, project="other")
     with pytest.raises(ContractError, match="no name of a dataset"):
         fetched(server, accounts=["properties/201"])
@@ -287,7 +287,11 @@ def test_a_day_of_which_google_made_no_table_is_empty_once_later_ones_are_there(
 
 ERRORS: list[tuple[Reply, type[BoathouseError], str]] = [
     (refusal(401, "authError", "Request had invalid authentication credentials."), AuthError, "SOURCE_WEB_KEY"),
-    (refusal(403, "accessDenied", "Access Denied: Table t"), AuthError, "SOURCE_WEB_KEY was refused: HTTP 403"),
+    (
+        refusal(403, "accessDenied", "Access Denied: Table t"),
+        AccountError,
+        "may not read it: HTTP 403: Access Denied: Table t",
+    ),
     (refusal(403, "accessNotConfigured", "BigQuery API has not been used"), AuthError, "has not been used"),
     (refusal(403, "rateLimitExceeded", "Exceeded rate limits"), TransientError, "HTTP 403: Exceeded rate limits"),
     (refusal(403, "quotaExceeded", "Quota exceeded"), TransientError, "HTTP 403: Quota"),
@@ -493,6 +497,15 @@ def test_a_hang_costs_the_budget_alone(lake: Lake, server: BigQuery) -> None:
     assert list((lake.data / "landing").rglob("*@*")) == []
 
 
+def test_a_property_that_is_refused_or_not_there_keeps_no_other_out(lake: Lake, server: BigQuery) -> None:
+    server.put(str(YESTERDAY), event(1), dataset="analytics_202")
+    server.faults = [refusal(403, "accessDenied", "Access Denied: Dataset analytics_201")]
+    run = kpi(lake, server, accounts=["analytics_201", "analytics_9", "analytics_202"]).run()
+    assert "(and 1 other slice)" in str(run.failures["landing.kpi.ga4_events"])
+    assert statuses(lake) == ["failed", "failed", "landed"]
+    assert seen(lake) == [("u1", "page_view")]
+
+
 def test_a_refused_key_is_named_and_nothing_of_it_is_in_logs_or_records(
     lake: Lake, server: BigQuery, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -502,7 +515,7 @@ def test_a_refused_key_is_named_and_nothing_of_it_is_in_logs_or_records(
     shown = capsys.readouterr()
     told = shown.out + shown.err + str(lake.rows("SELECT * FROM ops.pulls"))
     told += "".join(path.read_text() for path in lake.root.rglob("*.log"))
-    assert "correct SOURCE_GA4_KEY in .env; give boathouse@tidewater.iam.gserviceaccount.com the role" in told
+    assert "give boathouse@tidewater.iam.gserviceaccount.com the role BigQuery Data Viewer of the dataset" in told
     assert key_pair()[0][40:60] not in told
 
 

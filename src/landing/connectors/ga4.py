@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from src.errors import AuthError, BoathouseError, ContractError, TransientError
-from src.landing.connector import Answer, Asked, BusyError, NotYetError, Option, Slice
+from src.landing.connector import AccountError, Answer, Asked, BusyError, NotYetError, Option, Slice
 from src.landing.http import reason_of, retry_after
 from src.landing.options import ACCOUNTS, is_count, is_span, is_word, seconds
 from src.landing.patience import patiently
@@ -45,6 +45,7 @@ _NAME = re.compile(r"\w+", re.ASCII)
 _CLOSED = timedelta(days=4)  # after a day: Google makes and changes its table for three days
 _BUSY = {"rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded"}  # reasons of a 403 that passes
 _OWN_RETRY: Any = None  # the client does not try again by itself: the stage has patience
+_OF_THE_CLIENT = (KeyError, TypeError, ValueError, AttributeError)  # where an answer is of another make
 _LISTED = 1000  # tables a page
 _LONGEST = 300  # characters of an error that are shown
 _SHOWN = 8  # datasets by name
@@ -239,7 +240,7 @@ class _Api:
 
         Raises:
             NotYetError: there is none yet.
-            ContractError: there is no such dataset.
+            AccountError: there is no such dataset.
         """
         name = f"events_{day:%Y%m%d}"
         try:
@@ -318,7 +319,7 @@ class _Api:
         """Return the newest day that has a table.
 
         Raises:
-            ContractError: there is no such dataset.
+            AccountError: there is no such dataset.
         """
         if dataset not in self.shared.last_days:
             try:
@@ -336,19 +337,22 @@ class _Api:
             self.shared.last_days[dataset] = max(days)
         return self.shared.last_days[dataset]
 
-    def _no_dataset(self, dataset: str, message: str) -> ContractError:
-        what = f"no dataset {dataset} in project {self.client.project}: {message}"
+    def _no_dataset(self, dataset: str, message: str) -> BoathouseError:
+        """Return why a dataset is not there: a wrong project stops the source, a wrong dataset no other."""
+        project = self.client.project
         fix = "correct `accounts` or `project`; Analytics makes the dataset once the property is linked to BigQuery"
+        known: list[str] = []
         try:
-            with self._judged(dataset):
-                known = sorted(
-                    one.dataset_id for one in self.client.list_datasets(retry=_OWN_RETRY, timeout=self._timeout())
-                )
-        except BoathouseError:
-            known = []
+            with self._judged(project):
+                datasets = self.client.list_datasets(retry=_OWN_RETRY, timeout=self._timeout())
+                known = sorted(one.dataset_id for one in datasets)
+        except _MissingError:
+            return ContractError(f"no project {project}: {message}", where=_source(self.asked), fix="correct `project`")
+        except BoathouseError:  # it may not list them
+            pass
         if known:
             fix += f"; the datasets there are {', '.join(known[:_SHOWN])}{', ...' if len(known) > _SHOWN else ''}"
-        return ContractError(what, where=_source(self.asked), fix=fix)
+        return AccountError(f"no dataset {dataset} in project {project}: {message}", where=_source(self.asked), fix=fix)
 
     def _reference(self, dataset: str) -> Any:
         from google.cloud.bigquery import DatasetReference
@@ -377,13 +381,8 @@ class _Api:
             what = self._struck(str(error.args[0]) if error.args else type(error).__name__)
             if isinstance(error, RefreshError) and error.retryable:
                 raise TransientError(f"no token: {what}", where=where, fix="run again later") from None
-            raise self._refused(what, where, "is the key deleted or disabled, is this machine's clock right?") from None
-        except (
-            KeyError,
-            TypeError,
-            ValueError,
-            AttributeError,
-        ) as error:  # of the client, of an answer of another make
+            raise self._refused(f"{what}; this machine's clock has to be right, too", where) from None
+        except _OF_THE_CLIENT as error:
             what = f"{self._host()} answers what is none of BigQuery's: {type(error).__name__}"
             raise TransientError(what, where=where, fix="run again later; is there a proxy between?") from None
 
@@ -397,15 +396,18 @@ class _Api:
             if pause is not None:
                 return BusyError(what, seconds=pause, where=where, fix="run again later")
             return TransientError(what, where=where, fix="run again later")
+        if status == 403 and "accessDenied" in reasons:
+            fix = f"give {self.email} the role BigQuery Data Viewer of the dataset, or remove it from `accounts`"
+            return AccountError(f"{self.email} may not read it: {what}", where=where, fix=fix)
         if status in (401, 403):
-            role = f"give {self.email} the role BigQuery Data Viewer of the dataset"
-            return self._refused(what, where, role if status == 403 else "is the key deleted or disabled?")
-        kind = _MissingError if status == 404 else ContractError
-        return kind(what, where=where, fix="correct `accounts` or `project`")
+            return self._refused(what, where)
+        unknown = _MissingError if status == 404 else ContractError
+        return unknown(what, where=where, fix="correct `accounts` or `project`")
 
-    def _refused(self, what: str, where: str, hint: str) -> AuthError:
+    def _refused(self, what: str, where: str) -> AuthError:
         name = setting(self.asked.source, "KEY")
-        return AuthError(f"{name} was refused: {what}", where=where, fix=f"correct {name} in .env; {hint}")
+        fix = f"correct {name} in .env: is the key deleted or disabled, has its account the rights?"
+        return AuthError(f"{name} was refused: {what}", where=where, fix=fix)
 
     def _message(self, error: GoogleAPICallError) -> str:
         """Return the server's own words; the client puts the method and the address before them."""
