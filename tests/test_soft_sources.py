@@ -5,10 +5,16 @@ from __future__ import annotations
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from conftest import DAILY, MART, ORDERS, Lake
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_staying_behind import Told, below, tables
 
 import main
 from src import catalog
@@ -21,7 +27,7 @@ from src.report import pages, sections, summary
 from src.run import releases, runs
 from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
-from src.run.releases import Cause
+from src.run.releases import Cause, Release
 from src.run.runs import Run
 
 HEADER = "order_id,day,amount,updated\n"
@@ -154,6 +160,14 @@ def test_a_soft_source_that_never_was_good_counts_as_empty(lake: Lake) -> None:
     assert (seen(lake), old(lake)) == (8, {})
 
 
+def test_a_table_of_soft_sources_alone_waits_for_the_first(lake: Lake) -> None:
+    shop(lake, SOFT.replace("[", f"[{ORDERED}, "))
+    land(lake, "returns", "1", "1,2024-01-01,500,1\n")
+    lake.run()
+    assert TABLE not in releases.newest(lake.data)
+    assert (old(lake), TABLE in releases.behind(lake.data)) == ({}, False)
+
+
 def test_a_soft_source_without_a_file_is_not_built_and_nothing_is_old(lake: Lake) -> None:
     shop(lake)
     land(lake, "orders", "1", "1,2024-01-01,10,1\n")
@@ -161,7 +175,11 @@ def test_a_soft_source_without_a_file_is_not_built_and_nothing_is_old(lake: Lake
     assert (seen(lake), old(lake)) == (10, {})
 
 
-def test_a_blocked_soft_source_holds_nothing_up_and_is_right_again_though_nothing_else_changed(lake: Lake) -> None:
+def test_a_blocked_soft_source_holds_nothing_up_and_is_right_again_though_nothing_else_changed(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    yesterday = runs.now() - timedelta(days=1)
+    monkeypatch.setattr(runs, "now", lambda: yesterday)
     first = started(lake)
     land(lake, "orders", "2", "2,2024-01-02,10,1\n")
     damaged = lake.land("shop/returns/2.csv.gz", b"no gzip")
@@ -171,11 +189,10 @@ def test_a_blocked_soft_source_holds_nothing_up_and_is_right_again_though_nothin
     assert seen(lake) == 19
     assert old(lake) == {TABLE: [(RETURNS, first.run_id, "blocked")]}
     assert releases.behind(lake.data)[TABLE].old[0].held_by == ("bronze.shop.returns",)
-    newest, since = releases.newest(lake.data), releases.behind(lake.data)[TABLE].old[0].since
-    count = "SELECT count(DISTINCT run_id) FROM ops.releases"
-    before = lake.rows(count)
+    newest = releases.newest(lake.data)
+    monkeypatch.undo()
     third = lake.run()  # still: that is no news
-    assert (lake.rows(count), releases.behind(lake.data)[TABLE].old[0].since) == (before, since)
+    assert releases.behind(lake.data)[TABLE].old[0].since == yesterday.date().isoformat()
     damaged.unlink()
     fourth = lake.good()
     assert releases.behind(lake.data) == {}
@@ -198,6 +215,8 @@ def test_what_a_run_that_died_left_of_a_soft_source_is_not_read(lake: Lake, done
     assert lake.rows(f"SELECT sum(amount)::INTEGER FROM {RETURNS}") == [(4,)]  # is on disk, and never was released
     assert (seen(lake), seen(lake, RETURNS)) == (19, 1)
     assert old(lake) == {TABLE: [(RETURNS, first.run_id, "failed")]}
+    said = f"with {RETURNS} as of {first.run_id}, since {TODAY} (its own step failed)"
+    assert lake.step(second, TABLE).notes == said
     assert lake.findings() == []
     land(lake, "returns", "4", "3,2024-01-01,5,2\n")
     lake.good()
@@ -233,7 +252,8 @@ def test_a_table_that_is_not_built_again_says_so_until_it_is(lake: Lake) -> None
 
 
 def test_a_soft_source_that_its_mart_keeps_back_is_read_as_readers_see_it(lake: Lake) -> None:
-    shop(lake, "{property: lookback, value: 0}", MAXIMUM.format(RETURNS))
+    joined = f"(SELECT r.day, r.amount FROM {RETURNS} r JOIN {TABLE} d ON r.day = d.day)"
+    shop(lake, "{property: lookback, value: 0}", MAXIMUM.format(joined))
     columns = "  - name: largest\n"
     lake.edit("gold/shop/contract.yaml", columns, f"{columns}    quality: [{NONE_ABOVE_100.replace('100', '50')}]\n")
     add_mart(lake, "board", BOTH.replace(ORDERED, TABLE).replace(RETURNS, ORDERED), SOFT.replace(RETURNS, TABLE))
@@ -334,8 +354,9 @@ def test_a_source_that_its_changed_contract_did_not_rebuild_is_read_as_it_was(la
     )
     land(lake, "orders", "2", "2,2024-01-02,10,1\n")
     land(lake, "returns", "2", "2,2024-01-01,500,1\n")
-    lake.run()
+    run = lake.run()
     assert (seen(lake), old(lake)) == (19, {TABLE: [(RETURNS, first.run_id, "failed")]})
+    assert lake.step(run, TABLE).partitions == 2  # whole: what is proven of its partitions is by the new contract
     lake.edit("gold/shop/daily.sql", "-amount", "-twice")  # which readers do not have yet
     lake.edit("gold/shop/contract.yaml", "version: 1.0.0", "version: 1.1.0")
     run = lake.run()
@@ -364,6 +385,153 @@ def test_a_table_that_its_own_mart_keeps_back_says_what_is_old_once_it_is_releas
         main.carry(project, run, Selection((), (), (project.declared("gold.shop.largest"),)))
     assert seen(lake) == 209
     assert old(lake) == {TABLE: [(RETURNS, first.run_id, "failed")]}
+
+
+# -- the law on any tables, after any runs
+
+
+@st.composite
+def soft_tables(draw: st.DrawFn) -> Told:
+    """Up to nine tables as they stand behind elsewhere, of which the marts call some of their sources soft."""
+    upstream = draw(tables())
+    soft = {}
+    for name, sources in upstream.items():
+        if name.startswith("gold.") and (may := [o for o in sources if o[:7] != name[:7]]):
+            soft[name] = tuple(sorted(draw(st.sets(st.sampled_from(may)))))
+    return Told(upstream, soft)
+
+
+def shown_as_old(told: Told) -> dict[str, set[str]]:
+    """By table what readers are told is old in it."""
+    return {name: {o.source for o in stays.old} for name, stays in told.release.behind.items() if stays.old}
+
+
+@settings(max_examples=150)
+@given(soft_tables(), st.data())
+def test_after_any_runs_a_table_says_what_is_old_in_the_version_that_readers_see(
+    told: Told, data: st.DataObject
+) -> None:
+    some = st.sets(st.sampled_from(sorted(told.upstream)))
+    for number in range(data.draw(st.integers(1, 5))):
+        everything = data.draw(st.booleans())
+        chosen = set(told.upstream) if everything else below(told.upstream, data.draw(some))
+        fails = data.draw(st.dictionaries(st.sampled_from(sorted(told.upstream)), st.sampled_from(["before", "after"])))
+        run = told.run(number, chosen, fails, data.draw(some))
+        told.end(run)
+        expected = told.lawful()
+        told.release = told.judge(run)
+        assert told.release.versions == expected
+        told.seen |= set(expected.items())
+        said = {name: found for name, at in expected.items() if (found := told.old.get((name, at)))}
+        assert shown_as_old(told) == said
+        # what did not fail is not kept from readers by a soft source that did
+        for name, soft in told.soft.items():
+            hard = [o for o in told.upstream[name] if o not in soft]
+            mart = [o for o in told.upstream if o[:7] == name[:7]]
+            alone = not any(o in told.release.behind and told.release.behind[o].cause for o in (*hard, *mart))
+            assert not alone or (name in told.release.versions or name not in told.current)
+    for number in (98, 99):  # a soft source whose mart heals after the table was built is read at the next run
+        run = told.run(number, told.upstream, {}, told.upstream)
+        told.end(run)
+        told.release = told.judge(run)
+    assert told.release == Release(told.current, dict.fromkeys(told.current, "run-99"), {})
+
+
+# -- the law on a lake, through any history
+
+
+class History:
+    """A company with two soft sources: orders are hard, returns and the shop's mart may fail, runs may die.
+
+    `good`: by feed the rows that the last version of its silver table which readers see was made of.
+    """
+
+    def __init__(self, lake: Lake) -> None:
+        self.lake = lake
+        shop(lake, SOFT, MAXIMUM.format(ORDERED))
+        check = NONE_ABOVE_100.replace("100", "1000")
+        lake.edit("gold/shop/contract.yaml", "  - name: largest\n", f"  - name: largest\n    quality: [{check}]\n")
+        both = BOTH.replace(ORDERED, "gold.shop.largest").replace(RETURNS, TABLE)
+        soft = f"{{property: softSources, value: [gold.shop.largest, {TABLE}]}}"
+        add_mart(lake, "board", f"SELECT * FROM ({both}) UNION ALL SELECT day, 1, amount FROM {RETURNS}", soft)
+        lake.edit("gold/board/contract.yaml", f"{TABLE}]", f"{TABLE}, {RETURNS}]")
+        self.landed = 0
+
+    def land(self, feed: str, order: int, day: int, amount: int) -> None:
+        self.landed += 1
+        land(self.lake, feed, str(self.landed), f"{order},2024-01-0{day},{amount},{self.landed}\n")
+
+    def die(self, done: int) -> None:
+        """A run that dies once so many of its tables are done."""
+        names = [RETURNS, ORDERED, "gold.shop.largest", TABLE, "gold.board.daily"]
+        with dying(self.lake, names[:done]):
+            pass
+
+    def check(self) -> None:
+        """Compare each mart with its model over what readers see, wherever it does not stay behind."""
+        versions, stands = releases.newest(self.lake.data), releases.behind(self.lake.data)
+        with open_project(self.lake.settings) as project:
+            known = catalog.tables(self.lake.data)
+            catalog.publish(project.engine, {n: r for n, r in known.items() if n in versions}, versions)
+            for table in project.marts:
+                if table.id not in versions or (table.id in stands and stands[table.id].cause):
+                    continue
+                for name in table.sources:
+                    if name not in versions:
+                        columns = project.declared(name).stored_columns.items()
+                        empty = ", ".join(f'NULL::{kind} AS "{column}"' for column, kind in columns)
+                        project.engine.publish(name, f"SELECT {empty} LIMIT 0")
+                model = project.engine.rows(f"SELECT * FROM ({table.sql}) ORDER BY ALL")
+                assert project.engine.rows(f"SELECT * FROM {table.id} ORDER BY ALL") == model, table.id
+
+
+OPERATIONS = st.one_of(
+    st.tuples(st.just("orders"), st.integers(1, 3), st.integers(1, 2), st.sampled_from([5, 2000])),
+    st.tuples(st.just("returns"), st.integers(1, 3), st.integers(1, 2), st.sampled_from([1, 500])),
+    st.tuples(st.just("die"), st.integers(0, 5)),
+    st.tuples(st.just("select"), st.sampled_from(["gold.board", "gold.shop", RETURNS, "bronze.shop.returns"])),
+    st.just(("run",)),
+)
+
+
+def live(root: Path, operations: list[tuple[Any, ...]]) -> None:
+    """Live a history: after each run readers see tables of rows that are right, in the end what one pass gives."""
+    (root / "src").mkdir(parents=True)
+    history = History(Lake(root))
+    for what, *rest in operations:
+        if what in ("orders", "returns"):
+            history.land(what, *rest)
+        elif what == "die":
+            history.die(*rest)
+        else:
+            selected(history.lake, *rest)
+        if what in ("run", "select"):
+            history.check()
+    for feed in ("orders", "returns"):
+        for order in (1, 2, 3):
+            history.land(feed, order, 1, order)
+    history.lake.good()
+    assert releases.behind(history.lake.data) == {}
+    history.check()
+    assert history.lake.findings() == []
+
+
+HISTORY = st.lists(OPERATIONS, min_size=2, max_size=7)
+
+
+@settings(max_examples=4)
+@given(HISTORY)
+def test_through_any_history_readers_see_the_model_over_what_they_see_of_its_sources(operations: list[Any]) -> None:
+    with TemporaryDirectory() as root:
+        live(Path(root) / "lake", operations)
+
+
+@pytest.mark.long
+@settings(max_examples=120)
+@given(HISTORY)
+def test_through_many_histories_too(operations: list[Any]) -> None:
+    with TemporaryDirectory() as root:
+        live(Path(root) / "lake", operations)
 
 
 # -- commands

@@ -29,7 +29,7 @@ from src.report import pages, sections, status, summary
 from src.run import releases, runs
 from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
-from src.run.releases import Cause, Release
+from src.run.releases import Cause, OldSource, Release
 from src.run.runs import Run, Window
 
 # -- the law as a table of cases
@@ -108,11 +108,13 @@ class Told:
     """Tables that only count: of each version which versions of its upstream it read, and whether it is right."""
 
     upstream: dict[str, tuple[str, ...]]
+    soft: dict[str, tuple[str, ...]] = field(default_factory=dict)
     current: dict[str, int] = field(default_factory=dict)
     read: dict[tuple[str, int], dict[str, int | None]] = field(default_factory=dict)
     right: set[tuple[str, int]] = field(default_factory=set)
     ill: set[str] = field(default_factory=set)  # whose last step in a run that ended was not a good one
     seen: set[tuple[str, int]] = field(default_factory=set)  # every version that was ever released
+    old: dict[tuple[str, int], set[str]] = field(default_factory=dict)  # of each version which sources are old in it
     release: Release = field(default_factory=Release)
 
     def run(self, number: int, chosen: Collection[str], fails: Mapping[str, str], news: Collection[str]) -> Run:
@@ -121,20 +123,34 @@ class Told:
         run = Run(f"run-{number}", Window(day, day), runs.now, "test", RunKind.PIPELINE)
         for name in self.upstream:
             if name in chosen:
-                work = partial(self._build, name, fails.get(name), name in news)
-                run.step(name, work, needs=self.upstream[name])
+                work = partial(self._build, run, name, fails.get(name), name in news)
+                run.step(name, work, needs=[o for o in self.upstream[name] if o not in self.soft.get(name, ())])
         return run
 
-    def _build(self, name: str, fails: str | None, news: bool) -> Outcome:
+    def judge(self, run: Run) -> Release:
+        needs = releases.loosened(self.upstream, self.soft, self.release.versions, self._read)
+        return releases.judge(self.release, self.current, run, self.upstream, needs)
+
+    def _read(self, name: str, source: str) -> int | None:
+        at = self.current.get(name)
+        return None if at is None else -1 if (found := self.read[name, at][source]) is None else found
+
+    def _build(self, run: Run, name: str, fails: str | None, news: bool) -> Outcome:
         if fails == "before":
             raise DataError("no good")
-        now = {other: self.current.get(other) for other in self.upstream[name]}
+        held = self.judge(run).behind if self.soft.get(name) else {}
+        last_good = [o for o in self.soft.get(name, ()) if o in held and held[o].cause]
+        now = {o: self.current.get(o) for o in self.upstream[name]}
+        now |= {o: self.release.versions.get(o) for o in last_good}
         at = self.current.get(name)
         if news or at is None or self.read[name, at] != now:
             self.current[name] = (at or 0) + 1
             self.read[name, self.current[name]] = now
         if fails == "after":
             raise DataError("no good")
+        run.old_sources[name] = tuple(OldSource(o, now[o], None, "today", Cause.FAILED) for o in last_good)
+        through = (self.old.get((o, version), set()) for o, version in now.items() if version is not None)
+        self.old[name, self.current[name]] = set(last_good).union(*through)
         return Outcome()
 
     def end(self, run: Run) -> None:
@@ -210,7 +226,7 @@ def test_after_any_runs_readers_see_exactly_what_is_right_and_built_from_what_th
         run = told.run(number, chosen, fails if data.draw(st.booleans()) else {}, data.draw(some))
         told.end(run)
         expected = told.lawful()
-        told.release = releases.judge(told.release, told.current, run, upstream)
+        told.release = told.judge(run)
         assert told.release.versions == expected
         told.seen |= set(expected.items())
         held = told.release.behind
@@ -218,7 +234,7 @@ def test_after_any_runs_readers_see_exactly_what_is_right_and_built_from_what_th
         for stays in held.values():
             assert all(held[name].cause in (Cause.FAILED, Cause.PENDING) for name in stays.held_by)
     run = told.run(99, upstream, {}, upstream)
-    told.release = releases.judge(told.release, told.current, run, upstream)
+    told.release = told.judge(run)
     assert told.release == Release(told.current, dict.fromkeys(told.current, "run-99"), {})
 
 
@@ -237,7 +253,7 @@ def test_a_run_that_dies_adds_nothing_that_readers_see(
             continue  # killed: nothing was recorded
         told.end(run)
         expected = told.lawful()
-        told.release = releases.judge(told.release, told.current, run, upstream)
+        told.release = told.judge(run)
         assert told.release.versions.items() <= {**expected, **told.release.versions}.items()
         assert all(expected.get(name) == at or (name, at) in told.seen for name, at in told.release.versions.items())
         told.seen |= set(told.release.versions.items())
