@@ -26,9 +26,11 @@ from src.project import Selection, open_engine, open_project, select
 from src.report import pages, sections, summary
 from src.run import releases, runs
 from src.run.kinds import RunKind
+from src.run.plan import read_plan
 from src.run.recorded import recorded_run
 from src.run.releases import Cause, Release
 from src.run.runs import Run
+from src.selection import chosen
 
 HEADER = "order_id,day,amount,updated\n"
 ORDERED, RETURNS, TABLE = "silver.shop.orders", "silver.shop.returns", "gold.shop.daily"
@@ -414,9 +416,9 @@ def test_after_any_runs_a_table_says_what_is_old_in_the_version_that_readers_see
     some = st.sets(st.sampled_from(sorted(told.upstream)))
     for number in range(data.draw(st.integers(1, 5))):
         everything = data.draw(st.booleans())
-        chosen = set(told.upstream) if everything else below(told.upstream, data.draw(some))
+        picked = set(told.upstream) if everything else below(told.upstream, data.draw(some))
         fails = data.draw(st.dictionaries(st.sampled_from(sorted(told.upstream)), st.sampled_from(["before", "after"])))
-        run = told.run(number, chosen, fails, data.draw(some))
+        run = told.run(number, picked, fails, data.draw(some))
         told.end(run)
         expected = told.lawful()
         told.release = told.judge(run)
@@ -575,6 +577,7 @@ def test_backfill_rebuild_and_a_whole_run_read_the_last_good_version_too(lake: L
     assert lake.command("rebuild", "--table", TABLE) == 0
     assert (seen(lake), old(lake)) == (9, said)
     assert lake.command("backfill", "--table", TABLE, "--start", "2024-01-01") == 0
+    assert lake.rows(f"SELECT sum(amount)::INTEGER FROM {TABLE}") == [(9,)]
     assert (seen(lake), old(lake)) == (9, said)
     assert lake.command("run", "--mode", "all") == 9
     assert (seen(lake), old(lake)) == (9, said)
@@ -582,6 +585,15 @@ def test_backfill_rebuild_and_a_whole_run_read_the_last_good_version_too(lake: L
     with open_project(lake.settings) as project, recorded_run(project, RunKind.BACKFILL, "backfill") as run:
         backfill.execute(project, backfill.plan(project, ORDERED, date(2024, 1, 1), None, None), run)
     assert (run.failures, seen(lake), old(lake)) == ({}, 9, said)
+
+
+def test_a_backfill_of_a_soft_source_that_fails_blocks_nothing(lake: Lake) -> None:
+    first = started(lake)
+    lake.edit("silver/shop/returns.yaml", "amount > 100", "amount > 0")
+    with open_project(lake.settings) as project, recorded_run(project, RunKind.BACKFILL, "backfill") as run:
+        backfill.execute(project, backfill.plan(project, RETURNS, date(2024, 1, 1), None, None), run)
+    assert (set(run.failures), run.blocked) == ({RETURNS}, {})
+    assert (seen(lake), old(lake)) == (9, {TABLE: [(RETURNS, first.run_id, "failed")]})
 
 
 def test_the_plan_says_with_what_a_table_will_be_built(lake: Lake) -> None:
@@ -594,6 +606,11 @@ def test_the_plan_says_with_what_a_table_will_be_built(lake: Lake) -> None:
     assert set(lake.run().failures) == {RETURNS}
     [step] = [step for step in lake.planned() if step.table == TABLE]
     assert (step.action, step.why) == ("nothing", f"up to date, with {RETURNS} as of {first.run_id}")
+    with open_project(lake.settings) as project:
+        alone = read_plan(project, chosen(project, names=["gold.shop"]), runs.window(runs.now().date(), None, None))
+    assert [step.why for step in alone.steps] == [f"up to date, with {RETURNS} as of {first.run_id}"]
+    [stands] = [stands for stands in releases.standings(lake.data) if stands.table == TABLE]
+    assert [one.source for one in stands.old] == [RETURNS]
     lake.edit("silver/shop/returns.yaml", "[amount]", "[updated]")
     [step] = [step for step in lake.planned() if step.table == TABLE]
     assert step.why == f"{RETURNS} will have new rows"
