@@ -342,7 +342,11 @@ def test_a_file_that_is_not_whole_is_worth_another_try(apple: AppStore, wrong: d
     assert type(error) is TransientError and "where Apple says" in error.what and "secret-7" not in str(error)
 
 
-@pytest.mark.parametrize("body", [b"<html>Busy</html>", b"", gzip.compress(b"Day\n"), gzip.compress(b"Date\n")[:-3]])
+@pytest.mark.parametrize(
+    "body",
+    [b"<html>Busy</html>", b"", gzip.compress(b"Day\n"), gzip.compress(b"Date\n")[:-3]],
+    ids=["a page", "nothing", "another table", "cut off"],  # a packed file has the time in it
+)
 def test_what_came_instead_of_a_file_is_not_judged_as_one(apple: AppStore, body: bytes) -> None:
     apple.instances[APP], apple.requests[APP] = {DAY: [told(DAY, 1)]}, "live"
     apple.files.answer = lambda request: Reply(body)
