@@ -1,8 +1,8 @@
 """Documents are rendered from what they describe, and never written by hand: `make docs` fixes a stale one.
 
 A mart's README comes from its contract, `.env.example` and the settings table from src/settings.py, the
-exit codes from src/errors.py, the commands from the Makefile. In the project's README only what lies between
-two markers is rendered:
+exit codes from src/errors.py, the commands from the Makefile; so are those of the Makefile that a new project gets. In
+the project's README only what lies between two markers is rendered:
 
     <!-- settings -->
     ...
@@ -25,6 +25,7 @@ from src.proof import Proof
 
 README = "README.md"
 _PRODUCT = Path(__file__).resolve().parents[1]  # in a clone also the sample company's project
+_PROJECT_MAKEFILE = "src/init/template/Makefile"
 _MARK = "<!-- Rendered from contract.yaml by `make docs`: change the contract, not this file. -->"
 
 
@@ -39,6 +40,8 @@ def rendered(root: Path, project: Project) -> dict[Path, str]:
     documents[root / settings.ENV_EXAMPLE] = settings.env_template(sample_feed=root == _PRODUCT)
     if (root / README).is_file():
         documents[root / README] = _with_sections(root)
+    if root == _PRODUCT:
+        documents[root / _PROJECT_MAKEFILE] = project_makefile(root / "Makefile", root / _PROJECT_MAKEFILE)
     return documents
 
 
@@ -89,6 +92,32 @@ def commands(makefile: Path) -> str:
     """Return the commands of the Makefile as the markdown table of the README."""
     listed = re.findall(r"^([a-z-]+):.*?## (.+)$", makefile.read_text(encoding="utf-8"), re.MULTILINE)
     return _grid(("command", "what it does"), [(f"`make {name}`", _text(meaning)) for name, meaning in listed])
+
+
+def project_makefile(makefile: Path, template: Path) -> str:
+    """Return the Makefile of a new project: the product's commands under the same names, with the same variables.
+
+    What lies outside the two lines `# commands` and `# end of commands` of the template is its own. `ARGS` is handed on
+    to every command.
+    """
+    text, own = makefile.read_text(encoding="utf-8"), template.read_text(encoding="utf-8")
+    variables = text[text.index("# Taken as they were typed") : text.index(".DEFAULT_GOAL")].strip()
+    targets = {
+        name: f"{name}: setup ## {meaning}\n{_of_a_project(recipe)}"
+        for name, meaning, recipe in re.findall(r"^([a-z-]+): ready ## (.+)\n((?:\t.+\n)+)", text, re.MULTILINE)
+        if name != "new"
+    }
+    phony = f".PHONY: {' '.join(targets)}"
+    begin, rest = own.split("# commands\n")
+    end = rest.split("# end of commands\n")[1]
+    rendered = "\n\n".join([variables, phony, *(target.rstrip() for target in targets.values())])
+    return f"{begin}# commands\n{rendered}\n# end of commands\n{end}"
+
+
+def _of_a_project(recipe: str) -> str:
+    """Return a recipe of the product's Makefile as one of a project, where the product is a program."""
+    command = re.sub(r"\$\(PYTHON\) main\.py ([a-z-]+)", r"$(BOATHOUSE) \1 $(ARGS)", recipe)
+    return command.replace("alerts $(ARGS) list", "alerts $(or $(ARGS),list)")
 
 
 def exit_codes() -> str:

@@ -152,11 +152,35 @@ def test_every_target_is_a_command_and_its_options_arrive(tmp_path: Path) -> Non
     assert run_make("schedule", "REMOVE=1", "KIND=systemd") == "schedule --remove --kind=systemd"
     assert run_make("schema-version", "VERB=retag") == "schema-version retag"
     assert run_make("alerts") == "alerts list"
-    text = (tmp_path / "Makefile").read_text()
-    listed = re.search(r"^COMMANDS := (.*)$", text, re.MULTILINE)
-    assert listed
-    assert {name: run_make(name) for name in listed[1].split()} == {name: name for name in listed[1].split()}
-    assert set(listed[1].split()) - set(names()) == set()
+    assert run_make("preview", "TABLE=shop.orders", "LIMIT=3") == "preview --limit=3 -- shop.orders"
+    assert run_make("pull", "SOURCE=ads", "WHERE=app = 'a b'") == "pull --source=ads --where=app = 'a b'"
+    assert run_make("test", "ARGS=--model shop.orders") == "test --model shop.orders"
+    called = {name: run_make(name).split()[0] for name in targets(tmp_path) - {"help", "setup", "pipeline"}}
+    assert called == {name: name for name in called}
+    assert set(called) - set(names()) == set()
+
+
+def targets(project: Path) -> set[str]:
+    """The targets of a project's Makefile that its help lists."""
+    return set(re.findall(r"^([a-z-]+):.*## ", (project / "Makefile").read_text(), re.MULTILINE))
+
+
+def test_a_projects_command_takes_every_variable_that_the_products_takes(tmp_path: Path) -> None:
+    """Make says nothing of a variable that no target reads: `make restore BACKUP=...` would bring back another."""
+    made(tmp_path)
+    product = (ROOT / "Makefile").read_text()
+    variables = sorted(set(re.findall(r"([A-Z_]{2,})=", product)) - {"PYTHONDONTWRITEBYTECODE"})
+
+    def said(folder: Path, name: str) -> str:
+        command = ["make", "-n", "-s", "-C", str(folder), name, *(f"{variable}=false" for variable in variables)]
+        own = {key: value for key, value in os.environ.items() if key not in ("ARGS", "MAKEFLAGS", "MFLAGS")}
+        return subprocess.run(command, env=own, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+
+    both = targets(tmp_path) & set(re.findall(r"^([a-z-]+): ready ##", product, re.MULTILINE))
+    assert len(both) > 20
+    for name in both:
+        expected = re.sub(r"\S+ main.py ([a-z-]+)", r".venv/bin/boathouse \1 false", said(ROOT, name))
+        assert said(tmp_path, name).split() == expected.replace("alerts false list", "alerts false").split()
 
 
 def test_a_pin_that_was_raised_is_installed_by_the_next_command(tmp_path: Path) -> None:
@@ -177,17 +201,13 @@ def test_a_pin_that_was_raised_is_installed_by_the_next_command(tmp_path: Path) 
 
 def test_what_messages_tell_people_to_type_is_a_target_of_a_projects_makefile_too(tmp_path: Path) -> None:
     made(tmp_path)
-    text = (tmp_path / "Makefile").read_text()
-    listed = re.search(r"^COMMANDS := (.*)$", text, re.MULTILINE)
-    assert listed
-    targets = {*re.findall(r"^([a-z-]+):", text, re.MULTILINE), *listed[1].split()}
     told = {
         name
         for path in (ROOT / "src").rglob("*.py")
         for name in re.findall(r"`make ([a-z-]+)", path.read_text(encoding="utf-8"))
     }
     assert len(told) > 8
-    assert told - targets - {"wheel"} == set()
+    assert told - targets(tmp_path) - {"wheel"} == set()
 
 
 # -- the pin
