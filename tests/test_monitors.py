@@ -13,7 +13,7 @@ from importlib import import_module
 
 import polars
 import pytest
-from conftest import MART, ORDERS, ROOT, Lake
+from conftest import DAILY, MART, ORDERS, ROOT, Lake
 
 from src import contract, monitors
 from src.errors import ContractErrors, UsageError
@@ -186,6 +186,25 @@ def test_what_has_no_day_of_its_own_is_as_fresh_as_what_it_was_built_from(lake: 
     for table in ("gold.shop.monthly", "gold.shop.total"):
         row = daily(found, table)
         assert (row.decided_by, row.age_hours, row.grade) == ("silver.shop.orders.day", 6.0, "EXCELLENT")
+
+
+def test_what_is_built_of_a_source_that_never_came_is_not_late_and_of_one_that_has_no_row_it_is(lake: Lake) -> None:
+    lake.shop()
+    shops = "id,name\n1,Leith\n"
+    places = ORDERS.replace("orders", "places").replace("order_id", "id").partition("      - {name: day")[0]
+    places += "      - {name: name, logicalType: string, physicalType: varchar}\n"
+    lake.write("silver/shop/places.yaml", places)
+    lake.write("gold/shop/daily.sql", f"{DAILY} HAVING count(*) > (SELECT count(*) - 1 FROM silver.shop.places)")
+    optional = "    customProperties: [{property: softSources, value: [silver.shop.orders]}]\n"
+    lake.edit("gold/shop/contract.yaml", "  - name: daily\n", f"  - name: daily\n{optional}")
+    lake.land("shop/places/1.csv", shops)
+    lake.good()
+    found = look(lake, MONDAY)
+    assert (found.freshness, of(found, "freshness")) == ((), [])
+    lake.land("shop/orders/1.csv", HEADER + "1,2031-01-02,1.00,1\n")
+    lake.good()
+    found = look(lake, MONDAY)
+    assert (daily(found).grade, of(found, "freshness")) == ("POOR", [("gold.shop.daily", "P2")])
 
 
 def test_a_moment_is_as_old_as_it_is_and_the_latency_is_the_limit(lake: Lake) -> None:

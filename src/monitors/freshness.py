@@ -12,12 +12,13 @@ is the `frequency` and two hours to do it in.
 
 A mart's table without a business date of its own, or with one that knows months only, is as fresh as the stalest
 dated table it reads, at the very version it was built from. What has no date at all is as fresh as the last run
-that went through it. A table that was never built is not graded: what never arrived cannot be late,
-and a step that fails is a problem of its own.
+that went through it. A table that was never built is not graded, nor is one without a row while no dated table that it
+is built from is there: what never arrived cannot be late, and a step that fails is a problem of its own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -87,6 +88,8 @@ def _measure(reading: Reading, table: Table, limit: float | None) -> tuple[Fresh
     if limit is None or snapshot is None:
         return None
     reach = _reach(reading, table, snapshot)
+    if reach.until is None and not _has_come(reading, table):
+        return None
     rests = reach.business.rests() if reach.business else frozenset()
     rest = rest_hours(reach.until, reading.now, rests)
     age = _hours(reach.until, reading.now)
@@ -131,12 +134,26 @@ def _reach(reading: Reading, table: Table, snapshot: lake.Snapshot) -> _Reach:
     return _Reach(reading.looked.get(table.id), _BY_RUN)
 
 
+def _has_come(reading: Reading, table: Table) -> bool:
+    """Return whether one of the dated silver tables that a table is built from is there, or none of them has a date."""
+    dated = list(_dated(reading, table))
+    return not dated or any(reading.table(name) for name in dated)
+
+
+def _dated(reading: Reading, table: Table) -> Iterator[str]:
+    for name in table.sources:
+        below = reading.project.declared(name)
+        if below.business_date and not below.sources:
+            yield name
+        yield from _dated(reading, below)
+
+
 def _knows_months_only(table: Table, snapshot: lake.Snapshot) -> bool:
-    """Return whether a table is partitioned by months: every business date is the first of one."""
+    """Return whether a table is partitioned by months: it has rows, and every business date is the first of one."""
     column = str(table.business_date)
-    return column in snapshot.partition_by and all(
-        str(file.partition[column]).endswith("-01") for file in snapshot.files
-    )
+    if column not in snapshot.partition_by or not snapshot.files:
+        return False
+    return all(str(file.partition[column]).endswith("-01") for file in snapshot.files)
 
 
 def _written(snapshot: lake.Snapshot) -> datetime | None:
