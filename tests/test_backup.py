@@ -192,6 +192,7 @@ def test_a_release_is_backed_up_and_not_what_came_after_it(shop: Lake, capsys: p
     assert f"note: {held_back}\n" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_the_landing_zone_is_left_alone_by_a_restore(shop: Lake, tmp_path: Path) -> None:
     backed_up(shop)
     other = Lake(tmp_path / "other")
@@ -378,6 +379,7 @@ def test_of_one_day_the_last_backup_stays() -> None:
     assert backup.kept(names, 7, 4, 12) == {"20260302T233000000-bbbbbb"}
 
 
+@pytest.mark.long
 def test_files_go_with_the_last_backup_that_names_them(shop: Lake) -> None:
     shop.environ |= {"BACKUP_KEEP_DAILY": "1", "BACKUP_KEEP_WEEKLY": "0", "BACKUP_KEEP_MONTHLY": "0"}
     backed_up(shop)
@@ -416,6 +418,7 @@ def test_a_lost_file_at_the_remote_is_found_by_drill_and_copied_by_the_next_back
     assert drilled(shop)["bronze.shop.orders"] == 5
 
 
+@pytest.mark.long
 def test_what_a_drill_found_damaged_is_copied_afresh(shop: Lake, tmp_path: Path) -> None:
     first = backed_up(shop)
     assert last(shop) is not None
@@ -431,6 +434,7 @@ def test_what_a_drill_found_damaged_is_copied_afresh(shop: Lake, tmp_path: Path)
     assert restored(shop, tmp_path / "other").rows("SELECT count(*) FROM silver.shop.orders") == [(4,)]
 
 
+@pytest.mark.long
 def test_a_flipped_byte_in_a_manifest_is_found(shop: Lake) -> None:
     first = backed_up(shop)
     path = shop.root / "backups" / "manifests" / f"{first.manifest.id}.json"

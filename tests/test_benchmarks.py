@@ -60,6 +60,7 @@ def test_each_day_before_the_increment_has_a_file_of_its_share(made: Path) -> No
     assert len(rows(str(files[-1]))) == 2_000
 
 
+@pytest.mark.long
 def test_rows_are_repeated_corrected_and_dirty_as_often_as_promised(made: Path) -> None:
     assert share(made, "status = 'corrected'") == pytest.approx(0.02, abs=0.004)
     for dirty in ("order_id = ''", "quantity LIKE 'x%'", "unit_price = '12,5O'", "order_ts LIKE '2025-13%'"):

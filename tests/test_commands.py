@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, Lake
+from conftest import ROOT, Lake, short
 
 from src import commands, console
 
@@ -219,7 +219,7 @@ def test_every_command_that_shows_something_shows_it_as_data() -> None:
     assert able == set(SHOWN) | SHOWN_LATER
 
 
-@pytest.mark.parametrize("name", SHOWN)
+@pytest.mark.parametrize("name", short(SHOWN, 8))
 def test_with_json_standard_output_is_one_document(lake: Lake, name: str) -> None:
     shop(lake).run()
     words, code = SHOWN[name]

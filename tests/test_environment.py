@@ -196,7 +196,10 @@ def owned(path: Path, user: int) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user takes root")
-@pytest.mark.parametrize(("closed", "code"), [("data", 5), ("data/silver", 9), ("data/ops", 5)])
+@pytest.mark.parametrize(
+    ("closed", "code"),
+    [("data/silver", 9), *(pytest.param(closed, 5, marks=pytest.mark.long) for closed in ("data", "data/ops"))],
+)
 def test_a_folder_that_may_not_be_written_is_named_and_the_next_run_finishes(
     tmp_path_factory: pytest.TempPathFactory, closed: str, code: int
 ) -> None:

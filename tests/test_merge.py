@@ -67,6 +67,7 @@ def clone(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_the_next_version_is_merged_without_a_conflict_of_theirs_and_builds_nothing_again(clone: Path) -> None:
     newest = git(ROOT, "rev-parse", "HEAD").stdout.strip()
     git(clone, "merge", "-q", "--no-edit", newest, check=False)

@@ -238,6 +238,7 @@ def test_values_proven_in_every_way_stand_in_their_rows(engine: DuckEngine, tmp_
     ]
 
 
+@pytest.mark.long
 def test_a_long_file_is_read_alike_block_after_block(engine: DuckEngine, tmp_path: Path) -> None:
     chance = random.Random(5)
     lines = [b'{"a":"%d","b":"%s"}' % (n, b"x" * chance.randrange(200)) for n in range(60_000)]

@@ -169,6 +169,7 @@ def test_a_killed_z_order_is_done_again(lake: Lake) -> None:
     assert lake.good().failures == {}
 
 
+@pytest.mark.long
 def test_a_long_log_gets_a_checkpoint_and_a_short_one_does_not(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
     lake.shop()
     land(lake, 1, 4)

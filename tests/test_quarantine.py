@@ -58,6 +58,7 @@ def test_every_reason_has_a_code_that_names_the_rule_and_the_column(lake: Lake) 
     ]
 
 
+@pytest.mark.long
 def test_a_waiver_may_name_a_code(lake: Lake) -> None:
     rejecting(lake)
     words = ["quarantine", "waive", "--table", "silver.shop.orders", "--reason", "known", "--until", str(date.today())]
@@ -65,6 +66,7 @@ def test_a_waiver_may_name_a_code(lake: Lake) -> None:
     assert "type:order_id" in cli(lake, "quarantine", "show", "--table", "silver.shop.orders").stdout
 
 
+@pytest.mark.long
 def test_after_a_fix_replay_moves_the_rows_that_now_pass_exactly_once(lake: Lake) -> None:
     rejecting(lake)
     idle = cli(lake, "quarantine", "replay", "--table", "silver.shop.orders")

@@ -96,6 +96,7 @@ def test_a_drill_judges_the_backup_by_its_manifest_and_tells_of_the_lake_apart(s
     assert repaired(shop) == 0
 
 
+@pytest.mark.long
 def test_what_rots_before_a_backup_of_new_rows_is_refused_too(shop: Lake) -> None:
     backed_up(shop)
     old = data_file(shop, BRONZE)
@@ -225,11 +226,11 @@ def halve(path: Path) -> None:
         (flip, ORDERS, data_file),
         (lose, BRONZE, data_file),
         (halve, "ops.releases", data_file),
-        (flip, BRONZE, newest_entry),
+        pytest.param(flip, BRONZE, newest_entry, marks=pytest.mark.long),
         (lose, ORDERS, newest_entry),
-        (empty, DAILY, newest_entry),
-        (halve, "quarantine.shop.orders", newest_entry),
-        (lose, "ops.releases", newest_entry),
+        pytest.param(empty, DAILY, newest_entry, marks=pytest.mark.long),
+        pytest.param(halve, "quarantine.shop.orders", newest_entry, marks=pytest.mark.long),
+        pytest.param(lose, "ops.releases", newest_entry, marks=pytest.mark.long),
     ],
 )
 def test_a_file_that_was_harmed_is_brought_back_as_it_was(
@@ -347,6 +348,7 @@ def test_the_newest_backup_is_the_one_made_last_whatever_the_clock_said(shop: La
     assert restored(shop, tmp_path / "other").rows(f"SELECT count(*) FROM {ORDERS}") == [(5,)]
 
 
+@pytest.mark.long
 def test_backups_of_before_there_were_numbers_come_first(shop: Lake) -> None:
     first = backed_up(shop)
     folder = shop.root / "backups" / "manifests"
@@ -363,6 +365,7 @@ def test_backups_of_before_there_were_numbers_come_first(shop: Lake) -> None:
 # -- what the scenes of rot found
 
 
+@pytest.mark.long
 def test_an_entry_that_is_gone_is_missed_though_a_checkpoint_sums_it_up(shop: Lake) -> None:
     """The library opens the newest version without it, and no older one, and commits nothing more."""
     table = delta.open_table(delta.table_path(shop.data, BRONZE))
@@ -446,6 +449,7 @@ def test_nothing_that_rots_ends_green_and_wrong(first: int) -> None:
     assert played.rotten == 5
 
 
+@pytest.mark.long
 def test_rows_that_rot_before_any_backup_has_them_are_seen_by_the_hash_in_their_commit(shop: Lake) -> None:
     """Another value, read as one: silver rebuilt from it would agree with it."""
     shop.environ["BROKEN_ON_PURPOSE"] = "1"

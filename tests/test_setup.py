@@ -161,6 +161,7 @@ def test_quiet_never_writes_to_stdout(project: Path) -> None:
     assert "installing requirements-dev.txt" in err
 
 
+@pytest.mark.long
 def test_without_uv_it_uses_the_venv_module_and_pip(project: Path) -> None:
     (bin_of(project) / "uv").unlink()
     code, out, err = setup(project)

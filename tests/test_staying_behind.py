@@ -375,6 +375,7 @@ def test_only_standings_that_change_are_recorded_and_make_no_release(lake: Lake)
     assert lake.rows("SELECT count(DISTINCT run_id) FROM ops.releases") == count
 
 
+@pytest.mark.long
 def test_a_mart_that_stays_behind_outlives_vacuum_backup_restore_and_rollback(lake: Lake, tmp_path: Path) -> None:
     company(lake)
     first = lake.good()

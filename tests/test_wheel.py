@@ -190,6 +190,7 @@ def test_the_project_is_the_working_folder_or_the_one_that_is_named(run_command:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["environment", "lake"]
 
 
+@pytest.mark.long
 def test_the_schedule_calls_the_program_and_a_job_its_commands_without_make(
     run_command: RunCommand, environment: Path, wheels: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -208,6 +209,7 @@ def test_the_schedule_calls_the_program_and_a_job_its_commands_without_make(
 # -- it is upgraded
 
 
+@pytest.mark.long
 def test_a_higher_version_rebuilds_nothing(
     run_command: RunCommand, environment: Path, wheels: dict[str, Path], tmp_path: Path
 ) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from clone import ROOT, Shown, blocks, done_as_shown
 
 PAGE = (ROOT / "docs/add-a-source.md").read_text(encoding="utf-8")
 BLOCKS = blocks(PAGE)
 
 
+@pytest.mark.long
 def test_what_the_page_shows_is_what_happens(tmp_path: Path) -> None:
     # one test, not one for each sentence: several workers would each do all of it again
     shown = done_as_shown(tmp_path / "boathouse", BLOCKS)

@@ -73,6 +73,7 @@ def test_each_column_counts_in_the_week_in_which_it_happened(company: Lake) -> N
     ]
 
 
+@pytest.mark.long
 def test_what_comes_late_goes_into_its_own_week(company: Lake) -> None:
     packed(company, "A", ("0261310001", "HL100", "2026-03-23"))
     shipped(company, "1", ("S000001", "536001", "2026-03-31"))

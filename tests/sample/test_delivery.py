@@ -330,6 +330,7 @@ def test_segments_are_those_that_customers_had_when_their_shipments_left(
     assert {segment for _, segment, *_ in expected} >= {"shop", "online", "wholesale", "private"}
 
 
+@pytest.mark.long
 def test_a_second_run_changes_nothing(company: Lake) -> None:
     known = [name for name in catalog.tables(company.data) if not name.startswith("ops.")]
     before = {name: files(company, name) for name in known}
@@ -377,6 +378,7 @@ def partitioned(lake: Lake, tables: Sequence[str]) -> dict[str, set[str]]:
     return {table: files(lake, f"gold.delivery.{table}") for table in tables}
 
 
+@pytest.mark.long
 def test_a_promise_corrected_five_weeks_later_changes_its_own_days_and_no_other(lake: Lake) -> None:
     land_house(contracts(lake, "delivery"))
     start = date(2026, 1, 5)
@@ -544,6 +546,7 @@ def test_up_to_two_orphans_in_a_hundred_events_are_let_pass(lake: Lake) -> None:
     assert (rule, round(share, 2), severity) == ("few_orphans", 2.97, "warning")
 
 
+@pytest.mark.long
 def test_a_carrier_that_nobody_knows_stops_the_shipments_and_readers_keep_the_last_good_ones(lake: Lake) -> None:
     land_house(only(lake, "scms_shipments", "shipments"))
     lake.land("delivery/shipments/1.csv", SHIPMENTS + shipped(1, "2026-01-10", "2026-01-12"))
@@ -558,6 +561,7 @@ def test_a_carrier_that_nobody_knows_stops_the_shipments_and_readers_keep_the_la
     assert columns(lake, "gold.delivery.shipments", "shipment_id") == {("S000001",), ("S000002",)}
 
 
+@pytest.mark.long
 def test_a_file_with_another_delimiter_blocks_what_is_made_of_it_and_nothing_else(lake: Lake, landed: Path) -> None:
     contracts(lake, "delivery", "sales")
     sales.land(lake.data / "landing", days=1, last=FRIDAY, seed=7)
@@ -676,6 +680,7 @@ def test_sentinels_of_dates_are_no_dates_and_what_is_neither_goes_to_quarantine(
     }
 
 
+@pytest.mark.long
 def test_both_sources_stand_side_by_side_and_either_alone_is_enough(lake: Lake) -> None:
     land_house(contracts(lake, "delivery"))
     lake.land("delivery/shipments/1.csv", SHIPMENTS + shipped(1, "2026-01-10", "2026-01-12", "2026-01-12"))

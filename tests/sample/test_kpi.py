@@ -397,6 +397,7 @@ def test_a_new_definition_holds_from_its_day_and_a_correction_for_its_days(few: 
     assert len({successes, starts, views[1]}) == 3
 
 
+@pytest.mark.long
 def test_no_source_makes_an_empty_mart_and_an_account_that_is_not_listed_an_unknown_app(lake: Lake) -> None:
     contracts(lake).good()
     assert lake.rows("SELECT count(*) FROM gold.kpi.dim_apps") == [(4,)]

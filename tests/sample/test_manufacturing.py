@@ -135,6 +135,7 @@ def test_a_log_uploaded_again_with_more_rows_adds_the_new_tests_only(workshop: L
     ]
 
 
+@pytest.mark.long
 def test_a_workbook_and_a_text_of_the_same_rows_are_the_same_tests(workshop: Lake) -> None:
     rows = [
         line(U1, "Functional Test", "2026-03-23 08:00:59", " Fail ", code="f210"),
@@ -183,6 +184,7 @@ def test_damaged_lines_go_to_quarantine_with_the_reason(built: Lake) -> None:
     ]
 
 
+@pytest.mark.long
 def test_one_log_gives_its_stations_before_the_other_has_come(workshop: Lake) -> None:
     yields = "SELECT station, units FROM gold.manufacturing.daily_yield ORDER BY station"
     land_boards(workshop, "A", board(U1, "TB-01", "2026-03-23 07:00:00"))
@@ -199,6 +201,7 @@ def test_one_log_gives_its_stations_before_the_other_has_come(workshop: Lake) ->
 # -- yields
 
 
+@pytest.mark.long
 def test_both_yields_are_told_of_the_day_of_the_first_test_whenever_the_logs_come(workshop: Lake) -> None:
     weekly = "SELECT week::VARCHAR, units, first_passed, finally_passed, retested, first_pass_yield, final_yield "
     weekly += "FROM gold.manufacturing.weekly_yield ORDER BY week"

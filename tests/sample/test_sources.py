@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import databases
+import pytest
 from clone import ROOT, blocks, done_as_shown
 from fake_api import Reply, Request, api
 from test_files_connector import sftp_server
@@ -58,6 +59,7 @@ def obscured(password: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
+@pytest.mark.long
 def test_what_the_page_shows_is_what_happens(tmp_path: Path) -> None:
     # one test, not one for each source: each would make a copy of the project
     mill = tmp_path / "mill"

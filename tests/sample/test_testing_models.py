@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from clone import ROOT, blocks, done_as_shown
 
 BLOCKS = blocks((ROOT / "docs/testing-models.md").read_text(encoding="utf-8"))
 
 
+@pytest.mark.long
 def test_what_the_page_shows_is_what_happens(tmp_path: Path) -> None:
     written = [block for block in BLOCKS if block[0] == "yaml"]
     failing = [block for block in BLOCKS if block[0] == "text"]
