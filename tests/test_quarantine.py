@@ -83,6 +83,7 @@ def test_after_a_fix_replay_moves_the_rows_that_now_pass_exactly_once(lake: Lake
     assert lake.rows("SELECT count(*) FROM silver.shop.orders") == [(2,)]
 
 
+@pytest.mark.long
 def test_a_waiver_has_a_reason_and_an_end_and_is_counted_apart_until_then(lake: Lake) -> None:
     rejecting(lake)
     words = ["quarantine", "waive", "--table", "silver.shop.orders", "--matching", "minimum"]
