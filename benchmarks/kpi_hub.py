@@ -33,6 +33,7 @@ from fake_meta import TOKEN, Meta, meta  # noqa: E402
 VENDOR = "85000001"
 COUNTRIES = ("SE", "NO", "DK", "DE", "FR", "US")
 CAMPAIGNS = 10
+SOURCES = ("--source", "ga4,meta_ads,app_store")
 DAY = timedelta(days=1)
 
 
@@ -45,12 +46,17 @@ def main(days: int, apps: int, events: int) -> None:
         _ship(project, apps, ga4.url, ads.url, store.url)
         environ = _environ(project, ga4)
         ads.page_size = 500
-        ga4.page = 10_000
+        ga4.page, ga4.datasets = 10_000, [f"analytics_{201 + app}" for app in range(apps)]
         for day in (first + n * DAY for n in range(days)):
             _happens(ga4, ads, store, day, apps, events)
         print(f"{days} days, {apps} apps, {events} events a day and app: {_machine()}")
         print(f"{'step':34} {'wall s':>7} {'cpu s':>7} {'peak MB':>8}  what")
-        _step("first load: pull", project, environ, ["pull", "--start", str(first), "--end", str(yesterday - DAY)])
+        _step(
+            "first load: pull",
+            project,
+            environ,
+            ["pull", *SOURCES, "--start", str(first), "--end", str(yesterday - DAY)],
+        )
         _step("first load: run", project, environ, ["run", "--no-pull"])
         _happens(ga4, ads, store, yesterday, apps, events)
         ads.now = yesterday + DAY
