@@ -70,9 +70,21 @@ def test_a_plan_and_the_list_of_sources_say_what_is_not_set_up(
     ]
 
 
-@pytest.mark.parametrize("words", [("--source", "till"), ()])
-def test_who_asks_for_a_source_learns_which_settings_it_lacks(shop: Lake, words: tuple[str, ...]) -> None:
-    assert shop.command("pull", *words) != 0
+def test_a_pull_that_names_no_source_asks_those_that_are_set_up(
+    shop: Lake, shop_api: Api, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert shop.command("pull") == 0
+    assert (
+        "note: 2 sources are not set up: post, till; `make sources` says what each asks for\n"
+        in capsys.readouterr().out
+    )
+    assert [request.path for request in shop_api.asked] == ["/stock"]
+    assert shop.command("pull", "--dry-run", "--json") == 0
+    assert {one["feed"] for one in json.loads(capsys.readouterr().out)} == {"landing.shop.stock"}
+
+
+def test_who_asks_for_a_source_learns_which_settings_it_lacks(shop: Lake) -> None:
+    assert shop.command("pull", "--source", "till") != 0
     [(text, kind)] = shop.rows("SELECT error_message, error_class FROM ops.pipeline_runs WHERE \"table\" = 'orders'")
     assert kind == "auth" and "SOURCE_TILL_USER" in text and "SOURCE_TILL_PASSWORD" in text
     assert ("pull landing.shop.orders", "P2") in open_incidents(shop)

@@ -2,7 +2,8 @@
 
 Without --start it is what `run` does first: the lookback of each source, and the days that have no answer yet. With it
 every day up to --end is asked for again: what is the same as before lands no second time. --where is an SQL condition
-over the slice, account and day, and over the columns of the seed that a source's accounts come from.
+over the slice, account and day, and over the columns of the seed that a source's accounts come from. Without --source
+those are asked that are set up.
 """
 
 from __future__ import annotations
@@ -65,6 +66,9 @@ def run(call: Call) -> int:
         registry.check(feeds)
         if not feeds:
             console.note("no contract names a source: docs/pulling.md says how one does")
+        left = list[Feed]()
+        if not args.source:  # who names one is told what it lacks
+            feeds, left = pulling.by_set_up(project, feeds)
         where = pulling.condition(project, args.where, feeds) if args.where is not None else None
         if args.dry_run or where:
             planned = pulling.plan(_stage(project, window, args, where), feeds)
@@ -76,6 +80,7 @@ def run(call: Call) -> int:
             show(call, [one for each in planned for one in _slices(each)], _print)
             return 0
         with recorded_run(project, RunKind.PULL, _command(args), window) as current:
+            current.not_set_up = {feed.pull_id: feed.source.name for feed in left if feed.source}
             _pull(current, _stage(project, window, args, where, current.run_id), feeds)
         return finish(call, project, current)
 
