@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from math import inf
 from pathlib import Path
 from typing import Any, Protocol
@@ -134,6 +134,11 @@ class Asked:
     backfill: bool = False  # a person named the first day: what landed is asked for again
     settings: Settings | None = None  # of the project, for what is no credential of a source: rclone's remotes
 
+    @property
+    def days(self) -> list[date]:
+        """Return the business days that the pull answers for, the oldest first."""
+        return [self.start + timedelta(days=n) for n in range((self.end - self.start).days + 1)]
+
 
 class Answer(Protocol):
     """One answer, which a connector writes a piece at a time: one file of the landing zone.
@@ -171,6 +176,12 @@ class Answer(Protocol):
 
     def target(self, name: str) -> Path:
         """Return where a file of that name lies, or would lie, in the landing zone."""
+
+
+class Forgotten:
+    """An answer that nobody keeps: of a probe, only the calls are counted."""
+
+    requests = 0
 
 
 class Connector(Protocol):

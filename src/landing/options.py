@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from src.landing.connector import Option
 
@@ -33,6 +34,17 @@ def is_count(value: object, least: int = 0) -> bool:
 def is_word(value: object) -> bool:
     """Return whether a value is text that is not blank."""
     return isinstance(value, str) and bool(value.strip())
+
+
+def is_url(value: object) -> bool:
+    """Return whether a value is an http(s) URL with a host."""
+    if not is_word(value):
+        return False
+    try:
+        parts = urlsplit(str(value))
+    except ValueError:  # such as a bracket without its other
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def _is_ready_at(value: object) -> bool:

@@ -30,7 +30,7 @@ from src.errors import AuthError, ContractError, TransientError, nearest
 from src.landing import json_text, options
 from src.landing.connector import Answer, Asked, BusyError, NotYetError, Option, Slice
 from src.landing.http import Client, EmptyError, Rule, unpacked
-from src.landing.options import ACCOUNTS, is_span, is_word, seconds
+from src.landing.options import ACCOUNTS, is_span, is_url, is_word, seconds
 from src.landing.registry import setting
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ OPTIONS: Mapping[str, Option] = {
     "timeout": Option("how long one answer may keep silent: 60 s", is_span, "60 s"),
     "url": Option(
         "where the API is",
-        lambda value: is_word(value) and urlsplit(value).scheme in ("http", "https"),
+        is_url,
         "https://api.appstoreconnect.apple.com",
     ),
 }
@@ -94,12 +94,11 @@ def pinned(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def slices(asked: Asked) -> Sequence[Slice]:
     """Return a slice for each account and day; asks nothing."""
-    days = [asked.start + timedelta(days=n) for n in range((asked.end - asked.start).days + 1)]
     shared = _Shared(asked.now)
     return [
         Slice(f"{account.name}/{day}", day, any_order=True, account=account.name, details={"shared": shared})
         for account in asked.accounts
-        for day in days
+        for day in asked.days
     ]
 
 

@@ -29,7 +29,7 @@ from urllib.parse import urlsplit
 from src.errors import AuthError, BoathouseError, ContractError, TransientError
 from src.landing.connector import AccountError, Answer, Asked, BusyError, NotYetError, Option, Slice
 from src.landing.http import reason_of, retry_after
-from src.landing.options import ACCOUNTS, is_count, is_span, is_word, seconds
+from src.landing.options import ACCOUNTS, is_count, is_span, is_url, is_word, seconds
 from src.landing.patience import patiently
 from src.landing.registry import setting
 from src.settings import struck
@@ -63,7 +63,7 @@ OPTIONS: Mapping[str, Option] = {
     "timeout": Option("how long one answer may keep silent: 60 s", is_span, "60 s"),
     "url": Option(
         "where the API is",
-        lambda value: is_word(value) and urlsplit(value).scheme in ("http", "https"),
+        is_url,
         "https://bigquery.googleapis.com",
     ),
 }
@@ -80,12 +80,11 @@ def slices(asked: Asked) -> Sequence[Slice]:
     if wrong := [account.name for account in asked.accounts if not _NAME.fullmatch(account.name)]:
         fix = "write the datasets of the properties, such as analytics_201"
         raise ContractError(f"accounts: {', '.join(wrong)} is no name of a dataset", where=_source(asked), fix=fix)
-    days = [asked.start + timedelta(days=n) for n in range((asked.end - asked.start).days + 1)]
     shared = _Shared()
     return [
         Slice(f"{account.name}/{day}", day, any_order=True, account=account.name, details={"shared": shared})
         for account in asked.accounts
-        for day in days
+        for day in asked.days
     ]
 
 

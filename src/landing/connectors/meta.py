@@ -19,15 +19,14 @@ from dataclasses import replace
 from datetime import date, timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from src.errors import BoathouseError, ContractError, TransientError
 from src.landing import json_text, registry
-from src.landing.connector import Answer, Asked, Notice, Option, Slice
+from src.landing.connector import Answer, Asked, Forgotten, Notice, Option, Slice
 from src.landing.http import Client
 from src.landing.meta_errors import LimitError, TooLargeError, judged
 from src.landing.meta_limits import Limits
-from src.landing.options import ACCOUNTS, is_count, is_span, is_word, seconds
+from src.landing.options import ACCOUNTS, is_count, is_span, is_url, seconds
 from src.landing.patience import GaveUpError, patiently
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ OPTIONS: Mapping[str, Option] = {
     "timeout": Option("how long one answer may keep silent: 60 s", is_span, "60 s"),
     "url": Option(
         "where the Graph API is",
-        lambda value: is_word(value) and urlsplit(value).scheme in ("http", "https") and bool(urlsplit(value).hostname),
+        is_url,
         "https://graph.facebook.com",
     ),
 }
@@ -132,7 +131,7 @@ def slices(asked: Asked) -> Sequence[Slice]:
         ContractError: an account is none.
     """
     nodes = {account.name: _node(account.name) for account in asked.accounts}
-    days = [asked.end - timedelta(days=n) for n in range((asked.end - asked.start).days + 1)]
+    days = reversed(asked.days)
     return [Slice(f"{nodes[name]}/{day}", day, any_order=True, account=name) for day in days for name in nodes]
 
 
@@ -152,19 +151,13 @@ def fetch(asked: Asked, part: Slice, answer: Answer) -> int:
 
 def probe(asked: Asked) -> str:
     """Ask for the zone and currency of the first account."""
-    calls = _Calls(asked, asked.accounts[0].name, _Forgotten())
+    calls = _Calls(asked, asked.accounts[0].name, Forgotten())
     try:
         found = json.loads(calls.call("GET", calls.node, {"fields": "account_id,timezone_name,currency"}))
     finally:
         calls.client.close()
     name = calls.node if len(asked.accounts) == 1 else f"{calls.node}, the first of {len(asked.accounts)} accounts,"
     return f"{name} answers: days of {found.get('timezone_name')}, money in {found.get('currency')}"
-
-
-class _Forgotten:
-    """An answer that nobody keeps."""
-
-    requests = 0
 
 
 class _Calls:

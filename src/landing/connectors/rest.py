@@ -16,9 +16,9 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from src.errors import ContractError
 from src.landing import json_text, registry
-from src.landing.connector import Answer, Asked, NotYetError, Option, Slice
+from src.landing.connector import Answer, Asked, Forgotten, NotYetError, Option, Slice
 from src.landing.http import MEANINGS, Client, EmptyError, Rule, unpacked
-from src.landing.options import ACCOUNTS, is_count, is_span, is_word, seconds
+from src.landing.options import ACCOUNTS, is_count, is_span, is_url, is_word, seconds
 from src.landing.patience import patiently
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _is_rule(value: object) -> bool:
 OPTIONS: Mapping[str, Option] = {
     "url": Option(
         "an http(s) URL; {start}, {end}, {day}, {month} and {account} are filled in",
-        lambda value: is_word(value) and urlsplit(value).scheme in ("http", "https") and bool(urlsplit(value).hostname),
+        is_url,
         required=True,
     ),
     "method": Option("GET or POST", lambda value: value in ("GET", "POST"), "GET"),
@@ -176,7 +176,7 @@ def fetch(asked: Asked, part: Slice, answer: Answer) -> int:
 def probe(asked: Asked) -> str:
     """Call for the newest slice, read the first page and forget it."""
     part = slices(asked)[-1]
-    call = _Call(asked, part, _Forgotten())
+    call = _Call(asked, part, Forgotten())
     try:
         return call.first_words()
     except EmptyError:
@@ -185,12 +185,6 @@ def probe(asked: Asked) -> str:
         return "answers; the newest slice is not ready yet"
     finally:
         call.client.close()
-
-
-class _Forgotten:
-    """An answer that nobody keeps."""
-
-    requests = 0
 
 
 @dataclass
