@@ -424,6 +424,7 @@ def test_every_page_that_the_page_of_sources_leads_to_is_there() -> None:
         ({"readyAt": "14:00 Moon"}, ("readyAt '14:00 Moon'", "14:00 America/Los_Angeles")),
         ({"budget": "soon"}, ("budget 'soon'", "10 min")),
         ({"url": "ftp://example.com"}, ("url 'ftp://example.com'", "an http(s) URL")),
+        ({"url": "http://[example.com"}, ("url 'http://[example.com'", "an http(s) URL")),
         ({"slice": "day"}, ("slice day, and no call says which", "{day}")),
         ({"raw": True}, ("raw with rows", "recordPath")),
     ],
