@@ -28,9 +28,12 @@ ORDER = [
     ["landing", "bronze", "silver", "gold"],
     ["run", "model_tests", "draft"],
     ["monitors", "maintenance", "preview"],
+    ["causes"],
     ["alerts"],
+    ["facts"],
     ["report", "documents", "init"],
     ["commands"],
+    ["page"],
     ["main"],
 ]
 # What stands beside the order, and what it may import.

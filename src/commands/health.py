@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from src.commands import Call, json_argument, show
+from src.facts import findings
 from src.project import open_project
 from src.report import health
 from src.run import runs
@@ -19,6 +20,6 @@ def run(call: Call) -> int:
         found = health.read_health(project, runs.now())
         show(call, found, health.print_health)
         if sent := health.send_alerts(project, found):
-            print(f"alerts sent of {health.pluralized(len(sent), 'incident')}")
+            print(f"alerts sent of {findings.pluralized(len(sent), 'incident')}")
         health.record_figures(project, found)
     return int(not found.healthy)

@@ -8,20 +8,26 @@ cron sends a mail exactly when there is something to do.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from src import alerts, catalog, monitors
 from src.alerts import Incident, Message
 from src.errors import BoathouseError
+from src.facts.findings import (
+    has_run,
+    is_blocked,
+    is_housekeeping,
+    is_unreadable,
+    pluralized,
+    read_findings,
+    read_incidents,
+    verdict,
+)
 from src.monitors import Findings
-from src.problems import CLASSES, Problem
 from src.project import Project
 from src.run import lock, runs
 
-BLIND = "ops"  # the subject of a problem where the monitors cannot look and the table is not known
-_HOUSEKEEPING = CLASSES[-1]  # housekeeping: printed, and no reason for an exit code
 _PATIENCE = 60.0  # seconds to wait for an update of the alerts, or for another health check
 
 
@@ -117,66 +123,6 @@ def record_figures(project: Project, health: Health) -> None:
         return
     with lock.waited(project.settings.data_dir, "alerts", _PATIENCE):
         monitors.record(project.engine, project.settings.data_dir, health)
-
-
-def read_findings(project: Project, now: datetime) -> Findings:
-    """Return what the monitors find; that they cannot look, or that nothing ever ran, is a problem too."""
-    try:
-        found = monitors.evaluate(project, now)
-    except BoathouseError as error:
-        what = f"cannot be read, so not every monitor could look: {str(error).splitlines()[0]}"
-        fix = "`make check` names the damage; restore from the last verified backup"
-        return Findings(problems=(Problem("table", BLIND, "P1", now.date(), what, fix, unreadable=True),))
-    if has_run(project) or lock.holder(project.settings.data_dir):
-        return found
-    what = "nothing has run yet"
-    fix = "`make pipeline`; where there was a lake before, see whether DATA_DIR is the right folder and is mounted"
-    never = Problem("run", "pipeline", "P2", now.date(), what, fix)
-    return replace(found, problems=(never, *found.problems))
-
-
-def read_incidents(project: Project) -> tuple[Incident, ...]:
-    """Return the incidents that are open; none where they cannot be read, which is among the problems then."""
-    try:
-        return alerts.open_incidents(project.engine, project.settings.data_dir)
-    except BoathouseError:
-        return ()
-
-
-def has_run(project: Project) -> bool:
-    """Return whether there is a record of any run."""
-    return runs.TABLE in catalog.tables(project.settings.data_dir)
-
-
-def verdict(problems: Sequence[Problem]) -> str:
-    """Return the state of the lake in a few words: fine, or how many problems there are and how urgent the worst is."""
-    urgent = [problem for problem in problems if not is_housekeeping(problem)]
-    few = len(problems) - len(urgent)
-    more = f"; {few} of {_HOUSEKEEPING} can wait" if few else ""
-    if not urgent:
-        return "fine" + more
-    worst = min(problem.urgency for problem in urgent)
-    return f"{pluralized(len(urgent), 'problem')}, the worst {worst}{more}"
-
-
-def pluralized(number: int, what: str) -> str:
-    """Return a number with its noun."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
-def is_housekeeping(problem: Problem) -> bool:
-    """Return whether a problem is mere housekeeping (P4)."""
-    return problem.urgency == _HOUSEKEEPING
-
-
-def is_blocked(problem: Problem) -> bool:
-    """Return whether a problem is that a table waits for another one, whose own problem names it."""
-    return problem.blocked_by is not None
-
-
-def is_unreadable(problem: Problem) -> bool:
-    """Return whether a problem is that a table cannot be read."""
-    return problem.unreadable
 
 
 def _last_run(project: Project) -> LastRun | None:

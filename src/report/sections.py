@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from statistics import median
 
-from src.report import health, plots
+from src.facts import findings
+from src.report import plots
 from src.report.pages import Cell, Figure, Grid, Page, Section, Spark
 from src.report.plots import Bar, Plot
 from src.report.status import ago, size
@@ -72,8 +73,8 @@ def _runs(summary: Summary) -> Section:
     middle = median(run.seconds for run in runs)
     days = {run.started_at.date() for run in runs}
     silent = sum(1 for day in summary.days if day >= min(days)) - len(days)
-    text = f"{health.pluralized(len(runs), 'run')}, {good} of them whole; the median took {middle:.1f} s. "
-    text += f"{health.pluralized(silent, 'day')} since the first without one."
+    text = f"{findings.pluralized(len(runs), 'run')}, {good} of them whole; the median took {middle:.1f} s. "
+    text += f"{findings.pluralized(silent, 'day')} since the first without one."
     rows = tuple(
         (_moment(run.started_at), run.status, run.command, Figure(f"{run.seconds:.1f}"), run.error) for run in runs
     )
@@ -96,7 +97,7 @@ def _latency_plot(summary: Summary) -> Plot:
         runs = [run for run in summary.runs if run.started_at.date() == day]
         status = next((word for word in ("failed", "partial") if any(run.status == word for run in runs)), "success")
         longest = max((run.seconds for run in runs), default=0.0)
-        note = f"{day}: {health.pluralized(len(runs), 'run')}"
+        note = f"{day}: {findings.pluralized(len(runs), 'run')}"
         note += f", the longest {longest:.1f} s, the worst {status}" if runs else ""
         flag = "" if status == "success" else "✗"
         bars.append(Bar(f"{day:%m-%d}", (longest,), (_TONE[status],), note, flag=flag))

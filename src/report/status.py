@@ -10,11 +10,11 @@ from datetime import UTC, date, datetime, timedelta
 from src import catalog, console, contract, lake
 from src.alerts import Incident
 from src.errors import BoathouseError
+from src.facts import findings
 from src.monitors import Findings
 from src.monitors.freshness import Freshness
 from src.problems import Problem
 from src.project import Project
-from src.report import health
 from src.run import backup_records, releases, runs
 from src.run.releases import Standing
 
@@ -91,16 +91,16 @@ class Status:
 
 def read_status(project: Project, now: datetime) -> Status:
     """Return the verdict, problems, last runs, tables and last verified backup of the lake at a moment (UTC)."""
-    found = health.read_findings(project, now)
-    incidents = {incident.incident: incident for incident in health.read_incidents(project)}
+    found = findings.read_findings(project, now)
+    incidents = {incident.incident: incident for incident in findings.read_incidents(project)}
     last_runs, runs_error = _read_runs(project)
     backup, backup_error = _read_backup(project)
     return Status(
         read_at=now,
-        verdict=health.verdict(found.problems),
+        verdict=findings.verdict(found.problems),
         problems=tuple(_with_incident(problem, incidents.get(problem.incident), now) for problem in found.problems),
         recovered=tuple(sorted(set(incidents) - {problem.incident for problem in found.problems})),
-        has_run=health.has_run(project),
+        has_run=findings.has_run(project),
         runs=last_runs,
         runs_error=runs_error,
         tables=tuple(_read_tables(project, found)),
@@ -158,7 +158,7 @@ def _with_incident(problem: Problem, incident: Incident | None, now: datetime) -
 
 def _read_runs(project: Project) -> tuple[tuple[RunStatus, ...], str | None]:
     """Return the last runs, or why their records cannot be read."""
-    if not health.has_run(project):
+    if not findings.has_run(project):
         return (), None
     try:
         catalog.publish(project.engine, {runs.TABLE: project.path(runs.TABLE)})
@@ -233,14 +233,14 @@ def _next_step(found: Findings, now: datetime) -> str:
 
 def _print_problems(status: Status) -> None:
     """Print the problems, each with what became of its incident, and the incidents that are over but still open."""
-    urgent = [problem for problem in status.problems if not health.is_housekeeping(problem)]
+    urgent = [problem for problem in status.problems if not findings.is_housekeeping(problem)]
     for problem in urgent[:_MOST]:
         state = f" ({problem.state} since {problem.since:%m-%d %H:%M})" if problem.since else ""
         print(_wrapped(f"{problem.urgency}  ", f"{problem.incident}{state}: {problem.what}"))
         print(_wrapped("    -> ", problem.fix))
     if len(urgent) > _MOST:
         print(f"    and {len(urgent) - _MOST} more: `make health`")
-    housekeeping = [problem for problem in status.problems if health.is_housekeeping(problem)]
+    housekeeping = [problem for problem in status.problems if findings.is_housekeeping(problem)]
     for kind in sorted({problem.kind for problem in housekeeping}):
         _print_housekeeping(kind, [problem for problem in housekeeping if problem.kind == kind])
     if status.recovered:
@@ -323,7 +323,7 @@ def _ops_row(tables: Sequence[TableStatus]) -> tuple[object, ...]:
     rows, files = sum(table.rows or 0 for table in tables), sum(table.files or 0 for table in tables)
     total = size(sum(table.bytes or 0 for table in tables))
     written = max((table.written_at for table in tables if table.written_at), default=None)
-    return (f"ops ({health.pluralized(len(tables), 'table')})", rows, files, total, "", "", _moment(written))
+    return (f"ops ({findings.pluralized(len(tables), 'table')})", rows, files, total, "", "", _moment(written))
 
 
 def _moment(moment: datetime | None) -> str:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from src import alerts
 from src.engine import literal
+from src.facts import findings
 from src.monitors import Findings, freshness, series, storage, volume, weekday
 from src.monitors.distribution import Distribution
 from src.monitors.feeds import FeedSchema
@@ -23,7 +24,6 @@ from src.monitors.storage import TableStats
 from src.monitors.volume import Volume
 from src.problems import CLASSES, Problem
 from src.project import Project
-from src.report import health
 from src.report.status import BackupStatus
 from src.run import backup_records, history, maintenance_records, releases, runs
 from src.run.releases import Standing
@@ -250,7 +250,7 @@ class _Past:
 
 def read_summary(project: Project, now: datetime) -> Summary:
     """Return the figures of the lake up to a moment (UTC); changes nothing."""
-    past = _Past(Reading(project, now), health.read_findings(project, now))
+    past = _Past(Reading(project, now), findings.read_findings(project, now))
     found = past.found
     data = project.settings.data_dir
     release = past.reading.attempt(releases.TABLE, releases.newest_release, data) or releases.Release()
@@ -277,8 +277,8 @@ def read_summary(project: Project, now: datetime) -> Summary:
     return Summary(
         read_at=now,
         first_day=past.first_day,
-        verdict=health.verdict(problems),
-        healthy=all(map(health.is_housekeeping, problems)),
+        verdict=findings.verdict(problems),
+        healthy=all(map(findings.is_housekeeping, problems)),
         problems=problems,
         judged_days=found.volume,
         feed_schema=found.feed_schema,
@@ -295,7 +295,7 @@ def _problems(past: _Past) -> tuple[Problem, ...]:
     """Return what the look found, and the tables that could not be read here; these say it more precisely."""
     seen = {problem.incident for problem in past.found.problems}
     more = [problem for problem in past.reading.damage.values() if problem.incident not in seen]
-    found = [problem for problem in past.found.problems if not (more and problem.subject == health.BLIND)]
+    found = [problem for problem in past.found.problems if not (more and problem.subject == findings.BLIND)]
     return tuple(sorted((*more, *found), key=lambda problem: CLASSES.index(problem.urgency)))
 
 

@@ -1,0 +1,81 @@
+"""The last runs, and the last step of each feed and table, as ops.pipeline_runs has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from src.engine import identifier
+from src.project import Project
+from src.run import history
+from src.run.runs import Record
+
+LAST = 14  # runs that are told
+LAYERS = ("landing", "bronze", "silver", "gold")
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """One run of any command; moments in UTC, durations in seconds."""
+
+    run_id: str
+    started_at: datetime
+    ended_at: datetime
+    status: str  # success | partial | failed
+    command: str
+    seconds: float
+    records_read: int
+    records_written: int
+    quarantined: int
+    error: str  # its first line
+    seconds_by_layer: Mapping[str, float]  # of LAYERS; the others count nothing
+    failed: int  # steps
+    blocked: int  # steps
+
+
+def read_runs(project: Project, most: int = LAST) -> tuple[RunFacts, ...]:
+    """Return the last runs, the newest first.
+
+    Raises:
+        BoathouseError: the records cannot be read.
+    """
+    if not history.publish(project.engine, project.settings.data_dir):
+        return ()
+    rows = project.engine.rows(
+        "WITH last AS MATERIALIZED (SELECT run_id, start_time, end_time, status, coalesce(command, '') AS command, "
+        "latency, records_read, records_written, quarantined, "
+        "coalesce(split_part(error_message, chr(10), 1), '') AS error FROM ops.pipeline_runs "
+        f"WHERE layer = 'run' ORDER BY start_time DESC, run_id DESC LIMIT {most}), "
+        "steps AS (SELECT run_id, layer, sum(latency) AS seconds, count(*) FILTER (status = 'failed') AS failed, "
+        "count(*) FILTER (status = 'blocked') AS blocked FROM ops.pipeline_runs "
+        "WHERE layer <> 'run' AND run_id IN (FROM last SELECT run_id) GROUP BY ALL) "
+        "SELECT last.*, coalesce(list(layer) FILTER (layer IS NOT NULL), []), "
+        "coalesce(list(seconds) FILTER (layer IS NOT NULL), []), coalesce(sum(failed), 0)::BIGINT, "
+        "coalesce(sum(blocked), 0)::BIGINT FROM last LEFT JOIN steps USING (run_id) "
+        "GROUP BY ALL ORDER BY start_time DESC, run_id DESC"
+    )
+    return tuple(map(_run, rows))
+
+
+def _run(row: tuple[Any, ...]) -> RunFacts:
+    layers, seconds = row[10:12]
+    return RunFacts(*row[:10], dict(zip(layers, seconds, strict=True)), *row[12:])
+
+
+def read_last_steps(project: Project) -> dict[str, Record]:
+    """Return by feed and table the record of the last run that went through it.
+
+    Raises:
+        BoathouseError: the records cannot be read.
+    """
+    if not history.publish(project.engine, project.settings.data_dir):
+        return {}
+    columns = ", ".join(identifier(column.name) for column in fields(Record))
+    rows = project.engine.rows(
+        f"SELECT {columns} FROM ops.pipeline_runs WHERE layer <> 'run' "
+        "QUALIFY row_number() OVER (PARTITION BY table_id ORDER BY start_time DESC, run_id DESC) = 1"
+    )
+    steps = (Record(*row) for row in rows)
+    return {step.table_id: step for step in steps}

@@ -1,0 +1,125 @@
+"""How each feed and table stands, in one word, with what the word is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from src import contract, lake
+from src.errors import BoathouseError
+from src.monitors.freshness import Freshness
+from src.project import Project
+from src.run.releases import Cause, Standing
+from src.run.runs import Record
+
+
+class State(StrEnum):
+    """The states of a table, the gravest first."""
+
+    FAILED = "failed"  # its last step failed, or it cannot be read
+    BLOCKED = "blocked"  # its last step was not done, as something upstream failed
+    HELD_BACK = "held back"  # it is built, and readers see an earlier version
+    STALE = "stale"  # its rows are older than its contract promises, or its feed went quiet
+    EMPTY = "empty"  # it is not built yet
+    FINE = "fine"
+
+
+SIGNS = {
+    State.FAILED: "✗",
+    State.BLOCKED: "‖",
+    State.HELD_BACK: "◷",
+    State.STALE: "!",
+    State.EMPTY: "\N{EN DASH}",
+    State.FINE: "✓",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableFacts:
+    """One feed or table; moments in UTC. Rows, files and bytes are those of the newest version."""
+
+    id: str
+    state: State
+    readable: bool = True
+    rows: int | None = None  # None: not built
+    files: int | None = None
+    bytes: int | None = None
+    version: int | None = None  # the newest
+    written_at: datetime | None = None
+    standing: Standing | None = None  # what readers see of it; None: no release knows it
+    freshness: Freshness | None = None  # None: its contract promises nothing
+    last_step: Record | None = None  # of the last run that went through it
+    critical: bool = False
+    draft: bool = False  # the newest version is of a contract that may change under one version
+
+    @property
+    def layer(self) -> str:
+        """Return bronze, silver or gold."""
+        return self.id.partition(".")[0]
+
+    @property
+    def domain(self) -> str:
+        """Return the domain, or the mart."""
+        return self.id.split(".")[1]
+
+    @property
+    def name(self) -> str:
+        """Return the name within its domain."""
+        return self.id.split(".", 2)[2]
+
+
+def read_tables(
+    project: Project,
+    freshness: Mapping[str, Freshness],
+    standings: Mapping[str, Standing],
+    last_steps: Mapping[str, Record],
+    quiet: frozenset[str],
+) -> Iterator[TableFacts]:
+    """Yield every feed and declared table, in the order of a run. `quiet`: the feeds that went quiet."""
+    declared = {**project.contracts.silver, **{table.id: table for table in project.marts}}
+    for name in (*project.contracts.feeds, *declared):
+        table = declared.get(name)
+        step, standing, grade = last_steps.get(name), standings.get(name), freshness.get(name)
+        known: dict[str, Any] = {
+            "id": name,
+            "standing": standing,
+            "freshness": grade,
+            "last_step": step,
+            "critical": table is not None and table.critical,
+        }
+        try:
+            snapshot = project.table(name)
+        except BoathouseError:
+            yield TableFacts(**known, state=State.FAILED, readable=False)
+            continue
+        stale = name in quiet or (grade is not None and grade.grade == "POOR")
+        yield TableFacts(
+            **known, state=_state(step, standing, built=snapshot is not None, stale=stale), **_sized(snapshot)
+        )
+
+
+def _state(step: Record | None, standing: Standing | None, *, built: bool, stale: bool) -> State:
+    if step and step.status in (State.FAILED, State.BLOCKED):
+        return State(step.status)
+    if not built:
+        return State.EMPTY
+    if standing and standing.cause in (Cause.UPSTREAM, Cause.MART):
+        return State.HELD_BACK
+    return State.STALE if stale else State.FINE
+
+
+def _sized(snapshot: lake.Snapshot | None) -> dict[str, Any]:
+    if snapshot is None:
+        return {}
+    stamp = lake.commit_info(snapshot.root, snapshot.version).get("timestamp")
+    return {
+        "rows": snapshot.rows,
+        "files": len(snapshot.files),
+        "bytes": snapshot.size,
+        "version": snapshot.version,
+        "written_at": datetime.fromtimestamp(stamp / 1000, UTC) if stamp else None,
+        "draft": contract.is_draft(snapshot.properties),
+    }
