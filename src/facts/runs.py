@@ -60,8 +60,9 @@ def read_runs(project: Project, most: int = LAST) -> tuple[RunFacts, ...]:
 
 
 def _run(row: tuple[Any, ...]) -> RunFacts:
-    layers, seconds = row[10:12]
-    return RunFacts(*row[:10], dict(zip(layers, seconds, strict=True)), *row[12:])
+    *facts, layers, seconds, failed, blocked = row
+    by_layer = dict(zip(layers, seconds, strict=True))
+    return RunFacts(*facts, seconds_by_layer=by_layer, failed=failed, blocked=blocked)
 
 
 def read_last_steps(project: Project) -> dict[str, Record]:
