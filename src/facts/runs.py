@@ -61,8 +61,7 @@ def read_runs(project: Project, most: int = LAST) -> tuple[RunFacts, ...]:
 
 def _run(row: tuple[Any, ...]) -> RunFacts:
     *facts, layers, seconds, failed, blocked = row
-    by_layer = dict(zip(layers, seconds, strict=True))
-    return RunFacts(*facts, seconds_by_layer=by_layer, failed=failed, blocked=blocked)
+    return RunFacts(*[*facts, dict(zip(layers, seconds, strict=True)), failed, blocked])
 
 
 def read_last_steps(project: Project) -> dict[str, Record]:
