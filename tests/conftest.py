@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
+import subprocess
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -116,6 +119,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(needs_sample)
 
 
+def typed(*words: str, cwd: Path = ROOT, **environ: str) -> subprocess.CompletedProcess[str]:
+    """main.py as a person types it in a new shell: its exit code, and what it prints.
+
+    It is done in this process, as starting another takes longer than most commands do; what is about the process
+    itself (signals, what is imported when, a fresh interpreter) starts one.
+    """
+    shell = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        for name in {*os.environ} - {*shell}:
+            patch.delenv(name)
+        for name, value in (shell | {"SETTLE_SECONDS": "0"} | environ).items():
+            patch.setenv(name, value)
+        patch.chdir(cwd)
+        try:
+            code = main.main(list(words))
+        except SystemExit as ended:  # argparse's
+            code = int(ended.code or 0)
+    texts = []
+    for stream in (out, err):
+        stream.flush()
+        texts.append(stream.buffer.getvalue().decode())
+    return subprocess.CompletedProcess(["main.py", *words], code, *texts)
+
+
 @dataclass
 class Lake:
     """A project folder with contracts and a lake, and the verbs a test needs."""
@@ -180,6 +208,10 @@ class Lake:
         command, parser = commands.module(name), ArgumentParser()
         command.arguments(parser)
         return int(command.run(commands.Call(self.settings, parser.parse_args(words), main.carry)))
+
+    def typed(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        """What `typed` does, of this project."""
+        return typed(*words, "--project", str(self.root), cwd=self.root, **environ)
 
     def planned(self) -> tuple[PlannedStep, ...]:
         """What a run would do."""

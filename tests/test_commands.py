@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, Lake, short
+from conftest import ROOT, Lake, short, typed
 
 from src import commands, console
 
@@ -33,13 +33,6 @@ class Found:
     amount: Decimal
     day: date
     path: Path
-
-
-def run_command(*words: str, cwd: Path = ROOT, **environ: str) -> subprocess.CompletedProcess[str]:
-    """main.py as a person types it."""
-    settled = {"SETTLE_SECONDS": "0", "PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")} | environ
-    command = [sys.executable, str(ROOT / "main.py"), *words]
-    return subprocess.run(command, cwd=cwd, env=settled, capture_output=True, text=True, check=False)
 
 
 def shop(lake: Lake) -> Lake:
@@ -62,23 +55,23 @@ def test_a_command_is_a_file_with_its_help_its_arguments_and_its_run() -> None:
 
 
 def test_help_names_every_command() -> None:
-    shown = run_command("--help")
+    shown = typed("--help")
     assert shown.returncode == 0
     assert re.findall(r"^    ([a-z-]+)(?: |$)", shown.stdout, re.M) == commands.names()
 
 
 def test_a_command_that_is_none_is_refused_with_those_there_are() -> None:
-    refused = run_command("vacum")
+    refused = typed("vacum")
     assert refused.returncode == 2
     assert all(name in refused.stderr for name in commands.names())
 
 
-def test_a_command_imports_no_other(tmp_path: Path) -> None:
+def test_a_command_imports_no_other(lake: Lake) -> None:
     code = (
         "import sys, main; main.main(['plan']); "
         "print(*(name for name in sys.modules if name.startswith('src.commands.')), file=sys.stderr)"
     )
-    environ = os.environ | {"DATA_DIR": str(tmp_path / "data"), "LOG_DIR": str(tmp_path / "logs")}
+    environ = os.environ | {"PROJECT_DIR": str(shop(lake).root)}
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environ, capture_output=True, text=True)
     assert ran.stderr.split() == ["src.commands.plan"]
 
@@ -107,14 +100,14 @@ def test_a_project_is_named_before_or_after_the_command_or_by_the_environment(
         "environment": (),
     }[place]
     environ = {"PROJECT_DIR": str(lake.root)} if place == "environment" else {}
-    ran = run_command(*words, cwd=Path("/"), **environ)
+    ran = typed(*words, cwd=Path("/"), **environ)
     assert ran.returncode == 0, ran.stderr
     assert lake.rows("SELECT orders FROM gold.shop.daily") == [(1,)]
     assert (lake.root / "logs/app.log").is_file()
 
 
 def test_the_option_wins_over_the_environment(lake: Lake, tmp_path: Path) -> None:
-    ran = run_command("run", "--project", str(shop(lake).root), PROJECT_DIR=str(tmp_path / "other"))
+    ran = typed("run", "--project", str(shop(lake).root), PROJECT_DIR=str(tmp_path / "other"))
     assert ran.returncode == 0, ran.stderr
 
 
@@ -122,9 +115,9 @@ def test_settings_contracts_and_backups_are_those_of_the_project(lake: Lake, tmp
     shop(lake)
     (lake.root / ".env").write_text("DATA_DIR=lake\nBACKUP_REMOTE=copies\n")
     (lake.root / "data").rename(lake.root / "lake")
-    assert run_command("run", "--project", str(lake.root), cwd=Path("/")).returncode == 0
-    assert run_command("backup", "--project", str(lake.root), cwd=Path("/")).returncode == 0
-    assert run_command("docs", "--project", str(lake.root), cwd=Path("/")).returncode == 0
+    assert typed("run", "--project", str(lake.root), cwd=Path("/")).returncode == 0
+    assert typed("backup", "--project", str(lake.root), cwd=Path("/")).returncode == 0
+    assert typed("docs", "--project", str(lake.root), cwd=Path("/")).returncode == 0
     assert (lake.root / "lake/gold/shop/daily/_delta_log").is_dir()
     assert (lake.root / "copies/manifests").is_dir()
     assert (lake.root / "src/gold/shop/README.md").is_file()
@@ -132,26 +125,32 @@ def test_settings_contracts_and_backups_are_those_of_the_project(lake: Lake, tmp
 
 
 def test_a_project_that_is_not_there_is_refused_and_nothing_is_made(tmp_path: Path) -> None:
-    ran = run_command("status", "--project", str(tmp_path / "nowhere"))
+    ran = typed("status", "--project", str(tmp_path / "nowhere"))
     assert ran.returncode == 2
     assert f"where: --project {tmp_path / 'nowhere'}" in ran.stderr
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_stands_after_two_dashes_is_no_option_of_the_project(lake: Lake) -> None:
-    ran = run_command("query", "--project", str(lake.root), "--format", "json", "--", "SELECT '--project' AS word")
+    ran = typed("query", "--project", str(lake.root), "--format", "json", "--", "SELECT '--project' AS word")
     assert json.loads(ran.stdout) == [{"word": "--project"}], ran.stderr
 
 
 # -- no second door
 
 
-@pytest.mark.parametrize("name", MOVED)
-def test_the_old_call_of_a_module_says_what_to_type_and_does_the_same(name: str, tmp_path: Path) -> None:
+def test_every_module_that_was_called_moves_to_its_command() -> None:
+    ends = {name: (ROOT / f"src/maintenance/{name.replace('-', '_')}.py").read_text("utf-8") for name in MOVED}
+    other = [name for name, text in ends.items() if not text.endswith(f'__main__":\n    moved.to("{name}")\n')]
+    assert other == []
+
+
+@pytest.mark.parametrize("name", short(MOVED, 1))
+def test_the_old_call_of_a_module_says_what_to_type_and_does_the_same(name: str) -> None:
     words = ["daily", "--help"] if name == "jobs" else ["--help"]
     module = f"src.maintenance.{name.replace('-', '_')}"
     old = subprocess.run([sys.executable, "-m", module, *words], cwd=ROOT, capture_output=True, text=True)
-    new = run_command(name, *words)
+    new = typed(name, *words)
     assert (old.returncode, old.stdout) == (new.returncode, new.stdout)
     assert old.stderr.startswith("note: this command is now: ") and f"main.py {name} " in old.stderr
     assert len(old.stderr.splitlines()) == 1
@@ -224,8 +223,8 @@ def test_with_json_standard_output_is_one_document(lake: Lake, name: str) -> Non
     shop(lake).run()
     words, code = SHOWN[name]
     if name == "test":  # it asks that READMEs are rendered
-        assert run_command("docs", "--project", str(lake.root)).returncode == 0
-    ran = run_command(name, "--json", "--project", str(lake.root), *words)
+        assert typed("docs", "--project", str(lake.root)).returncode == 0
+    ran = typed(name, "--json", "--project", str(lake.root), *words)
     assert ran.returncode == code, ran.stderr
     found = json.loads(ran.stdout)
     shown = found if isinstance(found, dict) else found[0] if found else {}
@@ -239,7 +238,7 @@ def test_with_json_what_was_done_is_one_document(lake: Lake) -> None:
     release = shop(lake).good().run_id
 
     def done(name: str, *words: str) -> Any:
-        ran = run_command(name, "--json", "--project", str(lake.root), *words)
+        ran = typed(name, "--json", "--project", str(lake.root), *words)
         assert ran.returncode == 0, ran.stderr
         return json.loads(ran.stdout)
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from conftest import Lake
-from test_run import cli
 
 from src import documents
 from src import lake as delta
@@ -143,7 +142,7 @@ def test_plan_and_readme_say_what_is_computed_whole_where_and_what_to_do(lake: L
     lake.land("shop/orders/1.csv", THREE)
     lake.good()
     lake.land("shop/orders/2.csv", HEADER + "4,2024-01-04,40,1\n")
-    printed = cli(lake, "plan").stdout
+    printed = lake.typed("plan").stdout
     why = "the window of sum() reads other partitions of silver.shop.orders (daily.sql:2)"
     assert f"gold.shop.daily: whole at every change: {why}\n  fix: " in printed
     with open_project(lake.settings) as project:
@@ -239,7 +238,7 @@ def test_a_wrong_claim_is_found_before_anything_is_published(lake: Lake) -> None
         lake.step(run, "gold.shop.daily").notes
     )
     assert [row[1] for row in lake.rows(DAILY)] == [4, 4, 4]
-    told = cli(lake, "plan").stdout
+    told = lake.typed("plan").stdout
     assert "gold.shop.daily: whole at every change: the claim `refresh: partitions` did not hold when" in told
 
 
@@ -367,4 +366,4 @@ def test_a_lookback_that_is_claimed_counts_the_partitions_of_one_source(lake: La
         "SELECT o.day, count(*) OVER (ORDER BY o.day) AS orders, cast(0 AS decimal(18,2)) AS amount "
         "FROM silver.shop.orders o JOIN silver.shop.rates r ON r.day = o.day",
     )
-    assert (f"gold.shop.daily: whole at every change: {why}" in cli(lake, "plan").stdout) == bool(why)
+    assert (f"gold.shop.daily: whole at every change: {why}" in lake.typed("plan").stdout) == bool(why)

@@ -6,7 +6,6 @@ from datetime import date, timedelta
 
 import pytest
 from conftest import Lake
-from test_run import cli
 
 HEADER = "order_id,day,amount,updated\n"
 
@@ -24,9 +23,9 @@ def rejecting(lake: Lake) -> None:
 
 def test_rejected_rows_are_listed_by_reason_and_shown_with_their_values(lake: Lake) -> None:
     rejecting(lake)
-    listed = cli(lake, "quarantine", "list").stdout
+    listed = lake.typed("quarantine", "list").stdout
     assert "amount: #.## is less than the minimum #     2       0" in listed
-    shown = cli(lake, "quarantine", "show", "--table", "silver.shop.orders").stdout
+    shown = lake.typed("quarantine", "show", "--table", "silver.shop.orders").stdout
     assert "shop/orders/1.csv" in shown
     assert "amount: 1.00 is less than the minimum 5" in shown
     assert '"amount":"1"' in shown
@@ -62,23 +61,23 @@ def test_every_reason_has_a_code_that_names_the_rule_and_the_column(lake: Lake) 
 def test_a_waiver_may_name_a_code(lake: Lake) -> None:
     rejecting(lake)
     words = ["quarantine", "waive", "--table", "silver.shop.orders", "--reason", "known", "--until", str(date.today())]
-    assert "1 rows of silver.shop.orders" in cli(lake, *words, "--matching", "type:order_id").stdout
-    assert "type:order_id" in cli(lake, "quarantine", "show", "--table", "silver.shop.orders").stdout
+    assert "1 rows of silver.shop.orders" in lake.typed(*words, "--matching", "type:order_id").stdout
+    assert "type:order_id" in lake.typed("quarantine", "show", "--table", "silver.shop.orders").stdout
 
 
 @pytest.mark.long
 def test_after_a_fix_replay_moves_the_rows_that_now_pass_exactly_once(lake: Lake) -> None:
     rejecting(lake)
-    idle = cli(lake, "quarantine", "replay", "--table", "silver.shop.orders")
+    idle = lake.typed("quarantine", "replay", "--table", "silver.shop.orders")
     assert "3 rows were in quarantine, 3 are" in idle.stdout
     lake.edit("silver/shop/orders.yaml", "minimum: 5", "minimum: 2")
     lake.edit("silver/shop/orders.yaml", "version: 1.0.0", "version: 1.1.0")
-    replayed = cli(lake, "quarantine", "replay", "--table", "silver.shop.orders")
+    replayed = lake.typed("quarantine", "replay", "--table", "silver.shop.orders")
     assert replayed.returncode == 0, replayed.stderr
     assert "3 rows were in quarantine, 2 are" in replayed.stdout
     assert lake.rows("SELECT order_id FROM silver.shop.orders ORDER BY 1") == [(1,), (3,)]
     assert lake.rows("SELECT orders, amount FROM gold.shop.daily") == [(2, 12)]
-    cli(lake, "quarantine", "replay", "--table", "silver.shop.orders")
+    lake.typed("quarantine", "replay", "--table", "silver.shop.orders")
     lake.good()
     assert lake.rows("SELECT count(*) FROM silver.shop.orders") == [(2,)]
 
@@ -88,13 +87,13 @@ def test_a_waiver_has_a_reason_and_an_end_and_is_counted_apart_until_then(lake: 
     rejecting(lake)
     words = ["quarantine", "waive", "--table", "silver.shop.orders", "--matching", "minimum"]
     tomorrow = str(date.today() + timedelta(days=2))
-    assert cli(lake, *words, "--until", tomorrow).returncode == 2
-    assert cli(lake, *words, "--reason", "small change").returncode == 2
-    assert cli(lake, *words, "--reason", "small change", "--until", "2020-01-01").returncode == 2
-    assert cli(lake, *words[:-1], "unheard of", "--reason", "x", "--until", tomorrow).returncode == 2
-    waived = cli(lake, *words, "--reason", "small change", "--until", tomorrow)
+    assert lake.typed(*words, "--until", tomorrow).returncode == 2
+    assert lake.typed(*words, "--reason", "small change").returncode == 2
+    assert lake.typed(*words, "--reason", "small change", "--until", "2020-01-01").returncode == 2
+    assert lake.typed(*words[:-1], "unheard of", "--reason", "x", "--until", tomorrow).returncode == 2
+    waived = lake.typed(*words, "--reason", "small change", "--until", tomorrow)
     assert "2 rows of silver.shop.orders" in waived.stdout, waived.stderr
-    assert "amount: #.## is less than the minimum #     0       2" in cli(lake, "quarantine", "list").stdout
+    assert "amount: #.## is less than the minimum #     0       2" in lake.typed("quarantine", "list").stdout
     assert lake.rows("SELECT matching, reason FROM ops.waivers") == [("minimum", "small change")]
 
 
@@ -117,6 +116,6 @@ def test_a_waiver_that_is_over_counts_no_more(lake: Lake) -> None:
 @pytest.mark.parametrize("verb", ["show", "replay", "waive"])
 def test_a_table_that_is_not_there_is_refused_with_those_that_are(lake: Lake, verb: str) -> None:
     rejecting(lake)
-    ended = cli(lake, "quarantine", verb, "--table", "silver.shop.nothing", "--reason", "x", "--until", "2999-01-01")
+    ended = lake.typed("quarantine", verb, "--table", "silver.shop.nothing", "--reason", "x", "--until", "2999-01-01")
     assert ended.returncode == 2
     assert "silver.shop.orders" in ended.stderr

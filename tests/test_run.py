@@ -26,27 +26,6 @@ def other_domain(lake: Lake) -> None:
     lake.write("gold/kiosk/daily.sql", DAILY.replace("shop", "kiosk"))
 
 
-def cli(lake: Lake, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """main.py as a person types it, in a copy of the project whose contracts are the lake's."""
-    for name in ("main.py",):
-        target = lake.root / name
-        target.write_text((ROOT / name).read_text())
-    for path in (ROOT / "src").rglob("*.py"):
-        inside = path.relative_to(ROOT)
-        if inside.parts[1] != "gold" or len(inside.parts) == 3:
-            (lake.root / inside).parent.mkdir(parents=True, exist_ok=True)
-            (lake.root / inside).write_bytes(path.read_bytes())
-    settled = {"SETTLE_SECONDS": "0", "PATH": os.environ["PATH"], "HOME": str(lake.root)}
-    return subprocess.run(
-        [sys.executable, "main.py", *words],
-        cwd=lake.root,
-        env=settled | environ,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def test_a_failed_table_blocks_what_depends_on_it_and_nothing_else(lake: Lake) -> None:
     lake.shop()
     other_domain(lake)
@@ -117,7 +96,7 @@ def test_every_run_leaves_a_record_of_each_step_and_of_itself_also_when_it_fails
 def test_the_heartbeat_of_success_is_on_stdout_and_an_idle_rerun_says_that_nothing_changed(lake: Lake) -> None:
     lake.shop()
     lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
-    first, second = cli(lake), cli(lake)
+    first, second = lake.typed(), lake.typed()
     assert (first.returncode, second.returncode) == (0, 0)
     assert "✓ Pipeline Finished: Processed 1 records (3 of 3 tables changed" in first.stdout
     assert "✓ Pipeline Finished: Processed 0 records (0 changed" in second.stdout
@@ -127,12 +106,12 @@ def test_the_heartbeat_of_success_is_on_stdout_and_an_idle_rerun_says_that_nothi
 def test_the_heartbeat_of_failure_is_on_stderr_with_the_exit_code_of_its_class(lake: Lake) -> None:
     lake.shop()
     lake.land("shop/orders/1.csv", "order_id;day\n")
-    failed = cli(lake)
+    failed = lake.typed()
     assert failed.returncode == 4
     assert "✗ Pipeline Failed: " in failed.stderr
     assert "Pipeline" not in failed.stdout
     lake.write("silver/shop/orders.yaml", "nonsense: true\n")
-    broken = cli(lake)
+    broken = lake.typed()
     assert broken.returncode == 3
     assert "✗ Pipeline Failed: " in broken.stderr
     lake.write("silver/shop/orders.yaml", ORDERS)
@@ -141,7 +120,7 @@ def test_the_heartbeat_of_failure_is_on_stderr_with_the_exit_code_of_its_class(l
 def test_a_partial_run_has_its_own_exit_code_and_says_what_was_blocked(lake: Lake) -> None:
     lake.shop()
     lake.land("shop/orders/1.csv", "order_id\n1\n")
-    ended = cli(lake)
+    ended = lake.typed()
     assert ended.returncode == 9
     assert "gold.shop.daily: blocked, waits for silver.shop.orders" in ended.stderr
 
@@ -149,7 +128,7 @@ def test_a_partial_run_has_its_own_exit_code_and_says_what_was_blocked(lake: Lak
 def test_an_unknown_setting_is_refused_with_the_known_ones(lake: Lake) -> None:
     lake.shop()
     (lake.root / ".env").write_text("SAMPLE_FED=true\n")
-    ended = cli(lake)
+    ended = lake.typed()
     assert ended.returncode == 2
     assert "unknown setting SAMPLE_FED" in ended.stderr
     assert "write SAMPLE_FEED" in ended.stderr
@@ -164,7 +143,7 @@ def test_a_bug_has_a_traceback_in_the_log_and_one_line_on_the_console(lake: Lake
         "gold/shop/contract.yaml", "{name: orders,", "{name: orders, transformSourceObjects: [silver.shop.orders],"
     )
     lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
-    ended = cli(lake)
+    ended = lake.typed()
     assert ended.returncode == 9
     log = (lake.root / "logs/app.log").read_text()
     assert "Traceback" in log
@@ -174,7 +153,7 @@ def test_a_bug_has_a_traceback_in_the_log_and_one_line_on_the_console(lake: Lake
 def test_the_plan_says_what_would_run_and_why_and_changes_nothing(lake: Lake) -> None:
     lake.shop()
     lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
-    plan = cli(lake, "plan")
+    plan = lake.typed("plan")
     assert "1 new files" in plan.stdout
     assert "first load" in plan.stdout
     assert not (lake.data / "bronze").exists()
@@ -186,7 +165,7 @@ def test_the_plan_says_what_would_run_and_why_and_changes_nothing(lake: Lake) ->
     }
     lake.edit("silver/shop/orders.yaml", "version: 1.0.0", "version: 1.1.0")
     lake.edit("silver/shop/orders.yaml", "physicalType: integer}", "physicalType: bigint}")
-    assert "write `version: 2.0.0`" in cli(lake, "plan").stdout
+    assert "write `version: 2.0.0`" in lake.typed("plan").stdout
     lake.edit("silver/shop/orders.yaml", "version: 1.1.0", "version: 2.0.0")
     assert plan_of(lake) == {
         "bronze.shop.orders": "nothing",
@@ -197,7 +176,7 @@ def test_the_plan_says_what_would_run_and_why_and_changes_nothing(lake: Lake) ->
 
 
 def plan_of(lake: Lake) -> dict[str, str]:
-    lines = [line.split() for line in cli(lake, "plan").stdout.splitlines()[2:-1]]
+    lines = [line.split() for line in lake.typed("plan").stdout.splitlines()[2:-1]]
     return {line[0]: line[1] for line in lines}
 
 
@@ -213,7 +192,7 @@ def test_a_query_reads_any_table_as_table_csv_or_json(lake: Lake, form: str, exp
     lake.shop()
     lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10.5,1\n")
     lake.good()
-    assert cli(lake, "query", "SELECT * FROM gold.shop.daily", "--format", form).stdout == expected
+    assert lake.typed("query", "SELECT * FROM gold.shop.daily", "--format", form).stdout == expected
 
 
 def test_a_query_prints_json_whatever_the_numbers(lake: Lake) -> None:
@@ -226,7 +205,7 @@ def test_a_query_prints_json_whatever_the_numbers(lake: Lake) -> None:
     def refused(constant: str) -> None:
         raise AssertionError(f"{constant} is no JSON")
 
-    printed = json.loads(cli(lake, "query", sql, "--format", "json").stdout, parse_constant=refused)
+    printed = json.loads(lake.typed("query", sql, "--format", "json").stdout, parse_constant=refused)
     assert printed == [
         {"a": "Infinity", "b": ["-Infinity", 1.5], "d": {"c": "NaN"}, "e": "12345678901234567.89", "f": 0.1}
     ]
@@ -236,23 +215,23 @@ def test_a_query_cannot_change_anything_and_names_the_tables_there_are(lake: Lak
     lake.shop()
     lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
     lake.good()
-    refused = cli(lake, "query", "COPY (SELECT 1) TO 'x.csv'")
+    refused = lake.typed("query", "COPY (SELECT 1) TO 'x.csv'")
     assert refused.returncode == 3
     assert not (lake.root / "x.csv").exists()
-    unknown = cli(lake, "query", "SELECT * FROM gold.shop.dayly")
+    unknown = lake.typed("query", "SELECT * FROM gold.shop.dayly")
     assert unknown.returncode == 2
     assert "no table gold.shop.dayly" in unknown.stderr
     assert "gold.shop.daily" in unknown.stderr
     for name in ("quarantine.shop.orders", "ops.pipeline_runs", "bronze.shop.orders", "silver.shop.orders"):
-        assert json.loads(cli(lake, "query", f"SELECT count(*) AS n FROM {name}", "--format", "json").stdout)
+        assert json.loads(lake.typed("query", f"SELECT count(*) AS n FROM {name}", "--format", "json").stdout)
 
 
 def test_status_shows_runs_and_tables(lake: Lake) -> None:
     lake.shop()
-    assert "No run yet" in cli(lake, "status").stdout
+    assert "No run yet" in lake.typed("status").stdout
     lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
     lake.good()
-    shown = cli(lake, "status").stdout
+    shown = lake.typed("status").stdout
     assert "success" in shown
     assert "gold.shop.daily" in shown
 
@@ -266,7 +245,7 @@ def test_check_finds_a_row_that_one_pass_would_not_give(lake: Lake) -> None:
     silver = delta.open_table(lake.data / "silver/shop/orders")
     assert silver is not None
     delta.commit(silver, remove=silver.files)
-    ended = cli(lake, "check")
+    ended = lake.typed("check")
     assert ended.returncode == 1
     assert "one pass gives the same" in ended.stdout
     lake.environ["BROKEN_ON_PURPOSE"] = "yes"
@@ -291,12 +270,12 @@ def test_an_empty_landing_zone_gets_the_sample_companys_files_once(tmp_path: Pat
 def test_a_run_answers_for_the_days_up_to_its_run_date(lake: Lake) -> None:
     lake.shop()
     lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
-    assert cli(lake, "run", "--run-date", "2024-01-07", "--reprocess-days", "3").returncode == 0
+    assert lake.typed("run", "--run-date", "2024-01-07", "--reprocess-days", "3").returncode == 0
     [(run_date, notes)] = lake.rows("SELECT run_date::VARCHAR, notes FROM ops.pipeline_runs WHERE layer = 'run'")
     assert (run_date, notes) == ("2024-01-07", "window 2024-01-05 to 2024-01-07")
-    assert "window 2024-01-01 to 2024-01-07" in cli(lake, "plan", "--run-date", "2024-01-07").stdout
-    assert cli(lake, "run", "--run-date", "2999-01-01").returncode == 2
-    assert cli(lake, "run", "--reprocess-days", "0").returncode == 2
+    assert "window 2024-01-01 to 2024-01-07" in lake.typed("plan", "--run-date", "2024-01-07").stdout
+    assert lake.typed("run", "--run-date", "2999-01-01").returncode == 2
+    assert lake.typed("run", "--reprocess-days", "0").returncode == 2
 
 
 def test_a_run_that_takes_over_from_a_dead_one_is_a_success_of_its_own(lake: Lake) -> None:
@@ -348,9 +327,9 @@ def test_a_rebuilt_table_is_what_bronze_says_whatever_was_done_to_it(lake: Lake)
     assert silver is not None
     delta.commit(silver, remove=silver.files)  # somebody's hand
     assert lake.findings() != []
-    assert cli(lake, "rebuild", "--table", "silver.shop.orders", "--dry-run").returncode == 0
+    assert lake.typed("rebuild", "--table", "silver.shop.orders", "--dry-run").returncode == 0
     assert lake.rows("SELECT count(*) FROM silver.shop.orders") == [(0,)]
-    done = cli(lake, "rebuild", "--table", "silver.shop.orders")
+    done = lake.typed("rebuild", "--table", "silver.shop.orders")
     assert done.returncode == 0, done.stderr
     assert content(lake) == before
-    assert cli(lake, "rebuild", "--table", "silver.shop.nothing").returncode == 2
+    assert lake.typed("rebuild", "--table", "silver.shop.nothing").returncode == 2
