@@ -49,6 +49,18 @@ schema:
 """
 
 
+RATE = "slaProperties: [{property: frequency, value: 1, unit: d}]\n"
+LATENCY = "slaProperties: [{property: frequency, value: 1, unit: d}, {property: latency, value: 26, unit: h}]\n"
+PROMISED = MART.replace(RATE, LATENCY)  # the mart of a shop that promises how old it may be
+
+
+def shop(lake: Lake) -> Lake:
+    """The shop, with a mart that may be 26 hours old, built from orders that come every day."""
+    lake.shop().write("gold/shop/contract.yaml", PROMISED)
+    lake.edit("silver/shop/orders.yaml", "schema:\n", f"{RATE}schema:\n")
+    return lake
+
+
 def look(lake: Lake, now: datetime) -> Findings:
     with open_project(lake.settings) as project:
         return monitors.evaluate(project, now)
@@ -81,7 +93,7 @@ def every_day(last: date, days: int, count: int) -> dict[date, int]:
 
 def sold(lake: Lake, rows: Mapping[date, int]) -> Lake:
     """The shop after one run over a file of these orders."""
-    lake.shop().land("shop/orders/1.csv", orders(rows))
+    shop(lake).land("shop/orders/1.csv", orders(rows))
     lake.good()
     return lake
 
@@ -111,6 +123,27 @@ def test_the_grade_follows_from_the_age_and_the_limit(age: float, grade: str) ->
     assert freshness.grade(None, 26.0) == "POOR"
 
 
+def test_a_frequency_says_how_often_a_run_is_due_and_grades_no_table(lake: Lake) -> None:
+    lake.shop().land("shop/orders/1.csv", orders({date(2024, 3, 7): 2}))
+    lake.good()
+    found = look(lake, MONDAY)
+    assert (found.freshness, of(found, "freshness")) == ((), [])
+    assert [row.bound for row in found.expected if row.what == "pipeline run"] == [26.0]
+    lake.write("gold/shop/contract.yaml", PROMISED)
+    (row,) = look(lake, MONDAY).freshness
+    assert (row.table, row.limit_hours, row.grade) == ("gold.shop.daily", 26.0, "POOR")
+
+
+def test_a_latency_of_one_table_is_no_limit_of_another(lake: Lake) -> None:
+    shop(lake).add_largest("SELECT day, count(*) AS orders, max(amount) AS amount FROM silver.shop.orders GROUP BY day")
+    lake.edit(
+        "gold/shop/contract.yaml", "latency, value: 26, unit: h", "latency, value: 26, unit: h, element: daily.day"
+    )
+    lake.land("shop/orders/1.csv", orders({date(2024, 3, 7): 2}))
+    lake.good()
+    assert [(row.table, row.grade) for row in look(lake, MONDAY).freshness] == [("gold.shop.daily", "POOR")]
+
+
 def test_an_old_backfill_does_not_make_a_table_fresh(lake: Lake) -> None:
     sold(lake, {date(2024, 3, 7): 2})
     before = daily(look(lake, MONDAY))
@@ -138,8 +171,8 @@ def test_a_row_dated_to_come_does_not_make_a_table_fresh_and_yesterdays_does(lak
 
 
 def test_a_critical_table_without_yesterday_is_p1_once_its_time_is_over(lake: Lake) -> None:
-    lake.shop()
-    lake.write("gold/shop/contract.yaml", MART + "    customProperties: [{property: critical, value: true}]\n")
+    shop(lake)
+    lake.write("gold/shop/contract.yaml", PROMISED + "    customProperties: [{property: critical, value: true}]\n")
     lake.land("shop/orders/1.csv", orders({date(2024, 3, 9): 2}))
     lake.good()
     in_time = look(lake, datetime(2024, 3, 11, 1, tzinfo=UTC))
@@ -164,7 +197,7 @@ def test_a_week_that_does_not_go_alike_has_no_day_of_rest(lake: Lake) -> None:
 
 
 def test_what_has_no_day_of_its_own_is_as_fresh_as_what_it_was_built_from(lake: Lake) -> None:
-    lake.shop()
+    shop(lake)
     more = """\
   - name: monthly
     properties:
@@ -174,7 +207,7 @@ def test_what_has_no_day_of_its_own_is_as_fresh_as_what_it_was_built_from(lake: 
     properties: [{name: orders, logicalType: integer, physicalType: bigint}]
     customProperties: [{property: refresh, value: full}]
 """
-    lake.write("gold/shop/contract.yaml", MART + more)
+    lake.write("gold/shop/contract.yaml", PROMISED + more)
     lake.write("gold/shop/total.sql", "SELECT count(*) AS orders FROM silver.shop.orders")
     month = "cast(date_trunc('month', day) AS date)"
     lake.write(
@@ -189,7 +222,7 @@ def test_what_has_no_day_of_its_own_is_as_fresh_as_what_it_was_built_from(lake: 
 
 
 def test_what_is_built_of_a_source_that_never_came_is_not_late_and_of_one_that_has_no_row_it_is(lake: Lake) -> None:
-    lake.shop()
+    shop(lake)
     shops = "id,name\n1,Leith\n"
     places = ORDERS.replace("orders", "places").replace("order_id", "id").partition("      - {name: day")[0]
     places += "      - {name: name, logicalType: string, physicalType: varchar}\n"
@@ -506,7 +539,7 @@ def test_drift_needs_a_business_date_and_is_not_asked_of_one(lake: Lake, old: st
 
 def test_words_for_monitors_change_no_row_and_build_nothing_anew(lake: Lake) -> None:
     sold(lake, {date(2024, 3, 7): 2})
-    lake.write("gold/shop/contract.yaml", MART + "    customProperties: [{property: critical, value: true}]\n")
+    lake.write("gold/shop/contract.yaml", PROMISED + "    customProperties: [{property: critical, value: true}]\n")
     lake.edit(
         "silver/shop/orders.yaml",
         "physicalType: integer}",
@@ -626,6 +659,19 @@ def test_no_successful_run_within_its_time_is_p2_and_within_twice_of_it_p1(lake:
     )
     lake.edit("gold/shop/contract.yaml", "value: 1, unit: d", "value: 6, unit: h")
     assert of(look(lake, good.end_time + timedelta(hours=9)), "run") == [("pipeline", "P2")]
+
+
+def test_where_no_contract_says_how_often_no_run_is_due(lake: Lake) -> None:
+    lake.shop()
+    shutil.rmtree(lake.root / "src/gold")
+    (lake.root / "src/gold").mkdir()
+    keep(lake, runs.TABLE, Record, [ran(MONDAY)])
+    found = look(lake, MONDAY + 400 * DAY)
+    assert (of(found, "run"), [row.what for row in found.expected]) == ([], ["verified backup"])
+    lake.edit("silver/shop/orders.yaml", "schema:\n", f"{RATE}schema:\n")
+    assert of(look(lake, MONDAY + 400 * DAY), "run") == [("pipeline", "P1")]
+    lake.edit("silver/shop/orders.yaml", "status: active", "status: retired")
+    assert of(look(lake, MONDAY + 400 * DAY), "run") == []
 
 
 def test_a_source_that_fails_is_p2_with_its_fix_and_so_is_what_it_blocks_until_a_run_fixes_it(lake: Lake) -> None:

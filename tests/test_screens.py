@@ -40,7 +40,8 @@ def sold(lake: Lake) -> Lake:
     """The shop after a run over orders of the last three days."""
     today = runs.now().date()
     lines = "".join(f"{at},{today - at * DAY},1.50,1\n" for at in range(1, 4))
-    lake.shop().land("shop/orders/1.csv", HEADER + lines)
+    lake.shop().edit("gold/shop/contract.yaml", "unit: d}]", "unit: d}, {property: latency, value: 26, unit: h}]")
+    lake.land("shop/orders/1.csv", HEADER + lines)
     lake.good()
     return lake
 

@@ -322,6 +322,22 @@ class Table:
         return self.status == "draft"
 
     @property
+    def is_retired(self) -> bool:
+        """Return whether the contract is retired: the rows stay, and nobody waits for more."""
+        return self.status == "retired"
+
+    @property
+    def promises_news(self) -> bool:
+        """Return whether somebody waits for new rows: a `latency` or `frequency`, and not retired."""
+        return not self.is_retired and any(sla.property in ("latency", "frequency") for sla in self.slas)
+
+    @property
+    def latency_hours(self) -> float | None:
+        """Return how old the table may be, in hours, by its `latency`; None where it has none, or is retired."""
+        latencies = [sla.hours() for sla in self.slas if sla.property == "latency"]
+        return None if self.is_retired else min(latencies, default=None)
+
+    @property
     def sequence_expressions(self) -> tuple[str, ...]:
         """Return the members of sequence_by that are SQL over the table's columns, not names."""
         names = {column.name for column in self.columns}

@@ -5,7 +5,8 @@ the baseline and a its share now (Siddiqi, Credit Risk Scorecards, 2006): below 
 moved, unless the contract names other bounds. Baseline are the rows of the 28 business days before the last seven
 complete ones. Numbers go in bins cut at the baseline's deciles, everything else by its 20 most frequent values and
 the rest; missing values are a bin of their own. An empty bin counts as a share of 0.0001. With fewer than 20 rows per
-bin on either side chance alone could reach 0.1, so there is too little data to say anything.
+bin on either side chance alone could reach 0.1, so there is too little data to say anything. Of a retired table nothing
+is a problem: its last days are few.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def measure(reading: Reading) -> tuple[tuple[Distribution, ...], tuple[Problem, 
     rows: list[Distribution] = []
     for table in reading.declared:
         watched = [column for column in table.columns if column.drift]
-        if watched:
+        if watched and not table.is_retired:
             rows += reading.attempt(table.id, _table, reading, table, watched) or ()
     moved: dict[str, list[Distribution]] = {}
     for row in rows:

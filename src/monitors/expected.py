@@ -1,7 +1,8 @@
 """What has to happen did happen: runs, of every step, and backups. Silence is a finding too.
 
-A successful `make pipeline` is due within the smallest `frequency` of the contracts (a day, where none says) and two
-hours; after that it is P2, after twice that P1. A verified backup is due every 8 days, once the lake is 8 days old.
+A successful `make pipeline` is due within the smallest `frequency` of the contracts that are not retired, and two
+hours; after that it is P2, after twice that P1. Where no contract has one, none is due. A verified backup is due every
+8 days, once the lake is 8 days old.
 Where the last step of a feed or table failed or was blocked, that is P2 until a run succeeds. So is a landing zone
 that is gone or empty where files came before, and a pull that failed; one that failed in passing is P3. A run in which
 nothing but pulls failed is a successful one: what had landed was carried through the layers.
@@ -17,12 +18,12 @@ from datetime import datetime, timedelta
 from src.engine import literal
 from src.errors import TransientError
 from src.monitors import landing
-from src.monitors.freshness import GRACE_HOURS
 from src.monitors.reading import Reading, sql_moment
 from src.problems import Problem
 from src.run import backup_records, history, lock, runs
 
 TABLE = "ops.expected"
+_GRACE_HOURS = 2.0  # what is due every so often is given this much longer to be done in
 _BACKUP_DAYS = 8.0
 _AUDITS_PERCENT = 95.0
 _LONG, _TIMES = 3600.0, 3.0  # seconds; times the median run
@@ -65,18 +66,21 @@ def measure(reading: Reading) -> tuple[tuple[Expected, ...], tuple[Problem, ...]
         *_died(reading),
         *_going(reading, _usual_seconds(reading)),
     ]
-    return (ran, *_audits(reading), backed_up), tuple(problems)
+    return (*ran, *_audits(reading), backed_up), tuple(problems)
 
 
-def due_hours(reading: Reading) -> float:
-    """Return within how many hours a run of the pipeline has to succeed again."""
-    promised = [sla.hours() for table in reading.declared for sla in table.slas if sla.property == "frequency"]
-    return min(promised, default=24.0) + GRACE_HOURS
+def due_hours(reading: Reading) -> float | None:
+    """Return within how many hours a run of the pipeline has to succeed again; None where no contract says so."""
+    waited_for = (table for table in reading.declared if not table.is_retired)
+    rates = [sla.hours() for table in waited_for for sla in table.slas if sla.property == "frequency"]
+    return min(rates) + _GRACE_HOURS if rates else None
 
 
-def _ran(reading: Reading, first: datetime) -> tuple[Expected, list[Problem]]:
+def _ran(reading: Reading, first: datetime) -> tuple[list[Expected], list[Problem]]:
     """Return the hours since the last successful run; where there is none, a problem counts from the first record."""
     due, ask = due_hours(reading), reading.project.engine.one
+    if due is None:
+        return [], []
     # a time to come was written while the clock was ahead, and says nothing
     before = f"end_time <= {sql_moment(reading.now)}"
     succeeded = f"{history.PIPELINE} AND (status = 'success' OR run_id IN ({_ONLY_PULLS_FAILED}))"
@@ -84,11 +88,11 @@ def _ran(reading: Reading, first: datetime) -> tuple[Expected, list[Problem]]:
     age = (reading.now - (last or first)).total_seconds() / 3600
     row = Expected(reading.now, "pipeline run", age if last else None, due, "hours", age <= due)
     if row.met:
-        return row, []
+        return [row], []
     since = f"since {last:%Y-%m-%d %H:%M} UTC, {age:.0f} h ago" if last else f"in the {age:.0f} h since the first"
     what = f"no successful run {since}; one is due every {due:g} h"
     fix = "look how the last runs ended, and whether the schedule still starts them; then `make pipeline`"
-    return row, [Problem("run", "pipeline", "P1" if age > 2 * due else "P2", reading.yesterday, what, fix)]
+    return [row], [Problem("run", "pipeline", "P1" if age > 2 * due else "P2", reading.yesterday, what, fix)]
 
 
 def _backed_up(reading: Reading, first: datetime) -> tuple[Expected, list[Problem]]:

@@ -2,8 +2,8 @@
 
 What is graded is the age: the hours since the newest moment of the business date, or since the end of its newest
 date (UTC), in the newest release. Rows dated to come are passed over, and the hours of days of rest (weekdays without
-a row in four weeks that otherwise go alike) are taken off. The limit is the `latency` of the contract; without one it
-is the `frequency` and two hours to do it in.
+a row in four weeks that otherwise go alike) are taken off. The limit is the `latency` of the contract: what promises
+none, or is retired, is not graded.
 
     EXCELLENT  age <= half the limit
     GOOD       age <= limit
@@ -29,7 +29,6 @@ from src.problems import Problem
 from src.run import runs
 
 TABLE = "ops.freshness"
-GRACE_HOURS = 2.0  # what is due every so often is given this much longer to be done in
 _BY_RUN = "the last run"
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _GRADES = ((0.5, "EXCELLENT"), (1.0, "GOOD"), (1.5, "ACCEPTABLE"))  # up to this part of the limit
@@ -62,25 +61,18 @@ class _Reach:
 
 
 def measure(reading: Reading) -> tuple[tuple[Freshness, ...], tuple[Problem, ...]]:
-    """Measure the freshness of every table that promises any; a problem for each that breaks its promise."""
+    """Measure the freshness of every table that promises a latency; a problem for each that breaks its promise."""
     if not reading.publish(runs.TABLE):
         return (), ()  # nothing ran yet
     rows: list[Freshness] = []
     problems: list[Problem] = []
     for table in reading.declared:
-        limit = limit_hours(table)
+        limit = table.latency_hours
         measured = reading.attempt(table.id, _measure, reading, table, limit)
         if limit is not None and measured:
             rows.append(measured[0])
             problems += measured[1]
     return tuple(rows), tuple(problems)
-
-
-def limit_hours(table: Table) -> float | None:
-    """Return how old a table may be, in hours, by its contract; None where the contract promises nothing."""
-    latencies = [sla.hours() for sla in table.slas if sla.property == "latency"]
-    frequencies = [sla.hours() + GRACE_HOURS for sla in table.slas if sla.property == "frequency"]
-    return min(latencies or frequencies, default=None)
 
 
 def _measure(reading: Reading, table: Table, limit: float | None) -> tuple[Freshness, list[Problem]] | None:

@@ -12,8 +12,9 @@ no number are no figure. Five things are looked for, each one incident per sourc
               seven: of thousands of figures a few are odd by chance
     unknown   what the dictionary would have to say of it is not there, and it had a figure in the last seven days
 
-A promise is the `latency` of the contract, else its `frequency` and two hours; without both critical and missing wait
-for 26 hours, and nothing is late.
+A promise is the `latency` of the contract; without one critical and missing wait for 26 hours, and nothing is late. Of
+a table whose contract promises neither `latency` nor `frequency` nobody waits for figures: nothing is late, critical or
+missing. Of a retired one nothing is a problem.
 
 Judged are the last seven complete days, as far as the source has them and a run went through the table after them: a
 day that the source does not have is late, not empty. Of a source that restates its days (one that a feed pulls with
@@ -43,7 +44,7 @@ from src.problems import Problem
 from src.run import runs
 
 TABLE = "ops.series"
-_PROMISE = 24.0 + freshness.GRACE_HOURS  # hours, where the contract promises nothing
+_PROMISE = 26.0  # hours, where the contract promises no latency: a day, and two hours to do it in
 _DAY = timedelta(days=1)
 _FOUR_WEEKS = 28  # days
 _NAMED = 3
@@ -152,7 +153,7 @@ def look(reading: Reading, table: Table) -> Look | None:
         for day in values:
             days[day] = days.get(day, 0) + 1
     dictionary = _dictionary(reading, watch)
-    judge = _Judge(reading, table, by_source, freshness.limit_hours(table))
+    judge = _Judge(reading, table, by_source, table.latency_hours)
     lines = [
         Line(
             key=key,
@@ -345,9 +346,12 @@ def _restating(reading: Reading, table: Table) -> set[str]:
 
 
 def _problems(reading: Reading, seen: Look) -> Iterator[Problem]:
+    if seen.table.is_retired:
+        return
     for source in sorted(seen.sources):
         lines = [line for line in seen.lines if line.source == source]
-        found = (_late, _critical, _missing, _unusual, _unknown)
+        waited_for = (_late, _critical, _missing) if seen.table.promises_news else ()
+        found = (*waited_for, _unusual, _unknown)
         yield from (problem for rule in found if (problem := rule(reading, seen, source, lines)))
 
 
@@ -383,7 +387,7 @@ def _critical(reading: Reading, seen: Look, source: str, lines: Sequence[Line]) 
 def lacks_yesterday(reading: Reading, seen: Look, line: Line) -> bool:
     """Return whether a series lacks the last day before today that it usually has, and has to have by now."""
     day = reading.yesterday
-    if not line.values or len(line.rests) == 7:
+    if not seen.table.promises_news or not line.values or len(line.rests) == 7:
         return False
     while day.weekday() in line.rests:
         day -= _DAY
