@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Lake
+from conftest import ROOT, Lake, typed
 from loguru import logger
 
 from src import __version__
@@ -187,8 +187,7 @@ def test_a_log_of_json_is_of_the_day_that_its_first_line_says(folder: Path) -> N
 
 def test_the_settings_choose_the_form_of_the_log_and_the_command_is_named(lake: Lake) -> None:
     lake.shop().land("shop/orders/1.csv", "order_id,day,amount,updated\n1,2024-01-01,10,1\n")
-    environ = {"PATH": os.environ["PATH"], "PROJECT_DIR": str(lake.root), "LOG_FORMAT": "json", "SETTLE_SECONDS": "0"}
-    subprocess.run([sys.executable, "main.py"], cwd=ROOT, env=environ, capture_output=True, check=True)
+    assert lake.typed(LOG_FORMAT="json").returncode == 0
     lines = [json.loads(line) for line in written(lake.root / "logs").splitlines()]
     assert {line["command"] for line in lines} == {"run"}
     [(run_id,)] = lake.rows("SELECT run_id FROM ops.pipeline_runs WHERE layer = 'run'")
@@ -418,8 +417,6 @@ cron.2026-11-01.log  deleted: older than 14 days
 def test_the_command_rotates_the_folder_that_the_settings_name(tmp_path: Path) -> None:
     put(tmp_path, "app.log", text="2026-11-01 long ago\n")
     put(tmp_path, "app.2026-10-01.log")
-    environ = {"PATH": os.environ["PATH"], "LOG_DIR": str(tmp_path)}
-    command = [sys.executable, "main.py", "rotate-logs"]
-    ran = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=True)
+    ran = typed("rotate-logs", LOG_DIR=str(tmp_path))
     assert "app.log             becomes app.2026-11-01.log\n" in ran.stdout
     assert names(tmp_path) == ["app.2026-11-01.log"]

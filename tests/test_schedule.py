@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, typed
 from cronsim import CronSim
 
 from src.commands import names
@@ -507,8 +507,7 @@ def test_the_path_of_the_jobs_is_where_their_programs_are_found(tmp_path: Path) 
 def run_command(machine: Schedulers, *words: str) -> subprocess.CompletedProcess[str]:
     bin_folder = Path(machine.crontab or "").parent
     environ = {"PATH": f"{bin_folder}:/usr/bin:/bin", "HOME": str(bin_folder), "LOG_DIR": str(bin_folder / "logs")}
-    command = [sys.executable, "main.py", "schedule", *words]
-    return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True)
+    return typed("schedule", *words, cwd=ROOT, **environ)
 
 
 def test_the_command_prints_installs_and_removes_and_a_dry_run_changes_nothing(machine: Schedulers) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -291,9 +290,7 @@ def test_retag_records_the_run_that_it_finds_dead(shop: Lake) -> None:
 @pytest.mark.parametrize(("words", "code"), [((), 0), (("verify",), 0), (("retage",), 2)])
 def test_the_command_lists_verifies_and_refuses_other_verbs(lake: Lake, words: tuple[str, ...], code: int) -> None:
     lake.shop()
-    command = [sys.executable, "main.py", "--project", str(lake.root), "schema-version", *words]
-    environ = {"PATH": os.environ["PATH"]}
-    ran = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+    ran = lake.typed("schema-version", *words)
     assert ran.returncode == code, ran.stderr
     assert ("gold.shop.daily" in ran.stdout) == (words == ())
     assert not lake.data.exists()

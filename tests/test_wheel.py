@@ -48,9 +48,8 @@ def built(folder: Path, version: str = __version__) -> Path:
 
 
 @pytest.fixture(scope="module")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("wheels")
-    return {version: built(folder, version) for version in (__version__, LATER)}
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built(tmp_path_factory.mktemp("wheel"))
 
 
 def install(environment: Path, wheel: Path) -> None:
@@ -72,10 +71,11 @@ def make_environment(folder: Path, wheel: Path) -> None:
     install(folder, wheel)
 
 
-@pytest.fixture
-def environment(tmp_path: Path, wheels: dict[str, Path]) -> Path:
-    make_environment(tmp_path / "environment", wheels[__version__])
-    return tmp_path / "environment"
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Path:
+    folder = tmp_path_factory.mktemp("installed") / "environment"
+    make_environment(folder, wheel)
+    return folder
 
 
 def site(environment: Path) -> Path:
@@ -84,14 +84,30 @@ def site(environment: Path) -> Path:
 
 RunCommand = Callable[..., str]
 
+# Several commands in one process of the installed product: each is imported and run as if it were typed alone.
+EACH = """
+import shlex, sys
+from pathlib import Path
+from boathouse.__main__ import main
+program = str(Path(sys.executable).with_name("boathouse"))
+for words in sys.argv[1:]:
+    sys.argv = [program, *shlex.split(words)]
+    if code := main():
+        sys.exit(f"{words}: {code}")
+"""
+
 
 @pytest.fixture
 def run_command(environment: Path, tmp_path: Path) -> RunCommand:
-    """Type a command of the installed product in a folder; gives what it prints, and insists on the exit code."""
+    return commands_of(environment, tmp_path)
+
+
+def commands_of(environment: Path, home: Path) -> RunCommand:
+    """What types a command of an installed product in a folder: it gives what is printed, and insists on the code."""
 
     def run(folder: Path, *words: str, code: int = 0, program: tuple[str, ...] = ("boathouse",)) -> str:
         command = [str(environment / "bin" / program[0]), *program[1:], *words]
-        environ = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "SETTLE_SECONDS": "0", "LANG": "C.UTF-8"}
+        environ = {"PATH": "/usr/bin:/bin", "HOME": str(home), "SETTLE_SECONDS": "0", "LANG": "C.UTF-8"}
         ran = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
         assert ran.returncode == code, f"{words}: {ran.returncode}\n{ran.stdout}\n{ran.stderr}"
         return ran.stdout
@@ -102,11 +118,11 @@ def run_command(environment: Path, tmp_path: Path) -> RunCommand:
 # -- what is in it
 
 
-def test_everything_lies_in_one_folder_and_nothing_of_the_sample_company_in_it(wheels: dict[str, Path]) -> None:
-    with zipfile.ZipFile(wheels[__version__]) as wheel:
-        inside = wheel.namelist()
+def test_everything_lies_in_one_folder_and_nothing_of_the_sample_company_in_it(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        inside = archive.namelist()
         (metadata,) = (name for name in inside if name.endswith("/METADATA"))
-        needed = re.findall(r"^Requires-Dist: (\S+)$", wheel.read(metadata).decode(), re.MULTILINE)
+        needed = re.findall(r"^Requires-Dist: (\S+)$", archive.read(metadata).decode(), re.MULTILINE)
     assert {name.split("/")[0] for name in inside} == {"boathouse", f"boathouse-{__version__}.dist-info"}
     assert {"boathouse/main.py", "boathouse/src/bronze/ingest.py"} <= set(inside)
     contracts = {name for name in inside if name.endswith((".yaml", ".sql"))}
@@ -130,7 +146,7 @@ def test_a_project_is_made_and_run_and_every_command_answers(run_command: RunCom
     assert "Pipeline Finished" in run_command(lake)
     assert "0 changed" in run_command(lake, "run")
     assert "86.90" in run_command(lake, "query", "SELECT * FROM gold.shop.daily_sales")
-    for words in (
+    each = (
         "status",
         "plan",
         "inspect",
@@ -150,8 +166,8 @@ def test_a_project_is_made_and_run_and_every_command_answers(run_command: RunCom
         "rotate-logs",
         "rebuild --table gold.shop.daily_sales",
         "backfill --table silver.shop.orders --where quantity>0",
-    ):
-        run_command(lake, *words.split())
+    )
+    run_command(lake, "-c", EACH, *each, program=("python",))
     assert sorted(path.name for path in lake.iterdir() if path.is_dir()) == ["backups", "data", "logs", "src"]
 
 
@@ -187,17 +203,17 @@ def test_the_project_is_the_working_folder_or_the_one_that_is_named(run_command:
     run_command(tmp_path, "init", "lake")
     run_command(tmp_path, "status", code=2)
     run_command(tmp_path, "status", "--project", "lake")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["environment", "lake"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lake"]
 
 
 @pytest.mark.long
 def test_the_schedule_calls_the_program_and_a_job_its_commands_without_make(
-    run_command: RunCommand, environment: Path, wheels: dict[str, Path], tmp_path: Path
+    run_command: RunCommand, environment: Path, wheel: Path, tmp_path: Path
 ) -> None:
     run_command(tmp_path, "init", "lake", "--sample")
     lake = tmp_path / "lake"
     assert f" {environment / 'bin/boathouse'} jobs daily || " in run_command(lake, "schedule")
-    make_environment(lake / ".venv", wheels[__version__])
+    make_environment(lake / ".venv", wheel)
     beside = run_command(lake, "schedule", program=(str(lake / ".venv/bin/boathouse"),))
     assert " .venv/bin/boathouse jobs daily || " in beside
     run_command(lake, "jobs", "daily")
@@ -210,14 +226,15 @@ def test_the_schedule_calls_the_program_and_a_job_its_commands_without_make(
 
 
 @pytest.mark.long
-def test_a_higher_version_rebuilds_nothing(
-    run_command: RunCommand, environment: Path, wheels: dict[str, Path], tmp_path: Path
-) -> None:
+def test_a_higher_version_rebuilds_nothing(wheel: Path, tmp_path: Path) -> None:
+    environment = tmp_path / "environment"  # its own, as it changes
+    make_environment(environment, wheel)
+    run_command = commands_of(environment, tmp_path)
     run_command(tmp_path, "init", "lake", "--sample")
     lake = tmp_path / "lake"
     run_command(lake, "run")
     before = {path: path.stat().st_mtime_ns for path in (lake / "data/gold").rglob("*.parquet")}
-    install(environment, wheels[LATER])
+    install(environment, built(tmp_path, LATER))
     assert (site(environment) / f"boathouse-{LATER}.dist-info").is_dir()
     assert not (site(environment) / f"boathouse-{__version__}.dist-info").exists()
     would = re.findall(r"^(?:bronze|silver|gold)\.\S+ +(\w+)", run_command(lake, "plan"), re.MULTILINE)
