@@ -12,6 +12,7 @@ from src.causes import Cause
 from src.errors import BoathouseError
 from src.facts import findings
 from src.facts.domains import DomainFacts, read_domains
+from src.facts.families import read_families
 from src.facts.runs import RunFacts, read_last_steps, read_runs
 from src.facts.tables import TableFacts, read_tables
 from src.monitors import Findings
@@ -54,7 +55,7 @@ def read_facts(opened: Project, now: datetime) -> Facts:
     incidents = {incident.incident: incident for incident in findings.read_incidents(opened)}
     upstream = {name: tuple(above) for name, above in project.lineage(opened).items()}
     standings = _standings(opened)
-    held_by = {name: standing.held_by for name, standing in standings.items() if standing.cause}
+    families = read_families(opened, upstream, standings, found, now)
     last_runs, steps = _records(opened)
     quiet = frozenset(problem.subject for problem in found.problems if problem.kind == "quiet")
     freshness = {row.table: row for row in found.freshness}
@@ -65,7 +66,7 @@ def read_facts(opened: Project, now: datetime) -> Facts:
         healthy=all(map(findings.is_housekeeping, found.problems)),
         has_run=findings.has_run(opened),
         findings=found,
-        causes=_known(causes.grouped(found.problems, upstream, held_by), incidents, now),
+        causes=_known(causes.grouped(found.problems, families), incidents, now),
         tables=tables,
         upstream=upstream,
         domains=read_domains(tables.values()),
