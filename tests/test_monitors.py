@@ -61,6 +61,9 @@ def shop(lake: Lake) -> Lake:
     return lake
 
 
+HELD = "slaProperties: [{property: latency, value: 26, unit: h}]\n"  # by the orders
+
+
 def look(lake: Lake, now: datetime) -> Findings:
     with open_project(lake.settings) as project:
         return monitors.evaluate(project, now)
@@ -336,7 +339,7 @@ def test_a_day_is_judged_once_a_run_went_through_after_it(lake: Lake) -> None:
     assert judged_today == judged_tomorrow == today.date() - DAY
 
 
-@pytest.mark.parametrize(("hours", "judged", "problems"), [(120, 2, []), (26, 0, [("silver.shop.orders", "P2")])])
+@pytest.mark.parametrize(("hours", "judged", "problems"), [(120, 5, []), (26, 1, [("silver.shop.orders", "P2")])])
 def test_a_source_that_comes_some_days_late_is_missed_once_its_promise_is_over(
     lake: Lake, hours: int, judged: int, problems: list[tuple[str, str]]
 ) -> None:
@@ -351,6 +354,20 @@ def test_a_source_that_comes_some_days_late_is_missed_once_its_promise_is_over(
     found = look(lake, MONDAY)
     assert found.volume[-1].day == yesterday - judged * DAY
     assert of(found, "volume") == problems
+
+
+def test_a_day_of_which_rows_may_still_come_is_not_low(lake: Lake) -> None:
+    today, promised = datetime.now(UTC), "latency, value: 26, unit: h, element: orders.day"
+    shop(lake).edit("silver/shop/orders.yaml", "frequency, value: 1, unit: d", promised)
+    yesterday = today.date() - DAY
+    lake.land("shop/orders/1.csv", orders({**every_day(yesterday, 40, 100), yesterday: 50}))
+    lake.good()
+    assert look(lake, today).volume[-1].day == yesterday - DAY
+    later = look(lake, today + DAY + timedelta(hours=3))  # nobody looked since
+    assert (later.volume[-1].day, of(later, "volume")) == (yesterday - DAY, [])
+    facts = {"layer": "silver", "domain": "shop", "table": "orders", "command": None}
+    keep(lake, runs.TABLE, Record, [ran(today + DAY + timedelta(hours=3), **facts)])
+    assert of(look(lake, today + DAY + timedelta(hours=4)), "volume") == [("silver.shop.orders", "P3")]
 
 
 def test_a_feed_without_a_business_date_is_counted_by_the_day_its_runs_answered_for(lake: Lake) -> None:
@@ -398,6 +415,8 @@ def test_new_missing_retyped_columns_and_new_values_are_named(lake: Lake) -> Non
     )
     lake.good()
     assert [row.column for row in look(lake, now).feed_schema] == ["price", "note", "kind"]
+    lake.edit("silver/shop/events.yaml", "status: active", "status: retired")
+    assert look(lake, now).feed_schema == ()
 
 
 def test_a_value_that_is_seldom_there_is_not_missed(lake: Lake) -> None:
@@ -431,10 +450,8 @@ def test_a_share_grows_clearly_or_not(now: tuple[int, int], before: tuple[int, i
     assert quality.grows(now, before, 100, 0.01) is clearly
 
 
-def audited(day: datetime, passed: bool) -> Audited:
-    return Audited(
-        "r", day, "gold.shop.daily", "rowCount", None, "mustBe", "1", 1.0, "rows", "warning", passed, 1, None, ""
-    )
+def audited(day: datetime, passed: bool, table: str = "gold.shop.daily") -> Audited:
+    return Audited("r", day, table, "rowCount", None, "mustBe", "1", 1.0, "rows", "warning", passed, 1, None, "")
 
 
 def test_warnings_that_grow_are_p3_and_the_weeks_are_told(lake: Lake) -> None:
@@ -509,6 +526,9 @@ def test_a_watched_column_whose_values_moved_is_p3_and_one_whose_did_not_is_stab
     # 53 of 70 are a: (0.757143 - 0.5) ln 1.514286 + (0.242857 - 0.5) ln 0.485714
     assert kind.psi == pytest.approx(0.292388, abs=1e-5)
     assert of(found, "distribution") == [("silver.shop.events", "P3")]
+    lake.edit("silver/shop/events.yaml", "status: active", "status: retired")
+    assert of(look(lake, MONDAY), "distribution") == []
+    lake.edit("silver/shop/events.yaml", "status: retired", "status: active")
     little = look(lake, MONDAY + 5 * DAY)
     assert {row.verdict for row in little.distribution} == {"too little data"}
     assert of(little, "distribution") == []
@@ -810,6 +830,33 @@ def test_a_backup_that_failed_is_p2_until_one_succeeds(lake: Lake) -> None:
     assert the_problem(found, "backup").what == "the last backup (two) failed: 1 file differs"
     keep(lake, backup_records.TABLE, Backup, [backed_up(MONDAY + 2 * DAY, True, "three")])
     assert of(look(lake, MONDAY + 2 * DAY), "backup") == []
+
+
+# -- what nobody waits for
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problems"),
+    [
+        ("", "", ["freshness", "quality", "volume"]),
+        ("status: active", "status: retired", []),
+        (HELD, "", ["quality"]),
+        (HELD, "slaProperties: [{property: retention, value: 3, unit: y}]\n", ["quality"]),
+    ],
+)
+def test_historical_data_alarms_nobody(lake: Lake, old: str, new: str, problems: list[str]) -> None:
+    lake.shop().edit("silver/shop/orders.yaml", "schema:\n", f"{HELD}schema:\n")
+    shutil.rmtree(lake.root / "src/gold")
+    (lake.root / "src/gold").mkdir()
+    if old:
+        lake.edit("silver/shop/orders.yaml", old, new)
+    lake.land("shop/orders/1.csv", orders(every_day(date(2024, 3, 5), 40, 10)))
+    lake.good()
+    audits = [audited(MONDAY - back * DAY, back > 6, "silver.shop.orders") for back in range(30)]
+    keep(lake, runs.AUDITS, Audited, audits)
+    found = look(lake, MONDAY)
+    assert sorted({problem.kind for problem in found.problems}) == problems
+    assert found.volume[-1].verdict == "none"  # the figures are kept
 
 
 # -- all of them

@@ -274,6 +274,23 @@ def test_a_late_source_is_one_problem_however_many_series_it_has(monday: Finding
     assert {row.day for row in monday.series if row.source == "late"} == {date(2024, 3, 8)}
 
 
+def test_of_a_table_that_nobody_waits_for_nothing_is_late_or_missing_and_of_a_retired_one_nothing_is_told(
+    declared: Lake, monday: Findings
+) -> None:
+    told_of = {kind for source in SOURCES for kind, _, _ in told(monday, source)}
+    assert told_of == {"late", "critical", "missing", "unusual", "unknown"}
+    promise = TABLE[TABLE.index("slaProperties") : TABLE.index("schema:")]
+    declared.edit("silver/kpi/figures.yaml", promise, "")
+    named = "    customProperties:\n      - {property: businessDate, value: day}\n"
+    declared.edit("silver/kpi/figures.yaml", "    customProperties:\n", named)
+    found = look(declared)
+    assert {kind for source in SOURCES for kind, _, _ in told(found, source)} == {"unusual", "unknown"}
+    declared.edit("silver/kpi/figures.yaml", "status: active", "status: retired")
+    found = look(declared)
+    assert [kind for source in SOURCES for kind, _, _ in told(found, source)] == []
+    assert len(found.series) == len(monday.series)
+
+
 def test_the_days_of_rest_of_a_source_do_not_make_it_late(monday: Findings) -> None:
     assert told(monday, "rests") == []
 

@@ -2,7 +2,7 @@
 
 A warning grows clearly when its share in the last seven days is at least twice that of the four weeks before and at
 least one percentage point more (rejected rows, from 100 rows read on in both spans) or ten points more (failed
-audits, from five audits on in both spans).
+audits, from five audits on in both spans). Of a retired table it is no problem: an audit fails by age alone.
 """
 
 from __future__ import annotations
@@ -132,7 +132,8 @@ def _week(now: datetime, table: str, week: date, failed: _Days, rejected: _Days,
 
 def _grown(reading: Reading, failed: _Days, rejected: _Days) -> Iterator[Problem]:
     first = reading.today - timedelta(days=_SPAN - 1)
-    for table in sorted({name for name, _ in (*failed, *rejected)}):
+    retired = {table.id for table in reading.declared if table.is_retired}
+    for table in sorted({name for name, _ in (*failed, *rejected)} - retired):
         found = []
         for days, measure, least, points in ((failed, "failed audits", 5, 0.1), (rejected, "rejected rows", 100, 0.01)):
             now = _sum(days, table, first, _SPAN)

@@ -3,10 +3,13 @@
 A day is judged by the rule of src/monitors/weekday.py, its spread taken as one row at least: a feed that is always
 the same must not alarm over a single row.
 
-Counted are the rows of silver by business day, so late rows count for the day they belong to; a day is judged once
-a run that started to matter for it went through the table after the day was over. A source that comes some days late
-is not missed before: of a table whose newest day is as new as its contract's `latency` promises, no day after that one
-is judged. Feeds that no dated table reads are counted by the day their runs answered for.
+Counted are the rows of silver by business day, so late rows count for the day they belong to. A day is judged once a
+run went through the table after the day was over and its promise too, the contract's `latency`: until then rows of it
+may still come, and a day that is half here is no day with half the rows. Feeds that no dated table reads are counted by
+the day their runs answered for.
+
+Figures are kept of every table. A problem is only what somebody waits for: the table, or one that reads the feed, has a
+`latency` or `frequency` in its contract and is not retired.
 """
 
 from __future__ import annotations
@@ -71,7 +74,8 @@ def measure(reading: Reading) -> tuple[tuple[Volume, ...], tuple[Problem, ...]]:
             day = reading.today - timedelta(days=back)
             if day in counts.days:
                 rows.append(judge(table, day, counts.rows, counts.days, known, reading.now))
-    found = (_problem([row for row in rows if row.table == table]) for table in counted)
+    awaited = _awaited(reading)
+    found = (_problem([row for row in rows if row.table == table]) for table in counted if table in awaited)
     return tuple(rows), tuple(problem for problem in found if problem)
 
 
@@ -114,23 +118,23 @@ def _by_business_day(reading: Reading) -> dict[str, _Counts]:
         business = reading.attempt(table.id, _business, reading, table)
         if not business or not business.rows:
             continue
-        first, due = min(business.rows), _due(reading, table, business)
+        first, seen = min(business.rows), min(looked, reading.now) - timedelta(hours=table.latency_hours or 0.0)
         past = (first + timedelta(days=ahead) for ahead in range((reading.today - first).days))
-        days = frozenset(day for day in past if day_start(day + timedelta(days=1)) <= looked and day_start(day) < due)
-        found[table.id] = _Counts(business.rows, days)
+        found[table.id] = _Counts(
+            business.rows, frozenset(day for day in past if day_start(day + timedelta(days=1)) <= seen)
+        )
     return found
+
+
+def _awaited(reading: Reading) -> set[str]:
+    """Return the silver tables that promise news, and the feeds that these read."""
+    waiting = [table for table in reading.project.contracts.silver.values() if table.promises_news]
+    return {table.id for table in waiting} | {feed.id for table in waiting for feed in table.feeds}
 
 
 def _business(reading: Reading, table: Table) -> Business | None:
     snapshot = reading.table(table.id)
     return reading.business(table, snapshot) if snapshot else None
-
-
-def _due(reading: Reading, table: Table, business: Business) -> datetime:
-    """Return the moment before which a day has to begin for rows of it to be due."""
-    latencies = [sla.hours() for sla in table.slas if sla.property == "latency"]
-    kept = business.until and latencies and reading.now - business.until <= timedelta(hours=min(latencies))
-    return business.until if business.until and kept else reading.now
 
 
 def _by_run_date(reading: Reading) -> dict[str, _Counts]:
