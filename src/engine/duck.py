@@ -46,6 +46,7 @@ _ROWS_UNCUT = 1_000_000  # written into partitions by one statement, which keeps
 _ROWS_AT_ONCE = 500_000  # of more than that; fewer are not cut, as every part reads again what it is made of
 _DEFECT = "it may be damaged data that the engine does not know as such: land it again, whole; else report this"
 _UNPACKED = 12  # rows take about so many times the memory of the Parquet files they are read from
+_functions: list[Functions] = []  # what listing them gave, which takes as long as opening an engine
 
 
 def literal(value: object) -> str:
@@ -271,10 +272,12 @@ class DuckEngine:
         """Return the version of DuckDB."""
         return duckdb.__version__
 
-    @cached_property
+    @property
     def functions(self) -> Functions:
-        """Return the functions that the engine knows."""
-        return Functions.from_rows(self.rows(functions.LISTED))
+        """Return the functions that the engine knows, which are those of every engine: none loads an extension."""
+        if not _functions:
+            _functions.append(Functions.from_rows(self.rows(functions.LISTED)))
+        return _functions[0]
 
     def type_of(self, expression: str) -> str:
         """Return the DuckDB type of an SQL expression without columns.
@@ -508,13 +511,14 @@ class DuckEngine:
 
     def take_rejects(self) -> list[Reject]:
         """Return the lines that CSV reads since the last call put aside with `store_rejects`, in file order."""
-        known = self.rows("SELECT 1 FROM duckdb_tables() WHERE table_name = 'reject_errors'")
-        if not known:
+        try:
+            rows = self.rows(
+                "SELECT DISTINCT s.file_path, e.line, first(e.error_type || ': ' || e.error_message), "
+                "first(e.csv_line) FROM reject_errors e JOIN reject_scans s USING (scan_id, file_id) "
+                "GROUP BY ALL ORDER BY 1, 2"
+            )
+        except SqlMistake:  # there is no such table: no CSV was read
             return []
-        rows = self.rows(
-            "SELECT DISTINCT s.file_path, e.line, first(e.error_type || ': ' || e.error_message), first(e.csv_line) "
-            "FROM reject_errors e JOIN reject_scans s USING (scan_id, file_id) GROUP BY ALL ORDER BY 1, 2"
-        )
         self.execute("DROP TABLE reject_errors; DROP TABLE reject_scans")
         return [Reject(file, line, reason, raw or "") for file, line, reason, raw in rows]
 
