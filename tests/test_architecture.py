@@ -32,8 +32,8 @@ ORDER = [
     ["alerts"],
     ["facts"],
     ["report", "documents", "init"],
-    ["commands"],
     ["page"],
+    ["commands"],
     ["main"],
 ]
 # What stands beside the order, and what it may import.
@@ -65,6 +65,10 @@ HOMES: dict[str, tuple[list[str], str]] = {
     "pymssql": (["src/landing/connectors/"], WHEN_USED),
     "google": (["src/landing/connectors/"], WHEN_USED),
     "jwt": (["src/landing/connectors/"], WHEN_USED),
+    "starlette": (["src/page/"], AT_ONCE),
+    "jinja2": (["src/page/"], AT_ONCE),
+    "markupsafe": (["src/page/"], AT_ONCE),
+    "uvicorn": (["src/page/server.py"], AT_ONCE),
     "pydantic": (["src/settings.py"], AT_ONCE),
     "dotenv": (["src/settings.py"], AT_ONCE),
 }
@@ -252,7 +256,7 @@ def test_a_docstring_opens_with_what_a_function_returns_or_does() -> None:
 
 # -- requirements.txt, and the optional ones
 
-OPTIONAL = ("requirements-connectors.txt",)
+OPTIONAL = ("requirements-connectors.txt", "requirements-page.txt")
 
 
 def required() -> tuple[set[str], set[str]]:

@@ -16,6 +16,7 @@ from src.lake.log import entry_versions as entry_versions
 from src.lake.log import is_log_file as is_log_file
 from src.lake.log import is_table as is_table
 from src.lake.log import lifetimes as lifetimes
+from src.lake.log import mark as mark
 from src.lake.log import misleading_hint as misleading_hint
 from src.lake.log import progress_log as progress_log
 from src.lake.log import progress_sql as progress_sql

@@ -1,0 +1,113 @@
+"""The application: the screens of src/page/screens, each with its routes, behind the guard."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+from jinja2 import Environment
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+from starlette.routing import BaseRoute, Mount
+from starlette.staticfiles import StaticFiles
+
+from src.errors import BoathouseError, UsageError
+from src.page import rendering
+from src.page.guard import Access, Guard
+from src.page.looking import Look
+from src.settings import struck
+
+# In the order of the menu: the screen and its title. The others are reached from these.
+MENU = (
+    ("/", "Home"),
+    ("/lineage", "Lineage"),
+    ("/feeds", "Feeds"),
+    ("/quarantine", "Quarantine"),
+    ("/sql", "SQL"),
+    ("/plan", "Plan"),
+)
+_LONGEST_FORM = 1_000_000  # bytes
+
+
+@dataclass(frozen=True)
+class Page:
+    """What every screen works with."""
+
+    look: Look
+    access: Access
+    templates: Environment
+    who: str  # whose acts are recorded
+    readonly: bool
+
+    def show(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+        """Return a screen; `facts` and whatever the base template needs are there in every one."""
+        common = {
+            "facts": self.look.facts(),
+            "path": request.url.path,
+            "menu": MENU,
+            "form_token": self.access.form_token,
+            "readonly": self.readonly,
+            "message": request.query_params.get("message", "")[:300],
+        }
+        return HTMLResponse(rendering.rendered(self.templates, template, common | values), status)
+
+
+def page_of(request: Request) -> Page:
+    """Return what the screens work with."""
+    page: Page = request.app.state.page
+    return page
+
+
+async def form_of(request: Request) -> dict[str, str]:
+    """Return the fields of a form of ours.
+
+    Raises:
+        UsageError: it is none of ours, or too long.
+    """
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _LONGEST_FORM:
+            raise UsageError("a form longer than 1 MB", fix="send less")
+    fields = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+    if not page_of(request).access.is_ours(fields.pop("form_token", "")):
+        raise UsageError("not a form of this page", fix="load the page again, and send the form once more")
+    return fields
+
+
+def build(page: Page, hosts: Collection[str], cookie: str) -> Starlette:
+    """Return the application. `hosts`: what a browser may call it, with the port; `cookie`: the name of its cookie."""
+    app = Starlette(
+        routes=[*_routes(), Mount("/static", StaticFiles(directory=rendering.HERE / "static"))],
+        middleware=[Middleware(Guard, access=page.access, hosts=hosts, cookie=cookie)],
+        exception_handlers={BoathouseError: _failed, 404: _not_found},
+    )
+    app.state.page = page
+    return app
+
+
+def _routes() -> list[BaseRoute]:
+    found: list[BaseRoute] = []
+    for path in sorted((Path(__file__).parent / "screens").glob("*.py")):
+        if not path.stem.startswith("_"):
+            found += import_module(f"src.page.screens.{path.stem}").ROUTES
+    return found
+
+
+def _failed(request: Request, error: Exception) -> HTMLResponse:
+    """Return the screen of what could not be done: the error as the terminal prints it, and no facts."""
+    page = page_of(request)
+    text = struck(str(error), page.look.settings.secrets())
+    status = 400 if isinstance(error, UsageError) else 500
+    return HTMLResponse(rendering.rendered(page.templates, "error.html", {"text": text}), status)
+
+
+def _not_found(request: Request, error: Exception) -> HTMLResponse:
+    text = f"nothing is at {request.url.path}"
+    return HTMLResponse(rendering.rendered(page_of(request).templates, "error.html", {"text": text}), 404)

@@ -1,0 +1,42 @@
+"""The last runs as bars: the seconds of each layer on each other, and how each ended below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from src.facts import RunFacts
+from src.page.drawing.marks import box, framed, line, titled, words
+
+_HEIGHT, _LEFT, _TOP, _BASE = 190.0, 44.0, 16.0, 140.0
+_STEP, _BAR = 46.0, 28.0
+_LAYERS = ("landing", "bronze", "silver", "gold")
+_ENDS = {"success": "✓", "partial": "!", "failed": "✗"}
+
+
+def drawn(runs: Sequence[RunFacts]) -> Markup:
+    """Return the drawing of these runs, the oldest first."""
+    totals = [sum(run.seconds_by_layer.get(layer, 0.0) for layer in _LAYERS) for run in runs]
+    top = max([*sorted(totals)[: max(1, len(totals) - 1)], 0.1])  # the longest may be a first load
+    width = _LEFT + _STEP * max(len(runs), 1)
+    parts = [line(_LEFT, _BASE, width, _BASE, "rule"), words(_LEFT - 6, _TOP + 4, f"{top:.1f} s", "axis", "end")]
+    parts += [_bar(run, _LEFT + at * _STEP, top) for at, run in enumerate(runs)]
+    bad = [f"{run.started_at:%m-%d %H:%M}" for run in runs if run.status != "success"]
+    ends = f"Not whole: {', '.join(bad)}." if bad else "All whole."
+    return framed(width, _HEIGHT, parts, f"The last {len(runs)} runs, seconds by layer. {ends}", has_links=True)
+
+
+def _bar(run: RunFacts, x: float, top: float) -> str:
+    parts, y = [box(x, _TOP, _STEP, _HEIGHT - _TOP, "hit")], _BASE
+    total = sum(run.seconds_by_layer.get(layer, 0.0) for layer in _LAYERS)
+    for layer in _LAYERS:
+        height = (_BASE - _TOP) * run.seconds_by_layer.get(layer, 0.0) / max(top, total)
+        y -= height
+        parts.append(box(x + (_STEP - _BAR) / 2, y, _BAR, height, f"layer-{layer}"))
+    middle = x + _STEP / 2
+    parts.append(words(middle, _BASE + 18, _ENDS.get(run.status, "?"), f"end-{run.status}", "middle"))
+    parts.append(words(middle, _BASE + 36, f"{run.started_at:%m-%d}", "axis", "middle"))
+    title = f"{run.started_at:%A %Y-%m-%d %H:%M} UTC: {run.command}, {run.status}, {run.seconds:.1f} s; "
+    title += f"{run.records_read:,} read, {run.quarantined:,} quarantined, {run.failed} failed, {run.blocked} blocked"
+    return titled(title, parts, f"/run/{run.run_id}")
