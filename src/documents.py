@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from src import errors, settings
-from src.contract import Column, Expectation, Mart, Rule, Sla, Table
+from src.contract import AGGREGATES, Column, Expectation, Mart, Rule, Sla, Table
 from src.errors import UsageError, from_os_error
 from src.gold.way import located
 from src.project import Project
@@ -211,6 +211,7 @@ def _table_facts(declared: Mapping[str, Any], table: Table, proof: Proof) -> Ite
     yield "Recomputed", _recomputed(table, proof)
     yield "Service levels", "; ".join(map(_sla, table.slas))
     yield "Watched", _watched(table)
+    yield "Main measure", _measured(table)
 
 
 def _soft(table: Table) -> str:
@@ -247,6 +248,15 @@ def _watched(table: Table) -> str:
     text = f"`{table.watch.value}` day by day, for each series of {_names(table.watch.by)}"
     text += f"; each `{table.watch.source}` is to be fresh" if table.watch.source else ""
     return text + (f"; `{table.watch.dictionary}` says which series may exist" if table.watch.dictionary else "")
+
+
+def _measured(table: Table) -> str:
+    """Return in words what a table is looked at for; '' where its contract does not say."""
+    if table.measure is None:
+        return ""
+    over = [name for name in (table.measured_by, table.measure.by) if name]
+    text = f"`{table.measure.column}` by {_names(over)}, {AGGREGATES[table.measure.aggregate]}"
+    return text + (f", each row weighed by `{table.measure.weight}`" if table.measure.weight else "")
 
 
 def _column(column: Column) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from src.contract.facts import logic as logic
 from src.contract.feeds import written_source as written_source
 from src.contract.lines import place_of as place_of
 from src.contract.loading import load as load
+from src.contract.model import AGGREGATES as AGGREGATES
 from src.contract.model import PROVENANCE as PROVENANCE
 from src.contract.model import TIMESTAMP as TIMESTAMP
 from src.contract.model import Column as Column
@@ -21,6 +22,7 @@ from src.contract.model import Contracts as Contracts
 from src.contract.model import Expectation as Expectation
 from src.contract.model import Feed as Feed
 from src.contract.model import Mart as Mart
+from src.contract.model import Measure as Measure
 from src.contract.model import Relationship as Relationship
 from src.contract.model import Rule as Rule
 from src.contract.model import Seed as Seed

@@ -15,6 +15,11 @@ _RESERVED = ("rowid", "file_row_number")  # the engine's own names for where a r
 INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
 
 
+def is_numeric(kind: str) -> bool:
+    """Return whether values of a type are numbers."""
+    return kind in (*INTEGERS, "FLOAT", "DOUBLE") or kind.startswith("DECIMAL(")
+
+
 def columns(table: Part) -> tuple[Column, ...]:
     """Return the columns of a schema object, in the order of the contract."""
     names: list[str] = []

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from src.contract.errors import Part, hint, shown
-from src.contract.model import SEVERITIES, Share
+from src.contract.model import AGGREGATES, SEVERITIES, Share
 
 
 def is_text(value: object) -> bool:
@@ -99,6 +99,18 @@ def _is_watch(value: object) -> bool:
     return known and {"by", "value"} <= value.keys()  # type: ignore[attr-defined]  # it has keys
 
 
+def _is_aggregate(value: object) -> bool:
+    return is_text(value) and value in AGGREGATES
+
+
+_MEASURE = {"column": is_text, "aggregate": _is_aggregate, "by": is_text, "weight": is_text}
+
+
+def _is_measure(value: object) -> bool:
+    known = isinstance(value, dict) and all(name in _MEASURE and _MEASURE[name](value[name]) for name in value)
+    return known and {"column", "aggregate"} <= value.keys()  # type: ignore[attr-defined]  # it has keys
+
+
 CustomProperties = Mapping[
     str, tuple[str, Callable[[Any], bool]]
 ]  # name: what is expected, and whether a value is that
@@ -148,6 +160,11 @@ TABLE: Mapping[str, CustomProperties] = {  # by layer
         "refresh": ("incremental, full or partitions", lambda value: value in ("incremental", "full", "partitions")),
         "lookback": ("a number of earlier partitions, 0 or more", lambda value: is_whole(value) and value >= 0),
         "optionalSources": ("a list of distinct table ids, such as silver.domain.table", _is_names),
+        "measure": (
+            f"{{column: a column, aggregate: {', '.join(AGGREGATES)}}}, and where there are such `by: a column`, "
+            "`weight: a column`",
+            _is_measure,
+        ),
         "softSources": ("a list of distinct table ids, such as silver.domain.table", _is_names),
     },
 }

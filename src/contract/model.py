@@ -32,6 +32,13 @@ OPERATORS = (  # of an expectation
     "mustNotBeBetween",
 )
 SEVERITIES = ("error", "warning")  # an error stops the write
+AGGREGATES = {  # of a measure, each in words
+    "sum": "added up",
+    "avg": "averaged",
+    "min": "the least",
+    "max": "the greatest",
+    "last": "added up within a day; of a longer span its last day",
+}
 
 
 class Unit(NamedTuple):
@@ -272,6 +279,16 @@ class Watch:
 
 
 @dataclass(frozen=True)
+class Measure:
+    """The number that a gold table is looked at for, and how it adds up over the rows of a day or a longer span."""
+
+    column: str
+    aggregate: str  # one of AGGREGATES
+    by: str | None = None  # the column by whose values it is looked at first
+    weight: str | None = None  # of an average: the column that says how much a row counts
+
+
+@dataclass(frozen=True)
 class Table:
     """One silver table or one table of a gold mart, as its contract declares it."""
 
@@ -303,6 +320,7 @@ class Table:
     business_date: str | None = None  # the column, of one of MOMENTS, that the business dates a row by
     critical: bool = False  # somebody is woken when yesterday is not in it
     watch: Watch | None = None  # of a long table: how its rows are series
+    measure: Measure | None = None  # gold only: what it is looked at for
     sequence_as_text: bool = False  # silver only: text of sequence_by is ordered as text, on purpose
     on_conflict: str | None = None  # silver only: fail | quarantine | last; None: rows win as ever, and it is noted
     max_rejected: Share | None = None  # silver only: of a load; None: what src/silver/rejects.py takes for too many
@@ -336,6 +354,15 @@ class Table:
         """Return how old the table may be, in hours, by its `latency`; None where it has none, or is retired."""
         latencies = [sla.hours() for sla in self.slas if sla.property == "latency"]
         return None if self.is_retired else min(latencies, default=None)
+
+    @property
+    def measured_by(self) -> str | None:
+        """Return the column of one of MOMENTS that a measure is drawn over; None where there is none.
+
+        It is the only one of the key, else the business date: a table of days may be partitioned, and dated, by month.
+        """
+        moments = [column.name for column in self.columns if column.type in MOMENTS and column.name in self.key]
+        return moments[0] if len(moments) == 1 else self.business_date
 
     @property
     def sequence_expressions(self) -> tuple[str, ...]:

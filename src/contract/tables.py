@@ -12,6 +12,7 @@ from src.contract.columns import INTEGERS, check_same_name, columns
 from src.contract.documents import declarations
 from src.contract.errors import ContractFile, Part, hint, listed
 from src.contract.feeds import feeds
+from src.contract.measures import measure
 from src.contract.model import MOMENTS, Feed, Mart, Sla, Table
 from src.contract.promises import expectations, relationships, service_levels
 from src.contract.versions import SEMVER
@@ -191,7 +192,8 @@ def _table(
     _check_table(table, part)
     table = replace(table, business_date=_business_date(table, settings.get("businessDate"), part))
     _check_drift(table, part)
-    return replace(table, watch=watch(table, settings.get("watch"), part))
+    table = replace(table, watch=watch(table, settings.get("watch"), part))
+    return replace(table, measure=measure(table, settings.get("measure"), part))
 
 
 def _replaces(value: str | list[str] | None) -> tuple[str, ...] | None:

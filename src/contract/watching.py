@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from src.contract.columns import INTEGERS
+from src.contract.columns import is_numeric
 from src.contract.errors import Part, hint, listed
 from src.contract.model import Table, Watch
-
-_NUMBERS = (*INTEGERS, "FLOAT", "DOUBLE")  # and decimals
 
 
 def watch(table: Table, written: Mapping[str, Any] | None, part: Part) -> Watch | None:
@@ -20,7 +18,7 @@ def watch(table: Table, written: Mapping[str, Any] | None, part: Part) -> Watch 
     at, kinds = "customProperties[watch]", {column.name: column.type for column in table.columns}
     part.file.check_columns((*found.by, found.value), kinds, part.key_path(at))
     kind = kinds.get(found.value, "DOUBLE")
-    if kind not in _NUMBERS and not kind.startswith("DECIMAL("):
+    if not is_numeric(kind):
         part.error(f"watch of {found.value}, which is {kind}", at, "name a column of numbers as `value`")
     if table.business_date is None or kinds.get(table.business_date) not in ("DATE", None):
         what = f"which is {kinds[table.business_date]}" if table.business_date else "and there is none"
