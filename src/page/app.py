@@ -37,7 +37,7 @@ _LONGEST_FORM = 1_000_000  # bytes
 
 @dataclass(frozen=True)
 class Page:
-    """What every screen works with."""
+    """Everything that the screens work with."""
 
     look: Look
     access: Access

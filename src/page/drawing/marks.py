@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from markupsafe import Markup, escape
 
 
-def words(x: float, y: float, text: object, kind: str = "", anchor: str = "start") -> str:
+def label(x: float, y: float, text: object, kind: str = "", anchor: str = "start") -> str:
     """Return a text at a point; `kind`: its class; `anchor`: start, middle or end."""
     return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}" text-anchor="{anchor}">{escape(text)}</text>'
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from src.facts import RunFacts
-from src.page.drawing.marks import box, framed, line, titled, words
+from src.page.drawing.marks import box, framed, label, line, titled
 
 _HEIGHT, _LEFT, _TOP, _BASE = 190.0, 44.0, 16.0, 140.0
 _STEP, _BAR = 46.0, 28.0
@@ -20,7 +20,7 @@ def drawn(runs: Sequence[RunFacts]) -> Markup:
     totals = [sum(run.seconds_by_layer.get(layer, 0.0) for layer in _LAYERS) for run in runs]
     top = max([*sorted(totals)[: max(1, len(totals) - 1)], 0.1])  # the longest may be a first load
     width = _LEFT + _STEP * max(len(runs), 1)
-    parts = [line(_LEFT, _BASE, width, _BASE, "rule"), words(_LEFT - 6, _TOP + 4, f"{top:.1f} s", "axis", "end")]
+    parts = [line(_LEFT, _BASE, width, _BASE, "rule"), label(_LEFT - 6, _TOP + 4, f"{top:.1f} s", "axis", "end")]
     parts += [_bar(run, _LEFT + at * _STEP, top) for at, run in enumerate(runs)]
     bad = [f"{run.started_at:%m-%d %H:%M}" for run in runs if run.status != "success"]
     ends = f"Not whole: {', '.join(bad)}." if bad else "All whole."
@@ -35,8 +35,8 @@ def _bar(run: RunFacts, x: float, top: float) -> str:
         y -= height
         parts.append(box(x + (_STEP - _BAR) / 2, y, _BAR, height, f"layer-{layer}"))
     middle = x + _STEP / 2
-    parts.append(words(middle, _BASE + 18, _ENDS.get(run.status, "?"), f"end-{run.status}", "middle"))
-    parts.append(words(middle, _BASE + 36, f"{run.started_at:%m-%d}", "axis", "middle"))
+    parts.append(label(middle, _BASE + 18, _ENDS.get(run.status, "?"), f"end-{run.status}", "middle"))
+    parts.append(label(middle, _BASE + 36, f"{run.started_at:%m-%d}", "axis", "middle"))
     title = f"{run.started_at:%A %Y-%m-%d %H:%M} UTC: {run.command}, {run.status}, {run.seconds:.1f} s; "
     title += f"{run.records_read:,} read, {run.quarantined:,} quarantined, {run.failed} failed, {run.blocked} blocked"
     return titled(title, parts, f"/run/{run.run_id}")
