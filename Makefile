@@ -69,10 +69,10 @@ plan: ready ## what a run would do and why, how much it would read and how long 
 preview: ready ## what a contract makes of what has landed, or a model of what is published: TABLE=shop.orders (LIMIT=n); changes nothing
 	@$(PYTHON) main.py preview $(if $(LIMIT),--limit="$$LIMIT") -- "$$TABLE"
 
-status: ready ## is it fine, and what should I do: incidents, last runs, every table
-	@$(PYTHON) main.py status
+status: ready ## is it fine, and what should I do: causes, last runs, each domain (ALL=1: each table)
+	@$(PYTHON) main.py status $(if $(ALL),--all)
 
-health: ready ## measure, record, alert: one line per problem, exit code 1 if there is one (for cron)
+health: ready ## measure, record, alert: one line per cause, exit code 1 if there is one (for cron)
 	@$(PYTHON) main.py health
 
 report: ready ## the daily summary as Markdown and one HTML file, in data/reports

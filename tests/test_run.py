@@ -233,7 +233,8 @@ def test_status_shows_runs_and_tables(lake: Lake) -> None:
     lake.good()
     shown = lake.typed("status").stdout
     assert "success" in shown
-    assert "gold.shop.daily" in shown
+    assert "shop  3 fine" in shown
+    assert "gold.shop.daily" in lake.typed("status", "--all").stdout
 
 
 def test_check_finds_a_row_that_one_pass_would_not_give(lake: Lake) -> None:

@@ -17,6 +17,7 @@ import pytest
 from conftest import Lake
 
 from src import alerts
+from src.facts import wording
 from src.monitors.freshness import KEPT
 from src.monitors.latency import Latency
 from src.problems import Problem
@@ -55,9 +56,9 @@ def check(lake: Lake, now: datetime | None = None) -> int:
     return int(not found.healthy)
 
 
-def screen(lake: Lake, capsys: pytest.CaptureFixture[str]) -> str:
+def screen(lake: Lake, capsys: pytest.CaptureFixture[str], every_table: bool = False) -> str:
     with open_project(lake.settings) as project:
-        status.print_status(status.read_status(project, runs.now()))
+        status.print_status(status.read_status(project, runs.now()), every_table=every_table)
     return capsys.readouterr().out
 
 
@@ -153,15 +154,25 @@ def test_what_needs_a_person_is_on_stderr_with_what_to_do_and_gives_exit_code_1(
     assert check(lake) == 1
     said = capsys.readouterr()
     assert said.out == ""
-    first, *others = said.err.splitlines()
+    first, last = said.err.splitlines()
     assert first.startswith("P2 source bronze.shop.orders: failed: ")
     assert "order_id twice" in first
     assert " -> " in first
-    assert [line.partition(": ")[0] for line in others[:-1]] == [
-        "P2 table gold.shop.daily",
-        "P2 table silver.shop.orders",
+    assert first.endswith("; and 2 findings that follow: 2 blocked")
+    assert last == "1 problem, the worst P2"
+
+
+def test_health_in_full_has_every_finding_below_its_cause(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+    sold(lake).land("shop/orders/2.csv", BAD)
+    lake.run()
+    capsys.readouterr()
+    assert lake.command("health", "-v") == 1
+    assert [line.partition(": ")[0] for line in capsys.readouterr().err.splitlines()] == [
+        "P2 source bronze.shop.orders",
+        "   P2 table gold.shop.daily",
+        "   P2 table silver.shop.orders",
+        "1 problem, the worst P2",
     ]
-    assert others[-1] == "3 problems, the worst P2"
 
 
 def test_a_table_that_only_waits_is_no_incident_and_one_of_it_is_not_told_as_over(lake: Lake) -> None:
@@ -295,9 +306,31 @@ def test_status_says_first_whether_all_is_fine_and_last_what_to_do(
     assert lines[0].startswith("fine ")
     assert lines[-2] == "backup: none is verified yet; `make backup` makes one"
     assert re.fullmatch(r"next:   nothing to do; a run is due by \d{4}-\d\d-\d\d \d\d:\d\d UTC", lines[-1])
-    (daily,) = (line.split() for line in lines if line.startswith("gold.shop.daily"))
-    yesterday = str(runs.now().date() - DAY)
-    assert (daily[1], daily[6]) == ("3", yesterday) and daily[5] in KEPT
+    assert re.search(r"^shop  3 fine  readers see \d\d-\d\d \d\d:\d\d$", "\n".join(lines), re.MULTILINE)
+
+
+def test_status_of_every_table_has_what_readers_see_beside_the_newest(
+    lake: Lake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sold(lake)
+    shown = screen(lake, capsys, every_table=True)
+    [daily] = [line.split() for line in shown.splitlines() if "gold.shop.daily" in line]
+    assert daily[:3] == ["✓", "gold.shop.daily", "fine"] and daily[3] in KEPT
+    assert daily[4:6] == [str(runs.now().date() - DAY), "3"]
+    today = f"{runs.now():%m-%d}"
+    assert (daily[6], daily[8]) == (today, today)
+    # a table that is held back: what readers see is older than what is built, and has fewer rows
+    lake.add_largest("SELECT day, 1 AS orders, amount // 0 AS amount FROM silver.shop.orders WHERE error('no')")
+    lake.land("shop/orders/2.csv", HEADER + f"9,{runs.now().date() - 4 * DAY},1.50,1\n")
+    assert list(lake.run().failures) == ["gold.shop.largest"]
+    shown = screen(lake, capsys, every_table=True)
+    [daily] = [line.split() for line in shown.splitlines() if " gold.shop.daily " in line and "behind" not in line]
+    assert daily[:4] == ["◷", "gold.shop.daily", "held", "back"] and daily[6] == "3"
+    assert "held back by gold.shop.largest of the same mart" in " ".join(shown.split())
+    domain = next(line for line in screen(lake, capsys).splitlines() if line.startswith("shop "))
+    assert re.fullmatch(
+        r"shop  1 failed, 1 held back, 2 fine  built \S+ \S+, readers see \S+ \S+: held back by", domain
+    )
 
 
 def test_status_fits_the_screen_and_says_the_worst_and_its_fix(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
@@ -306,12 +339,13 @@ def test_status_fits_the_screen_and_says_the_worst_and_its_fix(lake: Lake, capsy
     check(lake)
     capsys.readouterr()
     lines = screen(lake, capsys).splitlines()
-    assert lines[0].startswith("3 problems, the worst P2 ")
+    assert lines[0].startswith("1 problem, the worst P2 ")
     assert lines[1].startswith("P2  source bronze.shop.orders (open since ")
+    assert "    and 2 findings that follow: 2 blocked" in lines
     assert max(map(len, lines)) <= 100
     assert len(lines) <= 40
     fix = next(line.strip().removeprefix("-> ") for line in lines if line.strip().startswith("-> "))
-    assert next(line for line in lines if line.startswith("next:   ")).removeprefix("next:   ") == fix
+    assert next(line for line in lines if line.startswith("next:   ")).removeprefix("next:   ")[:60] == fix[:60]
     assert any(line.startswith("last error: ") for line in lines)
 
 
@@ -341,12 +375,15 @@ def test_status_and_health_are_read_without_a_word_and_keep_numbers_as_numbers(
     with open_project(lake.settings) as project:
         shown, found = status.read_status(project, runs.now()), health.read_health(project, runs.now())
     assert capsys.readouterr() == ("", "")
-    tables = {table.table: table for table in shown.tables}
-    assert (tables["gold.shop.daily"].rows, tables["gold.shop.daily"].rows_until) == (3, runs.now().date() - DAY)
-    assert tables["ops.pipeline_runs"].state == "built"
+    tables = {table.id: table for table in shown.tables}
+    daily = tables["gold.shop.daily"]
+    assert (daily.rows, daily.seen_rows, daily.state) == (3, 3, "blocked")
+    assert daily.freshness and str(daily.freshness.business_until) == f"{runs.now().date()} 00:00:00+00:00"
+    assert tables["ops.pipeline_runs"].state == "fine"
     assert [(run.status, run.records_read) for run in shown.runs] == [("failed", 0), ("success", 3)]
-    assert shown.problems[0].incident == "source bronze.shop.orders" and shown.problems[0].state == "open"
-    assert (found.healthy, found.tables, found.feeds, found.verdict) == (False, 2, 1, "3 problems, the worst P2")
+    [known] = shown.causes
+    assert (known.cause.head.incident, known.state) == ("source bronze.shop.orders", "open")
+    assert (found.healthy, found.tables, found.feeds, found.verdict) == (False, 2, 1, "1 problem, the worst P2")
     assert [incident.incident for incident in found.incidents] == ["source bronze.shop.orders"]
 
 
@@ -370,7 +407,7 @@ def test_status_names_what_is_not_built_and_the_last_good_backup(
         [Backup("b1", "20260329", "backup", made, made, "offsite:lake", verified=True)],
     )
     shown = screen(lake, capsys)
-    assert re.search(r"^gold\.shop\.daily +not built yet$", shown, re.MULTILINE)
+    assert "shop  3 empty  nothing is built yet" in shown.splitlines()
     assert "backup: 20260329 at offsite:lake, found whole " in shown
     assert "(3 h ago)" in shown
 
@@ -380,7 +417,7 @@ def test_status_names_what_is_not_built_and_the_last_good_backup(
     [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (99_949, "99.9 kB"), (999_600, "1.0 MB"), (2_500_000_000, "2.5 GB")],
 )
 def test_a_size_is_said_in_three_figures(count: int, said: str) -> None:
-    assert status.size(count) == said
+    assert wording.size(count) == said
 
 
 # -- report

@@ -621,7 +621,8 @@ def test_every_screen_says_it(lake: Lake, capsys: pytest.CaptureFixture[str]) ->
     with_it = f"with {RETURNS} as of {first.run_id}, since {TODAY} (its own step failed)"
     line = f"{TABLE} as of {second.run_id}, {with_it}"
     screens = {
-        ("status",): f"behind: readers see {line}",
+        ("status",): f"old:    readers see {TABLE} {with_it}",
+        ("status", "--all"): f"behind: readers see {line}",
         ("plan",): f"readers see {line}",
         ("tables",): line,
         ("describe", TABLE): line,

@@ -443,7 +443,7 @@ def test_every_screen_says_as_of_which_run_a_table_is_that_stays_behind(
     second = lake.run()
     line = f"{DAILY} as of {first.run_id}: what {second.run_id} built is held back by {LARGEST} of the same mart"
     screens = {
-        ("status",): f"behind: readers see {line}",
+        ("status", "--all"): f"behind: readers see {line}",
         ("plan",): f"readers see {line}",
         ("inspect", "--table", DAILY): f"readers see {line}",
         ("query", f"SELECT * FROM {DAILY}"): f"note: {line}",

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
-from collections.abc import Mapping
-from pathlib import Path
 
 from src.commands import Call, json_argument, show
 from src.maintenance import command_line, jobs, schedule
-from src.maintenance.schedule import CRON, SYSTEMD, Schedule, Schedulers
+from src.maintenance.schedule import CRON, SYSTEMD, Schedule
 from src.run import rotation
 
 
@@ -28,7 +25,7 @@ def run(call: Call) -> int:
     args, settings = call.args, call.settings
     path = schedule.search_path(os.environ)
     log, typed = settings.log_dir / rotation.SCHEDULED, command_line.as_typed(settings.root)
-    planned, schedulers = Schedule(settings.root, log, path, args.hour, typed), _schedulers(os.environ)
+    planned, schedulers = Schedule(settings.root, log, path, args.hour, typed), schedule.schedulers(os.environ)
     if not (args.install or args.remove):
         text = schedule.text(planned, args.kind)
         show(call, {"kind": args.kind, "text": text}, lambda _: print(text, end=""))
@@ -40,9 +37,3 @@ def run(call: Call) -> int:
         if args.install and args.kind == SYSTEMD:
             print("These timers go while you are logged in; to have them go always: loginctl enable-linger")
     return 0
-
-
-def _schedulers(environ: Mapping[str, str]) -> Schedulers:
-    path = environ.get("PATH")
-    home = Path(environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME") or Path.home()) / ".config")
-    return Schedulers(shutil.which("crontab", path=path), shutil.which("systemctl", path=path), home / "systemd/user")

@@ -1,8 +1,7 @@
-"""What the monitors find, where they cannot look too, and what that comes to in a few words."""
+"""What the monitors find, also where they cannot look."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -10,12 +9,11 @@ from src import alerts, catalog, monitors
 from src.alerts import Incident
 from src.errors import BoathouseError
 from src.monitors import Findings
-from src.problems import CLASSES, Problem
+from src.problems import Problem
 from src.project import Project
 from src.run import lock, runs
 
 BLIND = "ops"  # the subject of a problem where the monitors cannot look and the table is not known
-_HOUSEKEEPING = CLASSES[-1]  # housekeeping: printed, and no reason for an exit code
 
 
 def read_findings(project: Project, now: datetime) -> Findings:
@@ -45,27 +43,6 @@ def read_incidents(project: Project) -> tuple[Incident, ...]:
 def has_run(project: Project) -> bool:
     """Return whether there is a record of any run."""
     return runs.TABLE in catalog.tables(project.settings.data_dir)
-
-
-def verdict(problems: Sequence[Problem]) -> str:
-    """Return the state of the lake in a few words: fine, or how many problems there are and how urgent the worst is."""
-    urgent = [problem for problem in problems if not is_housekeeping(problem)]
-    few = len(problems) - len(urgent)
-    more = f"; {few} of {_HOUSEKEEPING} can wait" if few else ""
-    if not urgent:
-        return "fine" + more
-    worst = min(problem.urgency for problem in urgent)
-    return f"{pluralized(len(urgent), 'problem')}, the worst {worst}{more}"
-
-
-def pluralized(number: int, what: str) -> str:
-    """Return a number with its noun."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
-def is_housekeeping(problem: Problem) -> bool:
-    """Return whether a problem is mere housekeeping (P4)."""
-    return problem.urgency == _HOUSEKEEPING
 
 
 def is_blocked(problem: Problem) -> bool:

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from src import contract, lake
+from src import catalog, contract, lake
 from src.errors import BoathouseError
 from src.monitors.freshness import Freshness
 from src.project import Project
+from src.run import releases
 from src.run.releases import Cause, Standing
 from src.run.runs import Record
 
@@ -27,6 +28,7 @@ class State(StrEnum):
     FINE = "fine"
 
 
+_UNREADABLE = "cannot be read"
 SIGNS = {
     State.FAILED: "✗",
     State.BLOCKED: "‖",
@@ -39,12 +41,17 @@ SIGNS = {
 
 @dataclass(frozen=True, kw_only=True)
 class TableFacts:
-    """One feed or table; moments in UTC. Rows, files and bytes are those of the newest version."""
+    """One feed or table; moments in UTC.
+
+    Rows, files and bytes are those of the newest version; `seen_rows` are those of the version that readers see, which
+    is also the one that `freshness` is about. Of a feed or table that no release knows that is the newest.
+    """
 
     id: str
     state: State
     readable: bool = True
     rows: int | None = None  # None: not built
+    seen_rows: int | None = None  # None: readers see nothing of it
     files: int | None = None
     bytes: int | None = None
     version: int | None = None  # the newest
@@ -54,10 +61,11 @@ class TableFacts:
     last_step: Record | None = None  # of the last run that went through it
     critical: bool = False
     draft: bool = False  # the newest version is of a contract that may change under one version
+    reason: str = ""  # why it is failed, blocked or held back, in a few words
 
     @property
     def layer(self) -> str:
-        """Return bronze, silver or gold."""
+        """Return bronze, silver or gold; of what lies beside them quarantine, ops, ..."""
         return self.id.partition(".")[0]
 
     @property
@@ -68,7 +76,7 @@ class TableFacts:
     @property
     def name(self) -> str:
         """Return the name within its domain."""
-        return self.id.split(".", 2)[2]
+        return self.id.rpartition(".")[2]
 
 
 def read_tables(
@@ -93,12 +101,50 @@ def read_tables(
         try:
             snapshot = project.table(name)
         except BoathouseError:
-            yield TableFacts(**known, state=State.FAILED, readable=False)
+            yield TableFacts(**known, state=State.FAILED, readable=False, reason=_UNREADABLE)
             continue
         stale = name in quiet or (grade is not None and grade.grade == "POOR")
+        state = _state(step, standing, built=snapshot is not None, stale=stale)
+        seen_rows = _seen_rows(project, name, standing, snapshot)
         yield TableFacts(
-            **known, state=_state(step, standing, built=snapshot is not None, stale=stale), **_sized(snapshot)
+            **known, state=state, seen_rows=seen_rows, reason=_reason(state, step, standing), **_sized(snapshot)
         )
+
+
+def read_beside(project: Project) -> Iterator[TableFacts]:
+    """Yield the tables that no contract declares: quarantine and what else lies beside silver, then the ops tables."""
+    stored = catalog.tables(project.settings.data_dir)
+    declared = {*project.contracts.feeds, *project.contracts.silver, *(table.id for table in project.marts)}
+    for name in sorted(stored.keys() - declared, key=lambda name: (name.startswith("ops."), name)):
+        try:
+            snapshot = project.table(name)
+        except BoathouseError:
+            yield TableFacts(id=name, state=State.FAILED, readable=False, reason=_UNREADABLE)
+            continue
+        state = State.FINE if snapshot else State.EMPTY
+        yield TableFacts(id=name, state=state, seen_rows=snapshot.rows if snapshot else None, **_sized(snapshot))
+
+
+def _seen_rows(project: Project, name: str, standing: Standing | None, snapshot: lake.Snapshot | None) -> int | None:
+    if snapshot is None or (standing and standing.version is None):
+        return None
+    if standing is None or standing.version == snapshot.version:
+        return snapshot.rows
+    try:
+        seen = lake.open_table(project.path(name), standing.version)
+    except BoathouseError:
+        return None
+    return seen.rows if seen else None
+
+
+def _reason(state: State, step: Record | None, standing: Standing | None) -> str:
+    if state is State.FAILED and step:
+        return (step.error_message or "").partition("\n")[0]
+    if state is State.BLOCKED and step:
+        return f"waits for {step.blocked_by}" if step.blocked_by else "waits"
+    if state is State.HELD_BACK and standing:
+        return f"held back by {', '.join(standing.held_by)}"
+    return releases.describe_old(standing.old) if standing and standing.old else ""
 
 
 def _state(step: Record | None, standing: Standing | None, *, built: bool, stale: bool) -> State:

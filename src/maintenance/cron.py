@@ -18,6 +18,7 @@ from src.maintenance import jobs
 
 _NOTE = "# written by `make schedule`, which overwrites what is changed here"
 _EDIT = "fix it with `crontab -e`: the block is everything between its two lines"
+_CALL = re.compile(r"(?P<minute>\d+) (?P<hour>\*|\d+) \* \* (?P<day>\*|0) .* jobs (?P<job>\w+) \|\| ")
 _NO_TABLE = re.compile(r"no crontab for|No such file or directory")
 
 
@@ -51,6 +52,26 @@ def placed(table: str, root: Path, fresh: str) -> str:
         return ended + fresh
     first, last = found
     return "\n".join(lines[:first]) + ("\n" if first else "") + fresh + "\n".join(lines[last + 1 :])
+
+
+def start_times(table: str, root: Path) -> dict[str, jobs.StartTime]:
+    """Return when each job starts by the project's own block in a crontab; none where it has none.
+
+    Raises:
+        MachineError: the block is damaged.
+    """
+    lines = table.split("\n")
+    found = _block(lines, root)
+    called = filter(None, map(_CALL.match, lines[found[0] : found[1]])) if found else ()
+    return {
+        call["job"]: jobs.StartTime(int(call["minute"]), _number(call["hour"]), call["day"] == "0")
+        for call in called
+        if call["job"] in jobs.JOBS
+    }
+
+
+def _number(text: str) -> int | None:
+    return None if text == "*" else int(text)
 
 
 def read(program: str) -> str:

@@ -14,7 +14,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from src import console
@@ -40,6 +40,16 @@ class StartTime:
     hour: int | None = None
     sunday: bool = False
 
+    def next_after(self, now: datetime) -> datetime:
+        """Return the next start after a moment, in UTC."""
+        local = now.astimezone().replace(tzinfo=None)  # the scheduler's time, whose day may have 23 or 25 hours
+        start = local.replace(minute=self.minute, second=0, microsecond=0)
+        start = start if self.hour is None else start.replace(hour=self.hour)
+        step = timedelta(hours=1) if self.hour is None else timedelta(days=1)
+        while start <= local or (self.sunday and start.weekday() != _SUNDAY):
+            start += step
+        return start.astimezone(UTC)
+
 
 # The report is of the day, so it follows the pipeline, also one that failed. Files are compacted before they are
 # backed up, so that the backup is of what stays; and vacuum, which alone destroys, comes last, after a check that found
@@ -58,6 +68,7 @@ JOBS = {
 DEFAULT_HOUR = 2
 PAUSE = timedelta(minutes=5)
 PATIENCE = timedelta(minutes=50)  # a step tried again for longer would meet the next hour's
+_SUNDAY = 6  # as datetime counts
 _AGAIN = (LockedError.exit_code, TransientError.exit_code)
 _SETUP = "setup.sh"  # of a clone: it installs what a newer requirements.txt pins, and says nothing where all is there
 

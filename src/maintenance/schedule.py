@@ -96,6 +96,23 @@ def execute(changes: list[ScheduleChange], schedulers: Schedulers, kind: str) ->
         timers.install(systemctl, schedulers.units, wanted)
 
 
+def schedulers(environ: Mapping[str, str]) -> Schedulers:
+    """Return the schedulers of this machine."""
+    path = environ.get("PATH")
+    home = Path(environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME") or Path.home()) / ".config")
+    return Schedulers(shutil.which("crontab", path=path), shutil.which("systemctl", path=path), home / "systemd/user")
+
+
+def installed(root: Path, schedulers: Schedulers) -> dict[str, jobs.StartTime]:
+    """Return when each job of a project starts that one of the schedulers has; none where none is installed.
+
+    Raises:
+        MachineError: a scheduler refuses, or the project's block is damaged.
+    """
+    table = cron.read(schedulers.crontab) if schedulers.crontab else ""
+    return timers.start_times(timers.found(schedulers.units, root)) | cron.start_times(table, root)
+
+
 def text(schedule: Schedule, kind: str) -> str:
     """Return the jobs as they would stand in an empty scheduler."""
     if kind == CRON:

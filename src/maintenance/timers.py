@@ -15,6 +15,7 @@ from pathlib import Path
 from src.errors import MachineError, UsageError, from_os_error
 from src.maintenance import jobs
 
+_START = re.compile(r"^OnCalendar=(?P<day>Sun )?\*-\*-\* (?P<hour>\*|\d\d):(?P<minute>\d\d):00$", re.MULTILINE)
 _NOTE = "# written by `make schedule`, which overwrites what is changed here"
 
 
@@ -43,6 +44,17 @@ def found(folder: Path, root: Path) -> dict[str, str]:
         return {path.name: path.read_text(encoding="utf-8") for path in sorted(named)}
     except OSError as error:
         raise from_os_error(error, folder) from error
+
+
+def start_times(units: Mapping[str, str]) -> dict[str, jobs.StartTime]:
+    """Return when each job starts by these units, those that are `found`."""
+    times = {}
+    for name, text in units.items():
+        job = name.rpartition("-")[2].removesuffix(".timer")
+        if job in jobs.JOBS and (start := _START.search(text)):
+            hour = None if start["hour"] == "*" else int(start["hour"])
+            times[job] = jobs.StartTime(int(start["minute"]), hour, bool(start["day"]))
+    return times
 
 
 def install(program: str, folder: Path, wanted: Mapping[str, str]) -> None:

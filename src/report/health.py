@@ -11,22 +11,14 @@ import sys
 from dataclasses import dataclass
 from datetime import datetime
 
-from src import alerts, catalog, monitors
+from src import alerts, monitors
 from src.alerts import Incident, Message
-from src.errors import BoathouseError
-from src.facts.findings import (
-    has_run,
-    is_blocked,
-    is_housekeeping,
-    is_unreadable,
-    pluralized,
-    read_findings,
-    read_incidents,
-    verdict,
-)
+from src.facts import KnownCause, findings, read_facts
+from src.facts.wording import is_housekeeping, one_line, pluralized
 from src.monitors import Findings
+from src.problems import Problem
 from src.project import Project
-from src.run import lock, runs
+from src.run import lock
 
 _PATIENCE = 60.0  # seconds to wait for an update of the alerts, or for another health check
 
@@ -46,6 +38,7 @@ class Health(Findings):
     measured_at: datetime
     healthy: bool  # no problem of P1 to P3, and every alert channel can be used
     verdict: str
+    causes: tuple[KnownCause, ...]  # the problems, folded under what they follow from
     channel_errors: tuple[str, ...]
     incidents: tuple[Incident, ...]  # open before this look
     tables: int
@@ -55,32 +48,38 @@ class Health(Findings):
 
 def read_health(project: Project, now: datetime) -> Health:
     """Return the health of the lake at a moment (UTC); changes nothing."""
-    incidents = read_incidents(project)  # first: a run that ends during the look knows better of its own steps
-    found = read_findings(project, now)
+    facts = read_facts(project, now)
     errors = tuple(alerts.url_errors(alerts.channels(project.settings)))
     contracts = project.contracts
-    healthy = not errors and all(map(is_housekeeping, found.problems))
+    last = facts.runs[0] if facts.runs else None
     return Health(
-        **vars(found),
+        **vars(facts.findings),
         measured_at=now,
-        healthy=healthy,
-        verdict=verdict(found.problems),
+        healthy=facts.healthy and not errors,
+        verdict=facts.verdict,
+        causes=facts.causes,
         channel_errors=errors,
-        incidents=incidents,
+        incidents=facts.incidents,
         tables=len(contracts.silver) + len(contracts.gold),
         feeds=len(contracts.feeds),
-        last_run=_last_run(project),
+        last_run=LastRun(last.started_at, last.status) if last else None,
     )
 
 
-def print_health(health: Health) -> None:
-    """Print a line for each problem, then the verdict; what needs a person goes to stderr."""
-    for problem in health.problems:
-        line = f"{problem.urgency} {problem.incident}: {_one_line(problem.what)} -> {_one_line(problem.fix)}"
-        print(line, file=sys.stdout if is_housekeeping(problem) else sys.stderr)
+def print_health(health: Health, *, verbose: bool = False) -> None:
+    """Print a line for each cause, then the verdict; what needs a person goes to stderr.
+
+    `verbose`: below each cause a line for every finding that follows from it.
+    """
+    for known in health.causes:
+        head, out = known.cause.head, sys.stdout if is_housekeeping(known) else sys.stderr
+        folded = f"; and {known.followers}" if known.followers and not verbose else ""
+        print(f"{known.urgency} {_line(head)}{folded}", file=out)
+        for problem in known.cause.follows if verbose else ():
+            print(f"   {problem.urgency} {_line(problem)}", file=out)
     for error in health.channel_errors:
         print(f"{error} -> correct it in .env: no alert is sent through it", file=sys.stderr)
-    if not all(map(is_housekeeping, health.problems)):
+    if not all(map(is_housekeeping, health.causes)):
         print(health.verdict, file=sys.stderr)
     elif health.healthy:
         last = health.last_run
@@ -100,11 +99,11 @@ def send_alerts(project: Project, health: Health) -> list[Message]:
         BoathouseError: incidents cannot be recorded; what is due was sent all the same.
     """
     settings, problems = project.settings, health.problems
-    waiting = {problem.incident for problem in problems if is_blocked(problem)}
+    waiting = {problem.incident for problem in problems if findings.is_blocked(problem)}
     looked_at = {incident.incident for incident in health.incidents} - waiting
-    if any(map(is_unreadable, problems)):
+    if any(map(findings.is_unreadable, problems)):
         looked_at = set()
-    open_problems = [problem for problem in problems if not is_blocked(problem)]
+    open_problems = [problem for problem in problems if not findings.is_blocked(problem)]
     urls = alerts.channels(settings)
     return alerts.update(project.engine, settings.data_dir, urls, open_problems, health.measured_at, looked_at)
 
@@ -119,26 +118,11 @@ def record_figures(project: Project, health: Health) -> None:
         LockedError: the figures were held by another process for a minute.
         BoathouseError: the figures cannot be recorded.
     """
-    if not has_run(project):
+    if not findings.has_run(project):
         return
     with lock.waited(project.settings.data_dir, "alerts", _PATIENCE):
         monitors.record(project.engine, project.settings.data_dir, health)
 
 
-def _last_run(project: Project) -> LastRun | None:
-    """Return the last run; None where the records cannot be read, which is among the problems then."""
-    if not has_run(project):
-        return None
-    try:
-        catalog.publish(project.engine, {runs.TABLE: project.path(runs.TABLE)})
-        rows = project.engine.rows(
-            "SELECT start_time, status FROM ops.pipeline_runs "
-            "WHERE layer = 'run' ORDER BY start_time DESC, run_id DESC LIMIT 1"
-        )
-    except BoathouseError:
-        return None
-    return LastRun(*rows[0]) if rows else None
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+def _line(problem: Problem) -> str:
+    return f"{problem.incident}: {one_line(problem.what)} -> {one_line(problem.fix)}"

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from statistics import median
 
-from src.facts import findings
+from src.facts import wording
+from src.facts.wording import ago, size
 from src.report import plots
 from src.report.pages import Cell, Figure, Grid, Page, Section, Spark
 from src.report.plots import Bar, Plot
-from src.report.status import ago, size
 from src.report.summary import DAYS, LACKS, SeriesFigures, ShareFigures, Summary, VolumeFigures
 from src.run import releases
 
@@ -73,8 +73,8 @@ def _runs(summary: Summary) -> Section:
     middle = median(run.seconds for run in runs)
     days = {run.started_at.date() for run in runs}
     silent = sum(1 for day in summary.days if day >= min(days)) - len(days)
-    text = f"{findings.pluralized(len(runs), 'run')}, {good} of them whole; the median took {middle:.1f} s. "
-    text += f"{findings.pluralized(silent, 'day')} since the first without one."
+    text = f"{wording.pluralized(len(runs), 'run')}, {good} of them whole; the median took {middle:.1f} s. "
+    text += f"{wording.pluralized(silent, 'day')} since the first without one."
     rows = tuple(
         (_moment(run.started_at), run.status, run.command, Figure(f"{run.seconds:.1f}"), run.error) for run in runs
     )
@@ -97,7 +97,7 @@ def _latency_plot(summary: Summary) -> Plot:
         runs = [run for run in summary.runs if run.started_at.date() == day]
         status = next((word for word in ("failed", "partial") if any(run.status == word for run in runs)), "success")
         longest = max((run.seconds for run in runs), default=0.0)
-        note = f"{day}: {findings.pluralized(len(runs), 'run')}"
+        note = f"{day}: {wording.pluralized(len(runs), 'run')}"
         note += f", the longest {longest:.1f} s, the worst {status}" if runs else ""
         flag = "" if status == "success" else "✗"
         bars.append(Bar(f"{day:%m-%d}", (longest,), (_TONE[status],), note, flag=flag))

@@ -11,9 +11,19 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 
-from src import alerts
+from src import alerts, causes
 from src.engine import literal
-from src.facts import findings
+from src.facts import (
+    BackupFacts,
+    DomainFacts,
+    Facts,
+    KnownCause,
+    TableFacts,
+    findings,
+    known_causes,
+    read_facts,
+    wording,
+)
 from src.monitors import Findings, freshness, series, storage, volume, weekday
 from src.monitors.distribution import Distribution
 from src.monitors.feeds import FeedSchema
@@ -24,7 +34,6 @@ from src.monitors.storage import TableStats
 from src.monitors.volume import Volume
 from src.problems import CLASSES, Problem
 from src.project import Project
-from src.report.status import BackupStatus
 from src.run import backup_records, history, maintenance_records, releases, runs
 from src.run.releases import Standing
 
@@ -186,6 +195,9 @@ class Summary:
     verdict: str
     healthy: bool
     problems: tuple[Problem, ...]  # the most urgent first
+    causes: tuple[KnownCause, ...]  # the problems, folded under what they follow from
+    domains: tuple[DomainFacts, ...]
+    tables: tuple[TableFacts, ...]  # feeds and tables, in the order of a run
     incident_events: tuple[IncidentEvent, ...]  # of the last 7 days, the newest first
     runs: tuple[RunFigures, ...]  # the newest first
     records: tuple[RecordFigures, ...]
@@ -205,7 +217,7 @@ class Summary:
     drafts: tuple[str, ...]  # the tables of which readers see a draft
     maintenance: tuple[MaintenanceFigures, ...]  # the newest 10
     backups: tuple[BackupFigures, ...]  # the newest 10
-    last_backup: BackupStatus | None  # the newest that is known to be whole
+    last_backup: BackupFacts | None  # the newest that is known to be whole
 
     @property
     def days(self) -> list[date]:
@@ -218,11 +230,15 @@ class _Past:
     """The ops tables up to a moment, and what the monitors find at it."""
 
     reading: Reading
-    found: Findings
+    facts: Facts
 
     @property
     def now(self) -> datetime:
         return self.reading.now
+
+    @property
+    def found(self) -> Findings:
+        return self.facts.findings
 
     @property
     def first_day(self) -> date:
@@ -250,7 +266,7 @@ class _Past:
 
 def read_summary(project: Project, now: datetime) -> Summary:
     """Return the figures of the lake up to a moment (UTC); changes nothing."""
-    past = _Past(Reading(project, now), findings.read_findings(project, now))
+    past = _Past(Reading(project, now), read_facts(project, now))
     found = past.found
     data = project.settings.data_dir
     release = past.reading.attempt(releases.TABLE, releases.newest_release, data) or releases.Release()
@@ -274,12 +290,16 @@ def read_summary(project: Project, now: datetime) -> Summary:
         "drafts": tuple(sorted(release.drafts)),
     }
     problems = _problems(past)  # last: by now every table was tried
+    grouped = causes.grouped(problems, past.facts.families)
     return Summary(
         read_at=now,
         first_day=past.first_day,
-        verdict=findings.verdict(problems),
-        healthy=all(map(findings.is_housekeeping, problems)),
+        verdict=wording.verdict(grouped),
+        healthy=all(map(wording.is_housekeeping, grouped)),
         problems=problems,
+        causes=known_causes(grouped, past.facts.incidents, past.facts.tables, now),
+        domains=past.facts.domains,
+        tables=tuple(past.facts.tables.values()),
         judged_days=found.volume,
         feed_schema=found.feed_schema,
         distribution=found.distribution,
@@ -483,9 +503,9 @@ def _backups(past: _Past) -> tuple[BackupFigures, ...]:
     )
 
 
-def _last_backup(past: _Past) -> BackupStatus | None:
+def _last_backup(past: _Past) -> BackupFacts | None:
     project = past.reading.project
     last = past.reading.attempt(
         backup_records.TABLE, backup_records.last_verified, project.engine, project.settings.data_dir
     )
-    return BackupStatus(last.backup, last.remote, last.ended_at) if last else None
+    return BackupFacts(last.backup, last.remote, last.ended_at) if last else None
