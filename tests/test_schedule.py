@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -531,3 +532,38 @@ def test_a_plan_says_each_place_and_what_comes_and_goes_there() -> None:
         ScheduleChange("c", "", "y\n"),
     ]
     assert schedule.differences(changes) == "a\n---2\n+3\nc\n+y"
+
+
+def test_the_next_start_of_a_job_is_in_the_machines_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Europe/Paris")
+    time.tzset()
+    try:
+        times = jobs.times(2)
+        nexts = {name: start.next_after(NOON).isoformat() for name, start in times.items()}
+        assert nexts == {
+            "hourly": "2026-11-21T12:30:00+00:00",
+            "daily": "2026-11-22T01:00:00+00:00",
+            "weekly": "2026-11-22T03:00:00+00:00",
+        }
+        assert times["weekly"].next_after(NOON + timedelta(days=1)).isoformat() == "2026-11-29T03:00:00+00:00"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize("kind", [schedule.CRON, schedule.SYSTEMD])
+def test_what_is_installed_says_when_each_job_starts(tmp_path: Path, kind: str) -> None:
+    here = Schedule(tmp_path / ODD, tmp_path / "cron.log", "/usr/bin:/bin", 5, CLONE)
+    units = tmp_path / "units"
+    units.mkdir()
+    for name, unit in timers.units(here.root, here.path, here.hour, here.call).items() if kind == "systemd" else ():
+        (units / name).write_text(unit)
+    crontab = tmp_path / "crontab"
+    crontab.write_text(CRONTAB)
+    crontab.chmod(0o755)
+    elsewhere = cron.block(tmp_path / "other", here.log, here.path, 7, CLONE)
+    own = schedule.text(here, schedule.CRON) if kind == "cron" else ""
+    Path(f"{crontab}.table").write_text(f"0 1 * * * true\n{elsewhere}{own}")
+    there = Schedulers(str(crontab), None, units)
+    assert schedule.installed(here.root, there) == jobs.times(5)
+    assert schedule.installed(tmp_path, there) == {}
