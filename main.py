@@ -11,7 +11,6 @@ from src import stopping
 if __name__ == "__main__":
     stopping.at_once()  # first, so that Ctrl-C while the libraries load gives no traceback
 
-import os
 import sys
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
@@ -25,6 +24,7 @@ from src.contract import Feed, Seed, Table
 from src.gold import aggregate
 from src.project import Project, Selection, blocking, upstream
 from src.run import soft_sources
+from src.run.author import author
 from src.run.runs import Run
 from src.silver import clean
 
@@ -104,7 +104,7 @@ def _clean(
     project: Project, table: Table, run: Run, full_refresh: bool, accept_rejects: bool, accept_removals: bool
 ) -> Outcome:
     places = clean.Places.of_table(table, project.path)
-    user = os.environ.get("USER") or "someone"
+    user = author() or "someone"
     return clean.run(
         project.engine,
         table,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from datetime import UTC, datetime, time, timedelta
 
 from src import alerts
@@ -11,6 +10,7 @@ from src.commands import Call, day, json_argument, show
 from src.errors import UsageError
 from src.project import open_engine
 from src.run import runs
+from src.run.author import author
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(call: Call) -> int:
     args, data = call.args, call.settings.data_dir
-    now, who = runs.now(), os.environ.get("USER", "")
+    now, who = runs.now(), author()
     if args.verb != "list" and not args.about:
         raise UsageError(f"alerts {args.verb} of nothing", fix="name an incident of `make alerts`")
     if args.verb == "snooze" and args.until is None:

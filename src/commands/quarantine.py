@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 
 from src.commands import Call, day, json_argument, show
 from src.commands.run import finish
@@ -11,6 +10,7 @@ from src.errors import UsageError
 from src.maintenance import quarantine
 from src.project import Selection, downstream, open_engine, open_project
 from src.run import runs
+from src.run.author import author
 from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
 
@@ -45,8 +45,7 @@ def _waive(call: Call) -> int:
     args = call.args
     if args.until is None:
         raise UsageError("a waiver without an end", fix="write its last day: --until YYYY-MM-DD")
-    who = os.environ.get("USER", "")
-    waiver = quarantine.Waiver(args.table, args.matching, args.reason, args.until, runs.now(), who)
+    waiver = quarantine.Waiver(args.table, args.matching, args.reason, args.until, runs.now(), author())
     with open_project(call.settings) as project, recorded_run(project, RunKind.WAIVE, f"quarantine waive {args.table}"):
         covered = quarantine.waive(project.engine, call.settings.data_dir, waiver)
     found = {"table": args.table, "until": args.until, "rows": covered}

@@ -57,6 +57,10 @@ class Page:
         }
         return HTMLResponse(rendering.rendered(self.templates, template, common | values), status)
 
+    def refused(self, text: str, status: int) -> HTMLResponse:
+        """Return the screen of what is not to be had, with no facts: it is there however the lake is."""
+        return HTMLResponse(rendering.rendered(self.templates, "error.html", {"text": text}), status)
+
 
 def page_of(request: Request) -> Page:
     """Return what the screens work with."""
@@ -104,10 +108,8 @@ def _failed(request: Request, error: Exception) -> HTMLResponse:
     """Return the screen of what could not be done: the error as the terminal prints it, and no facts."""
     page = page_of(request)
     text = struck(str(error), page.look.settings.secrets())
-    status = 400 if isinstance(error, UsageError) else 500
-    return HTMLResponse(rendering.rendered(page.templates, "error.html", {"text": text}), status)
+    return page.refused(text, 400 if isinstance(error, UsageError) else 500)
 
 
 def _not_found(request: Request, error: Exception) -> HTMLResponse:
-    text = f"nothing is at {request.url.path}"
-    return HTMLResponse(rendering.rendered(page_of(request).templates, "error.html", {"text": text}), 404)
+    return page_of(request).refused(f"nothing is at {request.url.path}", 404)

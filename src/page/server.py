@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import socket
 from collections.abc import Callable
 
@@ -13,6 +12,7 @@ from src.page import rendering
 from src.page.app import Page, build
 from src.page.guard import Access
 from src.page.looking import Look
+from src.run.author import author
 from src.settings import Settings
 
 ADDRESS = "127.0.0.1"
@@ -28,7 +28,7 @@ def serve(settings: Settings, port: int, started: Callable[[str], None]) -> None
     """
     with _listening(port) as listener:
         port = listener.getsockname()[1]
-        page = Page(Look(settings), Access(), rendering.environment(), _user(), readonly=False)
+        page = Page(Look(settings), Access(), rendering.environment(), author(), readonly=False)
         hosts = {f"{ADDRESS}:{port}", f"localhost:{port}"}
         config = uvicorn.Config(build(page, hosts, f"boathouse-{port}"), log_config=None, access_log=False)
         started(f"http://{ADDRESS}:{port}/?key={page.access.key}")
@@ -44,10 +44,3 @@ def _listening(port: int) -> socket.socket:
     except OSError as error:
         fix = "choose another with --port, or PAGE_PORT in .env; 0 takes one that is free"
         raise UsageError(f"port {port} cannot be used: {error.strerror}", fix=fix) from error
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return ""

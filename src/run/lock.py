@@ -22,17 +22,31 @@ from src.errors import LockedError, from_os_error
 
 @dataclass(frozen=True)
 class Holder:
-    """The holder of the lake: process id, host, since when (ISO, UTC), what it runs, under which run id."""
+    """The holder of the lake: process id, host, since when (ISO, UTC), what it runs, its run id, and who started it."""
 
     pid: int
     host: str
     since: str
     command: str
     run_id: str
+    by: str = ""
+
+    @property
+    def is_dead(self) -> bool:
+        """Return whether its process is gone; of one on another machine that is not known."""
+        if self.host != os.uname().nodename:
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except OSError:
+            return False  # another user's: it is there
+        return False
 
 
 @contextmanager
-def lock_lake(data: Path, *, command: str, run_id: str, now: datetime) -> Iterator[Holder | None]:
+def lock_lake(data: Path, *, command: str, run_id: str, now: datetime, by: str = "") -> Iterator[Holder | None]:
     """Hold the lake at `data` for the length of a with-block; gives the holder that died without letting go.
 
     Raises:
@@ -52,7 +66,7 @@ def lock_lake(data: Path, *, command: str, run_id: str, now: datetime) -> Iterat
         raise from_os_error(error, data) from error
     try:
         dead = _read(card)
-        _write(card, Holder(os.getpid(), os.uname().nodename, now.isoformat(timespec="seconds"), command, run_id))
+        _write(card, Holder(os.getpid(), os.uname().nodename, now.isoformat(timespec="seconds"), command, run_id, by))
         try:
             yield dead
         except KeyboardInterrupt:

@@ -10,6 +10,7 @@ from loguru import logger
 from src import __version__
 from src.project import Project, lineage, new_run_id
 from src.run import forecast, lock, logs, releases, revision, runs, soft_sources
+from src.run.author import author
 from src.run.kinds import RunKind
 from src.run.runs import Run
 
@@ -31,12 +32,13 @@ def recorded_run(
     """
     started = runs.now()
     run_id = new_run_id(started)
-    data = project.settings.data_dir
-    with lock.lock_lake(data, command=command, run_id=run_id, now=started) as dead:
+    data, by = project.settings.data_dir, author()
+    with lock.lock_lake(data, command=command, run_id=run_id, now=started, by=by) as dead:
         logs.begin_run(run_id)
         window = window or runs.window(started.date(), None, None)
         run = Run(run_id, window, runs.now, command, kind, full_refresh)
         logger.info("run {}: {}, Boathouse {}", run_id, command, __version__)
+        run.started_by = by
         run.revision = revision.read_revision(project.settings.root)
         run.expect = forecast.of_run(project, run)
         if dead:

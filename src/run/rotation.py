@@ -23,10 +23,11 @@ from src.run import lock
 
 APP = "app.log"  # what the commands log
 SCHEDULED = "cron.log"  # what the scheduled jobs print
+PAGE = "page.log"  # what the commands print that were started from the page
 KEPT = timedelta(days=14)
-_OURS = (APP, SCHEDULED)
+_OURS = (APP, SCHEDULED, PAGE)
 # A log of an earlier day, also one that somebody packed, or that loguru named when rotation was its own.
-_DATED = re.compile(r"(?:app|cron)\.(\d{4}-\d\d-\d\d)(?:_\d\d-\d\d-\d\d_\d{6})?(?:\.\d+)?\.log(?:\.gz)?")
+_DATED = re.compile(r"(?:app|cron|page)\.(\d{4}-\d\d-\d\d)(?:_\d\d-\d\d-\d\d_\d{6})?(?:\.\d+)?\.log(?:\.gz)?")
 _DAY = re.compile(rb'(?:\{"time": ")?(\d{4}-\d\d-\d\d)(?!\d)')  # begins a line of text, or one of JSON
 _LOOKED_AT = 100  # lines: a log that something else wrote to may open with some that say no day
 _TURN = "rotation"

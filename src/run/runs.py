@@ -79,6 +79,7 @@ class Record:
     git_commit: str | None = None  # of the run itself: what the project's contracts and models stood at
     git_dirty: bool | None = None  # and whether some of them were changed and not committed
     removed: int = 0  # stored rows that a newer statement lacks; they are none of those that were read
+    started_by: str | None = None  # of the run itself: who started it (src/run/author.py)
 
     @property
     def table_id(self) -> str:
@@ -175,6 +176,7 @@ class Run:
     full_refresh: bool = False
     expect: Callable[[str, Outcome | None], Expected] = lambda step, outcome: Expected()
     revision: Revision | None = None  # the commit that the project's contracts and models stand at
+    started_by: str = ""
     records: list[Record] = field(default_factory=list)
     failures: dict[str, BoathouseError | Exception] = field(default_factory=dict)
     blocked: dict[str, tuple[str, ...]] = field(default_factory=dict)  # table id: what it waits for
@@ -257,6 +259,7 @@ class Run:
             product_version=__version__,
             git_commit=self.revision.commit if self.revision else None,
             git_dirty=self.revision.dirty if self.revision else None,
+            started_by=self.started_by or None,
         )
         record = _with(record, self._expected("run"))
         self.records.append(record)

@@ -1,0 +1,263 @@
+"""What can be done from the page: answers to incidents, and commands in processes of their own, each with who."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
+
+import pytest
+from conftest import ROOT, Lake
+
+from src.errors import LockedError, UsageError
+from src.page import rendering, starting
+from src.page.app import Page, build
+from src.page.guard import Access
+from src.page.looking import Look
+from src.page.screens import actions
+from src.run import lock, runs
+from src.run.author import author
+
+HOST, COOKIE = "127.0.0.1:1", "key"
+
+
+@dataclass
+class Answer:
+    """What the page answered."""
+
+    status: int
+    headers: dict[str, str]
+    text: str
+
+    @property
+    def message(self) -> str:
+        """What is told above the screen that the browser is sent to."""
+        return parse_qs(urlsplit(self.headers["location"]).query).get("message", [""])[0]
+
+
+@dataclass
+class Site:
+    """A lake and its page, called without a server."""
+
+    lake: Lake
+    page: Page
+
+    def get(self, address: str) -> Answer:
+        return self._call("GET", address, b"")
+
+    def post(self, address: str, **fields: str) -> Answer:
+        fields = {"form_token": self.page.access.form_token} | fields
+        return self._call("POST", address, urlencode(fields).encode())
+
+    def _call(self, method: str, address: str, body: bytes) -> Answer:
+        path, _, query = address.partition("?")
+        headers = {"host": HOST, "cookie": f"{COOKIE}={self.page.access.key}", "origin": f"http://{HOST}"}
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": unquote(path),
+            "query_string": query.encode(),
+            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        }
+        sent: list[dict[str, object]] = []
+
+        async def receive() -> dict[str, object]:
+            return {"type": "http.request", "body": body}
+
+        async def send(message: dict[str, object]) -> None:
+            sent.append(message)
+
+        asyncio.run(build(self.page, {HOST}, COOKIE)(scope, receive, send))  # type: ignore[arg-type]
+        answered = {name.decode(): value.decode() for name, value in sent[0]["headers"]}  # type: ignore[attr-defined]
+        text = b"".join(part.get("body", b"") for part in sent[1:]).decode()  # type: ignore[misc]
+        return Answer(int(sent[0]["status"]), answered, text)  # type: ignore[call-overload]
+
+
+def opened(lake: Lake, *, readonly: bool = False) -> Site:
+    return Site(lake, Page(Look(lake.settings), Access(), rendering.environment(), "ann", readonly))
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A shop of which one order is in quarantine and one file is refused, so that its mart is blocked."""
+    lake = Lake(tmp_path_factory.mktemp("acts"))
+    (lake.root / ".env").write_text("SETTLE_SECONDS=0\nSAMPLE_FEED=false\n", encoding="utf-8")
+    lake.shop()
+    lake.land(
+        "shop/orders/1.csv", "order_id,day,amount,updated\n1,2024-01-01,10,1\n2,2024-01-02,x,1\n3,2024-01-02,5,1\n"
+    )
+    lake.good()
+    lake.land("shop/orders/2.csv", b"PK\x03\x04 a workbook by another name")
+    assert lake.command("run") == 4
+    made = opened(lake)
+    yield made
+    made.page.look.close()
+
+
+def ended(site: Site, run_id: str) -> tuple[str, str]:
+    """Wait for a run to be over; return its status and who started it."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        found = site.lake.rows(
+            f"SELECT status, started_by FROM ops.pipeline_runs WHERE layer = 'run' AND run_id = '{run_id}'"
+        )
+        if found and lock.holder(site.lake.data) is None:
+            return found[0]
+        time.sleep(0.05)
+    raise AssertionError("the run is not over")
+
+
+# -- answers to incidents
+
+
+def test_a_cause_is_acknowledged_with_all_its_incidents(site: Site) -> None:
+    cause = site.page.look.facts().causes[0]
+    assert cause.incidents
+    answer = site.post("/act/ack", cause=cause.cause.head.incident, reason="the till was changed", back="/lineage")
+    assert (answer.status, urlsplit(answer.headers["location"]).path) == (303, "/lineage")
+    acked = {
+        name for (name,) in site.lake.rows("SELECT incident FROM ops.alerts WHERE event = 'acked' AND \"by\" = 'ann'")
+    }
+    assert acked == set(cause.incidents)
+    assert site.page.look.facts().causes[0].state == "acked by ann"
+
+
+def test_a_cause_is_snoozed_until_the_end_of_a_day(site: Site) -> None:
+    cause = site.page.look.facts().causes[0]
+    answer = site.post("/act/snooze", cause=cause.cause.head.incident, until="2999-12-31")
+    assert "Snoozed until the end of 2999-12-31" in answer.message
+    assert site.page.look.facts().causes[0].state == "snoozed until 3000-01-01 00:00 by ann"
+    assert site.post("/act/snooze", cause=cause.cause.head.incident).status == 400
+    assert site.post("/act/snooze", cause=cause.cause.head.incident, until="2001-01-01").status == 400
+
+
+def test_a_cause_that_is_over_is_not_answered(site: Site) -> None:
+    answer = site.post("/act/ack", cause="table silver.shop.nothing")
+    assert (answer.status, "no cause table silver.shop.nothing any more" in answer.text) == (400, True)
+
+
+# -- commands
+
+
+def test_a_run_is_started_as_the_command_and_of_two_presses_the_second_is_told_of_the_first(site: Site) -> None:
+    answers: list[Answer] = []
+    pressed = [threading.Thread(target=lambda: answers.append(site.post("/act/run", select="shop"))) for _ in range(2)]
+    for each in pressed:
+        each.start()
+    for each in pressed:
+        each.join()
+    first, second = sorted(answers, key=lambda one: one.message)
+    assert (first.status, second.status) == (303, 303)
+    assert re.fullmatch(r"/run/\d{8}T\d{9}-[0-9a-f]{6}", first.headers["location"])
+    assert urlsplit(second.headers["location"]).path == first.headers["location"]
+    told = "Not started: a run is going: make pipeline SELECT=shop, started by ann, from the page at "
+    assert second.message.startswith(told)
+    assert ended(site, first.headers["location"].removeprefix("/run/")) == ("failed", "ann, from the page")
+    log = (site.lake.root / "logs/page.log").read_text(encoding="utf-8")
+    assert "Z ann, from the page: run --select=shop\n" in log
+    assert "bronze.shop.orders" in log  # what it printed is not lost
+
+
+def test_a_lake_that_is_held_is_told_with_who_and_since_when(site: Site) -> None:
+    now = runs.now()
+    with lock.lock_lake(site.lake.data, command="make optimize", run_id="20240101T000000000-abcdef", now=now, by="bob"):
+        answer = site.post("/act/replay", table="silver.shop.orders")
+    assert urlsplit(answer.headers["location"]).path == "/run/20240101T000000000-abcdef"
+    assert answer.message.startswith(
+        f"Not started: a run is going: make optimize, started by bob at {now:%H:%M:%S} UTC"
+    )
+
+
+def test_the_card_of_a_process_that_is_gone_holds_nothing(site: Site) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    host = os.uname().nodename
+    assert lock.Holder(gone.pid, host, "", "", "").is_dead
+    assert not lock.Holder(gone.pid, "elsewhere", "", "", "").is_dead
+    assert not lock.Holder(os.getpid(), host, "", "", "").is_dead
+
+
+def test_a_day_is_confirmed(site: Site) -> None:
+    answer = site.post("/act/confirm", table="silver.shop.orders", day="2024-01-02", reason="a <b>strike</b>")
+    assert answer.message == "2024-01-02 is no longer what other days of silver.shop.orders are compared with"
+    assert site.lake.rows('SELECT "table", day::VARCHAR, reason FROM ops.incident_days') == [
+        ("silver.shop.orders", "2024-01-02", "a <b>strike</b>")
+    ]
+    assert site.post("/act/confirm", table="silver.shop.orders", day="2024-01-02").status == 400  # no reason
+
+
+def test_what_a_command_refuses_is_told_as_it_says_it(site: Site) -> None:
+    answer = site.post("/act/confirm", table="silver.shop.nothing", day="2024-01-02", reason="none")
+    assert (answer.status, "no table silver.shop.nothing" in answer.text) == (400, True)
+    assert "unknown domain nowhere" in site.post("/act/run", domain="nowhere").text
+
+
+def test_a_value_is_never_taken_for_an_option(site: Site) -> None:
+    assert actions._options({"table": "--help", "reason": " a b "}, "table", "reason") == [
+        "--table=--help",
+        "--reason=a b",
+    ]
+
+
+# -- what cannot be done
+
+
+def test_nothing_else_can_be_done_from_the_page(site: Site) -> None:
+    assert set(actions.ACTS) == {"ack", "snooze", "run", "replay", "backfill", "confirm"}
+    assert starting.COMMANDS == (("run",), ("backfill",), ("confirm",), ("quarantine", "replay"))
+    for words in (["vacuum"], ["restore"], ["rollback", "--to=x"], ["quarantine", "waive"], ["vacuum", "run"]):
+        with pytest.raises(UsageError, match="from the page"):
+            starting.start(site.lake.settings, words, "ann")
+        assert site.post(f"/act/{words[0]}").status == 404
+    text = "".join(path.read_text(encoding="utf-8") for path in Path(ROOT / "src/page").rglob("*.py"))
+    assert re.findall(r"import .*\b(vacuum|restore|rollback|repair|drill)\b", text) == []
+
+
+def test_a_page_that_only_shows_refuses_every_act(site: Site) -> None:
+    shown = opened(site.lake, readonly=True)
+    assert {shown.post(f"/act/{what}").status for what in actions.ACTS} == {403}
+
+
+def test_an_act_is_no_link(site: Site) -> None:
+    assert {site.get(f"/act/{what}").status for what in actions.ACTS} == {405}
+    assert site.post("/act/run", form_token="another").status == 400
+
+
+def test_a_form_leads_back_to_a_screen_of_ours_alone() -> None:
+    assert [actions._back({"back": there}) for there in ("//evil", "/\\evil", "http://evil", "/plan?domain=shop")] == [
+        "/",
+        "/",
+        "/",
+        "/plan?domain=shop",
+    ]
+    assert actions.to("/?a=b#causes", "done").headers["location"] == "/?a=b&message=done#causes"
+
+
+# -- who
+
+
+def test_who_does_it_is_the_user_or_whom_a_program_does_it_for() -> None:
+    assert author({"BOATHOUSE_BY": " ann, from the page "}) == "ann, from the page"
+    assert author({"BOATHOUSE_BY": " "}) == author({}) != ""
+
+
+def test_a_run_says_who_started_it(site: Site) -> None:
+    assert site.lake.rows(
+        "SELECT DISTINCT started_by FROM ops.pipeline_runs WHERE layer = 'run' AND started_by NOT LIKE '%page'"
+    ) == [(author(),)]
+
+
+def test_a_lake_held_by_another_is_told_before_a_process_is_started(site: Site) -> None:
+    with (
+        lock.lock_lake(site.lake.data, command="make optimize", run_id="r", now=runs.now()),
+        pytest.raises(LockedError, match="a run is going: make optimize, started at"),
+    ):
+        starting.start(site.lake.settings, ["run"], "ann")
