@@ -36,7 +36,7 @@ class Started:
     output: str
 
 
-def start(settings: Settings, words: Sequence[str], who: str, *, to_the_end: bool = False) -> Started:
+def start(settings: Settings, argv: Sequence[str], who: str, *, to_the_end: bool = False) -> Started:
     """Start a command of COMMANDS with its arguments; return when it holds the lake or is over.
 
     `to_the_end`: return when it is over, as a short one soon is.
@@ -46,12 +46,12 @@ def start(settings: Settings, words: Sequence[str], who: str, *, to_the_end: boo
         UsageError: it is none of COMMANDS.
         MachineError: the log or the process cannot be opened.
     """
-    if not any(tuple(words[: len(command)]) == command for command in COMMANDS):
-        raise UsageError(f"no {' '.join(words[:2])} from the page", fix="type it in the terminal")
+    if not any(tuple(argv[: len(command)]) == command for command in COMMANDS):
+        raise UsageError(f"no {' '.join(argv[:2])} from the page", fix="type it in the terminal")
     with _turn:
         if going := holder(settings):
             raise LockedError(describe(going))
-        return _watched(settings, words, f"{who}, from the page" if who else "from the page", to_the_end)
+        return _watched(settings, argv, f"{who}, from the page" if who else "from the page", to_the_end)
 
 
 def holder(settings: Settings) -> lock.Holder | None:
@@ -67,12 +67,12 @@ def describe(going: lock.Holder) -> str:
     return f"a run is going: {going.command}, started{whose} at {since:%H:%M:%S} UTC ({ago(since, runs.now())})"
 
 
-def _watched(settings: Settings, words: Sequence[str], by: str, to_the_end: bool) -> Started:
+def _watched(settings: Settings, argv: Sequence[str], by: str, to_the_end: bool) -> Started:
     log = settings.log_dir / rotation.PAGE
     moment = runs.now()
-    rotation.Log(log).write(f"{moment:%Y-%m-%d %H:%M:%S}Z {by}: {' '.join(words)}\n", moment)
+    rotation.Log(log).write(f"{moment:%Y-%m-%d %H:%M:%S}Z {by}: {' '.join(argv)}\n", moment)
     before = log.stat().st_size
-    process = _process([*command_line.child(settings.root), *words], log, by)
+    process = _process([*command_line.child(settings.root), *argv], log, by)
     until = time.monotonic() + _PATIENCE
     while (code := process.poll()) is None and time.monotonic() < until:
         found = lock.holder(settings.data_dir)

@@ -133,14 +133,14 @@ def _backfill(page: Page, fields: Fields) -> Response:
 def _confirm(page: Page, fields: Fields) -> Response:
     """Confirm that a day of a table was an incident: it is over in a moment, and nothing is to be followed."""
     _day(fields, "day")
-    words = ["confirm", *_options(fields, "table", "day", "reason", needed=True)]
-    started = starting.start(page.look.settings, words, page.who, to_the_end=True)
+    argv = ["confirm", *_options(fields, "table", "day", "reason", needed=True)]
+    started = starting.start(page.look.settings, argv, page.who, to_the_end=True)
     _check(page, started)
     return to(_back(fields), started.output.strip().splitlines()[-1] if started.output.strip() else "It is going on.")
 
 
-def _followed(page: Page, words: list[str], fields: Fields) -> Response:
-    started = starting.start(page.look.settings, words, page.who)
+def _followed(page: Page, argv: list[str], fields: Fields) -> Response:
+    started = starting.start(page.look.settings, argv, page.who)
     if started.run_id:
         return to(f"/run/{quote(started.run_id)}")
     _check(page, started)
