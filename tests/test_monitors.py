@@ -224,6 +224,63 @@ def test_what_has_no_day_of_its_own_is_as_fresh_as_what_it_was_built_from(lake: 
         assert (row.decided_by, row.age_hours, row.grade) == ("silver.shop.orders.day", 6.0, "EXCELLENT")
 
 
+def test_a_day_to_come_when_its_row_was_written_makes_no_mart_fresh(lake: Lake) -> None:
+    shop(lake).write(
+        "gold/shop/daily.sql", DAILY.replace("day,", "day + 5 AS day,", 1)
+    )  # by the day it is promised for
+    lake.land("shop/orders/1.csv", orders({date(2024, 3, 4): 2, date(2024, 3, 5): 2}))
+    lake.good()
+    row = daily(look(lake, MONDAY))
+    assert (row.business_until, row.decided_by) == (datetime(2024, 3, 6, tzinfo=UTC), "silver.shop.orders.day")
+    assert (row.age_hours, row.grade) == (126.0, "POOR")
+
+
+def test_silver_is_never_fresher_than_the_last_file_that_arrived(lake: Lake) -> None:
+    lake.shop().edit("silver/shop/orders.yaml", "schema:\n", f"{HELD}schema:\n")
+    now = datetime.now(UTC)
+    lake.land("shop/orders/1.csv", orders(every_day(now.date() + 9 * DAY, 12, 1)))
+    lake.good()
+    row = daily(look(lake, now + 9 * DAY), "silver.shop.orders")
+    assert (row.decided_by, row.grade) == ("_ingested_at", "POOR")
+    assert row.business_until and timedelta(0) <= row.business_until - now < timedelta(minutes=1)
+    lake.edit("silver/shop/orders.yaml", "logicalType: date, physicalType: date", "logicalType: string")
+    lake.edit("silver/shop/orders.yaml", "1.0.0", "2.0.0")
+    lake.land("shop/orders/2.csv", orders({now.date(): 1}, first=90))
+    shutil.rmtree(lake.root / "src/gold/shop")
+    lake.good()
+    row = daily(look(lake, now + 2 * DAY), "silver.shop.orders")  # which has no date any more
+    assert (row.decided_by, row.grade) == ("_ingested_at", "POOR")
+
+
+OLD = "slaProperties: [{property: frequency, value: 1, unit: y}]\n"
+
+
+@pytest.mark.parametrize(
+    ("places", "soft", "grade"),
+    [
+        (OLD, "", "POOR"),
+        (OLD.replace("frequency", "latency"), "", "POOR"),
+        ("", "", "EXCELLENT"),  # historical data, beside orders that promise news
+        ("status: retired\n" + OLD, "", "EXCELLENT"),
+        (OLD, "    customProperties: [{property: softSources, value: [silver.shop.places]}]\n", "EXCELLENT"),
+    ],
+)
+def test_an_old_source_holds_a_mart_back_where_somebody_waits_for_its_news(
+    lake: Lake, places: str, soft: str, grade: str
+) -> None:
+    shop(lake).edit("gold/shop/contract.yaml", "  - name: daily\n", f"  - name: daily\n{soft}")
+    declared = ORDERS.replace("orders", "places").replace("schema:\n", f"{places}schema:\n")
+    if "status" in places:
+        declared = declared.replace("status: active\n", "", 1)
+    lake.write("silver/shop/places.yaml", declared)
+    lake.write("gold/shop/daily.sql", f"{DAILY} HAVING count(*) < (SELECT count(*) + 99 FROM silver.shop.places)")
+    lake.land("shop/orders/1.csv", orders({date(2024, 3, 10): 2}))
+    lake.land("shop/places/1.csv", orders({date(2010, 3, 10): 2}))
+    lake.good()
+    row = daily(look(lake, MONDAY))
+    assert (row.grade, row.decided_by) == (grade, "day" if grade == "EXCELLENT" else "silver.shop.places.day")
+
+
 def test_what_is_built_of_a_source_that_never_came_is_not_late_and_of_one_that_has_no_row_it_is(lake: Lake) -> None:
     shop(lake)
     shops = "id,name\n1,Leith\n"

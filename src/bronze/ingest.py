@@ -488,6 +488,12 @@ def _at_once(feed: Feed, files: Sequence[Landed]) -> Iterator[list[Landed]]:
         yield group
 
 
+def newest_arrival(bronze: lake.Snapshot) -> datetime | None:
+    """Return when the newest file of a feed was taken (UTC); None where the table does not say, as of earlier days."""
+    micros = bronze.progress(_LAST_INGESTED)
+    return None if micros is None else _EPOCH + timedelta(microseconds=micros)
+
+
 def _later_than(bronze: lake.Snapshot, now: datetime) -> int:
     """Return the first file's time in microseconds since 1970, later than any before though the clock went back."""
     micros = int(now.timestamp() * 1_000_000)

@@ -10,27 +10,25 @@ none, or is retired, is not graded.
     ACCEPTABLE age <= one and a half times the limit
     POOR       more, or there is no row
 
-A mart's table without a business date of its own, or with one that knows months only, is as fresh as the stalest
-dated table it reads, at the very version it was built from. What has no date at all is as fresh as the last run
-that went through it. A table that was never built is not graded, nor is one without a row while no dated table that it
+How far a table reaches, and that it reaches no further than what it was built from, is the rule of
+src/monitors/reach.py. A table that was never built is not graded, nor is one without a row while no dated table that it
 is built from is there: what never arrived cannot be late, and a step that fails is a problem of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 
 from src import lake
 from src.contract import Table
-from src.monitors.reading import Business, Reading, day_start
+from src.monitors.reach import Reach, Reaches
+from src.monitors.reading import Reading, day_start
 from src.problems import Problem
 from src.run import runs
 
 TABLE = "ops.freshness"
-_BY_RUN = "the last run"
-_NEVER = datetime.min.replace(tzinfo=UTC)
 _GRADES = ((0.5, "EXCELLENT"), (1.0, "GOOD"), (1.5, "ACCEPTABLE"))  # up to this part of the limit
 _IN_DAYS = 96  # hours, from which an age is written in days
 KEPT = ("EXCELLENT", "GOOD")  # the promise was kept
@@ -53,33 +51,28 @@ class Freshness:
     critical: bool
 
 
-@dataclass(frozen=True)
-class _Reach:
-    until: datetime | None
-    by: str
-    business: Business | None = None
-
-
 def measure(reading: Reading) -> tuple[tuple[Freshness, ...], tuple[Problem, ...]]:
     """Measure the freshness of every table that promises a latency; a problem for each that breaks its promise."""
     if not reading.publish(runs.TABLE):
         return (), ()  # nothing ran yet
     rows: list[Freshness] = []
     problems: list[Problem] = []
+    reaches = Reaches(reading)
     for table in reading.declared:
         limit = table.latency_hours
-        measured = reading.attempt(table.id, _measure, reading, table, limit)
+        measured = reading.attempt(table.id, _measure, reaches, table, limit)
         if limit is not None and measured:
             rows.append(measured[0])
             problems += measured[1]
     return tuple(rows), tuple(problems)
 
 
-def _measure(reading: Reading, table: Table, limit: float | None) -> tuple[Freshness, list[Problem]] | None:
+def _measure(reaches: Reaches, table: Table, limit: float | None) -> tuple[Freshness, list[Problem]] | None:
+    reading = reaches.reading
     snapshot = reading.table(table.id)
     if limit is None or snapshot is None:
         return None
-    reach = _reach(reading, table, snapshot)
+    reach = reaches.of(table, snapshot)
     if reach.until is None and not _has_come(reading, table):
         return None
     rests = reach.business.rests() if reach.business else frozenset()
@@ -109,23 +102,6 @@ def grade(age: float | None, limit: float) -> str:
     return next((name for part, name in _GRADES if age <= part * limit), "POOR")
 
 
-def _reach(reading: Reading, table: Table, snapshot: lake.Snapshot) -> _Reach:
-    """Return how far a table's rows reach, and which column or run decides it."""
-    business = reading.business(table, snapshot)
-    if business and not (table.sources and _knows_months_only(table, snapshot)):
-        return _Reach(business.until, str(table.business_date), business)
-    found = []
-    for name in table.sources:
-        built_from = snapshot.progress(name)
-        source = reading.table(name, built_from) if built_from is not None and built_from >= 0 else None
-        below = _reach(reading, reading.project.declared(name), source) if source else None
-        if below and below.by != _BY_RUN:
-            found.append(below if "." in below.by else replace(below, by=f"{name}.{below.by}"))
-    if found:
-        return min(found, key=lambda below: (below.until or _NEVER, below.by))
-    return _Reach(reading.looked.get(table.id), _BY_RUN)
-
-
 def _has_come(reading: Reading, table: Table) -> bool:
     """Return whether one of the dated silver tables that a table is built from is there, or none of them has a date."""
     dated = list(_dated(reading, table))
@@ -138,14 +114,6 @@ def _dated(reading: Reading, table: Table) -> Iterator[str]:
         if below.business_date and not below.sources:
             yield name
         yield from _dated(reading, below)
-
-
-def _knows_months_only(table: Table, snapshot: lake.Snapshot) -> bool:
-    """Return whether a table is partitioned by months: it has rows, and every business date is the first of one."""
-    column = str(table.business_date)
-    if column not in snapshot.partition_by or not snapshot.files:
-        return False
-    return all(str(file.partition[column]).endswith("-01") for file in snapshot.files)
 
 
 def _written(snapshot: lake.Snapshot) -> datetime | None:
@@ -172,7 +140,7 @@ def _in(day: date, weekdays: frozenset[int]) -> bool:
     return day.weekday() in weekdays
 
 
-def _problems(reading: Reading, row: Freshness, reach: _Reach, rests: frozenset[int]) -> list[Problem]:
+def _problems(reading: Reading, row: Freshness, reach: Reach, rests: frozenset[int]) -> list[Problem]:
     lacks = row.critical and row.grade not in KEPT and _lacks_yesterday(reading, reach, rests)
     if row.grade != "POOR" and not lacks:
         return []
@@ -187,9 +155,9 @@ def _problems(reading: Reading, row: Freshness, reach: _Reach, rests: frozenset[
     return [Problem("freshness", row.table, "P1" if lacks else "P2", reading.yesterday, what, fix)]
 
 
-def _lacks_yesterday(reading: Reading, reach: _Reach, rests: frozenset[int]) -> bool:
+def _lacks_yesterday(reading: Reading, reach: Reach, rests: frozenset[int]) -> bool:
     """Return whether a table lacks the last day before today, days of rest passed over."""
-    day = reading.today if reach.by == _BY_RUN else reading.yesterday
+    day = reading.yesterday if reach.dated else reading.today
     while _in(day, rests):
         day -= timedelta(days=1)
     return reach.until is None or reach.until <= day_start(day)
