@@ -5,8 +5,8 @@ The class of an incident follows from what a reader of the tables loses, by one 
     P1  readers have nothing right to read, or nothing would be left after a loss: a damaged table, a critical table
         or figure without yesterday's data, no run within twice its time
     P2  readers go without what they were promised: a failed or blocked source or table, a broken service level,
-        no rows or figures where there always were some, a late source, a backup that failed or is too old,
-        a pull that was refused
+        no rows or figures where there always were some, a late source, a quiet feed, a backup that failed or is too
+        old, a pull that was refused
     P3  something moved that a person should look at soon: volume, figures or distribution away from their past, a
         metric nobody described, a changed schema of a feed, a version that ends soon, warnings that grow,
         a small load that is mostly rejected, work that is not committed, a pull that failed in passing

@@ -15,6 +15,7 @@ from src.monitors import (
     latency,
     notice,
     quality,
+    quiet,
     series,
     storage,
     uncommitted,
@@ -66,6 +67,7 @@ def evaluate(project: Project, now: datetime) -> Findings:
     found = (
         *uncommitted.measure(reading),
         *notice.measure(reading),
+        *quiet.measure(reading),
         *fresh_problems,
         *volumes_problems,
         *series_problems,

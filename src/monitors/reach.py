@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 
 from src import lake
 from src.bronze import ingest
@@ -49,6 +50,10 @@ class Reaches:
 
     reading: Reading
     _known: dict[tuple[str, int], Reach] = field(default_factory=dict)
+
+    @cached_property
+    def _tables(self) -> dict[str, Table]:
+        return {table.id: table for table in self.reading.declared}
 
     def of(self, table: Table, snapshot: lake.Snapshot) -> Reach:
         """Return how far one version of a table reaches."""
@@ -88,7 +93,7 @@ class Reaches:
 
     def _stalest(self, table: Table, snapshot: lake.Snapshot) -> Reach | None:
         """Return the reach of the stalest dated source; None where no source counts."""
-        declared = (self.reading.project.declared(name) for name in table.sources if name not in table.soft_sources)
+        declared = (self._tables[name] for name in table.sources if name not in table.soft_sources)
         sources = [source for source in declared if not source.is_retired]
         for promises in (True, False):
             chosen = [source for source in sources if source.promises_news is promises]
