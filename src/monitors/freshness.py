@@ -72,7 +72,7 @@ def _measure(reaches: Reaches, table: Table, limit: float | None) -> tuple[Fresh
     snapshot = reading.table(table.id)
     if limit is None or snapshot is None:
         return None
-    reach = reaches.of(table, snapshot)
+    reach = reaches.find(table, snapshot)
     if reach.until is None and not _has_come(reading, table):
         return None
     rests = reach.business.rests() if reach.business else frozenset()

@@ -55,7 +55,7 @@ class Reaches:
     def _tables(self) -> dict[str, Table]:
         return {table.id: table for table in self.reading.declared}
 
-    def of(self, table: Table, snapshot: lake.Snapshot) -> Reach:
+    def find(self, table: Table, snapshot: lake.Snapshot) -> Reach:
         """Return how far one version of a table reaches."""
         key = (table.id, snapshot.version)
         if key not in self._known:
@@ -109,7 +109,7 @@ class Reaches:
 
     def _of_source(self, source: Table, reader: lake.Snapshot) -> Reach | None:
         built_from = self._built_from(source.id, reader)
-        return self.of(source, built_from) if built_from else None
+        return self.find(source, built_from) if built_from else None
 
     def _built_from(self, source: str, reader: lake.Snapshot) -> lake.Snapshot | None:
         """Return a feed or table at the version that a version of its reader was built from."""
