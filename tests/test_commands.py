@@ -36,7 +36,8 @@ class Found:
 
 
 def shop(lake: Lake) -> Lake:
-    lake.shop()
+    """A small shop in which one row is rejected, and the mart is late."""
+    lake.shop().edit("gold/shop/contract.yaml", "unit: d}]", "unit: d}, {property: latency, value: 26, unit: h}]")
     lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n2,2024-01-02,x,1\n")
     return lake
 
