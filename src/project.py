@@ -246,8 +246,17 @@ def open_project(settings: Settings, run_date: date | None = None) -> Iterator[P
     catalog.refuse_newer(settings.data_dir)  # first: contracts may say what a later release knows
     contracts = contract.load(settings.source)
     with open_engine(settings) as running:
-        contracts = _dated(contracts, run_date or datetime.now(UTC).date() - timedelta(days=1), running)
-        yield Project(settings, contracts, _resolved(running, contracts), running)
+        yield on_engine(settings, contracts, running, run_date)
+
+
+def on_engine(settings: Settings, contracts: Contracts, engine: DuckEngine, run_date: date | None = None) -> Project:
+    """Return the project of these contracts with an engine that is open; see `open_project`.
+
+    Raises:
+        ContractErrors: models that are not what they should be.
+    """
+    contracts = _dated(contracts, run_date or datetime.now(UTC).date() - timedelta(days=1), engine)
+    return Project(settings, contracts, _resolved(engine, contracts), engine)
 
 
 def _dated(contracts: Contracts, day: date, engine: DuckEngine) -> Contracts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import io
 import os
 import shutil
@@ -11,7 +12,9 @@ from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import hypothesis
@@ -22,10 +25,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import main  # noqa: E402
-from src import catalog, commands  # noqa: E402
+from src import catalog, commands, contract  # noqa: E402
 from src.commands.run import pipeline  # noqa: E402
+from src.engine import DuckEngine  # noqa: E402
 from src.maintenance import check  # noqa: E402
-from src.project import open_engine, open_project, select  # noqa: E402
+from src.project import on_engine, open_project, select  # noqa: E402
 from src.run import runs  # noqa: E402
 from src.run.plan import PlannedStep, read_plan  # noqa: E402
 from src.run.runs import Record, Run  # noqa: E402
@@ -144,6 +148,14 @@ def typed(*words: str, cwd: Path = ROOT, **environ: str) -> subprocess.Completed
     return subprocess.CompletedProcess(["main.py", *words], code, *texts)
 
 
+@cache
+def reader() -> DuckEngine:
+    """The engine that looks at what tests left, no run's: one for all of them, as opening it takes longer than that."""
+    home = TemporaryDirectory()
+    atexit.register(home.cleanup)
+    return DuckEngine(memory_limit="1GB", threads=os.cpu_count() or 1, spill=Path(home.name) / ".spill")
+
+
 @dataclass
 class Lake:
     """A project folder with contracts and a lake, and the verbs a test needs."""
@@ -222,15 +234,17 @@ class Lake:
         return next(r for r in run.records if r.table_id == table_id and r.run_id == run.run_id)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        """Rows of a SELECT over the lake as it is on disk, by a fresh engine."""
-        with open_engine(self.settings) as engine:
-            known = catalog.tables(self.data)
-            catalog.publish(engine, {name: known[name] for name in engine.table_references(sql)})
-            return engine.rows(sql)
+        """Rows of a SELECT over the lake as it is on disk, by an engine that has run nothing."""
+        catalog.refuse_newer(self.data)
+        known = catalog.tables(self.data)
+        catalog.publish(reader(), {name: known[name] for name in reader().table_references(sql)})
+        return reader().rows(sql)
 
     def findings(self) -> list[check.Finding]:
-        with open_project(self.settings) as project:
-            return list(check.run(project.engine, self.data, project.contracts, project.marts))
+        catalog.refuse_newer(self.data)
+        settings = self.settings
+        project = on_engine(settings, contract.load(settings.source), reader())
+        return list(check.run(project.engine, self.data, project.contracts, project.marts))
 
 
 @pytest.fixture
