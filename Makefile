@@ -31,7 +31,8 @@ override SLICE := $(value SLICE)
 override WHERE := $(value WHERE)
 override START := $(value START)
 override END := $(value END)
-export ACCEPT_REMOVALS SOURCE SLICE WHERE START END
+override PORT := $(value PORT)
+export ACCEPT_REMOVALS SOURCE SLICE WHERE START END PORT
 
 CHOSEN = $(if $(DOMAIN),--domain="$$DOMAIN") $(if $(SELECT),--select="$$SELECT") $(if $(RUN_DATE),--run-date="$$RUN_DATE") \
 	$(if $(REPROCESS_DAYS),--reprocess-days="$$REPROCESS_DAYS")
@@ -41,8 +42,8 @@ DRY = $(if $(DRY_RUN),--dry-run)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup pipeline draft plan preview status health report alerts query check repair schema-version upgrade vacuum optimize backup restore
-.PHONY: pull sources tables describe adopt
-.PHONY: drill schedule rotate-logs docs new wheel test proof lint format torture bench clean ready ready-dev
+.PHONY: pull sources tables describe adopt page
+.PHONY: drill schedule rotate-logs docs new wheel test proof lint format torture bench clean ready ready-page ready-dev
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -74,6 +75,9 @@ status: ready ## is it fine, and what should I do: causes, last runs, each domai
 
 health: ready ## measure, record, alert: one line per cause, exit code 1 if there is one (for cron)
 	@$(PYTHON) main.py health
+
+page: ready-page ## the lake in the browser, on this machine alone: causes, tables, lineage, marts, SQL; Ctrl-C ends it (PORT=n)
+	@$(PYTHON) main.py page $(if $(PORT),--port="$$PORT")
 
 report: ready ## the daily summary as Markdown and one HTML file, in data/reports
 	@$(PYTHON) main.py report
@@ -161,6 +165,9 @@ clean: ## remove caches; never data
 
 ready:
 	@./setup.sh --quiet
+
+ready-page:
+	@./setup.sh --quiet --page
 
 ready-dev:
 	@./setup.sh --quiet --dev

@@ -5,6 +5,7 @@
 #   ./setup.sh --dev      what `make test` needs as well
 #   ./setup.sh --connectors
 #                         what sources that are not files need as well, also whenever it is called later
+#   ./setup.sh --page     what the page in the browser needs, --notebook what notebooks beside it need, likewise
 #   ./setup.sh --quiet    says nothing when there is nothing to do
 #
 # It checks first and changes nothing when something is missing; it can be repeated, interrupted and run
@@ -17,10 +18,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 readonly OLDEST=3.11
 readonly FOLDERS=(data/landing data logs)
 readonly STAMP=.venv/.ready
-readonly CONNECTORS=.venv/.connectors  # it is there once they were asked for
+readonly EXTRAS=(connectors page notebook)  # .venv/.connectors is there once --connectors was asked for, and so on
+readonly IN_DEV=(connectors page)  # those that requirements-dev.txt includes
 readonly PROBE='import sys; print("%d.%d.%d" % sys.version_info[:3])'
 
-dev=false quiet=false connectors=false
+dev=false quiet=false extras=()
 red='' green='' plain='' ticking=''
 if [[ -t 2 && ${TERM:-dumb} != dumb ]]; then ticking=yes; fi
 if [[ $ticking && -z ${NO_COLOR:-} ]]; then red=$'\e[31m' green=$'\e[32m' plain=$'\e[0m'; fi
@@ -42,34 +44,44 @@ main() {
 }
 
 read_options() {
-    local option
+    local option extra
     for option in "$@"; do
         case $option in
             --dev) dev=true ;;
             --quiet) quiet=true ;;
-            --connectors) connectors=true ;;
             -h | --help)
                 sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//p}' setup.sh
                 exit
                 ;;
-            *) fail "unknown option $option" "write --dev, --connectors, --quiet, --help or nothing" 2 ;;
+            *)
+                [[ $option == --* ]] && contains "${option#--}" "${EXTRAS[@]}" || fail "unknown option $option" \
+                    "write --dev, $(printf -- '--%s, ' "${EXTRAS[@]}")--quiet, --help or nothing" 2
+                extras+=("${option#--}")
+                ;;
         esac
     done
-    [[ ! -e $CONNECTORS ]] || connectors=true
+    for extra in "${EXTRAS[@]}"; do
+        [[ ! -e .venv/.$extra ]] || extras+=("$extra")
+    done
     choose_requirements
 }
 
-# Sets which requirements are wanted: `requirements` is the name of them all, `files` have their text.
+contains() { [[ " ${*:2} " == *" $1 "* ]]; }
+
+# Sets which requirements are wanted: `requirements` is the file to name, `files` are all of them, `wanted` is what an
+# installer is told of them.
 choose_requirements() {
+    local extra
+    requirements=requirements.txt files=(requirements.txt) wanted=(-r requirements.txt)
     if $dev; then
-        requirements=requirements-dev.txt files=(requirements.txt requirements-dev.txt requirements-connectors.txt)
-        wanted=(-r requirements-dev.txt)
-    elif $connectors; then
-        requirements=requirements-connectors.txt files=(requirements.txt requirements-connectors.txt)
-        wanted=(-r requirements.txt -r requirements-connectors.txt)
-    else
-        requirements=requirements.txt files=(requirements.txt) wanted=(-r requirements.txt)
+        requirements=requirements-dev.txt files+=(requirements-dev.txt) wanted=(-r requirements-dev.txt)
+        for extra in "${IN_DEV[@]}"; do files+=("requirements-$extra.txt"); done
     fi
+    for extra in "${extras[@]}"; do
+        contains "requirements-$extra.txt" "${files[@]}" && continue
+        $dev || requirements=requirements-$extra.txt
+        files+=("requirements-$extra.txt") wanted+=(-r "requirements-$extra.txt")
+    done
 }
 
 # --- what is there ---------------------------------------------------------------------------------------
@@ -99,15 +111,19 @@ is_ready() {
     [[ -e .env ]] && is_installed
 }
 
-is_installed() { [[ -f $STAMP ]] && grep -qxF "$(fingerprint)" "$STAMP"; }
+# What is installed may be more than what is wanted: .venv of requirements-dev.txt answers for all that it includes.
+is_installed() {
+    local line
+    [[ -f $STAMP ]] || return 1
+    while read -r line; do grep -qxF "$line" "$STAMP" || return 1; done < <(fingerprints)
+}
 
-# What .venv was made from: the requirement files' text and the version of its own python, which changes or
-# stops to answer when the system's python is replaced.
-fingerprint() {
-    local version sum
+# What .venv is to be made from, a line each: a requirement file, the version of the venv's own python (which changes
+# or stops to answer when the system's python is replaced), and the hash of the file's text.
+fingerprints() {
+    local version
     version=$(.venv/bin/python -ISc "$PROBE" 2>/dev/null) || version=none
-    sum=$(cat "${files[@]}" | sha256sum)
-    echo "$requirements $version ${sum%% *}"
+    sha256sum "${files[@]}" | while read -r sum file; do echo "$file $version $sum"; done
 }
 
 # Sets `python`, and `uv` where it is there; names what to install where none will do.
@@ -141,11 +157,11 @@ take_turn() {
 }
 
 install_requirements() {
-    local upgrade=true
+    local upgrade=true extra
     is_usable || { make_venv && upgrade=false; }
     announce $upgrade
     rm -f "$STAMP"
-    if $connectors; then : >"$CONNECTORS"; fi
+    for extra in "${extras[@]}"; do : >".venv/.$extra"; done
     if [[ $uv ]]; then
         "$uv" pip install --python .venv/bin/python "${wanted[@]}" >&2  # shows its own progress
     else
@@ -213,22 +229,8 @@ make_venv() {
         fail ".venv could not be made" "see the lines above, then run ./setup.sh again"
 }
 
-# requirements-dev.txt includes the others, and with those of connectors come those of requirements.txt: what is more
-# answers for what is less.
 write_stamp() {
-    (
-        fingerprint
-        if $dev; then
-            dev=false connectors=true
-            choose_requirements
-            fingerprint
-        fi
-        if $connectors; then
-            connectors=false
-            choose_requirements
-            fingerprint
-        fi
-    ) >"$STAMP.new"
+    fingerprints >"$STAMP.new"
     mv "$STAMP.new" "$STAMP"
 }
 

@@ -174,6 +174,13 @@ class Settings(BaseModel):
         "The zone whose 18:00 ends the working day: contracts and models are committed and pushed by then.",
         write="a name of the IANA list, for example Europe/Oslo",
     )
+    page_port: int = _setting(
+        8765,
+        "The port of the page in the browser (`make page`).",
+        write="a whole number from 0 to 65535; 0 takes one that is free",
+        ge=0,
+        le=65535,
+    )
     alert_urls: SecretStr | None = _setting(
         None,
         "Who is told of incidents: apprise URLs (Slack, e-mail, webhooks, ...), with blanks between them.",

@@ -201,7 +201,7 @@ SHOWN = {
 # Those that need a backup, a release to go back to, an empty folder, or a contract of elsewhere.
 SHOWN_LATER = {"adopt", "init", "drill", "repair", "restore", "rollback"}
 # Those that only do something, and say that they did.
-SILENT = {"confirm", "docs", "jobs"}
+SILENT = {"confirm", "docs", "jobs", "page"}
 
 
 def test_every_command_is_in_the_page_of_commands() -> None:

@@ -65,6 +65,13 @@ wait
 }} >{out} 2>{err} </dev/null
 echo $? >{code}
 """
+SERVER = """
+wait
+timeout 60 {command} >{out} 2>{err} </dev/null &
+until grep -q key= {out} || ! kill -0 $!; do sleep 0.1; done
+kill $! && wait $!
+grep -q key= {out}; echo $? >{code}
+"""
 QUERY = """
 {{ {command} >{out} 2>{err} </dev/null
 echo $? >{code}; }} &
@@ -132,8 +139,7 @@ class Site:
             {"command": command, **{name: f"{folder}/{number}.{name}" for name in ("out", "err", "code")}}
             for number, command in enumerate(block.commands)
         ]
-        # what only reads may be done at once: half of the commands are queries
-        lines = [(QUERY if place["command"].startswith("make query") else EACH).format(**place) for place in places]
+        lines = [shell_of(place["command"]).format(**place) for place in places]
         bash(self.root, "\n".join(["set +e", *lines, "wait"]), **self.environ)
         for place in places:
             out, err, code = (Path(place[name]).read_text(encoding="utf-8") for name in ("out", "err", "code"))
@@ -159,6 +165,13 @@ class Site:
     def printed(self, heading: str, start: str) -> list[str]:
         """What the commands under a heading that start so have printed."""
         return [done.out for done in self.done if done.heading == heading and done.command.startswith(start)]
+
+
+def shell_of(command: str) -> str:
+    """What the shell does with a command: what only reads may be done at once, and half of them are queries."""
+    if command.startswith("make page"):  # which does not end by itself
+        return SERVER
+    return QUERY if command.startswith("make query") else EACH
 
 
 # -- what must have happened before

@@ -27,6 +27,7 @@ TOOLS = (
     *("bash", "cat", "chmod", "dirname", "expand", "flock", "git", "grep", "head", "install", "make"),
     *("mkdir", "mv", "rm", "sed", "sha256sum", "sleep", "sort"),
 )
+EXTRAS = ("connectors", "page", "notebook")
 UV = f"""#!/bin/bash
 echo "$*" >> calls
 case $1 in
@@ -76,7 +77,8 @@ def project(tmp_path: Path) -> Path:
     for name in ("setup.sh", ".env.example", "Makefile"):
         shutil.copy(PROJECT / name, project)
     (project / "requirements.txt").write_text("# nothing\n")
-    (project / "requirements-connectors.txt").write_text("# nothing\n")
+    for extra in EXTRAS:
+        (project / f"requirements-{extra}.txt").write_text("# nothing\n")
     (project / "requirements-dev.txt").write_text("-r requirements.txt\n")
     bin_ = tmp_path / "bin"
     bin_.mkdir()
@@ -220,7 +222,7 @@ def test_a_pip_that_fails_is_a_failure_and_its_own_words_are_shown(project: Path
     assert "error: requirements.txt could not be installed\n" in err
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-page.txt"])
 def test_the_number_of_packages_it_says_is_the_number_that_is_installed(name: str) -> None:
     """It may differ by a few between versions of Python and kinds of machine."""
     said = re.search(r"fetches (\d+) packages, about \d+ MB", (PROJECT / name).read_text())
@@ -319,19 +321,37 @@ def test_changed_requirements_are_installed_once_more_into_the_same_venv(project
     assert calls(project) == []
 
 
-def test_what_connectors_need_is_kept_once_it_was_asked_for(project: Path) -> None:
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_what_an_extra_needs_is_kept_once_it_was_asked_for(project: Path, extra: str) -> None:
     setup(project)
     calls(project)
-    assert setup(project, "--connectors")[:2] == (0, "next: make pipeline\n")
+    assert setup(project, f"--{extra}")[:2] == (0, "next: make pipeline\n")
     assert calls(project) == ["pip"]
-    assert setup(project, "--quiet") == setup(project, "--connectors", "--quiet") == (0, "", "")
-    for name in ("requirements.txt", "requirements-connectors.txt"):
+    assert setup(project, "--quiet") == setup(project, f"--{extra}", "--quiet") == (0, "", "")
+    for name in ("requirements.txt", f"requirements-{extra}.txt"):
         (project / name).write_text("# another pin\n")
-        assert "installing requirements-connectors.txt" in setup(project, "--quiet")[2]
+        assert f"installing requirements-{extra}.txt" in setup(project, "--quiet")[2]
         assert setup(project, "--quiet") == (0, "", "")
     calls(project)
     assert setup(project, "--dev", "--quiet")[0] == 0
     assert setup(project, "--quiet") == (0, "", "")  # those of development have them all
+    assert calls(project) == ["pip"]
+
+
+def test_extras_come_on_top_of_each_other(project: Path) -> None:
+    assert setup(project, "--connectors", "--page")[0] == 0
+    assert setup(project, "--notebook")[0] == 0
+    assert "-r requirements-connectors.txt" in (project / "calls").read_text().splitlines()[-1]
+    assert setup(project, "--quiet", "--page") == setup(project, "--quiet", "--connectors") == (0, "", "")
+
+
+def test_what_development_includes_is_not_installed_again_for_an_extra(project: Path) -> None:
+    setup(project, "--dev")
+    calls(project)
+    for extra in ("connectors", "page"):
+        assert setup(project, "--quiet", f"--{extra}") == (0, "", "")
+    assert calls(project) == []
+    assert setup(project, "--notebook")[0] == 0
     assert calls(project) == ["pip"]
 
 
@@ -395,10 +415,11 @@ def test_two_at_once_install_once(project: Path) -> None:
     assert calls(project) == ["venv", "pip"]
 
 
-def test_an_unknown_option_is_refused(project: Path) -> None:
-    code, _, err = setup(project, "--fast")
+@pytest.mark.parametrize("option", ["--fast", "page", "--", ""])
+def test_an_unknown_option_is_refused(project: Path, option: str) -> None:
+    code, _, err = setup(project, option)
     assert code == 2
-    assert "error: unknown option --fast" in err
+    assert f"error: unknown option {option}\n" in err
     assert not (project / ".venv").exists()
 
 
@@ -430,5 +451,5 @@ def test_make_alone_lists_every_target_a_person_types(project: Path) -> None:
     ).stdout
     makefile = (project / "Makefile").read_text()
     phony = [line.split()[1:] for line in makefile.splitlines() if line.startswith(".PHONY:")]
-    typed = {target for line in phony for target in line} - {"ready", "ready-dev"}
+    typed = {target for line in phony for target in line} - {"ready", "ready-dev", "ready-page"}
     assert {line.split()[1] for line in listed.splitlines() if line.startswith("  make ")} == typed

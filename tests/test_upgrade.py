@@ -37,6 +37,7 @@ ARGUMENTS = {
     "rollback": ["--to", "run"],
 }
 NO_LAKE = {"adopt", "docs", "draft", "init", "jobs", "rotate-logs", "schedule", "schema-version", "test", "tests"}
+NO_LAKE |= {"page"}  # it says so in the browser (tests/page/test_server.py), and would not end
 
 
 def opened(lake: Lake) -> dict[str, delta.Snapshot]:

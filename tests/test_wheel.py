@@ -36,8 +36,8 @@ def built(folder: Path, version: str = __version__) -> Path:
     product.mkdir()
     for name in ("boathouse", "src"):
         shutil.copytree(ROOT / name, product / name, ignore=shutil.ignore_patterns("__pycache__"))
-    files = ("main.py", "pyproject.toml", "requirements.txt", "requirements-connectors.txt", "README.md", "LICENSE")
-    for name in files:
+    extras = [f"requirements-{extra}.txt" for extra in ("connectors", "page", "notebook")]
+    for name in ("main.py", "pyproject.toml", "requirements.txt", *extras, "README.md", "LICENSE"):
         shutil.copy(ROOT / name, product)
     package = product / "src/__init__.py"
     package.write_text(package.read_text().replace(f'"{__version__}"', f'"{version}"'))
@@ -128,6 +128,9 @@ def test_everything_lies_in_one_folder_and_nothing_of_the_sample_company_in_it(w
     contracts = {name for name in inside if name.endswith((".yaml", ".sql"))}
     assert {name.split("/")[2:4] == ["init", "sample"] for name in contracts} == {True}
     assert not [name for name in inside if "/tests/test_" in name]
+    page = {f"boathouse/{path.relative_to(ROOT)}" for path in (ROOT / "src/page").glob("[st]*/*.*")}
+    assert {"boathouse/src/page/static/page.css", "boathouse/src/page/templates/base.html"} <= page
+    assert page <= set(inside)
     pins = re.findall(r"^([\w-]+==\S+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
     assert {name.lower() for name in needed} == {name.lower() for name in pins}
 
