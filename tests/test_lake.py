@@ -198,6 +198,15 @@ def test_a_table_keeps_its_columns_and_their_types_in_order(root: Path) -> None:
     assert (table.files, table.rows) == ((), 0)
 
 
+def test_the_newest_version_by_its_number_is_the_newest_that_is_open_already(engine: DuckEngine, root: Path) -> None:
+    table = lake.create(root, {"id": "BIGINT"})
+    assert lake.open_table(root, 0) is lake.open_table(root)
+    after = lake.commit(table, progress={"a": 1})
+    assert lake.open_table(root, 1) is lake.open_table(root) and after.version == 1
+    assert (older := lake.open_table(root, 0)) and older.version == 0
+    assert (newest := lake.open_table(root)) and newest.version == 1
+
+
 def test_there_is_no_table_where_nothing_was_created(root: Path) -> None:
     assert lake.open_table(root) is None
     root.mkdir(parents=True)

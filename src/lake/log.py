@@ -49,6 +49,12 @@ def mark(root: Path) -> Mark | None:
     return len(names), newest, facts.st_size, facts.st_mtime_ns, facts.st_ino
 
 
+def newest_version(mark: Mark) -> int | None:
+    """Return the version of the newest entry, by its name; None where that is no version's."""
+    number = mark[1][:20]
+    return int(number) if number.isdigit() else None
+
+
 def entry(root: Path, version: int) -> Iterator[dict[str, Any]]:
     """Yield the actions of one log entry, each as its JSON object.
 

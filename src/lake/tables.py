@@ -307,12 +307,13 @@ def open_table(root: Path, version: int | None = None) -> Snapshot | None:
     if mark is None:
         return None
     _refuse_misread_folder(root)
-    if version is not None:
-        return Snapshot(root, _load(root, version))
     known = _newest.get(root)
-    if known is None or known[0] != mark:
-        known = _newest[root] = mark, Snapshot(root, _load(root))
-    return known[1]
+    if known and known[0] == mark and version in (None, known[1].version):
+        return known[1]
+    found = Snapshot(root, _load(root, version))
+    if version in (None, log.newest_version(mark)):
+        _newest[root] = mark, found
+    return found
 
 
 def forget(root: Path) -> None:

@@ -48,7 +48,7 @@ class _Share(NamedTuple):
         return self.part / self.whole if self.whole else None
 
 
-_Days = dict[tuple[str, date], _Share]  # by table and day
+_Days = dict[str, dict[date, _Share]]  # by table and day
 
 
 def measure(reading: Reading) -> tuple[tuple[QualityTrend, ...], tuple[Problem, ...]]:
@@ -58,7 +58,7 @@ def measure(reading: Reading) -> tuple[tuple[QualityTrend, ...], tuple[Problem, 
     rows = [
         _week(reading.now, table, week, failed, rejected, kept)
         for week in (monday - timedelta(days=7), monday)
-        for table in sorted({name for name, day in (*failed, *rejected, *kept) if _within(day, week, 7)})
+        for table in sorted(_tables_in(week, failed, rejected, kept))
     ]
     return tuple(rows), tuple(_grown(reading, failed, rejected))
 
@@ -99,7 +99,14 @@ def _kept(reading: Reading) -> _Days:
 
 
 def _days(reading: Reading, sql: str) -> _Days:
-    return {(table, day): _Share(part, whole) for table, day, part, whole in reading.project.engine.rows(sql)}
+    found: _Days = {}
+    for table, day, part, whole in reading.project.engine.rows(sql):
+        found.setdefault(table, {})[day] = _Share(part, whole)
+    return found
+
+
+def _tables_in(week: date, *measures: _Days) -> set[str]:
+    return {table for days in measures for table, found in days.items() if any(_within(day, week, 7) for day in found)}
 
 
 def _within(day: date, first: date, days: int) -> bool:
@@ -107,7 +114,7 @@ def _within(day: date, first: date, days: int) -> bool:
 
 
 def _sum(days: _Days, table: str, first: date, length: int) -> _Share:
-    found = [share for (name, day), share in days.items() if name == table and _within(day, first, length)]
+    found = [share for day, share in days.get(table, {}).items() if _within(day, first, length)]
     return _Share(sum(share.part for share in found), sum(share.whole for share in found))
 
 
@@ -133,7 +140,7 @@ def _week(now: datetime, table: str, week: date, failed: _Days, rejected: _Days,
 def _grown(reading: Reading, failed: _Days, rejected: _Days) -> Iterator[Problem]:
     first = reading.today - timedelta(days=_SPAN - 1)
     retired = {table.id for table in reading.declared if table.is_retired}
-    for table in sorted({name for name, _ in (*failed, *rejected)} - retired):
+    for table in sorted({*failed, *rejected} - retired):
         found = []
         for days, measure, least, points in ((failed, "failed audits", 5, 0.1), (rejected, "rejected rows", 100, 0.01)):
             now = _sum(days, table, first, _SPAN)
