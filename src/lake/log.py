@@ -34,6 +34,20 @@ _LOG = "_delta_log"
 _ENTRY, _CHECKPOINT = re.compile(rf"{_LOG}/(\d{{20}})\.json"), re.compile(rf"{_LOG}/(\d{{20}})\.checkpoint\.")
 _NEEDED = {"add": ("path",), "remove": ("path",), "txn": ("appId", "version")}
 Mark = tuple[int, str, int, int, int]
+FileMark = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Commit:
+    """The facts of one log entry: when it was written (milliseconds since 1970), the bytes that it added."""
+
+    timestamp: int | None  # None: it does not say
+    written: int
+    sets_columns: bool  # or other properties of the table
+
+
+# What was read of entries: an entry is the same as long as its file has the same size, times and inode.
+_commits: dict[Path, dict[int, tuple[FileMark, Commit]]] = {}
 
 
 def mark(root: Path) -> Mark | None:
@@ -47,6 +61,53 @@ def mark(root: Path) -> Mark | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     return len(names), newest, facts.st_size, facts.st_mtime_ns, facts.st_ino
+
+
+def file_mark(facts: os.stat_result) -> FileMark:
+    """Return what is another once a file is written to, replaced or touched: size, times of change, inode."""
+    return facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino
+
+
+def state(root: Path) -> str:
+    """Return a text that is another once any file of the log is written to, replaced, added or removed."""
+    with os.scandir(root / _LOG) as found:
+        return hashlib.sha256(repr(sorted((one.name, *file_mark(one.stat())) for one in found)).encode()).hexdigest()
+
+
+def commit_of(root: Path, version: int) -> Commit | None:
+    """Return the facts of a log entry, read once as long as it is the same file; None where the entry is gone.
+
+    Raises:
+        MachineError: the entry is damaged.
+    """
+    try:
+        mark = file_mark(os.stat(root / _LOG / f"{version:020d}.json"))
+        known = _commits.setdefault(root, {})
+        if version not in known or known[version][0] != mark:
+            known[version] = mark, _read_commit(root, version)
+    except (FileNotFoundError, HistoryGone):
+        return None
+    return known[version][1]
+
+
+def _read_commit(root: Path, version: int) -> Commit:
+    actions = list(entry(root, version))
+    stamps = [action["commitInfo"].get("timestamp", 0) for action in actions if "commitInfo" in action]
+    written = sum(action["add"].get("size") or 0 for action in actions if "add" in action)
+    return Commit(min(stamps, default=None), written, any("metaData" in action for action in actions))
+
+
+def known_commits(root: Path) -> list[tuple[int, FileMark, int | None, int, bool]]:
+    """Return what is known of a log's entries, to be kept; `know_commits` takes it."""
+    found = _commits.get(root, {})
+    return [(version, mark, *vars(commit).values()) for version, (mark, commit) in found.items()]
+
+
+def know_commits(root: Path, kept: Sequence[Any]) -> None:
+    """Take what was kept of a log's entries; each counts only as long as its file is the same."""
+    known = _commits.setdefault(root, {})
+    for version, mark, *facts in kept:
+        known.setdefault(version, (tuple(mark), Commit(*facts)))
 
 
 def newest_version(mark: Mark) -> int | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from src.lake.errors import HistoryGone, translated
-from src.lake.log import DataFile, checkpoints, entry, lifetimes, make_durable
+from src.lake.log import DataFile, checkpoints, commit_of, lifetimes, make_durable
 from src.lake.tables import Snapshot, changes, commit, published
 
 SMALL, SMALL_FILES = 32 * 2**20, 5  # compaction pays where a partition holds this many files below so many bytes
@@ -137,13 +137,10 @@ def bytes_written(snapshot: Snapshot, since: float) -> int:
     """Return the bytes of all files added since a moment (seconds since 1970), as far back as the log goes."""
     written = 0
     for version in range(snapshot.version, -1, -1):
-        try:
-            actions = list(entry(snapshot.root, version))
-        except HistoryGone:
+        found = commit_of(snapshot.root, version)
+        if found is None or (found.timestamp is not None and found.timestamp < since * 1000):
             break
-        if any(action["commitInfo"].get("timestamp", 0) < since * 1000 for action in actions if "commitInfo" in action):
-            break
-        written += sum(action["add"].get("size") or 0 for action in actions if "add" in action)
+        written += found.written
     return written
 
 

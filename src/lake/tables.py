@@ -89,6 +89,45 @@ class Snapshot:
         self._loaded: DeltaTable | None = table
         self._progress: dict[str, int | None] = {}
 
+    @classmethod
+    def of_facts(cls, root: Path, facts: Mapping[str, Any]) -> Snapshot:
+        """Return a snapshot as its `facts` say, without opening the table: that is done once more is wanted of it."""
+        formats.refuse_newer(root, facts["properties"])
+        snapshot = cls.__new__(cls)
+        snapshot.root, snapshot.version, snapshot._loaded = root, facts["version"], None
+        snapshot._progress = dict(facts["progress"])
+        snapshot.__dict__ |= {
+            "columns": facts["columns"],
+            "partition_by": tuple(facts["partition_by"]),
+            "identity": facts["identity"],
+            "properties": facts["properties"],
+            "_told": facts["files"],
+        }
+        log.know_commits(root, facts["commits"])
+        return snapshot
+
+    def facts(self) -> dict[str, Any] | None:
+        """Return what is known of this version, as JSON has it; None before its files were asked for."""
+        if "files" not in self.__dict__ and not self._told:
+            return None
+        return {
+            "version": self.version,
+            "columns": self.columns,
+            "partition_by": self.partition_by,
+            "identity": self.identity,
+            "properties": self.properties,
+            "progress": self._progress,
+            "files": self._told or [list(vars(file).values()) for file in self.files],
+            "commits": log.known_commits(self.root),
+        }
+
+    @property
+    def known(self) -> int:
+        """Return how much of it is known that was asked for one by one."""
+        return len(self._progress) + len(log.known_commits(self.root))
+
+    _told: Sequence[Sequence[Any]] = ()  # the files, as facts have them
+
     @property
     def _table(self) -> DeltaTable:
         """Return the library's table at this version; loaded again where the one it came with has moved on."""
@@ -153,6 +192,8 @@ class Snapshot:
         Raises:
             MachineError: they say so in a way Boathouse does not read.
         """
+        if self._told:
+            return tuple(DataFile(*facts) for facts in self._told)
         self._refuse_foreign_features()
         with translated(self.root):
             actions = self._table.get_add_actions(flatten=True)
@@ -314,6 +355,21 @@ def open_table(root: Path, version: int | None = None) -> Snapshot | None:
     if version in (None, log.newest_version(mark)):
         _newest[root] = mark, found
     return found
+
+
+def is_known(root: Path, mark: log.Mark) -> bool:
+    """Return whether the newest version of a table is open already."""
+    return root in _newest and _newest[root][0] == mark
+
+
+def know(root: Path, mark: log.Mark, snapshot: Snapshot) -> None:
+    """Take a snapshot for the newest version of a table as long as its log has this mark."""
+    _newest[root] = mark, snapshot
+
+
+def known() -> dict[Path, Snapshot]:
+    """Return the newest version of each table that was opened, as far as that is known."""
+    return {root: snapshot for root, (_, snapshot) in _newest.items()}
 
 
 def forget(root: Path) -> None:

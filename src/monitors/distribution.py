@@ -12,14 +12,15 @@ is a problem: its last days are few.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
+from typing import Any
 
 from src.contract import Column, Table
-from src.engine import DuckEngine, identifier, literal
-from src.monitors.reading import Reading
+from src.engine import identifier, literal
+from src.monitors.reading import GIVEN, Reading
 from src.problems import Problem
 
 TABLE = "ops.distribution"
@@ -29,6 +30,7 @@ _VALUES = 20
 _ROWS_PER_BIN = 20
 _WORDS = ("VARCHAR", "BOOLEAN")
 _MISSING, _REST = "(missing)", "(rest)"
+_Ask = Callable[[str], list[tuple[Any, ...]]]
 
 
 @dataclass(frozen=True)
@@ -79,41 +81,43 @@ def _table(reading: Reading, table: Table, watched: Sequence[Column]) -> list[Di
         snapshot.columns
     ):
         return []  # not built yet, or not yet by this contract
-    engine = reading.project.engine
     bound = partial(reading.bound, snapshot, str(table.business_date))
     split, first = reading.today - timedelta(days=_NOW), reading.today - timedelta(days=_NOW + _BEFORE)
     names = ", ".join(identifier(column.name) for column in watched)
-    engine.table(
-        "drifting",
+    rows_of_both = (
         f'SELECT {names}, {bound(">=", split)} AS "~now" FROM {reading.scan(snapshot)} '
-        f"WHERE {bound('>=', first)} AND {bound('<', reading.today)}",
+        f"WHERE {bound('>=', first)} AND {bound('<', reading.today)}"
     )
+
+    def ask(sql: str) -> list[tuple[Any, ...]]:
+        return reading.ask(sql, snapshot, rows_of_both)
+
     rows = []
     for column in watched:
-        before, now = (_histogram(engine, column, _bins(engine, column), now) for now in (False, True))
+        before, now = (_histogram(ask, bins, now) for bins in [_bins(ask, column)] for now in (False, True))
         rows.append(_row(reading, table, column, before, now))
-    engine.execute("DROP TABLE drifting")
     return rows
 
 
-def _bins(engine: DuckEngine, column: Column) -> str:
+def _bins(ask: _Ask, column: Column) -> str:
     """Return the SQL that gives the bin of a value; bins are made from the baseline alone."""
     name = identifier(column.name)
-    baseline = f'FROM drifting WHERE NOT "~now" AND {name} IS NOT NULL'
+    baseline = f'FROM {GIVEN} WHERE NOT "~now" AND {name} IS NOT NULL'
     if column.type in _WORDS:
-        top = engine.values(f"SELECT {name}::VARCHAR {baseline} GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {_VALUES}")
+        most = f"SELECT {name}::VARCHAR {baseline} GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {_VALUES}"
+        top = [value for (value,) in ask(most)]
         known = f"WHEN list_contains({literal(top)}::VARCHAR[], {name}::VARCHAR) THEN {name}::VARCHAR"
         return f"CASE WHEN {name} IS NULL THEN '{_MISSING}' {known} ELSE '{_REST}' END"
     tenths = ", ".join(f"{tenth / 10}" for tenth in range(1, 10))
-    edges = sorted(set(engine.one(f"SELECT quantile_disc({name}, [{tenths}]) {baseline}")[0] or ()))
+    edges = sorted(set(ask(f"SELECT quantile_disc({name}, [{tenths}]) {baseline}")[0][0] or ()))
     cases = "".join(f" WHEN {name} <= {edge}::{column.type} THEN {literal(f'up to {edge}')}" for edge in edges)
     last = f"more than {edges[-1]}" if edges else "any"
     return f"CASE WHEN {name} IS NULL THEN '{_MISSING}'{cases} ELSE {literal(last)} END"
 
 
-def _histogram(engine: DuckEngine, column: Column, bins: str, now: bool) -> dict[str, int]:
+def _histogram(ask: _Ask, bins: str, now: bool) -> dict[str, int]:
     side = '"~now"' if now else 'NOT "~now"'
-    return dict(engine.rows(f"SELECT {bins}, count(*) FROM drifting WHERE {side} GROUP BY 1"))
+    return dict(ask(f"SELECT {bins}, count(*) FROM {GIVEN} WHERE {side} GROUP BY 1"))
 
 
 def _row(

@@ -98,9 +98,10 @@ def _feed(reading: Reading, feed: Feed) -> list[FeedSchema]:
 
 def _sides(reading: Reading, bronze: lake.Snapshot) -> _Sides | None:
     """Return the rows to compare; None where there is nothing before the newest files."""
-    runs: list[tuple[datetime, datetime, int]] = reading.project.engine.rows(
+    runs: list[tuple[datetime, datetime, int]] = reading.ask(
         f"SELECT min(_ingested_at), max(_ingested_at), count(*) FROM {reading.scan(bronze, evolved=True)} "
-        f"WHERE _reject IS NULL AND _ingested_at >= {sql_moment(reading.since)} GROUP BY _batch ORDER BY 1"
+        f"WHERE _reject IS NULL AND _ingested_at >= {sql_moment(reading.since)} GROUP BY _batch ORDER BY 1",
+        bronze,
     )
     if len(runs) < 2:
         return None
@@ -127,12 +128,17 @@ def _read(reading: Reading, table: Table, known: Sequence[str]) -> list[str]:
 def _came(bronze: lake.Snapshot, known: Iterable[str]) -> list[str]:
     """Return the columns that the table did not have a week before its newest commit, if it had any then."""
     version, edge = bronze.version, None
+    commits = {}
     while version > 0:
-        stamp = lake.commit_info(bronze.root, version).get("timestamp")
+        commits[version] = lake.commit_of(bronze.root, version)
+        stamp = commits[version].timestamp if commits[version] else None
         edge = stamp if edge is None else edge
-        if stamp is None or edge - stamp > _WEEK.total_seconds() * 1000:
+        if stamp is None or edge is None or edge - stamp > _WEEK.total_seconds() * 1000:
             break
         version -= 1
+    later = (commits[at] for at in range(version + 1, bronze.version + 1))
+    if not any(commit is None or commit.sets_columns for commit in later):
+        return []  # the columns are what they were: the usual case, and told without opening what the table was
     for older in range(version, bronze.version):  # the first version that has columns of the source
         try:
             then = lake.open_table(bronze.root, older)
@@ -152,9 +158,7 @@ def _filled(
     counts = ", ".join(f"count(*) FILTER ({sides.newest} AND {test})" for test in has)
     shares = ", ".join(f"coalesce(avg(({test})::INT) FILTER ({sides.before}), 0)" for test in has)
     where = f"_reject IS NULL AND ({sides.newest} OR {sides.before})"
-    found = reading.project.engine.one(
-        f"SELECT {counts}, {shares} FROM {reading.scan(bronze, evolved=True)} WHERE {where}"
-    )
+    found = reading.ask(f"SELECT {counts}, {shares} FROM {reading.scan(bronze, evolved=True)} WHERE {where}", bronze)[0]
     return {name: (found[index], found[index + len(known)]) for index, name in enumerate(known)}
 
 
@@ -169,9 +173,10 @@ def _kinds(
         tests += [f"count(*) FILTER (regexp_full_match({text}, {literal(kind)}))" for kind in _KINDS.values()]
     scan, each = reading.scan(bronze, evolved=True), len(_KINDS) + 1
     before, week = (
-        reading.project.engine.one(
-            f"SELECT {', '.join(tests)} FROM (SELECT * FROM {scan} WHERE _reject IS NULL AND {side} LIMIT {_SAMPLE})"
-        )
+        reading.ask(
+            f"SELECT {', '.join(tests)} FROM (SELECT * FROM {scan} WHERE _reject IS NULL AND {side} LIMIT {_SAMPLE})",
+            bronze,
+        )[0]
         for side in (sides.before, sides.week)
     )
     return {
@@ -215,11 +220,12 @@ def _unlisted(reading: Reading, quarantine: lake.Snapshot, column: Column, value
     start = f"{column.name}: "
     end = f" is none of {', '.join(map(str, values))}" if isinstance(values, tuple) else ""
     cut = f"reason[{len(start) + 1}:-{len(end) + 1}]"
-    return reading.project.engine.rows(
+    return reading.ask(
         f"SELECT {cut}, count(*) FROM (SELECT unnest(_reasons) AS reason FROM {reading.scan(quarantine, evolved=True)} "
         f"WHERE _ingested_at > {sql_moment(day_start(reading.today) - _WEEK)}) "
         f"WHERE starts_with(reason, {literal(start)}) AND ends_with(reason, {literal(end)}) "
-        "GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 10"
+        "GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 10",
+        quarantine,
     )
 
 

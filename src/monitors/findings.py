@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from src import lake
 from src.engine import DuckEngine
 from src.monitors import (
     distribution,
@@ -54,6 +55,7 @@ class Findings:
 
 def evaluate(project: Project, now: datetime) -> Findings:
     """Return what every monitor finds in the lake at `now` (UTC); changes nothing."""
+    lake.recall(project.settings.data_dir)
     reading = Reading(project, now)
     fresh, fresh_problems = freshness.measure(reading)
     volumes, volumes_problems = volume.measure(reading)
@@ -78,6 +80,8 @@ def evaluate(project: Project, now: datetime) -> Findings:
         *stats_problems,
         *due_problems,
     )
+    lake.keep(project.settings.data_dir)
+    reading.answers.keep()
     problems = _one_per_incident((*reading.damage.values(), *found))
     return Findings(fresh, volumes, figures, schema, trend, spread, times, stats, due, problems)
 

@@ -117,7 +117,8 @@ def _dated(reading: Reading, table: Table) -> Iterator[str]:
 
 
 def _written(snapshot: lake.Snapshot) -> datetime | None:
-    stamp = lake.commit_info(snapshot.root, snapshot.version).get("timestamp")
+    commit = lake.commit_of(snapshot.root, snapshot.version)
+    stamp = commit.timestamp if commit else None
     return day_start(date(1970, 1, 1)) + timedelta(milliseconds=stamp) if stamp else None
 
 

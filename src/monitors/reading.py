@@ -11,17 +11,19 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from src import catalog, lake
 from src.contract import Table
 from src.engine import identifier, literal
 from src.errors import BoathouseError
+from src.monitors.answers import Answers
 from src.problems import Problem
 from src.project import Project
 from src.run import history, releases, runs
 
 DAYS = 71  # ten weeks and today
+GIVEN = "given"  # the name of a table that a question of a monitor reads
 T = TypeVar("T")
 P = ParamSpec("P")
 
@@ -57,6 +59,27 @@ class Reading:
     _ops: dict[str, bool] = field(default_factory=dict)
     _tables: dict[tuple[str, int | None], lake.Snapshot | None] = field(default_factory=dict)
     _business: dict[tuple[str, int], Business] = field(default_factory=dict)
+    _given: str = ""  # the SELECT whose rows are in the table that `ask` was last given
+
+    @cached_property
+    def answers(self) -> Answers:
+        """Return what earlier looks asked, and this one."""
+        return Answers(self.project.settings.data_dir)
+
+    def ask(self, sql: str, snapshot: lake.Snapshot, given: str = "") -> list[tuple[Any, ...]]:
+        """Return the rows of a SELECT that reads one version of a table and nothing else: no clock, no other table.
+
+        `given`: a SELECT whose rows it reads as GIVEN; they are read from the table once, and only if need be.
+        """
+        engine = self.project.engine
+
+        def run() -> list[tuple[Any, ...]]:
+            if given not in ("", self._given):
+                engine.table(GIVEN, given)
+                self._given = given
+            return engine.rows(sql)
+
+        return self.answers.rows(engine, f"{sql}\n{given}", snapshot, run)
 
     @property
     def today(self) -> date:
@@ -116,6 +139,7 @@ class Reading:
         try:
             return work(*args, **named)
         except BoathouseError as error:
+            self._given = ""  # an error of the engine's own empties it
             what = f"cannot be read: {str(error).splitlines()[0]}"
             fix = "`make check` names the damage; restore the table from the last verified backup"
             self.damage[table_id] = Problem("table", table_id, "P1", self.today, what, fix, unreadable=True)
@@ -153,12 +177,19 @@ class Reading:
         return Business(until, {day: count for day, count in rows.items() if day >= self.since})
 
     def _from_rows(self, table: Table, snapshot: lake.Snapshot) -> Business:
-        name, ask, scan = str(table.business_date), self.project.engine.rows, self.scan(snapshot)
-        column, until_now = identifier(name), self.bound(snapshot, name, "<=", self.now)
-        recent = f"{self.bound(snapshot, name, '>=', self.since)} AND {until_now}"
-        found = ask(f"SELECT {column}::DATE, count(*), max({column}) FROM {scan} WHERE {recent} GROUP BY 1")
-        last = max([row[2] for row in found] or ask(f"SELECT max({column}) FROM {scan} WHERE {until_now}")[0])
-        until = day_start(last + timedelta(days=1)) if last and snapshot.columns[name] == "DATE" else last
+        name, scan = str(table.business_date), self.scan(snapshot)
+        column, is_date = identifier(name), snapshot.columns[name] == "DATE"
+        select = f"SELECT {column}::DATE, count(*), max({column}) FROM {scan} WHERE"
+        recent = self.bound(snapshot, name, ">=", self.since)
+        # up to the end of today, so that the answer is the same all day as long as no row is dated to come
+        tomorrow = self.bound(snapshot, name, "<", self.today + timedelta(days=1))
+        found = self.ask(f"{select} {recent} AND {tomorrow} GROUP BY 1", snapshot)
+        if not is_date and any(row[2] > self.now for row in found):
+            until_now = self.bound(snapshot, name, "<=", self.now)
+            found = self.project.engine.rows(f"{select} {recent} AND {until_now} GROUP BY 1")
+        older = f"SELECT max({column}) FROM {scan} WHERE {self.bound(snapshot, name, '<', self.since)}"
+        last = max([row[2] for row in found] or self.ask(older, snapshot)[0])
+        until = day_start(last + timedelta(days=1)) if last and is_date else last
         return Business(until, {day: count for day, count, _ in found})
 
     def bound(self, snapshot: lake.Snapshot, column: str, sign: str, edge: date | datetime) -> str:

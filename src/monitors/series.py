@@ -205,19 +205,20 @@ def _same(known: tuple[float | None, str] | None, row: Series) -> bool:
 
 def _figures(reading: Reading, table: Table, watch: Watch, snapshot: lake.Snapshot) -> dict[Key, dict[date, float]]:
     """Return the figures of each series in the last ten weeks, by day."""
-    day, engine = str(table.business_date), reading.project.engine
+    day = str(table.business_date)
     files = None
     if day in snapshot.partition_by:
         files = [file for file in snapshot.files if str(file.partition[day]) >= reading.since.isoformat()]
-    scan = engine.scan(snapshot, files)
+    scan = reading.project.engine.scan(snapshot, files)
     names = [f"coalesce({identifier(name)}::VARCHAR, '')" for name in watch.by]
     value = identifier(watch.value)
     bounds = [reading.bound(snapshot, day, ">=", reading.since), reading.bound(snapshot, day, "<=", reading.today)]
     current = ["_is_current"] if "_is_current" in snapshot.columns else []
-    rows = engine.rows(
+    rows = reading.ask(
         f"SELECT {', '.join(names)}, {identifier(day)}, "
         f"(sum({value}) FILTER (WHERE isfinite({value}::DOUBLE)))::DOUBLE FROM {scan} "
-        f"WHERE {' AND '.join([*bounds, *current])} GROUP BY ALL"
+        f"WHERE {' AND '.join([*bounds, *current])} GROUP BY ALL",
+        snapshot,
     )
     found: dict[Key, dict[date, float]] = {}
     for *key, at, figure in rows:
@@ -249,9 +250,10 @@ def _read_dictionary(reading: Reading, watch: Watch, name: str) -> _Dictionary |
     unit = "coalesce(unit::VARCHAR, '')" if "unit" in kinds else "''"
     names = [f"coalesce({identifier(watch.by[at])}::VARCHAR, '')" for at in places]
     current = "WHERE _is_current" if "_is_current" in kinds else ""
-    rows = reading.project.engine.rows(
+    rows = reading.ask(
         f"SELECT {', '.join([*names, f'bool_or({critical})', f'max({unit})'])} "
-        f"FROM {reading.scan(snapshot)} {current} GROUP BY {', '.join(names)}"
+        f"FROM {reading.scan(snapshot)} {current} GROUP BY {', '.join(names)}",
+        snapshot,
     )
     return places, {tuple(key): Entry(critical, unit) for *key, critical, unit in rows}
 

@@ -1,0 +1,78 @@
+"""What logs said when they were read last: a table whose log is the same, file by file, is not opened again.
+
+A file of a log is the same where its size, times and inode are; no writer changes one in place, and who does moves
+the time of its change (ctime), which nobody can set. What is kept is never needed: without it, or where it cannot be
+read or written, logs are read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from src.errors import BoathouseError
+from src.lake import log, tables
+from src.lake.tables import Snapshot
+
+FOLDER = ".known"  # beside the lake's tables
+_FILE = "tables.json"
+_FORM = 1  # of what is kept
+
+_kept: dict[Path, tuple[Snapshot, int]] = {}  # what lies on disk: by table the snapshot, and how much of it was known
+
+
+def recall(data: Path) -> None:
+    """Take what is kept of the lake's tables for open, as far as their logs are the same."""
+    kept = read(data / FOLDER / _FILE)
+    if kept.get("form") != _FORM:
+        return
+    for name, (state, facts) in kept["tables"].items():
+        root = data / name
+        mark = log.mark(root)
+        if mark is None or tables.is_known(root, mark) or log.state(root) != state:
+            continue
+        with suppress(BoathouseError):  # whoever opens it is told
+            snapshot = Snapshot.of_facts(root, facts)
+            tables.know(root, mark, snapshot)
+            _kept[root] = snapshot, snapshot.known
+
+
+def keep(data: Path) -> None:
+    """Keep what is known of the lake's tables, if it is more than what is kept."""
+    found = {root: snapshot for root, snapshot in tables.known().items() if root.is_relative_to(data)}
+    if all(_kept.get(root) == (snapshot, snapshot.known) for root, snapshot in found.items()):
+        return
+    kept = {}
+    for root in found:
+        mark, state = log.mark(root), log.state(root)
+        snapshot = tables.known().get(root)
+        if mark and snapshot and tables.is_known(root, mark) and (facts := snapshot.facts()):
+            kept[root.relative_to(data).as_posix()] = state, facts
+            _kept[root] = snapshot, snapshot.known
+    write(data / FOLDER / _FILE, {"form": _FORM, "tables": kept})
+
+
+def read(file: Path) -> dict[str, Any]:
+    """Return what a file beside the lake's tables keeps; nothing where it is not there or not whole."""
+    try:
+        found = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def write(file: Path, kept: Mapping[str, Any]) -> None:
+    """Keep something in a file beside the lake's tables, whole or not at all; where that is refused, nothing is kept."""
+    new = file.with_name(f"{file.name}.{uuid.uuid4().hex}")
+    try:
+        file.parent.mkdir(exist_ok=True)
+        new.write_text(json.dumps(kept), encoding="utf-8")
+        os.replace(new, file)
+    except OSError:
+        with suppress(OSError):
+            new.unlink()
