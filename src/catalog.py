@@ -21,15 +21,21 @@ LAYERS = ("bronze", "silver", "gold", "quarantine", "deletions", "statements", R
 
 def tables(data: Path) -> dict[str, Path]:
     """Return the folder of every table on disk, by table id; a table's own folders are not looked into."""
-    found = {}
-    for layer in LAYERS:
-        for folder, inside, _ in os.walk(data / layer):
-            inside.sort()
-            root = Path(folder)
-            if lake.is_table(root):
-                inside.clear()
-                found[".".join(root.relative_to(data).parts)] = root
-    return found
+    return {name: root for layer in LAYERS for name, root in _below(layer, data / layer)}
+
+
+def _below(name: str, folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield the tables at and below a folder; one that is a table is not listed: it may hold many files."""
+    if lake.is_table(folder):
+        yield name, folder
+        return
+    try:
+        with os.scandir(folder) as found:
+            inside = sorted(path.name for path in found if path.is_dir(follow_symlinks=False))
+    except OSError:
+        return  # as `os.walk` has it: what cannot be listed holds no table
+    for each in inside:
+        yield from _below(f"{name}.{each}", folder / each)
 
 
 def holding(data: Path) -> list[str]:

@@ -416,7 +416,7 @@ class DuckEngine:
         """
         names = ", ".join(identifier(name) for name in columns)
         names += ", _at, file_row_number AS _nth" if located else ""
-        paths = [str(root / file.path) for file in files]
+        paths = [os.path.join(root, file.path) for file in files]
         self._scanned.update(paths)
         empty = "SELECT " + ", ".join(f"NULL::{kind} AS {identifier(name)}" for name, kind in columns.items())
         if not paths:

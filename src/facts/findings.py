@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from src import alerts, catalog, monitors
+from src import alerts, lake, monitors
 from src.alerts import Incident
 from src.errors import BoathouseError
 from src.monitors import Findings
@@ -42,7 +42,7 @@ def read_incidents(project: Project) -> tuple[Incident, ...]:
 
 def has_run(project: Project) -> bool:
     """Return whether there is a record of any run."""
-    return runs.TABLE in catalog.tables(project.settings.data_dir)
+    return lake.is_table(project.path(runs.TABLE))
 
 
 def is_blocked(problem: Problem) -> bool:

@@ -5,11 +5,11 @@ from src.lake.errors import damaged as damaged
 from src.lake.formats import FORMAT as FORMAT
 from src.lake.formats import NewerFormat as NewerFormat
 from src.lake.formats import stamp as stamp
-from src.lake.known import FOLDER as KNOWN
+from src.lake.known import KNOWN as KNOWN
 from src.lake.known import keep as keep
-from src.lake.known import read as read_known
+from src.lake.known import read_known as read_known
 from src.lake.known import recall as recall
-from src.lake.known import write as write_known
+from src.lake.known import write_known as write_known
 from src.lake.log import DataFile as DataFile
 from src.lake.log import broken as broken
 from src.lake.log import checkpoint_version as checkpoint_version
@@ -17,9 +17,9 @@ from src.lake.log import checkpoints as checkpoints
 from src.lake.log import commit_info as commit_info
 from src.lake.log import commit_of as commit_of
 from src.lake.log import digest as digest
-from src.lake.log import file_mark as file_mark
 from src.lake.log import entry_version as entry_version
 from src.lake.log import entry_versions as entry_versions
+from src.lake.log import file_mark as file_mark
 from src.lake.log import is_log_file as is_log_file
 from src.lake.log import is_table as is_table
 from src.lake.log import lifetimes as lifetimes
@@ -35,6 +35,7 @@ from src.lake.maintenance import SMALL as SMALL
 from src.lake.maintenance import SMALL_FILES as SMALL_FILES
 from src.lake.maintenance import Leftover as Leftover
 from src.lake.maintenance import behind as behind
+from src.lake.maintenance import bytes_on_disk as bytes_on_disk
 from src.lake.maintenance import bytes_written as bytes_written
 from src.lake.maintenance import checkpoint as checkpoint
 from src.lake.maintenance import compact as compact

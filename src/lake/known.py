@@ -19,16 +19,22 @@ from src.errors import BoathouseError
 from src.lake import log, tables
 from src.lake.tables import Snapshot
 
-FOLDER = ".known"  # beside the lake's tables
+KNOWN = ".known"  # beside the lake's tables
 _FILE = "tables.json"
 _FORM = 1  # of what is kept
 
-_kept: dict[Path, tuple[Snapshot, int]] = {}  # what lies on disk: by table the snapshot, and how much of it was known
+# What lies on disk: by table the snapshot, how much of it was known, and its log's state; by lake the file they lie in.
+_kept: dict[Path, tuple[Snapshot, int, str]] = {}
+_file: dict[Path, log.FileMark] = {}
 
 
 def recall(data: Path) -> None:
     """Take what is kept of the lake's tables for open, as far as their logs are the same."""
-    kept = read(data / FOLDER / _FILE)
+    file = data / KNOWN / _FILE
+    found = _mark(file)
+    if found is None or _file.get(data) == found:
+        return  # this process has read or written it
+    kept, _file[data] = read_known(file), found
     if kept.get("form") != _FORM:
         return
     for name, (state, facts) in kept["tables"].items():
@@ -39,25 +45,43 @@ def recall(data: Path) -> None:
         with suppress(BoathouseError):  # whoever opens it is told
             snapshot = Snapshot.of_facts(root, facts)
             tables.know(root, mark, snapshot)
-            _kept[root] = snapshot, snapshot.known
+            _kept[root] = snapshot, snapshot.known, state
 
 
 def keep(data: Path) -> None:
     """Keep what is known of the lake's tables, if it is more than what is kept."""
     found = {root: snapshot for root, snapshot in tables.known().items() if root.is_relative_to(data)}
-    if all(_kept.get(root) == (snapshot, snapshot.known) for root, snapshot in found.items()):
+    if all(root in _kept and _kept[root][:2] == (snapshot, snapshot.known) for root, snapshot in found.items()):
         return
-    kept = {}
-    for root in found:
-        mark, state = log.mark(root), log.state(root)
-        snapshot = tables.known().get(root)
-        if mark and snapshot and tables.is_known(root, mark) and (facts := snapshot.facts()):
-            kept[root.relative_to(data).as_posix()] = state, facts
-            _kept[root] = snapshot, snapshot.known
-    write(data / FOLDER / _FILE, {"form": _FORM, "tables": kept})
+    lines = {}
+    for root, snapshot in found.items():
+        before = _kept.get(root)
+        # of one that is kept the state from when its log was read: what was changed since must not count as known
+        state = before[2] if before and before[0] is snapshot else _state(root)
+        mark = log.mark(root)  # after the state
+        if mark and tables.is_known(root, mark) and (facts := snapshot.facts()):
+            lines[root.relative_to(data).as_posix()] = state, facts
+            _kept[root] = snapshot, snapshot.known, state
+    write_known(data / KNOWN / _FILE, {"form": _FORM, "tables": lines})
+    if written := _mark(data / KNOWN / _FILE):
+        _file[data] = written
 
 
-def read(file: Path) -> dict[str, Any]:
+def _state(root: Path) -> str:
+    try:
+        return log.state(root)
+    except OSError:
+        return ""  # it is gone: no mark
+
+
+def _mark(file: Path) -> log.FileMark | None:
+    try:
+        return log.file_mark(os.stat(file))
+    except OSError:
+        return None
+
+
+def read_known(file: Path) -> dict[str, Any]:
     """Return what a file beside the lake's tables keeps; nothing where it is not there or not whole."""
     try:
         found = json.loads(file.read_bytes())
@@ -66,8 +90,8 @@ def read(file: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def write(file: Path, kept: Mapping[str, Any]) -> None:
-    """Keep something in a file beside the lake's tables, whole or not at all; where that is refused, nothing is kept."""
+def write_known(file: Path, kept: Mapping[str, Any]) -> None:
+    """Keep something in a file beside the lake's tables, whole or not at all; nothing where that is refused."""
     new = file.with_name(f"{file.name}.{uuid.uuid4().hex}")
     try:
         file.parent.mkdir(exist_ok=True)

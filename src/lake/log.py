@@ -81,7 +81,7 @@ def commit_of(root: Path, version: int) -> Commit | None:
         MachineError: the entry is damaged.
     """
     try:
-        mark = file_mark(os.stat(root / _LOG / f"{version:020d}.json"))
+        mark = file_mark(os.stat(f"{root}/{_LOG}/{version:020d}.json"))
         known = _commits.setdefault(root, {})
         if version not in known or known[version][0] != mark:
             known[version] = mark, _read_commit(root, version)
@@ -255,7 +255,11 @@ def checkpoint_version(path: str) -> int | None:
 
 def entry_versions(root: Path) -> set[int]:
     """Return the versions of which the log has an entry."""
-    return {int(path.stem) for path in (root / _LOG).glob("*.json") if path.stem.isdigit()}
+    try:
+        names = os.listdir(root / _LOG)
+    except FileNotFoundError:
+        return set()
+    return {int(name[:-5]) for name in names if name.endswith(".json") and name[:-5].isdigit()}
 
 
 def checkpoints(root: Path) -> list[int]:

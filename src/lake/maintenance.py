@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -131,6 +132,19 @@ def z_order(snapshot: Snapshot, columns: Sequence[str], partitions: Sequence[Seq
             table.optimize.z_order(columns, _only(snapshot, partition), target_size=_TARGET)
         # by itself: with 1.6.6 an optimize takes commit properties and leaves the txn out
         return commit(published(snapshot, table), progress={_ORDERED: snapshot.version})
+
+
+def bytes_on_disk(root: Path) -> int:
+    """Return the bytes of every file below a table's folder: older versions and the log too."""
+    total, folders = 0, [str(root)]
+    while folders:  # not pathlib: a lake of 600 tables has 50,000 files, and this takes a tenth of the time
+        with os.scandir(folders.pop()) as found:
+            for path in found:
+                if path.is_dir(follow_symlinks=False):
+                    folders.append(path.path)
+                elif path.is_file():
+                    total += path.stat().st_size
+    return total
 
 
 def bytes_written(snapshot: Snapshot, since: float) -> int:

@@ -61,9 +61,8 @@ class Answers:
         """Return a hash of what is another once a file of a table is; None where one is gone."""
         key = (table.root, table.version)
         if key not in self._marks:
-            root = str(table.root)
             try:
-                marks = [lake.file_mark(os.stat(f"{root}/{file.path}")) for file in table.files]
+                marks = [lake.file_mark(os.stat(os.path.join(table.root, file.path))) for file in table.files]
             except OSError:
                 self._marks[key] = None
             else:

@@ -65,23 +65,27 @@ class _Sides:
 def measure(reading: Reading) -> tuple[tuple[FeedSchema, ...], tuple[Problem, ...]]:
     """Measure what changed in every feed; one problem for each feed in which anything changed."""
     rows: list[FeedSchema] = []
+    readers: dict[str, list[Table]] = {}
+    for table in reading.project.contracts.silver.values():
+        for feed in table.feeds:
+            readers.setdefault(feed.id, []).append(table)
     tables = [table for table in reading.project.contracts.silver.values() if not table.is_retired]
     read = {feed.id for table in tables for feed in table.feeds}
     for feed in reading.project.contracts.feeds.values():
-        rows += (reading.attempt(feed.id, _feed, reading, feed) or ()) if feed.id in read else ()
+        if feed.id in read:
+            rows += reading.attempt(feed.id, _feed, reading, feed, readers[feed.id]) or ()
     for table in tables:
         rows += reading.attempt(table.id, _values, reading, table) or ()
     problems = (_problem(reading.today, name, rows) for name in dict.fromkeys(row.feed for row in rows))
     return tuple(rows), tuple(problems)
 
 
-def _feed(reading: Reading, feed: Feed) -> list[FeedSchema]:
+def _feed(reading: Reading, feed: Feed, readers: Sequence[Table]) -> list[FeedSchema]:
     bronze = reading.table(feed.id)
     sides = _sides(reading, bronze) if bronze else None
     if not bronze or not sides:
         return []
     known = [name for name in bronze.columns if name not in SYSTEM_COLUMNS]
-    readers = [table for table in reading.project.contracts.silver.values() if feed in table.feeds]
     read = {name for table in readers for name in _read(reading, table, known)}
     changed = [(name, "new", "no contract reads it") for name in _came(bronze, known) if name not in read]
     filled = _filled(reading, bronze, known, sides)
@@ -127,17 +131,16 @@ def _read(reading: Reading, table: Table, known: Sequence[str]) -> list[str]:
 
 def _came(bronze: lake.Snapshot, known: Iterable[str]) -> list[str]:
     """Return the columns that the table did not have a week before its newest commit, if it had any then."""
-    version, edge = bronze.version, None
-    commits = {}
+    version, edge, same = bronze.version, None, True
     while version > 0:
-        commits[version] = lake.commit_of(bronze.root, version)
-        stamp = commits[version].timestamp if commits[version] else None
+        commit = lake.commit_of(bronze.root, version)
+        stamp = commit.timestamp if commit else None
         edge = stamp if edge is None else edge
-        if stamp is None or edge is None or edge - stamp > _WEEK.total_seconds() * 1000:
+        if commit is None or stamp is None or edge is None or edge - stamp > _WEEK.total_seconds() * 1000:
             break
+        same = same and not commit.sets_columns
         version -= 1
-    later = (commits[at] for at in range(version + 1, bronze.version + 1))
-    if not any(commit is None or commit.sets_columns for commit in later):
+    if same:
         return []  # the columns are what they were: the usual case, and told without opening what the table was
     for older in range(version, bronze.version):  # the first version that has columns of the source
         try:

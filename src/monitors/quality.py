@@ -70,7 +70,7 @@ def _failed(reading: Reading) -> _Days:
     return _days(
         reading,
         'SELECT "table", run_time::DATE, count(*) FILTER (NOT passed), count(*) FROM ops.quality_results '
-        f"WHERE run_time >= {sql_moment(reading.since)} GROUP BY 1, 2",
+        f"WHERE run_time >= {sql_moment(_first(reading))} GROUP BY 1, 2",
     )
 
 
@@ -82,7 +82,7 @@ def _rejected(reading: Reading) -> _Days:
         reading,
         "SELECT table_id, start_time::DATE, sum(quarantined)::BIGINT, "
         "sum(records_read)::BIGINT FROM ops.pipeline_runs WHERE layer = 'silver' AND status = 'success' "
-        f"AND start_time >= {sql_moment(reading.since)} GROUP BY 1, 2",
+        f"AND start_time >= {sql_moment(_first(reading))} GROUP BY 1, 2",
     )
 
 
@@ -94,8 +94,13 @@ def _kept(reading: Reading) -> _Days:
     return _days(
         reading,
         f'SELECT "table", measured_at::DATE, count(*) FILTER (grade IN ({good})), count(*) FROM ops.freshness '
-        f"WHERE measured_at >= {sql_moment(reading.since)} GROUP BY 1, 2",
+        f"WHERE measured_at >= {sql_moment(_first(reading))} GROUP BY 1, 2",
     )
+
+
+def _first(reading: Reading) -> date:
+    """Return the first of the days that are summed."""
+    return reading.today - timedelta(days=_SPAN + _BEFORE - 1)
 
 
 def _days(reading: Reading, sql: str) -> _Days:

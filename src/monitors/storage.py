@@ -77,7 +77,7 @@ def _row(reading: Reading, name: str, fresh: int) -> TableStats | None:
         rows=table.rows,
         files=len(table.files),
         bytes=table.size,
-        bytes_on_disk=sum(path.stat().st_size for path in table.root.rglob("*") if path.is_file()),
+        bytes_on_disk=lake.bytes_on_disk(table.root),
         small_files=sum(len(files) for files in lake.crowded(table).values()),
         log_entries=len(lake.entry_versions(table.root)),
         bytes_written=written,

@@ -146,9 +146,12 @@ def _by_run_date(reading: Reading) -> dict[str, _Counts]:
         "SELECT table_id, run_date, sum(records_read)::BIGINT FROM ops.pipeline_runs "
         f"WHERE layer = 'bronze' AND status = 'success' AND start_time >= {sql_moment(reading.since)} GROUP BY ALL"
     )
+    by_feed: dict[str, dict[date, int]] = {}
+    for name, day, count in rows:
+        by_feed.setdefault(name, {})[day] = count
     found = {}
     for feed in reading.project.contracts.feeds:
-        feed_rows = {day: count for name, day, count in rows if name == feed}
+        feed_rows = by_feed.get(feed, {})
         landed = [day for day, count in feed_rows.items() if count]
         if feed not in dated and landed:
             found[feed] = _Counts(feed_rows, frozenset(day for day in feed_rows if day >= min(landed)))
