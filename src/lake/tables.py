@@ -101,14 +101,14 @@ class Snapshot:
             "partition_by": tuple(facts["partition_by"]),
             "identity": facts["identity"],
             "properties": facts["properties"],
-            "_told": facts["files"],
+            "_listed": facts["files"],
         }
         log.know_commits(root, facts["commits"])
         return snapshot
 
     def facts(self) -> dict[str, Any] | None:
         """Return what is known of this version, as JSON has it; None before its files were asked for."""
-        if "files" not in self.__dict__ and self._told is None:
+        if "files" not in self.__dict__ and self._listed is None:
             return None
         return {
             "version": self.version,
@@ -117,7 +117,7 @@ class Snapshot:
             "identity": self.identity,
             "properties": self.properties,
             "progress": self._progress,
-            "files": self._told if self._told is not None else [list(vars(file).values()) for file in self.files],
+            "files": self._listed if self._listed is not None else [list(vars(file).values()) for file in self.files],
             "commits": log.known_commits(self.root),
         }
 
@@ -126,7 +126,7 @@ class Snapshot:
         """Return how much of it is known that was asked for one by one."""
         return len(self._progress) + len(log.known_commits(self.root))
 
-    _told: Sequence[Sequence[Any]] | None = None  # the files, as facts have them
+    _listed: Sequence[Sequence[Any]] | None = None  # the files, as facts have them
 
     @property
     def _table(self) -> DeltaTable:
@@ -192,8 +192,8 @@ class Snapshot:
         Raises:
             MachineError: they say so in a way Boathouse does not read.
         """
-        if self._told is not None:
-            return tuple(DataFile(*facts) for facts in self._told)
+        if self._listed is not None:
+            return tuple(DataFile(*facts) for facts in self._listed)
         self._refuse_foreign_features()
         with translated(self.root):
             actions = self._table.get_add_actions(flatten=True)
