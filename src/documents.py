@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from src import errors, settings
-from src.contract import AGGREGATES, Column, Expectation, Mart, Rule, Sla, Table
+from src.contract import AGGREGATES, Column, Expectation, Mart, Sla, Table, words
 from src.errors import UsageError, from_os_error
 from src.gold.way import located
 from src.project import Project
@@ -225,7 +225,7 @@ def _partition(table: Table) -> Iterator[str]:
     own = {column.name: column for column in table.columns}
     for name in table.partition_by:
         expression = own[name].expression
-        yield f"`{name}`" + (f", computed as {_code(expression)}" if expression else "")
+        yield f"`{name}`" + (f", computed as {words.in_code(expression)}" if expression else "")
 
 
 def _recomputed(table: Table, proof: Proof) -> str:
@@ -261,7 +261,7 @@ def _measured(table: Table) -> str:
 
 
 def _column(column: Column) -> tuple[str, ...]:
-    rules = [*map(_rule, column.rules), *_part_rules(column), *(["unique"] if column.unique else [])]
+    rules = words.shown_rules(column)
     required = "yes" if column.required else ""
     meaning = _text(column.description)
     return (
@@ -274,77 +274,11 @@ def _column(column: Column) -> tuple[str, ...]:
     )
 
 
-def _part_rules(column: Column, path: str = "") -> list[str]:
-    """Return what is asked of the parts of a list or an object, each with its path."""
-    found: list[str] = []
-    for part in column.parts:
-        at = f"{path}.{part.name}" if part.name else f"{path}[]"
-        asked = [*map(_rule, part.rules), *(["required"] if part.required else [])]
-        found += [f"{_code(at.removeprefix('.'))} {rule}" for rule in asked] + _part_rules(part, at)
-    return found
-
-
-# -- in words
-
-_RULES = {
-    "minimum": "at least {}",
-    "maximum": "at most {}",
-    "exclusiveMinimum": "more than {}",
-    "exclusiveMaximum": "less than {}",
-    "multipleOf": "a multiple of {}",
-    "minLength": "at least {} characters",
-    "maxLength": "at most {} characters",
-    "minItems": "at least {} items",
-    "maxItems": "at most {} items",
-    "uniqueItems": "no item twice",
-    "pattern": "matches {}",
-    "enum": "one of {}",
-}
-_OPERATORS = {
-    "mustBe": "is {}",
-    "mustNotBe": "is not {}",
-    "mustBeGreaterThan": "is greater than {}",
-    "mustBeGreaterOrEqualTo": "is at least {}",
-    "mustBeLessThan": "is less than {}",
-    "mustBeLessOrEqualTo": "is at most {}",
-    "mustBeBetween": "is between {}",
-    "mustNotBeBetween": "is not between {}",
-}
-_MEASURES = {
-    "nullValues": "rows without a value in {columns}",
-    "missingValues": "rows whose {columns} is missing or one of {values}",
-    "invalidValues": "rows whose {columns} is not {values}",
-    "duplicateValues": "rows that repeat the value of {columns}",
-    "rowCount": "rows",
-}
-_SPANS = {"min": "minute", "h": "hour", "d": "day", "w": "week", "mo": "month", "y": "year"}
-_LEVELS = {"latency": "at most {} old", "frequency": "renewed every {}", "retention": "kept for {}"}
-
-
-def _rule(rule: Rule) -> str:
-    return _RULES[rule.kind].format(_code(str(rule.value)) if rule.kind == "pattern" else _value(rule.value))
-
-
 def _expectation(expectation: Expectation, table: str) -> tuple[str, str, str]:
-    bound = expectation.bound
-    among = " and ".join(map(_value, bound)) if isinstance(bound, tuple) else _value(bound)
-    verdict = _OPERATORS[expectation.operator].format(among)
     dimension = f" ({expectation.dimension})" if expectation.dimension else ""
     meaning = f"{_text(expectation.description)}{dimension}".strip()
-    return meaning, f"{_measure(expectation, table)} {verdict}", expectation.severity
-
-
-def _measure(expectation: Expectation, table: str) -> str:
-    if expectation.query is not None:
-        return _code(expectation.query.replace("${object}", table))
-    arguments = dict(expectation.arguments)
-    columns = arguments.get("properties", (expectation.column,))
-    names = _names(columns) if isinstance(columns, tuple) else ""
-    allowed = [f"one of {_value(arguments['validValues'])}"] if "validValues" in arguments else []
-    allowed += [f"like {_code(str(arguments['pattern']))}"] if "pattern" in arguments else []
-    values = " and ".join(allowed) or _value(arguments.get("missingValues", ""))
-    share = "percentage" if expectation.unit == "percent" else "number"
-    return f"the {share} of {_MEASURES[expectation.metric or ''].format(columns=names, values=values)}"
+    measured = f"{words.shown_measure(expectation, table)} {words.shown_bound(expectation.operator, expectation.bound)}"
+    return meaning, measured, expectation.severity
 
 
 def _notes(declared: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
@@ -355,18 +289,7 @@ def _notes(declared: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def _sla(sla: Sla) -> str:
-    unit = _SPANS.get(sla.unit or "", sla.unit or "")
-    span = f"{sla.value} {unit}{'' if sla.value == 1 else 's'}"
-    if sla.property == "frequency" and sla.value == 1:
-        span = unit
-    text = _LEVELS.get(sla.property, f"{sla.property} {sla.value} {unit}").format(span).strip()
-    return _text(text) + (f", measured by `{sla.column}`" if sla.column else "")
-
-
-def _value(value: object) -> str:
-    if isinstance(value, tuple):
-        return ", ".join(map(_value, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return _text(words.shown_promise(sla))
 
 
 # -- markdown
@@ -383,11 +306,6 @@ def _list(facts: Iterable[tuple[str, str]]) -> str:
 
 def _names(names: Iterable[object]) -> str:
     return ", ".join(f"`{name}`" for name in names)
-
-
-def _code(text: str) -> str:
-    fence = "``" if "`" in text else "`"
-    return f"{fence}{_line(text)}{fence}"
 
 
 def _text(text: str) -> str:

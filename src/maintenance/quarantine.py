@@ -90,16 +90,20 @@ def print_reasons(reasons: Sequence[Reason]) -> None:
     console.table(headers, [tuple(vars(reason).values()) for reason in reasons])
 
 
-def read_rows(engine: DuckEngine, data: Path, table: str, limit: int) -> list[RejectedRow]:
-    """Return the newest rejected rows of a table.
+def read_rows(engine: DuckEngine, data: Path, table: str, limit: int, longest: int | None = None) -> list[RejectedRow]:
+    """Return the newest rejected rows of a table. `longest`: of values with more characters only so many.
 
     Raises:
         UsageError: the table has no quarantine.
     """
     name = _known(data, table)
     _publish(engine, data, name)
+    values = "_values"
+    if longest is not None:
+        cut = f"left(_values, {longest}) || ' ... (' || length(_values) || ' characters)'"
+        values = f"CASE WHEN length(_values) > {longest} THEN {cut} ELSE _values END"
     rows = engine.rows(
-        f"SELECT _file, _row, _reasons, coalesce(_codes, []), _values, _contract FROM {name} "
+        f"SELECT _file, _row, _reasons, coalesce(_codes, []), {values}, _contract FROM {name} "
         f"ORDER BY _ingested_at DESC, _file, _row LIMIT {limit}"
     )
     return [RejectedRow(file, row, tuple(reasons), tuple(codes), *rest) for file, row, reasons, codes, *rest in rows]

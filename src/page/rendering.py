@@ -33,8 +33,11 @@ def environment() -> Environment:
         "coded": coded,
         "table_url": table_url,
         "seconds": seconds,
+        "bytes": byte_size,
+        "figure": figure,
     }
-    made.globals |= {"State": State, "SIGNS": SIGNS}
+    made.tests["number_type"] = is_number_type
+    made.globals |= {"State": State, "SIGNS": SIGNS, "static": False, "asset": asset}
     return made
 
 
@@ -58,9 +61,29 @@ def number(value: float | None) -> str:
     return "" if value is None else f"{value:,}"
 
 
+def figure(value: float | None) -> str:
+    """Return a measured number: whole ones with their thousands parted, others to three digits or the unit."""
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.3g}"
+
+
 def seconds(value: float) -> str:
     """Return a duration: 0.4 s, 12 s, 3 min."""
     return f"{value:.1f} s" if value < 10 else f"{value:.0f} s" if value < 120 else f"{value / 60:.0f} min"
+
+
+def byte_size(value: int) -> str:
+    """Return a size: 512 B, 498.5 kB, 1.2 MB."""
+    size, units = float(value), ["B", "kB", "MB", "GB", "TB"]
+    while size >= 1000 and len(units) > 1:
+        size, units = size / 1000, units[1:]
+    return f"{size:.0f} B" if units[0] == "B" else f"{size:.1f} {units[0]}"
+
+
+def is_number_type(kind: str) -> bool:
+    """Return whether values of this DuckDB type are numbers, which are set to the right."""
+    return kind.startswith(("DECIMAL(", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "FLOAT", "DOUBLE", "HUGEINT"))
 
 
 def coded(text: object) -> Markup:
@@ -75,6 +98,11 @@ def coded(text: object) -> Markup:
 def table_url(table_id: str) -> str:
     """Return the address of a table's screen."""
     return f"/table/{quote(table_id)}"
+
+
+def asset(name: str) -> str:
+    """Return the address of a file of src/page/static."""
+    return f"/static/{name}"
 
 
 def rendered(templates: Environment, name: str, values: Mapping[str, Any]) -> str:

@@ -1,0 +1,171 @@
+"""What the drawings of the lineage show: which tables, where they stand, and in what state."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from src.facts import Facts, State, TableFacts
+from src.facts.tables import SIGNS
+from src.page.drawing import lineage
+from src.page.drawing.lineage import Box
+
+MOST = 150  # tables that one drawing shows; of more the domains are folded
+_LAYERS = ("bronze", "silver", "gold")
+Link = Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A drawing, and how many of its tables are in each state, the gravest first."""
+
+    drawing: Markup
+    states: Mapping[State, int]
+    tables: int
+
+
+def around(facts: Facts, table: str, depth: int | None = 1) -> list[str]:
+    """Return a table, what it is built from and what is built from it, so many levels each way; None: all of them."""
+    below: dict[str, list[str]] = {}
+    for name, sources in facts.upstream.items():
+        for source in sources:
+            below.setdefault(source, []).append(name)
+    return sorted(
+        {table, *_reached(table, facts.upstream, depth), *_reached(table, below, depth)}, key=list(facts.tables).index
+    )
+
+
+def _reached(start: str, next_to: Mapping[str, Collection[str]], depth: int | None) -> set[str]:
+    found: set[str] = set()
+    edge = {start}
+    while edge and (depth is None or depth > 0):
+        edge = {name for one in edge for name in next_to.get(one, ())} - found
+        found |= edge
+        depth = None if depth is None else depth - 1
+    return found
+
+
+def of_domain(facts: Facts, domain: str) -> list[str]:
+    """Return the tables of a domain, and those of others that stand next to them."""
+    own = {name for name, table in facts.tables.items() if table.domain == domain}
+    near = {name for name, above in facts.upstream.items() if own & {*above}}
+    near |= {source for name in own for source in facts.upstream.get(name, ())}
+    return [name for name in facts.tables if name in own | near]
+
+
+def of_tables(facts: Facts, names: Iterable[str], link: Link, here: str | None = None, first: str = "") -> Shown:
+    """Return the drawing of some tables. `here`: the one that it is about; `first`: the domain whose band is on top."""
+    tables = [facts.tables[name] for name in names if name in facts.tables]
+    depths = _depths(facts)
+    columns = lineage.compressed({table.id: depths[table.id] for table in tables})
+    domains = sorted({table.domain for table in tables}, key=lambda domain: (domain != first, domain))
+    boxes = [
+        _box(table, columns[table.id], link, here=table.id == here)
+        for domain in domains
+        for table in tables
+        if table.domain == domain
+    ]
+    known = {table.id for table in tables}
+    edges = [(source, name) for name in known for source in facts.upstream.get(name, ()) if source in known]
+    bad = [table.id for table in tables if table.state in (State.FAILED, State.BLOCKED)]
+    heads = _heads(columns, facts)
+    states = _counted(table.state for table in tables)
+    what = ", ".join(f"{count} {state}" for state, count in states.items())
+    sentence = f"Lineage of {len(tables)} tables, from left to right: {what}"
+    return Shown(lineage.drawn(boxes, sorted(edges), heads, sentence, bad), states, len(tables))
+
+
+def folded(facts: Facts, link: Link) -> Shown:
+    """Return the drawing of a lake of many tables: a band for each domain, a box for each of its layers."""
+    cells: dict[tuple[str, str], list[TableFacts]] = {}
+    for table in facts.tables.values():
+        cells.setdefault((table.domain, table.layer), []).append(table)
+    boxes = [_fold(domain, layer, tables, link) for (domain, layer), tables in sorted(cells.items())]
+    edges = {
+        (_cell(facts.tables[source]), _cell(table))
+        for name, table in facts.tables.items()
+        for source in facts.upstream.get(name, ())
+        if source in facts.tables
+    }
+    edges = {(above, below) for above, below in edges if above != below}
+    states = _counted(table.state for table in facts.tables.values())
+    bad = [box.id for box in boxes if {"failed", "blocked"} & {*box.kind.split()}]
+    sentence = f"Lineage of {len(facts.tables)} tables in {len(facts.domains)} domains, folded by domain and layer"
+    return Shown(lineage.drawn(boxes, sorted(edges), _LAYERS, sentence, bad), states, len(facts.tables))
+
+
+def _cell(table: TableFacts) -> str:
+    return f"{table.domain}/{table.layer}"
+
+
+def _fold(domain: str, layer: str, tables: list[TableFacts], link: Link) -> Box:
+    states = _counted(table.state for table in tables)
+    gravest = next(iter(states))
+    others = " ".join(f"{SIGNS[state]}{count}" for state, count in states.items() if state is not State.FINE)
+    what = ", ".join(f"{count} {state}" for state, count in states.items())
+    return Box(
+        id=f"{domain}/{layer}",
+        band=domain,
+        column=_LAYERS.index(layer),
+        label=f"{len(tables)} {'table' if len(tables) == 1 else 'tables'}",
+        kind=f"{_class(gravest)} of-{layer}",
+        sign=SIGNS[gravest],
+        note=others,
+        title=f"{domain}, {layer}: {what}",
+        link=link(domain),
+    )
+
+
+def _box(table: TableFacts, column: int, link: Link, *, here: bool) -> Box:
+    rows = "not built" if table.rows is None else short_number(table.rows)
+    count = "not built" if table.rows is None else f"{table.rows:,} rows"
+    return Box(
+        id=table.id,
+        band=table.domain,
+        column=column,
+        label=table.name,
+        kind=f"{_class(table.state)} of-{table.layer}{' here' if here else ''}",
+        sign=SIGNS[table.state],
+        note=rows,
+        title=f"{table.id}: {table.state}, {count}",
+        link=link(table.id),
+    )
+
+
+def _class(state: State) -> str:
+    return state.replace(" ", "-")
+
+
+def _depths(facts: Facts) -> dict[str, int]:
+    """Return the column of each table: bronze, silver, then gold by what it reads of gold."""
+    fixed = {name: _LAYERS.index(table.layer) for name, table in facts.tables.items() if table.layer != "gold"}
+    found = dict(fixed)
+    for name in facts.tables:  # each after those that it is built from
+        if name not in fixed:
+            found[name] = max([2, *(found[one] + 1 for one in facts.upstream.get(name, ()) if one in found)])
+    return found
+
+
+def _heads(columns: Mapping[str, int], facts: Facts) -> list[str]:
+    heads: dict[int, str] = {}
+    for name, column in columns.items():
+        layer = facts.tables[name].layer
+        from_gold = layer == "gold" and any(one.startswith("gold.") for one in facts.upstream.get(name, ()))
+        heads[column] = "gold, from gold" if from_gold else heads.get(column, layer)
+    return [heads[at] for at in sorted(heads)]
+
+
+def _counted(states: Iterable[State]) -> dict[State, int]:
+    counted = Counter(states)
+    return {state: counted[state] for state in State if counted[state]}
+
+
+def short_number(value: float) -> str:
+    """Return a number in at most four signs and a unit: 215, 7,167, 91.3k, 1.2M."""
+    for limit, size, unit in ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k")):
+        if value >= limit:
+            return f"{value / size:,.1f}".removesuffix(".0") + unit
+    return f"{value:,.0f}"
