@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from src import errors, settings
-from src.contract import AGGREGATES, Column, Expectation, Mart, Sla, Table, words
+from src.contract import AGGREGATES, Column, Expectation, Mart, Sla, Table, wording
 from src.errors import UsageError, from_os_error
 from src.gold.way import located
 from src.project import Project
@@ -225,7 +225,7 @@ def _partition(table: Table) -> Iterator[str]:
     own = {column.name: column for column in table.columns}
     for name in table.partition_by:
         expression = own[name].expression
-        yield f"`{name}`" + (f", computed as {words.in_code(expression)}" if expression else "")
+        yield f"`{name}`" + (f", computed as {wording.in_code(expression)}" if expression else "")
 
 
 def _recomputed(table: Table, proof: Proof) -> str:
@@ -261,7 +261,7 @@ def _measured(table: Table) -> str:
 
 
 def _column(column: Column) -> tuple[str, ...]:
-    rules = words.shown_rules(column)
+    rules = wording.shown_rules(column)
     required = "yes" if column.required else ""
     meaning = _text(column.description)
     return (
@@ -277,7 +277,9 @@ def _column(column: Column) -> tuple[str, ...]:
 def _expectation(expectation: Expectation, table: str) -> tuple[str, str, str]:
     dimension = f" ({expectation.dimension})" if expectation.dimension else ""
     meaning = f"{_text(expectation.description)}{dimension}".strip()
-    measured = f"{words.shown_measure(expectation, table)} {words.shown_bound(expectation.operator, expectation.bound)}"
+    measured = (
+        f"{wording.shown_measure(expectation, table)} {wording.shown_bound(expectation.operator, expectation.bound)}"
+    )
     return meaning, measured, expectation.severity
 
 
@@ -289,7 +291,7 @@ def _notes(declared: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def _sla(sla: Sla) -> str:
-    return _text(words.shown_promise(sla))
+    return _text(wording.shown_promise(sla))
 
 
 # -- markdown

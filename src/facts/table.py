@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from src import catalog, lake
-from src.contract import Column, Feed, Table, words
+from src.contract import Column, Feed, Table, wording
 from src.engine import literal
 from src.monitors import storage
 from src.project import Project, referenced
@@ -37,7 +37,7 @@ class ColumnFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class Declaration:
-    """What is declared of one feed or table."""
+    """The declaration of one feed or table."""
 
     id: str
     contract: Path | None
@@ -116,7 +116,7 @@ class Arrived:
 
 @dataclass(frozen=True)
 class Arrivals:
-    """What has landed for a feed."""
+    """The files that landed for a feed."""
 
     files: int  # that runs have taken so far
     last: tuple[Arrived, ...]  # the newest first
@@ -152,7 +152,7 @@ def read_declaration(project: Project, table_id: str) -> Declaration:
         key=table.key,
         partition_by=table.partition_by,
         sequence_by=table.sequence_by,
-        promises=tuple(map(words.shown_promise, table.slas)),
+        promises=tuple(map(wording.shown_promise, table.slas)),
         feeds=table.feeds,
         model=table.sql or (table.python.read_text(encoding="utf-8") if table.python else None),
         upstream=tuple(dict.fromkeys(upstream_of(table))),
@@ -175,7 +175,7 @@ def columns_of(table: Table) -> tuple[ColumnFacts, ...]:
 
 def _column(table: Table, name: str, kind: str, column: Column | None) -> ColumnFacts:
     if column is None:
-        return ColumnFacts(name=name, type=words.shown_type(kind), added=True)
+        return ColumnFacts(name=name, type=wording.shown_type(kind), added=True)
     return ColumnFacts(
         name=name,
         type=column.shown_type,
@@ -183,7 +183,7 @@ def _column(table: Table, name: str, kind: str, column: Column | None) -> Column
         required=column.required,
         meaning=column.description,
         expression=column.expression,
-        rules=tuple(words.shown_rules(column)),
+        rules=tuple(wording.shown_rules(column)),
         classification=column.classification,
     )
 
@@ -192,7 +192,8 @@ def _columns_of_feed(project: Project, feed: Feed) -> tuple[ColumnFacts, ...]:
     snapshot = project.table(feed.id)
     kinds = snapshot.columns if snapshot else {}
     return tuple(
-        ColumnFacts(name=name, type=words.shown_type(kind), added=name.startswith("_")) for name, kind in kinds.items()
+        ColumnFacts(name=name, type=wording.shown_type(kind), added=name.startswith("_"))
+        for name, kind in kinds.items()
     )
 
 
@@ -257,7 +258,7 @@ def read_audits(project: Project, table_id: str, today: date, days: int = DAYS) 
         name = (rule, column or "", operator, bound)
         by_day = results.setdefault(name, {})
         by_day[day] = Audit(passed, value, samples)
-        asked = words.shown_bound(operator, bound)
+        asked = wording.shown_bound(operator, bound)
         found.setdefault(name, AuditDays(rule, column, asked, unit, severity, description, by_day))
     return tuple(sorted(found.values(), key=lambda audit: (audit.last.passed, audit.rule, audit.column or "")))
 

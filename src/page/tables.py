@@ -104,15 +104,15 @@ def why(table: TableFacts) -> list[tuple[str, str]]:
 
 
 def causes_of(facts: Facts, table: TableFacts) -> list[tuple[int, KnownCause]]:
-    """Return the causes that a table's state belongs to, each with its place among all, from 1."""
+    """Return the causes that a table's state belongs to, each with its number among all, from 1."""
     step, standing = table.last_step, table.standing
     through = {table.id, *(standing.held_by if standing and standing.cause else ())}
     through |= {one.strip() for one in (step.blocked_by or "").split(",")} if step else set()
     found = []
-    for place, known in enumerate(facts.causes, 1):
+    for number, known in enumerate(facts.causes, 1):
         own = any(problem.subject == table.id for problem in known.cause.findings)
         if own or known.cause.head.subject in through:
-            found.append((place, known))
+            found.append((number, known))
     return found
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from src.page.drawing.marks import box as rectangle
-from src.page.drawing.marks import framed, titled, words
+from src.page.drawing.marks import framed, titled
+from src.page.drawing.marks import label as text_at
 
 _WIDEST, _NARROWEST, _PAGE = 276.0, 190.0, 1376.0  # of a column, and of all of them together
 _GAP = 40.0  # between columns, for the curves
@@ -34,7 +35,7 @@ class Box:
 
 
 @dataclass(frozen=True)
-class _Place:
+class _Spot:
     x: float
     y: float
     width: float
@@ -51,7 +52,7 @@ def drawn(
     pitch = min(_WIDEST, max(_NARROWEST, _PAGE / max(len(heads), 1)))
     width = pitch * len(heads) + 8
     places, parts, height = _placed(boxes, edges, pitch, width)
-    heads_drawn = [words(12 + at * pitch, 14, head, "axis") for at, head in enumerate(heads)]
+    heads_drawn = [text_at(12 + at * pitch, 14, head, "axis") for at, head in enumerate(heads)]
     faulty = frozenset(bad)
     inside = [(above, below) for above, below in edges if above in places and below in places]
     curves = [_curve(places[a], places[b], bad=a in faulty) for a, b in sorted(inside, key=lambda e: e[0] in faulty)]
@@ -61,20 +62,20 @@ def drawn(
 
 def _placed(
     boxes: Sequence[Box], edges: Collection[tuple[str, str]], pitch: float, width: float
-) -> tuple[dict[str, _Place], list[str], float]:
+) -> tuple[dict[str, _Spot], list[str], float]:
     """Return where each box lies, the bands behind them, and the height of all."""
     rows = _rows(boxes, edges)
     bands = list(dict.fromkeys(box.band for box in boxes))
-    places: dict[str, _Place] = {}
+    places: dict[str, _Spot] = {}
     parts: list[str] = []
     top = _HEAD
     for band in bands:
         own = [box for box in boxes if box.band == band]
         high = _BAND_HEAD + _ROW * (1 + max(rows[box.id] for box in own)) + _BAND_FOOT - (_ROW - _HIGH)
-        parts += [rectangle(0, top, width, high, "band", 8), words(12, top + 15, band, "band-name")]
+        parts += [rectangle(0, top, width, high, "band", 8), text_at(12, top + 15, band, "band-name")]
         for box in own:
             y = top + _BAND_HEAD + rows[box.id] * _ROW
-            places[box.id] = _Place(8 + box.column * pitch, y, pitch - _GAP)
+            places[box.id] = _Spot(8 + box.column * pitch, y, pitch - _GAP)
         top += high + 6
     return places, parts, top
 
@@ -121,7 +122,7 @@ def _rows(boxes: Sequence[Box], edges: Collection[tuple[str, str]]) -> dict[str,
     return rows
 
 
-def _curve(start: _Place, end: _Place, *, bad: bool) -> str:
+def _curve(start: _Spot, end: _Spot, *, bad: bool) -> str:
     kind = "edge bad" if bad else "edge"
     x1, y1, y2 = start.x + start.width, start.y + _HIGH / 2, end.y + _HIGH / 2
     if end.x <= start.x:  # within a column: out and back on the right side
@@ -137,18 +138,18 @@ def _curve(start: _Place, end: _Place, *, bad: bool) -> str:
     )
 
 
-def _node(box: Box, place: _Place) -> str:
-    inner = place.width - 32 - 8
+def _node(box: Box, spot: _Spot) -> str:
+    inner = spot.width - 32 - 8
     label, note = box.label, box.note
     if note and text_width(label) + text_width(note) + 12 > inner:
         note = ""
-    middle = place.y + 15.5
+    middle = spot.y + 15.5
     parts = [
-        rectangle(place.x, place.y, place.width, _HIGH, "box", 5),
-        rectangle(place.x, place.y, 4, _HIGH, "layer", 2),
-        words(place.x + 12, middle, box.sign, "sign"),
-        words(place.x + 28, middle, cut(label, inner)),
-        words(place.x + place.width - 8, middle, note, "axis", "end") if note else "",
+        rectangle(spot.x, spot.y, spot.width, _HIGH, "box", 5),
+        rectangle(spot.x, spot.y, 4, _HIGH, "layer", 2),
+        text_at(spot.x + 12, middle, box.sign, "sign"),
+        text_at(spot.x + 28, middle, cut(label, inner)),
+        text_at(spot.x + spot.width - 8, middle, note, "axis", "end") if note else "",
     ]
     return f'<g class="node {box.kind}">{titled(box.title or box.label, parts, box.link)}</g>'
 
@@ -169,5 +170,5 @@ def cut(text: str, width: float) -> str:
 
 def compressed(columns: Mapping[str, int]) -> dict[str, int]:
     """Return the same columns without those that are empty."""
-    at = {column: place for place, column in enumerate(sorted(set(columns.values())))}
+    at = {column: number for number, column in enumerate(sorted(set(columns.values())))}
     return {name: at[column] for name, column in columns.items()}

@@ -7,7 +7,7 @@ from datetime import date
 
 from markupsafe import Markup
 
-from src.page.drawing.marks import box, framed, line, titled, words
+from src.page.drawing.marks import box, framed, label, line, titled
 
 _WIDTH, _HEIGHT, _LEFT, _TOP, _BASE = 620.0, 168.0, 64.0, 14.0, 138.0
 
@@ -38,10 +38,10 @@ def drawn(values: Mapping[date, int], what: str) -> Markup:
         parts.append(titled(f"{day}: {value:,} {what}{moved}", [around, dot]))
         before = value
     every = max(1, len(days) // 6)
-    parts += [words(x(day), _BASE + 20, f"{day:%m-%d}", "axis", "middle") for day in days[::-1][::every]]
+    parts += [label(x(day), _BASE + 20, f"{day:%m-%d}", "axis", "middle") for day in days[::-1][::every]]
     sentence = f"{what} from {days[0]} to {days[-1]}: {values[days[0]]:,} to {values[days[-1]]:,}"
     return framed(_WIDTH, _HEIGHT, parts, sentence)
 
 
 def _rule(value: float, at: float) -> list[str]:
-    return [line(_LEFT, at, _WIDTH, at, "rule"), words(_LEFT - 8, at + 4, f"{value:,}", "axis", "end")]
+    return [line(_LEFT, at, _WIDTH, at, "rule"), label(_LEFT - 8, at + 4, f"{value:,}", "axis", "end")]
