@@ -55,7 +55,8 @@ def carry(
 
         pulled, left = pulling.by_set_up(project, pulled)
         run.not_set_up = {feed.pull_id: feed.source.name for feed in left if feed.source}
-    with console.progress(len(seeds) + len(pulled) + len(chosen)) as bar:
+    run.planned = len(seeds) + len(pulled) + len(chosen)
+    with console.progress(run.planned) as bar:
 
         def step(name: str, work: Callable[[], Outcome], waits_for: Iterable[str] = (), source: str = "") -> None:
             if bar:

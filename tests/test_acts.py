@@ -195,8 +195,8 @@ def test_a_day_is_confirmed(site: Site) -> None:
 
 
 def test_what_a_command_refuses_is_told_as_it_says_it(site: Site) -> None:
-    answer = site.post("/act/confirm", table="silver.shop.nothing", day="2024-01-02", reason="none")
-    assert (answer.status, "no table silver.shop.nothing" in answer.text) == (400, True)
+    with pytest.raises(UsageError, match="no table silver"):
+        actions._check(site.page, starting.Started(None, 2, "error: no table silver.shop.nothing\n"))
     assert "unknown domain nowhere" in site.post("/act/run", domain="nowhere").text
 
 
@@ -261,3 +261,36 @@ def test_a_lake_held_by_another_is_told_before_a_process_is_started(site: Site) 
         pytest.raises(LockedError, match="a run is going: make optimize, started at"),
     ):
         starting.start(site.lake.settings, ["run"], "ann")
+
+
+# -- the runs, looked at
+
+
+def test_a_run_shows_what_went_wrong_where_and_what_to_do(site: Site) -> None:
+    run = next(run for run in site.page.look.facts().runs if run.status == "failed")
+    text = site.get(f"/run/{run.run_id}").text
+    assert "the file is a zip archive, the contract says csv" in text
+    assert "<strong>What to do:</strong> end its name in .zip" in text
+    assert "2 tables waited for these" in text
+    assert "refresh" not in site.get(f"/run/{run.run_id}").headers
+    assert site.get("/run/20240101T000000000-abcdef").status == 404
+
+
+def test_a_run_that_goes_is_looked_at_again_by_itself_until_one_stops_that(site: Site) -> None:
+    run_id = "20240101T000000000-abcdef"
+    with lock.lock_lake(site.lake.data, command="make <b>", run_id=run_id, now=runs.now(), by="bob"):
+        answer = site.get(f"/run/{run_id}")
+        assert answer.headers["refresh"] == f"2; url=/run/{run_id}"
+        assert "make &lt;b&gt;" in answer.text and "Started by bob" in answer.text
+        assert "refresh" not in site.get(f"/run/{run_id}?still=1").headers
+        assert "make &lt;b&gt;" in site.get("/runs").text
+
+
+def test_runs_are_listed_by_how_they_ended_and_by_kind(site: Site) -> None:
+    def listed(address: str) -> int:
+        return len(re.findall(r'<li>\n<p class="head">', site.get(address).text))
+
+    assert listed("/runs") == listed("/runs?status=success") + listed("/runs?status=failed") > 1
+    assert listed("/runs?kind=pipeline") > 1
+    assert listed("/runs?kind=vacuum") == 0
+    assert "No run like that" in site.get("/runs?kind='").text

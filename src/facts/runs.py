@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from src.engine import identifier
+from src.engine import identifier, literal
 from src.project import Project
 from src.run import history
 from src.run.runs import Record
@@ -30,24 +30,31 @@ class RunFacts:
     records_written: int
     quarantined: int
     error: str  # its first line
+    started_by: str  # "" of one of before that was recorded
+    kind: str  # one of RunKind; "" where that is not known
     seconds_by_layer: Mapping[str, float]  # of LAYERS; the others count nothing
     failed: int  # steps
     blocked: int  # steps
 
 
-def read_runs(project: Project, most: int = LAST) -> tuple[RunFacts, ...]:
-    """Return the last runs, the newest first.
+def read_runs(
+    project: Project, most: int = LAST, *, status: str | None = None, kind: str | None = None
+) -> tuple[RunFacts, ...]:
+    """Return the last runs, the newest first; those of one status or one kind alone where these are given.
 
     Raises:
         BoathouseError: the records cannot be read.
     """
     if not history.publish(project.engine, project.settings.data_dir):
         return ()
+    wanted = {"status": status, "kind": kind}
+    where = "".join(f" AND {name} = {literal(value)}" for name, value in wanted.items() if value)
     rows = project.engine.rows(
         "WITH last AS MATERIALIZED (SELECT run_id, start_time, end_time, status, coalesce(command, '') AS command, "
         "latency, records_read, records_written, quarantined, "
-        "coalesce(split_part(error_message, chr(10), 1), '') AS error FROM ops.pipeline_runs "
-        f"WHERE layer = 'run' ORDER BY start_time DESC, run_id DESC LIMIT {most}), "
+        "coalesce(split_part(error_message, chr(10), 1), '') AS error, coalesce(started_by, '') AS started_by, "
+        "coalesce(kind, '') AS kind FROM ops.pipeline_runs "
+        f"WHERE layer = 'run'{where} ORDER BY start_time DESC, run_id DESC LIMIT {most}), "
         "steps AS (SELECT run_id, layer, sum(latency) AS seconds, count(*) FILTER (status = 'failed') AS failed, "
         "count(*) FILTER (status = 'blocked') AS blocked FROM ops.pipeline_runs "
         "WHERE layer <> 'run' AND run_id IN (FROM last SELECT run_id) GROUP BY ALL) "

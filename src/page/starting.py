@@ -51,7 +51,12 @@ def start(settings: Settings, argv: Sequence[str], who: str, *, to_the_end: bool
     with _turn:
         if going := holder(settings):
             raise LockedError(describe(going))
-        return _watched(settings, argv, f"{who}, from the page" if who else "from the page", to_the_end)
+        return _watched(settings, argv, recorded_as(who), to_the_end)
+
+
+def recorded_as(who: str) -> str:
+    """Return what the record of a run says of who started it."""
+    return f"{who}, from the page" if who else "from the page"
 
 
 def holder(settings: Settings) -> lock.Holder | None:

@@ -9,7 +9,7 @@ from loguru import logger
 
 from src import __version__
 from src.project import Project, lineage, new_run_id
-from src.run import forecast, lock, logs, releases, revision, runs, soft_sources
+from src.run import forecast, lock, logs, progress, releases, revision, runs, soft_sources
 from src.run.author import author
 from src.run.kinds import RunKind
 from src.run.runs import Run
@@ -43,15 +43,22 @@ def recorded_run(
         run.expect = forecast.of_run(project, run)
         if dead:
             run.interrupted(dead)
-        yield run
-        run.finish()
-        run.counted(releases.following(data) - 1)
-        try:
-            release = releases.decide(project.engine, data, run, lineage(project), soft_sources.declared(project))
-            _tell(run, release)
-        finally:  # what it did is recorded whatever becomes of the release
-            runs.write(project.engine, data, run)
-        releases.record(project.engine, data, run, release)
+        with progress.shown(data, run):
+            yield run
+            _record(project, run)
+
+
+def _record(project: Project, run: Run) -> None:
+    """Write the records of a run whose work is over, and its release."""
+    data = project.settings.data_dir
+    run.finish()
+    run.counted(releases.following(data) - 1)
+    try:
+        release = releases.decide(project.engine, data, run, lineage(project), soft_sources.declared(project))
+        _tell(run, release)
+    finally:  # what it did is recorded whatever becomes of the release
+        runs.write(project.engine, data, run)
+    releases.record(project.engine, data, run, release)
 
 
 def _tell(run: Run, release: releases.Release) -> None:

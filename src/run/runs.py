@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from loguru import logger
 
@@ -160,6 +160,16 @@ def window(today: date, run_date: date | None, days: int | None) -> Window:
 _RETRIES = (0.2, 1.0, 5.0)  # seconds to wait before a transient failure is tried again
 
 
+class Watch(Protocol):
+    """Somebody who watches the steps of a run."""
+
+    def begun(self, step: str, moment: datetime) -> None:
+        """Take notice of a step that begins."""
+
+    def over(self, record: Record) -> None:
+        """Take notice of a step that is over."""
+
+
 @dataclass
 class Run:
     """One run: its steps so far, and what failed. `clock` returns the time in UTC.
@@ -177,6 +187,8 @@ class Run:
     expect: Callable[[str, Outcome | None], Expected] = lambda step, outcome: Expected()
     revision: Revision | None = None  # the commit that the project's contracts and models stand at
     started_by: str = ""
+    planned: int | None = None  # how many steps it will do, where that is known
+    watch: Watch | None = None
     records: list[Record] = field(default_factory=list)
     failures: dict[str, BoathouseError | Exception] = field(default_factory=dict)
     blocked: dict[str, tuple[str, ...]] = field(default_factory=dict)  # table id: what it waits for
@@ -204,6 +216,8 @@ class Run:
         stopping.check()
         expected = self._expected(table_id)
         started = self.clock()
+        if self.watch:
+            self.watch.begun(table_id, started)
         failed = [need for need in needs if need in self.failures or need in self.blocked]
         outcome = Outcome()
         error: Exception | None = None
@@ -224,6 +238,8 @@ class Run:
             expected = self._expected(table_id, outcome)
         record = _with(record, expected)
         self.records.append(record)
+        if self.watch:
+            self.watch.over(record)
         if not error:
             logger.info(describe(record))
         return record

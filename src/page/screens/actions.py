@@ -21,6 +21,7 @@ from src.alerts import Incident
 from src.engine import DuckEngine
 from src.errors import LockedError, UsageError
 from src.facts import KnownCause
+from src.facts.runs import read_runs
 from src.page import starting
 from src.page.app import Page, form_of, page_of
 from src.run import runs
@@ -140,11 +141,21 @@ def _confirm(page: Page, fields: Fields) -> Response:
 
 
 def _followed(page: Page, argv: list[str], fields: Fields) -> Response:
+    pressed = runs.now()
     started = starting.start(page.look.settings, argv, page.who)
-    if started.run_id:
-        return to(f"/run/{quote(started.run_id)}")
+    run_id = started.run_id or _ended_since(page, pressed)  # it may be over before it was seen to begin
+    if run_id:
+        return to(f"/run/{quote(run_id)}")
     _check(page, started)
     return to("/runs", "It was started, and has not begun yet." if started.exit_code is None else "It is over.")
+
+
+def _ended_since(page: Page, moment: datetime) -> str | None:
+    """Return the run that somebody started from a page since a moment, and that is over."""
+    with page.look.project() as project:
+        last = read_runs(project, 1)
+    ours = [run for run in last if run.started_at >= moment and run.started_by == starting.recorded_as(page.who)]
+    return ours[0].run_id if ours else None
 
 
 def _check(page: Page, started: starting.Started) -> None:
