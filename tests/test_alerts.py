@@ -23,8 +23,10 @@ from loguru import logger
 
 from src import alerts, problems
 from src.alerts import Event, incidents
+from src.causes import Families
 from src.engine import DuckEngine
 from src.errors import LockedError, MachineError, UsageError
+from src.lake import open_table
 from src.problems import CLASSES, Problem
 from src.project import open_engine
 from src.run import lock
@@ -41,6 +43,7 @@ ORDERS = Problem("source", "bronze.shop.orders", "P2", THURSDAY, "missing column
 STALE = Problem("freshness", "gold.shop.daily", "P2", THURSDAY, "49 hours old, 24 promised", "see why it did not run")
 LOW = Problem("volume", "bronze.shop.orders", "P3", THURSDAY, "3 rows, 900 is usual", "look at the source")
 SMALL_FILES = Problem("storage", "silver.shop.orders", "P4", THURSDAY, "9 small files", "make optimize")
+ALONE = Families({})
 CAST = (STALE, LOW, ORDERS)
 
 # -- servers of this machine
@@ -151,9 +154,11 @@ class Desk:
     hook: Hook
     urls: list[str]
 
-    def update(self, now: datetime, *found: Problem, complete: set[str] = EVERYTHING) -> list[str]:
+    def update(
+        self, now: datetime, *found: Problem, complete: set[str] = EVERYTHING, families: Families = ALONE
+    ) -> list[str]:
         """What was delivered, by title."""
-        told = alerts.update(self.engine, self.lake.data, self.urls, found, now, complete)
+        told = alerts.update(self.engine, self.lake.data, self.urls, found, now, complete, families)
         return [message.title for message in told]
 
     def ack(self, incident: str, now: datetime) -> None:
@@ -233,14 +238,103 @@ def test_only_what_was_looked_at_recovers(desk: Desk) -> None:
 
 def test_what_one_update_tells_is_one_notification_the_most_urgent_first(desk: Desk) -> None:
     worst = Problem("table", "gold.shop.daily", "P1", THURSDAY, "damaged", "restore it")
-    desk.update(NOON, LOW, ORDERS, worst)
+    few = Problem("volume", "silver.shop.boats", "P3", THURSDAY, "3 rows", "ask the source")
+    desk.update(NOON, few, ORDERS, worst)
     (post,) = desk.hook.posted
     assert post["title"] == "Boathouse: P1, 3 opened"
     assert [line for line in post["message"].splitlines() if line[:1] == "P"] == [
         "P1 opened: table gold.shop.daily",
         "P2 opened: source bronze.shop.orders",
-        "P3 opened: volume bronze.shop.orders",
+        "P3 opened: volume silver.shop.boats",
     ]
+
+
+# -- one text for one cause
+
+SHOP = Families({"silver.shop.orders": ("bronze.shop.orders",), "gold.shop.daily": ("silver.shop.orders",)})
+
+
+def test_what_follows_from_one_cause_is_one_text_that_names_it(desk: Desk) -> None:
+    late = Problem("late", "gold.shop.daily", "P1", THURSDAY, "late", "wait")
+    other = Problem("backup", "lake", "P2", THURSDAY, "no backup", "make one")
+    desk.update(NOON, LOW, late, STALE, ORDERS, other, families=SHOP)
+    (post,) = desk.hook.posted
+    assert post["title"] == "Boathouse: P1, 2 opened"
+    cause, backup = post["message"].split("\n\n")
+    assert cause.splitlines() == [
+        "P2 opened: source bronze.shop.orders",
+        "  day:  2026-03-26",
+        "  what: missing column day",
+        f"  fix:  {ORDERS.fix}",
+        "  and 3 more that follow from it: late gold.shop.daily, freshness gold.shop.daily, volume bronze.shop.orders",
+    ]
+    assert backup.startswith("P2 opened: backup lake\n")
+    assert len(desk.lake.rows("SELECT * FROM ops.alerts WHERE event = 'sent'")) == 5
+
+
+def test_what_follows_from_a_cause_that_was_told_before_says_of_which(desk: Desk) -> None:
+    desk.update(NOON, ORDERS, families=SHOP)
+    desk.update(NOON + HOUR, ORDERS, STALE, LOW, families=SHOP)
+    post = desk.hook.posted[-1]
+    assert post["title"] == "Boathouse: P2 opened: freshness gold.shop.daily, and 1 more"
+    assert post["message"].splitlines()[-2:] == [
+        "  of:   source bronze.shop.orders",
+        "  and 1 more that follows from it: volume bronze.shop.orders",
+    ]
+
+
+def test_what_is_over_with_its_cause_is_one_text(desk: Desk) -> None:
+    desk.update(NOON, ORDERS, STALE, LOW, families=SHOP)
+    desk.update(NOON + HOUR, families=SHOP)
+    assert desk.hook.posted[-1]["title"] == "Boathouse: P2 recovered: source bronze.shop.orders, and 2 more"
+
+
+def test_a_cause_is_acknowledged_with_all_that_follows_in_one_commit(desk: Desk, lake: Lake) -> None:
+    desk.update(NOON, ORDERS, STALE, LOW, families=SHOP)
+    names = alerts.with_followers(desk.engine, lake.data, "source bronze.shop.orders", SHOP)
+    assert names == (ORDERS.incident, STALE.incident, LOW.incident)
+    before = newest_version(lake)
+    acked = alerts.ack_all(desk.engine, lake.data, [*names, "table gone"], "kim", NOON + HOUR, "known")
+    assert [(one.incident, one.state(NOON)) for one in acked] == [
+        (ORDERS.incident, "acked by kim"),
+        (STALE.incident, "acked by kim"),
+        (LOW.incident, "acked by kim"),
+    ]
+    assert newest_version(lake) == before + 1
+    snoozed = alerts.snooze_all(desk.engine, lake.data, names, NOON + DAY, "kim", NOON + HOUR)
+    assert {one.until for one in snoozed} == {NOON + DAY}
+    with pytest.raises(UsageError, match="none of 1 incidents is open"):
+        alerts.ack_all(desk.engine, lake.data, ["table gone"], "kim", NOON + HOUR, "known")
+    with pytest.raises(UsageError, match="which is over"):
+        alerts.snooze_all(desk.engine, lake.data, names, NOON, "kim", NOON + HOUR)
+
+
+def newest_version(lake: Lake) -> int:
+    table = open_table(lake.data / "ops/alerts")
+    assert table
+    return table.version
+
+
+def test_the_command_folds_what_follows_and_answers_all_of_it(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+    lake.shop()
+    with open_engine(lake.settings) as engine:
+        alerts.update(engine, lake.data, (), [ORDERS, STALE, LOW], NOON, EVERYTHING)
+    assert lake.command("alerts", "list") == 0
+    [row] = capsys.readouterr().out.splitlines()[2:]
+    assert row.endswith("source bronze.shop.orders  2026-03-26  open   missing column day (and 2 that follow)")
+    assert lake.command("alerts", "list", "--all") == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2 + 3
+    assert lake.command("alerts", "ack", "source bronze.shop.orders", "--all") == 0
+    assert [line.partition(": ")[0] for line in capsys.readouterr().out.splitlines()] == [
+        ORDERS.incident,
+        STALE.incident,
+        LOW.incident,
+    ]
+    # also where the contracts are wrong: then nothing is known to follow
+    lake.edit("silver/shop/orders.yaml", "version: 1.0.0", "version: one")
+    assert lake.command("alerts", "list") == 0
+    assert "freshness gold.shop.daily" in capsys.readouterr().out
+    lake.edit("silver/shop/orders.yaml", "version: one", "version: 1.0.0")
 
 
 def test_the_same_problem_of_several_days_is_one_incident_of_the_newest(desk: Desk) -> None:
@@ -354,7 +448,7 @@ def test_the_open_incidents_are_shown_with_their_state(desk: Desk, capsys: pytes
     desk.update(NOON, LOW, STALE, ORDERS)
     desk.ack("freshness gold.shop.daily", NOON)
     desk.snooze("volume bronze.shop.orders", NOON + DAY, NOON)
-    alerts.print_open(alerts.read_open(desk.engine, desk.lake.data, NOON + HOUR))
+    alerts.print_open(alerts.read_open(desk.engine, desk.lake.data, NOON + HOUR), every=True)
     none, _, _, *rows = capsys.readouterr().out.splitlines()
     assert none == "No incident is open."
     assert [re.split(r" {2,}", row) for row in rows] == [

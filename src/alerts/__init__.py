@@ -3,7 +3,7 @@
 `update` is what a run and a health check call with the problems they found; the rest is for people.
 """
 
-from src.alerts.answers import OpenIncident, ack, print_open, read_open, snooze
+from src.alerts.answers import OpenIncident, ack, ack_all, print_open, read_open, snooze, snooze_all, with_followers
 from src.alerts.decisions import update
 from src.alerts.failures import looked_at, of_run
 from src.alerts.incidents import EVENTS, TABLE, Event, Incident, open_incidents
@@ -17,6 +17,7 @@ __all__ = [
     "Message",
     "OpenIncident",
     "ack",
+    "ack_all",
     "channels",
     "looked_at",
     "of_run",
@@ -25,6 +26,8 @@ __all__ = [
     "read_open",
     "send",
     "snooze",
+    "snooze_all",
     "update",
     "url_errors",
+    "with_followers",
 ]

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
 from src import console
 from src.alerts.decisions import lock_alerts
+from src.alerts.families import first_heads, grouped
 from src.alerts.incidents import Event, Incident, append, folded, open_incidents, read
+from src.causes import Families
 from src.engine import DuckEngine
 from src.errors import UsageError
+
+_ALONE = Families({})  # no incident follows from another
 
 
 @dataclass(frozen=True)
@@ -27,22 +32,44 @@ class OpenIncident:
     state: str
     what: str
     fix: str
+    follows_from: str | None  # the incident that it follows from; None: it is a cause of its own
 
 
-def read_open(engine: DuckEngine, data: Path, now: datetime) -> list[OpenIncident]:
-    """Return the open incidents, the most urgent first, each with its state at this moment."""
+def read_open(engine: DuckEngine, data: Path, now: datetime, families: Families = _ALONE) -> list[OpenIncident]:
+    """Return the open incidents, the most urgent first, each with its state at this moment.
+
+    By `families` an incident follows from another.
+    """
+    incidents = open_incidents(engine, data)
+    heads = first_heads(incidents, families)
     return [
-        OpenIncident(i.incident, i.kind, i.subject, i.urgency, i.since, i.day, i.state(now), i.what, i.fix)
-        for i in open_incidents(engine, data)
+        OpenIncident(
+            incident=i.incident,
+            kind=i.kind,
+            subject=i.subject,
+            urgency=i.urgency,
+            since=i.since,
+            day=i.day,
+            state=i.state(now),
+            what=i.what,
+            fix=i.fix,
+            follows_from=None if heads[i.incident] == i.incident else heads[i.incident],
+        )
+        for i in incidents
     ]
 
 
-def print_open(incidents: Sequence[OpenIncident]) -> None:
-    """Print the open incidents."""
+def print_open(incidents: Sequence[OpenIncident], *, every: bool = False) -> None:
+    """Print the open incidents that are causes, and how many follow from each; with `every` all of them."""
     if not incidents:
         print("No incident is open.")
         return
-    rows = [(i.urgency, f"{i.since:%Y-%m-%d %H:%M}", i.incident, i.day, i.state, i.what) for i in incidents]
+    follow = Counter(i.follows_from for i in incidents)
+    rows = [
+        (i.urgency, f"{i.since:%Y-%m-%d %H:%M}", i.incident, i.day, i.state, _with_more(i, {} if every else follow))
+        for i in incidents
+        if every or i.follows_from is None
+    ]
     console.table(("urgency", "since (UTC)", "incident", "day", "state", "what"), rows)
 
 
@@ -54,7 +81,19 @@ def ack(engine: DuckEngine, data: Path, incident: str, by: str, now: datetime, r
     Raises:
         UsageError: no such incident is open.
     """
-    return _answer(engine, data, incident, "acked", now, message=reason, by=by)
+    [found] = _answer(engine, data, lambda known: [find_open(known, incident)], _Answer("acked", reason, by), now)
+    return found
+
+
+def ack_all(
+    engine: DuckEngine, data: Path, incidents: Collection[str], by: str, now: datetime, reason: str
+) -> list[Incident]:
+    """Acknowledge several incidents at once, those that are open; names are whole ones. Returns them as they are then.
+
+    Raises:
+        UsageError: none of them is open.
+    """
+    return _answer(engine, data, lambda known: _those_open(known, incidents), _Answer("acked", reason, by), now)
 
 
 def snooze(
@@ -65,32 +104,109 @@ def snooze(
     Raises:
         UsageError: no such incident is open, or the moment is over.
     """
-    if until <= now:
-        raise UsageError(f"snoozed until {until:%Y-%m-%d %H:%M}, which is over", fix="give a moment to come")
-    return _answer(engine, data, incident, "snoozed", now, message=reason, by=by, until=until)
+    answer = _Answer("snoozed", reason, by, _to_come(until, now))
+    [found] = _answer(engine, data, lambda known: [find_open(known, incident)], answer, now)
+    return found
+
+
+def snooze_all(
+    engine: DuckEngine,
+    data: Path,
+    incidents: Collection[str],
+    until: datetime,
+    by: str,
+    now: datetime,
+    reason: str = "",
+) -> list[Incident]:
+    """Snooze several incidents at once, those that are open, as `snooze` does; names are whole ones.
+
+    Raises:
+        UsageError: none of them is open, or the moment is over.
+    """
+    answer = _Answer("snoozed", reason, by, _to_come(until, now))
+    return _answer(engine, data, lambda known: _those_open(known, incidents), answer, now)
+
+
+def with_followers(engine: DuckEngine, data: Path, name: str, families: Families) -> tuple[str, ...]:
+    """Return the open incident of a name (or the only one about it), and those that follow from it by `families`.
+
+    Raises:
+        UsageError: no such incident is open.
+    """
+    incidents = open_incidents(engine, data)
+    found = find_open(incidents, name).incident
+    for cause in grouped(incidents, families):
+        if cause.head.incident == found:
+            return tuple(problem.incident for problem in cause.findings)
+    return (found,)
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """The event that a person makes of incidents."""
+
+    event: str  # acked | snoozed
+    reason: str
+    by: str
+    until: datetime | None = None
 
 
 def _answer(
     engine: DuckEngine,
     data: Path,
-    name: str,
-    event: str,
+    choose: Callable[[Collection[Incident]], Sequence[Incident]],
+    answer: _Answer,
     now: datetime,
-    *,
-    message: str,
-    by: str,
-    until: datetime | None = None,
-) -> Incident:
+) -> list[Incident]:
+    """Append an event to each chosen incident, all under one lock and in one commit."""
     with lock_alerts(data):
         known = read(engine, data)
-        found = _open(folded(known).values(), name)
-        identity = (found.incident, found.kind, found.subject, found.urgency, found.day)
-        known += append(engine, data, [Event(now, *identity, event, message, until, by)], known, now)
-    return folded(known)[found.incident]
+        chosen = choose(folded(known).values())
+        events = [
+            Event(
+                now,
+                i.incident,
+                i.kind,
+                i.subject,
+                i.urgency,
+                i.day,
+                answer.event,
+                answer.reason,
+                answer.until,
+                answer.by,
+            )
+            for i in chosen
+        ]
+        known += append(engine, data, events, known, now)
+    after = folded(known)
+    return [after[incident.incident] for incident in chosen]
 
 
-def _open(known: Iterable[Incident], name: str) -> Incident:
-    """Return the open incident of that name, or the only one about that subject."""
+def _to_come(until: datetime, now: datetime) -> datetime:
+    if until <= now:
+        raise UsageError(f"snoozed until {until:%Y-%m-%d %H:%M}, which is over", fix="give a moment to come")
+    return until
+
+
+def _with_more(incident: OpenIncident, follow: Mapping[str | None, int]) -> str:
+    more = follow.get(incident.incident, 0)
+    return incident.what + (f" (and {more} that {'follows' if more == 1 else 'follow'})" if more else "")
+
+
+def _those_open(known: Iterable[Incident], names: Collection[str]) -> list[Incident]:
+    still_open = {incident.incident: incident for incident in known if incident.open}
+    found = [still_open[name] for name in names if name in still_open]
+    if not found:
+        raise UsageError(f"none of {len(names)} incidents is open", fix="`main.py alerts list` shows those that are")
+    return found
+
+
+def find_open(known: Iterable[Incident], name: str) -> Incident:
+    """Return the open incident of that name, or the only one about that subject.
+
+    Raises:
+        UsageError: there is none, or several are about it.
+    """
     candidates = [incident for incident in known if incident.open]
     wanted = [incident for incident in candidates if name == incident.incident]
     wanted = wanted or [incident for incident in candidates if name == incident.subject]

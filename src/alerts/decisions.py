@@ -15,8 +15,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from src.alerts import messages
+from src.alerts.families import first_heads
 from src.alerts.incidents import Event, Incident, append, folded, read
 from src.alerts.messages import Message
+from src.causes import Families
 from src.engine import DuckEngine
 from src.errors import BoathouseError
 from src.problems import Problem
@@ -24,6 +26,7 @@ from src.run import lock
 
 _PATIENCE = 60.0  # seconds to wait for another update: the time of one that meets a few dead channels
 _REPEATED = {"source": "P1", "pull": "P2"}  # how urgent a kind is at least, once it fails for a second day
+_ALONE = Families({})  # no incident follows from another
 _STALE = timedelta(days=7)  # a recovery that could not be sent for so long is left to the report
 
 
@@ -34,6 +37,7 @@ def update(
     problems: Sequence[Problem],
     now: datetime,
     complete: Collection[str],
+    families: Families = _ALONE,
 ) -> list[Message]:
     """Record what these problems mean for the incidents and send what is due; returns what was delivered.
 
@@ -48,9 +52,10 @@ def update(
     if not problems and not _open_or_due(folded(read(engine, data)), now):
         return []
     with lock_alerts(data):
-        known = _recorded(engine, data, urls, problems, now, complete)
-        due = _due(folded(known), now)
-        delivered = messages.send(urls, due)
+        known = _recorded(engine, data, urls, problems, now, complete, families)
+        incidents = folded(known)
+        due = _due(incidents, now)
+        delivered = messages.send(urls, due, _heads(incidents.values(), due, families))
         if urls:
             append(engine, data, list(_settled(known, due, delivered)), known, now)
     return delivered
@@ -92,6 +97,7 @@ def _recorded(
     problems: Sequence[Problem],
     now: datetime,
     complete: Collection[str],
+    families: Families,
 ) -> list[Event]:
     """Record the events that these problems cause; return all events."""
     known: list[Event] = []
@@ -100,8 +106,9 @@ def _recorded(
         known += append(engine, data, list(plan(folded(known), problems, now, complete)), known, now)
     except BoathouseError:
         # a full disk must not silence the alert that says so; what is not recorded is sent again
-        decided = plan(folded(known), problems, now, complete)
-        messages.send(urls, _due(folded([*known, *decided]), now))
+        incidents = folded([*known, *plan(folded(known), problems, now, complete)])
+        due = _due(incidents, now)
+        messages.send(urls, due, _heads(incidents.values(), due, families))
         raise
     return known
 
@@ -138,6 +145,15 @@ def _recovered(incident: Incident, now: datetime) -> Event:
 
 def _due(known: Mapping[str, Incident], now: datetime) -> list[Message]:
     return [messages.compose(incident) for incident in known.values() if _is_due(incident, now)]
+
+
+def _heads(incidents: Iterable[Incident], due: Iterable[Message], families: Families) -> dict[str, str]:
+    """Return by incident the one it follows from: the open ones among themselves, and those that are over."""
+    sent = {message.incident for message in due}
+    known = list(incidents)
+    still_open = (incident for incident in known if incident.open)
+    over = (incident for incident in known if not incident.open and incident.incident in sent)
+    return first_heads(still_open, families) | first_heads(over, families)
 
 
 def _is_due(incident: Incident, now: datetime) -> bool:

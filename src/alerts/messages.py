@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
@@ -24,7 +24,9 @@ from src.settings import Settings, struck
 if TYPE_CHECKING:
     from apprise import NotifyBase
 
-_MOST = 20  # messages written out in one notification; services cut long texts, some in silence
+_ALONE: Mapping[str, str] = {}  # no incident follows from another
+_NAMED = 3  # of those that follow from another
+_MOST = 20  # texts written out in one notification; services cut long texts, some in silence
 _LONGEST = 300  # characters of a line
 _SHORTEST_SECRET = 3
 
@@ -80,15 +82,44 @@ def compose(incident: Incident) -> Message:
     )
 
 
-def send(urls: Sequence[str], messages: Sequence[Message]) -> list[Message]:
+@dataclass(frozen=True)
+class Text:
+    """The messages of one cause as one text: that of the cause itself where it is due, else of the most urgent."""
+
+    head: str  # the incident that the others follow from
+    first: Message
+    others: tuple[Message, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """Return the first message's title, and how many more there are."""
+        return self.first.title + (f", and {len(self.others)} more" if self.others else "")
+
+    @property
+    def text(self) -> str:
+        """Return the first message's text, with what follows from it, or what it follows from itself."""
+        lines = [self.first.text]
+        names = ", ".join(message.incident for message in self.others[:_NAMED])
+        names += ", ..." if len(self.others) > _NAMED else ""
+        if self.first.incident != self.head:
+            lines.append(f"  of:   {self.head}")
+        if self.others:
+            what = "follows" if len(self.others) == 1 else "follow"
+            lines.append(f"  and {len(self.others)} more that {what} from it: {names}")
+        return "\n".join(lines)
+
+
+def send(urls: Sequence[str], messages: Sequence[Message], heads: Mapping[str, str] = _ALONE) -> list[Message]:
     """Send all messages as one notification to every channel (apprise URLs); return them if one channel took it.
 
-    Never raises for a channel: what cannot be sent, or is no apprise URL, is logged.
+    `heads`: of incidents the one that each follows from; those of one are one text. Never raises for a channel: what
+    cannot be sent, or is no apprise URL, is logged.
     """
     if not urls or not messages:
         return []
     ordered = sorted(messages, key=lambda message: (message.urgency, message.since, message.incident))
-    title, body, kind = _title(ordered), _body(ordered), _kind(ordered)
+    texts = _texts(ordered, heads)
+    title, body, kind = _title(texts), _body(texts), _kind(ordered)
     taken = [_notified(number, url, title, body, kind) for number, url in enumerate(urls, 1)]
     return list(messages) if any(taken) else []
 
@@ -98,18 +129,32 @@ def url_errors(urls: Sequence[str]) -> list[str]:
     return [f"ALERT_URLS, URL {number}: {error}" for number, url in enumerate(urls, 1) if (error := _opened(url)[1])]
 
 
-def _title(messages: Sequence[Message]) -> str:
-    if len(messages) == 1:
-        return f"Boathouse: {messages[0].title}"
-    counts = Counter(message.event for message in messages)
-    return f"Boathouse: {messages[0].urgency}, " + ", ".join(f"{count} {event}" for event, count in counts.items())
+def _texts(messages: Sequence[Message], heads: Mapping[str, str]) -> list[Text]:
+    """Return the messages by what they follow from, in the order of the first of each; those that are over apart."""
+    by_head: dict[tuple[str, bool], list[Message]] = {}
+    for message in messages:
+        key = heads.get(message.incident, message.incident), message.event == "recovered"
+        by_head.setdefault(key, []).append(message)
+    texts = []
+    for (head, _), found in by_head.items():
+        first = next((message for message in found if message.incident == head), found[0])
+        texts.append(Text(head, first, tuple(message for message in found if message is not first)))
+    return texts
 
 
-def _body(messages: Sequence[Message]) -> str:
-    texts = [message.text for message in messages[:_MOST]]
-    if more := len(messages) - _MOST if len(messages) > _MOST else 0:
-        texts.append(f"and {more} more: see `main.py alerts list`")
-    return "\n\n".join(texts)
+def _title(texts: Sequence[Text]) -> str:
+    if len(texts) == 1:
+        return f"Boathouse: {texts[0].title}"
+    counts = Counter(text.first.event for text in texts)
+    urgency = min(message.urgency for text in texts for message in (text.first, *text.others))
+    return f"Boathouse: {urgency}, " + ", ".join(f"{count} {event}" for event, count in counts.items())
+
+
+def _body(texts: Sequence[Text]) -> str:
+    shown = [text.text for text in texts[:_MOST]]
+    if more := len(texts) - _MOST if len(texts) > _MOST else 0:
+        shown.append(f"and {more} more: see `main.py alerts list`")
+    return "\n\n".join(shown)
 
 
 def _kind(messages: Sequence[Message]) -> str:

@@ -2,6 +2,8 @@
 
 from src.facts.backups import BackupFacts as BackupFacts
 from src.facts.domains import DomainFacts as DomainFacts
+from src.facts.families import read_families as read_families
+from src.facts.families import read_standings as read_standings
 from src.facts.look import Facts as Facts
 from src.facts.look import KnownCause as KnownCause
 from src.facts.look import known_causes as known_causes

@@ -2,39 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from src.causes import Families
 from src.errors import BoathouseError
 from src.monitors import Findings, landing
-from src.project import Project
-from src.run import history
+from src.project import Project, lineage
+from src.run import history, releases
 from src.run.releases import Standing
 
+_UNSEEN = Findings()
 _DUE_HOURS = 26.0  # where nothing says how often a run is due
 _LANDING_ZONE = landing.INCIDENT.partition(" ")[2]
 
 
 def read_families(
-    project: Project,
-    upstream: Mapping[str, Collection[str]],
-    standings: Mapping[str, Standing],
-    found: Findings,
-    now: datetime,
+    project: Project, standings: Mapping[str, Standing], now: datetime, found: Findings = _UNSEEN
 ) -> Families:
-    """Return what hangs on what at a moment (UTC). `upstream`: the lineage of feeds and tables."""
+    """Return what hangs on what at a moment (UTC). `found`: what the monitors find, where they looked."""
     brings: dict[str, tuple[str, ...]] = {}
     sources: dict[str, str] = {}
     for feed in project.contracts.feeds.values():
         brings[feed.id] = (_LANDING_ZONE, feed.pull_id) if feed.source else (_LANDING_ZONE,)
         sources |= {feed.id: feed.source.name, feed.pull_id: feed.source.name} if feed.source else {}
     return Families(
-        upstream={name: (*brings.get(name, ()), *above) for name, above in upstream.items()},
+        upstream={name: (*brings.get(name, ()), *above) for name, above in lineage(project).items()},
         held_by={name: standing.held_by for name, standing in standings.items() if standing.cause},
         sources=sources,
         runs_start=_runs_start(project, found, now),
     )
+
+
+def read_standings(project: Project) -> dict[str, Standing]:
+    """Return how each table stands; nothing where the release cannot be read, which is among the problems then."""
+    try:
+        return {standing.table: standing for standing in releases.standings(project.settings.data_dir)}
+    except BoathouseError:
+        return {}
 
 
 def _runs_start(project: Project, found: Findings, now: datetime) -> bool:

@@ -13,15 +13,13 @@ from src.errors import BoathouseError
 from src.facts import findings, wording
 from src.facts.backups import BackupFacts, read_backup
 from src.facts.domains import DomainFacts, read_domains
-from src.facts.families import read_families
+from src.facts.families import read_families, read_standings
 from src.facts.grades import read_grades
 from src.facts.runs import RunFacts, read_last_steps, read_runs
 from src.facts.tables import TableFacts, read_tables
 from src.facts.upcoming import Upcoming, read_upcoming
 from src.monitors import Findings
 from src.project import Project
-from src.run import releases
-from src.run.releases import Standing
 from src.run.runs import Record
 
 
@@ -71,8 +69,8 @@ def read_facts(opened: Project, now: datetime) -> Facts:
     incidents = findings.read_incidents(opened)  # first: a run that ends meanwhile knows better of its own steps
     found = findings.read_findings(opened, now)
     upstream = {name: tuple(above) for name, above in project.lineage(opened).items()}
-    standings = _standings(opened)
-    families = read_families(opened, upstream, standings, found, now)
+    standings = read_standings(opened)
+    families = read_families(opened, standings, now, found)
     grouped = causes.grouped(found.problems, families)
     last_runs, steps, runs_error = _records(opened)
     quiet = frozenset(problem.subject for problem in found.problems if problem.kind == "quiet")
@@ -120,14 +118,6 @@ def known_causes(
             )
         )
     return tuple(known)
-
-
-def _standings(opened: Project) -> dict[str, Standing]:
-    """Return how each table stands; nothing where the release cannot be read, which is among the problems then."""
-    try:
-        return {standing.table: standing for standing in releases.standings(opened.settings.data_dir)}
-    except BoathouseError:
-        return {}
 
 
 def _records(opened: Project) -> tuple[tuple[RunFacts, ...], dict[str, Record], str | None]:

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from src import alerts, monitors
 from src.alerts import Incident, Message
-from src.facts import KnownCause, findings, read_facts
+from src.facts import KnownCause, findings, read_facts, read_families, read_standings
 from src.facts.wording import is_housekeeping, one_line, pluralized
 from src.monitors import Findings
 from src.problems import Problem
@@ -105,7 +105,9 @@ def send_alerts(project: Project, health: Health) -> list[Message]:
         looked_at = set()
     open_problems = [problem for problem in problems if not findings.is_blocked(problem)]
     urls = alerts.channels(settings)
-    return alerts.update(project.engine, settings.data_dir, urls, open_problems, health.measured_at, looked_at)
+    now = health.measured_at
+    families = read_families(project, read_standings(project), now, health)
+    return alerts.update(project.engine, settings.data_dir, urls, open_problems, now, looked_at, families)
 
 
 def record_figures(project: Project, health: Health) -> None:
