@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -278,7 +278,9 @@ def _resolved(engine: DuckEngine, contracts: Contracts) -> tuple[Table, ...]:
     resolved: dict[str, Table] = {}
     errors: list[ContractError] = []
     tables = [*contracts.silver.values(), *contracts.gold.values()]
-    errors += [error for table in tables for error in _unsound(engine, table)]
+    statements = {table.id: list(_statements(table)) for table in tables}
+    engine.parse_together(statement.sql for found in statements.values() for statement in found)
+    errors += [error for table in tables for error in _unsound(engine, table, statements[table.id])]
     known = {*contracts.silver, *contracts.gold}
     for table in contracts.gold.values():
         try:
@@ -312,24 +314,37 @@ def _wrong_sources(table: Table, sources: Collection[str]) -> Iterator[ContractE
             yield ContractError(f"soft source {name} of the same mart", where=f"{at}[softSources]", fix=fix)
 
 
-def _unsound(engine: DuckEngine, table: Table) -> Iterator[ContractError]:
-    """Parse every expression of a contract; yield an error for each that is no SQL, or no function of its rows."""
+@dataclass(frozen=True)
+class _Statement:
+    """A SELECT that a contract says, or that one of its expressions makes."""
+
+    sql: str
+    what: str  # before an error of it
+    where: Path
+    fix: str
+
+
+def _statements(table: Table) -> Iterator[_Statement]:
+    """Yield every expression of a contract, the queries of its expectations, and its model."""
     pieces = [(f"transformLogic of {column.name}", column.expression) for column in table.columns]
     pieces += [("sequenceBy", text) for text in table.sequence_expressions]
     for what, text in (*pieces, ("deleteWhen", table.delete_when)):
-        fix = f'correct {text!r}; a name that is an SQL keyword goes in "double quotes"'
-        yield from _judged(engine, f"SELECT {text}" if text else None, f"{what}: ", table.path, fix)
+        if text:
+            fix = f'correct {text!r}; a name that is an SQL keyword goes in "double quotes"'
+            yield _Statement(f"SELECT {text}", f"{what}: ", table.path, fix)
+    for expectation in table.quality:
+        if query := audits.own_query(expectation):
+            yield _Statement(query, f"quality {expectation.id or 'query'}: ", table.path, "correct it")
+    if table.sql is not None:
+        yield _Statement(table.sql, "", table.model, "correct the SQL")
+
+
+def _unsound(engine: DuckEngine, table: Table, statements: Sequence[_Statement]) -> Iterator[ContractError]:
+    """Yield an error for each statement of a contract that is no SQL, or no function of its rows."""
+    for statement in statements:
+        yield from _judged(engine, statement)
     if table.replaces is not None and table.sequence_by:
         yield from _orders_no_files(engine, table)
-    for expectation in table.quality:
-        yield from _judged(
-            engine,
-            audits.own_query(expectation) or None,
-            f"quality {expectation.id or 'query'}: ",
-            table.path,
-            "correct it",
-        )
-    yield from _judged(engine, table.sql, "", table.model, "correct the SQL")
 
 
 def _orders_no_files(engine: DuckEngine, table: Table) -> Iterator[ContractError]:
@@ -344,14 +359,13 @@ def _orders_no_files(engine: DuckEngine, table: Table) -> Iterator[ContractError
         yield ContractError(what, where=table.path, fix=fix)
 
 
-def _judged(engine: DuckEngine, sql: str | None, what: str, where: Path, fix: str) -> Iterator[ContractError]:
-    if sql is None:
-        return
+def _judged(engine: DuckEngine, statement: _Statement) -> Iterator[ContractError]:
+    what, where = statement.what, statement.where
     try:
-        for name, instead in engine.unrepeatable(sql).items():
+        for name, instead in engine.unrepeatable(statement.sql).items():
             yield ContractError(f"{what}{name} is not a function of the rows it reads", where=where, fix=instead)
     except ContractError as error:
-        yield ContractError(f"{what}{error.what}", where=where, fix=fix)
+        yield ContractError(f"{what}{error.what}", where=where, fix=statement.fix)
 
 
 def _in_order(tables: Mapping[str, Table]) -> list[Table]:

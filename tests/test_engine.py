@@ -143,6 +143,22 @@ def test_what_is_not_an_expression_is_refused(engine: DuckEngine, expression: st
         engine.column_references(expression)
 
 
+def test_statements_parsed_together_are_as_each_is_parsed_and_wrong_ones_are_refused_when_their_turn_comes(
+    engine: DuckEngine, tmp_path: Path
+) -> None:
+    sound = ["SELECT a + 1", "SELECT 'it''s' -- so", "SELECT a FROM s.t.x WHERE b IN (1, 2)"]
+    wrong = ["SELECT a +", "SELECT 1; SELECT 2", "DROP TABLE x", ""]
+    together = DuckEngine(memory_limit="500MB", threads=1, spill=tmp_path)
+    together.parse_together([*sound, *wrong, *sound])
+    asked = together.rows
+    together.rows = lambda sql: asked(sql) if any(literal(each) in sql for each in wrong) else []  # type: ignore[method-assign]
+    assert [together.parse(sql) for sql in sound] == [engine.parse(sql) for sql in sound]
+    for sql in wrong:
+        with pytest.raises(ContractError):
+            together.parse(sql)
+    together.close()
+
+
 ACROSS_ROWS: list[tuple[str, list[str]]] = [
     ("SELECT upper(a) AS a, greatest(a, b) FROM t WHERE b > 1 ORDER BY a", []),
     ("SELECT list_sum(xs), list_max(xs), max FROM t", []),

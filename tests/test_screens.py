@@ -95,8 +95,8 @@ def audited(start: datetime, passed: bool) -> Audited:
 
 
 def files(folder: Path) -> dict[Path, tuple[int, int]]:
-    """Every file below a folder, with its size and when it was changed."""
-    there = (path for path in folder.rglob("*") if path.is_file())
+    """Every file below a folder, with its size and when it was changed, but what a look keeps for the next one."""
+    there = (path for path in folder.rglob("*") if path.is_file() and path.parent.name != ".known")
     return {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in there}
 
 

@@ -321,6 +321,19 @@ class DuckEngine:
         self._trees[sql] = tree
         return tree
 
+    def parse_together(self, statements: Iterable[str]) -> None:
+        """Parse many SELECTs in one go, a third of the time that one by one takes; `parse` then has them.
+
+        One that does not parse is left to `parse`, which says why.
+        """
+        new = [sql for sql in dict.fromkeys(statements) if sql not in self._trees]
+        with suppress(BoathouseError):
+            texts = f"SELECT unnest({literal(new)}::VARCHAR[]) AS sql"
+            for sql, text in self.rows(f"SELECT sql, json_serialize_sql(sql) FROM ({texts})"):
+                tree = json.loads(text)
+                if not tree["error"] and len(tree["statements"]) == 1:
+                    self._trees[sql] = tree
+
     def table(self, name: str, sql: str, *, large: bool = False) -> int:
         """Keep a SELECT's rows as a table until the engine closes; returns its rows.
 
