@@ -9,15 +9,9 @@ from typing import Any, NamedTuple
 from src.contract import custom
 from src.contract.custom import is_number
 from src.contract.errors import Part, listed, shown, with_article
-from src.contract.model import TIMESTAMP, Column, Rule
+from src.contract.model import INTEGERS, TIMESTAMP, Column, Rule
 
 _RESERVED = ("rowid", "file_row_number")  # the engine's own names for where a row lies
-INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
-
-
-def is_numeric(kind: str) -> bool:
-    """Return whether values of a type are numbers."""
-    return kind in (*INTEGERS, "FLOAT", "DOUBLE") or kind.startswith("DECIMAL(")
 
 
 def columns(table: Part) -> tuple[Column, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from src.contract.columns import is_numeric
 from src.contract.errors import Part
 from src.contract.model import Measure, Table
 
@@ -17,12 +16,12 @@ def measure(table: Table, written: Mapping[str, Any] | None, part: Part) -> Meas
     if written is None:
         return None
     found = Measure(**written)
-    kinds = {column.name: column.type for column in table.columns}
+    columns = {column.name: column for column in table.columns}
     named = [name for name in (found.column, found.by, found.weight) if name is not None]
-    part.file.check_columns(named, kinds, part.key_path(_AT))
+    part.file.check_columns(named, columns, part.key_path(_AT))
     for name in filter(None, (found.column, found.weight)):
-        if name in kinds and not is_numeric(kinds[name]):
-            part.error(f"measure of {name}, which is {kinds[name]}", _AT, "name a column of numbers")
+        if name in columns and not columns[name].is_numeric:
+            part.error(f"measure of {name}, which is {columns[name].type}", _AT, "name a column of numbers")
     if found.weight is not None and found.aggregate != "avg":
         part.error(f"weight of a {found.aggregate}", _AT, "remove it: only an average (`aggregate: avg`) has weights")
     if found.by is not None and found.by in (found.column, table.measured_by):

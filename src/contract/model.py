@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 TIMESTAMP = "TIMESTAMP WITH TIME ZONE"  # as DuckDB's DESCRIBE names it; times are kept in UTC
 MOMENTS = ("DATE", TIMESTAMP)
+INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
 _RUN_DATE = re.compile(r"\brun_date\"?(\s|--.*|/\*.*?\*/)*\(", re.IGNORECASE)
 # the columns of every silver row that say where it came from
 PROVENANCE = {"_file": "VARCHAR", "_row": "BIGINT", "_ingested_at": TIMESTAMP}
@@ -197,6 +198,11 @@ class Column:
     def shown_type(self) -> str:
         """Return the type as a person writes it: decimal(18,2), timestamp, struct(id bigint)[]."""
         return self.form or shown_type(self.type)
+
+    @property
+    def is_numeric(self) -> bool:
+        """Return whether its values are numbers."""
+        return self.type in (*INTEGERS, "FLOAT", "DOUBLE") or self.type.startswith("DECIMAL(")
 
     def hides_its_source(self, names: Callable[[str], Collection[str]]) -> bool:
         """Return whether the column is an expression over a file's column of the same name.

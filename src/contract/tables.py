@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 from src.contract import custom
-from src.contract.columns import INTEGERS, check_same_name, columns
+from src.contract.columns import check_same_name, columns
 from src.contract.documents import declarations
 from src.contract.errors import ContractFile, Part, hint, listed
 from src.contract.feeds import feeds
 from src.contract.measures import measure
-from src.contract.model import MOMENTS, Feed, Mart, Sla, Table
+from src.contract.model import INTEGERS, MOMENTS, Feed, Mart, Sla, Table
 from src.contract.promises import expectations, relationships, service_levels
 from src.contract.versions import SEMVER
 from src.contract.watching import watch

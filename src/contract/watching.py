@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from src.contract.columns import is_numeric
 from src.contract.errors import Part, hint, listed
 from src.contract.model import Table, Watch
 
@@ -15,11 +14,11 @@ def watch(table: Table, written: Mapping[str, Any] | None, part: Part) -> Watch 
     if written is None:
         return None
     found = Watch(tuple(written["by"]), written["value"], written.get("source"), written.get("dictionary"))
-    at, kinds = "customProperties[watch]", {column.name: column.type for column in table.columns}
+    at, columns = "customProperties[watch]", {column.name: column for column in table.columns}
+    kinds = {name: column.type for name, column in columns.items()}
     part.file.check_columns((*found.by, found.value), kinds, part.key_path(at))
-    kind = kinds.get(found.value, "DOUBLE")
-    if not is_numeric(kind):
-        part.error(f"watch of {found.value}, which is {kind}", at, "name a column of numbers as `value`")
+    if found.value in columns and not columns[found.value].is_numeric:
+        part.error(f"watch of {found.value}, which is {kinds[found.value]}", at, "name a column of numbers as `value`")
     if table.business_date is None or kinds.get(table.business_date) not in ("DATE", None):
         what = f"which is {kinds[table.business_date]}" if table.business_date else "and there is none"
         part.error(f"watch by business date, {what}", at, "name a column of type date: `businessDate`")

@@ -26,6 +26,7 @@ from src.settings import struck
 # In the order of the menu: the screen and its title. The others are reached from these.
 MENU = (
     ("/", "Home"),
+    ("/marts", "Marts"),
     ("/lineage", "Lineage"),
     ("/feeds", "Feeds"),
     ("/quarantine", "Quarantine"),

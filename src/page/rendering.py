@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 
 from src.facts import State
 from src.facts.tables import SIGNS
+from src.page.drawing import charts
 
 HERE = Path(__file__).parent
 
@@ -35,6 +36,7 @@ def environment() -> Environment:
         "seconds": seconds,
         "bytes": byte_size,
         "figure": figure,
+        "in_full": charts.figure,
     }
     made.tests["number_type"] = is_number_type
     made.globals |= {"State": State, "SIGNS": SIGNS, "static": False, "asset": asset}
