@@ -22,9 +22,9 @@ from typing import Any
 import duckdb
 
 from src import contract
-from src.engine import functions, unrepeatable
+from src.engine import functions, outside, unrepeatable
 from src.engine.functions import Functions
-from src.engine.mistakes import SqlMistake
+from src.engine.mistakes import SqlMistake, UnparsedError
 from src.engine.room import room_beside
 from src.errors import (
     BoathouseError,
@@ -300,6 +300,14 @@ class DuckEngine:
         tree = self.parse(sql)
         return unrepeatable.find(_nodes(tree)) if unrepeatable.may_be_in(sql) else {}
 
+    def looks_outside(self, sql: str) -> list[str]:
+        """Return the calls in a SELECT that look at the engine or the machine in place of tables, sorted.
+
+        Raises:
+            ContractError: it does not parse, or is not one SELECT.
+        """
+        return outside.find(_nodes(self.parse(sql)))
+
     def set_run_date(self, day: date) -> None:
         """Let run_date() be this day in all SQL that follows."""
         self._run_date = day
@@ -315,7 +323,7 @@ class DuckEngine:
             return self._trees[sql]
         tree: dict[str, Any] = json.loads(self.one(f"SELECT json_serialize_sql({literal(sql)})")[0])
         if tree["error"]:
-            raise ContractError(f"the SQL does not parse: {tree['error_message']}", where=_shown(sql))
+            raise UnparsedError(tree, sql, _shown(sql))
         if len(tree["statements"]) != 1:
             raise ContractError(f"{len(tree['statements'])} statements", where=_shown(sql), fix="write one SELECT")
         self._trees[sql] = tree
@@ -455,6 +463,10 @@ class DuckEngine:
         self.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
         self.execute(f"CREATE OR REPLACE VIEW {schema}.{identifier(name)} AS {sql}")
         self._published[table_id] = sql
+
+    def bound_spill(self, size: str) -> None:
+        """Let the engine spill at most so much, such as 2GB."""
+        self.execute(f"SET max_temp_directory_size = {literal(size)}")
 
     def confine(self, output: Path | None = None) -> None:
         """Allow only the lake's files scanned so far from now on: no other file, no network, no setting.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from src.errors import ContractError
@@ -40,6 +41,17 @@ class SqlMistake(ContractError):
         """Return the mistake as one in a file that holds this statement; `what` stands before it."""
         where = f"{file}:{self.line}" if self.line else str(file)
         return ContractError(f"{what}{self.what}", where=where, fix=self.fix or "correct the SQL")
+
+
+class UnparsedError(ContractError):
+    """A text that is not one SELECT; `line` is the line in it, from 1, where that is known."""
+
+    def __init__(self, tree: Mapping[str, str], sql: str, shown: str) -> None:
+        """`tree`: what the engine's parser gives for it."""
+        known = "position" in tree
+        self.line = sql.encode()[: int(tree["position"])].count(b"\n") + 1 if known else None
+        what = tree["error_message"] if known else "it is no SELECT"
+        super().__init__(f"the SQL does not parse: {what}", where=shown, fix=None if known else "write one SELECT")
 
 
 def _in_our_words(text: str) -> str:

@@ -39,7 +39,7 @@ def short(value: float) -> str:
 
 
 def series_class(at: int, name: str) -> str:
-    """Return the class that colours a series; at most seven are told apart."""
+    """Return the class that colours a series; at most seven are named apart."""
     return "s-others" if name == OTHERS else f"s-{min(at, 6)}"
 
 
@@ -133,9 +133,9 @@ def floor_of(series: Sequence[Series]) -> float:
 
 
 def _title(heading: str, series: Sequence[Series], at: int, *, total: bool) -> str:
-    told = [f"{one.name} {figure(one.values[at])}" for one in series if one.values[at] is not None]
-    together = f"{figure(sum(one.values[at] or 0.0 for one in series))} (" if total and told else ""
-    return f"{heading}: {together}{', '.join(told) or 'no rows'}{')' if together else ''}"
+    named = [f"{one.name} {figure(one.values[at])}" for one in series if one.values[at] is not None]
+    together = f"{figure(sum(one.values[at] or 0.0 for one in series))} (" if total and named else ""
+    return f"{heading}: {together}{', '.join(named) or 'no rows'}{')' if together else ''}"
 
 
 def _cut(values: Sequence[float]) -> float:

@@ -27,26 +27,26 @@ class Chart:
 
 def drawn(table: Table, course: Course) -> Chart:
     """Return the chart of a table's measure."""
-    told = sentence(table, course)
+    text = sentence(table, course)
     if not course.step:
         values = course.series[0].values
 
         def lying(width: float) -> Markup:
-            return charts.rows(course.labels, values, told, width)
+            return charts.rows(course.labels, values, text, width)
 
-        return _chart(lying, (), told)
+        return _chart(lying, (), text)
     draw = charts.bars if course.measure.aggregate in _ADDS_UP else charts.lines
     labels = course.labels if course.step != "month" else tuple(name[:7] for name in course.labels)
 
     def over_time(width: float) -> Markup:
-        return draw(labels, course.series, told, width, 280 if width == WIDE else 220)
+        return draw(labels, course.series, text, width, 280 if width == WIDE else 220)
 
-    return _chart(over_time, course.series, told)
+    return _chart(over_time, course.series, text)
 
 
-def _chart(draw: Callable[[float], Markup], series: tuple[Series, ...], told: str) -> Chart:
+def _chart(draw: Callable[[float], Markup], series: tuple[Series, ...], text: str) -> Chart:
     legend = tuple((charts.series_class(at, one.name), one.name) for at, one in enumerate(series))
-    return Chart(draw(WIDE), draw(NARROW), legend if len(legend) > 1 else (), told)
+    return Chart(draw(WIDE), draw(NARROW), legend if len(legend) > 1 else (), text)
 
 
 def sentence(table: Table, course: Course) -> str:

@@ -1,0 +1,103 @@
+"""One SELECT in a process of its own: `python -m src.page.sandbox`, which takes one request and answers it.
+
+The engine is confined to the files of one release: no other file, no network, no setting. Its own memory limit does not
+bound what one value takes, nor does it heed an interrupt within one function call. The process does both: what it may
+allocate is bounded by the system, and whoever started it ends it when its time is over.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from src import catalog, exports
+from src.engine import DuckEngine, identifier
+from src.errors import BoathouseError, OutOfMemoryError, UsageError
+
+LONGEST = 2_000  # characters of a cell that are sent; of the rest only how many there are
+_THREADS = 2
+_ROOM = 1 << 30  # bytes that may be allocated beyond the engine's limit: values, and the rows that are sent
+_TOO_MUCH = {"what": "more memory than a query may take", "fix": "ask for less: fewer or shorter values", "line": None}
+
+
+def main() -> None:
+    """Take one request from standard input and write its answer: a line of JSON each."""
+    request = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_the_page, daemon=True).start()
+    _bound_memory(int(request["memory"]))
+    try:
+        answer = answered(request)
+    except (OutOfMemoryError, MemoryError):
+        answer = {"error": _TOO_MUCH}
+    except BoathouseError as error:
+        answer = {"error": {"what": error.what, "fix": error.fix or "", "line": getattr(error, "line", None)}}
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
+    os._exit(0)  # the thread that waits for the page's end is of no more use
+
+
+def answered(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the answer to a request: its rows, or the size of the file that they were written to.
+
+    Raises:
+        BoathouseError: it is not one SELECT over the tables of the lake, it looks outside of them, or it fails.
+    """
+    sql, spill = str(request["sql"]), Path(request["room"])
+    tempfile.tempdir = str(spill)
+    engine = DuckEngine(memory_limit=f"{request['memory']}B", threads=_THREADS, spill=spill)
+    engine.bound_spill(request["spill"])
+    output = Path(request["output"]) if request["output"] else None
+    _refuse_outside(engine, sql)
+    written = exports.part_of(output) if output else None
+    catalog.prepare(engine, Path(request["data"]), sql, request["versions"], written)
+    if output is None:
+        return _rows(engine, sql, int(request["most"]))
+    found = exports.write(engine, sql, output)
+    return {"rows": found.rows, "bytes": found.bytes}
+
+
+def _refuse_outside(engine: DuckEngine, sql: str) -> None:
+    if sql.strip() and (calls := engine.looks_outside(sql)):
+        fix = "name a table as layer.domain.table: a query reads the tables of the lake and nothing else"
+        raise UsageError(f"{', '.join(calls)} in a query", fix=fix)
+
+
+def _rows(engine: DuckEngine, sql: str, most: int) -> dict[str, Any]:
+    """Return the first rows as text, with how many characters were left out of a long one."""
+    kinds = engine.columns(engine.inline(sql))
+    names = {name: f"c{at}" for at, name in enumerate(kinds)}
+    listed = ", ".join(f"{identifier(name)}::VARCHAR AS {short}" for name, short in names.items())
+    cut = ", ".join(f"left({short}, {LONGEST}), length({short})" for short in names.values())
+    first = f"SELECT * FROM ({engine.inline(sql)}) LIMIT {most + 1}"
+    found = engine.rows(f"SELECT {cut} FROM (SELECT {listed} FROM ({first}))")
+    rows = [list(zip(row[::2], row[1::2], strict=True)) for row in found[:most]]
+    return {"columns": list(kinds.items()), "rows": rows, "more": len(found) > most}
+
+
+def _bound_memory(engine: int) -> None:
+    """Let the system refuse what goes beyond the engine's limit and some room; not every system can."""
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (mapped + engine + _ROOM,) * 2)
+
+
+def _end_with_the_page() -> None:
+    """End the process soon after the one that waits for its answer is gone."""
+    page = os.getppid()
+    while os.getppid() == page:
+        time.sleep(1)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()
