@@ -167,9 +167,23 @@ def in_its_own(law: Any) -> None:
         law(Lake(Path(folder)))
 
 
-@settings(max_examples=5, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(st.lists(tables(), min_size=4, max_size=4))
+FILES = st.lists(tables(), min_size=4, max_size=4)
+
+
+@settings(max_examples=2, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(FILES)
 def test_every_row_of_any_file_passes_the_contract_that_is_drafted_from_it(files: list[tuple[str, bytes]]) -> None:
+    every_row_passes(files)
+
+
+@pytest.mark.long
+@settings(max_examples=8, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(FILES)
+def test_every_row_of_many_files_too(files: list[tuple[str, bytes]]) -> None:
+    every_row_passes(files)
+
+
+def every_row_passes(files: list[tuple[str, bytes]]) -> None:
     def law(lake: Lake) -> None:
         found: list[Draft] = []
         for at, (ending, content) in enumerate(files):

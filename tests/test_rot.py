@@ -441,12 +441,12 @@ def test_a_table_of_records_that_is_another_table_is_damage_and_no_crash(shop: L
     assert ("ops.backups", "its records can be read") in [(one.table, one.law) for one in shop.findings()]
 
 
-@pytest.mark.parametrize("first", short([0, 5, 10, 15], 1))
-def test_nothing_that_rots_ends_green_and_wrong(first: int) -> None:
+@pytest.mark.parametrize(("first", "count", "bases"), short([(0, 2, 1), (2, 8, 2), (10, 5, 2), (15, 5, 2)], 1))
+def test_nothing_that_rots_ends_green_and_wrong(first: int, count: int, bases: int) -> None:
     """`python -m tests.torture --rot 200` plays more of them."""
-    played = rot_many(first, 5, bases=2)
+    played = rot_many(first, count, bases=bases)
     assert played.differences == []
-    assert played.rotten == 5
+    assert played.rotten == count
 
 
 @pytest.mark.long

@@ -521,7 +521,7 @@ def live(root: Path, operations: list[tuple[Any, ...]]) -> None:
 HISTORY = st.lists(OPERATIONS, min_size=2, max_size=7)
 
 
-@settings(max_examples=4)
+@settings(max_examples=2)
 @given(HISTORY)
 def test_through_any_history_readers_see_the_model_over_what_they_see_of_its_sources(operations: list[Any]) -> None:
     with TemporaryDirectory() as root:

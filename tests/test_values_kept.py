@@ -163,7 +163,7 @@ def test_a_csv_value_written_without_a_rule_comes_out_as_it_went_in_or_is_turned
     assert found[1] == [(*row, None, None) for row in rows]
 
 
-@DRAWN
+@settings(DRAWN, max_examples=50)
 @given(
     table=TABLES,
     spaced=st.booleans(),
