@@ -113,7 +113,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def short(values: Iterable[object], count: int) -> list[ParameterSet]:
     """The parameters of a proof: the first few for `make test`, the others for `make proof`."""
-    return [pytest.param(value, marks=[pytest.mark.long] * (at >= count)) for at, value in enumerate(values)]
+    return shorts(((value,) for value in values), count)
+
+
+def shorts(rows: Iterable[tuple[object, ...]], count: int) -> list[ParameterSet]:
+    """What `short` does, where a proof has several parameters."""
+    return [pytest.param(*row, marks=[pytest.mark.long] * (at >= count)) for at, row in enumerate(rows)]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import short
+from conftest import shorts
 from torture import calls, kills
 from torture.histories import Tools
 from torture.kills import Failure, Killer
@@ -29,7 +29,7 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killer]:
         yield running
 
 
-@pytest.mark.parametrize(("action", "tries"), short([("run", 2), *((action, 6) for action in calls.ACTIONS)], 1))
+@pytest.mark.parametrize(("action", "tries"), shorts([("run", 2), *((action, 6) for action in calls.ACTIONS)], 1))
 def test_an_action_whose_call_fails_anywhere_is_finished_by_a_plain_run(
     tools: Tools, serving: Killer, tmp_path: Path, action: str, tries: int
 ) -> None:

@@ -261,31 +261,29 @@ def test_a_column_has_the_narrowest_type_that_loses_nothing(lake: Lake) -> None:
     keeps_the_law(lake, found)
 
 
-@pytest.mark.parametrize(
-    ("values", "chosen"),
-    [
-        (["01/02/2024", "03/04/2024"], None),  # in January or in February
-        (["01/02/2024", "31/04/2024"], None),  # there is no 31st of April
-        (["01/02/2024", "30/04/2024"], "%d/%m/%Y"),
-        (["01/02/2024", "04/30/2024"], "%m/%d/%Y"),
-        (["10/17/2014", "4-Aug-09"], None),
-        (["30/04/2024", "04/30/2024"], None),
-        (["1.2.2024 5:07", "30.4.2024 23:59"], "%d.%m.%Y %H:%M"),
-        (["2024-01-31 10:00:00.123 +02:00"] * 2, "%Y-%m-%d %H:%M:%S.%f %z"),
-    ],
-)
-def test_the_form_of_a_date_is_not_guessed_and_both_are_shown(
-    lake: Lake, values: list[str], chosen: str | None
-) -> None:
-    found = one(lake, "shop/days/1.csv", "\n".join(["day", *values]))
-    said = column(found, "day").get("transformLogic")
-    assert said == (f"strptime(day, '{chosen}')" if chosen else None)
-    if chosen is None:
-        note = found.columns[0].note
-        assert types(found) == {"day": "string"}
-        assert all(form in note for form in ("%d", "%m")), note
-        assert note in found.text
-    keeps_the_law(lake, found)
+DATES: list[tuple[list[str], str | None]] = [
+    (["01/02/2024", "03/04/2024"], None),  # in January or in February
+    (["01/02/2024", "31/04/2024"], None),  # there is no 31st of April
+    (["01/02/2024", "30/04/2024"], "%d/%m/%Y"),
+    (["01/02/2024", "04/30/2024"], "%m/%d/%Y"),
+    (["10/17/2014", "4-Aug-09"], None),
+    (["30/04/2024", "04/30/2024"], None),
+    (["1.2.2024 5:07", "30.4.2024 23:59"], "%d.%m.%Y %H:%M"),
+    (["2024-01-31 10:00:00.123 +02:00"] * 2, "%Y-%m-%d %H:%M:%S.%f %z"),
+]
+
+
+def test_the_form_of_a_date_is_not_guessed_and_both_are_shown(lake: Lake) -> None:
+    drafts = [one(lake, f"shop/days{at}/1.csv", "\n".join(["day", *values])) for at, (values, _) in enumerate(DATES)]
+    for found, (_, chosen) in zip(drafts, DATES, strict=True):
+        said = column(found, "day").get("transformLogic")
+        assert said == (f"strptime(day, '{chosen}')" if chosen else None)
+        if chosen is None:
+            note = found.columns[0].note
+            assert types(found) == {"day": "string"}
+            assert all(form in note for form in ("%d", "%m")), note
+            assert note in found.text
+    keeps_the_law(lake, *drafts)
 
 
 def test_a_number_that_may_have_thousands_or_a_fraction_is_not_guessed(lake: Lake) -> None:

@@ -120,7 +120,7 @@ def test_a_name_that_is_no_text_is_refused_by_it_and_the_others_are_taken(lake: 
     assert lake.rows("SELECT v FROM silver.shop.list") == [("ok",)]
 
 
-@pytest.mark.parametrize("folder", ["100%", "%zz", "a b#c?d", "it's [so]", "x=1"])
+@pytest.mark.parametrize("folder", ["%zz", "x=1, it's 100% [a b#c?d]"])
 def test_a_project_may_lie_in_any_folder(tmp_path: Path, folder: str) -> None:
     project = Lake(tmp_path / folder)
     (project.root / "src/silver").mkdir(parents=True)

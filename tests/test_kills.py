@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from conftest import short
+from conftest import shorts
 from torture import ROOT, histories, kills
 from torture.histories import Tools
 from torture.kills import Job, Killer
@@ -35,7 +35,7 @@ def killing() -> Iterator[Killer]:
 
 
 @pytest.mark.parametrize(
-    ("action", "points", "instants"), short([("run", 3, 1), *((action, 7, 2) for action in kills.ACTIONS)], 1)
+    ("action", "points", "instants"), shorts([("run", 3, 1), *((action, 7, 2) for action in kills.ACTIONS)], 1)
 )
 def test_an_action_killed_anywhere_is_finished_by_a_plain_run(
     tools: Tools, killing: Killer, tmp_path: Path, action: str, points: int, instants: int

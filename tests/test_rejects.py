@@ -7,7 +7,7 @@ from contextlib import suppress
 from random import Random
 
 import pytest
-from conftest import Lake, short
+from conftest import Lake, short, shorts
 from torture import histories
 
 import main
@@ -285,7 +285,7 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize(
-    ("accept", "waited", "every"), short([(False, True, 4), (False, True, 1), (True, True, 1), (True, False, 1)], 1)
+    ("accept", "waited", "every"), shorts([(False, True, 4), (False, True, 1), (True, True, 1), (True, False, 1)], 1)
 )
 def test_a_load_that_dies_at_any_point_is_finished_by_the_next_run(
     lake: Lake, accept: bool, waited: bool, every: int

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars
 import pytest
-from conftest import Lake, short
+from conftest import Lake, shorts
 from deltalake import DeltaTable
 from test_backup import HEAD, at, backed_up, built, clock, drilled, flip, objects, restored, shop
 from torture.rot import rot_many
@@ -441,7 +441,7 @@ def test_a_table_of_records_that_is_another_table_is_damage_and_no_crash(shop: L
     assert ("ops.backups", "its records can be read") in [(one.table, one.law) for one in shop.findings()]
 
 
-@pytest.mark.parametrize(("first", "count", "bases"), short([(0, 2, 1), (2, 8, 2), (10, 5, 2), (15, 5, 2)], 1))
+@pytest.mark.parametrize(("first", "count", "bases"), shorts([(0, 2, 1), (2, 8, 2), (10, 5, 2), (15, 5, 2)], 1))
 def test_nothing_that_rots_ends_green_and_wrong(first: int, count: int, bases: int) -> None:
     """`python -m tests.torture --rot 200` plays more of them."""
     played = rot_many(first, count, bases=bases)

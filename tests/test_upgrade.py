@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import Lake
+from conftest import Lake, short
 from test_golden_lakes import BUILT, assert_goes_on, assert_nothing_to_do, contents, files
 from test_golden_lakes import golden as golden
 from test_schema_version import NOW
@@ -189,7 +189,7 @@ def test_a_dry_run_says_what_an_upgrade_does_and_changes_nothing(
     assert {name: table.version for name, table in opened(golden).items()} == before
 
 
-@pytest.mark.parametrize("done", [1, 5, 7, 10])
+@pytest.mark.parametrize("done", short([1, 7, 5, 10], 2))
 def test_an_upgrade_that_was_killed_goes_on_and_runs_in_between_are_right(golden: Lake, done: int) -> None:
     with (
         pytest.raises(KeyboardInterrupt),
