@@ -232,3 +232,33 @@ def test_runs_are_listed_by_how_they_ended_and_by_kind(site: Site) -> None:
     assert listed("/runs?kind=pipeline") > 1
     assert listed("/runs?kind=vacuum") == 0
     assert "No run like that" in site.get("/runs?kind='").text
+
+
+def test_a_plan_says_what_a_run_would_do_and_carries_its_options_to_the_button(site: Site) -> None:
+    text = site.get("/plan?select=%2Bdaily").text
+    assert "A run would do 3 of 3 steps" in text and "1 new files" in text
+    assert '<input type="hidden" name="select" value="+daily">' in text
+    assert "Run +daily now" in text
+    assert site.get("/plan?domain=nowhere").status == 400
+    assert "unknown domain nowhere" in site.get("/plan?domain=nowhere").text
+
+
+def test_a_plan_is_kept_until_a_file_lands(site: Site) -> None:
+    first = site.page.look.seen(("a",), lambda project: object())
+    assert site.page.look.seen(("a",), lambda project: object()) is first
+    assert site.page.look.seen(("a",), lambda project: object(), again=True) is not first
+    site.lake.land("shop/elsewhere.txt", "")
+    (site.lake.data / "landing/shop/elsewhere.txt").unlink()
+    assert site.page.look.seen(("a",), lambda project: object()) is not first
+
+
+def test_a_page_that_only_shows_has_no_button(site: Site) -> None:
+    shown = opened(site.lake, readonly=True)
+    assert '<form method="post"' not in shown.get("/plan").text
+    assert '<form method="post"' in site.get("/plan").text
+
+
+def test_nothing_is_started_from_a_plan_while_a_run_goes(site: Site) -> None:
+    with lock.lock_lake(site.lake.data, command="make optimize", run_id="r", now=runs.now(), by="bob"):
+        text = site.get("/plan").text
+    assert 'action="/act/run"' not in text and "started by bob" in text

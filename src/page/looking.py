@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from typing import Any, Generic, TypeVar
 
 from src import catalog, lake
 from src.facts import Facts, read_facts
@@ -22,13 +23,23 @@ from src.run import lock, runs
 from src.settings import Settings
 
 _KEPT = timedelta(seconds=60)  # at most: ages grow although the lake lies still
+_MOST = 32  # things kept beside the look
 _Mark = tuple[object, ...]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class _Kept:
     mark: _Mark
     facts: Facts
+
+
+@dataclass(frozen=True)
+class Seen(Generic[T]):
+    """Something that was read of the lake, and at which moment (UTC)."""
+
+    found: T
+    read_at: datetime
 
 
 class Look:
@@ -38,6 +49,7 @@ class Look:
         self.settings = settings
         self._turn = threading.Lock()
         self._kept: _Kept | None = None
+        self._beside: dict[tuple[object, ...], tuple[_Mark, Seen[Any]]] = {}
         self._free: SimpleQueue[tuple[_Mark, Project, ExitStack]] = SimpleQueue()
 
     def facts(self) -> Facts:
@@ -53,6 +65,23 @@ class Look:
                 with self.project() as project:
                     kept = self._kept = _Kept(mark, read_facts(project, now))
             return kept.facts
+
+    def seen(self, name: tuple[object, ...], read: Callable[[Project], T], *, again: bool = False) -> Seen[T]:
+        """Return what `read` says of the lake, kept by its name as the look is, and until a file lands or goes.
+
+        `again`: whatever is kept. Of a file that is written over in its place nothing is known for a minute.
+        """
+        mark, now = (self._lake_mark(), _folders(self.settings.data_dir / "landing")), runs.now()
+        mark_then, kept = self._beside.get(name, (None, None))
+        if kept and mark_then == mark and not again and timedelta(0) <= now - kept.read_at < _KEPT:
+            return kept
+        with self.project() as project:
+            kept = Seen(read(project), now)
+        self._beside.pop(name, None)
+        self._beside[name] = mark, kept
+        while len(self._beside) > _MOST:
+            self._beside.pop(next(iter(self._beside)), None)
+        return kept
 
     @contextmanager
     def project(self) -> Iterator[Project]:
@@ -102,6 +131,15 @@ class Look:
 
 def _day(now: datetime) -> str:
     return now.date().isoformat()
+
+
+def _folders(root: Path) -> _Mark:
+    """Return what is another value whenever a file below a folder was added, removed or renamed."""
+    found = []
+    for folder, _, _ in os.walk(root):
+        with suppress(FileNotFoundError):  # it was removed meanwhile, which its own folder's time tells
+            found.append((folder, os.stat(folder).st_mtime_ns))
+    return tuple(found)
 
 
 def _source_mark(source: Path) -> _Mark:
