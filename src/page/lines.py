@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from src.facts import Facts, State, TableFacts
+from src.facts.columns import users
 from src.facts.tables import SIGNS
 from src.page.drawing import lineage
 from src.page.drawing.lineage import Box
+from src.proof.columns import NOTHING, Origin, Reference
 
 MOST = 150  # tables that one drawing shows; of more the domains are folded
 _LAYERS = ("bronze", "silver", "gold")
@@ -61,7 +63,10 @@ def of_tables(facts: Facts, names: Iterable[str], link: Link, here: str | None =
     tables = [facts.tables[name] for name in names if name in facts.tables]
     depths = _depths(facts)
     columns = lineage.compressed({table.id: depths[table.id] for table in tables})
-    domains = sorted({table.domain for table in tables}, key=lambda domain: (domain != first, domain))
+    starts: dict[str, int] = {}
+    for table in tables:
+        starts[table.domain] = min(starts.get(table.domain, columns[table.id]), columns[table.id])
+    domains = sorted(starts, key=lambda domain: (domain != first, starts[domain] > 1, domain))
     boxes = [
         _box(table, columns[table.id], link, here=table.id == here)
         for domain in domains
@@ -76,6 +81,73 @@ def of_tables(facts: Facts, names: Iterable[str], link: Link, here: str | None =
     what = ", ".join(f"{count} {state}" for state, count in states.items())
     sentence = f"Lineage of {len(tables)} tables, from left to right: {what}"
     return Shown(lineage.drawn(boxes, sorted(edges), heads, sentence, bad), states, len(tables))
+
+
+def of_column(
+    facts: Facts, origins: Mapping[Reference, Origin], of: Reference, link: Callable[[str, str | None], str]
+) -> Shown:
+    """Return the drawing of what a column is made of, up to the files, and of what is made of it.
+
+    What only shapes its rows is shown one level up, dashed.
+    """
+    made = {of}
+    edges: set[tuple[Reference, Reference]] = set()
+    above = [of]
+    while above:
+        name = above.pop()
+        for source in origins.get(name, NOTHING).values:
+            edges.add((source, name))
+            above += [] if source in made else [source]
+            made.add(source)
+    below = [of]
+    while below and len(made) < MOST:
+        name = below.pop()
+        for user in users(origins, name):
+            edges.add((name, user))
+            below += [] if user in made else [user]
+            made.add(user)
+    shaping = origins.get(of, NOTHING).shaping - made
+    edges |= {(source, of) for source in shaping}
+    tables = {table for table, _ in made | shaping if table in facts.tables}
+    depths = _depths(facts)
+    columns = lineage.compressed({name: depths[name] for name in tables})
+    own = facts.tables[of[0]].domain
+    boxes = [
+        Box(
+            id=_reference(one),
+            band=facts.tables[one[0]].domain,
+            column=columns[one[0]],
+            label=f"{facts.tables[one[0]].name}.{one[1] or '*'}",
+            kind=f"of-{facts.tables[one[0]].layer}{' here' if one == of else ' shapes' if one in shaping else ''}",
+            sign="" if one not in shaping else "⋯",
+            title=_titled(one, of, shaping),
+            link=link(*one),
+        )
+        for one in sorted(
+            made | shaping,
+            key=lambda one: (
+                facts.tables[one[0]].domain != own,
+                facts.tables[one[0]].domain,
+                one in shaping,
+                one[0],
+                one[1] or "",
+            ),
+        )
+    ]
+    heads = _heads(columns, facts)
+    sentence = f"What {_reference(of)} is made of: {len(boxes)} columns in {len(tables)} tables"
+    return Shown(
+        lineage.drawn(boxes, sorted((_reference(a), _reference(b)) for a, b in edges), heads, sentence), {}, len(tables)
+    )
+
+
+def _reference(one: Reference) -> str:
+    return f"{one[0]}.{one[1] or '*'}"
+
+
+def _titled(one: Reference, of: Reference, shaping: Collection[Reference]) -> str:
+    name = f"any column of {one[0]}" if one[1] is None else _reference(one)
+    return f"{name}: only filters, joins, groups or orders the rows of {_reference(of)}" if one in shaping else name
 
 
 def folded(facts: Facts, link: Link) -> Shown:

@@ -13,8 +13,8 @@ from src.page.drawing.marks import label as text_at
 
 _WIDEST, _NARROWEST, _PAGE = 276.0, 190.0, 1376.0  # of a column, and of all of them together
 _GAP = 40.0  # between columns, for the curves
-_ROW, _HIGH = 28.0, 23.0
-_HEAD, _BAND_HEAD, _BAND_FOOT = 22.0, 22.0, 10.0
+_ROW, _HIGH = 26.0, 22.0
+_HEAD, _BAND_HEAD, _BAND_FOOT = 20.0, 21.0, 8.0
 _WIDE, _THIN = frozenset("mwMW@%"), frozenset("ijl.,:'|!ftr ")
 _SWEEPS = 4  # over the columns, each bringing boxes nearer to those that they are connected with
 
@@ -76,7 +76,7 @@ def _placed(
         for box in own:
             y = top + _BAND_HEAD + rows[box.id] * _ROW
             places[box.id] = _Spot(8 + box.column * pitch, y, pitch - _GAP)
-        top += high + 6
+        top += high + 5
     return places, parts, top
 
 
@@ -113,11 +113,12 @@ def _rows(boxes: Sequence[Box], edges: Collection[tuple[str, str]]) -> dict[str,
         cells.setdefault((box.column, order[box.band]), []).append(box.id)
     grid = _Grid(columns, {box.id: order[box.band] for box in boxes}, near)
     rows = {name: at for cell in cells.values() for at, name in enumerate(cell)}
+    given = {box.id: at for at, box in enumerate(boxes)}
     for sweep in range(_SWEEPS):
         to_right = sweep % 2 == 1
         for cell in sorted(cells, reverse=to_right):
-            pulls = {name: grid.pull(name, rows, to_right=to_right) for name in cells[cell]}
-            for at, (_, name) in enumerate(sorted((pull, name) for name, pull in pulls.items())):
+            pulled = sorted((grid.pull(name, rows, to_right=to_right), given[name], name) for name in cells[cell])
+            for at, (_, _, name) in enumerate(pulled):
                 rows[name] = at
     return rows
 
@@ -139,16 +140,17 @@ def _curve(start: _Spot, end: _Spot, *, bad: bool) -> str:
 
 
 def _node(box: Box, spot: _Spot) -> str:
-    inner = spot.width - 32 - 8
+    start = 28 if box.sign else 12
+    inner = spot.width - start - 12
     label, note = box.label, box.note
     if note and text_width(label) + text_width(note) + 12 > inner:
         note = ""
-    middle = spot.y + 15.5
+    middle = spot.y + 15
     parts = [
         rectangle(spot.x, spot.y, spot.width, _HIGH, "box", 5),
         rectangle(spot.x, spot.y, 4, _HIGH, "layer", 2),
-        text_at(spot.x + 12, middle, box.sign, "sign"),
-        text_at(spot.x + 28, middle, cut(label, inner)),
+        text_at(spot.x + 12, middle, box.sign, "sign") if box.sign else "",
+        text_at(spot.x + start, middle, cut(label, inner)),
         text_at(spot.x + spot.width - 8, middle, note, "axis", "end") if note else "",
     ]
     return f'<g class="node {box.kind}">{titled(box.title or box.label, parts, box.link)}</g>'
