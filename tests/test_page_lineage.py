@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any, cast
@@ -23,7 +24,7 @@ SHOP = {
 }
 
 
-def facts(upstream: dict[str, tuple[str, ...]], **states: State) -> Facts:
+def facts(upstream: Mapping[str, tuple[str, ...]], **states: State) -> Facts:
     """Facts of tables that have 7 rows each; `states`: of those that are not fine, by the end of their ids."""
     tables = {
         name: TableFacts(id=name, state=states.get("_".join(name.split(".")[1:]), State.FINE), rows=7)

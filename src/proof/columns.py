@@ -81,7 +81,7 @@ class _Cte:
 
 @dataclass(frozen=True)
 class _Names:
-    """What a name can mean beside a column: an alias of the SELECT list, a parameter of a lambda."""
+    """The meanings of a name beside a column: an alias of the SELECT list, a parameter of a lambda."""
 
     aliases: Mapping[str, Origin] = field(default_factory=dict)
     bound: frozenset[str] = frozenset()
