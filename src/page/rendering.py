@@ -11,7 +11,7 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from src.facts import State
+from src.facts import State, wording
 from src.facts.tables import SIGNS
 from src.page.drawing import charts
 
@@ -28,34 +28,31 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {
-        "moment": moment,
+        "moment": wording.moment,
+        "run_moment": run_moment,
         "ago": ago,
         "number": number,
         "coded": coded,
         "table_url": table_url,
         "seconds": seconds,
-        "bytes": byte_size,
+        "bytes": wording.size,
         "figure": figure,
         "in_full": charts.figure,
+        "hours": hours,
     }
     made.tests["number_type"] = is_number_type
     made.globals |= {"State": State, "SIGNS": SIGNS, "static": False, "asset": asset}
     return made
 
 
-def moment(value: datetime | None) -> str:
-    """Return a moment (UTC) to the minute; nothing for none."""
-    return f"{value:%Y-%m-%d %H:%M}" if value else ""
+def run_moment(run_id: str) -> str:
+    """Return the moment (UTC) that a run's id begins with; an id of another form as it is."""
+    return wording.moment(wording.run_started(run_id)) or run_id
 
 
 def ago(then: datetime | None, now: datetime) -> str:
-    """Return how long ago a moment was, in minutes up to two hours and in hours up to two days."""
-    if then is None:
-        return "never"
-    minutes = max(0.0, (now - then).total_seconds() / 60)
-    if minutes < 120:
-        return f"{minutes:.0f} min ago"
-    return f"{minutes / 60:.0f} h ago" if minutes < 48 * 60 else f"{minutes / 1440:.0f} days ago"
+    """Return how long ago a moment was."""
+    return "never" if then is None else wording.ago(now, then)
 
 
 def number(value: float | None) -> str:
@@ -75,17 +72,16 @@ def seconds(value: float) -> str:
     return f"{value:.1f} s" if value < 10 else f"{value:.0f} s" if value < 120 else f"{value / 60:.0f} min"
 
 
-def byte_size(value: int) -> str:
-    """Return a size: 512 B, 498.5 kB, 1.2 MB."""
-    size, units = float(value), ["B", "kB", "MB", "GB", "TB"]
-    while size >= 1000 and len(units) > 1:
-        size, units = size / 1000, units[1:]
-    return f"{size:.0f} B" if units[0] == "B" else f"{size:.1f} {units[0]}"
-
-
 def is_number_type(kind: str) -> bool:
     """Return whether values of this DuckDB type are numbers, which are set to the right."""
     return kind.startswith(("DECIMAL(", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "FLOAT", "DOUBLE", "HUGEINT"))
+
+
+def hours(value: float | None) -> str:
+    """Return a span in hours up to four days, then in days; a dash for none."""
+    if value is None:
+        return "-"
+    return f"{value:.0f} h" if value < 96 else f"{value / 24:.0f} d"
 
 
 def coded(text: object) -> Markup:

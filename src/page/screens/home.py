@@ -2,19 +2,58 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from src.facts import Facts, State
+from src.facts.wording import pluralized
+from src.monitors.freshness import Freshness
 from src.page.app import page_of
 from src.page.drawing import timeline
+from src.problems import CLASSES
 
 
 def home(request: Request) -> Response:
     """Return the screen."""
     page = page_of(request)
     facts = page.look.facts()
-    return page.show(request, "home.html", timeline=timeline.drawn(facts.runs[::-1]))
+    headline, detail = _verdict(facts)
+    return page.show(
+        request,
+        "home.html",
+        headline=headline,
+        detail=detail,
+        timeline=timeline.drawn(facts.runs[::-1]),
+        freshness=sorted(facts.findings.freshness, key=_stalest_first),
+        grades=facts.grades,
+        days=[facts.read_at.date() - timedelta(days=back) for back in range(_DAYS - 1, -1, -1)],
+        GRADE_SIGNS={"POOR": "✗", "ACCEPTABLE": "!"},
+        marts={table.domain for table in facts.tables.values() if table.layer == "gold"},
+    )
 
+
+def _stalest_first(row: Freshness) -> tuple[bool, float, str]:
+    """Return what sorts tables by how far they are from their promise; one without a row is the farthest."""
+    left = -1.0 if row.age_hours is None else 1 - (row.age_hours - row.rest_hours) / row.limit_hours
+    return not row.critical or row.grade != "POOR", left, row.table
+
+
+def _verdict(facts: Facts) -> tuple[str, str]:
+    """Return whether the lake is fine, and what that is made of."""
+    urgent = [known for known in facts.causes if known.urgency != CLASSES[-1]]
+    fine = sum(table.state is State.FINE for table in facts.tables.values())
+    tables = f"{fine} of {pluralized(len(facts.tables), 'table')} are fine"
+    if not urgent:
+        return "Fine", f"Nothing needs a person; {tables}."
+    worst = urgent[0].urgency
+    count = len({problem.incident for known in urgent for problem in known.cause.findings})
+    found = f"{pluralized(count, 'finding')} of the monitors come down to {pluralized(len(urgent), 'cause')}"
+    return f"{pluralized(len(urgent), 'thing')} to look at, the worst {worst}", f"{found}; {tables}."
+
+
+_DAYS = 14  # of the grid
 
 ROUTES = [Route("/", home)]
