@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,25 +21,27 @@ from src.problems import CLASSES
 def home(request: Request) -> Response:
     """Return the screen."""
     page = page_of(request)
-    facts = page.look.facts()
+    return page.show(request, "home.html", **values(page.look.facts()))
+
+
+def values(facts: Facts) -> dict[str, Any]:
+    """Return what the template needs beside the facts themselves."""
     headline, detail = _verdict(facts)
-    return page.show(
-        request,
-        "home.html",
-        headline=headline,
-        detail=detail,
-        timeline=timeline.drawn(facts.runs[::-1]),
-        freshness=sorted(facts.findings.freshness, key=_stalest_first),
-        grades=facts.grades,
-        days=[facts.read_at.date() - timedelta(days=back) for back in range(_DAYS - 1, -1, -1)],
-        GRADE_SIGNS={"POOR": "✗", "ACCEPTABLE": "!"},
-        marts={table.domain for table in facts.tables.values() if table.layer == "gold"},
-    )
+    return {
+        "headline": headline,
+        "detail": detail,
+        "timeline": timeline.drawn(facts.runs[::-1]),
+        "freshness": sorted(facts.findings.freshness, key=_stalest_first),
+        "grades": facts.grades,
+        "days": [facts.read_at.date() - timedelta(days=back) for back in range(_DAYS - 1, -1, -1)],
+        "GRADE_SIGNS": {"POOR": "✗", "ACCEPTABLE": "!"},
+        "marts": {table.domain for table in facts.tables.values() if table.layer == "gold"},
+    }
 
 
 def _stalest_first(row: Freshness) -> tuple[bool, float, str]:
     """Return what sorts tables by how far they are from their promise; one without a row is the farthest."""
-    left = -1.0 if row.age_hours is None else 1 - (row.age_hours - row.rest_hours) / row.limit_hours
+    left = -math.inf if row.age_hours is None else 1 - (row.age_hours - row.rest_hours) / row.limit_hours
     return not row.critical or row.grade != "POOR", left, row.table
 
 
