@@ -108,9 +108,22 @@ def test_the_table_farthest_from_its_promise_comes_first() -> None:
 def test_a_run_that_took_longest_does_not_flatten_the_others() -> None:
     def run(number: int, seconds: float) -> RunFacts:
         started = NOW.replace(hour=number)
-        by_layer = {"bronze": seconds}
         return RunFacts(
-            f"r{number}", started, started, "success", "make pipeline", seconds, 10, 10, 0, "", by_layer, 0, 0
+            run_id=f"r{number}",
+            started_at=started,
+            ended_at=started,
+            status="success",
+            command="make pipeline",
+            started_by="ann",
+            kind="pipeline",
+            seconds=seconds,
+            records_read=10,
+            records_written=10,
+            quarantined=0,
+            error="",
+            seconds_by_layer={"bronze": seconds},
+            failed=0,
+            blocked=0,
         )
 
     drawing = str(timeline.drawn([run(1, 100.0), run(2, 2.0), run(3, 1.0)]))
