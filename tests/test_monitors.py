@@ -18,7 +18,7 @@ from conftest import DAILY, MART, ORDERS, ROOT, Lake
 
 from src import contract, monitors
 from src.errors import ContractErrors, UsageError
-from src.monitors import Findings, distribution, freshness, quality, volume
+from src.monitors import Findings, distribution, freshness, quality, volume, weekday
 from src.monitors.volume import IncidentDay
 from src.problems import Problem
 from src.project import open_engine, open_project
@@ -333,6 +333,45 @@ def test_a_day_is_measured_by_the_median_of_its_weekday() -> None:
     assert judged({**wide, date(2024, 3, 4): 130}).z == pytest.approx(0.6745 * 30 / 10)
     assert judged({**wide, date(2024, 3, 4): 130}).verdict == "normal"
     assert judged({**wide, date(2024, 3, 4): 40}).verdict == "low"
+
+
+def test_a_day_has_to_be_further_away_than_days_of_any_weekday_usually_are() -> None:
+    varying = {day: (80, 120)[at % 2] for at, day in enumerate(every_day(date(2024, 3, 3), 35, 0))}
+    monday = date(2024, 3, 4)
+    mondays = {monday - timedelta(weeks=week): 100 for week in range(1, 6)}  # which by chance did not vary
+    rows = {**varying, **mondays}
+    usual = weekday.usual(rows, frozenset(rows), set(), monday)
+    assert (round(usual.least, 2), usual.often_none, usual.days) == (15.42, False, 35)  # 40 * 2 * 0.6745 / 3.5
+    judged = (weekday.judge(monday, {**rows, monday: count}, frozenset(rows), set(), usual) for count in (179, 181))
+    assert [one.verdict for one in judged] == ["normal", "high"]
+
+
+@pytest.mark.parametrize(
+    ("figure", "weeks", "verdict"),
+    [
+        (1, 4, "normal"),  # one purchase a day may be none by chance
+        (1, 6, "none"),  # but not where six weeks never went without
+        (100, 4, "none"),
+    ],
+)
+def test_nothing_has_to_be_far_from_the_median_or_never_seen_in_six_weeks(
+    figure: int, weeks: int, verdict: str
+) -> None:
+    monday = date(2024, 3, 4)
+    rows = every_day(monday - DAY, weeks * 7, figure)
+    usual = weekday.usual(rows, frozenset(rows), set(), monday)
+    assert weekday.judge(monday, rows, frozenset(rows), set(), usual).verdict == verdict
+    net = {**rows, monday - 10 * DAY: -1}  # a figure that goes past 0
+    usual = weekday.usual(net, frozenset(net), set(), monday)
+    assert weekday.judge(monday, net, frozenset(net), set(), usual).verdict == "normal"
+
+
+def test_a_table_does_not_begin_with_the_stragglers_of_its_first_file(lake: Lake) -> None:
+    sunday = date(2024, 3, 10)
+    sold(lake, {**every_day(sunday - 28 * DAY, 30, 2), **every_day(sunday, 28, 100)})
+    found = look(lake, MONDAY)
+    assert {(row.baseline_days, row.verdict) for row in found.volume} == {(3, "too little history")}
+    assert of(found, "volume") == []
 
 
 def test_a_day_is_not_in_its_own_baseline() -> None:

@@ -7,7 +7,8 @@ no number are no figure. Five things are looked for, each one incident per sourc
     critical  a series that the dictionary calls critical lacks yesterday, once the promise is over: P1. Passed over are
               weekdays that it lacked twice, or always, in the four weeks up to its newest day
     missing   a series has 0 or no figure on a day on which its source has others, the median of its weekday is above
-              0, and in nine weeks it went without on one such day at most. No figure: once the promise is over
+              0, and in nine weeks it went without on one such day at most and was never below 0. No figure: once the
+              promise is over
     unusual   its figure is high or low by src/monitors/weekday.py, on the newest day judged or on two of the last
               seven: of thousands of figures a few are odd by chance
     unknown   what the dictionary would have to say of it is not there, and it had a figure in the last seven days
@@ -18,9 +19,7 @@ missing. Of a retired one nothing is a problem.
 
 Judged are the last seven complete days, as far as the source has them and a run went through the table after them: a
 day that the source does not have is late, not empty. Of a source that restates its days (one that a feed pulls with
-a `lookback` of more than a day) the newest is not complete. A spread is taken as large enough at least that a figure
-is odd only twice as far from its median as 19 of 20 days in nine weeks were from theirs, and as one where figures are
-whole: nine days alone tell the spread badly, and one in thirty would be odd by chance.
+a `lookback` of more than a day) the newest is not complete.
 
 Only the last ten weeks are read. A series, and a source, of which they have nothing is none any more.
 """
@@ -28,12 +27,11 @@ Only the last ten weeks are read. A series, and a source, of which they have not
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from statistics import median
 
 from src import catalog, lake
 from src.contract import Table, Watch
@@ -48,7 +46,6 @@ _PROMISE = 26.0  # hours, where the contract promises no latency: a day, and two
 _DAY = timedelta(days=1)
 _FOUR_WEEKS = 28  # days
 _NAMED = 3
-_AS_USUAL, _TIMES = 0.95, 2.0  # odd is what is so many times as far from its median as this part of all days was
 
 Key = tuple[str, ...]  # the values of `by`, in their order
 
@@ -303,11 +300,11 @@ class _Judge:
         first = min(values)
         days = {day for day in self.complete[source] if day >= first}
         judged = [self.reading.today - timedelta(days=back) for back in range(weekday.DAYS, 0, -1)]
-        least, often_none = _usual(values, days, self.incidents, judged[0])
+        usual = weekday.usual(values, days, self.incidents, judged[0])
         for day in judged:
             if day not in days or day_start(day + _DAY) > looked or (day not in values and not self._is_over(day)):
                 continue
-            found = weekday.judge(day, values, days, self.incidents, least, often_none=often_none)
+            found = weekday.judge(day, values, days, self.incidents, usual)
             facts = (values.get(day), found.median, found.mad, found.z, found.verdict)
             yield Series(self.reading.now, self.table.id, spelled(key), source, day, *facts)
 
@@ -315,22 +312,6 @@ class _Judge:
         """Return whether a day has to be there by now."""
         age = (self.reading.now - day_start(day + _DAY)).total_seconds() / 3600
         return age > (self.limit_hours or _PROMISE)
-
-
-def _usual(
-    values: Mapping[date, float], days: Iterable[date], incidents: Iterable[date], until: date
-) -> tuple[float, bool]:
-    """Return the least spread by which figures are judged, and whether a day without is nothing special."""
-    before = sorted(day for day in set(days) - set(incidents) if day < until)
-    of_weekday = {at: [values.get(day, 0) for day in before if day.weekday() == at] for at in range(7)}
-    middles = {at: median(found) for at, found in of_weekday.items() if found}
-    away = sorted(abs(values.get(day, 0) - middles[day.weekday()]) for day in before)
-    least = (
-        (away[int(_AS_USUAL * len(away))] or away[-1]) * _TIMES * weekday.TO_DEVIATIONS / weekday.LIMIT if away else 0.0
-    )
-    whole = all(value.is_integer() for value in values.values())
-    without = sum(1 for day in before if middles[day.weekday()] > 0 and not values.get(day, 0))
-    return max(least, 1.0 if whole else 0.0), without > 1
 
 
 def _restating(reading: Reading, table: Table) -> set[str]:

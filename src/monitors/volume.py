@@ -1,7 +1,8 @@
 """A business day has about as many rows as the same weekday had in the weeks before.
 
-A day is judged by the rule of src/monitors/weekday.py, its spread taken as one row at least: a feed that is always
-the same must not alarm over a single row.
+A day is judged by the rule of src/monitors/weekday.py, by which a feed that is always the same does not alarm over a
+single row. That no row is there is nothing special where that happened twice or more in the nine weeks before. A table
+begins with the first day that has a quarter of the rows of a usual one: its first file brings stragglers of days past.
 
 Counted are the rows of silver by business day, so late rows count for the day they belong to. A day is judged once a
 run went through the table after the day was over and its promise too, the contract's `latency`: until then rows of it
@@ -18,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from statistics import median
 
 from src.contract import Table
 from src.engine import DuckEngine
@@ -28,6 +30,7 @@ from src.problems import Problem
 from src.run import runs
 
 TABLE, INCIDENTS = "ops.volume", "ops.incident_days"
+_FOUR_WEEKS = 28  # days
 
 
 @dataclass(frozen=True)
@@ -70,10 +73,11 @@ def measure(reading: Reading) -> tuple[tuple[Volume, ...], tuple[Problem, ...]]:
     rows: list[Volume] = []
     for table, counts in counted.items():
         known = {day for name, day in incidents if name == table}
-        for back in range(weekday.DAYS, 0, -1):
-            day = reading.today - timedelta(days=back)
+        judged = [reading.today - timedelta(days=back) for back in range(weekday.DAYS, 0, -1)]
+        usual = weekday.usual(counts.rows, counts.days, known, judged[0])
+        for day in judged:
             if day in counts.days:
-                rows.append(judge(table, day, counts.rows, counts.days, known, reading.now))
+                rows.append(judge(table, day, counts.rows, counts.days, known, reading.now, usual))
     awaited = _awaited(reading)
     found = (_problem([row for row in rows if row.table == table]) for table in counted if table in awaited)
     return tuple(rows), tuple(problem for problem in found if problem)
@@ -93,10 +97,16 @@ def confirm(engine: DuckEngine, data: Path, incident: IncidentDay) -> None:
 
 
 def judge(
-    table: str, day: date, rows: Mapping[date, int], days: frozenset[date], incidents: set[date], now: datetime
+    table: str,
+    day: date,
+    rows: Mapping[date, int],
+    days: frozenset[date],
+    incidents: set[date],
+    now: datetime,
+    usual: weekday.Usual = weekday.UNKNOWN,
 ) -> Volume:
     """Return the verdict on one day. `days`: those with a run to judge them by; `rows` has no zeros."""
-    found = weekday.judge(day, rows, days, incidents)
+    found = weekday.judge(day, rows, days, incidents, usual)
     facts = (found.baseline_days, found.median, found.mad, found.z, found.verdict)
     return Volume(now, table, day, rows.get(day, 0), *facts)
 
@@ -118,12 +128,22 @@ def _by_business_day(reading: Reading) -> dict[str, _Counts]:
         business = reading.attempt(table.id, _business, reading, table)
         if not business or not business.rows:
             continue
-        first, seen = min(business.rows), min(looked, reading.now) - timedelta(hours=table.latency_hours or 0.0)
+        first, seen = _first(business.rows), min(looked, reading.now) - timedelta(hours=table.latency_hours or 0.0)
         past = (first + timedelta(days=ahead) for ahead in range((reading.today - first).days))
         found[table.id] = _Counts(
             business.rows, frozenset(day for day in past if day_start(day + timedelta(days=1)) <= seen)
         )
     return found
+
+
+def _first(rows: Mapping[date, int]) -> date:
+    """Return the first day with a quarter of the rows of a usual one: stragglers of days before the first file are few.
+
+    A usual day is the median of those that had rows in the four weeks up to the newest.
+    """
+    last = max(rows)
+    least = median(count for day, count in rows.items() if (last - day).days < _FOUR_WEEKS) / 4
+    return min(day for day, count in rows.items() if count >= least)
 
 
 def _awaited(reading: Reading) -> set[str]:
