@@ -158,6 +158,7 @@ def test_what_needs_a_person_is_on_stderr_with_what_to_do_and_gives_exit_code_1(
     assert first.startswith("P2 source bronze.shop.orders: failed: ")
     assert "order_id twice" in first
     assert " -> " in first
+    assert " where: data/landing/shop/orders/2.csv -> " in first
     assert first.endswith("; and 2 findings that follow: 2 blocked")
     assert last == "1 problem, the worst P2"
 
@@ -531,6 +532,40 @@ def test_what_an_error_says_is_text_in_the_report_and_nothing_else(lake: Lake) -
     assert "| partial | make pipeline | 2.0 | 2 of 3 \\| &lt;script&gt;alert(1)&lt;/script&gt; |" in markdown
 
 
+def test_the_report_has_what_and_what_to_do_of_each_cause_outside_of_any_table(lake: Lake) -> None:
+    sold(lake).land("shop/orders/2.csv", BAD)
+    lake.run()
+    check(lake)
+    markdown, html = written(lake, runs.now())
+    assert "**1 problem, the worst P2**" in markdown
+    cause = markdown.partition("**P2 source bronze.shop.orders (open since ")[2].partition("</details>")[0]
+    what, advice, folded, *_, first, second = [line for line in cause.splitlines() if line]
+    assert "order_id twice" in what
+    assert advice.startswith("→ ")
+    assert folded == "<details><summary>2 findings that follow: 2 blocked</summary>"
+    assert first.startswith("| P2 | table gold.shop.daily |") and second.startswith("| P2 | table silver.shop.orders |")
+    item = html.partition('<div class="item p2">')[2].partition("</div>\n")[0]
+    assert item.index("order_id twice") < item.index("<p>→ ") < item.index("<details>") < item.index("<table")
+    assert "| shop | 1 failed, 2 blocked |" in markdown
+    assert "| ‖ blocked | gold.shop.daily |" in markdown
+
+
+def test_reports_go_after_90_days_and_nothing_else_does(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+    lake.shop()
+    folder = lake.data / "reports"
+    folder.mkdir(parents=True)
+    stay = ("2025-12-30.md", "2025-12-30.html", "2026-03-31.md", "2024-02-30.md", "2024-01-01.txt", "old 2024-01-01.md")
+    for name in ("2025-12-29.md", "2025-12-29.html", "2024-01-01.html", *stay):
+        (folder / name).write_text("kept by somebody")
+    (folder / "2024-01-02.md").mkdir()
+    written(lake)  # on 2026-03-30
+    left = {path.name for path in folder.iterdir()}
+    assert left == {*stay, "2024-01-02.md", "2026-03-30.md", "2026-03-30.html"}
+    assert "removed 3 files of reports older than 90 days" in capsys.readouterr().out
+    written(lake, MONDAY - 400 * DAY)  # the clock went back
+    assert left < {path.name for path in folder.iterdir()}
+
+
 class Tags(HTMLParser):
     """The tags of a page in their order, each start with its attributes; complains of one that is not closed."""
 
@@ -595,7 +630,7 @@ def test_a_damaged_ops_table_is_said_in_the_report_and_the_rest_is_written(lake:
     for path in data_files(lake, runs.AUDITS):
         path.write_bytes(b"no parquet")
     markdown, _ = written(lake)
-    assert "| P1 | table ops" in markdown
+    assert "**P1 table ops" in markdown
     assert "29 runs, 27 of them whole" in markdown
 
 

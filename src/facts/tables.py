@@ -11,6 +11,7 @@ from typing import Any
 from src import catalog, contract, lake
 from src.errors import BoathouseError
 from src.monitors.freshness import Freshness
+from src.problems import relative_text
 from src.project import Project
 from src.run import releases
 from src.run.releases import Cause, Standing
@@ -107,7 +108,11 @@ def read_tables(
         state = _state(step, standing, built=snapshot is not None, stale=stale)
         seen_rows = _seen_rows(project, name, standing, snapshot)
         yield TableFacts(
-            **known, state=state, seen_rows=seen_rows, reason=_reason(state, step, standing), **_sized(snapshot)
+            **known,
+            state=state,
+            seen_rows=seen_rows,
+            reason=relative_text(_reason(state, step, standing), project.settings.root),
+            **_sized(snapshot),
         )
 
 

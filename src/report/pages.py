@@ -43,13 +43,28 @@ class Grid:
 
 
 @dataclass(frozen=True)
+class Item:
+    """Something that asks for a person: a title with its class, what is so, what to do, and what is folded below.
+
+    It is no row of a table, so that all of it can be read on a narrow screen.
+    """
+
+    mark: str  # P1 to P4
+    title: str
+    text: str
+    advice: str
+    folded: Grid | None = None
+
+
+@dataclass(frozen=True)
 class Section:
-    """A heading, sentences, plots and tables. A table without rows is not shown."""
+    """A heading, sentences, items, plots and tables. A table without rows is not shown."""
 
     title: str
     text: str = ""
     plots: tuple[Plot, ...] = ()
     grids: tuple[Grid, ...] = ()
+    items: tuple[Item, ...] = ()  # they come before plots and tables
 
 
 @dataclass(frozen=True)
@@ -69,6 +84,8 @@ def markdown(page: Page) -> str:
     for section in page.sections:
         lines += [f"## {_marked(section.title)}", ""]
         lines += [_marked(section.text), ""] if section.text else []
+        for item in section.items:
+            lines += _markdown_item(item)
         for plot in section.plots:
             lines += [f"{_marked(plot.title)}: {_marked(plot.text)}", ""]
         for grid in section.grids:
@@ -95,6 +112,19 @@ def html(page: Page) -> str:
     )
 
 
+def _markdown_item(item: Item) -> Iterator[str]:
+    yield f"**{_marked(item.mark)} {_marked(item.title)}**: {_marked(item.text)}"
+    yield ""
+    yield f"→ {_marked(item.advice)}"
+    yield ""
+    if item.folded:
+        yield f"<details><summary>{_escaped(item.folded.caption)}</summary>"
+        yield ""
+        yield from list(_markdown_table(item.folded))[2:]  # its caption is the summary
+        yield "</details>"
+        yield ""
+
+
 def _markdown_table(grid: Grid) -> Iterator[str]:
     right = _right(grid)
     yield f"{_marked(grid.caption)}:"
@@ -109,6 +139,7 @@ def _markdown_table(grid: Grid) -> Iterator[str]:
 def _html_section(section: Section, number: int) -> str:
     parts = [f'<section id="s{number}">\n<h2>{_escaped(section.title)}</h2>\n']
     parts += [f"<p>{_coded(section.text)}</p>\n"] if section.text else []
+    parts += [_html_item(item) for item in section.items]
     for plot in section.plots:
         parts.append(f"<figure><figcaption>{_escaped(plot.title)}</figcaption>{plot.svg}</figure>\n")
     for grid in section.grids:
@@ -118,6 +149,18 @@ def _html_section(section: Section, number: int) -> str:
         folded = f"<details><summary>{_escaped(grid.caption)}</summary>{table}</details>\n"
         parts.append(folded if grid.folded else table)
     return "".join([*parts, "</section>\n"])
+
+
+def _html_item(item: Item) -> str:
+    """Return an item as a block: its title, what is so, what to do."""
+    folded = ""
+    if item.folded:
+        caption = _escaped(item.folded.caption)
+        folded = f"<details><summary>{caption}</summary>{_html_table(item.folded)}</details>"
+    return (
+        f'<div class="item {_escaped(item.mark).lower()}"><h3><b>{_escaped(item.mark)}</b> {_coded(item.title)}</h3>'
+        f"<p>{_coded(item.text)}</p><p>→ {_coded(item.advice)}</p>{folded}</div>\n"
+    )
 
 
 def _html_table(grid: Grid) -> str:
@@ -193,11 +236,14 @@ main{max-width:1140px;margin:0 auto;padding:24px 20px 64px}
 h1{font-size:26px;line-height:1.2;margin:0}h1+p{margin:4px 0 16px;color:var(--soft)}
 h2{font-size:19px;margin:36px 0 8px;padding-top:12px;border-top:1px solid var(--rule)}
 p{margin:8px 0;max-width:80ch}
+.item{border-left:4px solid var(--odd);padding:2px 12px;margin:16px 0;overflow-wrap:anywhere}
+.item p{margin:2px 0}.item.p1,.item.p2{border-color:var(--bad)}.item.p4{border-color:var(--pale)}
+h3{font-size:15px;margin:0}
 .verdict{font-size:19px;font-weight:600;padding:10px 14px;border-left:6px solid;background:var(--band);max-width:none}
 .well{border-color:var(--good)}.ill{border-color:var(--bad)}
 nav{display:flex;flex-wrap:wrap;gap:2px 16px;margin-top:12px}a{color:var(--main)}
 figure{margin:16px 0}figcaption,caption{font-weight:600;text-align:left;padding:4px 0;color:var(--soft)}
-details caption{display:none}summary{cursor:pointer;color:var(--main);margin:8px 0}
+details caption{display:none}.item details{margin-bottom:4px}summary{cursor:pointer;color:var(--main);margin:8px 0}
 .plot{display:block;width:100%;height:auto;max-width:1100px}
 .plot text{font:11px system-ui,sans-serif;fill:var(--soft)}
 .main{fill:var(--main)}.good{fill:var(--good)}.odd{fill:var(--odd)}.bad{fill:var(--bad)}.pale{fill:var(--pale)}

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from statistics import median
 
-from src.facts import wording
+from src.facts import KnownCause, wording
+from src.facts.tables import SIGNS, State
 from src.facts.wording import ago, size
 from src.report import plots
-from src.report.pages import Cell, Figure, Grid, Page, Section, Spark
+from src.report.pages import Cell, Figure, Grid, Item, Page, Section, Spark
 from src.report.plots import Bar, Plot
 from src.report.summary import DAYS, LACKS, SeriesFigures, ShareFigures, Summary, VolumeFigures
 from src.run import releases
@@ -29,6 +30,7 @@ def page(summary: Summary) -> Page:
         well=summary.healthy,
         sections=(
             _problems(summary),
+            _tables(summary),
             _runs(summary),
             _records(summary),
             _freshness(summary),
@@ -43,23 +45,67 @@ def page(summary: Summary) -> Page:
 
 
 def _problems(summary: Summary) -> Section:
-    rows = tuple((p.urgency, p.incident, str(p.day), p.what, p.fix) for p in summary.problems)
     events = tuple(
         (_moment(event.moment), event.event, event.urgency, event.incident, event.message, event.by)
         for event in summary.incident_events
     )
-    behind = tuple((s.table, s.as_of, releases.describe(s)) for s in summary.behind)
     drafts = tuple((table, "may change under one version, until its contract is active") for table in summary.drafts)
     return Section(
         "Problems",
-        "" if rows else "There is nothing that is not as it should be.",
+        "" if summary.causes else "There is nothing that is not as it should be.",
+        items=tuple(map(_item, summary.causes)),
         grids=(
-            Grid("Problems now", ("urgency", "incident", "business day", "what", "what to do"), rows),
-            Grid("Tables of which readers see an earlier run's data", ("table", "as of run", "why"), behind),
             Grid("Tables that are drafts", ("table", "what that means"), drafts),
             Grid("Incidents of the last 7 days", ("moment", "event", "urgency", "incident", "what", "by"), events),
         ),
     )
+
+
+def _item(known: KnownCause) -> Item:
+    """Return a cause, with every finding that follows from it folded below."""
+    head = known.cause.head
+    state = f" ({known.state} since {_moment(known.since)})" if known.since else ""
+    rows = tuple((one.urgency, one.incident, str(one.day), one.what) for one in known.cause.follows)
+    headers = ("urgency", "incident", "business day", "what")
+    folded = Grid(known.followers, headers, rows, folded=True) if rows else None
+    return Item(known.urgency, f"{head.incident}{state}", head.what, head.fix, folded)
+
+
+def _tables(summary: Summary) -> Section:
+    """Return what readers see of each domain, and the tables that are not fine."""
+    domains = tuple(
+        (
+            domain.name,
+            ", ".join(f"{count} {state}" for state, count in domain.states.items()),
+            _started(domain.readers_see),
+            _started(domain.built),
+            ", ".join(domain.held_by),
+        )
+        for domain in summary.domains
+    )
+    odd = tuple(
+        (
+            f"{SIGNS[table.state]} {table.state}",
+            table.id,
+            table.standing.as_of if table.standing else None,
+            releases.describe(table.standing) if table.standing and table.standing.behind else table.reason,
+        )
+        for table in summary.tables
+        if table.state not in (State.FINE, State.EMPTY) or (table.standing and table.standing.behind)
+    )
+    headers = ("domain", "tables", "readers see", "built", "held back by")
+    return Section(
+        "Tables",
+        "What readers see is the last release; what is built may be newer (UTC)." if domains else "",
+        grids=(
+            Grid("Domains and marts", headers, domains),
+            Grid("Tables that are not fine", ("state", "table", "as of run", "why"), odd),
+        ),
+    )
+
+
+def _started(run_id: str | None) -> str:
+    return wording.short_moment(wording.run_started(run_id)) or run_id or "nothing"
 
 
 # -- runs and records
