@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
@@ -10,17 +11,17 @@ from src.causes import Cause
 from src.facts.tables import State, TableFacts
 from src.problems import CLASSES, Problem
 
+_RUN = "run"
 # Of findings that follow from a cause: how they are counted, by kind.
 _COUNTED = {
     "table": "failed",
     "source": "failed",
-    "run": "no whole run",
     "quiet": "quiet",
     "freshness": "stale",
     "late": "late",
     "critical": "without yesterday",
     "missing": "without a figure",
-    "volume": "with too few or too many rows",
+    "volume": "with odd row counts",
     "unusual": "with odd figures",
     "distribution": "with other values",
     "quality": "with more failed audits",
@@ -99,15 +100,11 @@ def followers(cause: Cause, tables: Mapping[str, TableFacts]) -> str:
     """Return in one line what follows from a cause: 32 findings that follow: 4 blocked, 28 held back; else nothing."""
     if not cause.follows:
         return ""
-    counted: dict[str, int] = {}
-    for problem in cause.follows:
-        word = _counted(problem, tables)
-        counted[word] = counted.get(word, 0) + 1
+    counted = Counter(_counted(problem, tables) for problem in cause.follows if problem.kind != _RUN)
     verb = "follows" if len(cause.follows) == 1 else "follow"
-    kinds = ", ".join(
-        f"{number} {word}" for word, number in sorted(counted.items(), key=lambda item: (-item[1], item[0]))
-    )
-    return f"{pluralized(len(cause.follows), 'finding')} that {verb}: {kinds}"
+    kinds = [f"{number} {word}" for word, number in sorted(counted.items(), key=lambda item: (-item[1], item[0]))]
+    kinds += ["no successful run"] if any(problem.kind == _RUN for problem in cause.follows) else []
+    return f"{pluralized(len(cause.follows), 'finding')} that {verb}: {', '.join(kinds)}"
 
 
 def _counted(problem: Problem, tables: Mapping[str, TableFacts]) -> str:
