@@ -6,7 +6,7 @@ the day of each run. The records under ops are those of its last day, for every 
 `optimize` leaves them, with a commit for each run since. A last run over all tables finds nothing to do, which proves
 that the copies are what a run would have left. Rows of bronze still name the files of the first domain.
 
-Usage: python -m benchmarks.many_tables FOLDER [--domains 20] [--runs 1000] [--look] (time commands on it)
+Usage: python -m benchmarks.many_tables FOLDER [--domains 20] [--runs 1000] [--rounds 3] [--against ANOTHER_CLONE]
 """
 
 from __future__ import annotations
@@ -321,34 +321,61 @@ def _run(root: Path) -> None:
 # -- what a look takes
 
 
-def look(folder: Path, rounds: int = 3) -> None:
-    """Print what commands take from the shell on the lake, and a second look within one process."""
+def look(folder: Path, against: Path | None, rounds: int) -> None:
+    """Print the wall and processor seconds of `status` from the shell, and of looks within one process, the least each.
+
+    `against`: another clone of the product; every round asks both, one after the other.
+    """
     found = machine.described()
     print(f"{found['cores']} cores, {found['processor']}, commit {found['commit']}")
-    for command in ("status", "health"):
-        seconds = [
-            _seconds([sys.executable, str(ROOT / "main.py"), command, "--project", str(folder / "project")])
-            for _ in range(rounds)
-        ]
-        print(f"{command:20} {min(seconds):6.2f} s")
-    for name, seconds in _looks(folder):
-        print(f"{name:20} {seconds:6.2f} s")
+    clones = {"this": ROOT, **({"against": against} if against else {})}
+    figures: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for name, clone, _ in ((*pair, nth) for nth in range(rounds) for pair in clones.items()):
+        for what, seconds in _asked(clone, folder / "project"):
+            figures.setdefault((what, name), []).append(seconds)
+    print(f"{'':14}" + "".join(f"{f'{name}: wall s':>16}{'cpu s':>8}" for name in clones) + f"{'ratio of cpu':>14}")
+    for what in dict.fromkeys(what for what, _ in figures):
+        least = [tuple(map(min, zip(*figures[what, name], strict=True))) for name in clones]
+        print(
+            f"{what:14}"
+            + "".join(f"{wall:16.2f}{cpu:8.2f}" for wall, cpu in least)
+            + f"{least[-1][1] / least[0][1]:14.1f}"
+        )
 
 
-def _seconds(command: list[str]) -> float:
+# In a process of its own, of either clone: opening the project, a first look, and one more as a page makes it.
+_LOOKS = """
+import sys, time
+from pathlib import Path
+from src import monitors
+from src.project import open_project
+from src.run import runs
+from src.settings import load
+
+def timed(what, began=[time.perf_counter(), time.process_time()]):
+    now = [time.perf_counter(), time.process_time()]
+    print(what, now[0] - began[0], now[1] - began[1])
+    began[:] = now
+
+with open_project(load(Path(sys.argv[1]), {})) as project:
+    timed("contracts")
+    for what in ("look", "another-look"):
+        monitors.evaluate(project, runs.now())
+        timed(what)
+"""
+
+
+def _asked(clone: Path, project: Path) -> Iterator[tuple[str, tuple[float, float]]]:
+    """Yield what was timed of one clone: wall and processor seconds."""
     began = time.perf_counter()
-    subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ})
-    return time.perf_counter() - began
-
-
-def _looks(folder: Path) -> Iterator[tuple[str, float]]:
-    began = time.perf_counter()
-    with open_project(load(folder / "project", {})) as project:
-        yield "contracts", time.perf_counter() - began
-        for name in ("first look", "second look", "third look"):
-            began = time.perf_counter()
-            monitors.evaluate(project, runs.now())
-            yield name, time.perf_counter() - began
+    status = [sys.executable, str(clone / "main.py"), "status", "--project", str(project)]
+    process = subprocess.Popen(status, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    used = os.wait4(process.pid, 0)[2]
+    yield "status", (time.perf_counter() - began, used.ru_utime + used.ru_stime)
+    looks = [sys.executable, "-c", _LOOKS, str(project)]
+    for line in subprocess.run(looks, cwd=clone, capture_output=True, text=True, check=True).stdout.splitlines():
+        what, wall, cpu = line.split()
+        yield what, (float(wall), float(cpu))
 
 
 if __name__ == "__main__":
@@ -356,9 +383,10 @@ if __name__ == "__main__":
     parser.add_argument("folder", type=Path)
     parser.add_argument("--domains", type=int, default=20)
     parser.add_argument("--runs", type=int, default=1000)
-    parser.add_argument("--look", action="store_true", help="time commands on it")
+    parser.add_argument("--rounds", type=int, default=0, help="of timing looks at it")
+    parser.add_argument("--against", type=Path, help="another clone, to be timed beside this one")
     args = parser.parse_args()
     logger.remove()
     build(args.folder.resolve(), args.domains, args.runs)
-    if args.look:
-        look(args.folder.resolve())
+    if args.rounds:
+        look(args.folder.resolve(), args.against, args.rounds)
