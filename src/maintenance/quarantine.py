@@ -69,10 +69,10 @@ def read_reasons(engine: DuckEngine, data: Path, today: date) -> list[Reason]:
     """Return the rejected rows counted by table and reason, those that a waiver in force covers apart."""
     found = []
     for table, name in tables(data).items():
-        waived = _waived(engine, data, table, today)
+        covered = waived(engine, data, table, today)
         _publish(engine, data, name)
         rows = engine.rows(
-            f"SELECT reason, count(*) FILTER (WHERE NOT {waived}), count(*) FILTER (WHERE {waived}), "
+            f"SELECT reason, count(*) FILTER (WHERE NOT {covered}), count(*) FILTER (WHERE {covered}), "
             f"min(_ingested_at), max(_ingested_at) "
             f"FROM (SELECT *, regexp_replace(_reasons[1], '[0-9]', '#', 'g') AS reason FROM {name}) "
             "GROUP BY reason ORDER BY count(*) DESC, reason"
@@ -96,8 +96,7 @@ def read_rows(engine: DuckEngine, data: Path, table: str, limit: int, longest: i
     Raises:
         UsageError: the table has no quarantine.
     """
-    name = _known(data, table)
-    _publish(engine, data, name)
+    name = publish(engine, data, table)
     values = "_values"
     if longest is not None:
         cut = f"left(_values, {longest}) || ' ... (' || length(_values) || ' characters)'"
@@ -135,6 +134,17 @@ def waive(engine: DuckEngine, data: Path, waiver: Waiver) -> int:
     return covered
 
 
+def publish(engine: DuckEngine, data: Path, table: str) -> str:
+    """Make the quarantine of a table readable in SQL; return its name there.
+
+    Raises:
+        UsageError: the table has none.
+    """
+    name = _known(data, table)
+    _publish(engine, data, name)
+    return name
+
+
 def count(engine: DuckEngine, data: Path, table: str) -> int:
     """Return how many rows of a table are in quarantine."""
     name = _known(data, table)
@@ -158,7 +168,7 @@ def _publish(engine: DuckEngine, data: Path, name: str) -> None:
         engine.publish(name, f"SELECT * FROM {scan}")
 
 
-def _waived(engine: DuckEngine, data: Path, table: str, today: date) -> str:
+def waived(engine: DuckEngine, data: Path, table: str, today: date) -> str:
     """Return SQL that is true for a rejected row that a waiver in force covers."""
     if WAIVERS not in catalog.tables(data):
         return "false"
