@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -33,6 +34,16 @@ class Project:
     def landing(self) -> Path:
         """Return the landing zone's folder."""
         return self.settings.data_dir / "landing"
+
+    def relative(self, text: str) -> str:
+        """Return a message in which the paths of what lies in the project are relative to its folder.
+
+        A path outside stays whole, as that of a data folder elsewhere, or of a folder whose name begins alike.
+        """
+        root = self.settings.root
+        for folder in {str(root), str(root.resolve())} - {"/"}:
+            text = re.sub(rf"(?<![\w.~/-]){re.escape(folder)}/", "", text)
+        return text
 
     def path(self, table_id: str) -> Path:
         """Return the folder of a table."""

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
@@ -16,7 +17,7 @@ import polars
 import pytest
 from conftest import DAILY, MART, ORDERS, ROOT, Lake
 
-from src import contract, monitors
+from src import alerts, contract, monitors
 from src.errors import ContractErrors, UsageError
 from src.monitors import Findings, distribution, freshness, quality, volume, weekday
 from src.monitors.volume import IncidentDay
@@ -806,6 +807,36 @@ def test_a_source_that_fails_is_p2_with_its_fix_and_so_is_what_it_blocks_until_a
     lake.good()
     found = look(lake, datetime.now(UTC))
     assert (of(found, "source"), of(found, "table")) == ([], [])
+
+
+def test_paths_in_records_and_problems_are_relative_to_the_project_and_whole_outside_of_it(
+    lake: Lake, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    shop(lake).land("shop/orders/2.csv.gz", b"\x1f\x8b\x08\x00broken")
+    run = lake.run()
+    where = "data/landing/shop/orders/2.csv.gz"
+    assert lake.step(run, "bronze.shop.orders").error_where == where
+    assert the_problem(look(lake, datetime.now(UTC)), "source").what.endswith(f" where: {where}")
+    assert str(lake.root) not in str([run.records, alerts.of_run(run), look(lake, datetime.now(UTC)).problems])
+    shutil.rmtree(lake.data / "landing")
+    elsewhere = tmp_path_factory.mktemp("disk")
+    shutil.move(lake.data, elsewhere / "data")
+    lake.environ["DATA_DIR"] = str(elsewhere / "data")
+    outside = elsewhere / "data/landing/shop/orders/2.csv.gz"
+    outside.parent.mkdir(parents=True)
+    outside.write_bytes(b"\x1f\x8b\x08\x00broken")
+    assert lake.step(lake.run(), "bronze.shop.orders").error_where == str(outside)
+
+
+def test_only_the_projects_own_folder_is_left_out_of_a_path(lake: Lake) -> None:
+    root = lake.root
+    with open_project(lake.settings) as project:
+        assert project.relative(f"where: {root}/src/a.yaml, `{root}/b`") == "where: src/a.yaml, `b`"
+        for text in (f"{root}-old/data", f"/mnt{root}/data", f"file://{root}/data", f"{root}"):
+            assert project.relative(text) == text
+    with open_project(lake.settings) as project:
+        everything = replace(project, settings=project.settings.model_copy(update={"root": Path("/")}))
+        assert everything.relative("/data/landing") == "/data/landing"
 
 
 LATER = ("kind", "full_refresh", "blocked_by", "error_where", "error_fix")

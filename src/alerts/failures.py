@@ -57,7 +57,7 @@ def _problem(run: Run, table_id: str, error: Exception) -> Problem:
     fix = (error.fix if isinstance(error, BoathouseError) else _BUG) or _AGAIN
     kind = _kind(table_id)
     urgency = "P3" if kind == "pull" and isinstance(error, TransientError) else "P2"
-    return Problem(kind, table_id, urgency, run.window.end, what, fix)
+    return Problem(kind, table_id, urgency, run.window.end, run.relative(what), run.relative(fix))
 
 
 def _waiting(run: Run, table_id: str) -> list[str]:

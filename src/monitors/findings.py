@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -82,7 +82,8 @@ def evaluate(project: Project, now: datetime) -> Findings:
     )
     lake.keep(project.settings.data_dir)
     reading.answers.keep()
-    problems = _one_per_incident((*reading.damage.values(), *found))
+    shortened = (_relative(project, problem) for problem in (*reading.damage.values(), *found))
+    problems = _one_per_incident(tuple(shortened))
     return Findings(fresh, volumes, figures, schema, trend, spread, times, stats, due, problems)
 
 
@@ -97,6 +98,11 @@ def record(engine: DuckEngine, data: Path, findings: Findings) -> None:
     runs.append(engine, data, latency.TABLE, Latency, findings.latency)
     runs.append(engine, data, storage.TABLE, TableStats, findings.table_stats)
     runs.append(engine, data, expected.TABLE, Expected, findings.expected)
+
+
+def _relative(project: Project, problem: Problem) -> Problem:
+    """Return a problem without the project's own folder in its paths, also where an older record holds it."""
+    return replace(problem, what=project.relative(problem.what), fix=project.relative(problem.fix))
 
 
 def _one_per_incident(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:

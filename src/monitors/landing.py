@@ -23,7 +23,7 @@ def problem(project: Project, day: date) -> Problem | None:
     if any(files(project)) or not came_before(project):
         return None
     state = "holds no file any more" if project.landing.is_dir() else "is gone"
-    what = f"the landing zone {project.landing} {state}, though files came before"
+    what = f"the landing zone {project.relative(str(project.landing))} {state}, though files came before"
     fix = (
         "see whether its disk is mounted and DATA_DIR is right; where files are moved away on purpose, put .keep there"
     )

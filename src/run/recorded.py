@@ -36,7 +36,7 @@ def recorded_run(
     with lock.lock_lake(data, command=command, run_id=run_id, now=started, by=by) as dead:
         logs.begin_run(run_id)
         window = window or runs.window(started.date(), None, None)
-        run = Run(run_id, window, runs.now, command, kind, full_refresh)
+        run = Run(run_id, window, runs.now, command, kind, full_refresh, relative=project.relative)
         logger.info("run {}: {}, Boathouse {}", run_id, command, __version__)
         run.started_by = by
         run.revision = revision.read_revision(project.settings.root)

@@ -186,6 +186,7 @@ class Run:
     full_refresh: bool = False
     expect: Callable[[str, Outcome | None], Expected] = lambda step, outcome: Expected()
     revision: Revision | None = None  # the commit that the project's contracts and models stand at
+    relative: Callable[[str], str] = str  # returns a message with paths in the project relative to it
     started_by: str = ""
     planned: int | None = None  # how many steps it will do, where that is known
     watch: Watch | None = None
@@ -265,13 +266,13 @@ class Run:
             records_written=sum(step.records_written for step in steps),
             quarantined=sum(step.quarantined for step in steps),
             error_class=getattr(error, "error_class", "bug") if error else None,
-            error_message=str(error) if error else None,
+            error_message=self.relative(str(error)) if error else None,
             notes="\n".join([f"window {self.window}", *([self.landing.what] if self.landing else [])]),
             command=self.command,
             kind=self.kind,
             full_refresh=self.full_refresh,
-            error_where=getattr(error, "where", None),
-            error_fix=getattr(error, "fix", None),
+            error_where=self._relative(getattr(error, "where", None)),
+            error_fix=self._relative(getattr(error, "fix", None)),
             product_version=__version__,
             git_commit=self.revision.commit if self.revision else None,
             git_dirty=self.revision.dirty if self.revision else None,
@@ -377,12 +378,15 @@ class Run:
             files=outcome.files,
             version=outcome.version,
             error_class=getattr(error, "error_class", "bug") if error else None,
-            error_message=f"waits for {waits}" if waits else str(error) if error else None,
-            notes="\n".join((*outcome.conflict_notes, *outcome.notes)) or None,
+            error_message=f"waits for {waits}" if waits else self.relative(str(error)) if error else None,
+            notes=self._relative("\n".join((*outcome.conflict_notes, *outcome.notes)) or None),
             blocked_by=waits or None,
-            error_where=getattr(error, "where", None),
-            error_fix=getattr(error, "fix", None),
+            error_where=self._relative(getattr(error, "where", None)),
+            error_fix=self._relative(getattr(error, "fix", None)),
         )
+
+    def _relative(self, text: str | None) -> str | None:
+        return None if text is None else self.relative(text)
 
 
 def _with(record: Record, expected: Expected) -> Record:
