@@ -144,7 +144,7 @@ class _Placing:
         """Place that no run succeeded: it follows from the steps that failed, unless no run is started at all."""
         failed = 0
         for step in steps:
-            if step.kind != "pull" and step.subject in self._families.upstream:  # a run succeeds without its pulls
+            if step.subject in self._families.upstream:  # a pull is no table: a run succeeds without its pulls
                 failed |= self._of[step.incident]
         if failed and self._families.runs_start:
             self._of[problem.incident] = failed
