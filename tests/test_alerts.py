@@ -283,10 +283,16 @@ def test_what_follows_from_a_cause_that_was_told_before_says_of_which(desk: Desk
     ]
 
 
-def test_what_is_over_with_its_cause_is_one_text(desk: Desk) -> None:
-    desk.update(NOON, ORDERS, STALE, LOW, families=SHOP)
+def test_a_cause_is_as_urgent_as_what_follows_and_is_over_with_it(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    worst = Problem("freshness", STALE.subject, "P1", THURSDAY, STALE.what, STALE.fix)
+    desk.update(NOON, ORDERS, worst, LOW, families=SHOP)
+    assert desk.hook.posted[-1]["title"] == "Boathouse: P1 opened: source bronze.shop.orders, and 2 more"
+    alerts.print_open(alerts.read_open(desk.engine, desk.lake.data, NOON, SHOP))
+    assert capsys.readouterr().out.splitlines()[2].startswith("P1       2026-03-27 12:00  source bronze.shop.orders ")
     desk.update(NOON + HOUR, families=SHOP)
-    assert desk.hook.posted[-1]["title"] == "Boathouse: P2 recovered: source bronze.shop.orders, and 2 more"
+    assert desk.hook.posted[-1]["title"] == "Boathouse: P1 recovered: source bronze.shop.orders, and 2 more"
 
 
 def test_a_cause_is_acknowledged_with_all_that_follows_in_one_commit(desk: Desk, lake: Lake) -> None:

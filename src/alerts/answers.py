@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -60,16 +59,29 @@ def read_open(engine: DuckEngine, data: Path, now: datetime, families: Families 
 
 
 def print_open(incidents: Sequence[OpenIncident], *, every: bool = False) -> None:
-    """Print the open incidents that are causes, and how many follow from each; with `every` all of them."""
+    """Print the open incidents that are causes, and how many follow from each; with `every` all of them.
+
+    A cause is as urgent as the most urgent incident that follows from it.
+    """
     if not incidents:
         print("No incident is open.")
         return
-    follow = Counter(i.follows_from for i in incidents)
+    follow: dict[str | None, list[OpenIncident]] = {}
+    for incident in incidents:
+        follow.setdefault(incident.follows_from, []).append(incident)
+    shown = [(i, [] if every else follow.get(i.incident, [])) for i in incidents if every or i.follows_from is None]
     rows = [
-        (i.urgency, f"{i.since:%Y-%m-%d %H:%M}", i.incident, i.day, i.state, _with_more(i, {} if every else follow))
-        for i in incidents
-        if every or i.follows_from is None
+        (
+            min(one.urgency for one in (i, *more)),
+            f"{i.since:%Y-%m-%d %H:%M}",
+            i.incident,
+            i.day,
+            i.state,
+            i.what + (f" (and {len(more)} that {'follows' if len(more) == 1 else 'follow'})" if more else ""),
+        )
+        for i, more in shown
     ]
+    rows.sort(key=lambda row: row[0])
     console.table(("urgency", "since (UTC)", "incident", "day", "state", "what"), rows)
 
 
@@ -186,11 +198,6 @@ def _to_come(until: datetime, now: datetime) -> datetime:
     if until <= now:
         raise UsageError(f"snoozed until {until:%Y-%m-%d %H:%M}, which is over", fix="give a moment to come")
     return until
-
-
-def _with_more(incident: OpenIncident, follow: Mapping[str | None, int]) -> str:
-    more = follow.get(incident.incident, 0)
-    return incident.what + (f" (and {more} that {'follows' if more == 1 else 'follow'})" if more else "")
 
 
 def _those_open(known: Iterable[Incident], names: Collection[str]) -> list[Incident]:

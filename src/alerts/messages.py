@@ -92,8 +92,14 @@ class Text:
 
     @property
     def title(self) -> str:
-        """Return the first message's title, and how many more there are."""
-        return self.first.title + (f", and {len(self.others)} more" if self.others else "")
+        """Return the first message's title with the highest urgency of all, and how many more there are."""
+        more = f", and {len(self.others)} more" if self.others else ""
+        return f"{self.urgency} {self.first.event}: {self.first.incident}{more}"
+
+    @property
+    def urgency(self) -> str:
+        """Return how urgent the most urgent of its messages is."""
+        return min(message.urgency for message in (self.first, *self.others))
 
     @property
     def text(self) -> str:
@@ -146,8 +152,9 @@ def _title(texts: Sequence[Text]) -> str:
     if len(texts) == 1:
         return f"Boathouse: {texts[0].title}"
     counts = Counter(text.first.event for text in texts)
-    urgency = min(message.urgency for text in texts for message in (text.first, *text.others))
-    return f"Boathouse: {urgency}, " + ", ".join(f"{count} {event}" for event, count in counts.items())
+    return f"Boathouse: {min(text.urgency for text in texts)}, " + ", ".join(
+        f"{count} {event}" for event, count in counts.items()
+    )
 
 
 def _body(texts: Sequence[Text]) -> str:
