@@ -97,6 +97,15 @@ def test_another_look_finds_the_same_and_asks_nothing_of_a_table_that_is_the_sam
     assert afresh(lived) == first and of_bronze(asked) == 4
 
 
+def test_what_is_kept_is_written_once_as_long_as_nothing_changes(lived: Lake) -> None:
+    look(lived)
+    afresh(lived)  # the records of the look's own questions
+    written = {file: file.stat().st_mtime_ns for file in (lived.data / ".known").iterdir()}
+    afresh(lived)
+    look(lived)
+    assert {file: file.stat().st_mtime_ns for file in (lived.data / ".known").iterdir()} == written
+
+
 def test_a_data_file_that_was_changed_in_place_is_read_again_whatever_its_times_say(lived: Lake) -> None:
     assert unreadable(look(lived)) == []
     harm(lived, a_file(lived, "bronze/shop/orders"))

@@ -40,18 +40,19 @@ def recall(data: Path) -> None:
     for name, (state, facts) in kept["tables"].items():
         root = data / name
         mark = log.mark(root)
-        if mark is None or tables.is_known(root, mark) or log.state(root) != state:
+        if mark is None or log.state(root) != state:
             continue
         with suppress(BoathouseError):  # whoever opens it is told
-            snapshot = Snapshot.of_facts(root, facts)
+            snapshot = tables.known_at(root, mark) or Snapshot.of_facts(root, facts)
             tables.know(root, mark, snapshot)
-            _kept[root] = snapshot, snapshot.known, state
+            log.know_commits(root, facts["commits"])
+            _kept[root] = snapshot, len(facts["progress"]) + len(facts["commits"]), state
 
 
 def keep(data: Path) -> None:
     """Keep what is known of the lake's tables, if it is more than what is kept."""
     found = {root: snapshot for root, snapshot in tables.known().items() if root.is_relative_to(data)}
-    if all(root in _kept and _kept[root][:2] == (snapshot, snapshot.known) for root, snapshot in found.items()):
+    if all(_is_kept(root, snapshot) for root, snapshot in found.items() if snapshot.has_facts):
         return
     lines = {}
     for root, snapshot in found.items():
@@ -59,12 +60,18 @@ def keep(data: Path) -> None:
         # of one that is kept the state from when its log was read: what was changed since must not count as known
         state = before[2] if before and before[0] is snapshot else _state(root)
         mark = log.mark(root)  # after the state
-        if mark and tables.is_known(root, mark) and (facts := snapshot.facts()):
+        if mark and tables.known_at(root, mark) is snapshot and (facts := snapshot.facts()):
             lines[root.relative_to(data).as_posix()] = state, facts
             _kept[root] = snapshot, snapshot.known, state
     write_known(data / KNOWN / _FILE, {"form": _FORM, "tables": lines})
     if written := _mark(data / KNOWN / _FILE):
         _file[data] = written
+
+
+def _is_kept(root: Path, snapshot: Snapshot) -> bool:
+    """Return whether what is kept of a table is all that is known of it, or more."""
+    kept = _kept.get(root)
+    return kept is not None and kept[0] is snapshot and snapshot.known <= kept[1]
 
 
 def _state(root: Path) -> str:

@@ -53,11 +53,12 @@ _commits: dict[Path, dict[int, tuple[FileMark, Commit]]] = {}
 def mark(root: Path) -> Mark | None:
     """Return the number of log entries and the newest one's file: name, size, time, inode. None for no log."""
     try:
-        names = [name for name in os.listdir(root / _LOG) if name.endswith((".json", ".parquet"))]
+        folder = os.path.join(root, _LOG)
+        names = [name for name in os.listdir(folder) if name.endswith((".json", ".parquet"))]
         if not names:
             return None  # killed while it was created, the library leaves an empty folder
         newest = max(names)
-        facts = os.stat(root / _LOG / newest)
+        facts = os.stat(os.path.join(folder, newest))
     except (FileNotFoundError, NotADirectoryError):
         return None
     return len(names), newest, facts.st_size, facts.st_mtime_ns, facts.st_ino
@@ -101,6 +102,11 @@ def known_commits(root: Path) -> list[tuple[int, FileMark, int | None, int, bool
     """Return what is known of a log's entries, to be kept; `know_commits` takes it."""
     found = _commits.get(root, {})
     return [(version, mark, *vars(commit).values()) for version, (mark, commit) in found.items()]
+
+
+def count_commits(root: Path) -> int:
+    """Return of how many of a log's entries something is known."""
+    return len(_commits.get(root, ()))
 
 
 def know_commits(root: Path, kept: Sequence[Any]) -> None:

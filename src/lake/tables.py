@@ -103,12 +103,11 @@ class Snapshot:
             "properties": facts["properties"],
             "_listed": facts["files"],
         }
-        log.know_commits(root, facts["commits"])
         return snapshot
 
     def facts(self) -> dict[str, Any] | None:
         """Return what is known of this version, as JSON has it; None before its files were asked for."""
-        if "files" not in self.__dict__ and self._listed is None:
+        if not self.has_facts:
             return None
         return {
             "version": self.version,
@@ -122,9 +121,14 @@ class Snapshot:
         }
 
     @property
+    def has_facts(self) -> bool:
+        """Return whether its files were asked for."""
+        return "files" in self.__dict__ or self._listed is not None
+
+    @property
     def known(self) -> int:
         """Return how much of it is known that was asked for one by one."""
-        return len(self._progress) + len(log.known_commits(self.root))
+        return len(self._progress) + log.count_commits(self.root)
 
     _listed: Sequence[Sequence[Any]] | None = None  # the files, as facts have them
 
@@ -193,7 +197,7 @@ class Snapshot:
             MachineError: they say so in a way Boathouse does not read.
         """
         if self._listed is not None:
-            return tuple(DataFile(*facts) for facts in self._listed)
+            return tuple(_listed_file(*facts) for facts in self._listed)
         self._refuse_foreign_features()
         with translated(self.root):
             actions = self._table.get_add_actions(flatten=True)
@@ -357,9 +361,10 @@ def open_table(root: Path, version: int | None = None) -> Snapshot | None:
     return found
 
 
-def is_known(root: Path, mark: log.Mark) -> bool:
-    """Return whether the newest version of a table is open already."""
-    return root in _newest and _newest[root][0] == mark
+def known_at(root: Path, mark: log.Mark) -> Snapshot | None:
+    """Return the newest version of a table if it is open already, by this mark of its log."""
+    known = _newest.get(root)
+    return known[1] if known and known[0] == mark else None
 
 
 def know(root: Path, mark: log.Mark, snapshot: Snapshot) -> None:
@@ -687,6 +692,13 @@ def _sql_type(kind: Any) -> str:
     if name.startswith("decimal"):
         return name.upper().replace(" ", "")
     return _SQL_TYPES.get(name, name.upper())
+
+
+def _listed_file(
+    path: str, size: int, rows: int, partition: Mapping[str, str | None], bounds: Mapping[str, Sequence[str]]
+) -> DataFile:
+    """Return a data file of a snapshot's facts, in which JSON has made lists of pairs."""
+    return DataFile(path, size, rows, partition, {name: (least, most) for name, (least, most) in bounds.items()})
 
 
 def _partition_text(value: Any) -> str | None:
