@@ -100,8 +100,8 @@ def _newest(project: Project, table: Table, snapshot: lake.Snapshot, today: date
     first = table.measured_by or (table.measure.column if table.measure else None)
     order = [f"{identifier(first)} DESC NULLS LAST"] if first else []
     order = [f"{identifier(table.measured_by)} < DATE '{today}' + 1 DESC", *order] if table.measured_by else order
-    order += [identifier(name) for name in table.key if name != first]
     columns = [column for column in table.columns if column.name in snapshot.columns]
+    order += [identifier(name) for name in table.key or [one.name for one in columns] if name != first]
     texts = ", ".join(f"left({identifier(one.name)}::VARCHAR, {_LONGEST + 1})" for one in columns)
     by = f"ORDER BY {', '.join(order)}" if order else ""
     newest = f"SELECT * FROM {project.engine.scan(snapshot)} {by} LIMIT {_NEWEST}"

@@ -22,7 +22,6 @@ from src.run import releases
 
 QUARANTINED = 50  # rows of a quarantine that are shown
 _LONGEST = 400  # characters of a rejected row's text
-_HIDDEN_UNLESS = ("", "public", "internal")  # classifications of columns whose values may leave the page
 T = TypeVar("T")
 
 
@@ -73,6 +72,7 @@ def content(project: Project, facts: Facts, table_id: str, depth: int, link: lin
         "sample": attempt("sample", lambda: read_sample(project, table_id, released)),
         "queries": queries(project, table),
         "hidden": "",
+        "made": {},  # by column its origin, where the screen shows it
         "unreadable": unreadable,
     }
 
@@ -122,11 +122,6 @@ def shown_path(declared: Declaration, project: Project) -> str:
     if path is None:
         return ""
     return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
-
-
-def hides(classification: str | None) -> bool:
-    """Return whether the values of a column of this classification stay out of what is sent round."""
-    return (classification or "").lower() not in _HIDDEN_UNLESS
 
 
 def queries(project: Project, table: TableFacts) -> list[Query]:
