@@ -41,7 +41,7 @@ _FAILED = "its last step failed; readers keep the last good version"
 
 @dataclass(frozen=True)
 class Written:
-    """What became of the catalogue's files."""
+    """The files of a catalogue, and those of them that changed."""
 
     folder: Path
     files: int
