@@ -115,10 +115,8 @@ def test_docs_says_where_it_is_and_why_it_is_not(
     assert lake.command("docs") == 0  # which writes a README that the mart's page shows
     capsys.readouterr()
     assert lake.command("docs") == 0
-    assert (
-        f"catalogue: 0 of {len(list(folder.iterdir())) - 1} files changed; open {folder}/index.html"
-        in capsys.readouterr().out
-    )
+    told = capsys.readouterr().out
+    assert "catalogue: 0 of 17 files changed" in told and f"open {folder}/index.html" in told
     monkeypatch.delattr(src.page, "catalogue")
     monkeypatch.setitem(sys.modules, "src.page.catalogue", None)
     assert lake.command("docs") == 0
