@@ -61,8 +61,13 @@ class Site:
         }
         sent: list[dict[str, object]] = []
 
+        unread = [body]
+
         async def receive() -> dict[str, object]:
-            return {"type": "http.request", "body": body}
+            if unread:
+                return {"type": "http.request", "body": unread.pop()}
+            await asyncio.Event().wait()  # the browser stays
+            return {"type": "http.disconnect"}
 
         async def send(message: dict[str, object]) -> None:
             sent.append(message)

@@ -74,7 +74,23 @@ def seconds(value: float) -> str:
 
 def is_number_type(kind: str) -> bool:
     """Return whether values of this DuckDB type are numbers, which are set to the right."""
-    return kind.startswith(("DECIMAL(", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "FLOAT", "DOUBLE", "HUGEINT"))
+    return kind.startswith(
+        (
+            "DECIMAL(",
+            "TINYINT",
+            "SMALLINT",
+            "INTEGER",
+            "BIGINT",
+            "FLOAT",
+            "DOUBLE",
+            "HUGEINT",
+            "UTINY",
+            "USMALL",
+            "UINT",
+            "UBIG",
+            "UHUGE",
+        )
+    )
 
 
 def hours(value: float | None) -> str:

@@ -22,7 +22,8 @@ from src import catalog, exports
 from src.engine import DuckEngine, identifier
 from src.errors import BoathouseError, OutOfMemoryError, UsageError
 
-LONGEST = 2_000  # characters of a cell that are sent; of the rest only how many there are
+LONGEST = 500  # characters of a cell that are sent; of the rest only how many there are
+_CELLS = 50_000  # that are sent: of many columns fewer rows
 _THREADS = 2
 _ROOM = 1 << 30  # bytes that may be allocated beyond the engine's limit: values, and the rows that are sent
 _TOO_MUCH = {"what": "more memory than a query may take", "fix": "ask for less: fewer or shorter values", "line": None}
@@ -33,6 +34,7 @@ def main() -> None:
     request = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_the_page, daemon=True).start()
     _bound_memory(int(request["memory"]))
+    tempfile.tempdir = str(request["room"])  # a workbook is made of parts
     try:
         answer = answered(request)
     except (OutOfMemoryError, MemoryError):
@@ -51,11 +53,11 @@ def answered(request: Mapping[str, Any]) -> dict[str, Any]:
         BoathouseError: it is not one SELECT over the tables of the lake, it looks outside of them, or it fails.
     """
     sql, spill = str(request["sql"]), Path(request["room"])
-    tempfile.tempdir = str(spill)
     engine = DuckEngine(memory_limit=f"{request['memory']}B", threads=_THREADS, spill=spill)
     engine.bound_spill(request["spill"])
     output = Path(request["output"]) if request["output"] else None
     _refuse_outside(engine, sql)
+    _refuse_unreleased(engine, Path(request["data"]), sql, request["versions"])
     written = exports.part_of(output) if output else None
     catalog.prepare(engine, Path(request["data"]), sql, request["versions"], written)
     if output is None:
@@ -70,9 +72,19 @@ def _refuse_outside(engine: DuckEngine, sql: str) -> None:
         raise UsageError(f"{', '.join(calls)} in a query", fix=fix)
 
 
+def _refuse_unreleased(engine: DuckEngine, data: Path, sql: str, versions: Mapping[str, int]) -> None:
+    """Refuse tables that readers see nothing of yet; the records of what was done are of no release."""
+    named = engine.table_references(sql) if sql.strip() else set()
+    there = {name for name in catalog.tables(data) if not name.startswith(f"{catalog.RECORDS}.")}
+    if hidden := sorted(name for name in named & there if name not in versions):
+        fix = "it is there after a run in which all that it was built from was right"
+        raise UsageError(f"{', '.join(hidden)}: not released yet", fix=fix)
+
+
 def _rows(engine: DuckEngine, sql: str, most: int) -> dict[str, Any]:
     """Return the first rows as text, with how many characters were left out of a long one."""
     kinds = engine.columns(engine.inline(sql))
+    most = max(1, min(most, _CELLS // len(kinds)))
     names = {name: f"c{at}" for at, name in enumerate(kinds)}
     listed = ", ".join(f"{identifier(name)}::VARCHAR AS {short}" for name, short in names.items())
     cut = ", ".join(f"left({short}, {LONGEST}), length({short})" for short in names.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -10,10 +11,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from src.contract import AGGREGATES
-from src.facts.marts import MartFacts, main_table, read_mart
-from src.page import markdown
-from src.page.app import page_of
+from src.errors import UsageError
+from src.facts.marts import MartFacts, find_mart, find_table, main_table, read_mart
+from src.page import asking, markdown
+from src.page.app import Page, page_of
+from src.page.asking import Job, Taken
 from src.page.drawing import measures
+from src.page.sending import sent, while_connected
+from src.run import releases
 
 PERIODS = ((30, "30 days"), (90, "90 days"), (365, "a year"), (0, "all"))
 
@@ -38,6 +43,23 @@ def mart(request: Request) -> Response:
     return page.show(request, "mart.html", path="/marts", **shown(found), whole=table is None)
 
 
+async def take(request: Request) -> Response:
+    """Return the rows of a table, as readers see it, as a file to take away."""
+    page, form = page_of(request), request.path_params["form"]
+    if form not in asking.FORMATS:
+        raise UsageError(f"no format {form}", fix=f"the formats are {', '.join(asking.FORMATS)}")
+    job = Job()
+    taken = await while_connected(request, job, lambda: _taken(page, request.path_params, form, job))
+    return sent(taken, form, request.path_params["table"])
+
+
+def _taken(page: Page, names: Mapping[str, str], form: str, job: Job) -> Taken:
+    with page.look.project() as project:
+        table = find_table(find_mart(project, names["name"]), names["table"])
+    data = page.look.settings.data_dir
+    return asking.take(data, f"SELECT * FROM {table.id}", releases.newest(data), form, job)
+
+
 def shown(found: MartFacts) -> dict[str, Any]:
     """Return what the template of a mart needs beside the facts."""
     return {
@@ -51,6 +73,7 @@ def shown(found: MartFacts) -> dict[str, Any]:
         "readme": markdown.html(found.readme),
         "periods": PERIODS,
         "aggregates": AGGREGATES,
+        "formats": tuple(asking.FORMATS),
     }
 
 
@@ -64,4 +87,5 @@ ROUTES = [
     Route("/marts", marts),
     Route("/mart/{name}", mart),
     Route("/mart/{name}/{table}", mart),
+    Route("/mart/{name}/{table}/rows.{form}", take),
 ]
