@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -200,6 +201,7 @@ def test_the_screen_says_which_release_readers_see(site: Site) -> None:
     text = site.get("/mart/shop").text
     assert "Readers do not see the newest" in text
     assert "held back by gold.shop.kinds of the same mart" in text
+    assert re.search(r"what <a href=\"/run/\w+-\w+\">[\d: -]+ UTC</a> built", text)
     assert "2026-03-05" not in text
 
 

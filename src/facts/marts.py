@@ -14,6 +14,7 @@ from src.errors import UsageError, from_os_error
 from src.facts.measures import Course, read_course
 from src.project import Project
 from src.run import releases
+from src.run.releases import Standing
 
 _README = "README.md"
 _NEWEST = 20  # rows that are shown
@@ -38,7 +39,7 @@ class MartFacts:
     version: int | None  # None: readers see nothing of the table yet
     course: Course | None  # None: no measure, or no row
     newest: Rows | None
-    behind: Mapping[str, str]  # of the mart's tables: as of when readers see it, and why not later
+    behind: Mapping[str, tuple[str, ...]]  # as of when readers see some of the mart's tables, and why not later
     readme: str
 
 
@@ -66,9 +67,18 @@ def read_mart(project: Project, name: str, table: str | None, now: datetime, per
         version=version,
         course=read_course(project.engine, shown, snapshot, now.date(), period) if snapshot else None,
         newest=_newest(project, shown, snapshot, now.date()) if snapshot else None,
-        behind={standing.table: releases.describe(standing) for standing in own},
+        behind=_by_reason(own),
         readme=_readme(mart),
     )
+
+
+def _by_reason(standings: Sequence[Standing]) -> dict[str, tuple[str, ...]]:
+    """Return by reason the tables that stay behind for it."""
+    found: dict[str, tuple[str, ...]] = {}
+    for standing in standings:
+        reason = releases.describe(standing).removeprefix(f"{standing.table} ")
+        found[reason] = (*found.get(reason, ()), standing.table)
+    return found
 
 
 def find_mart(project: Project, name: str) -> Mart:

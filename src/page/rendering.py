@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from src.facts.tables import SIGNS
 from src.page.drawing import charts
 
 HERE = Path(__file__).parent
+_RUN_ID = re.compile(r"(\b\d{8}T\d{9}-[0-9a-f]{6}\b)")
 
 
 def environment() -> Environment:
@@ -38,10 +40,11 @@ def environment() -> Environment:
         "bytes": wording.size,
         "figure": figure,
         "in_full": charts.figure,
+        "with_runs": with_runs,
         "hours": hours,
     }
     made.tests["number_type"] = is_number_type
-    made.globals |= {"State": State, "SIGNS": SIGNS, "static": False, "asset": asset}
+    made.globals |= {"State": State, "SIGNS": SIGNS, "static": False, "asset": asset, "mart_url": mart_url}
     return made
 
 
@@ -107,6 +110,20 @@ def coded(text: object) -> Markup:
         Markup("<code>{}</code>").format(part) if at % 2 and at < len(parts) - 1 else escape(part)
         for at, part in enumerate(parts)
     )
+
+
+def with_runs(text: object) -> Markup:
+    """Return a text as `coded` does, each run's id in it as the moment of its start, which leads to the run."""
+    parts = _RUN_ID.split(str(text))
+    return Markup().join(
+        Markup('<a href="/run/{}">{} UTC</a>').format(part, run_moment(part)) if at % 2 else coded(part)
+        for at, part in enumerate(parts)
+    )
+
+
+def mart_url(mart: str, table: str = "") -> str:
+    """Return the address of the screen of a mart, or of one of its tables."""
+    return f"/mart/{quote(mart)}" + (f"/{quote(table)}" if table else "")
 
 
 def table_url(table_id: str) -> str:

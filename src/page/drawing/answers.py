@@ -46,8 +46,9 @@ def choice(answer: Answer, kind: str = "", x: str = "", y: str = "") -> Choice:
     drawn_y = drawn_y[:1] if by else drawn_y
     if kind not in KINDS:
         moments = answer.kinds[x].startswith(("DATE", "TIMESTAMP"))
-        few = len(labels) <= _ROWS and len(drawn_y) == 1 and not by
-        kind = "rows" if few and not moments else "lines" if len(drawn_y) > 1 else "bars"
+        kind = "rows" if not moments and not by else "lines" if len(drawn_y) > 1 else "bars"
+    if kind == "rows":
+        drawn_y, by = drawn_y[:1], ""
     return Choice(kind, x, drawn_y, by, all_x, all_y)
 
 

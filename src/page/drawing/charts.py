@@ -107,18 +107,19 @@ def lines(labels: Sequence[str], series: Sequence[Series], sentence: str, width:
 def rows(labels: Sequence[str], values: Sequence[float | None], sentence: str, width: float) -> Markup:
     """Return a lying bar for each name, with its figure."""
     left = width * _NAMES
-    room = width - left - 84
-    low, high = min([0.0, *(v for v in values if v is not None)]), max([0.0, *(v for v in values if v is not None)])
+    room = width - left - 92
+    known = [value for value in values if value is not None]
+    low, high = min([0.0, *known]), _cut(known)
     scale = room / ((high - low) or 1.0)
     most = int(left / 7)
     parts = [line(left - low * scale, 0, left - low * scale, _ROW * len(labels), "rule")]
     for at, (heading, value) in enumerate(zip(labels, values, strict=True)):
         y, name = at * _ROW, heading if len(heading) <= most else heading[: most - 1] + "…"
         pieces = [box(0, y, width, _ROW, "hit"), label(left - 8, y + 16, name, "", "end")]
-        start = left + (min(value or 0.0, 0.0) - low) * scale
-        pieces.append(box(start, y + 4, abs(value or 0.0) * scale, _ROW - 8, "s-0", 2))
-        end = left + (max(value or 0.0, 0.0) - low) * scale
-        pieces.append(label(end + 6, y + 16, figure(value), "axis"))
+        least, most_drawn = min(value or 0.0, 0.0), min(max(value or 0.0, 0.0), high)
+        pieces.append(box(left + (least - low) * scale, y + 4, (most_drawn - least) * scale, _ROW - 8, "s-0", 2))
+        dwarfs = "→ " if value is not None and value > high else ""
+        pieces.append(label(left + (most_drawn - low) * scale + 6, y + 16, f"{dwarfs}{figure(value)}", "axis"))
         parts.append(titled(f"{heading}: {figure(value)}", pieces))
     return framed(width, _ROW * len(labels), parts, sentence)
 

@@ -58,7 +58,7 @@ def sentence(table: Table, course: Course) -> str:
     text = f"{what} by {course.step}{by}, {course.labels[0]} to {course.labels[-1]}. "
     text += f"The newest {course.step} is {figure(course.newest)}; {_extremes(course)}"
     gaps = sum(1 for at in range(len(course.labels)) if all(one.values[at] is None for one in course.series))
-    text += f" {gaps} without a row." if gaps else ""
+    text += f" {gaps} {course.step}{'' if gaps == 1 else 's'} without a row." if gaps else ""
     low = 0.0 if course.measure.aggregate in _ADDS_UP else charts.floor_of(course.series)
     return text + (f" The axis begins at {charts.short(low)}." if low > 0 else "")
 
