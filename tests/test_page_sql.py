@@ -172,10 +172,9 @@ def test_a_query_that_never_ends_is_stopped_and_others_are_answered_meanwhile(si
     assert errors[0].what == "stopped after 2 s, the most that a query may take"
 
 
-@pytest.mark.long
-def test_memory_is_bounded_for_values_too(site: Site) -> None:
-    with pytest.raises(QuestionError, match="more memory than a query may"):
-        ask(site, "SELECT repeat('x', 10000000 + i::INTEGER) FROM range(2048) t(i)", seconds=60)
+def test_memory_is_bounded_also_for_one_value_which_the_engine_does_not_count(site: Site) -> None:
+    with pytest.raises(QuestionError, match="more memory than a query may take"):
+        ask(site, "SELECT length(repeat('x', 2000000000))")
 
 
 def test_whoever_leaves_the_screen_ends_the_query(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

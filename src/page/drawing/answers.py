@@ -20,7 +20,7 @@ _POINTS, _ROWS = 130, 30  # labels that are drawn: along the axis, and as lying 
 
 @dataclass(frozen=True)
 class Choice:
-    """What an answer can be drawn as, and what is: empty where it cannot be."""
+    """A way to draw an answer, and the columns to choose from; empty where it cannot be drawn."""
 
     kind: str  # one of KINDS, or none
     x: str
@@ -77,12 +77,12 @@ def drawn(answer: Answer, chosen: Choice) -> Chart | None:
 def _series(answer: Answer, chosen: Choice) -> tuple[list[str], list[Series]]:
     """Return the labels of an answer, dates in their order, and a value of each series for each label."""
     names = list(answer.kinds)
-    place, values = names.index(chosen.x), {name: names.index(name) for name in chosen.y}
+    x_at, values = names.index(chosen.x), {name: names.index(name) for name in chosen.y}
     found: dict[str, dict[str, float]] = {}
     totals: dict[str, float] = {}
     labels: dict[str, None] = {}
     for row in answer.rows:
-        label = row[place].text or "(none)"
+        label = row[x_at].text or "(none)"
         labels[label] = None
         for name, at in values.items():
             key = (row[names.index(chosen.by)].text or "(none)") if chosen.by else name

@@ -33,7 +33,7 @@ _LISTED = 12  # of the last queries
 
 @dataclass(frozen=True)
 class _Asked:
-    """What a form asked, and what came of it."""
+    """A question of a form, and what came of it."""
 
     sql: str
     answer: Answer | None = None
