@@ -15,9 +15,8 @@ The class of an incident follows from what a reader of the tables loses, by one 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
 CLASSES = ("P1", "P2", "P3", "P4")  # the most urgent first
 
@@ -39,13 +38,3 @@ class Problem:
     def incident(self) -> str:
         """Return the name of the incident: the problem's kind and subject."""
         return f"{self.kind} {self.subject}"
-
-
-def relative(problem: Problem, root: Path) -> Problem:
-    """Return a problem in which files of the project in `root` are named from there: it is read on other machines."""
-    return replace(problem, what=relative_text(problem.what, root), fix=relative_text(problem.fix, root))
-
-
-def relative_text(text: str, root: Path) -> str:
-    """Return a text in which files of the project in `root` are named from there."""
-    return text.replace(f"{root}/", "")

@@ -17,7 +17,7 @@ from src.bronze import ingest
 from src.commands import Call, Sequence, json_argument, note_before, window_arguments
 from src.errors import BUG_EXIT_CODE, BoathouseError, UsageError
 from src.monitors import landing
-from src.problems import Problem, relative
+from src.problems import Problem
 from src.project import Project, Selection, open_project
 from src.run import runs, summary
 from src.run.kinds import RunKind
@@ -183,8 +183,7 @@ def _land_samples(project: Project) -> None:
 
 def _tell(project: Project, run: Run) -> None:
     """Open, send and close the incidents of a run. What goes wrong here never fails the run: the next one sends it."""
-    settings = project.settings
-    found = [relative(problem, settings.root) for problem in alerts.of_run(run)]
+    settings, found = project.settings, alerts.of_run(run)
     try:
         urls = alerts.channels(settings)
         alerts.update(project.engine, settings.data_dir, urls, found, runs.now(), alerts.looked_at(run))

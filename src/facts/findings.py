@@ -9,7 +9,7 @@ from src import alerts, lake, monitors
 from src.alerts import Incident
 from src.errors import BoathouseError
 from src.monitors import Findings
-from src.problems import Problem, relative
+from src.problems import Problem
 from src.project import Project
 from src.run import lock, runs
 
@@ -21,11 +21,10 @@ def read_findings(project: Project, now: datetime) -> Findings:
     try:
         found = monitors.evaluate(project, now)
     except BoathouseError as error:
-        what = f"cannot be read, so not every monitor could look: {str(error).splitlines()[0]}"
+        what = f"cannot be read, so not every monitor could look: {project.relative(str(error).splitlines()[0])}"
         fix = "`make check` names the damage; restore from the last verified backup"
         blind = Problem("table", BLIND, "P1", now.date(), what, fix, unreadable=True)
-        return Findings(problems=(relative(blind, project.settings.root),))
-    found = replace(found, problems=tuple(relative(one, project.settings.root) for one in found.problems))
+        return Findings(problems=(blind,))
     if has_run(project) or lock.holder(project.settings.data_dir):
         return found
     what = "nothing has run yet"

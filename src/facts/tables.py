@@ -11,7 +11,6 @@ from typing import Any
 from src import catalog, contract, lake
 from src.errors import BoathouseError
 from src.monitors.freshness import Freshness
-from src.problems import relative_text
 from src.project import Project
 from src.run import releases
 from src.run.releases import Cause, Standing
@@ -111,7 +110,7 @@ def read_tables(
             **known,
             state=state,
             seen_rows=seen_rows,
-            reason=relative_text(_reason(state, step, standing), project.settings.root),
+            reason=project.relative(_reason(state, step, standing)),
             **_sized(snapshot),
         )
 
