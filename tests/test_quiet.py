@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -63,6 +64,17 @@ def test_a_feed_of_every_day_is_quiet_on_the_second_day_without_a_file(lake: Lak
         "Of a feed that ended say so: `status: retired` in its contract"
     )
     looked(lake, nights(0, 0))
+    assert told(lake) == []
+
+
+def test_a_file_with_the_bytes_of_one_before_is_an_arrival(lake: Lake) -> None:
+    looked(lake.shop(), nights(12, 2), nights(1, 1))
+    lake.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
+    lake.good()
+    lake.land("shop/orders/again.csv", HEADER + "1,2024-01-01,10,1\n")
+    (again,) = [record for record in lake.good().records if record.layer == "bronze"]
+    assert (again.files, again.notes) == (0, "of the same bytes as a file taken before: shop/orders/again.csv")
+    keep(lake, replace(again, start_time=NIGHT, end_time=NIGHT))
     assert told(lake) == []
 
 

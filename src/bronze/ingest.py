@@ -41,6 +41,7 @@ from src.contract.patterns import FilePattern, is_archive
 from src.engine import DuckEngine, identifier, literal
 from src.errors import BoathouseError, DataError, OutOfMemoryError, from_os_error
 
+SAME_BYTES = "of the same bytes as a file taken before"  # begins the note of a step that such files came to
 _FILES_PER_COMMIT = 250  # bounds what a crash makes the next run repeat
 _FILES_AT_ONCE = 50  # in one statement, which opens them all at its start: with 250 it took 1.6 times the memory
 _SMALL_AT_ONCE = 32 << 20  # bytes: CSV files that are smaller together may be more, as one reader takes them in turn
@@ -391,7 +392,7 @@ def _digest(path: Path) -> str:
 def _notes(arrived: Arrivals) -> tuple[str, ...]:
     notes = []
     if arrived.renamed:
-        notes.append(f"of the same bytes as a file taken before: {_first_names(arrived.renamed)}")
+        notes.append(f"{SAME_BYTES}: {_first_names(arrived.renamed)}")
     if arrived.waiting:
         notes.append(
             f"{len(arrived.waiting)} files still being written, taken next run: {_first_names(arrived.waiting)}"

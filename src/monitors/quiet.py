@@ -1,10 +1,11 @@
 """A feed is quiet when nothing landed in it for longer than it ever was quiet in the ten weeks before.
 
-What counts are the runs that took a file of the feed, however many: a backlog that lands at once is one arrival, and so
-is all that lands within half a day. A pause is the time from one arrival to the next, in days, rounded: a source that
-is some hours later than usual is not quiet. The pause that lasts is told at the last time a run looked (of a feed with
-a source: pulled), and not now: that no run looks is a problem of the runs, and says nothing of the feeds. For the same
-reason a pause in which nobody looked counts no longer than runs are usually apart.
+What counts are the runs to which a file of the feed came, however many, also one under a new name with the bytes of
+one before: a backlog that lands at once is one arrival, and so is all that lands within half a day. A pause is the
+time from one arrival to the next, in days, rounded: a source that is some hours later than usual is not quiet. The
+pause that lasts is told at the last time a run looked (of a feed with a source: pulled), and not now: that no run
+looks is a problem of the runs, and says nothing of the feeds. For the same reason a pause in which nobody looked
+counts no longer than runs are usually apart.
 
 It takes eight arrivals to say so. With them a feed of every working day has shown its weekend, so that days of rest
 need no rule of their own, and of pauses that go by chance no more than one in eight is the longest yet.
@@ -21,7 +22,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from src.bronze import ingest
 from src.contract import Feed
+from src.engine import literal
 from src.monitors import landing
 from src.monitors.reading import DAYS, Reading, sql_moment
 from src.problems import Problem
@@ -107,16 +110,16 @@ def awaited_feeds(reading: Reading) -> list[Feed]:
 def _histories(reading: Reading) -> dict[str, _History]:
     """Return the history of each feed that took a file within ten weeks: of the last twenty."""
     looks = (
-        "SELECT table_id, end_time, files, "
+        f"SELECT table_id, end_time, files > 0 OR contains(coalesce(notes, ''), {literal(ingest.SAME_BYTES)}) AS came, "
         "lag(end_time) OVER (PARTITION BY table_id ORDER BY end_time) AS looked_before, "
         "epoch(end_time) - epoch(looked_before) AS apart "
         "FROM ops.pipeline_runs WHERE layer = 'bronze' AND status = 'success' "
         f"AND start_time >= {sql_moment(reading.since - _SPAN)} AND end_time <= {sql_moment(reading.now)}"
     )
     rows = reading.project.engine.rows(
-        "SELECT table_id, list((end_time, looked_before) ORDER BY end_time) FILTER (files > 0), "
+        "SELECT table_id, list((end_time, looked_before) ORDER BY end_time) FILTER (came), "
         f"median(apart) FILTER (apart > {_DAY.total_seconds() / 2}) FROM ({looks}) GROUP BY table_id "
-        f"HAVING max(end_time) FILTER (files > 0) >= {sql_moment(reading.since)}"
+        f"HAVING max(end_time) FILTER (came) >= {sql_moment(reading.since)}"
     )
     return {feed: _History(arrivals, timedelta(seconds=usual) if usual else _DAY) for feed, arrivals, usual in rows}
 
