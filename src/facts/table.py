@@ -64,6 +64,7 @@ class Step:
     started_at: datetime
     status: str  # success | failed | blocked
     command: str  # of the run
+    started_by: str  # who started the run; "" of one of before that was recorded
     version: int | None  # that it left; None: it wrote nothing
     wrote: bool  # whether this step made that version
     read: int
@@ -211,9 +212,10 @@ def read_steps(project: Project, table_id: str, most: int = STEPS) -> tuple[Step
         "coalesce(split_part(error_message, chr(10), 1), '') AS error, "
         "lag(version IGNORE NULLS) OVER (ORDER BY start_time, run_id) AS before FROM ops.pipeline_runs "
         f"WHERE layer <> 'run' AND table_id = {literal(table_id)} ORDER BY start_time DESC, run_id DESC LIMIT {most}), "
-        "commands AS (SELECT run_id, any_value(command) AS command FROM ops.pipeline_runs "
+        "commands AS (SELECT run_id, any_value(command) AS command, any_value(started_by) AS started_by "
+        "FROM ops.pipeline_runs "
         "WHERE layer = 'run' AND run_id IN (SELECT run_id FROM steps) GROUP BY run_id) "
-        "SELECT run_id, start_time, status, coalesce(command, ''), version, "
+        "SELECT run_id, start_time, status, coalesce(command, ''), coalesce(started_by, ''), version, "
         "version IS NOT NULL AND version IS DISTINCT FROM before, records_read, inserted, updated, deleted, unchanged, "
         "quarantined, files, latency, error FROM steps LEFT JOIN commands USING (run_id) "
         "ORDER BY start_time DESC, run_id DESC"

@@ -11,8 +11,9 @@ from typing import Any
 from src import catalog, console, contract, lake
 from src.contract import Column, Feed, Table
 from src.errors import BoathouseError, UsageError
+from src.facts.table import downstream_of
 from src.preview.rows import ColumnFigures, figures, first_rows
-from src.project import Project, referenced
+from src.project import Project
 from src.project import upstream as upstream_of
 from src.run import releases
 from src.run.releases import Standing
@@ -115,7 +116,7 @@ def describe(project: Project, name: str, rows: int = _FIRST) -> TableDescriptio
         sequence_by=table.sequence_by if table else (),
         files=tuple(one.path for one in (table.feeds if table else (feed,) if feed else ())),
         upstream=tuple(upstream_of(table)) if table else (),
-        downstream=tuple(_downstream(name, declared)),
+        downstream=tuple(downstream_of(project, name)),
         columns=_columns(project, table, snapshot),
         first=_first_rows(project, name, snapshot, rows) if snapshot else (),
     )
@@ -174,11 +175,6 @@ def _named(name: str, known: Sequence[str]) -> str:
 
 def _declared_in(table: Table | None, feed: Feed | None) -> Path | None:
     return table.path if table else feed.declared_in if feed else None
-
-
-def _downstream(name: str, declared: Mapping[str, Table]) -> list[str]:
-    """Return the tables that read a table or refer to it, and its own quarantine's table."""
-    return [one for one, table in declared.items() if name in {*upstream_of(table), *referenced(table)}]
 
 
 def _columns(project: Project, table: Table | None, snapshot: lake.Snapshot | None) -> tuple[ColumnDescription, ...]:
