@@ -15,6 +15,7 @@ import src.page
 from src.page import catalogue
 from src.project import open_project
 
+CHROMIUM = "/usr/bin/chromium"
 SECRET = "ann@example.com"
 CLOSED = """
       - {name: email, logicalType: string, physicalType: varchar, classification: confidential}
@@ -107,6 +108,27 @@ def test_a_column_says_what_it_is_made_of(folder: Path) -> None:
 def test_nothing_can_be_done_from_it(folder: Path) -> None:
     texts = [path.read_text(encoding="utf-8") for path in folder.glob("*.html")]
     assert [text for text in texts if "<form" in text or 'href="/' in text or 'src="/' in text] == []
+
+
+def test_a_browser_opens_it_from_a_folder_and_finds_what_is_typed(folder: Path) -> None:
+    if not Path(CHROMIUM).exists():
+        pytest.skip(f"no browser at {CHROMIUM}")
+    browsers = pytest.importorskip("playwright.sync_api", reason="./setup.sh --dev brings playwright")
+    told: list[str] = []
+    with browsers.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM)
+        page = browser.new_page()
+        page.on("console", lambda message: told.append(message.text))
+        page.on("requestfailed", lambda request: told.append(request.url))
+        page.on("pageerror", lambda error: told.append(str(error)))
+        for name in ("silver.shop.orders", "mart.shop", "lineage", "index"):
+            page.goto((folder / f"{name}.html").as_uri())
+        page.get_by_label("Find").fill("EMAIL amount")
+        found = page.locator(".entries li:visible a").all_inner_texts()
+        page.get_by_role("link", name="silver.shop.orders").click()
+        title = page.title()
+        browser.close()
+    assert (found, title, told) == (["silver.shop.orders"], "silver.shop.orders · Catalogue", [])
 
 
 def test_docs_says_where_it_is_and_why_it_is_not(
