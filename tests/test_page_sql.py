@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -12,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
-from conftest import Lake
+from conftest import ROOT, Lake
 from page_site import COOKIE, HOST, Site, opened
 
 from src.errors import BoathouseError
@@ -203,6 +205,23 @@ def test_a_question_nobody_waits_for_any_more_is_not_asked(site: Site) -> None:
     job.stop()
     with pytest.raises(QuestionError, match="stopped"):
         asking.ask(site.lake.data, ENDLESS, {}, job, seconds=60)
+
+
+@pytest.mark.long
+def test_a_query_ends_with_the_page_however_that_ends(site: Site) -> None:
+    code = (
+        "import json, os, sys, time\n"
+        "from src.page import asking\n"
+        "process = asking._started()\n"
+        "process.stdin.write(sys.argv[1] + chr(10)); process.stdin.flush()\n"
+        "print(process.pid, flush=True); time.sleep(2); os._exit(9)"
+    )
+    asked = json.dumps(request(site, ENDLESS, site.lake.root))
+    ran = subprocess.run([sys.executable, "-c", code, asked], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    pid, until = int(ran.stdout), time.monotonic() + 20
+    while (running := Path(f"/proc/{pid}/stat").exists()) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not running
 
 
 # -- taking away

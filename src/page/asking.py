@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -35,6 +35,7 @@ _SPILL = "4GB"
 _AT_ONCE = 2
 _CHUNK = 256 << 10  # bytes
 _places = threading.Semaphore(_AT_ONCE)
+_turn = threading.Lock()
 
 
 class QuestionError(UsageError):
@@ -100,7 +101,7 @@ def ask(
         QuestionError: it is not one SELECT over the lake's tables, it fails, or takes too long or too much memory.
     """
     began = time.monotonic()
-    with room_beside(data / ".spill") as room:
+    with _room(data) as room:
         found = _answered(_request(data, sql, versions, room, None), job or Job(), seconds)
     rows = tuple(tuple(_cell(text, length) for text, length in row) for row in found["rows"])
     return Answer(dict(found["columns"]), rows, bool(found["more"]), time.monotonic() - began)
@@ -112,10 +113,23 @@ def take(data: Path, sql: str, versions: Mapping[str, int], form: str, job: Job 
     Raises:
         QuestionError: as `ask`; or they do not fit the format.
     """
-    with room_beside(data / ".spill") as room:
+    with _room(data) as room:
         output = room / f"rows.{form}"
         _answered(_request(data, sql, versions, room, output), job or Job(), TAKING)
         return Taken(output.open("rb"), output.stat().st_size)
+
+
+@contextmanager
+def _room(data: Path) -> Iterator[Path]:
+    """Make a folder for one question; the folder above it comes and goes, so only one is made or removed at a time."""
+    with ExitStack() as stack:
+        with _turn:
+            room = stack.enter_context(room_beside(data / ".spill"))
+        try:
+            yield room
+        finally:
+            with _turn:
+                stack.close()
 
 
 def _request(data: Path, sql: str, versions: Mapping[str, int], room: Path, output: Path | None) -> dict[str, Any]:
