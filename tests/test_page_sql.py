@@ -14,11 +14,13 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+from anyio import to_thread
 from conftest import ROOT, Lake
 from page_site import COOKIE, HOST, Site, opened
+from starlette.concurrency import run_in_threadpool
 
 from src.errors import BoathouseError
-from src.page import asking, queries, sandbox
+from src.page import asking, queries, sandbox, sending
 from src.page.app import build
 from src.page.asking import Answer, Cell, Job, QuestionError
 from src.page.drawing import answers
@@ -198,6 +200,28 @@ def test_whoever_leaves_the_screen_ends_the_query(site: Site, monkeypatch: pytes
     asyncio.run(build(site.page, {HOST}, COOKIE)(scope, receive, send))  # type: ignore[arg-type]
     assert time.monotonic() - began < 20
     assert b"stopped" in b"".join(part.get("body", b"") for part in sent[1:])  # type: ignore[misc]
+
+
+def test_queries_that_wait_take_no_thread_of_the_other_screens() -> None:
+    async def both() -> float:
+        to_thread.current_default_thread_limiter().total_tokens = 1
+        asked = sending.while_connected(Staying(), Job(), lambda: time.sleep(1))  # type: ignore[arg-type]
+        task = asyncio.ensure_future(asked)
+        await asyncio.sleep(0)
+        began = time.monotonic()
+        await run_in_threadpool(str)
+        took = time.monotonic() - began
+        await task
+        return took
+
+    assert asyncio.run(both()) < 0.7
+
+
+class Staying:
+    """A browser that stays."""
+
+    async def is_disconnected(self) -> bool:
+        return False
 
 
 def test_a_question_nobody_waits_for_any_more_is_not_asked(site: Site) -> None:
