@@ -17,6 +17,7 @@ from conftest import ROOT, Lake
 from page_site import Answer, Site, opened
 
 from src.errors import LockedError, UsageError
+from src.maintenance import command_line
 from src.page import starting
 from src.page.screens import actions
 from src.run import lock, runs
@@ -85,23 +86,49 @@ def test_a_cause_that_is_over_is_not_answered(site: Site) -> None:
 # -- commands
 
 
-def test_a_run_is_started_as_the_command_and_of_two_presses_the_second_is_told_of_the_first(site: Site) -> None:
+def test_a_run_is_started_as_the_command_and_followed(site: Site) -> None:
+    answer = site.post("/act/run", select="shop")
+    assert answer.status == 303
+    assert re.fullmatch(r"/run/\d{8}T\d{9}-[0-9a-f]{6}", answer.headers["location"])
+    assert ended(site, answer.headers["location"].removeprefix("/run/")) == ("failed", "ann, from the page")
+    log = (site.lake.root / "logs/page.log").read_text(encoding="utf-8")
+    assert "Z ann, from the page: run --select=shop\n" in log
+    assert "bronze.shop.orders" in log  # what it printed is not lost
+
+
+HOLDS = """
+import sys, time
+from datetime import UTC, datetime
+from pathlib import Path
+from src.run import lock
+data = Path(sys.argv[1])
+with lock.lock_lake(data, command="make pipeline", run_id="r1", now=datetime.now(UTC), by="ann, from the page"):
+    while not (data / "go").exists():
+        time.sleep(0.01)
+"""
+
+
+def test_of_two_presses_the_second_is_told_of_the_first(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake.shop()
+    lake.data.mkdir()
+    holds = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}){HOLDS}", str(lake.data)]
+    monkeypatch.setattr(command_line, "child", lambda root: holds)  # a run that goes on until it is told to end
+    site = opened(lake)
     answers: list[Answer] = []
-    pressed = [threading.Thread(target=lambda: answers.append(site.post("/act/run", select="shop"))) for _ in range(2)]
+    pressed = [threading.Thread(target=lambda: answers.append(site.post("/act/run"))) for _ in range(2)]
     for each in pressed:
         each.start()
     for each in pressed:
         each.join()
+    (lake.data / "go").touch()
+    while lock.holder(lake.data):
+        time.sleep(0.01)
+    (lake.data / "go").unlink()
+    site.page.look.close()
     first, second = sorted(answers, key=lambda one: one.message)
-    assert (first.status, second.status) == (303, 303)
-    assert re.fullmatch(r"/run/\d{8}T\d{9}-[0-9a-f]{6}", first.headers["location"])
-    assert urlsplit(second.headers["location"]).path == first.headers["location"]
-    told = "Not started: a run is going: make pipeline SELECT=shop, started by ann, from the page at "
-    assert second.message.startswith(told)
-    assert ended(site, first.headers["location"].removeprefix("/run/")) == ("failed", "ann, from the page")
-    log = (site.lake.root / "logs/page.log").read_text(encoding="utf-8")
-    assert "Z ann, from the page: run --select=shop\n" in log
-    assert "bronze.shop.orders" in log  # what it printed is not lost
+    assert first.headers["location"] == "/run/r1"
+    assert urlsplit(second.headers["location"]).path == "/run/r1"
+    assert second.message.startswith("Not started: a run is going: make pipeline, started by ann, from the page at ")
 
 
 def test_a_lake_that_is_held_is_told_with_who_and_since_when(site: Site) -> None:
@@ -262,3 +289,43 @@ def test_nothing_is_started_from_a_plan_while_a_run_goes(site: Site) -> None:
     with lock.lock_lake(site.lake.data, command="make optimize", run_id="r", now=runs.now(), by="bob"):
         text = site.get("/plan").text
     assert 'action="/act/run"' not in text and "started by bob" in text
+
+
+def test_a_backfill_is_planned_before_its_button(site: Site) -> None:
+    asked = site.get("/backfill").text
+    assert "<option>silver.shop.orders</option>" in asked and 'action="/act/backfill"' not in asked
+    site.lake.edit(
+        "silver/shop/orders.yaml",
+        "value: [updated]}",
+        "value: [updated]}\n      - {property: businessDate, value: day}",
+    )
+    try:
+        text = site.get("/backfill?table=silver.shop.orders&start=2024-01-02&end=2024-01-02").text
+        refused = site.get("/backfill?table=silver.shop.orders")
+    finally:
+        site.lake.edit("silver/shop/orders.yaml", "\n      - {property: businessDate, value: day}", "")
+    assert "2 partitions would be written again" in text  # of silver and of the mart
+    assert '<input type="hidden" name="start" value="2024-01-02">' in text and 'action="/act/backfill"' in text
+    assert (refused.status, "no slice" in refused.text) == (400, True)
+    assert site.get("/backfill?table=silver.shop.orders&start=tomorrow").status == 400
+
+
+def test_no_sql_of_a_form_reaches_an_engine(site: Site) -> None:
+    assert 'name="where"' not in site.get("/backfill").text
+    answer = site.post("/act/backfill", table="silver.shop.orders", where="true")
+    assert (answer.status, "no slice" in answer.text) == (400, True)
+
+
+def test_the_form_of_a_day_is_filled_in_by_its_link(site: Site) -> None:
+    text = site.get("/confirm?table=silver.shop.orders&day=2024-01-02").text
+    assert "<option selected>silver.shop.orders</option>" in text and 'value="2024-01-02"' in text
+
+
+def test_of_a_run_that_left_no_record_its_last_words_are_told(site: Site) -> None:
+    log = site.lake.root / "logs/page.log"
+    log.parent.mkdir(exist_ok=True)
+    with log.open("a", encoding="utf-8") as file:
+        file.write("2024-01-01 00:00:00Z ann, from the page: backfill --table=x\nerror: no <table> x\n")
+    answer = site.get("/run/20240101T000000000-abcdef")
+    assert answer.status == 404
+    assert "ended before its first step" in answer.text and "error: no &lt;table&gt; x" in answer.text

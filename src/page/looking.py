@@ -66,16 +66,19 @@ class Look:
                     kept = self._kept = _Kept(mark, read_facts(project, now))
             return kept.facts
 
-    def seen(self, name: tuple[object, ...], read: Callable[[Project], T], *, again: bool = False) -> Seen[T]:
+    def seen(
+        self, name: tuple[object, ...], read: Callable[[Project], T], *, again: bool = False, computes: bool = False
+    ) -> Seen[T]:
         """Return what `read` says of the lake, kept by its name as the look is, and until a file lands or goes.
 
-        `again`: whatever is kept. Of a file that is written over in its place nothing is known for a minute.
+        `again`: whatever is kept. `computes`: it fills tables of its engine, which is one of its own and goes then.
+        Of a file that is written over in its place nothing is known for a minute.
         """
         mark, now = (self._lake_mark(), _folders(self.settings.data_dir / "landing")), runs.now()
         mark_then, kept = self._beside.get(name, (None, None))
         if kept and mark_then == mark and not again and timedelta(0) <= now - kept.read_at < _KEPT:
             return kept
-        with self.project() as project:
+        with open_project(self.settings) if computes else self.project() as project:
             kept = Seen(read(project), now)
         self._beside.pop(name, None)
         self._beside[name] = mark, kept

@@ -7,6 +7,7 @@ Nothing but these commands can be started from here, whatever a form says.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import threading
 import time
@@ -19,11 +20,13 @@ from src.maintenance import command_line
 from src.page.rendering import ago
 from src.run import lock, rotation, runs
 from src.run.author import VARIABLE
-from src.settings import Settings
+from src.settings import Settings, struck
 
 COMMANDS = (("run",), ("backfill",), ("confirm",), ("quarantine", "replay"))
 _PATIENCE = 60.0  # seconds for a command to begin
 _BETWEEN = 0.03  # seconds between two looks at it
+_END = 4_000  # bytes of the log
+_BEGINS = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ .*from the page: ")
 _turn = threading.Lock()  # one start at a time: of two presses the second sees the run of the first
 
 
@@ -70,6 +73,18 @@ def describe(going: lock.Holder) -> str:
     since = datetime.fromisoformat(going.since)
     whose = f" by {going.by}" if going.by else ""
     return f"a run is going: {going.command}, started{whose} at {since:%H:%M:%S} UTC ({ago(since, runs.now())})"
+
+
+def last_words(settings: Settings) -> str:
+    """Return what the last command that a page started has printed, its end alone where that is long."""
+    try:
+        with (settings.log_dir / rotation.PAGE).open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - _END))
+            lines = log.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    begins = [number for number, line in enumerate(lines) if _BEGINS.match(line)]
+    return struck("\n".join(lines[begins[-1] if begins else 0 :]), settings.secrets())
 
 
 def _watched(settings: Settings, argv: Sequence[str], by: str, to_the_end: bool) -> Started:

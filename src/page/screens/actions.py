@@ -127,7 +127,9 @@ def _replay(page: Page, fields: Fields) -> Response:
 
 
 def _backfill(page: Page, fields: Fields) -> Response:
-    options = [*_options(fields, "table", needed=True), *_options(fields, "start", "end", "where")]
+    options = [*_options(fields, "table", needed=True), *_options(fields, "start", "end")]  # no SQL from a form
+    if len(options) == 1:
+        raise UsageError("no slice", fix="give the first day, the last day, or both")
     return _followed(page, ["backfill", *options], fields)
 
 

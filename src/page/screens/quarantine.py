@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import groupby
 
 from starlette.requests import Request
@@ -13,8 +14,8 @@ from src.facts.rejected import Group, read_groups, read_page, read_waivers
 from src.page import starting
 from src.page.app import Page, page_of
 from src.page.looking import Seen
-from src.preview.replay import changes_nothing, read_replay
-from src.project import Project, open_project
+from src.preview.replay import Replay, changes_nothing, read_replay
+from src.project import Project
 from src.run import runs
 
 _ROWS = 50  # of a page
@@ -33,10 +34,13 @@ def replay(request: Request) -> Response:
         table = selection.table_named(project, name)
         found = read_replay(project, table) if changes_nothing(project, table) else None
     if found is None:
-        with open_project(page.look.settings) as project:  # of its own: the rows that are tried go with its engine
-            found = read_replay(project, selection.table_named(project, name))
+        found = page.look.seen(("replay", table.id), partial(_tried, table=table.id), computes=True).found
     going = starting.holder(page.look.settings)
     return page.show(request, "replay.html", replay=found, going=going, path="/quarantine")
+
+
+def _tried(project: Project, table: str) -> Replay:
+    return read_replay(project, selection.table_named(project, table))
 
 
 def _all(request: Request, page: Page) -> Response:

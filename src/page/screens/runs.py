@@ -12,7 +12,7 @@ from starlette.routing import Route
 from src.facts.one_run import OneRun, read_run
 from src.facts.runs import LAYERS, read_runs
 from src.page import starting
-from src.page.app import page_of
+from src.page.app import Page, page_of
 from src.page.drawing import bar
 from src.run import runs
 from src.run.kinds import RunKind
@@ -41,7 +41,7 @@ def one_run(request: Request) -> Response:
     with page.look.project() as project:
         run = read_run(project, run_id)
     if run is None:
-        return page.refused(f"no run {run_id}; `/runs` lists the last {_SHOWN}", 404)
+        return page.refused(_unknown(page, run_id), 404)
     still = "still" in request.query_params
     answer = page.show(
         request,
@@ -58,6 +58,14 @@ def one_run(request: Request) -> Response:
     if run.going and not still:  # a header, not a tag: what reads pages aloud is not told to wait for another one
         answer.headers["refresh"] = f"{_AGAIN}; url=/run/{quote(run_id)}"
     return answer
+
+
+def _unknown(page: Page, run_id: str) -> str:
+    """Return what is told of a run without a record: it may have ended before its first step."""
+    output = starting.last_words(page.look.settings)
+    return f"no record of a run {run_id}: if it was started, it ended before its first step" + (
+        f"\nthe last that the page started has printed:\n\n{output}" if output else ""
+    )
 
 
 def _by_layer(steps: Sequence[Record]) -> dict[str, list[Record]]:
