@@ -87,6 +87,7 @@ def test_a_cause_that_is_over_is_not_answered(site: Site) -> None:
 
 
 def test_a_run_is_started_as_the_command_and_followed(site: Site) -> None:
+    before = runs.now()
     answer = site.post("/act/run", select="shop")
     assert answer.status == 303
     assert re.fullmatch(r"/run/\d{8}T\d{9}-[0-9a-f]{6}", answer.headers["location"])
@@ -94,6 +95,9 @@ def test_a_run_is_started_as_the_command_and_followed(site: Site) -> None:
     log = (site.lake.root / "logs/page.log").read_text(encoding="utf-8")
     assert "Z ann, from the page: run --select=shop\n" in log
     assert "bronze.shop.orders" in log  # what it printed is not lost
+    # one that is over before it is seen to begin is found by its record
+    assert actions._ended_since(site.page, before) == answer.headers["location"].removeprefix("/run/")
+    assert actions._ended_since(site.page, runs.now()) is None
 
 
 HOLDS = """
