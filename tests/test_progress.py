@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 from conftest import Lake
+from page_site import opened
 
 import main
 from src.checks.outcome import Outcome
 from src.facts.one_run import read_run
 from src.project import open_project, select
-from src.run import progress, runs
+from src.run import lock, progress, runs
 from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
 from src.run.runs import Run
@@ -58,6 +62,27 @@ def test_what_a_dead_run_left_is_not_read(lake: Lake) -> None:
     assert progress.read(lake.data, "20240102T000000000-abcdef") is None
     with open_project(lake.settings) as project:
         assert read_run(project, "20240101T000000000-abcdef") is None  # nobody holds the lake
+
+
+def test_of_a_run_whose_process_is_gone_one_sees_how_far_it_came(lake: Lake) -> None:
+    lake.data.mkdir()
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    run = Run("20240101T000000000-abcdef", runs.window(runs.now().date(), None, None), runs.now, "", RunKind.PIPELINE)
+    card = lock.Holder(gone.pid, os.uname().nodename, "2024-01-01T00:00:00+00:00", "make pipeline", run.run_id, "ann")
+    with progress.shown(lake.data, run):
+        run.step("gold.shop.daily", Outcome)
+        left = (lake.data / ".progress.jsonl").read_text()
+    (lake.data / ".progress.jsonl").write_text(left)
+    (lake.data / ".holder.json").write_text(json.dumps(vars(card)))
+    with open_project(lake.settings) as project:
+        found = read_run(project, run.run_id)
+    assert found and found.died and [step.table_id for step in found.steps] == ["gold.shop.daily"]
+    site = opened(lake)
+    answer = site.get(f"/run/{run.run_id}")
+    assert "is gone without a word" in answer.text and "started by ann" in answer.text
+    assert "refresh" not in answer.headers
+    site.page.look.close()
 
 
 def test_a_line_that_is_still_being_written_is_left_out(tmp_path: Path) -> None:

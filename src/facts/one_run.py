@@ -38,10 +38,15 @@ class OneRun:
     steps: tuple[Record, ...]
     audits: tuple[FailedAudit, ...]
     released: int | None
-    going: lock.Holder | None = None  # it holds the lake now
+    going: lock.Holder | None = None  # it holds the lake now, or died while it did
     planned: int | None = None  # steps of one that goes
     at: str | None = None  # the step it is at, since a moment
     since: datetime | None = None
+
+    @property
+    def died(self) -> bool:
+        """Return whether its process is gone without a word; the next run records it as interrupted."""
+        return self.own is None and self.going is not None and self.going.is_dead
 
 
 def read_run(project: Project, run_id: str) -> OneRun | None:
@@ -54,7 +59,7 @@ def read_run(project: Project, run_id: str) -> OneRun | None:
     holder = lock.holder(data)  # before the records: what ends in between is told as over
     records = _records(project, run_id)
     own = next((record for record in records if record.layer == "run"), None)
-    if own is None and holder and holder.run_id == run_id and not holder.is_dead:
+    if own is None and holder and holder.run_id == run_id:
         seen = progress.read(data, run_id) or progress.Progress()
         return OneRun(run_id, None, seen.steps, (), None, holder, seen.planned, seen.at, seen.since)
     if not records:

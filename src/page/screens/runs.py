@@ -55,7 +55,9 @@ def one_run(request: Request) -> Response:
         notes=_notes(run),
         share=bar.share,
     )
-    if run.going and not still:  # a header, not a tag: what reads pages aloud is not told to wait for another one
+    if (
+        run.going and not run.died and not still
+    ):  # a header, not a tag: what reads pages aloud is not told to wait for another one
         answer.headers["refresh"] = f"{_AGAIN}; url=/run/{quote(run_id)}"
     return answer
 
