@@ -7,7 +7,7 @@ and these have who pressed. Never from here: vacuum, purge, restore, rollback.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from urllib.parse import quote, urlencode
 
@@ -18,7 +18,6 @@ from starlette.routing import Route
 
 from src import alerts, selection
 from src.alerts import Incident
-from src.engine import DuckEngine
 from src.errors import LockedError, UsageError
 from src.facts import KnownCause
 from src.facts.runs import read_runs
@@ -58,25 +57,18 @@ def to(where: str, message: str = "") -> Response:
 
 
 def _ack(page: Page, fields: Fields) -> Response:
-    cause = _cause(page, fields)
-    reason = _reason(fields)
-
-    def ack(engine: DuckEngine, incident: str) -> Incident:
-        return alerts.ack(engine, page.look.settings.data_dir, incident, page.who, runs.now(), reason)
-
-    count = _answered(page, cause, ack)
-    return to(_back(fields), f"Acknowledged: {cause.cause.head.subject} ({_counted(count)})")
+    cause, reason, data = _cause(page, fields), _reason(fields), page.look.settings.data_dir
+    with page.look.project() as project:
+        answered = alerts.ack_all(project.engine, data, cause.incidents, page.who, runs.now(), reason)
+    return to(_back(fields), f"Acknowledged: {cause.cause.head.subject} ({_counted(answered)})")
 
 
 def _snooze(page: Page, fields: Fields) -> Response:
-    cause, last = _cause(page, fields), _last_day(fields)
+    cause, last, data = _cause(page, fields), _last_day(fields), page.look.settings.data_dir
     until, reason = datetime.combine(last, time.min, UTC) + timedelta(days=1), _reason(fields)
-
-    def snooze(engine: DuckEngine, incident: str) -> Incident:
-        return alerts.snooze(engine, page.look.settings.data_dir, incident, until, page.who, runs.now(), reason)
-
-    count = _answered(page, cause, snooze)
-    return to(_back(fields), f"Snoozed until the end of {last}: {cause.cause.head.subject} ({_counted(count)})")
+    with page.look.project() as project:
+        answered = alerts.snooze_all(project.engine, data, cause.incidents, until, page.who, runs.now(), reason)
+    return to(_back(fields), f"Snoozed until the end of {last}: {cause.cause.head.subject} ({_counted(answered)})")
 
 
 def _cause(page: Page, fields: Fields) -> KnownCause:
@@ -90,16 +82,8 @@ def _cause(page: Page, fields: Fields) -> KnownCause:
     return found
 
 
-def _answered(page: Page, cause: KnownCause, answer: Callable[[DuckEngine, str], Incident]) -> int:
-    """Answer every incident of a cause; return how many there are."""
-    with page.look.project() as project:
-        for incident in cause.incidents:
-            answer(project.engine, incident)
-    return len(cause.incidents)
-
-
-def _counted(incidents: int) -> str:
-    return f"{incidents} incident{'' if incidents == 1 else 's'}"
+def _counted(answered: Sequence[Incident]) -> str:
+    return f"{len(answered)} incident{'' if len(answered) == 1 else 's'}"
 
 
 def _last_day(fields: Fields) -> date:
