@@ -11,7 +11,8 @@ import pytest
 from conftest import Lake
 from page_site import Site, opened
 
-from src.contract import AGGREGATES, Measure
+from src.contract import AGGREGATES, Measure, Table
+from src.engine import DuckEngine
 from src.facts.measures import Course, Series, read_course
 from src.page import markdown
 from src.page.drawing import charts, measures
@@ -91,6 +92,25 @@ def test_six_series_are_told_apart_the_others_are_one_and_a_day_without_rows_is_
     assert (found.series[6].name, found.names) == ("others", 9)
     assert [one.values[2] for one in found.series] == [None] * 7
     assert sum(value or 0 for value in found.by_step) == found.total == 10800
+
+
+def test_a_week_that_is_not_over_is_a_figure_so_far(site: Site) -> None:
+    with open_project(site.lake.settings) as project:
+        declared = project.declared("gold.shop.daily")
+        weekly = project.engine
+        weekly.view(
+            "weekly", "SELECT DATE '2026-03-02' + 7 * i::INT AS day, 'a' AS kind, 1 AS amount FROM range(2) t(i)"
+        )
+        found = [_of_view(weekly, declared, day) for day in (date(2026, 3, 15), date(2026, 3, 16))]
+    assert [(one.step, one.going_on) for one in found] == [("week", True), ("week", False)]
+
+
+def _of_view(engine: DuckEngine, declared: Table, today: date) -> Course:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "scan", lambda snapshot: "weekly")
+        found = read_course(engine, declared, None, today)  # type: ignore[arg-type]
+    assert found
+    return found
 
 
 def test_rows_dated_to_come_are_not_drawn(site: Site) -> None:

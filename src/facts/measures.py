@@ -7,7 +7,7 @@ last day counts. Rows dated to come are left out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from src.contract import Measure, Table
@@ -44,6 +44,7 @@ class Course:
     total: float | None = None  # of all that is drawn
     before: float | None = None  # of as many days before
     names: int = 0  # values of the dimension that there are
+    going_on: bool = False  # whether the last step is not over yet, so that its figure is one so far
 
     @property
     def by_step(self) -> tuple[float | None, ...]:
@@ -78,7 +79,8 @@ def read_course(
     period = _USUAL[step] if period is None else period
     start = max(oldest, newest - timedelta(days=period - 1)) if period else oldest
     step = _coarser(step, (newest - start).days + 1)
-    return _over_time(engine, table.measure, seen, _Span(step, start, newest, period))
+    span = _Span(step, start, newest, period)
+    return replace(_over_time(engine, table.measure, seen, span), going_on=span.end_of_last_step > today)
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,11 @@ class _Span:
     @property
     def is_drawn(self) -> str:
         return f"day >= DATE '{self.start}'"
+
+    @property
+    def end_of_last_step(self) -> date:
+        """Return the first day after the last step."""
+        return _first_day(_first_day(self.end, self.step) + timedelta(days=_DAYS[self.step]), self.step)
 
     def steps(self) -> Iterator[date]:
         """Yield the first day of every step, also of those without rows."""

@@ -20,6 +20,7 @@ _ROW, _NAMES = 24.0, 0.3  # a lying bar's height, and the share of the width for
 _DWARFS = 3.0  # so many times the next one: cut
 _CUT_SHARE = 20  # at most one of so many figures is cut
 _NEAR = 0.6  # lines whose least figure is above so much of their greatest have an axis of their own
+_BAR = 56.0  # at most, a bar's width
 _LABEL = 64.0  # width of a heading below the axis
 
 
@@ -71,7 +72,7 @@ def bars(labels: Sequence[str], series: Sequence[Series], sentence: str, width: 
             start = up if value > 0 else down
             ends = sorted((axis.y(start), axis.y(start + value)))
             if value and ends[1] > ends[0]:
-                gap = min(step * 0.2, 6)
+                gap = max(min(step * 0.2, 6), step - _BAR)
                 kind = series_class(nth, one.name)
                 pieces.append(box(x + gap / 2, ends[0], step - gap, ends[1] - ends[0], kind))
             up, down = (up + value, down) if value > 0 else (up, down + value)

@@ -56,7 +56,8 @@ def sentence(table: Table, course: Course) -> str:
         return f"{what} by {course.measure.by}: {_of_names(course)}."
     by = f" and {course.measure.by}" if course.measure.by else ""
     text = f"{what} by {course.step}{by}, {course.labels[0]} to {course.labels[-1]}. "
-    text += f"The newest {course.step} is {figure(course.newest)}; {_extremes(course)}"
+    so_far = " so far" if course.going_on else ""
+    text += f"The newest {course.step} is {figure(course.newest)}{so_far}; {_extremes(course)}"
     gaps = sum(1 for at in range(len(course.labels)) if all(one.values[at] is None for one in course.series))
     text += f" {gaps} {course.step}{'' if gaps == 1 else 's'} without a row." if gaps else ""
     low = 0.0 if course.measure.aggregate in _ADDS_UP else charts.floor_of(course.series)
