@@ -725,6 +725,9 @@ def test_a_table_tells_what_it_takes_and_many_small_files_are_p4(lake: Lake) -> 
     assert silver.log_entries == len(list((root / "_delta_log").glob("*.json")))
     assert silver.bytes_on_disk == sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
     assert (silver.bytes_written, silver.write_amplification) == (sum(parts), 1.0)
+    with open_project(lake.settings) as project:
+        asked = monitors.evaluate(project, now, on_disk=False).table_stats
+    assert [replace(row, bytes_on_disk=None) for row in look(lake, now).table_stats] == list(asked)
 
 
 def test_rows_written_again_amplify_and_what_is_older_than_30_days_is_not_counted(lake: Lake) -> None:

@@ -16,10 +16,13 @@ from src.run import lock, runs
 BLIND = "ops"  # the subject of a problem where the monitors cannot look and the table is not known
 
 
-def read_findings(project: Project, now: datetime) -> Findings:
-    """Return what the monitors find; that they cannot look, or that nothing ever ran, is a problem too."""
+def read_findings(project: Project, now: datetime, *, on_disk: bool = True) -> Findings:
+    """Return what the monitors find; that they cannot look, or that nothing ever ran, is a problem too.
+
+    `on_disk`: they also measure what each folder takes.
+    """
     try:
-        found = monitors.evaluate(project, now)
+        found = monitors.evaluate(project, now, on_disk=on_disk)
     except BoathouseError as error:
         what = f"cannot be read, so not every monitor could look: {project.relative(str(error).splitlines()[0])}"
         fix = "`make check` names the damage; restore from the last verified backup"

@@ -64,10 +64,10 @@ class Facts:
         return tuple(table.id for table in self.tables.values() if table.draft)
 
 
-def read_facts(opened: Project, now: datetime) -> Facts:
-    """Return what is so about a lake at a moment (UTC); changes nothing."""
+def read_facts(opened: Project, now: datetime, *, on_disk: bool = True) -> Facts:
+    """Return what is so about a lake at a moment (UTC); changes nothing. `on_disk`: also what each folder takes."""
     incidents = findings.read_incidents(opened)  # first: a run that ends meanwhile knows better of its own steps
-    found = findings.read_findings(opened, now)
+    found = findings.read_findings(opened, now, on_disk=on_disk)
     upstream = {name: tuple(above) for name, above in project.lineage(opened).items()}
     standings = read_standings(opened)
     families = read_families(opened, standings, now, found)

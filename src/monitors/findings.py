@@ -53,8 +53,11 @@ class Findings:
     problems: tuple[Problem, ...] = ()
 
 
-def evaluate(project: Project, now: datetime) -> Findings:
-    """Return what every monitor finds in the lake at `now` (UTC); changes nothing."""
+def evaluate(project: Project, now: datetime, *, on_disk: bool = True) -> Findings:
+    """Return what every monitor finds in the lake at `now` (UTC); changes nothing.
+
+    `on_disk`: also what each table's folder takes, for which every file below it is asked.
+    """
     lake.recall(project.settings.data_dir)
     reading = Reading(project, now)
     fresh, fresh_problems = freshness.measure(reading)
@@ -64,7 +67,7 @@ def evaluate(project: Project, now: datetime) -> Findings:
     trend, trend_problems = quality.measure(reading)
     spread, spread_problems = distribution.measure(reading)
     times, times_problems = latency.measure(reading)
-    stats, stats_problems = storage.measure(reading)
+    stats, stats_problems = storage.measure(reading, on_disk=on_disk)
     due, due_problems = expected.measure(reading)
     found = (
         *uncommitted.measure(reading),

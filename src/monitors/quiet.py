@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from src.bronze import ingest
 from src.contract import Feed
@@ -30,6 +30,7 @@ from src.monitors.reading import DAYS, Reading, sql_moment
 from src.problems import Problem
 from src.run import runs
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LEAST = 8  # arrivals
 _DAY = timedelta(days=1)
 _SPAN = timedelta(days=DAYS)
@@ -117,11 +118,23 @@ def _histories(reading: Reading) -> dict[str, _History]:
         f"AND start_time >= {sql_moment(reading.since - _SPAN)} AND end_time <= {sql_moment(reading.now)}"
     )
     rows = reading.project.engine.rows(
-        "SELECT table_id, list((end_time, looked_before) ORDER BY end_time) FILTER (came), "
+        "SELECT table_id, list((epoch_us(end_time), epoch_us(looked_before)) ORDER BY end_time) FILTER (came), "
         f"median(apart) FILTER (apart > {_DAY.total_seconds() / 2}) FROM ({looks}) GROUP BY table_id "
         f"HAVING max(end_time) FILTER (came) >= {sql_moment(reading.since)}"
     )
-    return {feed: _History(arrivals, timedelta(seconds=usual) if usual else _DAY) for feed, arrivals, usual in rows}
+    return {
+        feed: _History([(_moment(at), before and _moment(before)) for at, before in arrivals], _apart(usual))
+        for feed, arrivals, usual in rows
+    }
+
+
+def _apart(usual: float | None) -> timedelta:
+    return timedelta(seconds=usual) if usual else _DAY
+
+
+def _moment(microseconds: int) -> datetime:
+    """Return a moment that was read as microseconds: the engine would ask a library for the zone of each."""
+    return _EPOCH + timedelta(microseconds=microseconds)
 
 
 def _failed_pulls(reading: Reading) -> set[str]:

@@ -35,19 +35,22 @@ class TableStats:
     rows: int
     files: int
     bytes: int
-    bytes_on_disk: int  # of every file below its folder: older versions and the log too
+    bytes_on_disk: int | None  # of every file below its folder, older versions and the log too; None: not measured
     small_files: int  # those that compaction would join
     log_entries: int
     bytes_written: int  # by the commits of the last 30 days
     write_amplification: float | None
 
 
-def measure(reading: Reading) -> tuple[tuple[TableStats, ...], tuple[Problem, ...]]:
-    """Measure every table on disk; a problem for each that has many small files."""
+def measure(reading: Reading, *, on_disk: bool = True) -> tuple[tuple[TableStats, ...], tuple[Problem, ...]]:
+    """Measure every table on disk; a problem for each that has many small files.
+
+    `on_disk` False: not what its folder takes, as every file has to be asked for its size.
+    """
     fresh = _fresh_rows(reading)
     rows: list[TableStats] = []
     for name in catalog.tables(reading.project.settings.data_dir):
-        row = reading.attempt(name, _row, reading, name, fresh.get(name, 0))
+        row = reading.attempt(name, _row, reading, name, fresh.get(name, 0), on_disk)
         rows += [row] if row else []
     return tuple(rows), tuple(_problems(reading, rows))
 
@@ -64,7 +67,7 @@ def _fresh_rows(reading: Reading) -> dict[str, int]:
     )
 
 
-def _row(reading: Reading, name: str, fresh: int) -> TableStats | None:
+def _row(reading: Reading, name: str, fresh: int, on_disk: bool) -> TableStats | None:
     table = lake.open_table(reading.project.path(name))
     if table is None:
         return None
@@ -77,7 +80,7 @@ def _row(reading: Reading, name: str, fresh: int) -> TableStats | None:
         rows=table.rows,
         files=len(table.files),
         bytes=table.size,
-        bytes_on_disk=lake.bytes_on_disk(table.root),
+        bytes_on_disk=lake.bytes_on_disk(table.root) if on_disk else None,
         small_files=sum(len(files) for files in lake.crowded(table).values()),
         log_entries=len(lake.entry_versions(table.root)),
         bytes_written=written,

@@ -86,7 +86,7 @@ def rendered(project: Project) -> dict[str, bytes]:
     last = read_runs(project, 1)
     if not last:
         return {}
-    facts = read_facts(project, last[0].ended_at)
+    facts = read_facts(project, last[0].ended_at, on_disk=False)
     catalogue = _Catalogue(project, facts, hidden_columns(project))
     pages = {name: _relative(text).encode() for name, text in catalogue.pages()}
     return pages | {name: (rendering.HERE / "static" / name).read_bytes() for name in _ASSETS}

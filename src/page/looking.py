@@ -63,7 +63,7 @@ class Look:
             kept = self._kept
             if kept is None or kept.mark != mark or not timedelta(0) <= now - kept.facts.read_at < _KEPT:
                 with self.project() as project:
-                    kept = self._kept = _Kept(mark, read_facts(project, now))
+                    kept = self._kept = _Kept(mark, read_facts(project, now, on_disk=False))
             return kept.facts
 
     def seen(

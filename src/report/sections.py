@@ -357,9 +357,9 @@ def _storage(summary: Summary) -> Section:
         growth = Figure(f"{sign}{size(abs(more))}") if len(sizes) > 1 else None
         written = _figure(row.write_amplification, ".1f")
         trend = Spark(tuple(map(float, sizes)), f"bytes on disk of {row.table}")
-        disk, live = Figure(size(row.bytes_on_disk)), Figure(size(row.bytes))
+        disk, live = Figure(size(row.bytes_on_disk or 0)), Figure(size(row.bytes))
         rows.append((row.table, row.rows, row.files, row.small_files, live, disk, growth, trend, written))
-    total = size(sum(row.bytes_on_disk for row in summary.storage))
+    total = size(sum(row.bytes_on_disk or 0 for row in summary.storage))
     headers = ("table", "rows", "files", "small", "live", "on disk", "growth", "by day", "write ampl.")
     maintenance = tuple(
         (_moment(row.moment), row.command, row.tables, row.files_removed, Figure(size(row.bytes_freed)))

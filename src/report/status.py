@@ -46,7 +46,7 @@ class Status:
 
 def read_status(project: Project, now: datetime) -> Status:
     """Return the verdict, causes, last runs, domains, tables and last verified backup of a lake at a moment (UTC)."""
-    facts = read_facts(project, now)
+    facts = read_facts(project, now, on_disk=False)
     standings = (table.standing for table in facts.tables.values())
     return Status(
         read_at=now,

@@ -478,7 +478,7 @@ def _storage(past: _Past) -> tuple[StorageFigures, ...]:
         )
     )
     return tuple(
-        StorageFigures(**vars(row), bytes_by_day=(*grown.get(row.table, ()), row.bytes_on_disk))
+        StorageFigures(**vars(row), bytes_by_day=(*grown.get(row.table, ()), row.bytes_on_disk or 0))
         for row in past.found.table_stats
     )
 
