@@ -1030,7 +1030,7 @@ def test_every_monitor_is_asked_its_figures_are_kept_and_its_table_is_documented
     asked = (ROOT / "src/monitors/findings.py").read_text(encoding="utf-8")
     page = (ROOT / "docs/monitoring.md").read_text(encoding="utf-8")
     for name in names:
-        assert f"{name}.measure(reading)" in asked, f"{name} is not asked: see evaluate in src/monitors/findings.py"
+        assert f"{name}.measure(reading" in asked, f"{name} is not asked: see evaluate in src/monitors/findings.py"
         table = getattr(import_module(f"src.monitors.{name}"), "TABLE", None)
         if table is None:  # it has problems alone, and no figures
             assert f"`{name}`" in page, f"{name} is not in docs/monitoring.md"
