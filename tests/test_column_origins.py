@@ -130,3 +130,19 @@ def test_silver_columns_are_made_of_those_of_the_files_through_each_other(lake: 
         ("gold.shop.largest", "day"),
         ("gold.shop.largest", "orders"),
     ]
+
+
+def test_the_sql_of_a_silver_table_is_followed_to_the_files(lake: Lake) -> None:
+    lake.shop()
+    lake.write(
+        "silver/shop/orders.sql",
+        "SELECT id AS order_id, day, pieces * price AS amount, updated, _file, _row, _ingested_at, _batch "
+        "FROM bronze.shop.orders WHERE kind = 'sale'",
+    )
+    lake.land("shop/orders/1.csv", "id,day,pieces,price,kind,updated\n1,2026-01-01,2,5,sale,1\n")
+    lake.good()
+    with open_project(lake.settings) as project:
+        found = read_all_origins(project)["silver.shop.orders", "amount"]
+    feed = "bronze.shop.orders"
+    assert found.values == {(feed, "pieces"), (feed, "price")}
+    assert found.shaping == {(feed, "kind"), (feed, "id"), (feed, "updated")}

@@ -124,8 +124,6 @@ def test_a_circle_of_foreign_keys_is_drawn_all_the_same() -> None:
     assert lines.around(facts(circle), "silver.s.a", None) == ["silver.s.a", "silver.s.b"]
 
 
-@pytest.mark.parametrize(
-    ("value", "shown"), [(0, "0"), (7167, "7,167"), (91_300, "91.3k"), (1_000_000, "1M"), (2.5e9, "2.5G")]
-)
+@pytest.mark.parametrize(("value", "shown"), [(0, "0"), (7167, "7,167"), (91_322, "91.32k"), (1_000_000, "1M")])
 def test_a_number_on_a_box_is_short(value: float, shown: str) -> None:
     assert lines.short_number(value) == shown

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from src.facts import Facts, State, TableFacts
 from src.facts.columns import users
 from src.facts.tables import SIGNS
-from src.page.drawing import lineage
+from src.page.drawing import charts, lineage
 from src.page.drawing.lineage import Box
 from src.proof.columns import NOTHING, Origin, Reference
 
@@ -236,8 +236,5 @@ def _counted(states: Iterable[State]) -> dict[State, int]:
 
 
 def short_number(value: float) -> str:
-    """Return a number in at most four signs and a unit: 215, 7,167, 91.3k, 1.2M."""
-    for limit, size, unit in ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k")):
-        if value >= limit:
-            return f"{value / size:,.1f}".removesuffix(".0") + unit
-    return f"{value:,.0f}"
+    """Return a number as a box has room for it: 7,167, 91.32k, 1.2M."""
+    return f"{value:,.0f}" if value < 10_000 else charts.short(value)

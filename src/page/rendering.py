@@ -38,7 +38,6 @@ def environment() -> Environment:
         "table_url": table_url,
         "seconds": seconds,
         "bytes": wording.size,
-        "figure": figure,
         "in_full": charts.figure,
         "with_runs": with_runs,
         "hours": hours,
@@ -61,13 +60,6 @@ def ago(then: datetime | None, now: datetime) -> str:
 def number(value: float | None) -> str:
     """Return a number with its thousands parted; nothing for none."""
     return "" if value is None else f"{value:,}"
-
-
-def figure(value: float | None) -> str:
-    """Return a measured number: whole ones with their thousands parted, others to three digits or the unit."""
-    if value is None:
-        return ""
-    return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.3g}"
 
 
 def seconds(value: float) -> str:
