@@ -136,7 +136,7 @@ def test_the_sql_of_a_silver_table_is_followed_to_the_files(lake: Lake) -> None:
     lake.shop()
     lake.write(
         "silver/shop/orders.sql",
-        "SELECT id AS order_id, day, pieces * price AS amount, updated, _file, _row, _ingested_at, _batch "
+        "SELECT id AS order_id, day, pieces::INT * price::INT AS amount, updated, _file, _row, _ingested_at, _batch "
         "FROM bronze.shop.orders WHERE kind = 'sale'",
     )
     lake.land("shop/orders/1.csv", "id,day,pieces,price,kind,updated\n1,2026-01-01,2,5,sale,1\n")

@@ -127,3 +127,13 @@ def test_a_circle_of_foreign_keys_is_drawn_all_the_same() -> None:
 @pytest.mark.parametrize(("value", "shown"), [(0, "0"), (7167, "7,167"), (91_322, "91.32k"), (1_000_000, "1M")])
 def test_a_number_on_a_box_is_short(value: float, shown: str) -> None:
     assert lines.short_number(value) == shown
+
+
+def test_a_curve_over_several_columns_touches_no_box_on_its_way() -> None:
+    chain = ("bronze.s.a", "silver.s.a", "gold.s.a", "gold.s.b")
+    upstream = dict.fromkeys(chain, ()) | {"gold.s.a": ("silver.s.a",), "gold.s.b": ("gold.s.a", "bronze.s.a")}
+    known = facts(upstream)
+    drawing = str(lines.of_tables(known, upstream, link).drawing)
+    ((x, lane),) = re.findall(r"([\d.]+),([\d.]+) H", drawing)
+    tops = [y for left, y in boxes(drawing).values() if left >= float(x)]
+    assert tops and not any(y <= float(lane) <= y + 22 for y in tops)

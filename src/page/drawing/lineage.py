@@ -132,10 +132,17 @@ def _curve(start: _Spot, end: _Spot, *, bad: bool) -> str:
             f'<path class="{kind}" d="M{x1:.0f},{y1:.0f} '
             f'C{x1 + 28:.0f},{y1:.0f} {x2 + 28:.0f},{y2:.0f} {x2:.0f},{y2:.0f}"/>'
         )
-    bend = min((end.x - x1) / 2, 90)
+    half = _GAP / 2
+    if end.x - x1 < _GAP + 1:  # to the next column
+        return (
+            f'<path class="{kind}" d="M{x1:.0f},{y1:.0f} '
+            f'C{x1 + half:.0f},{y1:.0f} {end.x - half:.0f},{y2:.0f} {end.x:.0f},{y2:.0f}"/>'
+        )
+    lane = y2 - _ROW / 2 if y1 < y2 else y2 + _ROW / 2  # between two rows, so that it touches no box on its way
     return (
         f'<path class="{kind}" d="M{x1:.0f},{y1:.0f} '
-        f'C{x1 + bend:.0f},{y1:.0f} {end.x - bend:.0f},{y2:.0f} {end.x:.0f},{y2:.0f}"/>'
+        f"C{x1 + half:.0f},{y1:.0f} {x1 + half:.0f},{lane:.0f} {x1 + _GAP:.0f},{lane:.0f} H{end.x - _GAP:.0f} "
+        f'C{end.x - half:.0f},{lane:.0f} {end.x - half:.0f},{y2:.0f} {end.x:.0f},{y2:.0f}"/>'
     )
 
 
