@@ -51,7 +51,11 @@ class Rejected:
 
 def read_groups(engine: DuckEngine, data: Path, today: date) -> list[Group]:
     """Return the rejected rows of every table by reason: tables with the most of them first."""
-    found = [group for table in quarantine.tables(data) for group in _groups(engine, data, table, today)]
+    found: list[Group] = []
+    for table, name in quarantine.tables(data).items():
+        stored = lake.open_table(lake.table_path(data, name))
+        if stored and stored.rows:  # most are empty in a lake of many tables: no statement is spent on them
+            found += _groups(engine, data, table, name, today)
     of_table: dict[str, int] = {}
     for group in found:
         of_table[group.table] = of_table.get(group.table, 0) + group.open
@@ -87,8 +91,8 @@ def read_waivers(engine: DuckEngine, data: Path, table: str, today: date) -> lis
     return [Waiver(*row) for row in rows]
 
 
-def _groups(engine: DuckEngine, data: Path, table: str, today: date) -> Iterator[Group]:
-    name = quarantine.publish(engine, data, table)
+def _groups(engine: DuckEngine, data: Path, table: str, name: str, today: date) -> Iterator[Group]:
+    quarantine.publish_named(engine, data, name)
     waived = quarantine.waived(engine, data, table, today)
     sample = (
         f"arg_max({{'file': _file, 'row': _row, 'reason': left(array_to_string(_reasons, '; '), {_REASON}), "

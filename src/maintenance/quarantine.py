@@ -70,7 +70,7 @@ def read_reasons(engine: DuckEngine, data: Path, today: date) -> list[Reason]:
     found = []
     for table, name in tables(data).items():
         covered = waived(engine, data, table, today)
-        _publish(engine, data, name)
+        publish_named(engine, data, name)
         rows = engine.rows(
             f"SELECT reason, count(*) FILTER (WHERE NOT {covered}), count(*) FILTER (WHERE {covered}), "
             f"min(_ingested_at), max(_ingested_at) "
@@ -125,7 +125,7 @@ def waive(engine: DuckEngine, data: Path, waiver: Waiver) -> int:
         raise UsageError("a waiver without a reason", fix='say why: --reason "..."')
     if waiver.until < waiver.waived_at.date():
         raise UsageError(f"a waiver until {waiver.until}, which is over", fix="give a day to come: --until YYYY-MM-DD")
-    _publish(engine, data, name)
+    publish_named(engine, data, name)
     covered = int(engine.one(f"SELECT count(*) FROM {name} WHERE {_covers(waiver.matching)}")[0])
     if not covered:
         fix = f"see the reasons: main.py quarantine show --table {waiver.table}"
@@ -141,7 +141,7 @@ def publish(engine: DuckEngine, data: Path, table: str) -> str:
         UsageError: the table has none.
     """
     name = _known(data, table)
-    _publish(engine, data, name)
+    publish_named(engine, data, name)
     return name
 
 
@@ -161,7 +161,7 @@ def _known(data: Path, table: str) -> str:
     return known[table]
 
 
-def _publish(engine: DuckEngine, data: Path, name: str) -> None:
+def publish_named(engine: DuckEngine, data: Path, name: str) -> None:
     """Make a quarantine readable by its name, with every column that one has today: older rows have no codes."""
     if table := lake.open_table(lake.table_path(data, name)):
         scan = engine.scan(table, columns={**table.columns, **QUARANTINE_COLUMNS}, evolved=True)
@@ -170,7 +170,7 @@ def _publish(engine: DuckEngine, data: Path, name: str) -> None:
 
 def waived(engine: DuckEngine, data: Path, table: str, today: date) -> str:
     """Return SQL that is true for a rejected row that a waiver in force covers."""
-    if WAIVERS not in catalog.tables(data):
+    if lake.open_table(lake.table_path(data, WAIVERS)) is None:
         return "false"
     catalog.publish(engine, {WAIVERS: lake.table_path(data, WAIVERS)})
     found = engine.values(
