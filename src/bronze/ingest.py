@@ -246,10 +246,14 @@ def unclaimed(landing: Path, feeds: Iterable[Feed]) -> list[str]:
     folders = ((Path(folder).relative_to(landing), files) for folder, _, files in os.walk(landing))
     names = ((folder / file).as_posix() for folder, files in folders for file in files)
     found: list[str] = []
+    of_folder: dict[str, list[FilePattern]] = {}  # most feeds differ by their folder, which is looked at once
     for name in sorted(names):
-        if _ignored(name.rsplit("/", 1)[-1]):
+        folder, _, last = name.rpartition("/")
+        if _ignored(last):
             continue
-        takers = [pattern for pattern in patterns if pattern.may_take(name)]
+        if folder not in of_folder:
+            of_folder[folder] = [pattern for pattern in patterns if pattern.may_be_in(folder)]
+        takers = [pattern for pattern in of_folder[folder] if pattern.may_take(name)]
         if takers and is_archive(name):
             members = archives.members(landing / name)
             found += [f"{name}/{one}" for one in members if not any(taker.takes_member(one) for taker in takers)]

@@ -52,6 +52,10 @@ class FilePattern:
         *folders, last = name.split("/")
         return self._is_folder(folders) and self._may_take(last)  # first what costs less: most differ by their folder
 
+    def may_be_in(self, folder: str) -> bool:
+        """Return whether files of this folder, relative to the landing zone and "" for itself, may be the feed's."""
+        return self._is_folder(folder.split("/") if folder else [])
+
     def takes_member(self, name: str) -> bool:
         """Return whether a file of this name in an archive is the feed's; folders in the archive do not matter."""
         return self.of_archives or self._fits(re.split(r"[/\\]", name)[-1])
