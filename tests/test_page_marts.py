@@ -223,6 +223,7 @@ def test_the_screen_says_which_release_readers_see(site: Site) -> None:
     assert "held back by gold.shop.kinds of the same mart" in text
     assert re.search(r"what <a href=\"/run/\w+-\w+\">[\d: -]+ UTC</a> built", text)
     assert "2026-03-05" not in text
+    assert "held back by gold.shop.kinds" in site.post("/sql", sql="SELECT 1 FROM gold.shop.daily").text
 
 
 # -- Markdown

@@ -62,6 +62,7 @@ class Answer:
     rows: tuple[tuple[Cell, ...], ...]
     more: bool
     seconds: float
+    reads: tuple[str, ...] = ()  # the tables that it is made of
 
 
 @dataclass
@@ -104,7 +105,7 @@ def ask(
     with _room(data) as room:
         found = _answered(_request(data, sql, versions, room, None), job or Job(), seconds)
     rows = tuple(tuple(_cell(text, length) for text, length in row) for row in found["rows"])
-    return Answer(dict(found["columns"]), rows, bool(found["more"]), time.monotonic() - began)
+    return Answer(dict(found["columns"]), rows, bool(found["more"]), time.monotonic() - began, tuple(found["reads"]))
 
 
 def take(data: Path, sql: str, versions: Mapping[str, int], form: str, job: Job | None = None) -> Taken:

@@ -91,7 +91,8 @@ def _rows(engine: DuckEngine, sql: str, most: int) -> dict[str, Any]:
     first = f"SELECT * FROM ({engine.inline(sql)}) LIMIT {most + 1}"
     found = engine.rows(f"SELECT {cut} FROM (SELECT {listed} FROM ({first}))")
     rows = [list(zip(row[::2], row[1::2], strict=True)) for row in found[:most]]
-    return {"columns": list(kinds.items()), "rows": rows, "more": len(found) > most}
+    reads = sorted(engine.table_references(sql))
+    return {"columns": list(kinds.items()), "rows": rows, "more": len(found) > most, "reads": reads}
 
 
 def _bound_memory(engine: int) -> None:

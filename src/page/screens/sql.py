@@ -6,7 +6,7 @@ whoever is sent one reads the question before it is asked.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -94,6 +94,7 @@ def _screen(request: Request, page: Page, asked: _Asked) -> Response:
         answer=asked.answer,
         error=asked.error,
         **_drawn(asked.answer, fields),
+        notes=_notes(settings.data_dir, asked.answer.reads) if asked.answer else (),
         link=f"/sql?{urlencode({'q': asked.sql})}" if 0 < len(asked.sql) <= _LONGEST_LINK else "",
         last=[(one, _moment(one.at), f"/sql?{urlencode({'q': one.sql})}") for one in _last(settings.data_dir)],
         tables=sorted(_released(facts), key=lambda table: table.id),
@@ -107,6 +108,14 @@ def _released(facts: Facts) -> list[TableFacts]:
 
 def _last(data: Path) -> tuple[queries.Asked, ...]:
     return tuple(one for one in queries.read(data) if len(one.sql) <= _LONGEST_LINK)[:_LISTED]
+
+
+def _notes(data: Path, reads: Collection[str]) -> list[str]:
+    """Return what the reader of an answer has to know of the tables it is made of, as the terminal says it."""
+    release = releases.newest_release(data)
+    behind = [releases.describe(release.behind[name]) for name in sorted(release.behind.keys() & set(reads))]
+    drafts = sorted(release.drafts & set(reads))
+    return behind + [f"{name} is a draft: it may change under one version" for name in drafts]
 
 
 def _moment(text: str) -> datetime | None:
