@@ -175,6 +175,12 @@ def test_a_figure_that_dwarfs_the_others_is_cut_and_says_what_it_is() -> None:
     assert "↑" not in drawn(1, 2, 3, 2, 1, 2, 3, 6)
 
 
+def test_a_lying_bar_that_is_cut_has_a_gap_and_ends_beyond_the_others() -> None:
+    text = str(charts.rows(list("abcde"), [900.0, 30.0, 20.0, 10.0, -5.0], "A sentence.", 400.0))
+    assert text.count('class="s-0"') == 6
+    assert "<title>a: 900</title>" in text
+
+
 def test_a_line_is_broken_where_there_is_no_figure() -> None:
     text = drawn(1, 2, None, 4, 5, draw=charts.lines)
     path = text[text.index('<path d="') :]

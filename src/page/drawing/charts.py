@@ -17,6 +17,7 @@ from src.page.drawing.marks import box, framed, label, line, titled
 WIDE, NARROW = 960.0, 366.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 8.0, 22.0, 26.0
 _ROW, _NAMES = 24.0, 0.3  # a lying bar's height, and the share of the width for names
+_UNCUT = 0.88  # of the width, for lying bars that are not cut where one is
 _DWARFS = 3.0  # so many times the next one: cut
 _CUT_SHARE = 20  # at most one of so many figures is cut
 _NEAR = 0.6  # lines whose least figure is above so much of their greatest have an axis of their own
@@ -106,23 +107,31 @@ def lines(labels: Sequence[str], series: Sequence[Series], sentence: str, width:
 
 
 def rows(labels: Sequence[str], values: Sequence[float | None], sentence: str, width: float) -> Markup:
-    """Return a lying bar for each name, with its figure."""
+    """Return a lying bar for each name, with its figure; one that is cut has a gap before its end."""
     left = width * _NAMES
-    room = width - left - 92
     known = [value for value in values if value is not None]
     low, high = min([0.0, *known]), _cut(known)
+    room = (width - left - 92) * (_UNCUT if any(value > high for value in known) else 1.0)
     scale = room / ((high - low) or 1.0)
-    most = int(left / 7)
-    parts = [line(left - low * scale, 0, left - low * scale, _ROW * len(labels), "rule")]
+    zero = left - low * scale
+    parts = [line(zero, 0, zero, _ROW * len(labels), "rule")]
     for at, (heading, value) in enumerate(zip(labels, values, strict=True)):
-        y, name = at * _ROW, heading if len(heading) <= most else heading[: most - 1] + "…"
+        y, name = at * _ROW, _shortened(heading, int(left / 7))
         pieces = [box(0, y, width, _ROW, "hit"), label(left - 8, y + 16, name, "", "end")]
-        least, most_drawn = min(value or 0.0, 0.0), min(max(value or 0.0, 0.0), high)
-        pieces.append(box(left + (least - low) * scale, y + 4, (most_drawn - least) * scale, _ROW - 8, "s-0", 2))
-        dwarfs = "→ " if value is not None and value > high else ""
-        pieces.append(label(left + (most_drawn - low) * scale + 6, y + 16, f"{dwarfs}{figure(value)}", "axis"))
+        least, most = min(value or 0.0, 0.0), min(max(value or 0.0, 0.0), high)
+        end = zero + most * scale
+        pieces.append(box(zero + least * scale, y + 4, (most - least) * scale, _ROW - 8, "s-0", 2))
+        if value is not None and value > high:
+            rest = room / _UNCUT - room - 4
+            pieces.append(box(end + 4, y + 4, rest, _ROW - 8, "s-0", 2))
+            end += rest + 4
+        pieces.append(label(end + 6, y + 16, figure(value), "axis"))
         parts.append(titled(f"{heading}: {figure(value)}", pieces))
     return framed(width, _ROW * len(labels), parts, sentence)
+
+
+def _shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def floor_of(series: Sequence[Series]) -> float:
@@ -184,7 +193,7 @@ def _below_axis(labels: Sequence[str], at: int) -> str:
     text = labels[at]
     if len(text) == 10 and text[4] == text[7] == "-" and len({one[:4] for one in labels}) == 1:
         return text[5:]
-    return text if len(text) <= 10 else text[:9] + "…"
+    return _shortened(text, 10)
 
 
 def _path(series: Series, axis: _Axis, step: float) -> Iterator[str]:
