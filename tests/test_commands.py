@@ -177,7 +177,7 @@ SHOWN = {
     "describe": (("orders",), 0),
     "check": ((), 0),
     "draft": (("data/landing/shop/orders/1.csv", "--stdout"), 0),
-    "health": ((), 0),
+    "health": ((), 1),
     "inspect": ((), 0),
     "optimize": (("--dry-run",), 0),
     "plan": ((), 0),
