@@ -42,7 +42,7 @@ def test_a_feed_says_what_its_last_load_brought(site: Site) -> None:
     assert orders.last.refused == (("silver.shop.orders", 1),)
     assert found.unclaimed == ("shop/<b>stray.txt",)
     text = site.get("/feeds").text
-    assert "1 file, 3 rows" in text and "1 rows refused by silver.shop.orders" in text
+    assert "1 file, 3 rows" in text and "1 row refused by silver.shop.orders" in text
     assert "shop/&lt;b&gt;stray.txt" in text and "<b>stray" not in text
 
 

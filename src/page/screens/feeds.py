@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from src.facts import Facts
 from src.facts.feeds import Landed, read_landed
+from src.facts.wording import is_housekeeping
 from src.monitors.feeds import FeedSchema
 from src.page.app import page_of
 from src.problems import Problem
@@ -30,7 +31,8 @@ def feeds(request: Request) -> Response:
     drift: dict[str, list[FeedSchema]] = {}
     for row in facts.findings.feed_schema:
         drift.setdefault(row.feed, []).append(row)
-    odd = [feed for feed in landed.feeds if feed.id in problems or feed.id in drift]
+    urgent = {name for name, found in problems.items() if not all(map(is_housekeeping, found))}
+    odd = [feed for feed in landed.feeds if feed.id in urgent or feed.id in drift]
     return page.show(
         request,
         "feeds.html",
