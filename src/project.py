@@ -270,6 +270,17 @@ def on_engine(settings: Settings, contracts: Contracts, engine: DuckEngine, run_
     return Project(settings, contracts, _resolved(engine, contracts), engine)
 
 
+@contextmanager
+def open_again(project: Project, run_date: date) -> Iterator[Project]:
+    """Open a project with its contracts as they were read, and a fresh engine, for the length of a with-block.
+
+    `run_date`: that which the project was opened with.
+    """
+    with open_engine(project.settings) as running:
+        running.set_run_date(run_date)
+        yield replace(project, engine=running)
+
+
 def _dated(contracts: Contracts, day: date, engine: DuckEngine) -> Contracts:
     """Return the contracts with the run date put into the tables whose SQL asks for it."""
     engine.set_run_date(day)

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
+from anyio import to_thread
 from jinja2 import Environment
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from src.errors import BoathouseError, UsageError
+from src.errors import BoathouseError, UsageError, translated
 from src.page import rendering
-from src.page.guard import Access, Guard
+from src.page.guard import Access, Guard, Rules
 from src.page.looking import Look
+from src.run import logs
 from src.settings import struck
 
 # In the order of the menu: the screen and its title. The others are reached from these.
@@ -33,7 +38,9 @@ MENU = (
     ("/sql", "SQL"),
     ("/plan", "Plan"),
 )
+_ASKING = ("/sql",)  # whose forms only ask
 _LONGEST_FORM = 1_000_000  # bytes
+_AT_ONCE = 8  # requests that are worked on, each with an engine of its own
 
 
 @dataclass(frozen=True)
@@ -88,10 +95,12 @@ async def form_of(request: Request) -> dict[str, str]:
 
 def build(page: Page, hosts: Collection[str], cookie: str) -> Starlette:
     """Return the application. `hosts`: what a browser may call it, with the port; `cookie`: the name of its cookie."""
+    rules = Rules(hosts, cookie, page.readonly, _ASKING)
     app = Starlette(
         routes=[*_routes(), Mount("/static", StaticFiles(directory=rendering.HERE / "static"))],
-        middleware=[Middleware(Guard, access=page.access, hosts=hosts, cookie=cookie)],
-        exception_handlers={BoathouseError: _failed, 404: _not_found},
+        middleware=[Middleware(Guard, access=page.access, rules=rules), Middleware(_Unforeseen)],
+        exception_handlers={BoathouseError: _failed, 404: _not_found, 405: _not_found},
+        lifespan=_few_at_once,
     )
     app.state.page = page
     return app
@@ -105,12 +114,54 @@ def _routes() -> list[BaseRoute]:
     return found
 
 
+@asynccontextmanager
+async def _few_at_once(app: Starlette) -> AsyncIterator[None]:
+    to_thread.current_default_thread_limiter().total_tokens = _AT_ONCE
+    yield
+
+
+class _Unforeseen:
+    """The middleware that turns what no screen foresaw into a screen; the traceback of a bug goes to the log."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        except Exception as error:
+            if scope["type"] != "http":
+                raise
+            ours = translated(error)
+            if not isinstance(ours, BoathouseError):
+                logs.bug(error)
+            if not begun:  # else the browser sees that the answer breaks off
+                request = Request(scope)
+                answer = _failed(request, ours) if isinstance(ours, BoathouseError) else _bug(request)
+                await answer(scope, receive, send)
+
+
 def _failed(request: Request, error: Exception) -> HTMLResponse:
     """Return the screen of what could not be done: the error as the terminal prints it, and no facts."""
     page = page_of(request)
-    text = struck(str(error), page.look.settings.secrets())
-    return page.refused(text, 400 if isinstance(error, UsageError) else 500)
+    status = 400 if isinstance(error, UsageError) else 500
+    return page.refused(struck(str(error), page.look.settings.secrets()), status)
+
+
+def _bug(request: Request) -> HTMLResponse:
+    page = page_of(request)
+    log = page.look.settings.log_dir / "app.log"
+    return page.refused(f"a bug in Boathouse, not in your data\n  where: its traceback is at the end of {log}", 500)
 
 
 def _not_found(request: Request, error: Exception) -> HTMLResponse:
-    return page_of(request).refused(f"nothing is at {request.url.path}", 404)
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    text = f"nothing is at {request.url.path}" if status == 404 else f"no {request.method} of {request.url.path}"
+    return page_of(request).refused(text, status)

@@ -3,16 +3,17 @@
     Host     one of ours, or a page elsewhere could reach us by a name of its own that it points here (DNS rebinding)
     key      in the address that is printed; swapped for a cookie that scripts cannot read and no other site sends
     POST     from our own origin (the browser says so) and with the token of our own forms, each by itself
+    POST     to a read-only page: only where it asks and does nothing
 
-Every answer says that nothing but our own style and script may run in it, and nothing may frame it.
+Every answer says that nothing but our own style and script may run in it, and nothing may frame it. A websocket is
+held to the same: it is refused before it is opened.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from http.cookies import SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -24,7 +25,6 @@ POLICY = (
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 _HEADERS = {
-    "content-security-policy": POLICY,
     "x-content-type-options": "nosniff",
     # with no-referrer the browser says `Origin: null` with our own forms
     "referrer-policy": "same-origin",
@@ -32,6 +32,7 @@ _HEADERS = {
     "cross-origin-resource-policy": "same-origin",
 }
 _SAFE = ("GET", "HEAD")
+_REFUSED = 1008  # of a websocket: against the server's policy
 
 
 @dataclass(frozen=True)
@@ -50,51 +51,80 @@ class Access:
         return secrets.compare_digest(token.encode(), self.form_token.encode())
 
 
+@dataclass(frozen=True)
+class Rules:
+    """The rules of one page."""
+
+    hosts: Collection[str]  # what a browser may call it, with the port
+    cookie: str  # the name of the key's cookie
+    readonly: bool = False
+    asking: Collection[str] = ()  # the paths whose forms do nothing: a read-only page answers these too
+    policies: Mapping[str, str] = field(default_factory=dict)  # by the beginning of a path, where it is not POLICY
+
+
 class Guard:
     """The middleware that answers in the app's place where a request may not reach it."""
 
-    def __init__(self, app: ASGIApp, access: Access, hosts: Collection[str], cookie: str) -> None:
-        """`hosts`: what a browser may call us, with the port; `cookie`: the name of the key's cookie."""
-        self._app, self._access, self._hosts, self._cookie = app, access, frozenset(hosts), cookie
+    def __init__(self, app: ASGIApp, access: Access, rules: Rules) -> None:
+        self._app, self._access, self._rules = app, access, rules
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request on to the app, or answer it."""
-        if scope["type"] != "http":
-            return
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "websocket":
+            if isinstance(self._answer(scope, "GET", sends=True), Response):
+                await send({"type": "websocket.close", "code": _REFUSED})
+            else:
+                await self._app(scope, receive, send)
+        else:  # the start and the end of the server
+            await self._app(scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        policy = next((policy for start, policy in self._rules.policies.items() if path.startswith(start)), POLICY)
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.update(_HEADERS)
+                headers.update({**_HEADERS, "content-security-policy": policy})
                 headers.setdefault("cache-control", "no-store")
             await send(message)
 
-        await (self._refusal(scope) or self._app)(scope, receive, guarded)
+        sends = scope["method"] not in _SAFE
+        await (self._answer(scope, scope["method"], sends) or self._app)(scope, receive, guarded)
 
-    def _refusal(self, scope: Scope) -> Response | None:
-        """Return the answer to a request that may not reach the app; None where it may."""
-        headers = Headers(scope=scope)
-        if headers.get("host") not in self._hosts:
+    def _answer(self, scope: Scope, method: str, sends: bool) -> Response | None:
+        """Return the answer to a request that may not reach the app; None where it may.
+
+        `sends`: it can do something, so that it must come from a page of ours.
+        """
+        headers, path = Headers(scope=scope), scope["path"]
+        if headers.getlist("host") not in [[host] for host in self._rules.hosts]:
             return PlainTextResponse("not the host that this page is at", 421)
         given = parse_qs(scope["query_string"].decode("latin-1")).get("key", [""])[0]
-        if given and scope["method"] in _SAFE and self._access.opens(given):
-            return self._admitted(scope["path"])
-        if not self._access.opens(self._cookie_in(headers)):
+        if given and not sends and self._access.opens(given):
+            return self._admitted(path)
+        if not any(self._access.opens(value) for value in _cookies(headers, self._rules.cookie)):
             return PlainTextResponse("open the address that `make page` printed: it has the key", 403)
-        if scope["method"] not in _SAFE and not self._is_own_origin(headers):
+        if sends and not self._is_own_origin(headers):
             return PlainTextResponse("not from this page", 403)
+        if method not in _SAFE and self._rules.readonly and path not in self._rules.asking:
+            return PlainTextResponse("this page only shows: its owner set PAGE_READONLY", 403)
         return None
 
     def _admitted(self, path: str) -> Response:
         """Return the answer that swaps the key for the cookie, so that no address has it from here on."""
         answer = RedirectResponse("/" + path.lstrip("/"), 303)  # never //elsewhere
-        answer.set_cookie(self._cookie, self._access.key, httponly=True, samesite="strict")
+        answer.set_cookie(self._rules.cookie, self._access.key, httponly=True, samesite="strict")
         return answer
 
-    def _cookie_in(self, headers: Headers) -> str:
-        found = SimpleCookie(headers.get("cookie", "")).get(self._cookie)
-        return found.value if found else ""
-
     def _is_own_origin(self, headers: Headers) -> bool:
-        own = urlsplit(headers.get("origin", "")).netloc in self._hosts
+        own = urlsplit(headers.get("origin", "")).netloc in self._rules.hosts
         return own and headers.get("sec-fetch-site", "same-origin") == "same-origin"
+
+
+def _cookies(headers: Headers, name: str) -> list[str]:
+    """Return the values under a name; what else the browser sends is nothing of ours, however it is written."""
+    pairs = [pair.strip().partition("=") for line in headers.getlist("cookie") for pair in line.split(";")]
+    return [value for key, _, value in pairs if key == name]

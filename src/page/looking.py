@@ -1,7 +1,9 @@
 """What the page knows of the lake: one look, kept until the lake has moved, and projects to read tables with.
 
-Requests are answered side by side. Each that reads tables borrows a project with an engine of its own; a look is made
-by one request while the others wait for it.
+Requests are answered side by side, and none waits for another: but where the lake has moved, one of them makes the new
+look and the others wait for that. A mark is taken before the look that it stands for, so that what moves meanwhile is
+seen by the next request. Contracts are read once for all requests; each reads tables with an engine of its own, opened
+for it alone, so that no name, view or setting of another request is ever in it.
 """
 
 from __future__ import annotations
@@ -9,16 +11,15 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from src import catalog, lake
 from src.facts import Facts, read_facts
-from src.project import Project, open_project
+from src.project import Project, open_again, open_project
 from src.run import lock, runs
 from src.settings import Settings
 
@@ -29,12 +30,6 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class _Kept:
-    mark: _Mark
-    facts: Facts
-
-
-@dataclass(frozen=True)
 class Seen(Generic[T]):
     """Something that was read of the lake, and at which moment (UTC)."""
 
@@ -42,98 +37,106 @@ class Seen(Generic[T]):
     read_at: datetime
 
 
+@dataclass(frozen=True)
+class _Kept(Generic[T]):
+    mark: _Mark
+    seen: Seen[T]
+
+    def holds(self, mark: _Mark, now: datetime) -> bool:
+        """Return whether it is still right; a clock that was set back makes everything too old."""
+        return self.mark == mark and timedelta(0) <= now - self.seen.read_at < _KEPT
+
+
+@dataclass(frozen=True)
+class _Contracts:
+    mark: _Mark
+    run_date: date
+    project: Project  # whose engine is closed
+
+
 class Look:
     """The newest look at a lake, and the projects that requests read tables with."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._turn = threading.Lock()
-        self._kept: _Kept | None = None
-        self._beside: dict[tuple[object, ...], tuple[_Mark, Seen[Any]]] = {}
-        self._free: SimpleQueue[tuple[_Mark, Project, ExitStack]] = SimpleQueue()
+        self._looking, self._reading, self._keeping = threading.Lock(), threading.Lock(), threading.Lock()
+        self._look: _Kept[Facts] | None = None
+        self._beside: dict[tuple[object, ...], _Kept[Any]] = {}
+        self._contracts: _Contracts | None = None
 
     def facts(self) -> Facts:
         """Return what is so: the last look, or a new one where the lake has moved since or a minute is over.
 
         Raises:
-            BoathouseError: contracts or settings that cannot be read.
+            BoathouseError: contracts or a lake that cannot be read.
         """
-        with self._turn:
-            mark, now = self._lake_mark(), runs.now()
-            kept = self._kept
-            if kept is None or kept.mark != mark or not timedelta(0) <= now - kept.facts.read_at < _KEPT:
-                with self.project() as project:
-                    kept = self._kept = _Kept(mark, read_facts(project, now, on_disk=False))
-            return kept.facts
+        found = self._right()
+        if found is None:
+            with self._looking:
+                found = self._right() or self._new()  # another request may have made it meanwhile
+        return found.seen.found
 
-    def seen(
-        self, name: tuple[object, ...], read: Callable[[Project], T], *, again: bool = False, computes: bool = False
-    ) -> Seen[T]:
+    def seen(self, name: tuple[object, ...], read: Callable[[Project], T], *, again: bool = False) -> Seen[T]:
         """Return what `read` says of the lake, kept by its name as the look is, and until a file lands or goes.
 
-        `again`: whatever is kept. `computes`: it fills tables of its engine, which is one of its own and goes then.
-        Of a file that is written over in its place nothing is known for a minute.
+        `again`: whatever is kept. Of a file that is written over in its place nothing is known for a minute.
         """
-        mark, now = (self._lake_mark(), _folders(self.settings.data_dir / "landing")), runs.now()
-        mark_then, kept = self._beside.get(name, (None, None))
-        if kept and mark_then == mark and not again and timedelta(0) <= now - kept.read_at < _KEPT:
-            return kept
-        with open_project(self.settings) if computes else self.project() as project:
-            kept = Seen(read(project), now)
-        self._beside.pop(name, None)
-        self._beside[name] = mark, kept
-        while len(self._beside) > _MOST:
-            self._beside.pop(next(iter(self._beside)), None)
-        return kept
+        mark, now = (*self._mark(), _folders(self.settings.data_dir / "landing")), runs.now()
+        kept: _Kept[T] | None = self._beside.get(name)
+        if kept is None or again or not kept.holds(mark, now):
+            with self.project() as project:
+                kept = _Kept(mark, Seen(read(project), now))
+            with self._keeping:
+                self._beside.pop(name, None)
+                self._beside[name] = kept
+                while len(self._beside) > _MOST:
+                    del self._beside[next(iter(self._beside))]
+        return kept.seen
 
     @contextmanager
     def project(self) -> Iterator[Project]:
-        """Lend a project with an engine that nobody else uses within the with-block.
+        """Lend a project with an engine that nobody else uses, before, within or after the with-block.
 
         Raises:
             ContractErrors: contracts or models that are not what they should be.
         """
-        mark = _source_mark(self.settings.source)
-        opened = self._lent(mark)
-        try:
-            yield opened[1]
-        except BaseException:
-            opened[2].close()  # nobody knows what a statement that failed has left in its engine
-            raise
-        self._free.put(opened)
+        read = self._read()
+        with open_again(read.project, read.run_date) as project:
+            yield project
 
     def close(self) -> None:
-        """Close every engine that is not lent."""
-        while True:
-            try:
-                self._free.get_nowait()[2].close()
-            except Empty:
-                return
+        """Forget what is kept; the next request reads it again."""
+        self._look, self._contracts = None, None
+        self._beside.clear()
 
-    def _lent(self, mark: _Mark) -> tuple[_Mark, Project, ExitStack]:
-        while True:
-            try:
-                found = self._free.get_nowait()
-            except Empty:
-                stack = ExitStack()
-                return mark, stack.enter_context(open_project(self.settings)), stack
-            if found[0] == mark:
-                return found
-            found[2].close()  # of contracts as they were
+    def _right(self) -> _Kept[Facts] | None:
+        look = self._look
+        return look if look and look.holds(self._mark(), runs.now()) else None
 
-    def _lake_mark(self) -> _Mark:
+    def _new(self) -> _Kept[Facts]:
+        mark, now = self._mark(), runs.now()
+        with self.project() as project:
+            made = self._look = _Kept(mark, Seen(read_facts(project, now, on_disk=False), now))
+        return made
+
+    def _read(self) -> _Contracts:
+        """Return the contracts as they are now, read again only where a file of them has moved, or the day."""
+        with self._reading:
+            run_date = runs.now().date() - timedelta(days=1)
+            mark = (run_date, _source_mark(self.settings.source))
+            if self._contracts is None or self._contracts.mark != mark:
+                with open_project(self.settings, run_date) as project:
+                    self._contracts = _Contracts(mark, run_date, project)
+            return self._contracts
+
+    def _mark(self) -> _Mark:
         """Return what is another value whenever a run, a release or an answer to an incident was recorded.
 
-        So it is when contracts change, or a command takes the lake or leaves it.
+        So it is when a contract changes, when a command takes the lake or leaves it, and on the next day.
         """
         data = self.settings.data_dir
-        ops = catalog.tables(data).items()
-        newest = tuple((name, lake.mark(root)) for name, root in ops if name.startswith("ops."))
-        return newest, _source_mark(self.settings.source), lock.holder(data), _day(runs.now())
-
-
-def _day(now: datetime) -> str:
-    return now.date().isoformat()
+        records = {name: lake.mark(root) for name, root in catalog.tables(data).items() if name.startswith("ops.")}
+        return tuple(records.items()), _source_mark(self.settings.source), lock.holder(data), runs.now().date()
 
 
 def _folders(root: Path) -> _Mark:
@@ -149,9 +152,9 @@ def _source_mark(source: Path) -> _Mark:
     """Return what is another value whenever a file below a folder was written, added or removed."""
     found = []
     for folder, inside, names in os.walk(source):
-        inside.sort()
+        inside[:] = sorted(name for name in inside if name != "__pycache__")
         for name in sorted(names):
-            if name.endswith((".yaml", ".yml", ".sql", ".py", ".md", ".csv")):
+            with suppress(FileNotFoundError):  # removed meanwhile
                 stat = os.stat(os.path.join(folder, name))
                 found.append((folder, name, stat.st_mtime_ns, stat.st_size, stat.st_ino))
     return tuple(found)

@@ -1,46 +1,138 @@
-"""The server of the page: on this machine alone, until it is stopped."""
+"""The server of the page: on this machine alone, until it is stopped.
+
+A browser sends a cookie to every port of the host that set it, so that another server of this machine would be given
+the page's key. The page therefore listens at an address of its own, 127.x.y.z, made from the project's folder: a
+browser goes there for this page and for nothing else. Where the system has no other address than 127.0.0.1 (macOS), it
+is that one, and docs/page.md says what remains.
+"""
 
 from __future__ import annotations
 
+import errno
+import getpass
+import hashlib
+import re
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
 
 import uvicorn
 
-from src.errors import UsageError
+from src.errors import BoathouseError, UsageError
 from src.page import rendering
 from src.page.app import Page, build
 from src.page.guard import Access
 from src.page.looking import Look
-from src.run.author import author
+from src.run import logs
 from src.settings import Settings
 
-ADDRESS = "127.0.0.1"
+_LOOPBACK = "127.0.0.1"
+_GRACE = 1  # seconds for answers under way, once a stop was asked for
+
+
+@dataclass(frozen=True)
+class Site:
+    """A page that can be served: `address` is what to open, `url` the same without the key."""
+
+    url: str
+    address: str
+    page: Page
+    _server: uvicorn.Server
+    _listener: socket.socket
+
+    def run(self) -> None:
+        """Serve until a signal (in the main thread) or `stop`."""
+        # the first look takes a while: by the time that somebody has opened the address, it is there
+        threading.Thread(target=self._look, daemon=True).start()
+        with suppress(KeyboardInterrupt):  # raised by uvicorn once it has ended: it is what was asked for
+            self._server.run(sockets=[self._listener])
+
+    def stop(self) -> None:
+        """End the server; `run` returns soon after."""
+        self._server.should_exit = True
+
+    def _look(self) -> None:
+        with suppress(BoathouseError):  # shown to whoever asks
+            self.page.look.facts()
 
 
 def serve(settings: Settings, port: int, started: Callable[[str], None]) -> None:
-    """Serve the page of a project until Ctrl-C or TERM; `started` is given the address to open, with its key.
+    """Serve the page of a project until Ctrl-C or TERM; `started` is given the address to open.
 
     `port` 0: one that is free.
 
     Raises:
-        UsageError: the port is taken.
+        UsageError: the port is taken, or the settings of the page do not go together.
     """
-    with _listening(port) as listener:
-        port = listener.getsockname()[1]
-        page = Page(Look(settings), Access(), rendering.environment(), author(), readonly=False)
-        hosts = {f"{ADDRESS}:{port}", f"localhost:{port}"}
-        config = uvicorn.Config(build(page, hosts, f"boathouse-{port}"), log_config=None, access_log=False)
-        started(f"http://{ADDRESS}:{port}/?key={page.access.key}")
-        try:
-            uvicorn.Server(config).run(sockets=[listener])
-        finally:
-            page.look.close()
+    with opened(settings, port) as site:
+        started(site.url if settings.page_key else site.address)
+        site.run()
 
 
-def _listening(port: int) -> socket.socket:
+@contextmanager
+def opened(settings: Settings, port: int) -> Iterator[Site]:
+    """Listen for the page of a project for the length of a with-block; nothing is answered before `run`.
+
+    Raises:
+        UsageError: the port is taken, or the settings of the page do not go together.
+    """
+    access = _access(settings)
+    with _listening(settings, port) as listener:
+        host, port = listener.getsockname()
+        page = Page(Look(settings), access, rendering.environment(), _user(), settings.page_readonly)
+        hosts = {f"{host}:{port}", *([f"localhost:{port}"] if host == _LOOPBACK else [])}
+        app = build(page, hosts | {name for name in [settings.page_host] if name}, f"boathouse-{port}")
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,  # nobody's word for who asks and how
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE,
+        )
+        logs.take_in("uvicorn")
+        url = f"http://{host}:{port}/"
+        yield Site(url, f"{url}?key={access.key}", page, uvicorn.Server(config), listener)
+
+
+def own_address(root: Path) -> str:
+    """Return the loopback address of a project's folder: the same at every start."""
+    first, second, third = hashlib.sha256(str(root.resolve()).encode()).digest()[:3]
+    return f"127.{1 + first % 254}.{second}.{1 + third % 254}"
+
+
+def _access(settings: Settings) -> Access:
+    if settings.page_host and not settings.page_readonly:
+        what = "PAGE_HOST without PAGE_READONLY: who is behind a proxy is not known here, so nobody may do anything"
+        raise UsageError(what, where=".env", fix="set PAGE_READONLY=true, or take PAGE_HOST out")
+    if settings.page_key is None:
+        return Access()
+    key = settings.page_key.get_secret_value()
+    if not re.fullmatch(r"[A-Za-z0-9_-]{20,}", key):
+        fix = "write 20 or more letters, digits and hyphens, for example of `openssl rand -hex 24`"
+        raise UsageError("PAGE_KEY is too short, or has another character", where=".env", fix=fix)
+    return Access(key)
+
+
+def _listening(settings: Settings, port: int) -> socket.socket:
+    chosen = settings.page_address or own_address(settings.root)
     try:
-        return socket.create_server((ADDRESS, port))
+        try:
+            return socket.create_server((chosen, port))
+        except OSError as error:
+            if settings.page_address or error.errno != errno.EADDRNOTAVAIL:
+                raise
+            return socket.create_server((_LOOPBACK, port))
     except OSError as error:
         fix = "choose another with --port, or PAGE_PORT in .env; 0 takes one that is free"
-        raise UsageError(f"port {port} cannot be used: {error.strerror}", fix=fix) from error
+        raise UsageError(f"port {port} of {chosen} cannot be used: {error.strerror}", fix=fix) from error
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return ""

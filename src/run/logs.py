@@ -108,6 +108,21 @@ def warn(notices: Iterable[str]) -> None:
         logger.warning("{}", notice)
 
 
+def take_in(library: str) -> None:
+    """Write what a library tells Python's own logging, from warnings on, to the log and the console."""
+    import logging
+
+    from loguru import logger
+
+    class Taking(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            logger.opt(exception=record.exc_info).log(record.levelname, "{}: {}", library, record.getMessage())
+
+    theirs = logging.getLogger(library)
+    theirs.handlers, theirs.propagate = [Taking()], False
+    theirs.setLevel(logging.WARNING)
+
+
 def bug(error: BaseException) -> None:
     """Leave the traceback of what nobody foresaw in the log."""
     from loguru import logger

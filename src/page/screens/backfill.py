@@ -30,7 +30,7 @@ def form(request: Request) -> Response:
     below: list[str] = []
     if table:
         read = partial(_planned, table=table, start=_day(start), end=_day(end))
-        planned, below = page.look.seen(("backfill", table, start, end), read, computes=True).found
+        planned, below = page.look.seen(("backfill", table, start, end), read).found
     return page.show(
         request,
         "backfill.html",

@@ -34,7 +34,7 @@ def replay(request: Request) -> Response:
         table = selection.table_named(project, name)
         found = read_replay(project, table) if changes_nothing(project, table) else None
     if found is None:
-        found = page.look.seen(("replay", table.id), partial(_tried, table=table.id), computes=True).found
+        found = page.look.seen(("replay", table.id), partial(_tried, table=table.id)).found
     going = starting.holder(page.look.settings)
     return page.show(request, "replay.html", replay=found, going=going, path="/quarantine")
 
