@@ -11,7 +11,7 @@ all tests of a worker: who changes the lake takes a page of his own with `served
 `tab` fails the test at its end if the browser said a word: an error of the console (what the page's own policy refuses
 is one), a dialog, a request to elsewhere. `tab.look_at(path)` looks at a screen at both widths, light and dark: no
 violation that axe-core knows of, no sideways scrolling. Every screen is looked at so by tests/test_page_screens.py:
-put the addresses of a new one into EXAMPLES. Without a browser at /usr/bin/chromium these tests are skipped.
+put the addresses of a new one into EXAMPLES ({run} is the id of the last run). Without a browser at /usr/bin/chromium these tests are skipped.
 
 To look with your own eyes: `.venv/bin/python -m tests.browser /tmp/pictures` writes every example as PNG.
 """
@@ -26,7 +26,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
@@ -49,6 +49,7 @@ MARKUP = "<script>alert('markup')</script>"
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "actions": (),  # it has no screen
     "home": ("/",),
+    "runs": ("/runs", "/run/{run}"),
     "table": ("/table/silver.sales.order_lines", "/table/gold.sales.daily_revenue"),
 }
 
@@ -86,6 +87,11 @@ class Served:
     @property
     def cookie(self) -> str:
         return f"boathouse-{urlsplit(self.url).port}={self.key}"
+
+    @cached_property
+    def last_run(self) -> str:
+        """The id of the last run."""
+        return str(self.lake.rows("SELECT max(run_id) FROM ops.pipeline_runs WHERE layer = 'run'")[0][0])
 
     def ask(self, method: str, path: str, body: str | bytes = b"", **headers: str | None) -> Answer:
         """Send a request as no browser would; headers are named with underscores, and None leaves one out.
@@ -175,13 +181,13 @@ class Tab:
     """A tab of a browser that was let in; `said` has its complaints, `elsewhere` what it asked of others."""
 
     page: Page
-    url: str
+    site: Served
     said: list[str] = field(default_factory=list)
     elsewhere: set[str] = field(default_factory=set)
 
     def open(self, path: str) -> None:
         """Go to an address of the page."""
-        self.page.goto(self.url.rstrip("/") + path)
+        self.page.goto(self.site.url.rstrip("/") + path.replace("{run}", self.site.last_run))
 
     def look_at(self, path: str) -> list[str]:
         """Return what is wrong with a screen at both widths, light and dark; nothing where nothing is."""
@@ -214,9 +220,9 @@ def _axe() -> str:
     return str(Axe().axe_script)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is open, playwright runs an event loop here, and no test can run another
 def chromium() -> Iterator[Browser]:
-    """A browser, for all tests of a worker."""
+    """A browser, for all tests of a module."""
     with launched() as browser:
         yield browser
 
@@ -244,7 +250,7 @@ def tab(chromium: Browser, site: Served) -> Iterator[Tab]:
 def tab_of(browser: Browser, site: Served, **options: Any) -> Iterator[Tab]:
     """Open a tab of its own session at a page, and insist at the end that the browser had nothing to say."""
     context = browser.new_context(**options)
-    tab = Tab(context.new_page(), site.url)
+    tab = Tab(context.new_page(), site)
 
     def on_console(message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
