@@ -11,9 +11,10 @@ all tests of a worker: who changes the lake takes a page of his own with `served
 `tab` fails the test at its end if the browser said a word: an error of the console (what the page's own policy refuses
 is one), a dialog, a request to elsewhere. `tab.look_at(path)` looks at a screen at both widths, light and dark: no
 violation that axe-core knows of, no sideways scrolling. Every screen is looked at so by tests/test_page_screens.py:
-put the addresses of a new one into EXAMPLES ({run} is the id of the last run). Without a browser at /usr/bin/chromium these tests are skipped.
+put the addresses of a new one into EXAMPLES; {run} is the id of the last run. Without a browser at /usr/bin/chromium
+these tests are skipped.
 
-To look with your own eyes: `.venv/bin/python -m tests.browser /tmp/pictures` writes every example as PNG.
+To look with your own eyes: `.venv/bin/python -m tests.browser FOLDER` writes every example as PNG.
 """
 
 from __future__ import annotations
