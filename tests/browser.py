@@ -50,6 +50,8 @@ MARKUP = "<script>alert('markup')</script>"
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "actions": (),  # it has no screen
     "home": ("/",),
+    "mart": ("/marts", "/mart/sales", "/mart/sales/daily_revenue"),
+    "plan": ("/plan",),
     "runs": ("/runs", "/run/{run}"),
     "table": ("/table/silver.sales.order_lines", "/table/gold.sales.daily_revenue"),
 }
