@@ -52,6 +52,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "home": ("/",),
     "mart": ("/marts", "/mart/sales", "/mart/sales/daily_revenue"),
     "plan": ("/plan",),
+    "lineage": ("/lineage",),
     "runs": ("/runs", "/run/{run}"),
     "table": ("/table/silver.sales.order_lines", "/table/gold.sales.daily_revenue"),
 }
