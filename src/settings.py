@@ -181,23 +181,23 @@ class Settings(BaseModel):
         ge=0,
         le=65535,
     )
-    page_address: str = _setting(
-        "",
+    page_address: str | None = _setting(
+        None,
         "The address of this machine that the page listens at, 127.x.y.z; without one it is made from the project's"
         " folder, so that no other server of this machine is sent the page's cookie.",
-        write="nothing, or an address of this machine alone, for example 127.0.0.1",
-        pattern=r"^(127(\.[0-9]{1,3}){3})?$",
+        write="an address of this machine alone, for example 127.0.0.1",
+        pattern=r"^127(\.[0-9]{1,3}){3}$",
     )
     page_readonly: bool = _setting(
         False,
         "Whether the page only shows: nobody can run, acknowledge or replay anything from it.",
         write="true or false",
     )
-    page_host: str = _setting(
-        "",
+    page_host: str | None = _setting(
+        None,
         "The name of a proxy before a read-only page, as browsers write it: docs/page.md has how that is safe.",
-        write="nothing, or host or host:port, for example lake.example.com",
-        pattern=r"^([a-z0-9.-]+(:[0-9]{1,5})?)?$",
+        write="host or host:port, for example lake.example.com",
+        pattern=r"^[a-z0-9.-]+(:[0-9]{1,5})?$",
     )
     page_key: SecretStr | None = _setting(
         None,

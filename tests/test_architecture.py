@@ -66,6 +66,7 @@ HOMES: dict[str, tuple[list[str], str]] = {
     "google": (["src/landing/connectors/"], WHEN_USED),
     "jwt": (["src/landing/connectors/"], WHEN_USED),
     "starlette": (["src/page/"], AT_ONCE),
+    "anyio": (["src/page/app.py"], AT_ONCE),
     "jinja2": (["src/page/"], AT_ONCE),
     "markupsafe": (["src/page/"], AT_ONCE),
     "uvicorn": (["src/page/server.py"], AT_ONCE),

@@ -12,6 +12,7 @@ from conftest import Lake
 
 from src import alerts, catalog
 from src.errors import ContractErrors
+from src.facts import read_facts
 from src.page import looking
 from src.page.looking import Look
 from src.run import runs
@@ -30,7 +31,7 @@ def look(lake: Lake) -> Look:
 def made(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
     """The looks that were made, by their moment."""
     looks: list[datetime] = []
-    read = looking.read_facts
+    read = read_facts
 
     def counted(project: Any, now: datetime) -> Any:
         looks.append(now)
@@ -123,6 +124,7 @@ def test_nobody_waits_for_somebody_elses_tables(look: Look) -> None:
 
 def test_an_engine_has_nothing_of_another_request_in_it(lake: Lake, look: Look) -> None:
     """A name published at the version of one release must not be read by who asks for another."""
+
     def rows_at(version: int | None) -> int:
         with look.project() as project:
             root = catalog.tables(lake.data)["silver.shop.orders"]
@@ -137,7 +139,7 @@ def test_an_engine_has_nothing_of_another_request_in_it(lake: Lake, look: Look) 
     assert (rows_at(version), rows_at(None), rows_at(version)) == (1, 2, 1)
     with look.project() as project:
         for name in ("silver.shop.orders", "left_behind"):
-            with pytest.raises(Exception, match="no table|does not exist"):
+            with pytest.raises(Exception, match=r"no table|does not exist"):
                 project.engine.one(f"SELECT count(*) FROM {name}")
 
 
@@ -156,7 +158,7 @@ def test_every_engine_that_was_lent_is_closed(look: Look) -> None:
         engines.append(project.engine)
         _ = 1 / 0
     for engine in engines:
-        with pytest.raises(Exception, match="[Cc]losed"):
+        with pytest.raises(Exception, match=r"[Cc]losed"):
             engine.one("SELECT 1")
 
 

@@ -19,7 +19,7 @@ KEY = "a-key-that-the-proxy-alone-has"
 
 @contextmanager
 def proxy(port: int = 0) -> Iterator[ThreadingHTTPServer]:
-    """A reverse proxy as docs/page.md has it: it hands on the Host, and puts the key's cookie in the place of any other.
+    """A reverse proxy as docs/page.md has it: it hands on the Host, and puts the key's cookie in place of any other.
 
     Where to is its attribute `page`, once there is one. The password of its people is asked for by a real one.
     """

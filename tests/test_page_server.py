@@ -12,19 +12,18 @@ import subprocess
 import sys
 import threading
 import time
-from datetime import UTC, datetime
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 from browser import MARKUP, launched, needs_browser, served
 from conftest import ROOT, Lake, short
-from test_upgrade import LATER, REFUSED, set_format
-
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
+from test_upgrade import LATER, REFUSED, set_format
 
 from src.errors import UsageError
 from src.page import app, server
@@ -50,9 +49,7 @@ def test_no_setting_lets_it_listen_beyond_this_machine(lake: Lake, address: str)
         _ = lake.settings
 
 
-def test_where_a_machine_has_one_loopback_address_alone_it_is_that(
-    lake: Lake, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_a_machine_has_one_loopback_address_alone_it_is_that(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     create = socket.create_server
 
     def as_on_macos(address: tuple[str, int]) -> socket.socket:
@@ -194,7 +191,7 @@ def test_no_other_server_of_this_machine_is_sent_the_pages_cookie(lake: Lake) ->
     sent: list[str] = []
 
     class Other(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802
+        def do_GET(self) -> None:
             sent.append(self.headers.get("Cookie", ""))
             self.send_response(200)
             self.end_headers()
@@ -228,4 +225,3 @@ def test_two_pages_have_two_addresses(lake: Lake, tmp_path: Path) -> None:
 
 def test_an_address_is_never_the_first_that_others_use() -> None:
     assert not [n for n in range(1000) if server.own_address(Path(f"/p{n}")).startswith("127.0.")]
-
