@@ -48,6 +48,10 @@ WIDE, PHONE = (1440, 900), (390, 844)
 MARKUP = "<script>alert('markup')</script>"
 # Addresses of the sample company's page that show each screen of src/page/screens, by the screen's file.
 EXAMPLES: dict[str, tuple[str, ...]] = {
+    "backfill": ("/backfill", "/confirm"),
+    "feeds": ("/feeds",),
+    "quarantine": ("/quarantine",),
+    "sql": ("/sql",),
     "actions": (),  # it has no screen
     "home": ("/",),
     "mart": ("/marts", "/mart/sales", "/mart/sales/daily_revenue"),

@@ -33,9 +33,9 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
     looks: list[datetime] = []
     read = read_facts
 
-    def counted(project: Any, now: datetime) -> Any:
+    def counted(project: Any, now: datetime, **options: Any) -> Any:
         looks.append(now)
-        return read(project, now)
+        return read(project, now, **options)
 
     monkeypatch.setattr(looking, "read_facts", counted)
     return looks
