@@ -127,7 +127,7 @@ schedule: ready ## what runs by itself: printed, or INSTALL=1, REMOVE=1 (KIND=sy
 rotate-logs: ready ## move the logs of earlier days aside, delete those older than 14 days (DRY_RUN=1)
 	@$(PYTHON) main.py rotate-logs $(DRY)
 
-docs: ready ## render what is rendered from code: mart READMEs, .env.example, the settings table
+docs: ready ## render what is rendered from code: mart READMEs, .env.example, the settings table; and the catalogue, as pages
 	@$(PYTHON) main.py docs
 
 adopt: ready ## make contracts of ours from an ODCS contract of elsewhere: FILE=path (DOMAIN=name, STDOUT=1)

@@ -88,7 +88,7 @@ class Settings(BaseModel):
     )
     log_dir: Folder = _setting(
         "logs",
-        "Where app.log and cron.log are kept, one file a day (UTC) for 14 days.",
+        "Where app.log, cron.log and page.log are kept, one file a day (UTC) for 14 days.",
         write="a folder; a relative one is meant from the project's folder",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting(
