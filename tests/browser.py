@@ -55,6 +55,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "actions": (),  # it has no screen
     "home": ("/",),
     "mart": ("/marts", "/mart/sales", "/mart/sales/daily_revenue"),
+    "notebook": (),  # it is marimo's
     "plan": ("/plan",),
     "lineage": ("/lineage",),
     "runs": ("/runs", "/run/{run}"),

@@ -69,7 +69,8 @@ HOMES: dict[str, tuple[list[str], str]] = {
     "anyio": (["src/page/app.py"], AT_ONCE),
     "jinja2": (["src/page/"], AT_ONCE),
     "markupsafe": (["src/page/"], AT_ONCE),
-    "uvicorn": (["src/page/server.py"], AT_ONCE),
+    "uvicorn": (["src/page/server.py", "src/page/notebooks.py"], AT_ONCE),
+    "marimo": (["src/page/notebooks.py"], WHEN_USED),
     "pydantic": (["src/settings.py"], AT_ONCE),
     "dotenv": (["src/settings.py"], AT_ONCE),
 }
@@ -85,7 +86,11 @@ def parsed(pattern: str) -> dict[str, ast.Module]:
     return {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8"), path) for path in paths}
 
 
-SOURCES = parsed("src/**/*.py") | parsed("main.py")
+# But for notebooks: they are pages of a project, and import what they like.
+SOURCES = {
+    name: tree for name, tree in parsed("src/**/*.py").items() if not re.fullmatch(r"src/gold/\w+/page.py", name)
+}
+SOURCES |= parsed("main.py")
 
 
 def imports(tree: ast.AST) -> Iterator[str]:
@@ -257,7 +262,7 @@ def test_a_docstring_opens_with_what_a_function_returns_or_does() -> None:
 
 # -- requirements.txt, and the optional ones
 
-OPTIONAL = ("requirements-connectors.txt", "requirements-page.txt")
+OPTIONAL = ("requirements-connectors.txt", "requirements-page.txt", "requirements-notebook.txt")
 
 
 def required() -> tuple[set[str], set[str]]:

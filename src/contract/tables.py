@@ -103,7 +103,8 @@ def _check_models(tables: Sequence[Table], document: Part) -> None:
             fix = "declare what the model reads in `transformSourceObjects: [silver.<domain>.<table>]`"
             part.error(f"no sources of {table.python.name}", "properties", fix)
     names = [table.name for table in tables]
-    known = {"contract.yaml", *(name + suffix for name in names for suffix in (".sql", ".py"))}
+    # page.py: where it is no model, it is the mart's notebook
+    known = {"contract.yaml", "page.py", *(name + suffix for name in names for suffix in (".sql", ".py"))}
     for path in declarations(document.file.path.parent):
         if path.is_dir() or (path.suffix in (".yaml", ".yml", ".sql", ".py") and path.name not in known):
             what = f"{path.name} belongs to no table; the contract has {listed(names)}"

@@ -25,6 +25,7 @@ from src.errors import BoathouseError, UsageError, translated
 from src.page import rendering
 from src.page.guard import Access, Guard, Rules
 from src.page.looking import Look
+from src.page.notebooks import Notebooks
 from src.run import logs
 from src.settings import struck
 
@@ -52,6 +53,7 @@ class Page:
     templates: Environment
     who: str  # whose acts are recorded
     readonly: bool
+    notebooks: Notebooks | None = None
 
     def show(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """Return a screen; `facts` and whatever the base template needs are there in every one."""

@@ -26,6 +26,7 @@ from src.page import rendering
 from src.page.app import Page, build
 from src.page.guard import Access
 from src.page.looking import Look
+from src.page.notebooks import Notebooks
 from src.run import logs
 from src.settings import Settings
 
@@ -80,9 +81,11 @@ def opened(settings: Settings, port: int) -> Iterator[Site]:
         UsageError: the port is taken, or the settings of the page do not go together.
     """
     access = _access(settings)
-    with _listening(settings, port) as listener:
+    with _listening(settings, port, settings.root) as listener:
         host, port = listener.getsockname()
-        page = Page(Look(settings), access, rendering.environment(), _user(), settings.page_readonly)
+        # beside the page, not at its address: see the law of notebooks
+        notebooks = Notebooks(settings.source / "gold", lambda: _listening(settings, 0, settings.source / "gold"))
+        page = Page(Look(settings), access, rendering.environment(), _user(), settings.page_readonly, notebooks)
         hosts = {f"{host}:{port}", *([f"localhost:{port}"] if host == _LOOPBACK else [])}
         app = build(page, hosts | {name for name in [settings.page_host] if name}, f"boathouse-{port}")
         config = uvicorn.Config(
@@ -95,7 +98,10 @@ def opened(settings: Settings, port: int) -> Iterator[Site]:
         )
         logs.take_in("uvicorn")
         url = f"http://{host}:{port}/"
-        yield Site(url, f"{url}?key={access.key}", page, uvicorn.Server(config), listener)
+        try:
+            yield Site(url, f"{url}?key={access.key}", page, uvicorn.Server(config), listener)
+        finally:
+            notebooks.stop()
 
 
 def own_address(root: Path) -> str:
@@ -117,8 +123,8 @@ def _access(settings: Settings) -> Access:
     return Access(key)
 
 
-def _listening(settings: Settings, port: int) -> socket.socket:
-    chosen = settings.page_address or own_address(settings.root)
+def _listening(settings: Settings, port: int, of: Path) -> socket.socket:
+    chosen = settings.page_address or own_address(of)
     try:
         try:
             return socket.create_server((chosen, port))

@@ -1,0 +1,22 @@
+"""A mart's notebook: where it is, at an address of its own (src/page/notebooks.py)."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from src.page.app import page_of
+
+
+def notebook(request: Request) -> Response:
+    """Send the browser on to the notebook."""
+    page = page_of(request)
+    if page.notebooks is None or page.readonly:
+        return page.refused(
+            "a page that only shows has no notebooks: they are programs, for whoever has the project", 403
+        )
+    return RedirectResponse(page.notebooks.address(request.path_params["mart"]), 303)
+
+
+ROUTES = [Route("/notebook/{mart}", notebook)]
