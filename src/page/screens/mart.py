@@ -13,7 +13,7 @@ from starlette.routing import Route
 from src.contract import AGGREGATES
 from src.errors import UsageError
 from src.facts.marts import MartFacts, find_mart, find_table, main_table, read_mart
-from src.page import asking, markdown
+from src.page import asking, markdown, notebooks
 from src.page.app import Page, page_of
 from src.page.asking import Job, Taken
 from src.page.drawing import measures
@@ -40,7 +40,14 @@ def mart(request: Request) -> Response:
     facts = page.look.facts()
     with page.look.project() as project:
         found = read_mart(project, name, table, facts.read_at, _period(request))
-    return page.show(request, "mart.html", path="/marts", **shown(found), whole=table is None)
+    return page.show(
+        request, "mart.html", path="/marts", **shown(found), whole=table is None, notebook=_notebook(found)
+    )
+
+
+def _notebook(found: MartFacts) -> bool:
+    """Return whether the mart has a notebook beside its contract."""
+    return found.mart.path.with_name(notebooks.FILE).is_file()
 
 
 async def take(request: Request) -> Response:
