@@ -66,6 +66,8 @@ def test_a_team_looks_through_its_proxy_and_nobody_does_anything(lake: Lake) -> 
                 for what in ("run", "ack", "snooze", "replay", "backfill", "confirm", "anything"):
                     refused = sender.ask("POST", f"/act/{what}", f"form_token={page.form_token}")
                     assert refused.status == 403 and "PAGE_READONLY" in refused.text, what
+                for path in ("/", "/plan", "/nowhere"):  # the guard's own word, wherever a form is sent
+                    assert sender.ask("POST", path, f"form_token={page.form_token}").status == 403
             # and nobody comes in beside the proxy
             assert page.ask("GET", "/", Cookie=None).status == 403
             assert page.ask("GET", "/", Cookie=None, Host=name).status == 403
