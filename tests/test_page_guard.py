@@ -2,8 +2,8 @@
 
 Each protection was taken out of the code once, and a test of its name failed: the Host list, the key, the comparison in
 constant time, the swap of the key, HttpOnly and SameSite, the slash before an address, Origin, Sec-Fetch-Site, the form
-token, the policy, Referrer-Policy, the length of a form, the guard of websockets and their Origin, autoescape. So were the
-read-only rule (tests/test_page_readonly.py), the page's own address and its screen of a bug (tests/test_page_server.py).
+token, the policy, Referrer-Policy, the length of a form, the guard of websockets and their Origin, autoescape. So were
+the read-only rule (test_page_readonly.py), the page's own address and the screen of a bug (test_page_server.py).
 """
 
 from __future__ import annotations
