@@ -94,6 +94,16 @@ def test_a_signal_ends_it_at_once_and_well(lake: Lake, name: str) -> None:
     assert took < 10  # a busy machine; 0.3 s on a quiet one
 
 
+def test_a_signal_ends_it_well_while_the_first_look_is_made(lake: Lake) -> None:
+    lake.shop().good()
+    command = [sys.executable, str(ROOT / "main.py"), "page", "--port", "0", "--project", str(lake.root)]
+    process = subprocess.Popen(command, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout and "key=" in process.stdout.readline()
+    process.terminate()
+    assert process.wait(60) == 0
+    assert process.communicate()[1] == ""
+
+
 # -- what is wrong is a screen
 
 

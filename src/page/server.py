@@ -21,7 +21,7 @@ from pathlib import Path
 
 import uvicorn
 
-from src.errors import BoathouseError, UsageError
+from src.errors import UsageError
 from src.page import rendering
 from src.page.app import Page, build
 from src.page.guard import Access
@@ -47,16 +47,18 @@ class Site:
     def run(self) -> None:
         """Serve until a signal (in the main thread) or `stop`."""
         # the first look takes a while: by the time that somebody has opened the address, it is there
-        threading.Thread(target=self._look, daemon=True).start()
+        look = threading.Thread(target=self._look)
+        look.start()
         with suppress(KeyboardInterrupt):  # raised by uvicorn once it has ended: it is what was asked for
             self._server.run(sockets=[self._listener])
+        look.join()  # the process must not end while the engine is at work
 
     def stop(self) -> None:
         """End the server; `run` returns soon after."""
         self._server.should_exit = True
 
     def _look(self) -> None:
-        with suppress(BoathouseError):  # shown to whoever asks
+        with suppress(Exception, KeyboardInterrupt):  # whoever asks looks again, and is shown what is wrong
             self.page.look.facts()
 
 
@@ -68,7 +70,7 @@ def serve(settings: Settings, port: int, started: Callable[[str], None]) -> None
     Raises:
         UsageError: the port is taken, or the settings of the page do not go together.
     """
-    with opened(settings, port) as site:
+    with opened(settings, port) as site, suppress(KeyboardInterrupt):  # also before uvicorn heeds signals itself
         started(site.url if settings.page_key else site.address)
         site.run()
 
