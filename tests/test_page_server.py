@@ -98,7 +98,13 @@ def test_a_signal_ends_it_well_while_the_first_look_is_made(lake: Lake) -> None:
     lake.shop().good()
     command = [sys.executable, str(ROOT / "main.py"), "page", "--port", "0", "--project", str(lake.root)]
     process = subprocess.Popen(command, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout and "key=" in process.stdout.readline()
+    assert process.stdout
+    found = re.search(r"http://(\S+)/\?key=", process.stdout.readline())
+    assert found
+    connection = http.client.HTTPConnection(found[1], timeout=60)
+    connection.request("GET", "/")  # without the key it waits for no look
+    assert connection.getresponse().status == 403
+    connection.close()
     process.terminate()
     assert process.wait(60) == 0
     assert process.communicate()[1] == ""
