@@ -128,5 +128,6 @@ def test_a_run_that_took_longest_does_not_flatten_the_others() -> None:
 
     drawing = str(timeline.drawn([run(1, 100.0), run(2, 2.0), run(3, 1.0)]))
     assert ">2.0 s</text>" in drawing  # the axis
-    assert "100.0 s; 10 read" in drawing
+    assert ">↑100.0 s</text>" in drawing and "100.0 s; 10 read" in drawing
     assert 'height="124.0" rx="0" class="layer-bronze"' in drawing and 'height="62.0"' in drawing
+    assert ">5.0 s</text>" in str(timeline.drawn([run(1, 5.0), run(2, 2.0)]))  # no more than three times the next

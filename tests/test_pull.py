@@ -216,7 +216,9 @@ def test_a_pull_that_fails_holds_nothing_back_and_is_an_incident_that_weighs_mor
     lake: Lake, shop_api: Api
 ) -> None:
     sourced(lake, source(shop_api.url, budget="1 s"))
-    lake.edit("silver/shop/orders.yaml", "schema:", "slaProperties: [{property: frequency, value: 1, unit: d}]\nschema:")
+    lake.edit(
+        "silver/shop/orders.yaml", "schema:", "slaProperties: [{property: frequency, value: 1, unit: d}]\nschema:"
+    )
     lake.land("shop/orders/by_hand.ndjson", json.dumps(row(1)) + "\n")
     shop_api.answer = lambda request: Reply(status=500, body="overloaded")
     assert lake.command("run", "--run-date", str(YESTERDAY - timedelta(days=1))) == 9
