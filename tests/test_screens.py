@@ -408,7 +408,7 @@ def test_status_names_what_is_not_built_and_the_last_good_backup(
         [Backup("b1", "20260329", "backup", made, made, "offsite:lake", verified=True)],
     )
     shown = screen(lake, capsys)
-    assert "shop  3 empty  nothing is built yet" in shown.splitlines()
+    assert "shop  3 empty  nothing is released yet" in shown.splitlines()
     assert "backup: 20260329 at offsite:lake, found whole " in shown
     assert "(3 h ago)" in shown
 

@@ -197,7 +197,7 @@ def _seen(domain: DomainFacts) -> str:
     seen, built = (wording.run_started(run) for run in (domain.readers_see, domain.built))
     held = f": held back by {_named(domain.held_by)}" if domain.held_by else ""
     if domain.built is None:
-        return "nothing is built yet"
+        return "nothing is released yet"
     if domain.readers_see is None:
         return f"built {_short(built, domain.built)}, readers see nothing of it{held}"
     if domain.readers_see == domain.built:
