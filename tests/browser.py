@@ -277,6 +277,7 @@ def tab_of(browser: Browser, site: Served, **options: Any) -> Iterator[Tab]:
     tab.page.on("dialog", on_dialog)
     tab.page.on("request", on_request)
     tab.page.goto(f"{site.url}?key={site.key}")
+    tab.page.wait_for_url(site.url)
     yield tab
     context.close()
     assert tab.said == [], "a script of the data ran, or the page broke its own policy"

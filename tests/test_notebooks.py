@@ -88,7 +88,9 @@ def test_it_is_shown_and_cannot_reach_the_page(shop: Lake) -> None:
         asked: set[str] = set()
         tab.on("request", lambda request: asked.add(urlsplit(request.url).hostname or ""))
         tab.goto(f"{page.url}?key={page.key}")
-        tab.goto(f"{page.url}notebook/shop")
+        tab.wait_for_url(page.url)
+        tab.goto(f"{page.url}mart/shop")
+        tab.get_by_role("link", name="notebook").click()  # as a person comes: from the page, which is another site
         tab.get_by_role("heading", name="Forty-two").wait_for(timeout=60_000)
         assert "key" not in tab.url
         assert asked == {urlsplit(page.url).hostname, urlsplit(tab.url).hostname}  # nothing from elsewhere

@@ -14,10 +14,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import parse_qs, urlsplit
+from html import escape
+from urllib.parse import parse_qs, quote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 POLICY = (
@@ -31,6 +32,7 @@ _HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
+_ONWARD = '<!doctype html><html lang="en"><title>Boathouse</title><p><a href="{}">Go on</a></p></html>'
 _SAFE = ("GET", "HEAD")
 _REFUSED = 1008  # of a websocket: against the server's policy
 
@@ -114,8 +116,13 @@ class Guard:
         return None
 
     def _admitted(self, path: str) -> Response:
-        """Return the answer that swaps the key for the cookie, so that no address has it from here on."""
-        answer = RedirectResponse("/" + path.lstrip("/"), 303)  # never //elsewhere
+        """Return the answer that swaps the key for the cookie, so that no address has it from here on.
+
+        It is a page that goes on by itself, not a redirect: whoever comes by a link of another site, as from a terminal
+        in the browser, would be sent on as coming from there, and the cookie would stay behind.
+        """
+        onward = "/" + quote(path.lstrip("/"))  # never //elsewhere
+        answer = HTMLResponse(_ONWARD.format(escape(onward)), headers={"refresh": f"0; url={onward}"})
         answer.set_cookie(self._rules.cookie, self._access.key, httponly=True, samesite="strict")
         return answer
 
