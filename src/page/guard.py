@@ -32,7 +32,10 @@ _HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
-_ONWARD = '<!doctype html><html lang="en"><title>Boathouse</title><p><a href="{}">Go on</a></p></html>'
+_ONWARD = (
+    '<!doctype html><html lang="en"><title>Boathouse</title>'
+    '<link rel="icon" href="/static/icon.svg"><p><a href="{}">Go on</a></p></html>'
+)
 _SAFE = ("GET", "HEAD")
 _REFUSED = 1008  # of a websocket: against the server's policy
 
