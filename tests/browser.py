@@ -200,12 +200,14 @@ class Tab:
 
     def look_at(self, path: str) -> list[str]:
         """Return what is wrong with a screen at both widths, light and dark; nothing where nothing is."""
-        wrong = []
         self.open(path)
+        return self.look(path)
+
+    def look(self, path: str) -> list[str]:
+        """Return what `look_at` does, of the screen that is shown: the answer of a form has no address."""
+        wrong = []
         for width, height in (WIDE, PHONE):
-            self.page.set_viewport_size({"width": width, "height": height})
-            over = self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
-            wrong += [f"{path} at {width}: {over} px wider than the window"] if over > 0 else []
+            wrong += self.too_wide(path, width, height)
             for scheme in SCHEMES:
                 self.page.emulate_media(color_scheme=scheme)
                 whole = (width, scheme) in ((WIDE[0], "light"), (PHONE[0], "dark"))  # of the others only the colours
@@ -213,6 +215,12 @@ class Tab:
                     f"{path} at {width}, {scheme}: {one}" for one in self.violations("" if whole else "color-contrast")
                 ]
         return wrong
+
+    def too_wide(self, path: str, width: int, height: int) -> list[str]:
+        """Return whether one has to scroll the screen that is shown sideways, in a window of this size (px)."""
+        self.page.set_viewport_size({"width": width, "height": height})
+        over = self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        return [f"{path} at {width}: {over} px wider than the window"] if over > 0 else []
 
     def violations(self, rule: str = "") -> list[str]:
         """Return what axe-core finds on the screen that is shown, by every rule or one: the rule, the first place."""

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from browser import MARKUP, launched, needs_browser, served
@@ -28,6 +29,8 @@ from test_upgrade import LATER, REFUSED, set_format
 from src.errors import UsageError
 from src.page import app, server
 from src.run import lock, logs
+
+ENDLESS = "WITH RECURSIVE t AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM t) SELECT max(i) FROM t"
 
 
 def test_the_server_is_of_this_machine_alone_at_an_address_of_its_own(lake: Lake, tmp_path: Path) -> None:
@@ -74,7 +77,7 @@ def test_a_port_that_is_taken_is_named_with_what_to_do(lake: Lake) -> None:
 
 
 @pytest.mark.parametrize("name", short(["SIGTERM", "SIGINT"], 1))
-def test_a_signal_ends_it_at_once_and_well(lake: Lake, name: str) -> None:
+def test_a_signal_ends_it_at_once_and_well_also_while_a_query_goes(lake: Lake, name: str) -> None:
     lake.shop().good()
     command = [sys.executable, str(ROOT / "main.py"), "page", "--port", "0", "--project", str(lake.root)]
     pipe = subprocess.PIPE
@@ -83,15 +86,36 @@ def test_a_signal_ends_it_at_once_and_well(lake: Lake, name: str) -> None:
     found = re.search(r"http://(\S+)/\?key=(\S+)", process.stdout.readline())
     assert found
     connection = http.client.HTTPConnection(found[1], timeout=60)  # it stays open, as a browser's does
-    connection.request("GET", "/", headers={"Cookie": f"boathouse-{found[1].split(':')[1]}={found[2]}"})
-    assert connection.getresponse().status == 200
+    cookie = {"Cookie": f"boathouse-{found[1].split(':')[1]}={found[2]}"}
+    connection.request("GET", "/sql", headers=cookie)
+    token = re.search(r'name="form_token" value="([^"]+)"', connection.getresponse().read().decode())
+    assert token
+    asking = http.client.HTTPConnection(found[1], timeout=60)
+    form = {"Origin": f"http://{found[1]}", "Content-Type": "application/x-www-form-urlencoded"}
+    asking.request("POST", "/sql", urlencode({"form_token": token[1], "sql": ENDLESS}), cookie | form)
+    query = child_of(process.pid)
     asked = time.monotonic()
     process.send_signal(signal.Signals[name])
     assert process.wait(60) == 0
     took = time.monotonic() - asked
     assert process.communicate()[1] == ""
     connection.close()
+    asking.close()
+    assert not Path(f"/proc/{query}").exists()  # it was ended before the page was, or at the latest with it
     assert took < 10  # a busy machine; 0.3 s on a quiet one
+
+
+def child_of(pid: int) -> int:
+    """Wait until a process has a child, and return that one's id."""
+    until = time.monotonic() + 30
+    while not (found := Path(f"/proc/{pid}/stat").exists() and _children(pid)):
+        assert time.monotonic() < until, "no query was started"
+        time.sleep(0.02)
+    return found[0]
+
+
+def _children(pid: int) -> list[int]:
+    return [int(one) for path in Path(f"/proc/{pid}/task").glob("*/children") for one in path.read_text().split()]
 
 
 def test_a_signal_ends_it_well_while_the_first_look_is_made(lake: Lake) -> None:

@@ -65,7 +65,7 @@ class Answer:
     reads: tuple[str, ...] = ()  # the tables that it is made of
 
 
-@dataclass
+@dataclass(eq=False)  # each is its own
 class Job:
     """A question that is being asked; whoever lost interest in it stops it from another thread."""
 
@@ -77,6 +77,9 @@ class Job:
         self.stopped = True
         if self.process:
             self.process.kill()
+
+
+_going: set[Job] = set()  # being asked, or waiting for a place
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,12 @@ def take(data: Path, sql: str, versions: Mapping[str, int], form: str, job: Job 
         return Taken(output.open("rb"), output.stat().st_size)
 
 
+def stop_all() -> None:
+    """End every question that is being asked or waits for a place; whoever waits is told that it was stopped."""
+    for job in tuple(_going):
+        job.stop()
+
+
 @contextmanager
 def _room(data: Path) -> Iterator[Path]:
     """Make a folder for one question; the folder above it comes and goes, so only one is made or removed at a time."""
@@ -147,7 +156,7 @@ def _request(data: Path, sql: str, versions: Mapping[str, int], room: Path, outp
 
 
 def _answered(request: Mapping[str, Any], job: Job, seconds: float) -> dict[str, Any]:
-    with _place(seconds), _process() as process:
+    with _noted(job), _place(seconds), _process() as process:
         job.process = process
         if job.stopped:
             process.kill()
@@ -163,6 +172,15 @@ def _answered(request: Mapping[str, Any], job: Job, seconds: float) -> dict[str,
     if refused := answer.get("error"):
         raise QuestionError(refused["what"], refused["fix"], refused["line"])
     return answer
+
+
+@contextmanager
+def _noted(job: Job) -> Iterator[None]:
+    _going.add(job)
+    try:
+        yield
+    finally:
+        _going.discard(job)
 
 
 @contextmanager

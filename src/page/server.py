@@ -22,7 +22,7 @@ from pathlib import Path
 import uvicorn
 
 from src.errors import UsageError
-from src.page import rendering
+from src.page import asking, rendering
 from src.page.app import Page, build
 from src.page.guard import Access
 from src.page.looking import Look
@@ -34,6 +34,14 @@ _LOOPBACK = "127.0.0.1"
 _GRACE = 1  # seconds for answers under way, once a stop was asked for
 
 
+class _Server(uvicorn.Server):
+    """A server that ends queries before it waits for answers under way: a query could take longer than that."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        asking.stop_all()
+        await super().shutdown(sockets)
+
+
 @dataclass(frozen=True)
 class Site:
     """A page that can be served: `address` is what to open, `url` the same without the key."""
@@ -41,7 +49,7 @@ class Site:
     url: str
     address: str
     page: Page
-    _server: uvicorn.Server
+    _server: _Server
     _listener: socket.socket
 
     def run(self) -> None:
@@ -101,7 +109,7 @@ def opened(settings: Settings, port: int) -> Iterator[Site]:
         logs.take_in("uvicorn")
         url = f"http://{host}:{port}/"
         try:
-            yield Site(url, f"{url}?key={access.key}", page, uvicorn.Server(config), listener)
+            yield Site(url, f"{url}?key={access.key}", page, _Server(config), listener)
         finally:
             notebooks.stop()
 
