@@ -86,6 +86,13 @@ def test_a_cause_offers_what_can_still_be_answered() -> None:
     assert "<form" not in shown(facts(known(head)), readonly=True)
 
 
+def test_a_day_that_was_as_it_should_be_is_confirmed_from_its_cause() -> None:
+    href = 'href="/confirm?table=silver.shop.orders&amp;day=2026-11-29"'
+    assert href in shown(facts(known(found("volume", "silver.shop.orders", "P3"))))
+    assert href in shown(facts(known(found("unusual", "silver.shop.orders play", "P3"))))  # a series, of its table
+    assert "/confirm" not in shown(facts(known(found("table", "silver.shop.orders", "P2"))))
+
+
 def test_housekeeping_waits_below_and_makes_no_lake_ill() -> None:
     page = shown(facts(known(found("latency", "run", "P4"))))
     assert "<h1>Fine</h1>" in page and "1 that can wait" in page

@@ -5,17 +5,22 @@ from __future__ import annotations
 import math
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from src.causes import table_of
 from src.facts import Facts, State
 from src.facts.wording import pluralized
 from src.monitors.freshness import Freshness
 from src.page.app import page_of
 from src.page.drawing import timeline
-from src.problems import CLASSES
+from src.problems import CLASSES, Problem
+
+_COMPARED = ("volume", "missing", "unusual")  # kinds that compare a day with its weekday before
+_DAYS = 14  # of the grid
 
 
 def home(request: Request) -> Response:
@@ -35,8 +40,16 @@ def values(facts: Facts) -> dict[str, Any]:
         "grades": facts.grades,
         "days": [facts.read_at.date() - timedelta(days=back) for back in range(_DAYS - 1, -1, -1)],
         "GRADE_SIGNS": {"POOR": "✗", "ACCEPTABLE": "!"},
+        "day_to_confirm": _day_to_confirm,
         "marts": {table.domain for table in facts.tables.values() if table.layer == "gold"},
     }
+
+
+def _day_to_confirm(problem: Problem) -> str:
+    """Return where the day of a problem is confirmed as an incident; nothing where no day is compared."""
+    if problem.kind not in _COMPARED:
+        return ""
+    return "/confirm?" + urlencode({"table": table_of(problem), "day": problem.day.isoformat()})
 
 
 def _stalest_first(row: Freshness) -> tuple[bool, float, str]:
@@ -57,7 +70,5 @@ def _verdict(facts: Facts) -> tuple[str, str]:
     found = f"{pluralized(count, 'finding')} of the monitors come down to {pluralized(len(urgent), 'cause')}"
     return f"{pluralized(len(urgent), 'thing')} to look at, the worst {worst}", f"{found}; {tables}."
 
-
-_DAYS = 14  # of the grid
 
 ROUTES = [Route("/", home)]
