@@ -86,6 +86,12 @@ def test_an_address_is_text(small: Served, path: str) -> None:
     assert unescaped(small.ask("GET", path).text) == []
 
 
+def test_many_feeds_of_which_nothing_has_landed_are_folded(small: Served) -> None:
+    text = small.ask("GET", "/feeds").text
+    assert "1 of 22 feeds needs a look" in text
+    assert "<details><summary>16 feeds</summary>" in text
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("path", ALL_SCREENS)
 def test_every_screen_of_a_hard_lake_is_sound(chromium: Browser, large: Served, path: str) -> None:
@@ -112,7 +118,8 @@ def wrong_with_the_answer(tab: Tab) -> list[str]:
     sql = f"SELECT note, '{SCRIPT}' AS \"{SCRIPT}\", order_id FROM {ORDERS_TABLE} ORDER BY length(note) DESC"
     tab.open("/sql")
     tab.page.locator("#sql").fill(sql)
-    tab.page.get_by_role("button", name="Run").click()
+    with tab.page.expect_navigation():  # until its styles are there too
+        tab.page.get_by_role("button", name="Run").click()
     tab.page.get_by_role("heading", name="30 rows").wait_for()
     assert re.search(r"… [\d,]{7,} more characters", tab.page.locator("tbody tr").first.inner_text())
     return unescaped(tab.page.content()) + ran(tab)

@@ -77,6 +77,14 @@ def test_of_many_rows_the_first_are_sent_and_of_many_columns_fewer(site: Site, r
     assert len(sandbox.answered(request(site, f"SELECT {wide} FROM range(5000) t(i)", room))["rows"]) == 100
 
 
+def test_of_rows_with_many_long_values_fewer_are_sent(site: Site, room: Path) -> None:
+    long = ", ".join(f"repeat('x', 600) AS c{at}" for at in range(50))
+    found = sandbox.answered(request(site, f"SELECT {long} FROM range(1000)", room))
+    assert (len(found["rows"]), found["more"]) == (20, True)  # 20 x 50 x 500 characters
+    found = sandbox.answered(request(site, "SELECT repeat('x', 600) FROM range(900)", room))
+    assert (len(found["rows"]), found["more"]) == (900, False)
+
+
 def test_a_long_value_is_cut_where_it_is_and_its_length_is_told(site: Site) -> None:
     ((cell,),) = ask(site, "SELECT repeat('x', 5000000)").rows
     assert (len(cell.text or ""), cell.left_out) == (500, 4_999_500)
@@ -350,6 +358,14 @@ def test_a_name_beside_the_date_makes_the_series() -> None:
     assert chosen.by == "kind"
     assert chart
     assert [name for _, name in chart.legend] == ["a", "b", "c", "d", "e", "f", "others"]
+
+
+def test_a_chart_names_a_long_value_by_its_beginning() -> None:
+    found = answer({"note": "VARCHAR", "n": "BIGINT"}, ("a" * 500, "1"), ("b" * 500, "2"))
+    chart = answers.drawn(found, answers.choice(found))
+    assert chart
+    assert f"the greatest 2 ({'b' * 79}…)" in chart.sentence
+    assert "a" * 80 not in chart.wide and "a" * 80 not in chart.sentence
 
 
 def test_an_answer_without_numbers_has_no_chart() -> None:

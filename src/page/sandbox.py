@@ -24,6 +24,7 @@ from src.errors import BoathouseError, OutOfMemoryError, UsageError
 
 LONGEST = 500  # characters of a cell that are sent; of the rest only how many there are
 _CELLS = 50_000  # that are sent: of many columns fewer rows
+_CHARACTERS = 500_000  # that are sent: of long values fewer rows too
 _THREADS = 2
 _ROOM = 1 << 30  # bytes that may be allocated beyond the engine's limit: values, and the rows that are sent
 _TOO_MUCH = {"what": "more memory than a query may take", "fix": "ask for less: fewer or shorter values", "line": None}
@@ -90,9 +91,19 @@ def _rows(engine: DuckEngine, sql: str, most: int) -> dict[str, Any]:
     cut = ", ".join(f"left({short}, {LONGEST}), length({short})" for short in names.values())
     first = f"SELECT * FROM ({engine.inline(sql)}) LIMIT {most + 1}"
     found = engine.rows(f"SELECT {cut} FROM (SELECT {listed} FROM ({first}))")
-    rows = [list(zip(row[::2], row[1::2], strict=True)) for row in found[:most]]
+    rows = _bounded([list(zip(row[::2], row[1::2], strict=True)) for row in found[:most]])
     reads = sorted(engine.table_references(sql))
-    return {"columns": list(kinds.items()), "rows": rows, "more": len(found) > most, "reads": reads}
+    return {"columns": list(kinds.items()), "rows": rows, "more": len(found) > len(rows), "reads": reads}
+
+
+def _bounded(rows: list[list[tuple[Any, Any]]]) -> list[list[tuple[Any, Any]]]:
+    """Return the first rows whose texts are short enough together for a screen; one at least."""
+    room = _CHARACTERS
+    for at, row in enumerate(rows):
+        room -= sum(len(text or "") for text, _ in row)
+        if room < 0:
+            return rows[: max(1, at)]
+    return rows
 
 
 def _bound_memory(engine: int) -> None:

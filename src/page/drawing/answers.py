@@ -16,6 +16,7 @@ from src.page.rendering import is_number_type
 
 KINDS = ("bars", "lines", "rows")
 _POINTS, _ROWS = 130, 30  # labels that are drawn: along the axis, and as lying bars
+_LONGEST_NAME = 80  # characters of a label, a series or a column in a sentence, a legend or a bar's title
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,8 @@ def drawn(answer: Answer, chosen: Choice) -> Chart | None:
     most = _ROWS if chosen.kind == "rows" else _POINTS
     whole, is_moment = len(labels), answer.kinds[chosen.x].startswith(("DATE", "TIMESTAMP"))
     kept = slice(-most, None) if is_moment and whole > most else slice(most)
-    labels = labels[kept]
-    series = [Series(one.name, one.values[kept]) for one in series]
+    labels = [_brief(label) for label in labels[kept]]
+    series = [Series(_brief(one.name), one.values[kept]) for one in series]
     text = _sentence(chosen, labels, series, whole)
 
     def draw(width: float) -> Markup:
@@ -115,7 +116,7 @@ def _number(text: str | None) -> float | None:
 
 
 def _sentence(chosen: Choice, labels: Sequence[str], series: Sequence[Series], whole: int) -> str:
-    what = f"{', '.join(chosen.y)} by {chosen.x}{f' and {chosen.by}' if chosen.by else ''}"
+    what = f"{', '.join(map(_brief, chosen.y))} by {_brief(chosen.x)}{f' and {_brief(chosen.by)}' if chosen.by else ''}"
     known = [(value, labels[at]) for one in series for at, value in enumerate(one.values) if value is not None]
     some = f" {len(labels)} of {whole:,} are drawn." if len(labels) < whole else ""
     if not known:
@@ -123,3 +124,8 @@ def _sentence(chosen: Choice, labels: Sequence[str], series: Sequence[Series], w
     most, least = max(known), min(known)
     text = f"{what}, {labels[0]} to {labels[-1]}: the greatest {figure(most[0])} ({most[1]}), "
     return f"{text}the least {figure(least[0])} ({least[1]}).{some}"
+
+
+def _brief(name: str) -> str:
+    """Return a name as a chart can show it: what names a bar may be a text of any length."""
+    return charts.shortened(name, _LONGEST_NAME)

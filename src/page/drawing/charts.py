@@ -116,7 +116,7 @@ def rows(labels: Sequence[str], values: Sequence[float | None], sentence: str, w
     zero = left - low * scale
     parts = [line(zero, 0, zero, _ROW * len(labels), "rule")]
     for at, (heading, value) in enumerate(zip(labels, values, strict=True)):
-        y, name = at * _ROW, _shortened(heading, int(left / 7))
+        y, name = at * _ROW, shortened(heading, int(left / 7))
         pieces = [box(0, y, width, _ROW, "hit"), label(left - 8, y + 16, name, "", "end")]
         least, most = min(value or 0.0, 0.0), min(max(value or 0.0, 0.0), high)
         end = zero + most * scale
@@ -130,7 +130,8 @@ def rows(labels: Sequence[str], values: Sequence[float | None], sentence: str, w
     return framed(width, _ROW * len(labels), parts, sentence)
 
 
-def _shortened(text: str, most: int) -> str:
+def shortened(text: str, most: int) -> str:
+    """Return a text, or its beginning with an ellipsis, of at most so many characters."""
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
@@ -193,7 +194,7 @@ def _below_axis(labels: Sequence[str], at: int) -> str:
     text = labels[at]
     if len(text) == 10 and text[4] == text[7] == "-" and len({one[:4] for one in labels}) == 1:
         return text[5:]
-    return _shortened(text, 10)
+    return shortened(text, 10)
 
 
 def _path(series: Series, axis: _Axis, step: float) -> Iterator[str]:

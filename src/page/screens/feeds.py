@@ -19,6 +19,7 @@ from src.report.sources import SourceStatus, read_sources
 from src.run import runs
 
 _UNCLAIMED = 50  # files that are named
+_WAITING_OPEN = 12  # feeds of which nothing has landed; of more the list is folded
 
 
 def feeds(request: Request) -> Response:
@@ -38,7 +39,8 @@ def feeds(request: Request) -> Response:
         "feeds.html",
         seen=seen,
         odd=odd,
-        well=[feed for feed in landed.feeds if feed not in odd and (feed.last or feed.set_up)],
+        well=[feed for feed in landed.feeds if feed not in odd and feed.last],
+        waiting=[feed for feed in landed.feeds if feed not in odd and not feed.last and feed.set_up],
         never=[feed for feed in landed.feeds if feed not in odd and not feed.last and not feed.set_up],
         problems=problems,
         drift=drift,
@@ -46,6 +48,7 @@ def feeds(request: Request) -> Response:
         tables=facts.tables,
         unclaimed=landed.unclaimed,
         most=_UNCLAIMED,
+        most_open=_WAITING_OPEN,
     )
 
 
