@@ -336,6 +336,28 @@ def test_a_day_is_measured_by_the_median_of_its_weekday() -> None:
     assert judged({**wide, date(2024, 3, 4): 40}).verdict == "low"
 
 
+@pytest.mark.parametrize(
+    ("usually", "varies", "value", "verdict"),
+    [
+        (7, 1, 13, "normal"),
+        (7, 1, 17, "high"),
+        (7.5, 1, 13, "high"),  # no count
+        (49, 1, 25, "normal"),
+        (49, 1, 24, "low"),
+        (49, 1, 0, "none"),
+        (49, 0, 36, "low"),  # nothing of it comes by chance
+    ],
+)
+def test_a_count_of_what_comes_by_chance_deviates_by_the_root_of_its_mean(
+    usually: float, varies: int, value: float, verdict: str
+) -> None:
+    monday = date(2024, 3, 11)
+    rows: dict[date, float] = {monday - back * DAY: usually + varies * (back % 3 - 1) for back in range(1, 64)}
+    usual = weekday.usual(rows, frozenset(rows), set(), monday)
+    judged = weekday.judge(monday, {**rows, monday: value}, frozenset((*rows, monday)), set(), usual)
+    assert judged.verdict == verdict
+
+
 def test_a_day_has_to_be_further_away_than_days_of_any_weekday_usually_are() -> None:
     varying = {day: (80, 120)[at % 2] for at, day in enumerate(every_day(date(2024, 3, 3), 35, 0))}
     monday = date(2024, 3, 4)

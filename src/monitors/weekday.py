@@ -8,6 +8,8 @@ say anything.
 Where a weekday hardly varies MAD is taken as 5 % of the median. It is taken as large enough, too, that a day is odd
 only twice as far from its median as 19 of 20 days of all weekdays were from the others of theirs, and as one where
 figures are whole: four or nine days alone tell the spread badly, and one day in thirty would be odd by chance.
+Whole figures that are seldom twice the same count what comes by chance, and such a count deviates by the root of its
+mean (Poisson): 13 users where 7 were is no news. A day without any is not excused by that.
 
 Nothing where the median is above 0 is a verdict of its own, unless two days or more went without before. With fewer
 than six weeks of days to tell by it has to be far from the median too: one purchase a day may be none by chance.
@@ -15,6 +17,7 @@ than six weeks of days to tell by it has to be far from the median too: one purc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -47,6 +50,7 @@ class Usual:
     """The ways of a table or series, whatever the weekday: what a single weekday tells badly."""
 
     least: float = 1.0  # the least spread by which they are judged
+    by_chance: bool = False  # figures are whole, and most days are not as the others of their weekday
     often_none: bool = False  # two such days or more went without, or figures go below 0 and so past it
     days: int = 0  # that tell it
 
@@ -69,7 +73,8 @@ def judge(
         return Judged(value, len(baseline), None, None, None, CONFIRMED if day in incidents else LITTLE)
     middle = float(median(baseline))
     mad = float(median(abs(other - middle) for other in baseline))
-    z = TO_DEVIATIONS * (value - middle) / (max(mad, 0.05 * abs(middle), usual.least) or 1.0)
+    chance = TO_DEVIATIONS * math.sqrt(abs(middle)) if usual.by_chance and value else 0.0
+    z = TO_DEVIATIONS * (value - middle) / (max(mad, 0.05 * abs(middle), usual.least, chance) or 1.0)
     verdict = NORMAL if abs(z) <= LIMIT else HIGH if z > 0 else LOW
     if value == 0 and middle > 0:
         lacks = not usual.often_none and (abs(z) > LIMIT or usual.days >= _MANY_DAYS)
@@ -89,7 +94,8 @@ def usual(values: Mapping[date, float], days: Iterable[date], incidents: Iterabl
     least = away[int(_AS_USUAL * len(away))] * _TIMES * TO_DEVIATIONS / LIMIT if away else 0.0
     whole = all(float(value).is_integer() for value in values.values())
     below = any(values.get(day, 0) < 0 for day in before)
-    return Usual(max(least, 1.0 if whole else 0.0), without > 1 or below, len(before))
+    by_chance = whole and bool(away) and median(away) > 0
+    return Usual(max(least, 1.0 if whole else 0.0), by_chance, without > 1 or below, len(before))
 
 
 def _median_without(ordered: Sequence[float], at: int) -> float:
