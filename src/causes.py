@@ -76,8 +76,13 @@ def grouped(problems: Iterable[Problem], families: Families) -> tuple[Cause, ...
             follows.setdefault(root, []).append(problem)
     heads = (problem for problem in known if problem.incident not in roots)
     causes = (Cause(head, tuple(follows.get(head.incident, ()))) for head in heads)
-    order = sorted(causes, key=lambda cause: (CLASSES.index(cause.urgency), -len(cause.follows), cause.head.incident))
-    return tuple(order)
+    return tuple(sorted(causes, key=_first_to_do))
+
+
+def _first_to_do(cause: Cause) -> tuple[object, ...]:
+    """Return what sorts causes: the most urgent, of these what failed, of these what most follows from."""
+    failed = cause.head.kind in _STEPS
+    return CLASSES.index(cause.urgency), not failed, -len(cause.follows), cause.head.incident
 
 
 def table_of(problem: Problem) -> str:

@@ -45,6 +45,12 @@ def folded(
     return {cause.head.incident: sorted(one.incident for one in cause.follows) for cause in causes}
 
 
+def test_of_one_urgency_what_failed_comes_first_then_what_most_follows_from() -> None:
+    order = ["backup lake", "freshness silver.b.s", "freshness gold.m.b", "quiet bronze.a.f", "table silver.x.s"]
+    first = ["table silver.x.s", "freshness silver.b.s", "backup lake", "quiet bronze.a.f", "schema bronze.b.f"]
+    assert list(folded(found("schema bronze.b.f", "P3"), *order)) == first
+
+
 def test_blocked_tables_follow_from_the_failed_steps_that_they_wait_for() -> None:
     assert folded(
         "table silver.a.s",
