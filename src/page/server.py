@@ -9,7 +9,6 @@ is that one, and docs/page.md says what remains.
 from __future__ import annotations
 
 import errno
-import getpass
 import hashlib
 import re
 import socket
@@ -28,6 +27,7 @@ from src.page.guard import Access
 from src.page.looking import Look
 from src.page.notebooks import Notebooks
 from src.run import logs
+from src.run.author import author
 from src.settings import Settings
 
 _LOOPBACK = "127.0.0.1"
@@ -95,7 +95,7 @@ def opened(settings: Settings, port: int) -> Iterator[Site]:
         host, port = listener.getsockname()
         # beside the page, not at its address: see the law of notebooks
         notebooks = Notebooks(settings.source / "gold", lambda: _listening(settings, 0, settings.source / "gold"))
-        page = Page(Look(settings), access, rendering.environment(), _user(), settings.page_readonly, notebooks)
+        page = Page(Look(settings), access, rendering.environment(), author(), settings.page_readonly, notebooks)
         hosts = {f"{host}:{port}", *([f"localhost:{port}"] if host == _LOOPBACK else [])}
         app = build(page, hosts | {name for name in [settings.page_host] if name}, f"boathouse-{port}")
         config = uvicorn.Config(
@@ -145,10 +145,3 @@ def _listening(settings: Settings, port: int, of: Path) -> socket.socket:
     except OSError as error:
         fix = "choose another with --port, or PAGE_PORT in .env; 0 takes one that is free"
         raise UsageError(f"port {port} of {chosen} cannot be used: {error.strerror}", fix=fix) from error
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return ""
