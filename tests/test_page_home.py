@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
+import pytest
+from conftest import Lake
+from page_site import opened
+
 from src.causes import Cause, Families
 from src.facts import Facts, KnownCause, RunFacts, State, TableFacts
 from src.monitors import Findings
 from src.monitors.freshness import Freshness
 from src.page import rendering
 from src.page.drawing import timeline
+from src.page.looking import Look
 from src.page.screens import home
 from src.problems import Problem
 
@@ -110,6 +115,22 @@ def test_the_table_farthest_from_its_promise_comes_first() -> None:
     )
     order = [one.table for one in home.values(facts(findings=Findings(freshness=rows)))["freshness"]]
     assert order == ["silver.shop.rent", "silver.shop.bare", "silver.shop.late", "silver.shop.fine"]
+
+
+def test_all_of_a_screen_is_of_the_same_look(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake.shop().land("shop/orders/1.csv", "order_id,day,amount,updated\n1,2024-01-01,10,1\n")
+    lake.good()
+    site = opened(lake)
+    looks: list[Facts] = []
+
+    def look() -> Facts:
+        looks.append(Look.facts(site.page.look))
+        return looks[-1]
+
+    monkeypatch.setattr(site.page.look, "facts", look)
+    for address in ("/", "/feeds", "/plan", "/marts", "/mart/shop", "/lineage", "/sql", "/table/silver.shop.orders"):
+        looks.clear()
+        assert (site.get(address).status, len(looks)) == (200, 1), address
 
 
 def test_a_run_that_took_longest_does_not_flatten_the_others() -> None:

@@ -56,9 +56,13 @@ class Page:
     notebooks: Notebooks | None = None
 
     def show(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
-        """Return a screen; `facts` and whatever the base template needs are there in every one."""
+        """Return a screen; `facts` and whatever the base template needs are there in every one.
+
+        A screen that looked already hands its `facts` on, so that all of it is of the same look.
+        """
+        if "facts" not in values:
+            values["facts"] = self.look.facts()
         common = {
-            "facts": self.look.facts(),
             "path": request.url.path,
             "menu": MENU,
             "form_token": self.access.form_token,

@@ -37,6 +37,7 @@ def feeds(request: Request) -> Response:
     return page.show(
         request,
         "feeds.html",
+        facts=facts,
         seen=seen,
         odd=odd,
         well=[feed for feed in landed.feeds if feed not in odd and feed.last],

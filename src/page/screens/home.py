@@ -26,7 +26,8 @@ _DAYS = 14  # of the grid
 def home(request: Request) -> Response:
     """Return the screen."""
     page = page_of(request)
-    return page.show(request, "home.html", **values(page.look.facts()))
+    facts = page.look.facts()
+    return page.show(request, "home.html", facts=facts, **values(facts))
 
 
 def values(facts: Facts) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def lineage(request: Request) -> Response:
         values |= {"line": lines.folded(facts, _domain_url), "folded": True}
     else:
         values |= {"line": lines.of_tables(facts, facts.tables, table_url)}
-    return page.show(request, "lineage.html", **({"folded": False, "line": None} | values))
+    return page.show(request, "lineage.html", facts=facts, **({"folded": False, "line": None} | values))
 
 
 def _around(facts: Facts, table: str) -> dict[str, Any]:

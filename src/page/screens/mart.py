@@ -28,9 +28,10 @@ def marts(request: Request) -> Response:
     page = page_of(request)
     with page.look.project() as project:
         found = [project.contracts.marts[name] for name in sorted(project.contracts.marts)]
-    tables = page.look.facts().tables
-    states = [Counter(sorted(tables[table.id].state for table in mart.tables)) for mart in found]
-    return page.show(request, "marts.html", marts=list(zip(found, map(main_table, found), states, strict=True)))
+    facts = page.look.facts()
+    states = [Counter(sorted(facts.tables[table.id].state for table in mart.tables)) for mart in found]
+    listed = list(zip(found, map(main_table, found), states, strict=True))
+    return page.show(request, "marts.html", facts=facts, marts=listed)
 
 
 def mart(request: Request) -> Response:
@@ -41,7 +42,13 @@ def mart(request: Request) -> Response:
     with page.look.project() as project:
         found = read_mart(project, name, table, facts.read_at, _period(request))
     return page.show(
-        request, "mart.html", path="/marts", **shown(found), whole=table is None, notebook=_notebook(found)
+        request,
+        "mart.html",
+        facts=facts,
+        path="/marts",
+        **shown(found),
+        whole=table is None,
+        notebook=_notebook(found),
     )
 
 

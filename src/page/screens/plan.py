@@ -38,6 +38,7 @@ def ahead(request: Request) -> Response:
     return page.show(
         request,
         "plan.html",
+        facts=facts,
         seen=seen,
         plan=seen.found.plan,
         notes=seen.found.notes,

@@ -90,6 +90,7 @@ def _screen(request: Request, page: Page, asked: _Asked) -> Response:
     return page.show(
         request,
         "sql.html",
+        facts=facts,
         sql=asked.sql,
         answer=asked.answer,
         error=asked.error,

@@ -24,7 +24,7 @@ def table(request: Request) -> Response:
     levels = min(int(depth), _DEEPEST) if depth.isdecimal() and depth != "0" else 1
     with page.look.project() as project:
         values = tables.content(project, facts, table_id, levels, table_url)
-    return page.show(request, "table.html", **values)
+    return page.show(request, "table.html", facts=facts, **values)
 
 
 ROUTES = [Route("/table/{table_id}", table)]
