@@ -62,13 +62,16 @@ def gains_columns(name: str) -> bool:
     return name.startswith(("bronze.", "quarantine.", f"{RECORDS}."))
 
 
-def publish(engine: DuckEngine, roots: Mapping[str, Path], versions: Mapping[str, int] | None = None) -> None:
-    """Make these tables readable by name: at the versions given, else at their newest."""
+def publish(engine: DuckEngine, roots: Mapping[str, Path], versions: Mapping[str, int] | None = None) -> set[str]:
+    """Make these tables readable by name, at the versions given, else at their newest; returns those that are there."""
+    there = set()
     for name, root in roots.items():
         snapshot = lake.open_table(root, (versions or {}).get(name))
         if snapshot:
             scan = engine.scan(snapshot, evolved=gains_columns(name))
             engine.publish(name, f"SELECT * FROM {scan}")
+            there.add(name)
+    return there
 
 
 def show(

@@ -29,11 +29,10 @@ def read_grades(project: Project, measured: Iterable[Freshness], now: datetime) 
 
 
 def _stored(project: Project, now: datetime) -> list[tuple[str, date, str]]:
-    if freshness.TABLE not in catalog.tables(project.settings.data_dir):
-        return []
     since = now.date() - timedelta(days=DAYS - 1)
     try:
-        catalog.publish(project.engine, {freshness.TABLE: project.path(freshness.TABLE)})
+        if not catalog.publish(project.engine, {freshness.TABLE: project.path(freshness.TABLE)}):
+            return []
         return project.engine.rows(
             'SELECT "table", measured_at::DATE AS day, max_by(grade, measured_at) FROM ops.freshness '
             f"WHERE measured_at >= {sql_moment(since)} AND measured_at <= {sql_moment(now)} GROUP BY ALL ORDER BY ALL"

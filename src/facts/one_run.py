@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from src import catalog, lake
+from src import catalog
 from src.engine import identifier, literal
 from src.project import Project
 from src.run import history, lock, progress, releases, runs
@@ -90,7 +90,7 @@ def _audits(project: Project, run_id: str) -> tuple[FailedAudit, ...]:
 
 def _released(project: Project, run_id: str) -> int | None:
     """Return of how many tables readers got what a run built; None where it made no release."""
-    table = lake.open_table(lake.table_path(project.settings.data_dir, releases.TABLE))
+    table = project.table(releases.TABLE)
     fresh = f"count(*) FILTER (as_of = {literal(run_id)})" if table and "as_of" in table.columns else "NULL"
     query = f"SELECT {fresh}, count(*) FROM ops.releases WHERE run_id = {literal(run_id)}"
     found = _ops(project, releases.TABLE, query)
@@ -99,8 +99,5 @@ def _released(project: Project, run_id: str) -> int | None:
 
 def _ops(project: Project, table: str, query: str) -> list[tuple[Any, ...]]:
     """Return the rows of a query over one ops table; none where there is no such table yet."""
-    root = lake.table_path(project.settings.data_dir, table)
-    if lake.open_table(root) is None:
-        return []
-    catalog.publish(project.engine, {table: root})
-    return project.engine.rows(query)
+    there = catalog.publish(project.engine, {table: project.path(table)})
+    return project.engine.rows(query) if there else []

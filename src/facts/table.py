@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from src import catalog, lake
+from src import catalog
 from src.contract import Column, Feed, Table, wording
 from src.engine import literal
 from src.monitors import storage
@@ -295,6 +295,4 @@ def _since(column: str, today: date, days: int) -> str:
 
 
 def _published(project: Project, table_id: str) -> bool:
-    root = project.path(table_id)
-    catalog.publish(project.engine, {table_id: root})
-    return lake.open_table(root) is not None
+    return bool(catalog.publish(project.engine, {table_id: project.path(table_id)}))

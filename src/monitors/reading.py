@@ -116,9 +116,7 @@ class Reading:
     def _published(self, table_id: str) -> bool:
         if table_id == runs.TABLE:
             return history.publish(self.project.engine, self.project.settings.data_dir)
-        root = self.project.path(table_id)
-        catalog.publish(self.project.engine, {table_id: root})
-        return lake.open_table(root) is not None
+        return bool(catalog.publish(self.project.engine, {table_id: self.project.path(table_id)}))
 
     def table(self, table_id: str, version: int | None = None) -> lake.Snapshot | None:
         """Return a table at a version, by default the released one, else the newest; None if it is not built."""
