@@ -14,7 +14,7 @@ from src.run.runs import Record
 
 
 @dataclass(frozen=True)
-class FailedAudit:
+class AuditOfRun:
     """An audit of a run that did not pass: its table, how urgent it is, what it asks for, what it found."""
 
     table: str
@@ -36,7 +36,7 @@ class OneRun:
     run_id: str
     own: Record | None
     steps: tuple[Record, ...]
-    audits: tuple[FailedAudit, ...]
+    audits: tuple[AuditOfRun, ...]
     released: int | None
     going: lock.Holder | None = None  # it holds the lake now, or died while it did
     planned: int | None = None  # steps of one that goes
@@ -78,14 +78,14 @@ def _records(project: Project, run_id: str) -> list[Record]:
     return [Record(*row) for row in rows]
 
 
-def _audits(project: Project, run_id: str) -> tuple[FailedAudit, ...]:
+def _audits(project: Project, run_id: str) -> tuple[AuditOfRun, ...]:
     rows = _ops(
         project,
         runs.AUDITS,
         'SELECT "table", severity, description, value, unit, bound, samples FROM ops.quality_results '
         f"WHERE run_id = {literal(run_id)} AND NOT passed ORDER BY severity, run_time",
     )
-    return tuple(FailedAudit(*row) for row in rows)
+    return tuple(AuditOfRun(*row) for row in rows)
 
 
 def _released(project: Project, run_id: str) -> int | None:
