@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from importlib import import_module
 from pathlib import Path
 
@@ -477,17 +477,20 @@ def test_a_source_that_comes_some_days_late_is_missed_once_its_promise_is_over(
 
 
 def test_a_day_of_which_rows_may_still_come_is_not_low(lake: Lake) -> None:
-    today, promised = datetime.now(UTC), "latency, value: 26, unit: h, element: orders.day"
-    shop(lake).edit("silver/shop/orders.yaml", "frequency, value: 1, unit: d", promised)
-    yesterday = today.date() - DAY
-    lake.land("shop/orders/1.csv", orders({**every_day(yesterday, 40, 100), yesterday: 50}))
+    shop(lake).edit(
+        "silver/shop/orders.yaml", "frequency, value: 1, unit: d", "latency, value: 26, unit: h, element: orders.day"
+    )
+    low = datetime.now(UTC).date()
+    lake.land("shop/orders/1.csv", orders({**every_day(low, 40, 100), low: 50}))
     lake.good()
-    assert look(lake, today).volume[-1].day == yesterday - DAY
-    later = look(lake, today + DAY + timedelta(hours=3))  # nobody looked since
-    assert (later.volume[-1].day, of(later, "volume")) == (yesterday - DAY, [])
     facts = {"layer": "silver", "domain": "shop", "table": "orders", "command": None}
-    keep(lake, runs.TABLE, Record, [ran(today + DAY + timedelta(hours=3), **facts)])
-    assert of(look(lake, today + DAY + timedelta(hours=4)), "volume") == [("silver.shop.orders", "P3")]
+    three = datetime.combine(low + DAY, time(3), UTC)  # both runs are after the one above, whatever the hour is now
+    keep(lake, runs.TABLE, Record, [ran(three, **facts)])
+    assert look(lake, three).volume[-1].day == low - DAY
+    later = look(lake, three + DAY)  # nobody looked since
+    assert (later.volume[-1].day, of(later, "volume")) == (low - DAY, [])
+    keep(lake, runs.TABLE, Record, [ran(three + DAY, **facts)])
+    assert of(look(lake, three + DAY + timedelta(hours=1)), "volume") == [("silver.shop.orders", "P3")]
 
 
 def test_a_feed_without_a_business_date_is_counted_by_the_day_its_runs_answered_for(lake: Lake) -> None:
