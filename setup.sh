@@ -6,6 +6,7 @@
 #   ./setup.sh --connectors
 #                         what sources that are not files need as well, also whenever it is called later
 #   ./setup.sh --page     what the page in the browser needs, --notebook what notebooks beside it need, likewise
+#   ./setup.sh --ml       what models of machine learning need, likewise
 #   ./setup.sh --quiet    says nothing when there is nothing to do
 #
 # It checks first and changes nothing when something is missing; it can be repeated, interrupted and run
@@ -18,8 +19,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 readonly OLDEST=3.11
 readonly FOLDERS=(data/landing data logs)
 readonly STAMP=.venv/.ready
-readonly EXTRAS=(connectors page notebook)  # .venv/.connectors is there once --connectors was asked for, and so on
-readonly IN_DEV=(connectors page)  # those that requirements-dev.txt includes
+readonly EXTRAS=(connectors page notebook ml)  # .venv/.connectors is there once --connectors was asked for, and so on
+readonly IN_DEV=(connectors page ml)  # those that requirements-dev.txt includes
 readonly PROBE='import sys; print("%d.%d.%d" % sys.version_info[:3])'
 
 dev=false quiet=false extras=()

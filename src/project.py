@@ -303,10 +303,10 @@ def _resolved(engine: DuckEngine, contracts: Contracts) -> tuple[Table, ...]:
     statements = {table.id: list(_statements(table)) for table in tables}
     engine.parse_together(statement.sql for found in statements.values() for statement in found)
     errors += [error for table in tables for error in _unsound(engine, table, statements[table.id])]
-    known = {*contracts.silver, *contracts.gold}
+    known = {*contracts.silver, *contracts.gold, *contracts.models}
     for table in contracts.gold.values():
         try:
-            sources = set(table.sources) if table.python else engine.table_references(str(table.sql))
+            sources = set(table.sources) if table.python or table.scored_by else engine.table_references(str(table.sql))
         except ContractError:
             continue  # told above
         unknown = sorted(sources - known)

@@ -26,6 +26,7 @@ ORDER = [
     ["project"],
     ["selection"],
     ["landing", "bronze", "silver", "gold"],
+    ["ml"],
     ["run", "model_tests", "draft"],
     ["monitors", "maintenance", "preview"],
     ["causes"],
@@ -44,7 +45,7 @@ AT_ONCE, WHEN_USED = "at once", "when used"
 HOMES: dict[str, tuple[list[str], str]] = {
     "deltalake": (["src/lake/"], WHEN_USED),
     "duckdb": (["src/engine/"], AT_ONCE),
-    "polars": (["src/gold/", "src/demo/"], WHEN_USED),
+    "polars": (["src/gold/", "src/demo/", "src/ml/"], WHEN_USED),
     "pyarrow": (["src/bronze/readers"], WHEN_USED),
     "fastavro": (["src/bronze/readers/avro.py"], WHEN_USED),
     "fastexcel": (["src/bronze/workbooks/"], WHEN_USED),
@@ -71,11 +72,20 @@ HOMES: dict[str, tuple[list[str], str]] = {
     "markupsafe": (["src/page/"], AT_ONCE),
     "uvicorn": (["src/page/server.py", "src/page/notebooks.py"], AT_ONCE),
     "marimo": (["src/page/notebooks.py"], WHEN_USED),
+    "sklearn": (["src/ml/"], WHEN_USED),
+    "skops": (["src/ml/"], WHEN_USED),
+    "numpy": (["src/ml/"], WHEN_USED),
     "pydantic": (["src/settings.py"], AT_ONCE),
     "dotenv": (["src/settings.py"], AT_ONCE),
 }
 # Libraries whose package has another name.
-PACKAGES = {"dotenv": "python-dotenv", "google": "google-cloud-bigquery", "jwt": "pyjwt", "yaml": "pyyaml"}
+PACKAGES = {
+    "dotenv": "python-dotenv",
+    "google": "google-cloud-bigquery",
+    "jwt": "pyjwt",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
 # The heading of requirements.txt below which stands what nothing imports by name, each with its reason.
 UNSAID = "# Needed at run time, unsaid"
 
@@ -262,7 +272,7 @@ def test_a_docstring_opens_with_what_a_function_returns_or_does() -> None:
 
 # -- requirements.txt, and the optional ones
 
-OPTIONAL = ("requirements-connectors.txt", "requirements-page.txt", "requirements-notebook.txt")
+OPTIONAL = ("requirements-connectors.txt", "requirements-page.txt", "requirements-notebook.txt", "requirements-ml.txt")
 
 
 def required() -> tuple[set[str], set[str]]:

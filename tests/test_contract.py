@@ -1152,7 +1152,7 @@ GOLD_ERRORS = [
         "sequenceBy, value: day",
         "unknown property sequenceBy",
         "[sequenceBy]",
-        "known: businessDate, critical, lookback, measure, o",
+        "known: businessDate, critical, eventTime, knownAt, l",
     ),
     ("version: 2.1.0", "version: v2", "version v2", "version", "MAJOR.MINOR.PATCH"),
     (

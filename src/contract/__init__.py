@@ -2,7 +2,8 @@
 
 Each module adds one step and imports only those before it: `model` (what there is to declare), `errors`,
 `custom`, `documents` (what a conforming document is), `columns`, `feeds`, `promises`, `facts` (what determines
-the rows), `versions`, `tables`, `seeds`, `loading`; `patterns` (which files a feed's path takes) needs none of them.
+the rows), `versions`, `ml` (models of machine learning), `features`, `tables`, `seeds`, `loading`; `patterns` (which
+files a feed's path takes) needs none of them.
 The standard's pydantic model is left to `Mart.odcs`, and no module imports an engine.
 """
 
@@ -14,6 +15,8 @@ from src.contract.facts import logic as logic
 from src.contract.feeds import written_source as written_source
 from src.contract.lines import place_of as place_of
 from src.contract.loading import load as load
+from src.contract.ml import Label as Label
+from src.contract.ml import MlModel as MlModel
 from src.contract.model import AGGREGATES as AGGREGATES
 from src.contract.model import PROVENANCE as PROVENANCE
 from src.contract.model import TIMESTAMP as TIMESTAMP

@@ -64,6 +64,7 @@ def _column(part: Part) -> Column:
         parts=shape.parts if shape else (),
         description=part.text("description"),
         classification=node.get("classification"),
+        feature=custom_values.get("feature", False),
         drift=_drift(custom_values),
         non_finite=_non_finite(custom_values, kind, part),
     )

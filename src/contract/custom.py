@@ -99,6 +99,14 @@ def _is_watch(value: object) -> bool:
     return known and {"by", "value"} <= value.keys()  # type: ignore[attr-defined]  # it has keys
 
 
+def _is_known_at(value: object) -> bool:
+    return isinstance(value, dict) and bool(value) and all(map(_is_known_part, value.values()))
+
+
+def _is_known_part(value: object) -> bool:
+    return value == "always" or (isinstance(value, dict) and "rows" in value and all(map(is_text, value.values())))
+
+
 def _is_aggregate(value: object) -> bool:
     return is_text(value) and value in AGGREGATES
 
@@ -165,6 +173,12 @@ TABLE: Mapping[str, CustomProperties] = {  # by layer
             "`weight: a column`",
             _is_measure,
         ),
+        "eventTime": ("the name of the column that dates the event a row of features is of", is_text),
+        "knownAt": (
+            "by each table that the model reads: always, or {rows: SQL, a column: SQL}, the SQL a date or timestamp",
+            _is_known_at,
+        ),
+        "scoredBy": ("a model of machine learning, such as delivery.late_shipment", is_text),
         "softSources": ("a list of distinct table ids, such as silver.domain.table", _is_names),
     },
 }
@@ -177,6 +191,7 @@ SILVER_COLUMN: CustomProperties = {
 }
 GOLD_COLUMN: CustomProperties = {
     **COLUMN,
+    "feature": ("true or false", lambda value: isinstance(value, bool)),
     "nonFinite": ("allowed, or leave it out: then infinity and NaN stop the write", lambda value: value == "allowed"),
 }
 RELATIONSHIP: CustomProperties = {

@@ -59,6 +59,7 @@ TABLE_FACTS: dict[str, Fact] = {
     # `fail` makes no other rows
     "on_conflict": Fact("minor", lambda table: table.on_conflict if table.on_conflict != "fail" else None, None),
     "replaces": Fact("minor", lambda table: table.replaces, None),
+    "scored_by": Fact("minor", lambda table: table.scored_by, None),
     # an input like any other, no part of the contract
     "run_date": Fact("none", lambda table: table.run_date.isoformat() if table.run_date else None, None),
 }

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from src.contract import documents, seeds, tables
+from src.contract import documents, ml, seeds, tables
 from src.contract.errors import ContractFile, hint, listed
 from src.contract.feeds import agreed
 from src.contract.model import Contracts, Mart, Table
-from src.errors import BoathouseError, ContractErrors
+from src.errors import BoathouseError, ContractError, ContractErrors
 
 
 def load(root: Path) -> Contracts:
@@ -36,12 +37,30 @@ def load(root: Path) -> Contracts:
         marts={mart.name: mart for mart in marts},
         notes=(*empty, *seeds.notes(root)),
         seeds=seeds.discover(root, errors),
+        models=ml.discover(root, errors),
     )
     _check_ids([file for file in files if file.document])
     _check_references(files, {**contracts.silver, **contracts.gold})
+    ml.check_tables(contracts.models, {**contracts.silver, **contracts.gold}, errors)
+    contracts = replace(contracts, gold={name: _scored(table, contracts) for name, table in contracts.gold.items()})
+    errors += _unknown_models(contracts)
     if errors:
         raise ContractErrors(errors)
     return contracts
+
+
+def _scored(table: Table, contracts: Contracts) -> Table:
+    """Return a gold table, one of scores with what it is made of: the model, its features and its label's table."""
+    model = contracts.models.get(table.scored_by or "")
+    return replace(table, sources=(*sorted({model.features, model.label.table}), model.id)) if model else table
+
+
+def _unknown_models(contracts: Contracts) -> Iterator[ContractError]:
+    for table in contracts.gold.values():
+        if table.scored_by and table.scored_by not in contracts.models:
+            names = [name.removeprefix(f"{ml.LAYER}.") for name in contracts.models]
+            name = table.scored_by.removeprefix(f"{ml.LAYER}.")
+            yield ContractError(f"{table.id}: no model {name}", where=table.path, fix=hint(name, names))
 
 
 def _check_ids(files: Sequence[ContractFile]) -> None:

@@ -15,6 +15,8 @@ from src.contract.patterns import FilePattern
 if TYPE_CHECKING:
     from open_data_contract_standard.model import OpenDataContractStandard
 
+    from src.contract.ml import MlModel
+
 TIMESTAMP = "TIMESTAMP WITH TIME ZONE"  # as DuckDB's DESCRIBE names it; times are kept in UTC
 MOMENTS = ("DATE", TIMESTAMP)
 INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
@@ -184,6 +186,7 @@ class Column:
     rules: tuple[Rule, ...] = ()
     description: str = ""
     classification: str | None = None
+    feature: bool = False  # gold only: whether models of machine learning learn from it
     drift: tuple[float, float] | None = None  # watched: from which PSI on its values moved somewhat, and clearly
     non_finite: bool = False  # gold only: whether infinity and NaN pass for numbers
     form: str | None = None  # of text: time (HH:MM:SS, with what there is of a second) or json
@@ -327,6 +330,10 @@ class Table:
     critical: bool = False  # somebody is woken when yesterday is not in it
     watch: Watch | None = None  # of a long table: how its rows are series
     measure: Measure | None = None  # gold only: what it is looked at for
+    event_time: str | None = None  # gold only: the column that dates the event that a row of features is of
+    # with event_time, by source: src/contract/features.py
+    known_at: Mapping[str, Mapping[str, str]] | None = field(default=None, hash=False)
+    scored_by: str | None = None  # gold only: id of the model of machine learning that makes its rows
     sequence_as_text: bool = False  # silver only: text of sequence_by is ordered as text, on purpose
     on_conflict: str | None = None  # silver only: fail | quarantine | last; None: rows win as ever, and it is noted
     max_rejected: Share | None = None  # silver only: of a load; None: what src/silver/rejects.py takes for too many
@@ -339,6 +346,11 @@ class Table:
     def id(self) -> str:
         """Return the table's id: <layer>.<domain>.<name>."""
         return f"{self.layer}.{self.domain}.{self.name}"
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Return the columns that models of machine learning learn from."""
+        return tuple(column.name for column in self.columns if column.feature)
 
     @property
     def is_draft(self) -> bool:
@@ -465,6 +477,7 @@ class Contracts:
     gold: dict[str, Table]  # by id, in the order of the contracts
     marts: dict[str, Mart]  # by name
     notes: tuple[str, ...] = ()  # what is no error, and somebody should know
+    models: dict[str, MlModel] = field(default_factory=dict)  # of machine learning, by id
     seeds: tuple[Seed, ...] = ()  # that lie beside them
 
     def seeds_of(self, feeds: Iterable[Feed]) -> list[Seed]:

@@ -11,6 +11,7 @@ from src.contract import custom
 from src.contract.columns import check_same_name, columns
 from src.contract.documents import declarations
 from src.contract.errors import ContractFile, Part, hint, listed
+from src.contract.features import check_features, known_at, scored_by
 from src.contract.feeds import feeds
 from src.contract.measures import measure
 from src.contract.model import INTEGERS, MOMENTS, Feed, Mart, Sla, Table
@@ -96,7 +97,10 @@ def _check_models(tables: Sequence[Table], document: Part) -> None:
     for table, part in zip(tables, document.parts("schema"), strict=True):
         sql, python = f"{table.name}.sql", f"{table.name}.py"
         models = [name for name, found in ((sql, table.sql), (python, table.python)) if found is not None]
-        if len(models) != 1:
+        if table.scored_by and models:
+            fix = f"keep {listed(models)}, or scoredBy"
+            part.error(f"table {table.name} is scored by a model, and has {listed(models)}", fix=fix)
+        if not table.scored_by and len(models) != 1:
             fix = f"keep exactly one of {sql}, {python} beside the contract"
             part.error(f"table {table.name} has {listed(models) or 'no model'}", fix=fix)
         if table.python and not table.sources:
@@ -184,6 +188,9 @@ def _table(
         slas=slas,
         owner=_owner(contract),
         critical=settings.get("critical", False),
+        event_time=settings.get("eventTime"),
+        known_at=known_at(settings.get("knownAt")),
+        scored_by=scored_by(settings.get("scoredBy")),
         sequence_as_text=settings.get("sequenceOrder") == "text",
         on_conflict=settings.get("onConflict"),
         max_rejected=custom.share(settings.get("maxRejected")),
@@ -191,6 +198,7 @@ def _table(
         max_removed=custom.share(settings.get("maxRemoved")),
     )
     _check_table(table, part)
+    check_features(table, part)
     table = replace(table, business_date=_business_date(table, settings.get("businessDate"), part))
     _check_drift(table, part)
     table = replace(table, watch=watch(table, settings.get("watch"), part))

@@ -27,6 +27,8 @@ def prove(engine: DuckEngine, table: Table, tables: Mapping[str, Table], *, step
     if not table.partition_by:
         fix = "mark a column `partitioned: true`"
         return Proof({}, Refusal("the table has no partition column", None, None, fix))
+    if table.scored_by:
+        return Proof({}, Refusal("its rows are scored one by one", None, None, "nothing is to be done"))
     if table.sql is None:
         fix = "write the model as SQL; or claim `refresh: partitions`, which every run checks"
         return Proof({}, Refusal("a Python model cannot be proven", None, None, fix))

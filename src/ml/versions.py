@@ -1,0 +1,53 @@
+"""The versions of a model: one row each in its table `models.<domain>.<name>`, with the artefact that was trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+VIEW = "ops.ml_models"  # the versions of all models, without their artefacts
+
+
+class Status(StrEnum):
+    CANDIDATE = "CANDIDATE"  # trained, and not in use: `why` says what it lacks
+    ACTIVE = "ACTIVE"  # the one that scores; at most one of a model
+    RETIRED = "RETIRED"  # was active
+
+
+@dataclass(frozen=True)
+class Version:
+    """One trained version; times in UTC, metrics on the held-out rows that `holdout_from` begins."""
+
+    name: str  # <domain>.<name> of the model
+    version: int  # from 1
+    status: str  # one of Status
+    why: str  # why it has the status
+    trained_at: datetime
+    trained_by: str
+    as_of: datetime  # nothing known later was used
+    contract_version: str
+    data_versions: str  # JSON: table id to the version that was read
+    parameters: str  # JSON: algorithm, parameters, seed
+    features: str  # JSON: the columns, in order, each with its kind
+    training_rows: int
+    training_positive: int
+    holdout_rows: int
+    holdout_positive: int
+    holdout_from: datetime | None
+    threshold: float
+    accuracy: float | None
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    roc_auc: float | None
+    pr_auc: float | None
+    brier: float | None
+    log_loss: float | None
+    calibration_error: float | None
+    calibration: str  # JSON: bins of [mean probability, rate of the outcome, rows]
+    confusion: str  # JSON: {true_positive, false_positive, true_negative, false_negative} at the threshold
+    baselines: str  # JSON: name to its metrics on the same rows
+    distributions: str  # JSON: feature to the bounds and shares of its values in training, for drift
+    sha256: str  # of the artefact: the same data and seed give the same
+    artefact: str  # base64 of what skops wrote; runs no code when it is opened
