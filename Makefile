@@ -32,7 +32,8 @@ override WHERE := $(value WHERE)
 override START := $(value START)
 override END := $(value END)
 override PORT := $(value PORT)
-export ACCEPT_REMOVALS SOURCE SLICE WHERE START END PORT
+override N := $(value N)
+export ACCEPT_REMOVALS SOURCE SLICE WHERE START END PORT N
 
 CHOSEN = $(if $(DOMAIN),--domain="$$DOMAIN") $(if $(SELECT),--select="$$SELECT") $(if $(RUN_DATE),--run-date="$$RUN_DATE") \
 	$(if $(REPROCESS_DAYS),--reprocess-days="$$REPROCESS_DAYS")
@@ -42,7 +43,7 @@ DRY = $(if $(DRY_RUN),--dry-run)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup pipeline draft plan preview status health report alerts query check repair schema-version upgrade vacuum optimize backup restore
-.PHONY: pull sources tables describe adopt page
+.PHONY: pull sources tables describe adopt page incident
 .PHONY: drill schedule rotate-logs docs new wheel test proof lint format torture bench clean ready ready-page ready-dev
 
 help: ## this list
@@ -84,6 +85,9 @@ report: ready ## the daily summary as Markdown and one HTML file, in data/report
 
 alerts: ready ## the incidents that are open (main.py alerts ack or snooze answers one)
 	@$(PYTHON) main.py alerts list
+
+incident: ready ## the incidents of the last 31 days by number; one: N=12 (TEMPLATE=1: a post-mortem to fill in)
+	@$(PYTHON) main.py incident $(if $(TEMPLATE),--template) $(if $(N),-- "$$N")
 
 tables: ready ## every table that can be read, with its rows, version and last change
 	@$(PYTHON) main.py tables

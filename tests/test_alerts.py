@@ -290,7 +290,9 @@ def test_a_cause_is_as_urgent_as_what_follows_and_is_over_with_it(
     desk.update(NOON, ORDERS, worst, LOW, families=SHOP)
     assert desk.hook.posted[-1]["title"] == "Boathouse: P1 opened: source bronze.shop.orders, and 2 more"
     alerts.print_open(alerts.read_open(desk.engine, desk.lake.data, NOON, SHOP))
-    assert capsys.readouterr().out.splitlines()[2].startswith("P1       2026-03-27 12:00  source bronze.shop.orders ")
+    assert (
+        capsys.readouterr().out.splitlines()[2].startswith("P1       2   2026-03-27 12:00  source bronze.shop.orders ")
+    )
     desk.update(NOON + HOUR, families=SHOP)
     assert desk.hook.posted[-1]["title"] == "Boathouse: P1 recovered: source bronze.shop.orders, and 2 more"
 
@@ -326,10 +328,11 @@ def test_the_command_folds_what_follows_and_answers_all_of_it(lake: Lake, capsys
     with open_engine(lake.settings) as engine:
         alerts.update(engine, lake.data, (), [ORDERS, STALE, LOW], NOON, EVERYTHING)
     assert lake.command("alerts", "list") == 0
-    [row] = capsys.readouterr().out.splitlines()[2:]
-    assert row.endswith("source bronze.shop.orders  2026-03-26  open   missing column day (and 2 that follow)")
+    [row, _] = capsys.readouterr().out.splitlines()[2:]
+    assert "source bronze.shop.orders  2026-03-26  open   answer by 03-27 16:00" in row
+    assert row.endswith("missing column day (and 2 that follow)")
     assert lake.command("alerts", "list", "--all") == 0
-    assert len(capsys.readouterr().out.splitlines()) == 2 + 3
+    assert len(capsys.readouterr().out.splitlines()) == 2 + 3 + 1
     assert lake.command("alerts", "ack", "source bronze.shop.orders", "--all") == 0
     assert [line.partition(": ")[0] for line in capsys.readouterr().out.splitlines()] == [
         ORDERS.incident,
@@ -455,16 +458,18 @@ def test_the_open_incidents_are_shown_with_their_state(desk: Desk, capsys: pytes
     desk.ack("freshness gold.shop.daily", NOON)
     desk.snooze("volume bronze.shop.orders", NOON + DAY, NOON)
     alerts.print_open(alerts.read_open(desk.engine, desk.lake.data, NOON + HOUR), every=True)
-    none, _, _, *rows = capsys.readouterr().out.splitlines()
+    none, _, _, *rows, times = capsys.readouterr().out.splitlines()
     assert none == "No incident is open."
+    since, day = "2026-03-27 12:00", "2026-03-26"
     assert [re.split(r" {2,}", row) for row in rows] == [
-        ["P2", "2026-03-27 12:00", "freshness gold.shop.daily", "2026-03-26", "acked by kim", STALE.what],
-        ["P2", "2026-03-27 12:00", "source bronze.shop.orders", "2026-03-26", "open", ORDERS.what],
+        ["P2", "1", since, "freshness gold.shop.daily", day, "acked by kim", "resolve by 03-28 12:00", STALE.what],
+        ["P2", "2", since, "source bronze.shop.orders", day, "open", "answer by 03-27 16:00", ORDERS.what],
         [
-            *("P3", "2026-03-27 12:00", "volume bronze.shop.orders", "2026-03-26"),
-            *("snoozed until 2026-03-28 12:00 by kim", LOW.what),
+            *("P3", "3", since, "volume bronze.shop.orders", day),
+            *("snoozed until 2026-03-28 12:00 by kim", "resolve by 04-03 12:00", LOW.what),
         ],
     ]
+    assert times.startswith("answered and resolved within: P1 30 min and 4 h; P2 4 h and 1 day; P3 1 working day and 5")
 
 
 # -- what cannot be delivered

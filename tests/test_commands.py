@@ -178,6 +178,7 @@ SHOWN = {
     "check": ((), 0),
     "draft": (("data/landing/shop/orders/1.csv", "--stdout"), 0),
     "health": ((), 1),
+    "incident": ((), 0),
     "inspect": ((), 0),
     "optimize": (("--dry-run",), 0),
     "plan": ((), 0),

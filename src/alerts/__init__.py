@@ -8,21 +8,29 @@ from src.alerts.decisions import update
 from src.alerts.failures import looked_at, of_run
 from src.alerts.incidents import EVENTS, TABLE, Event, Incident, open_incidents
 from src.alerts.messages import Message, channels, send, url_errors
+from src.alerts.past import NumberedIncident, numbered, read_numbered
+from src.alerts.response import RESPONSE, Deadline, Kept
 
 __all__ = [
     "EVENTS",
+    "RESPONSE",
     "TABLE",
+    "Deadline",
     "Event",
     "Incident",
+    "Kept",
     "Message",
+    "NumberedIncident",
     "OpenIncident",
     "ack",
     "ack_all",
     "channels",
     "looked_at",
+    "numbered",
     "of_run",
     "open_incidents",
     "print_open",
+    "read_numbered",
     "read_open",
     "send",
     "snooze",

@@ -11,6 +11,8 @@ from src import console
 from src.alerts.decisions import lock_alerts
 from src.alerts.families import first_heads, grouped
 from src.alerts.incidents import Event, Incident, append, folded, open_incidents, read
+from src.alerts.past import read_numbered
+from src.alerts.response import Deadline, Kept, described
 from src.causes import Families
 from src.engine import DuckEngine
 from src.errors import UsageError
@@ -20,8 +22,9 @@ _ALONE = Families({})  # no incident follows from another
 
 @dataclass(frozen=True)
 class OpenIncident:
-    """An incident that is open, as a person sees it; `since` in UTC."""
+    """An incident that is open, as a person sees it; moments in UTC."""
 
+    number: int
     incident: str
     kind: str
     subject: str
@@ -32,6 +35,14 @@ class OpenIncident:
     what: str
     fix: str
     follows_from: str | None  # the incident that it follows from; None: it is a cause of its own
+    answer: Deadline
+    resolve: Deadline
+
+    @property
+    def due(self) -> str:
+        """Return what is due of it next, until when, and whether that is over."""
+        what, deadline = ("resolve", self.resolve) if self.answer.kept is Kept.KEPT else ("answer", self.answer)
+        return f"{what} by {deadline.by:%m-%d %H:%M}" + (", missed" if deadline.kept is Kept.MISSED else "")
 
 
 def read_open(engine: DuckEngine, data: Path, now: datetime, families: Families = _ALONE) -> list[OpenIncident]:
@@ -41,8 +52,10 @@ def read_open(engine: DuckEngine, data: Path, now: datetime, families: Families 
     """
     incidents = open_incidents(engine, data)
     heads = first_heads(incidents, families)
+    known = {one.incident: one for one in read_numbered(engine, data, now)}  # the newest of each name
     return [
         OpenIncident(
+            number=known[i.incident].number,
             incident=i.incident,
             kind=i.kind,
             subject=i.subject,
@@ -53,6 +66,8 @@ def read_open(engine: DuckEngine, data: Path, now: datetime, families: Families 
             what=i.what,
             fix=i.fix,
             follows_from=None if heads[i.incident] == i.incident else heads[i.incident],
+            answer=known[i.incident].answer,
+            resolve=known[i.incident].resolve,
         )
         for i in incidents
     ]
@@ -73,16 +88,19 @@ def print_open(incidents: Sequence[OpenIncident], *, every: bool = False) -> Non
     rows = [
         (
             min(one.urgency for one in (i, *more)),
+            str(i.number),
             f"{i.since:%Y-%m-%d %H:%M}",
             i.incident,
             i.day,
             i.state,
+            i.due,
             i.what + (f" (and {len(more)} that {'follows' if len(more) == 1 else 'follow'})" if more else ""),
         )
         for i, more in shown
     ]
     rows.sort(key=lambda row: row[0])
-    console.table(("urgency", "since (UTC)", "incident", "day", "state", "what"), rows)
+    console.table(("urgency", "no", "since (UTC)", "incident", "day", "state", "due (UTC)", "what"), rows)
+    print(described())
 
 
 def ack(engine: DuckEngine, data: Path, incident: str, by: str, now: datetime, reason: str) -> Incident:

@@ -104,14 +104,24 @@ def open_incidents(engine: DuckEngine, data: Path) -> tuple[Incident, ...]:
 
 def read(engine: DuckEngine, data: Path) -> list[Event]:
     """Return the events of every incident since it was last opened, in order; its state depends on no others."""
+    return _read(
+        engine,
+        data,
+        "QUALIFY moment >= max(moment) FILTER (WHERE event = 'opened') OVER (PARTITION BY incident)",
+    )
+
+
+def read_every(engine: DuckEngine, data: Path) -> list[Event]:
+    """Return every event there ever was, in order."""
+    return _read(engine, data, "")
+
+
+def _read(engine: DuckEngine, data: Path, qualify: str) -> list[Event]:
     table = lake.open_table(lake.table_path(data, TABLE))
     if table is None:
         return []
     scan = engine.scan(table)
-    rows = engine.rows(
-        f"SELECT {', '.join(map(_plain, fields(Event)))} FROM {scan} QUALIFY moment >= "
-        "max(moment) FILTER (WHERE event = 'opened') OVER (PARTITION BY incident) ORDER BY moment"
-    )
+    rows = engine.rows(f"SELECT {', '.join(map(_plain, fields(Event)))} FROM {scan} {qualify} ORDER BY moment")
     return [_event(row) for row in rows]
 
 
