@@ -18,13 +18,13 @@ from functools import partial
 from pathlib import Path
 
 from src import commands, console
+from src.author import author
 from src.bronze import ingest
 from src.checks.outcome import Outcome
 from src.contract import Feed, Seed, Table
 from src.gold import aggregate
 from src.project import Project, Selection, blocking, upstream
 from src.run import soft_sources
-from src.run.author import author
 from src.run.runs import Run
 from src.silver import clean
 

@@ -13,10 +13,12 @@ from typing import TextIO
 from src import console, lake
 from src.engine import DuckEngine
 from src.errors import BoathouseError, ContractError, DataError, UsageError, nearest
+from src.views import VIEWS
 
 RUNS = "ops.pipeline_runs"  # every lake has it, and an upgrade begins with it
 RECORDS = "ops"  # of what was done; without any other table they are no lake
-LAYERS = ("bronze", "silver", "gold", "quarantine", "deletions", "statements", RECORDS)
+MODELS = "models"  # trained models, a row for each version
+LAYERS = ("bronze", "silver", "gold", "quarantine", "deletions", "statements", MODELS, RECORDS)
 
 
 def tables(data: Path) -> dict[str, Path]:
@@ -43,6 +45,32 @@ def holding(data: Path) -> list[str]:
     return [name for name in tables(data) if not name.startswith(f"{RECORDS}.")]
 
 
+def is_released(name: str) -> bool:
+    """Return whether readers see a table as a release has it; records and trained models are read at their newest."""
+    return not name.startswith((f"{RECORDS}.", f"{MODELS}."))
+
+
+def views(there: Collection[str]) -> dict[str, str]:
+    """Return the SELECT of every view whose tables are there, by its name; a table of that name is no view."""
+    found: dict[str, str] = {}
+    for view in VIEWS:
+        sql = view.select({*there, *found})
+        if sql is not None and view.name not in there:
+            found[view.name] = sql
+    return found
+
+
+def described(name: str) -> str:
+    """Return what a row of a view is, in a sentence; "" of what is none."""
+    return next((view.description for view in VIEWS if view.name == name), "")
+
+
+def readable(data: Path) -> list[str]:
+    """Return every name that a person can read: the tables on disk, then the views over them."""
+    known = tables(data)
+    return [*known, *views(known)]
+
+
 def refuse_newer(data: Path) -> None:
     """Refuse a lake that a later release wrote or upgraded, before anything else is made of it.
 
@@ -59,7 +87,7 @@ def refuse_newer(data: Path) -> None:
 
 def gains_columns(name: str) -> bool:
     """Return whether a table gains columns as time goes on, which its older files do not have."""
-    return name.startswith(("bronze.", "quarantine.", f"{RECORDS}."))
+    return name.startswith(("bronze.", "quarantine.", f"{MODELS}.", f"{RECORDS}."))
 
 
 def publish(engine: DuckEngine, roots: Mapping[str, Path], versions: Mapping[str, int] | None = None) -> set[str]:
@@ -72,6 +100,36 @@ def publish(engine: DuckEngine, roots: Mapping[str, Path], versions: Mapping[str
             engine.publish(name, f"SELECT * FROM {scan}")
             there.add(name)
     return there
+
+
+def publish_named(
+    engine: DuckEngine, data: Path, names: Iterable[str], versions: Mapping[str, int] | None = None
+) -> None:
+    """Make the tables and views of these names readable, each view with all that it reads; see `publish`.
+
+    Raises:
+        UsageError: one is not there.
+    """
+    known = tables(data)
+    selects = views(known)
+    wanted = set(names)
+    if unknown := sorted(wanted - known.keys() - selects.keys()):
+        raise unknown_table(unknown, [*known, *selects])
+    wanted |= _below_views(engine, wanted, selects)
+    publish(engine, {name: known[name] for name in sorted(wanted & known.keys())}, versions)
+    for name, sql in selects.items():  # each after those that it reads
+        if name in wanted:
+            engine.publish(name, sql)
+
+
+def _below_views(engine: DuckEngine, names: Iterable[str], selects: Mapping[str, str]) -> set[str]:
+    """Return every table and view that the views among these names read, directly or through another."""
+    found: set[str] = set()
+    for name in names:
+        if name in selects:
+            read = engine.table_references(selects[name])
+            found |= read | _below_views(engine, read, selects)
+    return found
 
 
 def show(
@@ -114,13 +172,10 @@ def prepare(engine: DuckEngine, data: Path, sql: str, versions: Mapping[str, int
         UsageError: it names a table that is not there.
         ContractError: it is not one SELECT.
     """
-    known = tables(data)
     if not sql.strip():
-        raise UsageError("no SQL", fix=f'make query SQL="SELECT * FROM layer.domain.table"; {_there(known)}')
-    wanted = engine.table_references(sql)
-    if unknown := sorted(name for name in wanted if name not in known):
-        raise unknown_table(unknown, known)
-    publish(engine, {name: known[name] for name in wanted}, versions)
+        fix = f'make query SQL="SELECT * FROM layer.domain.table"; {_there(readable(data))}'
+        raise UsageError("no SQL", fix=fix)
+    publish_named(engine, data, engine.table_references(sql), versions)
     engine.confine(output)
 
 

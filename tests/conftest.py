@@ -242,8 +242,7 @@ class Lake:
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of a SELECT over the lake as it is on disk, by an engine that has run nothing."""
         catalog.refuse_newer(self.data)
-        known = catalog.tables(self.data)
-        catalog.publish(reader(), {name: known[name] for name in reader().table_references(sql)})
+        catalog.publish_named(reader(), self.data, reader().table_references(sql))
         return reader().rows(sql)
 
     def findings(self) -> list[check.Finding]:

@@ -16,12 +16,12 @@ import pytest
 from conftest import ROOT, Lake
 from page_site import Answer, Site, opened
 
+from src.author import author
 from src.errors import LockedError, UsageError
 from src.maintenance import command_line
 from src.page import starting
 from src.page.screens import actions
 from src.run import lock, runs
-from src.run.author import author
 
 
 @pytest.fixture(scope="module")

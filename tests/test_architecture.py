@@ -18,7 +18,7 @@ from src.silver.batch import Batch
 ORDER = [
     ["errors", "stopping"],
     ["console", "problems"],
-    ["settings"],
+    ["settings", "views", "author"],
     ["contract", "remote"],
     ["lake"],
     ["engine"],

@@ -9,13 +9,13 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from src import alerts, facts
 from src.alerts import Incident
+from src.author import author
 from src.causes import Families
 from src.commands import Call, day, json_argument, show
 from src.engine import DuckEngine
 from src.errors import ContractError, UsageError
 from src.project import open_engine, open_project
 from src.run import runs
-from src.run.author import author
 from src.settings import Settings
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 
+from src.author import author
 from src.commands import Call, day, json_argument, show
 from src.commands.run import finish
 from src.errors import UsageError
 from src.maintenance import quarantine
 from src.project import Selection, downstream, open_engine, open_project
 from src.run import runs
-from src.run.author import author
 from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from src import lake
+from src import catalog, lake
 from src.engine import DuckEngine
 from src.errors import BoathouseError, DataError
 from src.maintenance import archive, manifests, moved, pinned_release, rot
@@ -171,7 +171,7 @@ def _unreleased(data: Path, taken: Taken) -> Iterator[str]:
     """Yield a note for each table whose newest version is in no release yet."""
     for name, table in taken.tables.items():
         newest = lake.open_table(lake.table_path(data, name))
-        if newest and newest.version > table.version and not name.startswith("ops."):
+        if newest and newest.version > table.version and catalog.is_released(name):
             yield f"{name}: version {newest.version} is in no release yet, and so in no backup"
 
 

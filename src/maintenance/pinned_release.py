@@ -63,7 +63,7 @@ def taken(engine: DuckEngine, data: Path) -> Iterator[Taken]:
 
 
 def pinned(engine: DuckEngine, data: Path) -> tuple[str, dict[str, int]]:
-    """Return the newest release, its run and its versions, and with them the newest versions of the ops tables."""
+    """Return the newest release, its run and its versions, and the newest versions of what no release names."""
     table = releases.published(engine, data)  # before any other: what is pinned later is never behind it
     newest = 'SELECT run_id, "table", version FROM releases WHERE nth = (SELECT max(nth) FROM releases)'
     rows = engine.rows(newest) if table else []
@@ -71,7 +71,7 @@ def pinned(engine: DuckEngine, data: Path) -> tuple[str, dict[str, int]]:
         raise UsageError("there is no release yet", where=data, fix="run `make pipeline` first")
     versions = {name: version for _, name, version in rows}
     for name, path in catalog.tables(data).items():
-        if name.startswith("ops.") and (found := lake.open_table(path)):
+        if not catalog.is_released(name) and (found := lake.open_table(path)):
             versions[name] = found.version
     return rows[0][0], dict(sorted((versions | {releases.TABLE: table.version}).items()))
 

@@ -26,6 +26,7 @@ from src.run import backup_records, lock
 _TURNS = 3  # a log that was brought back may name data files that are gone too
 _ELSE = {
     "bronze": "move the lake away and `make restore` the backup, as docs/runbook.md says",
+    "models": "put its folder aside and train the model again",
     "ops": "put its folder aside: records are lost, and no row of another table",
 }
 _AGAIN = "put it aside with what lies beside it and all that reads it, then `make pipeline`"

@@ -79,7 +79,7 @@ class _Comparison:
     def damage_of(self, name: str, root: Path, table: BackupTable) -> Iterator[Damage]:
         """Yield the damage of one table; one that is gone and that no reader expects was taken away by somebody."""
         if not lake.is_table(root):
-            if name in self._released or name.startswith("ops."):
+            if name in self._released or not catalog.is_released(name):
                 yield from (
                     Damage(name, root, path, f"{GONE} with its table", file) for path, file in table.files.items()
                 )

@@ -87,11 +87,11 @@ def execute(project: Project, planned: Sequence[TableUpgrade], run: Run) -> None
 
 
 def _ordered(project: Project, tables: Mapping[str, Path]) -> list[str]:
-    """Return the tables on disk: the records of runs, the other records, then each table after those that it reads."""
+    """Return the tables on disk: the records of runs, what else no release names, then each after those it reads."""
     chosen = select(project, None)
     flow = [*(feed.id for feed in chosen.feeds), *(table.id for table in (*chosen.silver, *chosen.gold))]
-    records = [name for name in tables if name.startswith(f"{catalog.RECORDS}.")]
-    first = [catalog.RUNS, *records, *(name for name in flow if name in tables), *tables]
+    unreleased = [name for name in tables if not catalog.is_released(name)]
+    first = [catalog.RUNS, *unreleased, *(name for name in flow if name in tables), *tables]
     return [name for name in dict.fromkeys(first) if name in tables]
 
 

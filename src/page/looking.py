@@ -135,8 +135,9 @@ class Look:
         So it is when a contract changes, when a command takes the lake or leaves it, and on the next day.
         """
         data = self.settings.data_dir
-        records = {name: lake.mark(root) for name, root in catalog.tables(data).items() if name.startswith("ops.")}
-        return tuple(records.items()), _source_mark(self.settings.source), lock.holder(data), runs.now().date()
+        known = catalog.tables(data).items()
+        records = tuple((name, lake.mark(root)) for name, root in known if not catalog.is_released(name))
+        return records, _source_mark(self.settings.source), lock.holder(data), runs.now().date()
 
 
 def _folders(root: Path) -> _Mark:

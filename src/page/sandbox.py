@@ -74,9 +74,9 @@ def _refuse_outside(engine: DuckEngine, sql: str) -> None:
 
 
 def _refuse_unreleased(engine: DuckEngine, data: Path, sql: str, versions: Mapping[str, int]) -> None:
-    """Refuse tables that readers see nothing of yet; the records of what was done are of no release."""
+    """Refuse tables that readers see nothing of yet; records and trained models are of no release."""
     named = engine.table_references(sql) if sql.strip() else set()
-    there = {name for name in catalog.tables(data) if not name.startswith(f"{catalog.RECORDS}.")}
+    there = set(filter(catalog.is_released, catalog.tables(data)))
     if hidden := sorted(name for name in named & there if name not in versions):
         fix = "it is there after a run in which all that it was built from was right"
         raise UsageError(f"{', '.join(hidden)}: not released yet", fix=fix)

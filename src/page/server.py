@@ -20,6 +20,7 @@ from pathlib import Path
 
 import uvicorn
 
+from src.author import author
 from src.errors import UsageError
 from src.page import asking, rendering
 from src.page.app import Page, build
@@ -27,7 +28,6 @@ from src.page.guard import Access
 from src.page.looking import Look
 from src.page.notebooks import Notebooks
 from src.run import logs
-from src.run.author import author
 from src.settings import Settings
 
 _LOOPBACK = "127.0.0.1"

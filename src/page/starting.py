@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from src.author import VARIABLE
 from src.errors import LockedError, UsageError, from_os_error
 from src.maintenance import command_line
 from src.page.rendering import ago
 from src.run import lock, rotation, runs
-from src.run.author import VARIABLE
 from src.settings import Settings, struck
 
 COMMANDS = (("run",), ("backfill",), ("confirm",), ("quarantine", "replay"))

@@ -35,6 +35,7 @@ class TableEntry:
     draft: bool = False  # built from a contract that may change under one version
     behind: str | None = None  # what readers do not see yet, and why
     error: str | None = None  # why it cannot be read
+    view: str | None = None  # what a row of it is, where it is a view: nothing is stored for it
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class TableDescription:
 
 
 def read_tables(data: Path) -> list[TableEntry]:
-    """Return every table of the lake by layer and name; one that cannot be read says why.
+    """Return every table of the lake by layer and name, then the views; one that cannot be read says why.
 
     Raises:
         NewerFormat: a later release wrote the lake.
@@ -78,7 +79,8 @@ def read_tables(data: Path) -> list[TableEntry]:
     catalog.refuse_newer(data)
     versions, behind = releases.newest(data), releases.behind(data)
     known = catalog.tables(data)
-    return [_entry(name, root, versions, behind) for name, root in known.items()]
+    found = [_entry(name, root, versions, behind) for name, root in known.items()]
+    return found + [_view_entry(name) for name in catalog.views(known)]
 
 
 def print_tables(tables: Sequence[TableEntry]) -> None:
@@ -101,7 +103,9 @@ def describe(project: Project, name: str, rows: int = _FIRST) -> TableDescriptio
     data = project.settings.data_dir
     stored = catalog.tables(data)
     declared = {**project.contracts.silver, **{table.id: table for table in project.marts}}
-    name = _named(name, [*declared, *project.contracts.feeds, *stored])
+    name = _named(name, [*declared, *project.contracts.feeds, *stored, *(views := catalog.views(stored))])
+    if name in views:
+        return _described_view(project, name, rows)
     table, feed = declared.get(name), project.contracts.feeds.get(name)
     snapshot = lake.open_table(stored[name], releases.newest(data).get(name)) if name in stored else None
     entry = _entry(name, stored[name], releases.newest(data), releases.behind(data)) if snapshot else None
@@ -119,6 +123,29 @@ def describe(project: Project, name: str, rows: int = _FIRST) -> TableDescriptio
         downstream=tuple(downstream_of(project, name)),
         columns=_columns(project, table, snapshot),
         first=_first_rows(project, name, snapshot, rows) if snapshot else (),
+    )
+
+
+def _described_view(project: Project, name: str, rows: int) -> TableDescription:
+    """Return what is known of a view: its columns, what it reads, and its first rows."""
+    engine, data = project.engine, project.settings.data_dir
+    catalog.publish_named(engine, data, [name], releases.newest(data))
+    kinds = engine.columns(f"FROM {name}")
+    seen = {one.column: one for one in figures(engine, name, kinds)}
+    return TableDescription(
+        table=name,
+        description=catalog.described(name),
+        entry=_view_entry(name),
+        contract=None,
+        contract_version=None,
+        key=(),
+        partition_by=(),
+        sequence_by=(),
+        files=(),
+        upstream=tuple(sorted(engine.table_references(catalog.views(catalog.tables(data))[name]))),
+        downstream=(),
+        columns=tuple(ColumnDescription(one, kind, False, False, "", None, seen[one]) for one, kind in kinds.items()),
+        first=first_rows(engine, name, kinds, rows),
     )
 
 
@@ -155,6 +182,10 @@ def _entry(name: str, root: Path, versions: Mapping[str, int], behind: Mapping[s
         )
     except BoathouseError as error:
         return TableEntry(name, layer, error=error.what)
+
+
+def _view_entry(name: str) -> TableEntry:
+    return TableEntry(name, name.partition(".")[0], view=catalog.described(name))
 
 
 def _named(name: str, known: Sequence[str]) -> str:
@@ -212,10 +243,11 @@ def _first_rows(project: Project, name: str, snapshot: lake.Snapshot, rows: int)
 def _facts(found: TableDescription) -> list[tuple[str, str]]:
     entry = found.entry
     stored = f"{entry.rows:,} rows, {entry.bytes:,} bytes" if entry and entry.rows is not None else "not built yet"
+    stored = "computed when it is read" if entry and entry.view else stored
     declared = filter(None, (str(found.contract) if found.contract else "", found.contract_version))
     return [
         ("rows", stored),
-        ("version", f"{entry.version}, written {_time(entry)} UTC" if entry else ""),
+        ("version", f"{entry.version}, written {_time(entry)} UTC" if entry and not entry.view else ""),
         ("marks", _marks(entry) if entry else ""),
         ("contract", ", ".join(declared)),
         ("key", ", ".join(found.key)),
@@ -232,7 +264,11 @@ def _time(entry: TableEntry) -> str:
 
 
 def _marks(entry: TableEntry) -> str:
-    return "; ".join(filter(None, ("draft" if entry.draft else "", entry.behind or "", entry.error or "")))
+    return "; ".join(
+        filter(
+            None, ("view" if entry.view else "", "draft" if entry.draft else "", entry.behind or "", entry.error or "")
+        )
+    )
 
 
 def _asked(column: ColumnDescription) -> str:

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from loguru import logger
 
 from src import __version__
+from src.author import author
 from src.project import Project, lineage, new_run_id
 from src.run import forecast, lock, logs, progress, releases, revision, runs, soft_sources
-from src.run.author import author
 from src.run.kinds import RunKind
 from src.run.runs import Run
 

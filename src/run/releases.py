@@ -580,8 +580,9 @@ def _old_source(stored: dict[str, Any]) -> OldSource:
 
 
 def _current(data: Path) -> dict[str, int]:
-    """Return the newest version of every table on disk but those of the records."""
-    opened = {name: lake.open_table(lake.table_path(data, name)) for name in catalog.holding(data)}
+    """Return the newest version of every table on disk that a release may name."""
+    names = filter(catalog.is_released, catalog.tables(data))
+    opened = {name: lake.open_table(lake.table_path(data, name)) for name in names}
     return {name: table.version for name, table in opened.items() if table}
 
 

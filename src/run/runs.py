@@ -79,7 +79,7 @@ class Record:
     git_commit: str | None = None  # of the run itself: what the project's contracts and models stood at
     git_dirty: bool | None = None  # and whether some of them were changed and not committed
     removed: int = 0  # stored rows that a newer statement lacks; they are none of those that were read
-    started_by: str | None = None  # of the run itself: who started it (src/run/author.py)
+    started_by: str | None = None  # of the run itself: who started it (src/author.py)
 
     @property
     def table_id(self) -> str:

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from src import lake
+from src import catalog, lake
 from src.facts import Facts, TableFacts
 from src.page import asking, queries
 from src.page.app import Page, form_of, page_of
@@ -66,9 +66,9 @@ async def ask(request: Request) -> Response:
 
 
 def names(request: Request) -> Response:
-    """Return the tables of the release with their columns, for the completion."""
+    """Return the tables of the release with their columns, and the names of records, for the completion."""
     data = page_of(request).look.settings.data_dir
-    found: dict[str, list[str]] = {}
+    found: dict[str, list[str]] = {name: [] for name in _records(data)}
     for name, version in releases.newest(data).items():
         table = lake.open_table(lake.table_path(data, name), version)
         found[name] = list(table.columns) if table else []
@@ -99,12 +99,18 @@ def _screen(request: Request, page: Page, asked: _Asked) -> Response:
         link=f"/sql?{urlencode({'q': asked.sql})}" if 0 < len(asked.sql) <= _LONGEST_LINK else "",
         last=[(one, _moment(one.at), f"/sql?{urlencode({'q': one.sql})}") for one in _last(settings.data_dir)],
         tables=sorted(_released(facts), key=lambda table: table.id),
+        records=_records(settings.data_dir),
         limits={"rows": asking.ROWS, "seconds": asking.SECONDS, "kinds": answers.KINDS, "formats": asking.FORMATS},
     )
 
 
 def _released(facts: Facts) -> list[TableFacts]:
     return [table for table in facts.tables.values() if table.standing and table.standing.version is not None]
+
+
+def _records(data: Path) -> list[str]:
+    """Return the records, their views and the models: what is read at its newest and not as a release has it."""
+    return sorted(name for name in catalog.readable(data) if not catalog.is_released(name))
 
 
 def _last(data: Path) -> tuple[queries.Asked, ...]:

@@ -1,4 +1,4 @@
-"""Who does it: recorded with every run, and with every answer to an incident."""
+"""Who does it: recorded with every run, every read, and every answer to an incident."""
 
 from __future__ import annotations
 
