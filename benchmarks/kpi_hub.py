@@ -132,7 +132,14 @@ def _environ(project: Path, ga4: BigQuery) -> dict[str, str]:
     key = project / "key.json"
     key.write_text(json.dumps(ga4.key), encoding="utf-8")
     secrets = {f"SOURCE_APP_STORE_{name}": value.replace("\n", "\\n") for name, value in CREDENTIALS.items()}
-    return {**os.environ, "SOURCE_GA4_KEY": str(key), "SOURCE_META_ADS_TOKEN": TOKEN, "SAMPLE_FEED": "false", **secrets}
+    return {
+        **os.environ,
+        "SOURCE_GA4_KEY": str(key),
+        "SOURCE_META_ADS_TOKEN": TOKEN,
+        "SAMPLE_FEED": "false",
+        "BOATHOUSE_KEEP_PEAK": "1",
+        **secrets,
+    }
 
 
 def _step(name: str, project: Path, environ: dict[str, str], words: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args
 from urllib.parse import quote, quote_plus
@@ -64,6 +65,7 @@ def _known_zone(name: str) -> str:
 
 Zone = Annotated[str, AfterValidator(_known_zone)]
 Folder = Annotated[Path, AfterValidator(_below_root)]
+Price = Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=6, allow_inf_nan=False)]
 
 
 class Tombstone(NamedTuple):
@@ -171,8 +173,25 @@ class Settings(BaseModel):
     )
     timezone: Zone = _setting(
         "UTC",
-        "The zone whose 18:00 ends the working day: contracts and models are committed and pushed by then.",
+        "The zone whose 18:00 ends the working day, contracts and models being committed and pushed by then;"
+        " costs are counted by its days and months.",
         write="a name of the IANA list, for example Europe/Oslo",
+    )
+    cost_per_cpu_hour: Price = _setting(
+        "0",
+        "What an hour of one processor costs; a run keeps the price of its time. With 0 costs have no amounts.",
+        write="an amount of 0 or more with up to 6 decimals, for example 0.04",
+    )
+    cost_per_gb_month: Price = _setting(
+        "0",
+        "What a month of a gigabyte (1,000,000,000 bytes) costs, of tables, their older versions and backups.",
+        write="an amount of 0 or more with up to 6 decimals, for example 0.02",
+    )
+    cost_currency: str = _setting(
+        "EUR",
+        "The currency of these prices and of budgets (see BUDGET_ below).",
+        write="a code of three capital letters, for example EUR",
+        pattern=r"^[A-Z]{3}$",
     )
     page_port: int = _setting(
         8765,

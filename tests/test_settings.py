@@ -122,7 +122,8 @@ def test_all_errors_are_reported_at_once_with_their_lines(tmp_path: Path) -> Non
             f"  where: {env}, line 5",
             "  fix:   write LOG_LEVEL; known are DATA_DIR, LOG_DIR, LOG_LEVEL, LOG_FORMAT, SAMPLE_FEED, SAMPLE_DAYS, "
             "SAMPLE_SEED, MEMORY_LIMIT, THREADS, SETTLE_SECONDS, BACKUP_REMOTE, BACKUP_KEEP_DAILY, BACKUP_KEEP_WEEKLY, "
-            "BACKUP_KEEP_MONTHLY, TIMEZONE, PAGE_PORT, PAGE_ADDRESS, PAGE_READONLY, PAGE_HOST, PAGE_KEY, ALERT_URLS, "
+            "BACKUP_KEEP_MONTHLY, TIMEZONE, COST_PER_CPU_HOUR, COST_PER_GB_MONTH, COST_CURRENCY, "
+            "PAGE_PORT, PAGE_ADDRESS, PAGE_READONLY, PAGE_HOST, PAGE_KEY, ALERT_URLS, "
             "RCLONE_CONFIG_... and SOURCE_...",
             "THREADS again, set in line 1",
             f"  where: {env}, line 6",

@@ -20,8 +20,9 @@ from src.maintenance.manifests import BackupFile, BackupTable, Manifest
 from src.maintenance.pinned_release import Taken
 from src.project import new_run_id
 from src.remote import Remote
-from src.run import backup_records, lock
+from src.run import backup_records, backup_sizes, lock
 from src.run.backup_records import Backup
+from src.run.backup_sizes import BackupSizes
 from src.settings import Settings
 
 
@@ -164,7 +165,21 @@ def prune(remote: Remote, settings: Settings, planned: BackupPlan, there: archiv
     remote.delete(unnamed, archive.FILES)
     if unnamed:
         remote.tidy(archive.FILES)
+    backup_sizes.keep(settings.data_dir, _sizes(staying))
     return replace(planned, pruned_backups=len(gone), pruned_files=len(unnamed))
+
+
+def _sizes(staying: Iterable[Manifest]) -> BackupSizes:
+    """Return the bytes of each table at the remote; a file that several name counts once, for the newest backup."""
+    newest_first = sorted(staying, key=lambda manifest: backup_records.order(manifest.id), reverse=True)
+    sizes: dict[str, int] = {}
+    counted: set[str] = set()
+    for manifest in newest_first:
+        for name, table in manifest.tables.items():
+            fresh = {file.name: file.size for file in table.files.values() if file.name not in counted}
+            sizes[name] = sizes.get(name, 0) + sum(fresh.values())
+            counted |= fresh.keys()
+    return BackupSizes(newest_first[0].id if newest_first else "", sizes)
 
 
 def _unreleased(data: Path, taken: Taken) -> Iterator[str]:

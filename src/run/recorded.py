@@ -10,7 +10,7 @@ from loguru import logger
 from src import __version__
 from src.author import author
 from src.project import Project, lineage, new_run_id
-from src.run import forecast, lock, logs, progress, releases, revision, runs, soft_sources
+from src.run import costs, forecast, lock, logs, progress, releases, revision, runs, soft_sources
 from src.run.kinds import RunKind
 from src.run.runs import Run
 
@@ -45,7 +45,10 @@ def recorded_run(
             run.interrupted(dead)
         with progress.shown(data, run):
             yield run
-            _record(project, run)
+            try:
+                _record(project, run)
+            finally:  # last, as recording takes something too
+                costs.record(project, run)
 
 
 def _record(project: Project, run: Run) -> None:

@@ -22,8 +22,10 @@ from src.checks.outcome import Outcome
 from src.engine import DuckEngine, identifier, literal
 from src.errors import BoathouseError, PartialError, TransientError, UsageError, translated
 from src.problems import Problem
+from src.run import metering
 from src.run.kinds import RunKind
 from src.run.lock import Holder
+from src.run.metering import Meter, Usage
 from src.run.revision import Revision
 
 if TYPE_CHECKING:
@@ -127,6 +129,7 @@ _TYPES = {
     "datetime | None": "TIMESTAMP WITH TIME ZONE",
     "float": "DOUBLE",
     "float | None": "DOUBLE",
+    "Decimal": "DECIMAL(18,6)",
     "int": "BIGINT",
     "int | None": "BIGINT",
 }
@@ -202,9 +205,11 @@ class Run:
     mostly_rejected: dict[str, str] = field(default_factory=dict)  # table id: how many rows of a small load
     pulls: list[Pull] = field(default_factory=list)  # the slices that sources were asked for
     old_sources: dict[str, tuple[OldSource, ...]] = field(default_factory=dict)  # by gold table: what it read of before
+    usages: list[tuple[Record, Usage]] = field(default_factory=list)  # what each step took of the machine
 
     def __post_init__(self) -> None:
         self.started = self.clock()
+        self.meter = Meter()
 
     def step(
         self, table_id: str, work: Callable[[], Outcome], *, needs: Iterable[str] = (), source: str = ""
@@ -220,12 +225,13 @@ class Run:
         if self.watch:
             self.watch.begun(table_id, started)
         failed = [need for need in needs if need in self.failures or need in self.blocked]
-        outcome = Outcome()
+        outcome, used = Outcome(), [Usage()]
         error: Exception | None = None
         if failed:
             self.blocked[table_id] = tuple(failed)
         else:
-            outcome, error = _attempt(work)
+            with metering.metered(used):
+                outcome, error = _attempt(work)
         if outcome.refusals:
             error = _together(outcome.refusals)
         if outcome.mostly_rejected:
@@ -239,6 +245,7 @@ class Run:
             expected = self._expected(table_id, outcome)
         record = _with(record, expected)
         self.records.append(record)
+        self.usages.append((record, used[-1]))
         if self.watch:
             self.watch.over(record)
         if not error:

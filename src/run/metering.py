@@ -1,0 +1,126 @@
+"""What work takes of the machine: processor, time, memory, bytes; as the operating system counts it for this process.
+
+Processor seconds and bytes are also those of the processes it started and waited for (workbooks, rclone, a pool).
+Bytes are those of system calls, so what the machine's cache answered counts too, and so does what goes through pipes
+and sockets; Linux alone counts them. The peak of memory is this process's alone: Linux lets it be set back, so that
+each step has its own; elsewhere it is the highest so far, which says nothing of a step, and none is given.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+# Set to anything, the peak of memory is never set back: for whoever measures the process from outside, since
+# /usr/bin/time and wait4 then tell the peak of the whole command, and not that of its last step.
+KEEP_PEAK = "BOATHOUSE_KEEP_PEAK"
+_SELF = Path("/proc/self")
+_RESET_PEAK = "5"  # to clear_refs: sets the peak back and touches no page
+_MICRO = Decimal("0.000001")
+
+
+@dataclass(frozen=True)
+class Usage:
+    """The seconds, memory and bytes of a piece of work; memory in bytes; None: this machine does not tell."""
+
+    cpu_seconds: Decimal = Decimal(0)
+    wall_seconds: float = 0.0
+    peak_memory: int | None = None
+    bytes_read: int | None = None
+    bytes_written: int | None = None
+
+    def minus(self, parts: list[Usage]) -> Usage:
+        """Return what is left when the parts are taken off: never below 0; of the peaks the highest."""
+        peaks = [one.peak_memory for one in (self, *parts) if one.peak_memory is not None]
+        return Usage(
+            cpu_seconds=max(self.cpu_seconds - sum((one.cpu_seconds for one in parts), Decimal(0)), Decimal(0)),
+            wall_seconds=max(self.wall_seconds - sum(one.wall_seconds for one in parts), 0.0),
+            peak_memory=max(peaks, default=None),
+            bytes_read=_left(self.bytes_read, [one.bytes_read for one in parts]),
+            bytes_written=_left(self.bytes_written, [one.bytes_written for one in parts]),
+        )
+
+
+class Meter:
+    """A meter that runs from its making on."""
+
+    def __init__(self) -> None:
+        self._cpu, self._wall, self._bytes = _processor(), time.perf_counter(), _transferred()
+
+    def read(self) -> Usage:
+        """Return what the process took since the meter was made; the peak of memory since it was last set back."""
+        read, written = _transferred()
+        return Usage(
+            cpu_seconds=_processor() - self._cpu,
+            wall_seconds=max(time.perf_counter() - self._wall, 0.0),
+            peak_memory=_peak(),
+            bytes_read=_since(self._bytes[0], read),
+            bytes_written=_since(self._bytes[1], written),
+        )
+
+
+@contextmanager
+def metered(into: list[Usage]) -> Iterator[None]:
+    """Add to a list what the work of a with-block took, with its own peak of memory; nothing if it is broken off."""
+    _reset_peak()
+    meter = Meter()
+    yield
+    into.append(meter.read())
+
+
+def _processor() -> Decimal:
+    """Return the processor seconds of this process and its children so far, to the microsecond."""
+    try:
+        import resource  # not on every system
+    except ImportError:
+        return Decimal(time.process_time()).quantize(_MICRO)
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return Decimal(sum(one.ru_utime + one.ru_stime for one in used)).quantize(_MICRO)
+
+
+def _transferred() -> tuple[int | None, int | None]:
+    """Return the bytes read and written so far; None where the system does not count them."""
+    try:
+        text = (_SELF / "io").read_text(encoding="ascii")
+    except OSError:
+        return None, None
+    counts = dict(re.findall(r"^(\w+): (\d+)$", text, re.M))
+    return int(counts["rchar"]), int(counts["wchar"])
+
+
+def _reset_peak() -> None:
+    if can_reset():
+        try:
+            (_SELF / "clear_refs").write_text(_RESET_PEAK, encoding="ascii")
+        except OSError:
+            return  # a sandbox may forbid it: `_peak` then tells the highest so far
+
+
+def can_reset() -> bool:
+    """Return whether the peak of memory can be set back here, and nobody asked to keep it."""
+    return KEEP_PEAK not in os.environ and os.access(_SELF / "clear_refs", os.W_OK)
+
+
+def _peak() -> int | None:
+    """Return the highest memory of this process since its peak was set back; None where it cannot be."""
+    if not can_reset():
+        return None
+    try:
+        found = re.search(r"^VmHWM:\s+(\d+) kB$", (_SELF / "status").read_text(encoding="utf-8"), re.M)
+    except OSError:
+        return None
+    return int(found[1]) * 1024 if found else None
+
+
+def _since(before: int | None, now: int | None) -> int | None:
+    return None if before is None or now is None else max(now - before, 0)
+
+
+def _left(whole: int | None, parts: list[int | None]) -> int | None:
+    return None if whole is None else max(whole - sum(part or 0 for part in parts), 0)

@@ -1,0 +1,145 @@
+"""What runs take is measured once, adds up, and is written whole or not at all."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Lake
+
+from src.errors import MachineError
+from src.project import open_project
+from src.run import metering, releases, runs
+from src.run.kinds import RunKind
+from src.run.metering import Usage
+from src.run.recorded import recorded_run
+
+HEADER = "order_id,day,amount,updated\n"
+NEWEST = "FROM ops.cost WHERE number = (SELECT max(number) FROM ops.cost)"
+
+
+def shop(lake: Lake) -> Lake:
+    lake.shop().land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n2,2024-01-02,20,1\n")
+    return lake
+
+
+def size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+# -- what a run takes
+
+
+def test_what_a_run_takes_is_that_of_its_steps_and_what_is_left(lake: Lake) -> None:
+    lake.environ |= {"COST_PER_CPU_HOUR": "0.04", "COST_PER_GB_MONTH": "0.02", "COST_CURRENCY": "NOK"}
+    run = shop(lake).good()
+    steps = ["bronze.shop.orders", "gold.shop.daily", "run.ops.run", "silver.shop.orders"]
+    found = lake.rows(
+        f"SELECT concat_ws('.', layer, domain, \"table\") AS name {NEWEST} AND cpu_seconds > 0 ORDER BY 1"
+    )
+    assert [name for (name,) in found] == steps
+    seconds = sum(usage.cpu_seconds for _, usage in run.usages)
+    in_steps, in_all = lake.rows(f"SELECT sum(cpu_seconds) FILTER (layer <> 'run'), sum(cpu_seconds) {NEWEST}")[0]
+    assert in_steps == seconds
+    assert seconds < in_all < run.meter.read().cpu_seconds
+    priced = lake.rows(f"SELECT DISTINCT run_id, cpu_hour_price, gb_month_price, currency {NEWEST}")
+    assert priced == [(run.run_id, Decimal("0.04"), Decimal("0.02"), "NOK")]
+
+
+def test_what_is_left_of_a_run_is_never_below_nothing() -> None:
+    whole = Usage(Decimal("3.5"), 5.0, 100, 70, None)
+    parts = [Usage(Decimal("1.25"), 2.0, 300, 30, 1), Usage(Decimal("0.25"), 1.0, None, None, 1)]
+    assert whole.minus(parts) == Usage(Decimal("2.00"), 2.0, 300, 40, None)
+    assert Usage(Decimal(1), 1.0, None, 1, 1).minus([whole]) == Usage(Decimal(0), 0.0, 100, 0, 1)
+
+
+@pytest.mark.skipif(not metering.can_reset(), reason="the peak of memory cannot be set back here")
+def test_each_step_has_a_peak_of_memory_of_its_own() -> None:
+    used: list[Usage] = []
+    with metering.metered(used):
+        bytearray(100_000_000)
+    with metering.metered(used):
+        pass
+    high, low = (usage.peak_memory or 0 for usage in used)
+    assert high - low > 90_000_000
+
+
+# -- what a table weighs
+
+
+def test_a_table_is_measured_after_a_step_that_moved_it(lake: Lake) -> None:
+    shop(lake).land("shop/orders/2.csv", HEADER + "3,2024-01-03,30,1\n")
+    lake.good()
+    lake.good()
+    assert lake.rows(f"SELECT count(live_bytes), bool_or(complete) {NEWEST}") == [(0, False)]
+    landed = lake.land("shop/orders/3.csv", HEADER + "3,2024-01-03,40,2\n").stat().st_size
+    lake.good()
+    found = lake.rows(f'SELECT layer, "table", landed_bytes, live_bytes + history_bytes {NEWEST} AND live_bytes > 0')
+    folders = [("bronze", "orders", landed), ("silver", "orders", None), ("gold", "daily", None)]
+    assert found == [(layer, name, taken, size(lake.data / layer / "shop" / name)) for layer, name, taken in folders]
+    live = sum(path.stat().st_size for path in (lake.data / "bronze").rglob("*.parquet"))
+    assert lake.rows(f"SELECT live_bytes {NEWEST} AND layer = 'bronze'") == [(live,)]
+
+
+def test_every_table_is_measured_on_the_first_run_of_a_day_and_after_maintenance(lake: Lake) -> None:
+    complete = f"SELECT bool_or(complete), count(live_bytes) FILTER (layer = 'ops') > 0 {NEWEST}"
+    shop(lake).good()
+    assert lake.rows(complete) == [(True, True)]
+    lake.good()
+    assert lake.rows(complete) == [(False, False)]
+    assert lake.command("vacuum") == 0
+    assert lake.rows(complete) == [(True, True)]
+
+
+def test_backups_weigh_what_is_at_the_remote_and_no_file_twice(lake: Lake) -> None:
+    shop(lake).good()
+    assert lake.command("backup") == 0
+    lake.land("shop/orders/2.csv", HEADER + "3,2024-01-03,30,1\n")
+    lake.good()
+    assert lake.command("backup") == 0
+    lake.good()
+    assert lake.rows(f"SELECT bool_or(complete), sum(backup_bytes) {NEWEST}") == [
+        (True, size(lake.root / "backups/files"))
+    ]
+
+
+# -- a run that dies
+
+
+def test_a_run_that_dies_leaves_no_half_of_its_cost(lake: Lake) -> None:
+    with (
+        pytest.raises(KeyboardInterrupt),
+        open_project(shop(lake).settings) as project,
+        recorded_run(project, RunKind.PIPELINE, "make pipeline"),
+    ):
+        raise KeyboardInterrupt
+    assert not (lake.data / "ops/cost").exists()
+
+
+def test_what_a_run_took_is_recorded_whatever_becomes_of_its_release(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop(lake).good()
+
+    def fail(*_: object) -> None:
+        raise MachineError("no room", fix="make room")
+
+    monkeypatch.setattr(releases, "record", fail)
+    with pytest.raises(MachineError):
+        lake.run()
+    assert lake.rows("SELECT count(DISTINCT run_id) FROM ops.cost") == [(2,)]
+
+
+def test_no_run_fails_for_want_of_its_price(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    append = runs.append
+
+    def fail(*args: Any, **info: Any) -> None:
+        if "ops.cost" in args:
+            raise MachineError("no room", fix="make room")
+        append(*args, **info)
+
+    monkeypatch.setattr(runs, "append", fail)
+    shop(lake).good()
+    assert not (lake.data / "ops/cost").exists()
