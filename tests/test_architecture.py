@@ -22,7 +22,7 @@ ORDER = [
     ["contract", "remote"],
     ["lake"],
     ["engine"],
-    ["checks", "proof", "catalog", "exports"],
+    ["checks", "proof", "catalog", "exports", "records"],
     ["project"],
     ["selection"],
     ["landing", "bronze", "silver", "gold"],

@@ -23,6 +23,9 @@ class Version:
     version: int  # from 1
     status: str  # one of Status
     why: str  # why it has the status
+    status_at: datetime  # since when it has it
+    status_by: str  # who gave it
+    replaced: int | None  # the version that was active before this one became it; None: none was, or it never did
     trained_at: datetime
     trained_by: str
     as_of: datetime  # nothing known later was used
@@ -50,4 +53,5 @@ class Version:
     baselines: str  # JSON: name to its metrics on the same rows
     distributions: str  # JSON: feature to the bounds and shares of its values in training, for drift
     sha256: str  # of the artefact: the same data and seed give the same
+    libraries: str  # JSON: package to the version it was trained with; an artefact is opened by the same alone
     artefact: str  # base64 of what skops wrote; runs no code when it is opened

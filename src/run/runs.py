@@ -7,21 +7,23 @@ each audit.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from loguru import logger
 
-from src import __version__, catalog, lake, stopping
+from src import __version__, catalog, stopping
 from src.checks.audits import AuditError, AuditResult
 from src.checks.audits import describe as describe_audit
 from src.checks.outcome import Outcome
-from src.engine import DuckEngine, identifier, literal
+from src.engine import DuckEngine
 from src.errors import BoathouseError, PartialError, TransientError, UsageError, translated
 from src.problems import Problem
+from src.records import append as append
+from src.records import columns_of as columns_of
 from src.run import metering
 from src.run.kinds import RunKind
 from src.run.lock import Holder
@@ -116,23 +118,6 @@ class Audited:
     rows: int
     samples: str | None
     description: str
-
-
-_TYPES = {
-    "bool": "BOOLEAN",
-    "bool | None": "BOOLEAN",
-    "str": "VARCHAR",
-    "str | None": "VARCHAR",
-    "date": "DATE",
-    "date | None": "DATE",
-    "datetime": "TIMESTAMP WITH TIME ZONE",
-    "datetime | None": "TIMESTAMP WITH TIME ZONE",
-    "float": "DOUBLE",
-    "float | None": "DOUBLE",
-    "Decimal": "DECIMAL(18,6)",
-    "int": "BIGINT",
-    "int | None": "BIGINT",
-}
 
 
 @dataclass(frozen=True)
@@ -471,38 +456,3 @@ def write(engine: DuckEngine, data: Path, run: Run) -> None:
     append(engine, data, AUDITS, Audited, run.audits)
     if run.pulls:
         append(engine, data, PULLS, type(run.pulls[0]), run.pulls)
-
-
-def columns_of(kind: type) -> dict[str, str]:
-    """Return the columns of the ops table that holds dataclass instances of one kind, with their types."""
-    return {field.name: _TYPES[str(field.type)] for field in fields(kind)}
-
-
-def append(
-    engine: DuckEngine,
-    data: Path,
-    table_id: str,
-    kind: type,
-    rows: Sequence[object],
-    info: Mapping[str, str] | None = None,
-) -> None:
-    """Append dataclass instances of one kind to an ops table in one commit; its columns are their fields."""
-    columns = columns_of(kind)
-    root = lake.table_path(data, table_id)
-    table = lake.open_table(root) or lake.create(root, columns)
-    if not rows:
-        if info:
-            lake.commit(table, info=info)
-        return
-    later = {name: kind for name, kind in columns.items() if name not in table.columns}
-    if later:  # the lake is older than this field
-        table = lake.add_columns(table, later)
-    values = ", ".join("(" + ", ".join(literal(_plain(getattr(row, name))) for name in columns) + ")" for row in rows)
-    casts = ", ".join(f"{identifier(name)}::{kind} AS {identifier(name)}" for name, kind in columns.items())
-    names = ", ".join(map(identifier, columns))
-    written = engine.write(f"SELECT {casts} FROM (VALUES {values}) v({names})", root)
-    lake.commit(table, add=written, info=info)
-
-
-def _plain(value: object) -> object:
-    return value.isoformat() if isinstance(value, date | datetime) else value
