@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args
@@ -24,9 +25,12 @@ from src.errors import UsageError, from_os_error, nearest
 REMOTE_PREFIX = "RCLONE_CONFIG_"
 # Names that start so are the credentials of sources: SOURCE_<NAME>_<KEY>, <NAME> being the source's in its contract.
 SOURCE_PREFIX = "SOURCE_"
+# And those that end so are no credentials: they say since which day the one of the name before is what it is.
+SINCE = "_SINCE"
 # Parts of a remote that say what kind of store it is; hiding "s3" or "true" would only blot the log.
 _NOT_SECRET = ("_TYPE", "_PROVIDER", "_ENV_AUTH")
 _SHORTEST_SECRET = 4
+_NOTHING = "none"  # the only class of MASK: nothing is masked
 
 ENV_FILE = ".env"
 ENV_EXAMPLE = ".env.example"
@@ -223,6 +227,25 @@ class Settings(BaseModel):
         "The key of the page, for the proxy before it; without one, each start makes and prints a new one.",
         write="20 or more letters, digits and hyphens, for example of `openssl rand -hex 24`",
     )
+    mask: str = _setting(
+        "pii",
+        "The classifications of columns whose values are masked in what people read: docs/security.md has how.",
+        write="classifications with blanks between them, for example pii confidential; none masks nothing",
+        pattern=r"^[A-Za-z0-9_.-]+( +[A-Za-z0-9_.-]+)*$",
+    )
+    unmasked_users: str | None = _setting(
+        None,
+        "The users of this machine who read columns of the classifications in MASK as they are.",
+        write="names of users of the system with blanks between them, for example ada grace",
+        pattern=r"^[^\s:/]+( +[^\s:/]+)*$",
+    )
+    umask: str = _setting(
+        "027",
+        "Who may read what commands write: 027 gives the owner all, the group reading, others nothing;"
+        " 007 lets the group write too.",
+        write="the umask of the shell in three digits of which the first is 0, for example 027",
+        pattern=r"^0[0-7]{2}$",
+    )
     alert_urls: SecretStr | None = _setting(
         None,
         "Who is told of incidents: apprise URLs (Slack, e-mail, webhooks, ...), with blanks between them.",
@@ -237,11 +260,22 @@ class Settings(BaseModel):
         """Return where the project's contracts and models are."""
         return self.root / "src"
 
+    @property
+    def masked_classes(self) -> frozenset[str]:
+        """Return the classifications, in lower case, whose columns are masked in what people read."""
+        named = frozenset(self.mask.lower().split())
+        return frozenset() if named == {_NOTHING} else named
+
+    def since(self) -> dict[str, date]:
+        """Return the day since when a credential is what it is, by its name, of those that say so."""
+        dated = (name for name in self.credentials if name.endswith(SINCE))
+        return {name.removesuffix(SINCE): date.fromisoformat(self.credentials[name]) for name in dated}
+
     def secrets(self) -> tuple[str, ...]:
         """Return values that must never appear in a log, the longest first so that none is hidden in part only."""
         declared = [part for _, value in self if isinstance(value, SecretStr) for part in _parts(value)]
         remote = [value for name, value in self.remotes.items() if not name.endswith(_NOT_SECRET)]
-        own = self.credentials.values()
+        own = [value for name, value in self.credentials.items() if not name.endswith(SINCE)]
         found = {value for value in [*declared, *remote, *own] if len(value) >= _SHORTEST_SECRET}
         return tuple(sorted(found, key=lambda value: (-len(value), value)))
 
@@ -318,6 +352,8 @@ _TEMPLATE_TAIL = f"""\
 
 # Credentials of the sources that contracts name: {SOURCE_PREFIX}<NAME>_<KEY>; `make sources` says which are asked for.
 # {SOURCE_PREFIX}SHOP_PASSWORD=...
+# The day it was made, with {SINCE} at the end of its name, lets the weekly security review tell how old it is.
+# {SOURCE_PREFIX}SHOP_PASSWORD{SINCE}=2026-01-31
 """
 
 
@@ -420,6 +456,7 @@ def _validate(
     """Return the settings; None, with the reasons added to `errors`, where a value is not valid."""
     remotes = {name: value for name, (value, _) in chosen.items() if name.startswith(REMOTE_PREFIX)}
     credentials = {name: value for name, (value, _) in chosen.items() if name.startswith(SOURCE_PREFIX)}
+    errors += _no_days(credentials, chosen)
     # an empty value is no value: as None it is refused by every type, also by those that would take ""
     values = {name.lower(): value.strip() or None for name, (value, _) in chosen.items()}
     values = {name: value for name, value in values.items() if name.upper() not in {*remotes, *credentials}}
@@ -431,6 +468,18 @@ def _validate(
             name = str(detail["loc"][0]).upper()
             errors.append(_malformed(name, _registry(model)[name], *chosen[name]))
     return None
+
+
+def _no_days(credentials: Mapping[str, str], chosen: Mapping[str, tuple[str, str]]) -> Iterator[UsageError]:
+    """Yield an error for each day of a credential that is none."""
+    for name, value in credentials.items():
+        if name.endswith(SINCE):
+            try:
+                date.fromisoformat(value)
+            except ValueError:
+                what = f"{name} is {value!r}" if len(value) <= len("2026-01-31") else f"{name} is no day"
+                fix = f"write the day since when {name.removesuffix(SINCE)} is what it is, for example 2026-01-31"
+                yield UsageError(what, where=chosen[name][1], fix=fix)
 
 
 def _malformed(name: str, field: FieldInfo, value: str, where: str) -> UsageError:

@@ -862,6 +862,35 @@ SILVER_ERRORS = [
         f"{NOTE_AT}.customProperties[drift]",
         "the lower first",
     ),
+    (
+        NOTE,
+        NOTE + "\n        classification: pii\n        customProperties: [{property: mask, value: stars}]",
+        "mask 'stars'",
+        f"{NOTE_AT}.customProperties[mask]",
+        "write hash, partial or null",
+    ),
+    (
+        NOTE,
+        NOTE + "\n        customProperties: [{property: mask, value: partial}]",
+        "a mask without a classification",
+        f"{NOTE_AT}.customProperties[mask]",
+        "write `classification: pii` too",
+    ),
+    (
+        NOTE,
+        "logicalType: date\n        classification: pii\n        customProperties: [{property: mask, value: partial}]",
+        "mask partial of a date",
+        f"{NOTE_AT}.customProperties[mask]",
+        "only text has a hash or a part",
+    ),
+    (
+        NOTE,
+        "logicalType: object\n        physicalType: json\n        classification: pii\n"
+        "        customProperties: [{property: mask, value: hash}]",
+        "mask hash of a json",
+        f"{NOTE_AT}.customProperties[mask]",
+        "write null",
+    ),
     # types
     (NOTE, "logicalType: vector", "logicalType vector", f"{NOTE_AT}.logicalType", "string, integer, number, boolean"),
     (NOTE, "logicalType: array", "an array without items", f"{NOTE_AT}.items", "`physicalType: json`"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import ClassVar
 
@@ -89,6 +90,12 @@ def test_settings_are_frozen(tmp_path: Path) -> None:
         ("THREADS", " ", "from 0 to 1024"),
         ("SETTLE_SECONDS", "nan", "from 0 to 3600"),
         ("SETTLE_SECONDS", "1e400", "from 0 to 3600"),
+        ("MASK", "", "none masks nothing"),
+        ("MASK", "pii, secret", "with blanks between them"),
+        ("UNMASKED_USERS", "ada:grace", "with blanks between them"),
+        ("UMASK", "27", "for example 027"),
+        ("UMASK", "777", "of which the first is 0"),
+        ("UMASK", "rwx", "for example 027"),
         ("SETTLE_SECONDS", "-0.1", "from 0 to 3600"),
     ],
 )
@@ -123,7 +130,7 @@ def test_all_errors_are_reported_at_once_with_their_lines(tmp_path: Path) -> Non
             "  fix:   write LOG_LEVEL; known are DATA_DIR, LOG_DIR, LOG_LEVEL, LOG_FORMAT, SAMPLE_FEED, SAMPLE_DAYS, "
             "SAMPLE_SEED, MEMORY_LIMIT, THREADS, SETTLE_SECONDS, BACKUP_REMOTE, BACKUP_KEEP_DAILY, BACKUP_KEEP_WEEKLY, "
             "BACKUP_KEEP_MONTHLY, TIMEZONE, COST_PER_CPU_HOUR, COST_PER_GB_MONTH, COST_CURRENCY, "
-            "PAGE_PORT, PAGE_ADDRESS, PAGE_READONLY, PAGE_HOST, PAGE_KEY, ALERT_URLS, "
+            "PAGE_PORT, PAGE_ADDRESS, PAGE_READONLY, PAGE_HOST, PAGE_KEY, MASK, UNMASKED_USERS, UMASK, ALERT_URLS, "
             "RCLONE_CONFIG_... and SOURCE_...",
             "THREADS again, set in line 1",
             f"  where: {env}, line 6",
@@ -290,3 +297,24 @@ def test_the_credentials_of_sources_are_settings_and_are_secrets(tmp_path: Path)
     assert settings.credentials == {"SOURCE_SHOP_PASSWORD": "swordfish", "SOURCE_SHOP_USER": "anna"}
     assert {"swordfish", "anna"} <= set(settings.secrets())
     assert "swordfish" not in repr(settings)
+
+
+def test_the_day_since_when_a_credential_is_what_it_is_stands_beside_it_and_is_no_secret(tmp_path: Path) -> None:
+    write(tmp_path, "SOURCE_SHOP_PASSWORD=swordfish\nSOURCE_SHOP_PASSWORD_SINCE=2026-01-31\n")
+    settings = load(tmp_path, {})
+    assert settings.since() == {"SOURCE_SHOP_PASSWORD": date(2026, 1, 31)}
+    assert settings.secrets() == ("swordfish",)
+
+
+def test_a_day_of_a_credential_that_is_none_is_refused_and_a_long_value_is_not_shown(tmp_path: Path) -> None:
+    message = refusal(tmp_path, SOURCE_SHOP_PASSWORD_SINCE="31.1.2026", SOURCE_SHOP_TOKEN_SINCE="a-token-by-mistake")
+    assert "SOURCE_SHOP_PASSWORD_SINCE is '31.1.2026'" in message
+    assert "write the day since when SOURCE_SHOP_PASSWORD is what it is, for example 2026-01-31" in message
+    assert "SOURCE_SHOP_TOKEN_SINCE is no day" in message
+    assert "a-token-by-mistake" not in message
+
+
+def test_mask_names_classifications_in_any_case_and_none_names_nothing(tmp_path: Path) -> None:
+    assert load(tmp_path, {}).masked_classes == {"pii"}
+    assert load(tmp_path, {"MASK": "PII  confidential"}).masked_classes == {"pii", "confidential"}
+    assert load(tmp_path, {"MASK": "none"}).masked_classes == frozenset()

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from src.contract import custom
 from src.contract.custom import is_number
 from src.contract.errors import Part, listed, shown, with_article
-from src.contract.model import INTEGERS, TIMESTAMP, Column, Rule
+from src.contract.model import INTEGERS, TIMESTAMP, Column, Rule, shown_type
 
 _RESERVED = ("rowid", "file_row_number")  # the engine's own names for where a row lies
 
@@ -65,6 +65,7 @@ def _column(part: Part) -> Column:
         description=part.text("description"),
         classification=node.get("classification"),
         feature=custom_values.get("feature", False),
+        mask=_mask(custom_values, shape, part),
         drift=_drift(custom_values),
         non_finite=_non_finite(custom_values, kind, part),
     )
@@ -105,6 +106,21 @@ def _non_finite(custom_values: Mapping[str, Any], kind: str | None, part: Part) 
             f"nonFinite of a {kind}", "customProperties[nonFinite]", "remove it: only float and double have such"
         )
     return "nonFinite" in custom_values
+
+
+def _mask(custom_values: Mapping[str, Any], shape: _Shape | None, part: Part) -> str | None:
+    """Return the mask that a column asks for, None where it asks for none; only text has others than null."""
+    if "mask" not in custom_values:
+        return None
+    mask = custom_values["mask"] or "null"  # of YAML either may stand for the other
+    is_text = shape is None or (shape.type == "VARCHAR" and shape.form is None)
+    at = "customProperties[mask]"
+    if mask != "null" and not is_text:
+        kind = shown_type(shape.type) if shape and shape.form is None else shape.form if shape else ""
+        part.error(f"mask {mask} of a {kind}", at, "write null, or leave it out: only text has a hash or a part")
+    if not part.node.get("classification"):
+        part.error("a mask without a classification", at, "write `classification: pii` too: it is what asks for a mask")
+    return str(mask)
 
 
 def _drift(custom_values: Mapping[str, Any]) -> tuple[float, float] | None:

@@ -182,7 +182,9 @@ TABLE: Mapping[str, CustomProperties] = {  # by layer
         "softSources": ("a list of distinct table ids, such as silver.domain.table", _is_names),
     },
 }
+MASKS = ("hash", "partial", "null")
 COLUMN: CustomProperties = {
+    "mask": ("hash, partial or null", lambda value: value is None or value in MASKS),
     "drift": ("psi, or its two bounds, the lower first: [0.1, 0.25]", _is_drift),
 }
 SILVER_COLUMN: CustomProperties = {

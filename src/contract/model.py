@@ -187,6 +187,7 @@ class Column:
     description: str = ""
     classification: str | None = None
     feature: bool = False  # gold only: whether models of machine learning learn from it
+    mask: str | None = None  # one of MASKS: what people read in place of a value, where its classification is masked
     drift: tuple[float, float] | None = None  # watched: from which PSI on its values moved somewhat, and clearly
     non_finite: bool = False  # gold only: whether infinity and NaN pass for numbers
     form: str | None = None  # of text: time (HH:MM:SS, with what there is of a second) or json
