@@ -8,7 +8,7 @@ import pytest
 from conftest import ORDERS, Lake
 
 from src.engine import DuckEngine
-from src.facts.columns import read_all_origins, users
+from src.origins import read_all_origins, users
 from src.project import open_project
 from src.proof.columns import Origin, column_origins
 

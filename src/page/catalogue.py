@@ -21,14 +21,15 @@ from jinja2 import Environment
 from src.contract import Column, Table
 from src.errors import from_os_error
 from src.facts import Facts, State, read_facts
-from src.facts.columns import read_all_origins
 from src.facts.marts import MartFacts, read_mart
 from src.facts.runs import read_runs
 from src.facts.samples import Sample
+from src.masking.resolving import closed_columns
+from src.origins import read_all_origins
 from src.page import lines, rendering, tables
 from src.page.screens import mart as marts
 from src.project import Project
-from src.proof.columns import Origin, Reference
+from src.proof.columns import Reference
 
 FOLDER = "catalogue"
 _OPEN = ("", "public", "internal")  # classifications of columns whose values may leave
@@ -115,32 +116,11 @@ def _file(address: str) -> str:
 
 def hidden_columns(project: Project) -> set[Reference]:
     """Return the columns whose values stay out of the catalogue, those of feeds that they are made of included."""
-    declared = [*project.contracts.silver.values(), *project.marts]
-    columns: dict[Reference, Column] = {
-        (table.id, column.name): column for table in declared for column in table.columns
-    }
-    origins = read_all_origins(project)
-    hidden = {reference for reference, column in columns.items() if _is_closed(column)}
-    for reference in list(hidden):
-        if reference[0].startswith("silver."):
-            hidden |= origins[reference].values
-    for reference, origin in origins.items():  # each after those that it is made of
-        stated = columns[reference].classification if reference in columns else None
-        if not stated and _is_made_of(origin, hidden):
-            hidden.add(reference)
-    return hidden
+    return closed_columns(project, _is_closed)
 
 
 def _is_closed(column: Column) -> bool:
     return (column.classification or "").lower() not in _OPEN or any(map(_is_closed, column.parts))
-
-
-def _is_made_of(origin: Origin, hidden: set[Reference]) -> bool:
-    some_of = {table for table, _ in hidden}
-    return any(
-        {(table, column), (table, None)} & hidden or (column is None and table in some_of)
-        for table, column in origin.values
-    )
 
 
 class _Catalogue:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from src.facts import Facts, State, TableFacts
-from src.facts.columns import users
 from src.facts.tables import SIGNS
+from src.origins import users
 from src.page.drawing import charts, lineage
 from src.page.drawing.lineage import Box
 from src.proof.columns import NOTHING, Origin, Reference

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from conftest import ROOT
 
-from src.facts.columns import read_all_origins
+from src.origins import read_all_origins
 from src.project import open_project
 from src.proof.columns import Origin, Reference
 from src.settings import load

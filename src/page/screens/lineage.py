@@ -12,7 +12,7 @@ from starlette.routing import Route
 from src import catalog
 from src.errors import UsageError
 from src.facts import Facts
-from src.facts.columns import read_all_origins, users
+from src.origins import read_all_origins, users
 from src.page import lines
 from src.page.app import Page, page_of
 from src.page.rendering import table_url
