@@ -22,7 +22,7 @@ ORDER = [
     ["contract", "remote"],
     ["lake"],
     ["engine"],
-    ["checks", "proof", "catalog", "exports", "records"],
+    ["checks", "proof", "spread", "catalog", "exports", "records"],
     ["project"],
     ["selection", "origins"],
     ["masking"],

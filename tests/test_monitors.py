@@ -19,7 +19,7 @@ from conftest import DAILY, MART, ORDERS, ROOT, Lake
 
 from src import alerts, contract, monitors
 from src.errors import ContractErrors, UsageError
-from src.monitors import Findings, distribution, freshness, quality, volume, weekday
+from src.monitors import Findings, freshness, quality, volume, weekday
 from src.monitors.volume import IncidentDay
 from src.problems import Problem
 from src.project import open_engine, open_project
@@ -610,16 +610,6 @@ def test_warnings_that_grow_are_p3_and_the_weeks_are_told(lake: Lake) -> None:
 
 
 # -- distribution
-
-
-def test_psi_is_what_a_hand_computes() -> None:
-    # (0.75 - 0.5) ln 1.5 + (0.25 - 0.5) ln 0.5 = 0.101366 + 0.173287
-    value, most = distribution.psi({"a": 50, "b": 50}, {"a": 75, "b": 25})
-    assert value == pytest.approx(0.274653, abs=1e-6)
-    assert most == "b"
-    assert distribution.psi({"a": 1, "b": 3}, {"a": 10, "b": 30})[0] == 0.0
-    # an empty bin counts as 0.0001: (0.0001 - 0.5) ln 0.0002 + (1 - 0.5) ln 2
-    assert distribution.psi({"a": 1, "b": 1}, {"a": 9})[0] == pytest.approx(4.257745 + 0.346574, abs=1e-5)
 
 
 def events(first: int, last: date, days: int, prices: Sequence[int], kinds: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
@@ -36,11 +36,12 @@ class Answers:
     def _kept(self) -> dict[str, str]:
         return lake.read_known(self._file)
 
-    def rows(self, engine: DuckEngine, sql: str, table: lake.Snapshot, ask: Callable[[], _Rows]) -> _Rows:
-        """Return the rows of a SELECT that reads files of one version of a table, and nothing else; `ask` runs it."""
-        marks = self._marks_of(table)
-        if marks is None:
+    def rows(self, engine: DuckEngine, sql: str, tables: Sequence[lake.Snapshot], ask: Callable[[], _Rows]) -> _Rows:
+        """Return the rows of a SELECT that reads one version of each table and nothing else; `ask` runs it."""
+        found = [self._marks_of(table) for table in tables]
+        if None in found:
             return ask()
+        marks = " ".join(map(str, found))
         key = hashlib.sha256(f"{engine.version}\n{marks}\n{sql}".encode()).hexdigest()
         text = self._asked.get(key) or self._kept.get(key)
         if text is None:

@@ -1,12 +1,8 @@
 """The values of a watched column (`drift` in its contract) are spread as they were in the four weeks before.
 
-The measure is the population stability index, PSI = sum over bins of (a - e) ln(a / e), where e is a bin's share of
-the baseline and a its share now (Siddiqi, Credit Risk Scorecards, 2006): below 0.1 stable, from 0.25 on clearly
+The measure, the bins and how many rows it takes are those of src/spread.py; from a PSI of 0.25 on values have clearly
 moved, unless the contract names other bounds. Baseline are the rows of the 28 business days before the last seven
-complete ones. Numbers go in bins cut at the baseline's deciles, everything else by its 20 most frequent values and
-the rest; missing values are a bin of their own. An empty bin counts as a share of 0.0001. With fewer than 20 rows per
-bin on either side chance alone could reach 0.1, so there is too little data to say anything. Of a retired table nothing
-is a problem: its last days are few.
+complete ones. Of a retired table nothing is a problem: its last days are few.
 """
 
 from __future__ import annotations
@@ -18,19 +14,14 @@ from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
 
+from src import spread
 from src.contract import Column, Table
-from src.engine import identifier, literal
+from src.engine import identifier
 from src.monitors.reading import GIVEN, Reading
 from src.problems import Problem
 
 TABLE = "ops.distribution"
 _NOW, _BEFORE = 7, 28  # days
-_FLOOR = 0.0001
-_VALUES = 20
-_ROWS_PER_BIN = 20
-_WORDS = ("VARCHAR", "BOOLEAN")
-_MISSING, _REST = "(missing)", "(rest)"
-_Ask = Callable[[str], list[tuple[Any, ...]]]
 
 
 @dataclass(frozen=True)
@@ -66,15 +57,6 @@ def measure(reading: Reading) -> tuple[tuple[Distribution, ...], tuple[Problem, 
     return tuple(rows), tuple(_problem(reading.yesterday, table, found) for table, found in moved.items())
 
 
-def psi(before: Mapping[str, int], now: Mapping[str, int]) -> tuple[float, str]:
-    """Return the population stability index of two histograms (bin: rows), and the bin that adds most to it."""
-    parts = {}
-    for name in sorted({*before, *now}):
-        expected, actual = (max(counts.get(name, 0) / sum(counts.values()), _FLOOR) for counts in (before, now))
-        parts[name] = (actual - expected) * math.log(actual / expected)
-    return sum(parts.values()), max(parts, key=lambda name: parts[name])
-
-
 def _table(reading: Reading, table: Table, watched: Sequence[Column]) -> list[Distribution]:
     snapshot = reading.table(table.id)
     if snapshot is None or not {str(table.business_date), *(column.name for column in watched)} <= set(
@@ -90,32 +72,17 @@ def _table(reading: Reading, table: Table, watched: Sequence[Column]) -> list[Di
     )
 
     def ask(sql: str) -> list[tuple[Any, ...]]:
-        return reading.ask(sql, snapshot, rows_of_both)
+        return reading.ask(sql, snapshot, given=rows_of_both)
 
     rows = []
     for column in watched:
-        before, now = (_histogram(ask, bins, now) for bins in [_bins(ask, column)] for now in (False, True))
+        cut = spread.bins(ask, column.name, column.type, f'FROM {GIVEN} WHERE NOT "~now"')  # by the baseline alone
+        before, now = (_histogram(ask, cut.sql(column.name, column.type), now) for now in (False, True))
         rows.append(_row(reading, table, column, before, now))
     return rows
 
 
-def _bins(ask: _Ask, column: Column) -> str:
-    """Return the SQL that gives the bin of a value; bins are made from the baseline alone."""
-    name = identifier(column.name)
-    baseline = f'FROM {GIVEN} WHERE NOT "~now" AND {name} IS NOT NULL'
-    if column.type in _WORDS:
-        most = f"SELECT {name}::VARCHAR {baseline} GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {_VALUES}"
-        top = [value for (value,) in ask(most)]
-        known = f"WHEN list_contains({literal(top)}::VARCHAR[], {name}::VARCHAR) THEN {name}::VARCHAR"
-        return f"CASE WHEN {name} IS NULL THEN '{_MISSING}' {known} ELSE '{_REST}' END"
-    tenths = ", ".join(f"{tenth / 10}" for tenth in range(1, 10))
-    edges = sorted(set(ask(f"SELECT quantile_disc({name}, [{tenths}]) {baseline}")[0][0] or ()))
-    cases = "".join(f" WHEN {name} <= {edge}::{column.type} THEN {literal(f'up to {edge}')}" for edge in edges)
-    last = f"more than {edges[-1]}" if edges else "any"
-    return f"CASE WHEN {name} IS NULL THEN '{_MISSING}'{cases} ELSE {literal(last)} END"
-
-
-def _histogram(ask: _Ask, bins: str, now: bool) -> dict[str, int]:
+def _histogram(ask: Callable[[str], list[tuple[Any, ...]]], bins: str, now: bool) -> dict[str, int]:
     side = '"~now"' if now else 'NOT "~now"'
     return dict(ask(f"SELECT {bins}, count(*) FROM {GIVEN} WHERE {side} GROUP BY 1"))
 
@@ -125,8 +92,8 @@ def _row(
 ) -> Distribution:
     bins, rows = len({*before, *now}), (sum(before.values()), sum(now.values()))
     value, verdict, most = None, "too little data", None
-    if bins and min(rows) >= _ROWS_PER_BIN * bins:
-        value, name = psi(before, now)
+    if bins and min(rows) >= spread.ROWS_PER_BIN * bins:
+        value, name = spread.psi(before, now)
         low, high = column.drift or (math.inf, math.inf)
         verdict = "significant" if value >= high else "moderate" if value >= low else "stable"
         most = f"{name}: {before.get(name, 0) / rows[0]:.1%} -> {now.get(name, 0) / rows[1]:.1%}"

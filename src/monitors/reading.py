@@ -66,10 +66,10 @@ class Reading:
         """Return what earlier looks asked, and this one."""
         return Answers(self.project.settings.data_dir)
 
-    def ask(self, sql: str, snapshot: lake.Snapshot, given: str = "") -> list[tuple[Any, ...]]:
-        """Return the rows of a SELECT that reads one version of a table and nothing else: no clock, no other table.
+    def ask(self, sql: str, *tables: lake.Snapshot, given: str = "") -> list[tuple[Any, ...]]:
+        """Return the rows of a SELECT that reads one version of each of these tables and nothing else: no clock.
 
-        `given`: a SELECT whose rows it reads as GIVEN; they are read from the table once, and only if need be.
+        `given`: a SELECT whose rows it reads as GIVEN; they are read from the tables once, and only if need be.
         """
         engine = self.project.engine
 
@@ -79,7 +79,7 @@ class Reading:
                 self._given = given
             return engine.rows(sql)
 
-        return self.answers.rows(engine, f"{sql}\n{given}", snapshot, run)
+        return self.answers.rows(engine, f"{sql}\n{given}", tables, run)
 
     @property
     def today(self) -> date:

@@ -1,0 +1,63 @@
+"""How the values of a column are spread: in bins, and how far two such spreads are apart.
+
+The measure is the population stability index, PSI = sum over bins of (a - e) ln(a / e), where e is a bin's share of
+the rows before and a its share now (Siddiqi, Credit Risk Scorecards, 2006): below 0.1 stable, from 0.25 on clearly
+moved. Numbers go in bins cut at the deciles of the rows before, everything else by its 20 most frequent values and
+the rest; missing values are a bin of their own. An empty bin counts as a share of 0.0001. With fewer than 20 rows per
+bin on either side chance alone could reach 0.1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from src.engine import identifier, literal
+
+ROWS_PER_BIN = 20
+MISSING, REST = "(missing)", "(rest)"
+_FLOOR = 0.0001
+_VALUES = 20
+_WORDS = ("VARCHAR", "BOOLEAN")
+_Ask = Callable[[str], list[tuple[Any, ...]]]
+
+
+@dataclass(frozen=True)
+class Bins:
+    """The bins of one column's values: cut at `edges`, which belong to the bin below; of words, by `values`."""
+
+    edges: tuple[object, ...] = ()
+    values: tuple[str, ...] | None = None  # None: it is cut at edges
+
+    def sql(self, name: str, kind: str) -> str:
+        """Return SQL that is the name of the bin in which a value of the column lies."""
+        column = identifier(name)
+        if self.values is not None:
+            known = f"WHEN list_contains({literal(list(self.values))}::VARCHAR[], {column}::VARCHAR)"
+            return f"CASE WHEN {column} IS NULL THEN '{MISSING}' {known} THEN {column}::VARCHAR ELSE '{REST}' END"
+        cases = "".join(f" WHEN {column} <= {edge}::{kind} THEN {literal(f'up to {edge}')}" for edge in self.edges)
+        last = f"more than {self.edges[-1]}" if self.edges else "any"
+        return f"CASE WHEN {column} IS NULL THEN '{MISSING}'{cases} ELSE {literal(last)} END"
+
+
+def bins(ask: _Ask, name: str, kind: str, rows: str) -> Bins:
+    """Return the bins of a column of this type by its values in `rows`: FROM, and where wanted WHERE."""
+    column = identifier(name)
+    present = f"{rows} {'AND' if ' WHERE ' in rows else 'WHERE'} {column} IS NOT NULL"
+    if kind in _WORDS:
+        most = f"SELECT {column}::VARCHAR {present} GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {_VALUES}"
+        return Bins(values=tuple(value for (value,) in ask(most)))
+    tenths = ", ".join(f"{tenth / 10}" for tenth in range(1, 10))
+    found = ask(f"SELECT quantile_disc({column}, [{tenths}]) {present}")[0][0]
+    return Bins(edges=tuple(sorted(set(found or ()))))
+
+
+def psi(before: Mapping[str, float], now: Mapping[str, float]) -> tuple[float, str]:
+    """Return the population stability index of two histograms (bin: rows, or share), and the bin that adds most."""
+    parts = {}
+    for name in sorted({*before, *now}):
+        expected, actual = (max(counts.get(name, 0) / sum(counts.values()), _FLOOR) for counts in (before, now))
+        parts[name] = (actual - expected) * math.log(actual / expected)
+    return sum(parts.values()), max(parts, key=lambda name: parts[name])
