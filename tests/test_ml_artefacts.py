@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import numpy as np
 import pytest
+from ml_versions import version
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import FunctionTransformer
 
 from src.errors import DataError, UsageError
-from src.ml.artefacts import read_artefact, write_artefact
+from src.ml import artefacts
+from src.ml.artefacts import libraries, open_estimator, read_artefact, write_artefact
 
 ROWS = np.arange(40.0).reshape(20, 2) % 7
 LATE = ROWS[:, 0] > 3
@@ -49,3 +52,20 @@ def double(rows: Any) -> Any:
 def test_a_pipeline_with_code_of_its_own_is_refused() -> None:
     with pytest.raises(UsageError, match=r"the pipeline holds .*double"):
         write_artefact(FunctionTransformer(double))
+
+
+def test_a_version_of_another_scikit_learn_is_not_opened() -> None:
+    artefact, name = write_artefact(LogisticRegression().fit(ROWS, LATE))
+    trained = version(3, artefact=artefact, sha256=name, libraries=json.dumps(libraries()))
+    assert isinstance(open_estimator(trained), LogisticRegression)
+    later = version(3, artefact=artefact, sha256=name, libraries='{"scikit-learn": "1.10.0"}')
+    with pytest.raises(UsageError, match=r"version 3 of shop.late was trained with scikit-learn 1.10.0, here is") as no:
+        open_estimator(later)
+    assert no.value.fix == "train it again: main.py train --model shop.late"
+
+
+def test_without_the_extra_a_model_says_how_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(artefacts, "find_spec", lambda name: None if name == "skops" else name)
+    with pytest.raises(UsageError, match="models of machine learning need skops, not installed") as refused:
+        artefacts.require_extra()
+    assert "./setup.sh --ml" in str(refused.value.fix)

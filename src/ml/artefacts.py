@@ -11,14 +11,52 @@ import hashlib
 import io
 import json
 import zipfile
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from src.errors import DataError, UsageError
+from src.ml.versions import Version
 
 _SCHEMA = "schema.json"
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip file can hold
 _OWN = ("numpy.", "sklearn.")  # the packages whose types an artefact may hold
+_LIBRARY = "scikit-learn"
+
+
+def require_extra() -> None:
+    """Refuse to train or score where scikit-learn and skops are not installed.
+
+    Raises:
+        UsageError: they are not.
+    """
+    if missing := [name for name in ("sklearn", "skops") if find_spec(name) is None]:
+        fix = "./setup.sh --ml; in a project of your own write boathouse[ml] in requirements.txt, then make setup"
+        raise UsageError(f"models of machine learning need {', '.join(missing)}, not installed", fix=fix)
+
+
+def libraries() -> dict[str, str]:
+    """Return the libraries that an artefact depends on, with their installed versions."""
+    return {_LIBRARY: version(_LIBRARY)}
+
+
+def open_estimator(trained: Version) -> Any:
+    """Return the estimator of a version, which must have its artefact.
+
+    scikit-learn promises for no other version of itself that what it reads still predicts the same, so none is asked.
+
+    Raises:
+        UsageError: it was trained with another version of scikit-learn, or none is installed.
+        DataError: the artefact is damaged.
+    """
+    require_extra()
+    if (before := json.loads(trained.libraries or "{}")) != (now := libraries()):
+        fix = f"train it again: main.py train --model {trained.name}"
+        found, installed = before.get(_LIBRARY, "no known version"), now[_LIBRARY]
+        what = f"version {trained.version} of {trained.name} was trained with {_LIBRARY} {found}, here is {installed}"
+        raise UsageError(what, fix=fix)
+    return read_artefact(trained.artefact, trained.sha256)
 
 
 def write_artefact(estimator: Any) -> tuple[str, str]:
