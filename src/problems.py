@@ -6,10 +6,11 @@ The class of an incident follows from what a reader of the tables loses, by one 
         or figure without yesterday's data, no run within twice its time
     P2  readers go without what they were promised: a failed or blocked source or table, a broken service level,
         no rows or figures where there always were some, a late source, a quiet feed, a backup that failed or is too
-        old, a pull that was refused
+        old, a pull that was refused; a domain that cost more than its budget
     P3  something moved that a person should look at soon: volume, figures or distribution away from their past, a
         metric nobody described, a changed schema of a feed, a version that ends soon, warnings that grow,
-        a small load that is mostly rejected, work that is not committed, a pull that failed in passing
+        a small load that is mostly rejected, work that is not committed, a pull that failed in passing, a budget
+        that is nearly spent
     P4  housekeeping: slow steps, many small files, a run that died and was taken over
 """
 

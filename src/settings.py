@@ -27,6 +27,9 @@ REMOTE_PREFIX = "RCLONE_CONFIG_"
 SOURCE_PREFIX = "SOURCE_"
 # And those that end so are no credentials: they say since which day the one of the name before is what it is.
 SINCE = "_SINCE"
+# Names that start so are budgets: BUDGET_<DOMAIN>, what a domain or mart may cost in a month.
+BUDGET_PREFIX = "BUDGET_"
+_BUDGET = "an amount above 0 with up to 6 decimals, for example 25"
 # Parts of a remote that say what kind of store it is; hiding "s3" or "true" would only blot the log.
 _NOT_SECRET = ("_TYPE", "_PROVIDER", "_ENV_AUTH")
 _SHORTEST_SECRET = 4
@@ -70,6 +73,7 @@ def _known_zone(name: str) -> str:
 Zone = Annotated[str, AfterValidator(_known_zone)]
 Folder = Annotated[Path, AfterValidator(_below_root)]
 Price = Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=6, allow_inf_nan=False)]
+Budget = Annotated[Decimal, Field(gt=0, max_digits=18, decimal_places=6, allow_inf_nan=False)]
 
 
 class Tombstone(NamedTuple):
@@ -254,6 +258,9 @@ class Settings(BaseModel):
     notices: tuple[str, ...] = Field(default=(), repr=False, exclude=True)  # of settings that were renamed or removed
     remotes: Mapping[str, str] = Field(default_factory=dict, repr=False, exclude=True)  # RCLONE_CONFIG_*
     credentials: Mapping[str, str] = Field(default_factory=dict, repr=False, exclude=True)  # SOURCE_*
+    budgets: Mapping[str, Budget] = Field(  # BUDGET_*, by the setting's name
+        default_factory=dict, exclude=True, json_schema_extra={"write": _BUDGET}
+    )
 
     @property
     def source(self) -> Path:
@@ -359,7 +366,7 @@ _TEMPLATE_TAIL = f"""\
 
 def _registry(model: type[Settings]) -> dict[str, FieldInfo]:
     """Return the settings a person writes, by environment name."""
-    ours = {"root", "remotes", "credentials", "notices"}
+    ours = {"root", "remotes", "credentials", "budgets", "notices"}
     return {name.upper(): field for name, field in model.model_fields.items() if name not in ours}
 
 
@@ -379,7 +386,7 @@ def _template_entry(name: str, field: FieldInfo, sample_feed: bool) -> str:
 
 
 def _is_setting(name: str, known: Container[str]) -> bool:
-    return name in known or name.startswith((REMOTE_PREFIX, SOURCE_PREFIX))
+    return name in known or name.startswith((REMOTE_PREFIX, SOURCE_PREFIX, BUDGET_PREFIX))
 
 
 def _take_over(chosen: dict[str, tuple[str, str]], tombstones: Mapping[str, Tombstone]) -> list[str]:
@@ -442,7 +449,7 @@ def _unknown(name: str, known: Collection[str], where: str) -> UsageError:
     near = nearest(name, known)
     hint = f"write {near}" if near else "remove the line"
     names = ", ".join(known)
-    fix = f"{hint}; known are {names}, {REMOTE_PREFIX}... and {SOURCE_PREFIX}..."
+    fix = f"{hint}; known are {names}, {REMOTE_PREFIX}..., {SOURCE_PREFIX}... and {BUDGET_PREFIX}..."
     return UsageError(f"unknown setting {name}", where=where, fix=fix)
 
 
@@ -457,16 +464,19 @@ def _validate(
     remotes = {name: value for name, (value, _) in chosen.items() if name.startswith(REMOTE_PREFIX)}
     credentials = {name: value for name, (value, _) in chosen.items() if name.startswith(SOURCE_PREFIX)}
     errors += _no_days(credentials, chosen)
+    budgets = {name: value.strip() or None for name, (value, _) in chosen.items() if name.startswith(BUDGET_PREFIX)}
     # an empty value is no value: as None it is refused by every type, also by those that would take ""
     values = {name.lower(): value.strip() or None for name, (value, _) in chosen.items()}
-    values = {name: value for name, value in values.items() if name.upper() not in {*remotes, *credentials}}
+    values = {name: value for name, value in values.items() if name.upper() not in {*remotes, *credentials, *budgets}}
     try:
-        read = {**values, "remotes": remotes, "credentials": credentials, "notices": tuple(notices)}
+        read = {**values, "remotes": remotes, "credentials": credentials, "budgets": budgets, "notices": tuple(notices)}
         return model.model_validate({**read, "root": root.absolute()}, context={"root": root.absolute()})
     except ValidationError as error:
         for detail in error.errors(include_url=False):
-            name = str(detail["loc"][0]).upper()
-            errors.append(_malformed(name, _registry(model)[name], *chosen[name]))
+            first, *more = detail["loc"]
+            name = str(more[0] if first == "budgets" else first).upper()
+            field = model.model_fields["budgets"] if first == "budgets" else _registry(model)[name]
+            errors.append(_malformed(name, field, *chosen[name]))
     return None
 
 

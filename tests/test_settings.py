@@ -88,6 +88,10 @@ def test_settings_are_frozen(tmp_path: Path) -> None:
         ("MEMORY_LIMIT", "0GB", "for example 2GB"),
         ("THREADS", "many", "from 0 to 1024"),
         ("THREADS", " ", "from 0 to 1024"),
+        ("COST_PER_CPU_HOUR", "-1", "0 or more"),
+        ("COST_CURRENCY", "euro", "three capital letters"),
+        ("BUDGET_SALES", "0", "above 0"),
+        ("BUDGET_SALES", " ", "above 0"),
         ("SETTLE_SECONDS", "nan", "from 0 to 3600"),
         ("SETTLE_SECONDS", "1e400", "from 0 to 3600"),
         ("MASK", "", "none masks nothing"),
@@ -131,7 +135,7 @@ def test_all_errors_are_reported_at_once_with_their_lines(tmp_path: Path) -> Non
             "SAMPLE_SEED, MEMORY_LIMIT, THREADS, SETTLE_SECONDS, BACKUP_REMOTE, BACKUP_KEEP_DAILY, BACKUP_KEEP_WEEKLY, "
             "BACKUP_KEEP_MONTHLY, TIMEZONE, COST_PER_CPU_HOUR, COST_PER_GB_MONTH, COST_CURRENCY, "
             "PAGE_PORT, PAGE_ADDRESS, PAGE_READONLY, PAGE_HOST, PAGE_KEY, MASK, UNMASKED_USERS, UMASK, ALERT_URLS, "
-            "RCLONE_CONFIG_... and SOURCE_...",
+            "RCLONE_CONFIG_..., SOURCE_... and BUDGET_...",
             "THREADS again, set in line 1",
             f"  where: {env}, line 6",
             "  fix:   keep one of them",
@@ -221,8 +225,8 @@ def test_the_template_differs_from_the_defaults_in_the_sample_feed_alone(tmp_pat
 def test_every_line_of_the_template_can_be_uncommented(tmp_path: Path) -> None:
     plain = load(write(tmp_path, ""), {"SAMPLE_FEED": "true"})
     entries = [line.removeprefix("# ") for line in env_template().splitlines() if "=" in line.split(" ")[-1]]
-    ours = [entry for entry in entries if not entry.startswith(("RCLONE", "SOURCE"))]
-    assert len(ours) == len(Settings.model_fields) - 4
+    ours = [entry for entry in entries if not entry.startswith(("RCLONE", "SOURCE", "BUDGET"))]
+    assert len(ours) == len(Settings.model_fields) - 5
     settings = load(write(tmp_path, "\n".join(entries)), {})
     assert settings.model_copy(update={"remotes": {}, "credentials": {}}) == plain
 
@@ -230,7 +234,7 @@ def test_every_line_of_the_template_can_be_uncommented(tmp_path: Path) -> None:
 def test_the_table_names_every_setting_with_its_default() -> None:
     rows = settings_table().splitlines()
     assert rows[0] == "| setting | default | meaning |"
-    assert len(rows) == 2 + len(Settings.model_fields) - 4
+    assert len(rows) == 2 + len(Settings.model_fields) - 5
     assert "| `SAMPLE_FEED` | `false` | Whether the sample company's files are landed" in settings_table()
 
 

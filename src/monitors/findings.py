@@ -9,6 +9,7 @@ from pathlib import Path
 from src import lake
 from src.engine import DuckEngine
 from src.monitors import (
+    budget,
     distribution,
     expected,
     feeds,
@@ -35,6 +36,7 @@ from src.monitors.volume import Volume
 from src.problems import CLASSES, Problem
 from src.project import Project
 from src.run import runs
+from src.run.spending import Budget
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Findings:
     latency: tuple[Latency, ...] = ()
     table_stats: tuple[TableStats, ...] = ()
     expected: tuple[Expected, ...] = ()
+    budgets: tuple[Budget, ...] = ()
     problems: tuple[Problem, ...] = ()
 
 
@@ -69,6 +72,7 @@ def evaluate(project: Project, now: datetime, *, on_disk: bool = True) -> Findin
     times, times_problems = latency.measure(reading)
     stats, stats_problems = storage.measure(reading, on_disk=on_disk)
     due, due_problems = expected.measure(reading)
+    budgets, budget_problems = budget.measure(reading)
     found = (
         *uncommitted.measure(reading),
         *notice.measure(reading),
@@ -82,12 +86,13 @@ def evaluate(project: Project, now: datetime, *, on_disk: bool = True) -> Findin
         *times_problems,
         *stats_problems,
         *due_problems,
+        *budget_problems,
     )
     lake.keep(project.settings.data_dir)
     reading.answers.keep()
     shortened = (_relative(project, problem) for problem in (*reading.damage.values(), *found))
     problems = _one_per_incident(tuple(shortened))
-    return Findings(fresh, volumes, figures, schema, trend, spread, times, stats, due, problems)
+    return Findings(fresh, volumes, figures, schema, trend, spread, times, stats, due, budgets, problems)
 
 
 def record(engine: DuckEngine, data: Path, findings: Findings) -> None:
@@ -101,6 +106,7 @@ def record(engine: DuckEngine, data: Path, findings: Findings) -> None:
     runs.append(engine, data, latency.TABLE, Latency, findings.latency)
     runs.append(engine, data, storage.TABLE, TableStats, findings.table_stats)
     runs.append(engine, data, expected.TABLE, Expected, findings.expected)
+    runs.append(engine, data, budget.TABLE, Budget, findings.budgets)
 
 
 def _relative(project: Project, problem: Problem) -> Problem:

@@ -7,8 +7,8 @@ there.
 
 from __future__ import annotations
 
-from src.views import cost
+from src.views.cost import VIEWS as COST
 from src.views.view import View as View
 from src.views.view import over as over
 
-VIEWS: tuple[View, ...] = (*cost.VIEWS,)
+VIEWS: tuple[View, ...] = (*COST,)
