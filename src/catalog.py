@@ -10,9 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
-from src import console, lake
+from src import console, lake, reads
 from src.engine import DuckEngine
 from src.errors import BoathouseError, ContractError, DataError, UsageError, nearest
+from src.reads import Readable, Reading
 from src.views import VIEWS
 
 RUNS = "ops.pipeline_runs"  # every lake has it, and an upgrade begins with it
@@ -66,9 +67,15 @@ def described(name: str) -> str:
 
 
 def readable(data: Path) -> list[str]:
-    """Return every name that a person can read: the tables on disk, then the views over them."""
-    known = tables(data)
+    """Return every name that a person can read: the tables, then the views over them."""
+    known = _known(data)
     return [*known, *views(known)]
+
+
+def _known(data: Path) -> dict[str, Path]:
+    """Return the folder of every table that can be read; what was read is there before it is stored."""
+    known = tables(data)
+    return known | {reads.TABLE: lake.table_path(data, reads.TABLE)} if reads.are_spooled(data) else known
 
 
 def refuse_newer(data: Path) -> None:
@@ -90,36 +97,43 @@ def gains_columns(name: str) -> bool:
     return name.startswith(("bronze.", "quarantine.", f"{MODELS}.", f"{RECORDS}."))
 
 
-def publish(engine: DuckEngine, roots: Mapping[str, Path], versions: Mapping[str, int] | None = None) -> set[str]:
+def publish(
+    engine: DuckEngine, roots: Mapping[str, Path], versions: Mapping[str, int] | None = None
+) -> dict[str, lake.Snapshot]:
     """Make these tables readable by name, at the versions given, else at their newest; returns those that are there."""
-    there = set()
+    there = {}
     for name, root in roots.items():
         snapshot = lake.open_table(root, (versions or {}).get(name))
         if snapshot:
             scan = engine.scan(snapshot, evolved=gains_columns(name))
             engine.publish(name, f"SELECT * FROM {scan}")
-            there.add(name)
+            there[name] = snapshot
     return there
 
 
 def publish_named(
     engine: DuckEngine, data: Path, names: Iterable[str], versions: Mapping[str, int] | None = None
-) -> None:
+) -> Readable:
     """Make the tables and views of these names readable, each view with all that it reads; see `publish`.
 
     Raises:
         UsageError: one is not there.
     """
-    known = tables(data)
+    known = _known(data)
     selects = views(known)
     wanted = set(names)
     if unknown := sorted(wanted - known.keys() - selects.keys()):
         raise unknown_table(unknown, [*known, *selects])
     wanted |= _below_views(engine, wanted, selects)
-    publish(engine, {name: known[name] for name in sorted(wanted & known.keys())}, versions)
-    for name, sql in selects.items():  # each after those that it reads
-        if name in wanted:
-            engine.publish(name, sql)
+    roots = {name: known[name] for name in sorted(wanted & known.keys())}
+    found = publish(engine, {name: root for name, root in roots.items() if name != reads.TABLE}, versions)
+    columns = {name: tuple(snapshot.columns) for name, snapshot in found.items()}
+    if reads.TABLE in roots:
+        reads.publish(engine, data)
+        columns[reads.TABLE] = tuple(reads.COLUMNS)
+    for name, sql in (selects := {name: sql for name, sql in selects.items() if name in wanted}).items():
+        engine.publish(name, sql)  # each after those that it reads
+    return Readable(columns, selects, sum(snapshot.size for snapshot in found.values()))
 
 
 def _below_views(engine: DuckEngine, names: Iterable[str], selects: Mapping[str, str]) -> set[str]:
@@ -140,6 +154,7 @@ def show(
     versions: Mapping[str, int],
     out: TextIO | None = None,
     most: int | None = None,
+    reading: Reading | None = None,
 ) -> int:
     """Run a SELECT and print it as table, csv or json: all its rows, or at most so many; return how many were left out.
 
@@ -151,7 +166,8 @@ def show(
         ContractError: it is not one SELECT.
         MachineError: the result cannot be written.
     """
-    prepare(engine, data, sql, versions)
+    reading = reading or Reading()
+    prepare(engine, data, sql, versions, reading=reading)
     with telling(sql):
         headers, left = list(engine.columns(sql)), 0
         if most is None:
@@ -161,12 +177,22 @@ def show(
             rows = engine.rows(f"SELECT * FROM {whole} LIMIT {most + 1}")
             if len(rows) > most:
                 rows, left = rows[:most], int(engine.one(f"SELECT count(*) FROM {whole}")[0]) - most
+    reading.rows = len(rows)
     console.write_data(partial(_print, headers, rows, form), out)
     return left
 
 
-def prepare(engine: DuckEngine, data: Path, sql: str, versions: Mapping[str, int], output: Path | None = None) -> None:
+def prepare(
+    engine: DuckEngine,
+    data: Path,
+    sql: str,
+    versions: Mapping[str, int],
+    output: Path | None = None,
+    reading: Reading | None = None,
+) -> None:
     """Make the tables that a SELECT names readable, and nothing else; `output` is a file that may be written.
+
+    `reading` is given what the statement reads, as far as that is known.
 
     Raises:
         UsageError: it names a table that is not there.
@@ -175,7 +201,9 @@ def prepare(engine: DuckEngine, data: Path, sql: str, versions: Mapping[str, int
     if not sql.strip():
         fix = f'make query SQL="SELECT * FROM layer.domain.table"; {_there(readable(data))}'
         raise UsageError("no SQL", fix=fix)
-    publish_named(engine, data, engine.table_references(sql), versions)
+    reading = reading or Reading()
+    reads.begin(reading, engine, sql)
+    reads.complete(reading, engine, sql, publish_named(engine, data, engine.table_references(sql), versions))
     engine.confine(output)
 
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Collection, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import date
 from importlib import import_module
@@ -28,6 +28,7 @@ from src.settings import Settings, defaults, load, struck
 
 if TYPE_CHECKING:
     from src.project import Project, Selection
+    from src.reads import Reading
     from src.run.runs import Run
 
 DEFAULT = "run"  # the command of `main.py` alone; its failure is the heartbeat, and its steps show on the console
@@ -73,6 +74,16 @@ def main(argv: list[str], default_project: Path, sequence: Sequence, program: st
             lambda: _settings(command, args.project, default_project, os.environ),
             lambda settings: int(command.run(Call(settings, args, sequence))),
         )
+
+
+@contextmanager
+def read_by_user(call: Call, kind: str) -> Iterator[Reading]:
+    """Record what the user of a command reads within a with-block."""
+    from src import reads
+    from src.masking.reader import system_user
+
+    with reads.recorded(call.settings, kind, system_user()) as reading:
+        yield reading
 
 
 def names() -> list[str]:

@@ -10,10 +10,11 @@ import sys
 from pathlib import Path
 
 from src import catalog, console, exports
-from src.commands import Call, json_argument, show
+from src.commands import Call, json_argument, read_by_user, show
 from src.engine import DuckEngine
 from src.errors import UsageError, from_os_error
 from src.project import open_engine
+from src.reads import Reading
 from src.run import releases
 
 _MOST = 1_000  # rows on a terminal
@@ -37,14 +38,15 @@ def run(call: Call) -> int:
     sql = _statement(args)
     with open_engine(call.settings) as engine:
         versions = {} if args.newest else releases.newest(data)
-        if args.output:
-            show(call, _exported(call, engine, sql, versions), _print_exported)
-        else:
-            form = "json" if args.json else args.format
-            most = _MOST if form == "table" and not args.all and console.width() else None
-            left = catalog.show(engine, data, sql, form, versions, most=most)
-            if left:
-                print(f"note: {left:,} more rows; --all shows them, --output FILE writes them", file=sys.stderr)
+        with read_by_user(call, "export" if args.output else "query") as reading:
+            if args.output:
+                show(call, _exported(call, engine, sql, versions, reading), _print_exported)
+            else:
+                form = "json" if args.json else args.format
+                most = _MOST if form == "table" and not args.all and console.width() else None
+                left = catalog.show(engine, data, sql, form, versions, most=most, reading=reading)
+                if left:
+                    print(f"note: {left:,} more rows; --all shows them, --output FILE writes them", file=sys.stderr)
         release = releases.Release() if args.newest else releases.newest_release(data)
         read = engine.table_references(sql)
         for name in sorted(release.behind.keys() & read):
@@ -73,12 +75,14 @@ def _statement(args: argparse.Namespace) -> str:
         raise UsageError("the SQL is not utf-8", where=args.file, fix="save it as that") from error
 
 
-def _exported(call: Call, engine: DuckEngine, sql: str, versions: dict[str, int]) -> exports.Exported:
+def _exported(call: Call, engine: DuckEngine, sql: str, versions: dict[str, int], reading: Reading) -> exports.Exported:
     data = call.settings.data_dir
     path = exports.target_of(call.args.output, data, catalog.LAYERS, force=call.args.force)
-    catalog.prepare(engine, data, sql, versions, exports.part_of(path))
+    catalog.prepare(engine, data, sql, versions, exports.part_of(path), reading)
     with catalog.telling(sql):
-        return exports.write(engine, sql, path)
+        found = exports.write(engine, sql, path)
+    reading.rows = found.rows
+    return found
 
 
 def _print_exported(found: exports.Exported) -> None:

@@ -6,3 +6,6 @@ from src.engine.duck import Reject as Reject
 from src.engine.duck import identifier as identifier
 from src.engine.duck import literal as literal
 from src.engine.mistakes import SqlMistake as SqlMistake
+from src.engine.patterns import HIDDEN as HIDDEN
+from src.engine.patterns import pattern as pattern
+from src.engine.patterns import quoted as quoted

@@ -87,15 +87,18 @@ class _Names:
     bound: frozenset[str] = frozenset()
 
 
-def column_origins(engine: DuckEngine, sql: str, tables: Mapping[str, Collection[str]]) -> dict[str, Origin]:
+def column_origins(
+    engine: DuckEngine, sql: str, tables: Mapping[str, Collection[str]], *, ordering: bool = False
+) -> dict[str, Origin]:
     """Return the origin of each column of a SELECT, by its name in lower case; "*" is that of columns not told apart.
 
-    `tables`: the columns of each table that it reads; one that is not there has unknown columns.
+    `tables`: the columns of each table that it reads; one that is not there has unknown columns. `ordering`: what only
+    orders the rows counts too, as it is read.
 
     Raises:
         ContractError: it does not parse, or is not one SELECT.
     """
-    walk = _Walk(tables, engine.functions.aggregates | {"count_star"})
+    walk = _Walk(tables, engine.functions.aggregates | {"count_star"}, ordering)
     result = walk.query(engine.parse(sql)["statements"][0]["node"], {}, ())
     named = {output.name.lower(): _shaped(output.origin, result.rows) for output in result.outputs}
     return named | ({"*": _shaped(result.rest, result.rows)} if result.rest else {})
@@ -108,9 +111,11 @@ def _shaped(origin: Origin, rows: frozenset[Reference]) -> Origin:
 class _Walk:
     """One walk over a parsed SELECT."""
 
-    def __init__(self, tables: Mapping[str, Collection[str]], aggregates: Collection[str]) -> None:
+    def __init__(
+        self, tables: Mapping[str, Collection[str]], aggregates: Collection[str], ordering: bool = False
+    ) -> None:
         self._tables = {name.lower(): (name, columns) for name, columns in tables.items()}
-        self._aggregates = aggregates
+        self._aggregates, self._ordering = aggregates, ordering
 
     # -- queries
 
@@ -186,7 +191,7 @@ class _Walk:
         """Return what DISTINCT and LIMIT decide by which rows there are."""
         modifiers = node.get("modifiers") or ()
         found: set[Reference] = set()
-        limited = any(modifier["type"].startswith("LIMIT") for modifier in modifiers)
+        limited = self._ordering or any(modifier["type"].startswith("LIMIT") for modifier in modifiers)
         for modifier in modifiers:
             if modifier["type"] == "DISTINCT_MODIFIER":
                 targets = modifier.get("distinct_on_targets") or ()

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 
 from loguru import logger
 
-from src import __version__
+from src import __version__, reads
 from src.author import author
+from src.errors import BoathouseError
 from src.project import Project, lineage, new_run_id
 from src.run import costs, forecast, lock, logs, progress, releases, revision, runs, soft_sources
 from src.run.kinds import RunKind
@@ -62,6 +63,15 @@ def _record(project: Project, run: Run) -> None:
     finally:  # what it did is recorded whatever becomes of the release
         runs.write(project.engine, data, run)
     releases.record(project.engine, data, run, release)
+    _fold(project)
+
+
+def _fold(project: Project) -> None:
+    """Store what people read since the last run; no run fails for want of it, and the next one does it."""
+    try:
+        reads.fold(project.engine, project.settings.data_dir)
+    except (BoathouseError, OSError) as error:
+        logger.warning("what was read is not stored yet: {}", error)
 
 
 def _tell(run: Run, release: releases.Release) -> None:

@@ -1,0 +1,86 @@
+"""What was read goes from the spool into `ops.access`, each read exactly once, and is seen there before it does.
+
+The commit that adds the rows of a spool's files names these files, and a file is removed after it. Killed before the
+commit, the rows are added by the next one; killed after it, the next one finds the names and removes the files.
+
+Whoever asks reads the spool first and the table then: what is folded in between stands in the table, with its file's
+name, and is not counted again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from src import lake, records, spool
+from src.engine import DuckEngine, identifier, literal
+from src.reads.record import FOLDER, TABLE, Read
+
+COLUMNS = records.columns_of(Read)
+_SPOOL = "spool:"  # before a file's name, in the table's progress
+
+
+def fold(engine: DuckEngine, data: Path) -> int:
+    """Add what was read to the table, and return how many reads; whoever calls it holds the lake.
+
+    Raises:
+        TransientError, MachineError: as the lake says; nothing is lost.
+    """
+    sealed = spool.seal(data / FOLDER)
+    if not sealed:
+        return 0
+    table = records.open_for(data, TABLE, Read)
+    new = _unknown(table, sealed)
+    rows = [row for lines in new.values() for row in _rows(lines)]
+    if new:
+        written = engine.write(_select(rows), table.root) if rows else []
+        lake.commit(table, add=written, progress={f"{_SPOOL}{name}": 1 for name in new})
+    for name in sealed:
+        spool.remove(data / FOLDER, name)
+    return len(rows)
+
+
+def are_spooled(data: Path) -> bool:
+    """Return whether there is a spool, so that the table can be read before anything was folded."""
+    return not spool.is_empty(data / FOLDER)
+
+
+def publish(engine: DuckEngine, data: Path) -> lake.Snapshot | None:
+    """Make the table readable by its name, with what is not folded yet; returns what is stored of it."""
+    waiting = spool.lines(data / FOLDER)  # first: see above
+    table = lake.open_table(lake.table_path(data, TABLE))
+    rows = [row for lines in (_unknown(table, waiting) if table else waiting).values() for row in _rows(lines)]
+    sql = _select(rows)
+    if table:
+        sql = f"SELECT * FROM {engine.scan(table, evolved=True)} UNION ALL BY NAME {sql}"
+    engine.publish(TABLE, sql)
+    return table
+
+
+def _unknown(table: lake.Snapshot, files: Mapping[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    return {name: lines for name, lines in files.items() if table.progress(f"{_SPOOL}{name}") is None}
+
+
+def _rows(lines: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return what the table has columns for, of the lines that are records of reads."""
+    return [{name: line.get(name) for name in COLUMNS} for line in lines if _is_moment(line.get("moment"))]
+
+
+def _is_moment(value: object) -> bool:
+    try:
+        return datetime.fromisoformat(str(value)).tzinfo is not None
+    except ValueError:
+        return False
+
+
+def _select(rows: Collection[Mapping[str, Any]]) -> str:
+    """Return a SELECT of rows, typed as the table's columns; a value of another type is NULL."""
+    shape = json.dumps([dict.fromkeys(COLUMNS, "VARCHAR")])
+    values = f"SELECT unnest(from_json({literal(json.dumps(list(rows)))}, {literal(shape)}), max_depth := 2)"
+    columns = ", ".join(
+        f"TRY_CAST({identifier(name)} AS {kind}) AS {identifier(name)}" for name, kind in COLUMNS.items()
+    )
+    return f"SELECT {columns} FROM ({values})"
