@@ -7,8 +7,9 @@ there.
 
 from __future__ import annotations
 
+from src.views.access import VIEWS as ACCESS
 from src.views.cost import VIEWS as COST
 from src.views.view import View as View
 from src.views.view import over as over
 
-VIEWS: tuple[View, ...] = (*COST,)
+VIEWS: tuple[View, ...] = (*COST, *ACCESS)
