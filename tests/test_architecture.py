@@ -78,6 +78,7 @@ HOMES: dict[str, tuple[list[str], str]] = {
     "sklearn": (["src/ml/"], WHEN_USED),
     "skops": (["src/ml/"], WHEN_USED),
     "numpy": (["src/ml/"], WHEN_USED),
+    "threadpoolctl": (["src/ml/"], WHEN_USED),
     "pydantic": (["src/settings.py"], AT_ONCE),
     "dotenv": (["src/settings.py"], AT_ONCE),
 }

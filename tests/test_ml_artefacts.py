@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,8 @@ def double(rows: Any) -> Any:
 def test_a_pipeline_with_code_of_its_own_is_refused() -> None:
     with pytest.raises(UsageError, match=r"the pipeline holds .*double"):
         write_artefact(FunctionTransformer(double))
+    with pytest.raises(UsageError, match=r"the pipeline holds .*double"):
+        write_artefact(FunctionTransformer(partial(double)))
 
 
 def test_a_version_of_another_scikit_learn_is_not_opened() -> None:

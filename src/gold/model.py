@@ -130,7 +130,7 @@ class Model:
         """Run a Python model: `model(tables)` takes and returns polars LazyFrames; returns SQL over its rows."""
         import polars
 
-        module = _module(self.table.model)
+        module = load_module(self.table.model)
         if not callable(getattr(module, "model", None)):
             fix = "define model(tables: dict[str, pl.LazyFrame]) -> pl.LazyFrame"
             raise ContractError("no function model", where=self.table.model, fix=fix)
@@ -148,7 +148,12 @@ class Model:
         return f"SELECT {', '.join(views)} FROM {Computation.MODEL}"
 
 
-def _module(path: Path) -> ModuleType:
+def load_module(path: Path) -> ModuleType:
+    """Import a project's .py by its path.
+
+    Raises:
+        ContractError: it is none.
+    """
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise ContractError("cannot be imported", where=path)
