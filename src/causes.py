@@ -4,11 +4,12 @@ One fault makes many findings: a table that fails blocks those downstream, holds
 them go stale. What follows from what is told by the lineage and by the release, and nothing is guessed:
 
 - A blocked table follows from the failed steps that it waits for, directly or through other blocked ones.
-- A lack (nothing arrived, stale, late, without rows) follows from what stands upstream of its table or at it: a step
-  or pull that failed, damage, a quiet feed; and from where it began that the table is held back from readers. Where
-  there is none of these, it follows from the first lack upstream of it.
-- Figures that moved (unusual, another distribution) follow from rows that lack or moved upstream of them, never from a
-  step that failed: what is wrong in rows that readers see is not told by that.
+- A lack (nothing arrived, stale, late, without rows or scores) follows from what stands upstream of its table or at
+  it: a step or pull that failed, damage, a quiet feed; and from where it began that the table is held back from
+  readers. Where there is none of these, it follows from the first lack upstream of it.
+- Figures that moved (unusual, another distribution, drifted features) follow from rows that lack or moved upstream of
+  them, never from a step that failed: what is wrong in rows that readers see is not told by that.
+- That a model was less right than it must be follows from what moved upstream of its scores, and not the other way.
 - That more audits fail than before follows from the failed step of the very table.
 - That no run succeeded follows from the steps that failed, as long as runs are started; where none is, every lack
   follows from it.
@@ -25,8 +26,9 @@ from dataclasses import dataclass, field
 from src.problems import CLASSES, Problem
 
 _QUIET = "quiet"
-_LACKS = (_QUIET, "freshness", "late", "critical", "missing", "volume")  # something is not there
-_MOVED = ("unusual", "distribution")
+_LACKS = (_QUIET, "freshness", "late", "critical", "missing", "volume", "unscored")  # something is not there
+_MOVED = ("unusual", "distribution", "drift")
+_PERFORMANCE = "performance"  # of a model of machine learning
 _ROWS = ("volume", "missing", *_MOVED)  # what figures downstream move with
 _QUALITY = "quality"
 _STEPS = ("table", "source", "pull")
@@ -103,6 +105,7 @@ def _roots(problems: Sequence[Problem], families: Families) -> dict[str, tuple[s
     placing.lacks([problem for problem in problems if problem.kind == _QUIET])
     placing.lacks([problem for problem in problems if problem.kind in _LACKS and problem.kind != _QUIET])
     placing.moved([problem for problem in problems if problem.kind in _MOVED])
+    placing.moved([problem for problem in problems if problem.kind == _PERFORMANCE])
     return placing.roots()
 
 

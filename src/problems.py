@@ -5,12 +5,13 @@ The class of an incident follows from what a reader of the tables loses, by one 
     P1  readers have nothing right to read, or nothing would be left after a loss: a damaged table, a critical table
         or figure without yesterday's data, no run within twice its time
     P2  readers go without what they were promised: a failed or blocked source or table, a broken service level,
-        no rows or figures where there always were some, a late source, a quiet feed, a backup that failed or is too
-        old, a pull that was refused; a domain that cost more than its budget
+        no rows or figures where there always were some, rows without the scores of a model that is in use, a model
+        less right than its contract asks for, a late source, a quiet feed, a backup that failed or is too old, a
+        pull that was refused; a domain that cost more than its budget
     P3  something moved that a person should look at soon: volume, figures or distribution away from their past, a
-        metric nobody described, a changed schema of a feed, a version that ends soon, warnings that grow,
-        a small load that is mostly rejected, work that is not committed, a pull that failed in passing, a budget
-        that is nearly spent
+        model's features away from its training or that training long ago, a metric nobody described, a changed schema
+        of a feed, a version that ends soon, warnings that grow, a small load that is mostly rejected, work that is
+        not committed, a pull that failed in passing, a budget that is nearly spent
     P4  housekeeping: slow steps, many small files, a run that died and was taken over
 """
 
@@ -26,7 +27,7 @@ CLASSES = ("P1", "P2", "P3", "P4")  # the most urgent first
 class Problem:
     """One problem; two of the same `kind` and `subject` are the same incident, on whatever day they are seen."""
 
-    kind: str  # table, run | pull, notice, source, rejects | freshness, late, critical | volume, missing, unusual | ...
+    kind: str  # table, run | pull, notice, source, rejects | freshness, late, critical | volume, unusual, drift | ...
     subject: str  # what it is about: a table's id, or the name of what else is ill
     urgency: str  # one of CLASSES
     day: date  # the business day it is about

@@ -167,6 +167,29 @@ def test_rows_that_lack_upstream_have_what_lacks_and_moves_below() -> None:
     }
 
 
+LEARNED = {
+    "gold.m.a": ("silver.a.s",),
+    "models.m.late": ("gold.m.a",),
+    "gold.m.risk": ("gold.m.a", "silver.b.s", "models.m.late"),
+}
+
+
+def test_a_model_is_less_right_as_its_features_drifted_and_these_as_rows_upstream_moved() -> None:
+    worse, drift = "performance gold.m.risk", found("drift models.m.late", "P3")
+    assert folded(worse, drift, upstream=LEARNED) == {drift.incident: [worse]}
+    assert folded(worse, drift, "volume silver.a.s", upstream=LEARNED) == {"volume silver.a.s": [drift.incident, worse]}
+    assert folded(worse, "table gold.m.a", upstream=LEARNED) == {worse: [], "table gold.m.a": []}
+
+
+def test_rows_without_scores_follow_from_the_step_that_did_not_score_them() -> None:
+    failed, blocked = "table gold.m.risk", found("table gold.m.risk", blocked_by="silver.b.s")
+    assert folded(failed, "unscored gold.m.risk", upstream=LEARNED) == {failed: ["unscored gold.m.risk"]}
+    assert folded("table silver.b.s", blocked, "unscored gold.m.risk", upstream=LEARNED) == {
+        "table silver.b.s": ["table gold.m.risk", "unscored gold.m.risk"]
+    }
+    assert folded("unscored gold.m.risk", upstream=LEARNED) == {"unscored gold.m.risk": []}
+
+
 def test_a_figure_that_is_odd_below_a_failed_step_is_not_folded_away_under_it() -> None:
     assert folded("table silver.a.s", "unusual gold.m.a") == {"table silver.a.s": [], "unusual gold.m.a": []}
 

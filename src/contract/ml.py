@@ -67,12 +67,18 @@ class MlModel:
     baseline: str | None = None  # a feature: its values' rates of the outcome are to be beaten, beside the overall rate
     compare_by: str = "brier"  # one of METRICS: by which it must beat the baselines and the active version
     drift: float = 0.25  # the PSI of a feature from which on it has drifted
+    seasonal: tuple[str, ...] = ()  # features that follow the calendar: their drift says nothing
     retrain_hours: float = 168.0
 
     @property
     def id(self) -> str:
         """Return the id of the table that holds its trained versions: models.<domain>.<name>."""
-        return f"{LAYER}.{self.domain}.{self.name}"
+        return f"{LAYER}.{self.full_name}"
+
+    @property
+    def full_name(self) -> str:
+        """Return what people call it by: <domain>.<name>."""
+        return f"{self.domain}.{self.name}"
 
 
 def discover(root: Path, errors: list[BoathouseError]) -> dict[str, MlModel]:
@@ -99,6 +105,8 @@ def check_tables(models: Mapping[str, MlModel], tables: Mapping[str, Table], err
             file.error(f"{features.id} is no table of features", "features", fix)
         elif model.baseline is not None and model.baseline not in features.features:
             file.error(f"no feature {model.baseline}", "baseline", hint(model.baseline, features.features))
+        for name in set(model.seasonal) - set(features.features) if features.features else ():
+            file.error(f"no feature {name}", "seasonal", hint(name, features.features))
         labelled = tables.get(model.label.table)
         missing = set(features.key) - {column.name for column in labelled.columns} if labelled else set()
         if missing:
@@ -112,6 +120,10 @@ def check_tables(models: Mapping[str, MlModel], tables: Mapping[str, Table], err
 def _is_label(value: object) -> bool:
     known = {"table", "value", "knownAt"}
     return isinstance(value, dict) and value.keys() == known and all(map(is_text, value.values()))
+
+
+def _is_names(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(map(is_text, value))
 
 
 def _is_share(value: object) -> bool:
@@ -148,6 +160,7 @@ _KEYS: CustomProperties = {
     "baseline": ("the name of a feature, such as carrier", is_text),
     "compareBy": (f"one of {', '.join(METRICS)}", lambda value: value in METRICS),
     "drift": ("a PSI above 0, such as 0.25", lambda value: is_number(value) and value > 0),
+    "seasonal": ("a list of features, such as [weekday]", _is_names),
     "retrain": (f"{{value: number, unit: {'|'.join(UNITS)}}}", _is_rate),
 }
 _REQUIRED = ("version", "owner", "description", "features", "label", "algorithm")
@@ -199,6 +212,7 @@ def _model(file: ContractFile) -> Iterator[MlModel]:
         path=file.path,
         python=python,
         bounds={name: (span.get("min"), span.get("max")) for name, span in bounds.items()},
+        seasonal=tuple(document.get("seasonal", ())),
         retrain_hours=float(retrain["value"]) * UNITS[retrain["unit"]].hours,
         **{field: document[key] for key, field in optional.items() if key in document},
     )

@@ -26,8 +26,9 @@ def read_families(
     for feed in project.contracts.feeds.values():
         brings[feed.id] = (_LANDING_ZONE, feed.pull_id) if feed.source else (_LANDING_ZONE,)
         sources |= {feed.id: feed.source.name, feed.pull_id: feed.source.name} if feed.source else {}
+    upstream = {name: (*brings.get(name, ()), *above) for name, above in lineage(project).items()}
     return Families(
-        upstream={name: (*brings.get(name, ()), *above) for name, above in lineage(project).items()},
+        upstream=upstream | {model.id: (model.features,) for model in project.contracts.models.values()},
         held_by={name: standing.held_by for name, standing in standings.items() if standing.cause},
         sources=sources,
         runs_start=_runs_start(project, found, now),

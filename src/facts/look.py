@@ -15,6 +15,7 @@ from src.facts.backups import BackupFacts, read_backup
 from src.facts.domains import DomainFacts, read_domains
 from src.facts.families import read_families, read_standings
 from src.facts.grades import read_grades
+from src.facts.models import ModelFacts, read_models
 from src.facts.runs import RunFacts, read_last_steps, read_runs
 from src.facts.tables import TableFacts, read_tables
 from src.facts.upcoming import Upcoming, read_upcoming
@@ -55,6 +56,7 @@ class Facts:
     backup: BackupFacts | None  # the newest that is known to be whole
     upcoming: tuple[Upcoming, ...]  # the first first
     incidents: tuple[Incident, ...]  # open before this look
+    models: tuple[ModelFacts, ...] = ()  # of machine learning
     runs_error: str | None = None  # why the records of the runs cannot be read
     backup_error: str | None = None  # why the records of the backups cannot be read
 
@@ -94,6 +96,7 @@ def read_facts(opened: Project, now: datetime, *, on_disk: bool = True) -> Facts
         backup=backup,
         upcoming=read_upcoming(opened, found, now),
         incidents=incidents,
+        models=read_models(opened, found),
         runs_error=runs_error,
         backup_error=backup_error,
     )

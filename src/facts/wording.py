@@ -24,6 +24,10 @@ _COUNTED = {
     "volume": "with odd row counts",
     "unusual": "with odd figures",
     "distribution": "with other values",
+    "drift": "with drifted features",
+    "performance": "less right than it must be",
+    "unscored": "without scores",
+    "retrain": "to be trained again",
     "quality": "with more failed audits",
 }
 

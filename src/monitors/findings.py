@@ -15,6 +15,10 @@ from src.monitors import (
     feeds,
     freshness,
     latency,
+    model_features,
+    model_performance,
+    model_predictions,
+    models,
     notice,
     quality,
     quiet,
@@ -28,6 +32,9 @@ from src.monitors.expected import Expected
 from src.monitors.feeds import FeedSchema
 from src.monitors.freshness import Freshness
 from src.monitors.latency import Latency
+from src.monitors.model_features import FeatureDrift
+from src.monitors.model_performance import Performance
+from src.monitors.model_predictions import Predictions
 from src.monitors.quality import QualityTrend
 from src.monitors.reading import Reading
 from src.monitors.series import Series
@@ -54,6 +61,9 @@ class Findings:
     expected: tuple[Expected, ...] = ()
     budgets: tuple[Budget, ...] = ()
     problems: tuple[Problem, ...] = ()
+    model_features: tuple[FeatureDrift, ...] = ()
+    model_predictions: tuple[Predictions, ...] = ()
+    model_performance: tuple[Performance, ...] = ()
 
 
 def evaluate(project: Project, now: datetime, *, on_disk: bool = True) -> Findings:
@@ -73,6 +83,7 @@ def evaluate(project: Project, now: datetime, *, on_disk: bool = True) -> Findin
     stats, stats_problems = storage.measure(reading, on_disk=on_disk)
     due, due_problems = expected.measure(reading)
     budgets, budget_problems = budget.measure(reading)
+    learned, learned_problems = models.measure(reading)
     found = (
         *uncommitted.measure(reading),
         *notice.measure(reading),
@@ -87,12 +98,14 @@ def evaluate(project: Project, now: datetime, *, on_disk: bool = True) -> Findin
         *stats_problems,
         *due_problems,
         *budget_problems,
+        *learned_problems,
     )
     lake.keep(project.settings.data_dir)
     reading.answers.keep()
     shortened = (_relative(project, problem) for problem in (*reading.damage.values(), *found))
     problems = _one_per_incident(tuple(shortened))
-    return Findings(fresh, volumes, figures, schema, trend, spread, times, stats, due, budgets, problems)
+    of_models = (tuple(learned.features), tuple(learned.predictions), tuple(learned.performance))
+    return Findings(fresh, volumes, figures, schema, trend, spread, times, stats, due, budgets, problems, *of_models)
 
 
 def record(engine: DuckEngine, data: Path, findings: Findings) -> None:
@@ -107,6 +120,10 @@ def record(engine: DuckEngine, data: Path, findings: Findings) -> None:
     runs.append(engine, data, storage.TABLE, TableStats, findings.table_stats)
     runs.append(engine, data, expected.TABLE, Expected, findings.expected)
     runs.append(engine, data, budget.TABLE, Budget, findings.budgets)
+    if findings.model_features or findings.model_predictions or findings.model_performance:
+        runs.append(engine, data, model_features.TABLE, FeatureDrift, findings.model_features)
+        runs.append(engine, data, model_predictions.TABLE, Predictions, findings.model_predictions)
+        runs.append(engine, data, model_performance.TABLE, Performance, findings.model_performance)
 
 
 def _relative(project: Project, problem: Problem) -> Problem:

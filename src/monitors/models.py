@@ -1,0 +1,131 @@
+"""Models of machine learning that are in use are watched: what they see, what they say, and how right they were.
+
+Watched is a model with an active version; of one that was only trained, or retired, nothing is a problem. Its features
+may drift (P3), what it foretold may turn out below the bounds of its contract (P2), rows may be left unscored (P2), and
+its training may be overdue (P3): the last one is older than twice the time its contract says (`retrain`).
+
+Nothing of machine learning is imported: all figures are SELECTs, and a project without models asks none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from src import lake
+from src.contract import MlModel, Table
+from src.engine import identifier
+from src.ml import registry
+from src.ml.versions import Status, Version
+from src.monitors import model_features, model_performance, model_predictions
+from src.monitors.model_features import FeatureDrift
+from src.monitors.model_performance import Performance
+from src.monitors.model_predictions import Predictions
+from src.monitors.reading import Reading
+from src.problems import Problem
+
+DRIFT, PERFORMANCE, UNSCORED, RETRAIN = "drift", "performance", "unscored", "retrain"  # kinds of problems
+_NAMED = 3  # features that a problem names
+
+
+@dataclass
+class ModelFigures:
+    """The figures of all models at one look."""
+
+    features: list[FeatureDrift] = field(default_factory=list)
+    predictions: list[Predictions] = field(default_factory=list)
+    performance: list[Performance] = field(default_factory=list)
+
+
+def measure(reading: Reading) -> tuple[ModelFigures, tuple[Problem, ...]]:
+    """Measure every model with an active version; a problem for each thing that is wrong with one."""
+    figures, problems = ModelFigures(), []
+    for model in reading.project.contracts.models.values():
+        found = reading.attempt(model.id, _versions, reading, model) or ()
+        active = next((version for version in found if version.status == Status.ACTIVE), None)
+        if active is not None:
+            problems += [*_retrain(reading, model, found), *_watched(reading, model, active, figures)]
+    return figures, tuple(problems)
+
+
+def _versions(reading: Reading, model: MlModel) -> tuple[Version, ...]:
+    return registry.versions(
+        reading.project.engine, registry.open_versions(reading.project.settings.data_dir, model.id)
+    )
+
+
+def _watched(reading: Reading, model: MlModel, active: Version, figures: ModelFigures) -> Iterator[Problem]:
+    """Add the figures of a model, and yield its problems."""
+    features = reading.project.contracts.gold[model.features]
+    snapshot = reading.attempt(features.id, reading.table, features.id)
+    if snapshot is None or not {str(features.event_time), *features.key} <= set(snapshot.columns):
+        return  # not built yet, or not yet by this contract
+    moved = reading.attempt(features.id, model_features.measured, reading, model, active, features, snapshot) or []
+    figures.features += moved
+    yield from _drift(reading, model, active, moved)
+    for table in reading.project.marts:
+        scored = reading.attempt(table.id, reading.table, table.id) if table.scored_by == model.id else None
+        if scored is None or table.is_retired or "probability" not in scored.columns:
+            continue
+        figures.predictions += (
+            reading.attempt(table.id, model_predictions.measured, reading, model, table, scored) or []
+        )
+        yield from reading.attempt(table.id, _unscored, reading, model, table, scored, (features, snapshot)) or ()
+        labelled = reading.attempt(model.label.table, reading.table, model.label.table)
+        if labelled is None:
+            continue
+        seen = (reading, model, active.version, table, scored, (features, snapshot), labelled)
+        right = reading.attempt(table.id, model_performance.measured, *seen) or []
+        figures.performance += right
+        yield from _performance(reading, model, table, right)
+
+
+def _drift(reading: Reading, model: MlModel, active: Version, rows: Sequence[FeatureDrift]) -> Iterator[Problem]:
+    moved = sorted((row for row in rows if row.verdict == model_features.DRIFTED), key=lambda row: -(row.psi or 0.0))
+    if not moved:
+        return
+    named = "; ".join(f"{row.feature} psi {row.psi:.2f} ({row.most_moved})" for row in moved[:_NAMED])
+    more = f"; and {len(moved) - _NAMED} more" if len(moved) > _NAMED else ""
+    what = f"features moved since version {active.version} was trained: {named}{more}"
+    fix = "see what changed at the source; where it is meant to stay, `make train` learns it"
+    yield Problem(DRIFT, model.id, "P3", reading.yesterday, what, fix)
+
+
+def _performance(reading: Reading, model: MlModel, table: Table, rows: Sequence[Performance]) -> Iterator[Problem]:
+    for row in rows:
+        if row.verdict == model_performance.BROKEN:
+            span = f"{row.weeks} weeks" if row.weeks > 1 else "week"
+            what = f"version {row.version} of {model.full_name} was less right than it must be about the {span} "
+            what += f"from {row.week}, {row.outcomes:,} outcomes: {row.broken}"
+            fix = "`make models` shows the weeks; train it anew, or go back: `make train ROLLBACK=1`"
+            yield Problem(PERFORMANCE, table.id, "P2", reading.yesterday, what, fix)
+
+
+def _unscored(
+    reading: Reading, model: MlModel, table: Table, scored: lake.Snapshot, features: tuple[Table, lake.Snapshot]
+) -> list[Problem]:
+    """Return the problem that rows of the features table have no score, at the versions that readers see."""
+    key = ", ".join(map(identifier, features[0].key))
+    where = f"WHERE ({model.where})" if model.where else ""
+    events = (
+        f"SELECT {key}, {identifier(str(features[0].event_time))}::DATE AS day FROM {reading.scan(features[1])} {where}"
+    )
+    sql = (
+        f"SELECT count(*), min(day) FROM ({events}) ANTI JOIN (SELECT {key} FROM {reading.scan(scored)}) USING ({key})"
+    )
+    count, first = reading.ask(sql, features[1], scored)[0]
+    if not count:
+        return []
+    what = f"{count:,} rows of {features[0].id} have no score, the first of {first}"
+    return [Problem(UNSCORED, table.id, "P2", reading.yesterday, what, "`make pipeline` scores them; see how it ends")]
+
+
+def _retrain(reading: Reading, model: MlModel, versions: Sequence[Version]) -> Iterator[Problem]:
+    last = max(version.trained_at for version in versions)
+    if reading.now - last <= timedelta(hours=2 * model.retrain_hours):
+        return
+    age = (reading.now - last).total_seconds() / 86400
+    what = f"last trained {last:%Y-%m-%d}, {age:.0f} days ago; every {model.retrain_hours / 24:g} days is meant"
+    fix = "`make train`; see whether the weekly job does it: `make schedule`"
+    yield Problem(RETRAIN, model.id, "P3", reading.today, what, fix)

@@ -1,0 +1,233 @@
+"""Models in use are watched: each thing that can go wrong is one problem, and none where nobody uses a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+
+import ml_lake
+import pytest
+from conftest import Lake
+from ml_lake import Parcel
+from ml_versions import MONDAY, version
+
+from src import monitors
+from src.errors import ContractErrors
+from src.facts.models import ModelFacts, read_models, state
+from src.ml.versions import Status
+from src.monitors import Findings
+from src.project import open_project
+
+KINDS = ("drift", "performance", "unscored", "retrain")
+DAY = timedelta(days=1)
+
+
+def look(lake: Lake, now: datetime = MONDAY) -> Findings:
+    with open_project(lake.settings) as project:
+        return monitors.evaluate(project, now)
+
+
+def problems(found: Findings) -> list[tuple[str, str, str]]:
+    """The problems of models: kind, subject and urgency."""
+    return [(one.kind, one.subject, one.urgency) for one in found.problems if one.kind in KINDS]
+
+
+def test_a_model_in_good_order_has_figures_and_no_problem(lake: Lake) -> None:
+    found = look(ml_lake.filled(lake))
+    assert problems(found) == []
+    assert [(row.feature, row.verdict, row.rows, row.needed) for row in found.model_features] == [
+        ("weight", "NORMAL", 280, 200),
+        ("carrier", "NORMAL", 280, 40),
+        ("weekday", "seasonal", 280, 140),
+    ]
+    last = found.model_predictions[-1]
+    assert (last.table, last.version, last.day, last.predictions, last.afterwards) == (
+        "gold.post.risk",
+        1,
+        date(2026, 11, 1),
+        40,
+        0,
+    )
+    assert (last.mean_probability, last.mean_confidence, last.unsure, last.positive) == pytest.approx(
+        (0.34, 0.9, 0.0, 0.3)
+    )
+    *_, before, newest, together = found.model_performance
+    assert (newest.week, newest.outcomes, newest.open, newest.verdict) == (date(2026, 10, 26), 240, 40, "open")
+    assert (before.week, before.outcomes, before.open, before.verdict) == (date(2026, 10, 19), 280, 0, "judged")
+    assert (before.accuracy, before.precision, before.recall, before.f1, before.brier) == pytest.approx(
+        (0.9, 56 / 84, 1.0, 0.8, 0.09)
+    )
+    assert before.roc_auc == pytest.approx((196 + 28 / 2) / 224)  # of pairs: 196 right, 28 equal
+    assert (together.weeks, together.week, together.outcomes, together.verdict) == (
+        4,
+        date(2026, 9, 28),
+        1120,
+        "keeps its bounds",
+    )
+
+
+def recent(days: int, **changes: object) -> Callable[[Parcel], Parcel]:
+    """Change the parcels of the last days."""
+    since = MONDAY.replace(hour=0) - timedelta(days=days)
+    return lambda parcel: replace(parcel, **changes) if parcel.sent_at >= since else parcel  # type: ignore[arg-type]
+
+
+def test_a_feature_that_moved_is_a_problem(lake: Lake) -> None:
+    found = look(ml_lake.filled(lake, recent(7, weight=500.0)))
+    assert problems(found) == [("drift", "models.post.late", "P3")]
+    (what,) = (one.what for one in found.problems if one.kind == "drift")
+    assert what.startswith("features moved since version 1 was trained: weight psi 8.")
+    assert what.endswith("(more than 89.0: 10.0% -> 100.0%)")
+
+
+def test_a_seasonal_feature_is_never_a_problem(lake: Lake) -> None:
+    ml_lake.filled(lake, recent(7, weight=500.0))
+    lake.edit("ml/post/late.yaml", "[weekday]", "[weekday, weight]")
+    found = look(lake)
+    assert problems(found) == []
+    assert {row.verdict for row in found.model_features if row.psi and row.psi > 8} == {"seasonal"}
+
+
+def test_a_seasonal_feature_is_one_of_the_features_table(lake: Lake) -> None:
+    ml_lake.declare(lake).edit("ml/post/late.yaml", "[weekday]", "[weakday]")
+    with pytest.raises(ContractErrors, match=r"no feature weakday\n.*seasonal\n.*did you mean `weekday`"):
+        look(lake)
+
+
+def test_where_a_week_has_too_few_rows_more_days_are_looked_at(lake: Lake) -> None:
+    def few(parcel: Parcel) -> Parcel:
+        return parcel if parcel.id % 8 == 0 else replace(parcel, sent_at=parcel.sent_at - 60 * DAY)
+
+    rows = look(ml_lake.filled(lake, few)).model_features
+    assert [(row.feature, row.rows, row.since, row.verdict) for row in rows[:2]] == [
+        ("weight", 140, date(2026, 10, 5), "too few rows"),
+        ("carrier", 70, date(2026, 10, 19), "NORMAL"),
+    ]
+
+
+def test_a_model_that_is_less_right_than_its_bounds_say_is_a_problem(lake: Lake) -> None:
+    found = look(ml_lake.filled(lake, ml_lake.late))
+    assert problems(found) == [("performance", "gold.post.risk", "P2")]
+    (what,) = (one.what for one in found.problems if one.kind == "performance")
+    assert what == (
+        "version 1 of post.late was less right than it must be about the 4 weeks from 2026-09-28, 1,120 outcomes: "
+        "accuracy 0.10, at least 0.8; brier 0.73, at most 0.2; roc_auc 0.06, at least 0.7"
+    )
+
+
+def test_a_bound_is_not_broken_by_what_chance_can_do(lake: Lake) -> None:
+    ml_lake.filled(lake)
+    lake.edit("ml/post/late.yaml", "accuracy: {min: 0.8}", "accuracy: {min: 0.91}")  # of 1,120 it is 0.9
+    assert problems(look(lake)) == []
+    lake.edit("ml/post/late.yaml", "accuracy: {min: 0.91}", "accuracy: {min: 0.93}")
+    assert problems(look(lake)) == [("performance", "gold.post.risk", "P2")]
+
+
+def test_a_week_of_which_outcomes_are_missing_is_not_judged(lake: Lake) -> None:
+    """As those that come last are of another kind."""
+    found = look(ml_lake.filled(lake, lambda parcel: replace(ml_lake.late(parcel), known_after=2 + parcel.id % 5 * 20)))
+    assert problems(found) == []
+    assert {row.verdict for row in found.model_performance} == {"open"}
+
+
+def test_what_a_version_did_not_foretell_is_not_held_against_it(lake: Lake) -> None:
+    ml_lake.filled(lake, lambda parcel: replace(ml_lake.late(parcel), model_version=2))
+    found = look(lake)
+    assert problems(found) == []
+    assert {(row.version, row.weeks) for row in found.model_performance} == {(2, 1)}
+
+
+def test_rows_without_a_score_are_a_problem(lake: Lake) -> None:
+    found = look(ml_lake.filled(lake, recent(2, model_version=0)))
+    assert problems(found) == [("unscored", "gold.post.risk", "P2")]
+    (what,) = (one.what for one in found.problems if one.kind == "unscored")
+    assert what == "80 rows of gold.post.parcels have no score, the first of 2026-10-31"
+
+
+def test_a_model_is_only_about_the_rows_of_its_condition(lake: Lake) -> None:
+    ml_lake.filled(lake, recent(2, model_version=0, carrier="east", weight=500.0))
+    lake.edit("ml/post/late.yaml", "algorithm:", "where: carrier <> 'east'\nalgorithm:")
+    found = look(lake)
+    assert problems(found) == []
+    assert {row.rows for row in found.model_features} == {200}
+
+
+def test_a_training_that_is_long_due_is_a_problem(lake: Lake) -> None:
+    ml_lake.filled(lake, trained_at=MONDAY - 14 * DAY)
+    assert problems(look(lake)) == []
+    assert problems(look(lake, MONDAY + timedelta(minutes=1))) == [("retrain", "models.post.late", "P3")]
+    ml_lake.train(lake, version(2, Status.CANDIDATE, name="post.late", trained_at=MONDAY))
+    assert problems(look(lake, MONDAY + timedelta(minutes=1))) == []
+
+
+@pytest.mark.parametrize("status", [Status.CANDIDATE, Status.RETIRED])
+def test_of_a_model_that_nobody_uses_nothing_is_a_problem(lake: Lake, status: Status) -> None:
+    def wrong(parcel: Parcel) -> Parcel:
+        return replace(ml_lake.late(parcel), weight=500.0, model_version=parcel.id % 2)
+
+    ml_lake.filled(lake, wrong, status, trained_at=MONDAY - 100 * DAY)
+    found = look(lake)
+    assert problems(found) == []
+    assert (found.model_features, found.model_predictions, found.model_performance) == ((), (), ())
+
+
+def test_a_model_whose_tables_are_not_built_alarms_nobody(lake: Lake) -> None:
+    ml_lake.declare(lake)
+    assert problems(look(lake)) == []
+    ml_lake.train(lake, version(1, Status.ACTIVE, name="post.late"))
+    assert problems(look(lake)) == []
+
+
+def test_what_is_found_of_models_is_kept_and_nothing_where_there_are_none(lake: Lake) -> None:
+    with open_project(lake.settings) as project:
+        monitors.record(project.engine, lake.data, Findings())
+    assert not (lake.data / "ops" / "ml_features").exists()
+    found = look(ml_lake.filled(lake))
+    with open_project(lake.settings) as project:
+        monitors.record(project.engine, lake.data, found)
+    assert lake.rows("SELECT count(*), max(measured_at) FROM ops.ml_features") == [(3, MONDAY)]
+    assert lake.rows("SELECT verdict, count(*) FROM ops.ml_performance GROUP BY 1 ORDER BY 2, 1") == [
+        ("keeps its bounds", 1),
+        ("open", 1),
+        ("judged", 5),
+    ]
+    assert lake.rows("SELECT sum(predictions)::INTEGER FROM ops.ml_predictions") == [(27 * 40,)]
+
+
+# -- the facts that are shown
+
+
+def read(lake: Lake) -> ModelFacts:
+    with open_project(lake.settings) as project:
+        (found,) = read_models(project, monitors.evaluate(project, MONDAY))
+    return found
+
+
+def test_the_facts_of_a_model_are_its_versions_and_what_the_monitors_see_of_the_active_one(lake: Lake) -> None:
+    ml_lake.filled(lake, recent(7, weight=500.0))
+    why = "brier 0.2 is not below 0.19, that of version 1"
+    newer = version(2, Status.CANDIDATE, name="post.late", why=why, confusion='{"true_positive": 3}')
+    ml_lake.train(lake, newer)
+    found = read(lake)
+    assert (found.name, found.features, found.scored) == ("post.late", "gold.post.parcels", ("gold.post.risk",))
+    assert [(one.version, one.status, one.metrics["brier"]) for one in found.versions] == [
+        (2, "CANDIDATE", 0.19),
+        (1, "ACTIVE", 0.19),
+    ]
+    assert found.versions[0].confusion == {"true_positive": 3}
+    assert (found.drifted, found.drift[0].feature, found.not_promoted) == (("weight",), "weight", 1)
+    assert (found.predictions[0].day, found.performance[0].week) == (date(2026, 11, 1), date(2026, 10, 26))
+    assert found.recent and (found.recent.weeks, found.recent.verdict) == (4, "keeps its bounds")
+    assert found.retrain_due == MONDAY + 7 * DAY
+    assert state(found, MONDAY) == (
+        f"version 1 in use since 2026-11-02; 1 version trained since, none promoted; the last: {why}; drifted: weight"
+    )
+
+
+def test_the_facts_of_a_model_that_is_not_in_use_say_why(lake: Lake) -> None:
+    assert state(read(ml_lake.declare(lake)), MONDAY) == "never trained: `make train`"
+    ml_lake.train(lake, version(1, name="post.late", why="roc_auc 0.50, at least 0.7"))
+    found = read(lake)
+    assert (found.active, found.not_promoted, found.recent) == (None, 1, None)
+    assert state(found, MONDAY) == "no version is in use; version 1, trained 0 h ago: roc_auc 0.50, at least 0.7"
