@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,14 @@ RUNS = "ops.pipeline_runs"  # every lake has it, and an upgrade begins with it
 RECORDS = "ops"  # of what was done; without any other table they are no lake
 MODELS = "models"  # trained models, a row for each version
 LAYERS = ("bronze", "silver", "gold", "quarantine", "deletions", "statements", MODELS, RECORDS)
+
+# Returns the SELECT list by which a person reads a table, given its name and its columns with their types.
+SelectOf = Callable[[str, Mapping[str, str]], str]
+
+
+def as_it_is(table: str, columns: Mapping[str, str]) -> str:
+    """Return the SELECT list of whoever reads a table as it is: the pipeline, and what only counts."""
+    return "*"
 
 
 def tables(data: Path) -> dict[str, Path]:
@@ -98,7 +106,10 @@ def gains_columns(name: str) -> bool:
 
 
 def publish(
-    engine: DuckEngine, roots: Mapping[str, Path], versions: Mapping[str, int] | None = None
+    engine: DuckEngine,
+    roots: Mapping[str, Path],
+    versions: Mapping[str, int] | None = None,
+    select: SelectOf = as_it_is,
 ) -> dict[str, lake.Snapshot]:
     """Make these tables readable by name, at the versions given, else at their newest; returns those that are there."""
     there = {}
@@ -106,13 +117,17 @@ def publish(
         snapshot = lake.open_table(root, (versions or {}).get(name))
         if snapshot:
             scan = engine.scan(snapshot, evolved=gains_columns(name))
-            engine.publish(name, f"SELECT * FROM {scan}")
+            engine.publish(name, f"SELECT {select(name, snapshot.columns)} FROM {scan}")
             there[name] = snapshot
     return there
 
 
 def publish_named(
-    engine: DuckEngine, data: Path, names: Iterable[str], versions: Mapping[str, int] | None = None
+    engine: DuckEngine,
+    data: Path,
+    names: Iterable[str],
+    versions: Mapping[str, int] | None = None,
+    select: SelectOf = as_it_is,
 ) -> Readable:
     """Make the tables and views of these names readable, each view with all that it reads; see `publish`.
 
@@ -126,7 +141,7 @@ def publish_named(
         raise unknown_table(unknown, [*known, *selects])
     wanted |= _below_views(engine, wanted, selects)
     roots = {name: known[name] for name in sorted(wanted & known.keys())}
-    found = publish(engine, {name: root for name, root in roots.items() if name != reads.TABLE}, versions)
+    found = publish(engine, {name: root for name, root in roots.items() if name != reads.TABLE}, versions, select)
     columns = {name: tuple(snapshot.columns) for name, snapshot in found.items()}
     if reads.TABLE in roots:
         reads.publish(engine, data)
@@ -155,6 +170,7 @@ def show(
     out: TextIO | None = None,
     most: int | None = None,
     reading: Reading | None = None,
+    select: SelectOf = as_it_is,
 ) -> int:
     """Run a SELECT and print it as table, csv or json: all its rows, or at most so many; return how many were left out.
 
@@ -167,7 +183,7 @@ def show(
         MachineError: the result cannot be written.
     """
     reading = reading or Reading()
-    prepare(engine, data, sql, versions, reading=reading)
+    prepare(engine, data, sql, versions, reading=reading, select=select)
     with telling(sql):
         headers, left = list(engine.columns(sql)), 0
         if most is None:
@@ -189,10 +205,13 @@ def prepare(
     versions: Mapping[str, int],
     output: Path | None = None,
     reading: Reading | None = None,
+    *,
+    select: SelectOf = as_it_is,
 ) -> None:
     """Make the tables that a SELECT names readable, and nothing else; `output` is a file that may be written.
 
-    `reading` is given what the statement reads, as far as that is known.
+    `reading` is given what the statement reads, as far as that is known. `select`: how the person who asks reads a
+    table; where that is not as it is, no other way leads to its files.
 
     Raises:
         UsageError: it names a table that is not there.
@@ -203,8 +222,22 @@ def prepare(
         raise UsageError("no SQL", fix=fix)
     reading = reading or Reading()
     reads.begin(reading, engine, sql)
-    reads.complete(reading, engine, sql, publish_named(engine, data, engine.table_references(sql), versions))
+    if select is not as_it_is:
+        refuse_outside(engine, sql)
+    readable_now = publish_named(engine, data, engine.table_references(sql), versions, select)
+    reads.complete(reading, engine, sql, readable_now)
     engine.confine(output)
+
+
+def refuse_outside(engine: DuckEngine, sql: str) -> None:
+    """Refuse a SELECT that looks at files, settings or other statements in place of tables.
+
+    Raises:
+        UsageError: naming the calls.
+    """
+    if sql.strip() and (calls := engine.looks_outside(sql)):
+        fix = "name a table as layer.domain.table: a query reads the tables of the lake and nothing else"
+        raise UsageError(f"{', '.join(calls)} in a query", fix=fix)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from page_site import Site, opened
 from src.contract import AGGREGATES, Measure, Table
 from src.engine import DuckEngine
 from src.facts.measures import Course, Series, read_course
+from src.masking.masks import NONE
 from src.page import markdown
 from src.page.drawing import charts, measures
 from src.project import open_project
@@ -80,7 +81,7 @@ def course(site: Site, measure: Measure | None = None, period: int | None = None
         declared = project.declared(f"gold.shop.{table}")
         measured, snapshot = replace(declared, measure=measure or declared.measure), project.table(declared.id)
         assert snapshot
-        found = read_course(project.engine, measured, snapshot, TODAY, period)
+        found = read_course(project.engine, measured, snapshot, TODAY, period, NONE)
     assert found
     return found
 
@@ -108,7 +109,7 @@ def test_a_week_that_is_not_over_is_a_figure_so_far(site: Site) -> None:
 def _of_view(engine: DuckEngine, declared: Table, today: date) -> Course:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine, "scan", lambda snapshot: "weekly")
-        found = read_course(engine, declared, None, today)  # type: ignore[arg-type]
+        found = read_course(engine, declared, None, today, None, NONE)  # type: ignore[arg-type]
     assert found
     return found
 

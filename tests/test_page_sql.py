@@ -20,6 +20,7 @@ from page_site import COOKIE, HOST, Site, opened
 from starlette.concurrency import run_in_threadpool
 
 from src.errors import BoathouseError
+from src.masking.masks import NONE
 from src.page import asking, queries, sandbox, sending
 from src.page.app import build
 from src.page.asking import Answer, Cell, Job, QuestionError
@@ -52,12 +53,12 @@ def room(tmp_path: Path) -> Path:
 def request(site: Site, sql: str, room: Path, most: int = 1000) -> dict[str, object]:
     """What the process that answers a query is handed."""
     versions = releases.newest(site.lake.data)
-    bounds = {"memory": 200 << 20, "spill": "100MB", "most": most}
+    bounds = {"memory": 200 << 20, "spill": "100MB", "most": most, "masks": NONE.as_json()}
     return {"sql": sql, "data": str(site.lake.data), "versions": versions, "room": str(room), "output": None} | bounds
 
 
 def ask(site: Site, sql: str, seconds: float = 20) -> Answer:
-    return asking.ask(site.lake.data, sql, releases.newest(site.lake.data), seconds=seconds)
+    return asking.ask(site.lake.data, sql, releases.newest(site.lake.data), NONE, seconds=seconds)
 
 
 # -- what a query reads
@@ -236,7 +237,7 @@ def test_a_question_nobody_waits_for_any_more_is_not_asked(site: Site) -> None:
     job = Job()
     job.stop()
     with pytest.raises(QuestionError, match="stopped"):
-        asking.ask(site.lake.data, ENDLESS, {}, job, seconds=60)
+        asking.ask(site.lake.data, ENDLESS, {}, NONE, job, seconds=60)
 
 
 @pytest.mark.long
@@ -266,7 +267,7 @@ def left_behind(site: Site) -> list[Path]:
 
 @pytest.mark.parametrize(("form", "start"), [("csv", b"day,orders,amount"), ("parquet", b"PAR1"), ("xlsx", b"PK")])
 def test_rows_are_taken_away_and_no_file_is_left(site: Site, form: str, start: bytes) -> None:
-    taken = asking.take(site.lake.data, f"SELECT * FROM {DAILY}", releases.newest(site.lake.data), form)
+    taken = asking.take(site.lake.data, f"SELECT * FROM {DAILY}", releases.newest(site.lake.data), NONE, form)
     assert left_behind(site) == []  # before a byte is sent: whoever hangs up leaves nothing
     chunks = taken.chunks()
     assert next(chunks).startswith(start)
@@ -284,7 +285,7 @@ def test_a_mart_is_downloaded_as_its_readers_see_it(site: Site) -> None:
 
 def test_a_failed_download_leaves_no_file_either(site: Site) -> None:
     with pytest.raises(QuestionError):
-        asking.take(site.lake.data, "SELECT error('no')", {}, "csv")
+        asking.take(site.lake.data, "SELECT error('no')", {}, NONE, "csv")
     assert left_behind(site) == []
 
 

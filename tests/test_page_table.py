@@ -14,6 +14,7 @@ from src.errors import UsageError
 from src.facts import Facts, read_facts
 from src.facts import table as facts_of
 from src.facts.samples import read_sample
+from src.masking.masks import NONE
 from src.page import rendering, tables
 from src.project import Project, open_project
 
@@ -49,7 +50,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, Fa
 def screen(shop: tuple[Project, Facts], table: str, depth: int = 1) -> str:
     """The HTML of a table's screen."""
     project, facts = shop
-    values = tables.content(project, facts, table, depth, rendering.table_url)
+    values = tables.content(project, facts, table, depth, rendering.table_url, NONE)
     common = {"facts": facts, "path": "/", "menu": (), "message": "", "form_token": "", "readonly": False}
     return rendering.rendered(rendering.environment(), "table.html", common | values)
 
@@ -96,7 +97,7 @@ def test_rows_are_those_of_the_version_that_readers_see(shop: tuple[Project, Fac
     project, facts = shop
     standing = facts.tables["silver.shop.orders"].standing
     assert standing is not None
-    sample = read_sample(project, "silver.shop.orders", standing.version)
+    sample = read_sample(project, "silver.shop.orders", standing.version, NONE)
     assert sample is not None and sample.released
     assert [[cell.text for cell in row[:3]] for row in sample.rows] == [
         ["1", "2026-01-01", "10.00"],

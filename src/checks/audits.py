@@ -46,10 +46,14 @@ class AuditError(DataError):
 
     def __init__(self, table: Table, audits: Sequence[AuditResult]) -> None:
         self.audits = tuple(audits)
-        failed = [audit for audit in audits if not audit.passed and audit.severity == "error"]
-        shown = "; ".join(describe(audit) for audit in failed)
         fix = "correct the rows at their source, or the rule; readers keep the last good version"
-        super().__init__(f"audit failed: {shown}", where=table.path, fix=fix)
+        super().__init__(self.text(audits), where=table.path, fix=fix)
+
+    @staticmethod
+    def text(audits: Sequence[AuditResult]) -> str:
+        """Return what is told of the results of a table that was not written for them."""
+        failed = (audit for audit in audits if not audit.passed and audit.severity == "error")
+        return f"audit failed: {'; '.join(map(describe, failed))}"
 
 
 def describe(audit: AuditResult) -> str:

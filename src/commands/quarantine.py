@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 
+from src import console
 from src.author import author
 from src.commands import Call, day, json_argument, show
 from src.commands.run import finish
 from src.errors import UsageError
 from src.maintenance import quarantine
+from src.masking.reader import masks_of_lake
 from src.project import Selection, downstream, open_engine, open_project
 from src.run import runs
 from src.run.kinds import RunKind
@@ -34,10 +36,14 @@ def run(call: Call) -> int:
     if args.verb == "waive":
         return _waive(call)
     with open_engine(call.settings) as engine:
+        masks = masks_of_lake(call.settings, engine)
+        select = masks.select_in(engine)
         if args.verb == "list":
-            show(call, quarantine.read_reasons(engine, data, runs.now().date()), quarantine.print_reasons)
+            show(call, quarantine.read_reasons(engine, data, runs.now().date(), select), quarantine.print_reasons)
         else:
-            show(call, quarantine.read_rows(engine, data, args.table, args.limit), quarantine.print_rows)
+            show(call, quarantine.read_rows(engine, data, args.table, args.limit, select), quarantine.print_rows)
+            if masks.covers(args.table):
+                console.note(f"values of {args.table} are masked: its files have masked columns")
     return 0
 
 

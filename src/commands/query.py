@@ -13,6 +13,9 @@ from src import catalog, console, exports
 from src.commands import Call, json_argument, read_by_user, show
 from src.engine import DuckEngine
 from src.errors import UsageError, from_os_error
+from src.masking.masks import Masks, note
+from src.masking.reader import masks_of_lake
+from src.masking.reading import masked_reads
 from src.project import open_engine
 from src.reads import Reading
 from src.run import releases
@@ -38,17 +41,21 @@ def run(call: Call) -> int:
     sql = _statement(args)
     with open_engine(call.settings) as engine:
         versions = {} if args.newest else releases.newest(data)
+        masks = masks_of_lake(call.settings, engine)
         with read_by_user(call, "export" if args.output else "query") as reading:
             if args.output:
-                show(call, _exported(call, engine, sql, versions, reading), _print_exported)
+                show(call, _exported(call, engine, sql, versions, reading, masks), _print_exported)
             else:
                 form = "json" if args.json else args.format
                 most = _MOST if form == "table" and not args.all and console.width() else None
-                left = catalog.show(engine, data, sql, form, versions, most=most, reading=reading)
+                select = masks.select_in(engine)
+                left = catalog.show(engine, data, sql, form, versions, most=most, reading=reading, select=select)
                 if left:
                     print(f"note: {left:,} more rows; --all shows them, --output FILE writes them", file=sys.stderr)
         release = releases.Release() if args.newest else releases.newest_release(data)
         read = engine.table_references(sql)
+        if masked := note(masks, masked_reads(engine, masks, sql)):
+            print(f"note: {masked}", file=sys.stderr)
         for name in sorted(release.behind.keys() & read):
             print(f"note: {releases.describe(release.behind[name])}", file=sys.stderr)
         for name in sorted(release.drafts & read):
@@ -75,10 +82,12 @@ def _statement(args: argparse.Namespace) -> str:
         raise UsageError("the SQL is not utf-8", where=args.file, fix="save it as that") from error
 
 
-def _exported(call: Call, engine: DuckEngine, sql: str, versions: dict[str, int], reading: Reading) -> exports.Exported:
+def _exported(
+    call: Call, engine: DuckEngine, sql: str, versions: dict[str, int], reading: Reading, masks: Masks
+) -> exports.Exported:
     data = call.settings.data_dir
     path = exports.target_of(call.args.output, data, catalog.LAYERS, force=call.args.force)
-    catalog.prepare(engine, data, sql, versions, exports.part_of(path), reading)
+    catalog.prepare(engine, data, sql, versions, exports.part_of(path), reading, select=masks.select_in(engine))
     with catalog.telling(sql):
         found = exports.write(engine, sql, path)
     reading.rows = found.rows

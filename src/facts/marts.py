@@ -12,6 +12,7 @@ from src.contract import Mart, Table
 from src.engine import identifier
 from src.errors import UsageError, from_os_error
 from src.facts.measures import Course, read_course
+from src.masking.masks import Masks, note
 from src.project import Project
 from src.run import releases
 from src.run.releases import Standing
@@ -41,6 +42,7 @@ class MartFacts:
     newest: Rows | None
     behind: Mapping[str, tuple[str, ...]]  # as of when readers see some of the mart's tables, and why not later
     readme: str
+    masked: str | None = None  # which of its columns are masked, in a line
 
 
 def main_table(mart: Mart) -> Table:
@@ -48,8 +50,10 @@ def main_table(mart: Mart) -> Table:
     return next((table for table in mart.tables if table.measure), mart.tables[0])
 
 
-def read_mart(project: Project, name: str, table: str | None, now: datetime, period: int | None) -> MartFacts:
-    """Return a mart and one of its tables (the main one where none is named) at a moment (UTC).
+def read_mart(
+    project: Project, name: str, table: str | None, now: datetime, period: int | None, masks: Masks
+) -> MartFacts:
+    """Return a mart and one of its tables (the main one where none is named) at a moment (UTC), under masks.
 
     Raises:
         UsageError: there is no such mart or table.
@@ -65,10 +69,11 @@ def read_mart(project: Project, name: str, table: str | None, now: datetime, per
         mart=mart,
         table=shown,
         version=version,
-        course=read_course(project.engine, shown, snapshot, now.date(), period) if snapshot else None,
-        newest=_newest(project, shown, snapshot, now.date()) if snapshot else None,
+        course=read_course(project.engine, shown, snapshot, now.date(), period, masks) if snapshot else None,
+        newest=_newest(project, shown, snapshot, now.date(), masks) if snapshot else None,
         behind=_by_reason(own),
         readme=_readme(mart),
+        masked=note(masks, {shown.id: tuple(snapshot.columns)}) if snapshot else None,
     )
 
 
@@ -105,7 +110,7 @@ def find_table(mart: Mart, name: str) -> Table:
     return known[name]
 
 
-def _newest(project: Project, table: Table, snapshot: lake.Snapshot, today: date) -> Rows:
+def _newest(project: Project, table: Table, snapshot: lake.Snapshot, today: date, masks: Masks) -> Rows:
     """Return the newest rows of a table, those dated to come last; without a date those of the greatest measure."""
     first = table.measured_by or (table.measure.column if table.measure else None)
     order = [f"{identifier(first)} DESC NULLS LAST"] if first else []
@@ -114,7 +119,8 @@ def _newest(project: Project, table: Table, snapshot: lake.Snapshot, today: date
     order += [identifier(name) for name in table.key or [one.name for one in columns] if name != first]
     texts = ", ".join(f"left({identifier(one.name)}::VARCHAR, {_LONGEST + 1})" for one in columns)
     by = f"ORDER BY {', '.join(order)}" if order else ""
-    newest = f"SELECT * FROM {project.engine.scan(snapshot)} {by} LIMIT {_NEWEST}"
+    scan = masks.relation(project.engine, table.id, snapshot.columns, project.engine.scan(snapshot))
+    newest = f"SELECT * FROM {scan} {by} LIMIT {_NEWEST}"
     found = project.engine.rows(f"SELECT {texts} FROM ({newest}) {by}")
     return Rows(
         columns=tuple(column.name for column in columns),

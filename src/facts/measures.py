@@ -13,6 +13,7 @@ from datetime import date, timedelta
 from src.contract import Measure, Table
 from src.engine import DuckEngine, identifier, literal
 from src.lake import Snapshot
+from src.masking.masks import Masks
 
 SERIES = 6  # that are told apart; the others are one
 OTHERS = "others"
@@ -54,7 +55,7 @@ class Course:
 
 
 def read_course(
-    engine: DuckEngine, table: Table, snapshot: Snapshot, today: date, period: int | None = None
+    engine: DuckEngine, table: Table, snapshot: Snapshot, today: date, period: int | None, masks: Masks
 ) -> Course | None:
     """Return the course of a table's measure in one of its versions; None where it has none, or no row.
 
@@ -65,7 +66,7 @@ def read_course(
     """
     if table.measure is None:
         return None
-    rows = _rows(engine, table, table.measure, snapshot)
+    rows = _rows(engine, table, table.measure, snapshot, masks)
     if table.measured_by is None:
         return _by_name(engine, table.measure, rows)
     seen = f"SELECT * FROM ({rows}) WHERE day <= DATE '{today}'"
@@ -120,13 +121,14 @@ def _coarser(step: str, days: int) -> str:
     return step
 
 
-def _rows(engine: DuckEngine, table: Table, measure: Measure, snapshot: Snapshot) -> str:
+def _rows(engine: DuckEngine, table: Table, measure: Measure, snapshot: Snapshot, masks: Masks) -> str:
     """Return SQL for the rows of a table with the columns day, name, value and weight."""
     day = f"{identifier(table.measured_by)}::DATE" if table.measured_by else "NULL::DATE"
     name = f"coalesce({identifier(measure.by)}::VARCHAR, '(none)')" if measure.by else literal(measure.column)
     weight = f"{identifier(measure.weight)}::DOUBLE" if measure.weight else "1.0"
     value = f"{identifier(measure.column)}::DOUBLE"
-    return f"SELECT {day} AS day, {name} AS name, {value} AS value, {weight} AS weight FROM {engine.scan(snapshot)}"
+    scan = masks.relation(engine, table.id, snapshot.columns, engine.scan(snapshot))
+    return f"SELECT {day} AS day, {name} AS name, {value} AS value, {weight} AS weight FROM {scan}"
 
 
 def _aggregated(measure: Measure, rows: str, by: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from src import lake
+from src.catalog import SelectOf
 from src.engine import DuckEngine, literal
 from src.maintenance import quarantine
 from src.maintenance.quarantine import Waiver
@@ -49,26 +50,28 @@ class Rejected:
     total: int
 
 
-def read_groups(engine: DuckEngine, data: Path, today: date) -> list[Group]:
+def read_groups(engine: DuckEngine, data: Path, today: date, select: SelectOf) -> list[Group]:
     """Return the rejected rows of every table by reason: tables with the most of them first."""
     found: list[Group] = []
     for table, name in quarantine.tables(data).items():
         stored = lake.open_table(lake.table_path(data, name))
         if stored and stored.rows:  # most are empty in a lake of many tables: no statement is spent on them
-            found += _groups(engine, data, table, name, today)
+            found += _groups(engine, data, table, name, today, select)
     of_table: dict[str, int] = {}
     for group in found:
         of_table[group.table] = of_table.get(group.table, 0) + group.open
     return sorted(found, key=lambda group: (-of_table[group.table], group.table, -group.open, group.code))
 
 
-def read_page(engine: DuckEngine, data: Path, table: str, code: str, *, size: int, page: int) -> Rejected:
+def read_page(
+    engine: DuckEngine, data: Path, table: str, code: str, select: SelectOf, *, size: int, page: int
+) -> Rejected:
     """Return one page of the rejected rows of a table, of all reasons or of one; pages count from 1.
 
     Raises:
         UsageError: the table has no quarantine.
     """
-    name = quarantine.publish(engine, data, table)
+    name = quarantine.publish(engine, data, table, select)
     where = f"WHERE {_CODE} = {literal(code)}" if code else ""
     total = int(engine.one(f"SELECT count(*) FROM {name} {where}")[0])
     rows = engine.rows(
@@ -91,8 +94,8 @@ def read_waivers(engine: DuckEngine, data: Path, table: str, today: date) -> lis
     return [Waiver(*row) for row in rows]
 
 
-def _groups(engine: DuckEngine, data: Path, table: str, name: str, today: date) -> Iterator[Group]:
-    quarantine.publish_named(engine, data, name)
+def _groups(engine: DuckEngine, data: Path, table: str, name: str, today: date, select: SelectOf) -> Iterator[Group]:
+    quarantine.publish_named(engine, data, name, select)
     waived = quarantine.waived(engine, data, table, today)
     sample = (
         f"arg_max({{'file': _file, 'row': _row, 'reason': left(array_to_string(_reasons, '; '), {_REASON}), "

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from src import catalog, lake
 from src.engine import identifier
+from src.masking.masks import Masks, note
 from src.project import Project
 
 ROWS = 12
@@ -28,9 +29,10 @@ class Sample:
     released: bool  # whether readers see this version
     columns: dict[str, str]
     rows: tuple[tuple[Cell, ...], ...]
+    masked: str | None = None  # which of the columns are masked, in a line
 
 
-def read_sample(project: Project, table_id: str, released: int | None, most: int = ROWS) -> Sample | None:
+def read_sample(project: Project, table_id: str, released: int | None, masks: Masks, most: int = ROWS) -> Sample | None:
     """Return the first rows of the newest partition of the released version, or of the newest where none is released.
 
     None where nothing is built.
@@ -50,6 +52,7 @@ def read_sample(project: Project, table_id: str, released: int | None, most: int
     rows: list[tuple[object, ...]] = []
     if files:
         scan = project.engine.scan(snapshot, files, evolved=catalog.gains_columns(table_id), located=True)
+        scan = f"(SELECT {masks.select_in(project.engine)(table_id, kinds)} FROM {scan})"
         cells = ", ".join(_cut(name, kind) for name, kind in kinds.items())
         rows = project.engine.rows(f"SELECT {cells} FROM {scan} WHERE _nth < {most} ORDER BY _nth")
     return Sample(
@@ -57,6 +60,7 @@ def read_sample(project: Project, table_id: str, released: int | None, most: int
         released=released is not None,
         columns=dict(kinds),
         rows=tuple(tuple(map(_cell, row[::2], row[1::2])) for row in rows),
+        masked=note(masks, {table_id: tuple(kinds)}),
     )
 
 

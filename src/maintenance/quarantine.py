@@ -12,6 +12,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from src import catalog, console, lake
+from src.catalog import SelectOf, as_it_is
 from src.engine import DuckEngine, literal
 from src.errors import UsageError
 from src.run import runs
@@ -65,12 +66,12 @@ class RejectedRow:
     contract: str
 
 
-def read_reasons(engine: DuckEngine, data: Path, today: date) -> list[Reason]:
+def read_reasons(engine: DuckEngine, data: Path, today: date, select: SelectOf) -> list[Reason]:
     """Return the rejected rows counted by table and reason, those that a waiver in force covers apart."""
     found = []
     for table, name in tables(data).items():
         covered = waived(engine, data, table, today)
-        publish_named(engine, data, name)
+        publish_named(engine, data, name, select)
         rows = engine.rows(
             f"SELECT reason, count(*) FILTER (WHERE NOT {covered}), count(*) FILTER (WHERE {covered}), "
             f"min(_ingested_at), max(_ingested_at) "
@@ -90,13 +91,17 @@ def print_reasons(reasons: Sequence[Reason]) -> None:
     console.table(headers, [tuple(vars(reason).values()) for reason in reasons])
 
 
-def read_rows(engine: DuckEngine, data: Path, table: str, limit: int, longest: int | None = None) -> list[RejectedRow]:
+def read_rows(
+    engine: DuckEngine, data: Path, table: str, limit: int, select: SelectOf, longest: int | None = None
+) -> list[RejectedRow]:
     """Return the newest rejected rows of a table. `longest`: of values with more characters only so many.
+
+    `select`: how the person who asks reads them.
 
     Raises:
         UsageError: the table has no quarantine.
     """
-    name = publish(engine, data, table)
+    name = publish(engine, data, table, select)
     values = "_values"
     if longest is not None:
         cut = f"left(_values, {longest}) || ' ... (' || length(_values) || ' characters)'"
@@ -134,14 +139,14 @@ def waive(engine: DuckEngine, data: Path, waiver: Waiver) -> int:
     return covered
 
 
-def publish(engine: DuckEngine, data: Path, table: str) -> str:
+def publish(engine: DuckEngine, data: Path, table: str, select: SelectOf) -> str:
     """Make the quarantine of a table readable in SQL; return its name there.
 
     Raises:
         UsageError: the table has none.
     """
     name = _known(data, table)
-    publish_named(engine, data, name)
+    publish_named(engine, data, name, select)
     return name
 
 
@@ -161,11 +166,12 @@ def _known(data: Path, table: str) -> str:
     return known[table]
 
 
-def publish_named(engine: DuckEngine, data: Path, name: str) -> None:
+def publish_named(engine: DuckEngine, data: Path, name: str, select: SelectOf = as_it_is) -> None:
     """Make a quarantine readable by its name, with every column that one has today: older rows have no codes."""
     if table := lake.open_table(lake.table_path(data, name)):
-        scan = engine.scan(table, columns={**table.columns, **QUARANTINE_COLUMNS}, evolved=True)
-        engine.publish(name, f"SELECT * FROM {scan}")
+        columns = {**table.columns, **QUARANTINE_COLUMNS}
+        scan = engine.scan(table, columns=columns, evolved=True)
+        engine.publish(name, f"SELECT {select(name, columns)} FROM {scan}")
 
 
 def waived(engine: DuckEngine, data: Path, table: str, today: date) -> str:

@@ -9,17 +9,18 @@ null      nothing
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from src.engine import identifier, literal
+from src.engine import DuckEngine, identifier, literal
 
 SHOWN = "***"  # what stands for a part that is masked
 _TEXT = "VARCHAR"
 _OPEN = frozenset({"_file", "_row", "_ingested_at", "_batch", "_contract", "_codes"})  # hold no value of a row
 _RAW = ("_raw", "_reject")  # of bronze: a line that could not be split, and what was wrong with it
 _RECORDS = "ops"
+_INNER, _OUTER = "mask_inner", "mask_outer"  # variables of an engine
 _OF_STEP = "concat_ws('.', layer, domain, \"table\")"
 # Columns of the records that may quote values, by table, with SQL of the table that a record is about. What runs write
 # quotes no masked value; what they wrote before a column was classified may.
@@ -48,6 +49,7 @@ class TableMasks:
 
     masked: Mapping[str, Mask] = field(default_factory=dict)
     open: frozenset[str] = frozenset()
+    quoted: frozenset[str] = frozenset()  # the open columns that no masked column of a file was made into
     why: str = "nothing says what it holds"
 
     def of_column(self, column: str) -> Mask | None:
@@ -83,9 +85,23 @@ class Masks:
             return self.of_table(f"silver.{rest}")
         return self.tables.get(table) or (None if table in self.declared else TableMasks(why="no contract declares it"))
 
+    def may_replace(self, table: str) -> bool:
+        """Return whether some column of a table, or of records, may be read otherwise than it is."""
+        return not self.off and (table in _QUOTING or (not table.startswith(f"{_RECORDS}.") and self.covers(table)))
+
     def covers(self, table: str) -> bool:
         """Return whether some column of a table is masked."""
         return self.of_table(table) is not None
+
+    def select_in(self, engine: DuckEngine) -> Callable[[str, Mapping[str, str]], str]:
+        """Return `select`, for statements of this engine, which then has the secret.
+
+        No statement shows it, as it is a variable. Where an engine lacks it, hashes are null.
+        """
+        if self.key and not self.off:
+            for name in (_INNER, _OUTER):
+                engine.execute(f"SET VARIABLE {name} = {literal(f'{name} {self.key}')}")
+        return self.select
 
     def select(self, table: str, columns: Mapping[str, str]) -> str:
         """Return the SELECT list that gives a table as people read it; `columns` are its columns with their types."""
@@ -93,9 +109,9 @@ class Masks:
         swapped = ", ".join(f"{sql} AS {identifier(name)}" for name, sql in made.items())
         return f"* REPLACE ({swapped})" if made else "*"
 
-    def relation(self, table: str, columns: Mapping[str, str], scan: str) -> str:
+    def relation(self, engine: DuckEngine, table: str, columns: Mapping[str, str], scan: str) -> str:
         """Return a relation of a table's rows as people read them, over a relation of its rows."""
-        made = self.select(table, columns)
+        made = self.select_in(engine)(table, columns)
         return scan if made == "*" else f"(SELECT {made} FROM {scan})"
 
     def replaced(self, table: str, columns: Mapping[str, str]) -> dict[str, str]:
@@ -114,8 +130,6 @@ class Masks:
 
     def hidden(self, table: str, columns: Collection[str]) -> dict[str, str]:
         """Return the columns of a table that are masked, each with why."""
-        if self.off or table.startswith(f"{_RECORDS}."):
-            return {}
         found = self.of_table(table)
         if found is None:
             return {}
@@ -126,7 +140,10 @@ class Masks:
 
     def as_json(self) -> dict[str, Any]:
         """Return the masks as JSON holds them, the key among them: for another process of the same reader."""
-        tables = {name: {**asdict(one), "open": sorted(one.open)} for name, one in self.tables.items()}
+        tables = {
+            name: {**asdict(one), "open": sorted(one.open), "quoted": sorted(one.quoted)}
+            for name, one in self.tables.items()
+        }
         return {"tables": tables, "declared": sorted(self.declared), "key": self.key, "off": self.off}
 
     @staticmethod
@@ -134,7 +151,10 @@ class Masks:
         """Return the masks that `as_json` gave."""
         tables = {
             name: TableMasks(
-                {column: Mask(**mask) for column, mask in one["masked"].items()}, frozenset(one["open"]), one["why"]
+                {column: Mask(**mask) for column, mask in one["masked"].items()},
+                frozenset(one["open"]),
+                frozenset(one["quoted"]),
+                one["why"],
             )
             for name, one in text["tables"].items()
         }
@@ -151,15 +171,14 @@ class Masks:
             first = f"WHEN length({name}) > 3 THEN left({name}, 1) || '{SHOWN}'"
             return f"CASE WHEN {name} IS NULL THEN NULL {last} {first} ELSE '{SHOWN}' END"
         if kind == _TEXT and mask.kind == "hash" and self.key:
-            inner, outer = literal(f"inner {self.key}"), literal(f"outer {self.key}")
-            return f"left(sha256({outer} || sha256({inner} || {name})), 16)"
+            return f"left(sha256(getvariable('{_OUTER}') || sha256(getvariable('{_INNER}') || {name})), 16)"
         return f"NULL::{kind}"
 
     def _of_quarantine(self, table: str, found: TableMasks) -> dict[str, str]:
         """Return the SQL of what quarantine quotes: of a row's values and reasons only what is about open columns."""
         rest = table.partition(".")[2]
         read = self.tables.get(f"quarantine.{rest}", TableMasks())  # the columns of its files that are open
-        open_keys, open_columns = (f"{literal(sorted(one))}::VARCHAR[]" for one in (read.open, found.open))
+        open_keys, open_columns = (f"{literal(sorted(one))}::VARCHAR[]" for one in (read.open, found.quoted))
         closed = f"list_filter(json_keys(_values), lambda k: NOT list_contains({open_keys}, lower(k)))"
         starred = f"to_json(map_from_entries(list_transform({closed}, lambda k: {{'k': k, 'v': '{SHOWN}'}})))"
         is_row = "len(_codes) > 0 AND NOT list_has_any(_codes, ['line', 'line:'])"  # else it is a line of the file

@@ -51,8 +51,22 @@ def resolve(project: Project, key: str | None) -> Masks:
             if (table.id, name) in closed and name not in PROVENANCE
         }
         if masked:
-            found[table.id] = TableMasks(masked, _names(table) - masked.keys())
+            opened = _names(table) - masked.keys()
+            found[table.id] = TableMasks(masked, opened, _quoted(table, opened, closed, origins))
     return Masks(found | _of_files(project, closed, origins, found), declared, key)
+
+
+def _quoted(
+    table: Table, opened: frozenset[str], closed: set[Reference], origins: Mapping[Reference, Origin]
+) -> frozenset[str]:
+    """Return those of the open columns of which a reason may tell the value: it quotes what they are made of."""
+    return frozenset(
+        name.lower()
+        for name in table.stored_columns
+        if name.lower() in opened
+        and (origin := origins.get((table.id, name)))
+        and not _is_made_of(Origin(origin.values), closed)
+    )
 
 
 def _names(table: Table) -> frozenset[str]:
@@ -132,7 +146,8 @@ def _of_files(
             opened = frozenset.intersection(*(one.open for one in masked)) if table.sql is None else frozenset[str]()
             beside[f"quarantine.{table.domain}.{table.name}"] = TableMasks({}, opened)
             if table.id not in found:  # none of its columns is masked, but a column of its files is
-                beside[table.id] = TableMasks({}, _names(table))
+                names = _names(table)
+                beside[table.id] = TableMasks({}, names, _quoted(table, names, closed, origins))
     return feeds | beside
 
 
@@ -151,4 +166,4 @@ def _of_feed(
                 masked[name.lower()] = Mask(kind, f"{table}.{column} is made of it")
     anything = (feed, None) in closed  # which column a masked one is made of cannot be told
     opened = frozenset[str]() if anything else frozenset(read - set(masked))
-    return TableMasks(masked, opened, "no table reads it, and its file has masked columns")
+    return TableMasks(masked, opened, why="no table reads it, and its file has masked columns")

@@ -21,6 +21,7 @@ from typing import IO, Any
 from src.engine.room import room_beside
 from src.errors import UsageError
 from src.maintenance.command_line import PRODUCT
+from src.masking.masks import Masks
 
 ROWS = 1_000  # on the screen
 SECONDS = 10.0  # of a question
@@ -63,6 +64,7 @@ class Answer:
     more: bool
     seconds: float
     reads: tuple[str, ...] = ()  # the tables that it is made of
+    masked: str | None = None  # which of the columns that it is made of are masked, in a line
 
 
 @dataclass(eq=False)  # each is its own
@@ -97,21 +99,29 @@ class Taken:
 
 
 def ask(
-    data: Path, sql: str, versions: Mapping[str, int], job: Job | None = None, *, seconds: float = SECONDS
+    data: Path,
+    sql: str,
+    versions: Mapping[str, int],
+    masks: Masks,
+    job: Job | None = None,
+    *,
+    seconds: float = SECONDS,
 ) -> Answer:
-    """Return the first rows of a SELECT over the tables of a lake in these versions.
+    """Return the first rows of a SELECT over the tables of a lake in these versions, under the masks of who asks.
 
     Raises:
         QuestionError: it is not one SELECT over the lake's tables, it fails, or takes too long or too much memory.
     """
     began = time.monotonic()
     with _room(data) as room:
-        found = _answered(_request(data, sql, versions, room, None), job or Job(), seconds)
+        found = _answered(_request(data, sql, versions, masks, room, None), job or Job(), seconds)
     rows = tuple(tuple(_cell(text, length) for text, length in row) for row in found["rows"])
-    return Answer(dict(found["columns"]), rows, bool(found["more"]), time.monotonic() - began, tuple(found["reads"]))
+    seconds = time.monotonic() - began
+    reads, masked = tuple(found["reads"]), found["masked"]
+    return Answer(dict(found["columns"]), rows, bool(found["more"]), seconds, reads, masked)
 
 
-def take(data: Path, sql: str, versions: Mapping[str, int], form: str, job: Job | None = None) -> Taken:
+def take(data: Path, sql: str, versions: Mapping[str, int], masks: Masks, form: str, job: Job | None = None) -> Taken:
     """Return the rows of a SELECT as a file of one of FORMATS.
 
     Raises:
@@ -119,7 +129,7 @@ def take(data: Path, sql: str, versions: Mapping[str, int], form: str, job: Job 
     """
     with _room(data) as room:
         output = room / f"rows.{form}"
-        _answered(_request(data, sql, versions, room, output), job or Job(), TAKING)
+        _answered(_request(data, sql, versions, masks, room, output), job or Job(), TAKING)
         return Taken(output.open("rb"), output.stat().st_size)
 
 
@@ -142,11 +152,14 @@ def _room(data: Path) -> Iterator[Path]:
                 stack.close()
 
 
-def _request(data: Path, sql: str, versions: Mapping[str, int], room: Path, output: Path | None) -> dict[str, Any]:
+def _request(
+    data: Path, sql: str, versions: Mapping[str, int], masks: Masks, room: Path, output: Path | None
+) -> dict[str, Any]:
     return {
         "sql": sql,
         "data": str(data.absolute()),
         "versions": dict(versions),
+        "masks": masks.as_json(),
         "room": str(room.absolute()),
         "output": str(output.absolute()) if output else None,
         "memory": _MEMORY,

@@ -24,6 +24,7 @@ from src.facts import Facts, State, read_facts
 from src.facts.marts import MartFacts, read_mart
 from src.facts.runs import read_runs
 from src.facts.samples import Sample
+from src.masking.reader import masks_of_everybody
 from src.masking.resolving import closed_columns
 from src.origins import read_all_origins
 from src.page import lines, rendering, tables
@@ -129,6 +130,7 @@ class _Catalogue:
     def __init__(self, project: Project, facts: Facts, hidden: set[Reference]) -> None:
         self._project, self._facts, self._hidden = project, facts, hidden
         self._origins = read_all_origins(project)
+        self._masks = masks_of_everybody(project)
         self._templates: Environment = rendering.environment()
         self._templates.globals["static"] = True
 
@@ -140,7 +142,9 @@ class _Catalogue:
             yield f"{name}.html", self._page("table.html", **self._of_table(name))
         for name, mart in self._project.contracts.marts.items():
             for table in (None, *(one.name for one in mart.tables)):
-                found = self._without_hidden(read_mart(self._project, name, table, self._facts.read_at, None))
+                found = self._without_hidden(
+                    read_mart(self._project, name, table, self._facts.read_at, None, self._masks)
+                )
                 file = f"mart.{name}.html" if table is None else f"mart.{name}.{table}.html"
                 yield file, self._page("mart.html", **marts.shown(found), whole=table is None)
 
@@ -164,7 +168,7 @@ class _Catalogue:
             yield f"lineage.{domain.name}.html", text
 
     def _of_table(self, name: str) -> dict[str, Any]:
-        values = tables.content(self._project, self._facts, name, 1, rendering.table_url)
+        values = tables.content(self._project, self._facts, name, 1, rendering.table_url, self._masks)
         if values["table"].state is State.FAILED:
             values["why"] = [("", _FAILED)]  # the error may name values
         made = {column.name: self._origins.get((name, column.name)) for column in values["declared"].columns}

@@ -19,6 +19,8 @@ from typing import Any, Generic, TypeVar
 
 from src import catalog, lake
 from src.facts import Facts, read_facts
+from src.masking.masks import Masks
+from src.masking.reader import masks_of_page
 from src.project import Project, open_again, open_project
 from src.run import lock, runs
 from src.settings import Settings
@@ -47,11 +49,12 @@ class _Kept(Generic[T]):
         return self.mark == mark and timedelta(0) <= now - self.seen.read_at < _KEPT
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Contracts:
     mark: _Mark
     run_date: date
     project: Project  # whose engine is closed
+    masks: Masks | None = None
 
 
 class Look:
@@ -103,6 +106,17 @@ class Look:
         read = self._read()
         with open_again(read.project, read.run_date) as project:
             yield project
+
+    def masks(self) -> Masks:
+        """Return what whoever looks at the page reads in place of classified values; made when contracts are read.
+
+        Of files that bring new columns later these are masked until then.
+        """
+        read = self._read()
+        if read.masks is None:
+            with self.project() as project:
+                read.masks = masks_of_page(project)
+        return read.masks
 
     def close(self) -> None:
         """Forget what is kept; the next request reads it again."""

@@ -15,6 +15,7 @@ from src.facts import table as facts_of
 from src.facts.samples import read_sample
 from src.facts.table import Declaration
 from src.maintenance import quarantine
+from src.masking.masks import Masks
 from src.page import lines
 from src.page.drawing import trend
 from src.project import Project
@@ -34,7 +35,9 @@ class Query:
     hint: str = ""
 
 
-def content(project: Project, facts: Facts, table_id: str, depth: int, link: lines.Link) -> dict[str, Any]:
+def content(
+    project: Project, facts: Facts, table_id: str, depth: int, link: lines.Link, masks: Masks
+) -> dict[str, Any]:
     """Return the values that the table's template needs; a part that cannot be read is a text in `unreadable`.
 
     Raises:
@@ -68,8 +71,8 @@ def content(project: Project, facts: Facts, table_id: str, depth: int, link: lin
         "audits": attempt("audits", lambda: facts_of.read_audits(project, table_id, today)) or (),
         "steps": attempt("steps", lambda: facts_of.read_steps(project, table_id)) or (),
         "arrivals": attempt("arrivals", lambda: facts_of.read_arrivals(project, table_id, today)),
-        "rejected": attempt("quarantine", lambda: _rejected(project, table_id)),
-        "sample": attempt("sample", lambda: read_sample(project, table_id, released)),
+        "rejected": attempt("quarantine", lambda: _rejected(project, table_id, masks)),
+        "sample": attempt("sample", lambda: read_sample(project, table_id, released, masks)),
         "queries": queries(project, table),
         "hidden": "",
         "made": {},  # by column its origin, where the screen shows it
@@ -153,10 +156,11 @@ class _Rejected:
     rows: list[quarantine.RejectedRow]
 
 
-def _rejected(project: Project, table_id: str) -> _Rejected | None:
+def _rejected(project: Project, table_id: str, masks: Masks) -> _Rejected | None:
     layer, _, name = table_id.partition(".")
     found = project.table(f"quarantine.{name}") if layer == "silver" else None
     if found is None or not found.rows:
         return None
     data = project.settings.data_dir
-    return _Rejected(found.rows, quarantine.read_rows(project.engine, data, table_id, QUARANTINED, _LONGEST))
+    select = masks.select_in(project.engine)
+    return _Rejected(found.rows, quarantine.read_rows(project.engine, data, table_id, QUARANTINED, select, _LONGEST))

@@ -27,7 +27,12 @@ _SHOWN = 300  # characters of a raw row
 
 
 class RejectedError(DataError):
-    """More rows of a load were rejected than may be; they are in quarantine, and the table is as it was."""
+    """More rows of a load were rejected than may be; they are in quarantine, and the table is as it was.
+
+    `bare`: what is wrong and the fix, without a value of a row.
+    """
+
+    bare = ("", "")
 
 
 @dataclass(frozen=True)
@@ -113,10 +118,17 @@ def error(
     groups = _grouped(engine, table, engine_words)
     wrong, fix = _verdict(engine, table, load, read, groups)
     more = [f"  and {len(groups) - _NAMED} more reasons"] if len(groups) > _NAMED else []
-    what = "\n".join([f"{load}, {beyond(table, load)}", *map(str, groups[:_NAMED]), *more, f"  {wrong}"])
+    head = f"{load}, {beyond(table, load)}"
+    what = "\n".join([head, *map(str, groups[:_NAMED]), *more, f"  {wrong}"])
     accept = f"`main.py run --accept-rejects {table.id}` lets them through"
     look = f"`main.py quarantine show --table {table.id}` shows them"
-    return RejectedError(what, where=table.path, fix=f"{fix}, then `make pipeline`; {look}, {accept}")
+    found = RejectedError(what, where=table.path, fix=f"{fix}, then `make pipeline`; {look}, {accept}")
+    codes = [
+        f"  {group.rows:,} rows: {', '.join(reason.code for reason in group.reasons)}" for group in groups[:_NAMED]
+    ]
+    bare_fix = f"correct the rows at their source, or {table.path}, then `make pipeline`; {look}, {accept}"
+    found.bare = ("\n".join([head, *codes, *more, f"  {wrong}"]), bare_fix)
+    return found
 
 
 def _grouped(engine: DuckEngine, table: Table, engine_words: Callable[[Reason], str | None]) -> list[_Group]:

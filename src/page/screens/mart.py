@@ -38,9 +38,9 @@ def mart(request: Request) -> Response:
     """Return the screen of a mart, with its main table or the one of the address."""
     page = page_of(request)
     name, table = request.path_params["name"], request.path_params.get("table")
-    facts = page.look.facts()
+    facts, masks = page.look.facts(), page.look.masks()
     with page.look.project() as project:
-        found = read_mart(project, name, table, facts.read_at, _period(request))
+        found = read_mart(project, name, table, facts.read_at, _period(request), masks)
     return page.show(
         request,
         "mart.html",
@@ -71,7 +71,7 @@ def _taken(page: Page, names: Mapping[str, str], form: str, job: Job) -> Taken:
     with page.look.project() as project:
         table = find_table(find_mart(project, names["name"]), names["table"])
     data = page.look.settings.data_dir
-    return asking.take(data, f"SELECT * FROM {table.id}", releases.newest(data), form, job)
+    return asking.take(data, f"SELECT * FROM {table.id}", releases.newest(data), page.look.masks(), form, job)
 
 
 def shown(found: MartFacts) -> dict[str, Any]:
@@ -83,6 +83,7 @@ def shown(found: MartFacts) -> dict[str, Any]:
         "course": found.course,
         "chart": measures.drawn(found.table, found.course) if found.course else None,
         "newest": found.newest,
+        "masked": found.masked,
         "behind": found.behind,
         "readme": markdown.html(found.readme),
         "periods": PERIODS,

@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from src import selection
 from src.facts.rejected import Group, read_groups, read_page, read_waivers
+from src.masking.masks import Masks
 from src.page import starting
 from src.page.app import Page, page_of
 from src.page.looking import Seen
@@ -54,8 +55,10 @@ def _one(request: Request, page: Page, table: str) -> Response:
     code, number = request.query_params.get("code", ""), request.query_params.get("page", "1")
     at = max(1, int(number)) if number.isdecimal() and len(number) < 8 else 1
     data, today = page.look.settings.data_dir, runs.now().date()
+    masks = page.look.masks()
     with page.look.project() as project:
-        found = read_page(project.engine, data, table, code, size=_ROWS, page=at)
+        select = masks.select_in(project.engine)
+        found = read_page(project.engine, data, table, code, select, size=_ROWS, page=at)
         waivers = read_waivers(project.engine, data, table, today)
     groups = [group for group in _groups(page).found if group.table == table]
     pages = max(1, -(-found.total // _ROWS))
@@ -67,17 +70,19 @@ def _one(request: Request, page: Page, table: str) -> Response:
         code=code,
         found=found,
         waivers=waivers,
+        masked=masks.covers(table),
         at=at,
         pages=pages,
     )
 
 
 def _groups(page: Page) -> Seen[list[Group]]:
-    return page.look.seen(("quarantine",), _read)
+    return page.look.seen(("quarantine",), partial(_read, masks=page.look.masks()))
 
 
-def _read(project: Project) -> list[Group]:
-    return read_groups(project.engine, project.settings.data_dir, runs.now().date())
+def _read(project: Project, masks: Masks) -> list[Group]:
+    select = masks.select_in(project.engine)
+    return read_groups(project.engine, project.settings.data_dir, runs.now().date(), select)
 
 
 ROUTES = [Route("/quarantine", screen), Route("/quarantine/replay", replay)]

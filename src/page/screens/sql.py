@@ -77,12 +77,12 @@ def names(request: Request) -> Response:
 
 def _answer(page: Page, sql: str, job: Job) -> Answer:
     data = page.look.settings.data_dir
-    return asking.ask(data, sql, releases.newest(data), job)
+    return asking.ask(data, sql, releases.newest(data), page.look.masks(), job)
 
 
 def _taken(page: Page, sql: str, form: str, job: Job) -> Taken:
     data = page.look.settings.data_dir
-    return asking.take(data, sql, releases.newest(data), form, job)
+    return asking.take(data, sql, releases.newest(data), page.look.masks(), form, job)
 
 
 def _screen(request: Request, page: Page, asked: _Asked) -> Response:
@@ -96,6 +96,7 @@ def _screen(request: Request, page: Page, asked: _Asked) -> Response:
         error=asked.error,
         **_drawn(asked.answer, fields),
         notes=_notes(settings.data_dir, asked.answer.reads) if asked.answer else (),
+        masked=asked.answer.masked if asked.answer else None,
         link=f"/sql?{urlencode({'q': asked.sql})}" if 0 < len(asked.sql) <= _LONGEST_LINK else "",
         last=[(one, _moment(one.at), f"/sql?{urlencode({'q': one.sql})}") for one in _last(settings.data_dir)],
         tables=sorted(_released(facts), key=lambda table: table.id),

@@ -22,8 +22,9 @@ def table(request: Request) -> Response:
         raise catalog.unknown_table([table_id], facts.tables)
     depth = request.query_params.get("depth", "1")
     levels = min(int(depth), _DEEPEST) if depth.isdecimal() and depth != "0" else 1
+    masks = page.look.masks()
     with page.look.project() as project:
-        values = tables.content(project, facts, table_id, levels, table_url)
+        values = tables.content(project, facts, table_id, levels, table_url, masks)
     return page.show(request, "table.html", facts=facts, **values)
 
 
