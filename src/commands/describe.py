@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from src.commands import Call, json_argument, show
+from src.masking.reader import masks_of
 from src.project import open_project
 from src.report import tables
 
@@ -16,5 +17,5 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(call: Call) -> int:
     with open_project(call.settings) as project:
-        show(call, tables.describe(project, call.args.table), tables.print_description)
+        show(call, tables.describe(project, call.args.table, masks_of(project)), tables.print_description)
     return 0

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import argparse
 
-from src import preview
+from src import console, preview
 from src.commands import Call, json_argument, show
 from src.errors import UsageError
+from src.masking.concealing import concealing
+from src.masking.masks import note
+from src.masking.reader import masks_of
 from src.project import open_project
 from src.run import runs
 from src.selection import table_named
@@ -32,8 +35,14 @@ def run(call: Call) -> int:
         raise UsageError(f"--limit {args.limit}", fix="give 0 or more")
     with open_project(call.settings) as project:
         table = table_named(project, args.table)
-        if table.layer == "silver":
-            show(call, preview.read_silver(project, table, args.limit, runs.now()), preview.print_silver)
-        else:
-            show(call, preview.read_mart(project, table, args.limit), preview.print_mart)
+        masks = masks_of(project)
+        with concealing(masks.of_table(table.id)):
+            if table.layer == "silver":
+                silver = preview.read_silver(project, table, args.limit, runs.now())
+                show(call, preview.masked_silver(silver, masks), preview.print_silver)
+            else:
+                mart = preview.read_mart(project, table, args.limit)
+                show(call, preview.masked_mart(mart, masks), preview.print_mart)
+        if masked := note(masks, {table.id: tuple(table.stored_columns)}):
+            console.note(masked)
     return 0

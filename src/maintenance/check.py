@@ -9,7 +9,7 @@ versions it says it read; every step's rows add up; every table says its version
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from src.gold.compare import differences
 from src.gold.computation import Computation
 from src.maintenance import archive, rot
 from src.maintenance.manifests import Manifest
+from src.masking.concealing import concealed_text
+from src.masking.reader import masks_of
 from src.project import Project, Unbuilt
 from src.remote import Remote
 from src.run import backup_records, history, releases, runs
@@ -69,6 +71,10 @@ def check_project(project: Project, open_remote: Callable[[], Remote], *, quick:
                 bar.start(name)
 
         findings = tuple(run(project.engine, data, project.contracts, project.marts, copy, quick=quick, say=say))
+    masks = masks_of(project)
+    findings = tuple(
+        replace(one, found=concealed_text(one.found)) if masks.covers(one.table) else one for one in findings
+    )
     return CheckResult(count, findings, copy.manifest.id if copy else None, why)
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
 
@@ -78,6 +79,17 @@ def _with_text(error: E, what: str, fix: str | None) -> E:
     made.what, made.fix, made.args = what, fix, (what,)
     made.__cause__ = made.__context__ = None
     return made
+
+
+@contextmanager
+def concealing(masks: TableMasks | None) -> Iterator[None]:
+    """Raise the errors of a with-block without the values that they quote; None: as they are."""
+    try:
+        yield
+    except Exception as error:
+        if masks is None:
+            raise
+        raise concealed_error(error, masks) from None
 
 
 def concealed_outcome(outcome: Outcome, masks: TableMasks) -> Outcome:

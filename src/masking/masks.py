@@ -20,6 +20,8 @@ _TEXT = "VARCHAR"
 _OPEN = frozenset({"_file", "_row", "_ingested_at", "_batch", "_contract", "_codes"})  # hold no value of a row
 _RAW = ("_raw", "_reject")  # of bronze: a line that could not be split, and what was wrong with it
 _RECORDS = "ops"
+_BESIDE_SILVER = ("quarantine", "deletions", "statements")
+_ROWS = ("bronze", "silver", "gold")
 _INNER, _OUTER = "mask_inner", "mask_outer"  # variables of an engine
 _OF_STEP = "concat_ws('.', layer, domain, \"table\")"
 # Columns of the records that may quote values, by table, with SQL of the table that a record is about. What runs write
@@ -33,6 +35,11 @@ _QUOTING: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "ops.feed_schema": ("feed", ("detail",)),
     "ops.waivers": ('"table"', ("matching", "reason")),
 }
+_TOLD = ("error_message", "error_fix", "notes", "message")  # of them what they do not quote is read
+_QUOTED = literal(r"""['"].*['"]|['"].*$""")
+
+
+ALL_OTHERS = frozenset({"*"})  # as the open columns of a table: all that are not masked
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ class TableMasks:
         name = column.lower()
         if name in self.open or name in _OPEN:
             return None
-        return self.masked.get(name) or Mask("hash", self.why)
+        return self.masked.get(name) or (None if self.open == ALL_OTHERS else Mask("hash", self.why))
 
 
 @dataclass(frozen=True)
@@ -81,8 +88,10 @@ class Masks:
         layer, _, rest = table.partition(".")
         if self.off or layer == _RECORDS:
             return None
-        if layer in ("quarantine", "deletions", "statements"):
+        if layer in _BESIDE_SILVER:
             return self.of_table(f"silver.{rest}")
+        if layer not in _ROWS:  # a trained model; or a pull or a seed, of whose rows bronze is made
+            return self.tables.get(table) or self.tables.get(f"bronze.{rest}")
         return self.tables.get(table) or (None if table in self.declared else TableMasks(why="no contract declares it"))
 
     def may_replace(self, table: str) -> bool:
@@ -186,7 +195,8 @@ class Masks:
         is_open = f"list_contains({open_columns}, lower(split_part(_codes[i], ':', 2)))"
         hidden = f"coalesce(_codes[i] || ': ', '') || '{SHOWN}'"
         return {
-            "_values": f"CASE WHEN {is_row} AND {is_object} THEN json_merge_patch(_values, {starred})::VARCHAR END",
+            "_values": f"CASE WHEN {is_row} AND {is_object} THEN json_merge_patch(_values, {starred})::VARCHAR "
+            f"WHEN _values IS NOT NULL THEN '{SHOWN}' END",
             "_reasons": f"list_transform(_reasons, lambda r, i: CASE WHEN {is_open} THEN r ELSE {hidden} END)",
         }
 
@@ -198,7 +208,19 @@ class Masks:
         open_tables = sorted(name for name in self.declared if not self.covers(name))
         layers = f"split_part({about}, '.', 1) IN ('bronze', 'silver', 'gold', 'quarantine')"
         named = f"{layers} AND NOT list_contains({literal(open_tables)}::VARCHAR[], split_part({about}, ' ', 1))"
-        return {name: f"CASE WHEN {named} THEN NULL ELSE {identifier(name)} END" for name in quoting if name in columns}
+        return {
+            name: f"CASE WHEN {named} THEN {_without_quotes(identifier(name)) if name in _TOLD else 'NULL'} "
+            f"ELSE {identifier(name)} END"
+            for name in quoting
+            if name in columns
+        }
+
+
+def _without_quotes(column: str) -> str:
+    """Return SQL of a message without what it quotes, as src/masking/concealing.py has it, and with less of it."""
+    head = f"if(contains({column}, 'rejected'), split_part({column}, chr(10), 1), {column})"
+    shown = f"regexp_replace({head}, '(such as|cannot read) .*', '\\1 {SHOWN}', 'g')"
+    return f"regexp_replace({shown}, {_QUOTED}, '{SHOWN}', 's')"
 
 
 def note(masks: Masks, read: Mapping[str, Collection[str]], most: int = 6) -> str | None:

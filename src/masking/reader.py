@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +58,17 @@ def masks_of_page(project: Project) -> Masks:
 def masks_of_everybody(project: Project) -> Masks:
     """Return the masks for people who are not known: readers of what is sent or handed round."""
     data = project.settings.data_dir
-    masks = resolve(project, read_key(data))
+    masks = resolve(project, partial(read_key, data))
     _keep(data, masks)
     return masks
+
+
+def masks_of_records(project: Project) -> Masks:
+    """Return the masks by which records and logs are kept free of values; of all tables where they cannot be told."""
+    try:
+        return resolve(project, lambda: None)
+    except BoathouseError:
+        return Masks()
 
 
 def masks_of_lake(settings: Settings, engine: DuckEngine) -> Masks:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 
 from src.contract import PROVENANCE, Column, Table
-from src.masking.masks import Mask, Masks, TableMasks
+from src.masking.masks import ALL_OTHERS, Mask, Masks, TableMasks
 from src.origins import read_all_origins
 from src.project import Project
 from src.proof.columns import Origin, Reference
 
+_LEARNT = ("artefact", "distributions")  # columns of a trained model that may hold values it learnt from
 IsClosed = Callable[[Column], bool]
 
 
@@ -31,8 +32,8 @@ def of_classes(classes: Collection[str]) -> IsClosed:
     return is_closed
 
 
-def resolve(project: Project, key: str | None) -> Masks:
-    """Return the masks of a project's tables by the setting MASK; `key` is the secret of the hashes."""
+def resolve(project: Project, read_key: Callable[[], str | None]) -> Masks:
+    """Return the masks of a project's tables by the setting MASK; `read_key` gives the secret of hashes."""
     classes = project.settings.masked_classes
     if not classes:
         return Masks(off=True)
@@ -40,7 +41,7 @@ def resolve(project: Project, key: str | None) -> Masks:
     declared = frozenset({*(table.id for table in tables), *project.contracts.feeds})
     is_closed = of_classes(classes)
     if not any(is_closed(column) for table in tables for column in table.columns):
-        return Masks({}, declared, key)
+        return Masks({}, declared)
     origins = read_all_origins(project)
     closed = _closed(project, is_closed, origins)
     found: dict[str, TableMasks] = {}
@@ -53,7 +54,16 @@ def resolve(project: Project, key: str | None) -> Masks:
         if masked:
             opened = _names(table) - masked.keys()
             found[table.id] = TableMasks(masked, opened, _quoted(table, opened, closed, origins))
-    return Masks(found | _of_files(project, closed, origins, found), declared, key)
+    with_masks = set(found)
+    for model in project.contracts.models.values():
+        if model.features in with_masks:
+            found[model.id] = TableMasks(
+                {name: Mask("null", f"learnt from {model.features}") for name in _LEARNT}, ALL_OTHERS
+            )
+    for mart in project.marts:  # no column of it is masked, but an error of its model may quote what it reads
+        if mart.id not in found and with_masks & set(mart.sources):
+            found[mart.id] = TableMasks({}, _names(mart), _names(mart))
+    return Masks(found | _of_files(project, closed, origins, found), declared, read_key())
 
 
 def _quoted(

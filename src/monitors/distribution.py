@@ -17,6 +17,7 @@ from typing import Any
 from src import spread
 from src.contract import Column, Table
 from src.engine import identifier
+from src.masking.masks import SHOWN
 from src.monitors.reading import GIVEN, Reading
 from src.problems import Problem
 
@@ -96,7 +97,9 @@ def _row(
         value, name = spread.psi(before, now)
         low, high = column.drift or (math.inf, math.inf)
         verdict = "significant" if value >= high else "moderate" if value >= low else "stable"
-        most = f"{name}: {before.get(name, 0) / rows[0]:.1%} -> {now.get(name, 0) / rows[1]:.1%}"
+        masks = reading.masks.of_table(table.id)
+        called = SHOWN if masks and masks.of_column(column.name) else name
+        most = f"{called}: {before.get(name, 0) / rows[0]:.1%} -> {now.get(name, 0) / rows[1]:.1%}"
     return Distribution(
         measured_at=reading.now,
         table=table.id,

@@ -23,6 +23,7 @@ from src import lake
 from src.bronze.readers import SYSTEM_COLUMNS
 from src.contract import Column, Feed, Table
 from src.engine import identifier, literal
+from src.masking.masks import SHOWN
 from src.monitors.reading import DAYS, Reading, day_start, sql_moment
 from src.problems import Problem
 
@@ -211,11 +212,17 @@ def _values(reading: Reading, table: Table) -> list[FeedSchema]:
     if not quarantine:
         return []
     feed = table.feeds[0].id if len(table.feeds) == 1 else table.id
-    return [
-        FeedSchema(reading.now, feed, column.name, "new value", f"{value} ({count} rows)", True)
+    found = (
+        (column, f"{_shown(reading, table, column, value)} ({count} rows)")
         for column, values in listed
         for value, count in _unlisted(reading, quarantine, column, values)
-    ]
+    )
+    return [FeedSchema(reading.now, feed, column.name, "new value", detail, True) for column, detail in found]
+
+
+def _shown(reading: Reading, table: Table, column: Column, value: str) -> str:
+    masks = reading.masks.of_table(table.id)
+    return SHOWN if masks and column.name.lower() not in masks.quoted else value
 
 
 def _unlisted(reading: Reading, quarantine: lake.Snapshot, column: Column, values: object) -> list[tuple[str, int]]:

@@ -17,6 +17,8 @@ from src import catalog, lake
 from src.contract import Table
 from src.engine import identifier, literal
 from src.errors import BoathouseError
+from src.masking.masks import Masks
+from src.masking.reader import masks_of_everybody
 from src.monitors.answers import Answers
 from src.problems import Problem
 from src.project import Project
@@ -100,6 +102,11 @@ class Reading:
     def released(self) -> dict[str, int]:
         """Return the table versions of the newest release."""
         return releases.newest(self.project.settings.data_dir)
+
+    @cached_property
+    def masks(self) -> Masks:
+        """Return the masks of what is recorded and told; what is measured is read as it is."""
+        return masks_of_everybody(self.project)
 
     @property
     def declared(self) -> Iterator[Table]:

@@ -207,7 +207,9 @@ def _figures(reading: Reading, table: Table, watch: Watch, snapshot: lake.Snapsh
     if day in snapshot.partition_by:
         files = [file for file in snapshot.files if str(file.partition[day]) >= reading.since.isoformat()]
     scan = reading.project.engine.scan(snapshot, files)
-    names = [f"coalesce({identifier(name)}::VARCHAR, '')" for name in watch.by]
+    masked = reading.masks.replaced(table.id, snapshot.columns)  # a series is called by the mask of such a value
+    reading.masks.select_in(reading.project.engine)
+    names = [f"coalesce(({masked.get(name, identifier(name))})::VARCHAR, '')" for name in watch.by]
     value = identifier(watch.value)
     bounds = [reading.bound(snapshot, day, ">=", reading.since), reading.bound(snapshot, day, "<=", reading.today)]
     current = ["_is_current"] if "_is_current" in snapshot.columns else []

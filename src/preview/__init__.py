@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from src.preview.gold import MartPreview as MartPreview
 from src.preview.gold import read_mart as read_mart
+from src.preview.masked import masked_mart as masked_mart
+from src.preview.masked import masked_silver as masked_silver
 from src.preview.printed import print_mart as print_mart
 from src.preview.printed import print_silver as print_silver
 from src.preview.silver import SilverPreview as SilverPreview

@@ -12,6 +12,7 @@ from src import catalog, console, contract, lake
 from src.contract import Column, Feed, Table
 from src.errors import BoathouseError, UsageError
 from src.facts.table import downstream_of
+from src.masking.masks import Masks, note
 from src.preview.rows import ColumnFigures, figures, first_rows
 from src.project import Project
 from src.project import upstream as upstream_of
@@ -68,6 +69,7 @@ class TableDescription:
     downstream: tuple[str, ...]
     columns: tuple[ColumnDescription, ...]
     first: tuple[dict[str, Any], ...]
+    masked: str | None = None  # which of the columns are masked, in a line
 
 
 def read_tables(data: Path) -> list[TableEntry]:
@@ -93,7 +95,7 @@ def print_tables(tables: Sequence[TableEntry]) -> None:
     print('make describe TABLE=name shows one, make query SQL="select * from name" its rows')
 
 
-def describe(project: Project, name: str, rows: int = _FIRST) -> TableDescription:
+def describe(project: Project, name: str, masks: Masks, rows: int = _FIRST) -> TableDescription:
     """Return what is known of a table of any layer, named by its id or as much of its end as it alone has.
 
     Raises:
@@ -105,7 +107,7 @@ def describe(project: Project, name: str, rows: int = _FIRST) -> TableDescriptio
     declared = {**project.contracts.silver, **{table.id: table for table in project.marts}}
     name = _named(name, [*declared, *project.contracts.feeds, *stored, *(views := catalog.views(stored))])
     if name in views:
-        return _described_view(project, name, rows)
+        return _described_view(project, name, masks, rows)
     table, feed = declared.get(name), project.contracts.feeds.get(name)
     snapshot = lake.open_table(stored[name], releases.newest(data).get(name)) if name in stored else None
     entry = _entry(name, stored[name], releases.newest(data), releases.behind(data)) if snapshot else None
@@ -121,15 +123,16 @@ def describe(project: Project, name: str, rows: int = _FIRST) -> TableDescriptio
         files=tuple(one.path for one in (table.feeds if table else (feed,) if feed else ())),
         upstream=tuple(upstream_of(table)) if table else (),
         downstream=tuple(downstream_of(project, name)),
-        columns=_columns(project, table, snapshot),
-        first=_first_rows(project, name, snapshot, rows) if snapshot else (),
+        columns=_columns(project, table, snapshot, _scan(project, name, snapshot, masks) if snapshot else ""),
+        first=_first_rows(project, name, snapshot, rows, masks) if snapshot else (),
+        masked=note(masks, {name: tuple(snapshot.columns)}) if snapshot else None,
     )
 
 
-def _described_view(project: Project, name: str, rows: int) -> TableDescription:
+def _described_view(project: Project, name: str, masks: Masks, rows: int) -> TableDescription:
     """Return what is known of a view: its columns, what it reads, and its first rows."""
     engine, data = project.engine, project.settings.data_dir
-    catalog.publish_named(engine, data, [name], releases.newest(data))
+    catalog.publish_named(engine, data, [name], releases.newest(data), masks.select_in(engine))
     kinds = engine.columns(f"FROM {name}")
     seen = {one.column: one for one in figures(engine, name, kinds)}
     return TableDescription(
@@ -208,12 +211,13 @@ def _declared_in(table: Table | None, feed: Feed | None) -> Path | None:
     return table.path if table else feed.declared_in if feed else None
 
 
-def _columns(project: Project, table: Table | None, snapshot: lake.Snapshot | None) -> tuple[ColumnDescription, ...]:
+def _columns(
+    project: Project, table: Table | None, snapshot: lake.Snapshot | None, scan: str
+) -> tuple[ColumnDescription, ...]:
     by_name: dict[str, Column] = {column.name: column for column in table.columns} if table else {}
     kinds = snapshot.columns if snapshot else table.stored_columns if table else {}
     seen: dict[str, ColumnFigures] = {}
     if snapshot:
-        scan = project.engine.scan(snapshot, evolved=True)
         seen = {one.column: one for one in figures(project.engine, scan, kinds)}
     found = []
     for name, kind in kinds.items():
@@ -232,8 +236,14 @@ def _columns(project: Project, table: Table | None, snapshot: lake.Snapshot | No
     return tuple(found)
 
 
-def _first_rows(project: Project, name: str, snapshot: lake.Snapshot, rows: int) -> tuple[dict[str, Any], ...]:
-    scan = project.engine.scan(snapshot, evolved=catalog.gains_columns(name))
+def _scan(project: Project, name: str, snapshot: lake.Snapshot, masks: Masks) -> str:
+    return masks.relation(project.engine, name, snapshot.columns, project.engine.scan(snapshot, evolved=True))
+
+
+def _first_rows(
+    project: Project, name: str, snapshot: lake.Snapshot, rows: int, masks: Masks
+) -> tuple[dict[str, Any], ...]:
+    scan = _scan(project, name, snapshot, masks)
     return first_rows(project.engine, scan, snapshot.columns, rows)
 
 
@@ -256,6 +266,7 @@ def _facts(found: TableDescription) -> list[tuple[str, str]]:
         ("files", ", ".join(found.files)),
         ("reads", ", ".join(found.upstream)),
         ("read by", ", ".join(found.downstream)),
+        ("masked", (found.masked or "").removeprefix("masked: ")),
     ]
 
 

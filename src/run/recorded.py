@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache, partial
 
 from loguru import logger
 
 from src import __version__, reads
 from src.author import author
 from src.errors import BoathouseError
+from src.masking.reader import masks_of_records
 from src.project import Project, lineage, new_run_id
 from src.run import costs, forecast, lock, logs, progress, releases, revision, runs, soft_sources
 from src.run.kinds import RunKind
@@ -40,6 +42,7 @@ def recorded_run(
         run = Run(run_id, window, runs.now, command, kind, full_refresh, relative=project.relative)
         logger.info("run {}: {}, Boathouse {}", run_id, command, __version__)
         run.started_by = by
+        run.masks = cache(partial(masks_of_records, project))
         run.revision = revision.read_revision(project.settings.root)
         run.expect = forecast.of_run(project, run)
         if dead:

@@ -21,6 +21,8 @@ from src.checks.audits import describe as describe_audit
 from src.checks.outcome import Outcome
 from src.engine import DuckEngine
 from src.errors import BoathouseError, PartialError, TransientError, UsageError, translated
+from src.masking import concealing
+from src.masking.masks import NONE, Masks
 from src.problems import Problem
 from src.records import append as append
 from src.records import columns_of as columns_of
@@ -174,6 +176,7 @@ class Run:
     full_refresh: bool = False
     expect: Callable[[str, Outcome | None], Expected] = lambda step, outcome: Expected()
     revision: Revision | None = None  # the commit that the project's contracts and models stand at
+    masks: Callable[[], Masks] = lambda: NONE  # of the project's tables: what records and logs must not quote
     relative: Callable[[str], str] = str  # returns a message with paths in the project relative to it
     started_by: str = ""
     planned: int | None = None  # how many steps it will do, where that is known
@@ -217,6 +220,7 @@ class Run:
         else:
             with metering.metered(used):
                 outcome, error = _attempt(work)
+        outcome, error = self._without_values(table_id, outcome, error)
         if outcome.refusals:
             error = _together(outcome.refusals)
         if outcome.mostly_rejected:
@@ -322,6 +326,17 @@ class Run:
                 command=holder.command,
             )
         )
+
+    def _without_values(
+        self, table_id: str, outcome: Outcome, error: Exception | None
+    ) -> tuple[Outcome, Exception | None]:
+        """Return what came of a step so that nothing of it quotes a masked value, before it is recorded or logged."""
+        if not (error or outcome.refusals or outcome.notes or outcome.conflict_notes or outcome.audits):
+            return outcome, error
+        masks = self.masks().of_table(table_id)
+        if masks is None:
+            return outcome, error
+        return concealing.concealed_outcome(outcome, masks), error and concealing.concealed_error(error, masks)
 
     def _expected(self, step: str, outcome: Outcome | None = None) -> Expected:
         """Return what a step is expected to do; nothing once the records of the past cannot be read."""
