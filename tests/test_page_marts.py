@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
+from types import SimpleNamespace
 
 import pytest
 from conftest import Lake
@@ -109,7 +110,7 @@ def test_a_week_that_is_not_over_is_a_figure_so_far(site: Site) -> None:
 def _of_view(engine: DuckEngine, declared: Table, today: date) -> Course:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine, "scan", lambda snapshot: "weekly")
-        found = read_course(engine, declared, None, today, None, NONE)  # type: ignore[arg-type]
+        found = read_course(engine, declared, SimpleNamespace(columns={}), today, None, NONE)  # type: ignore[arg-type]
     assert found
     return found
 

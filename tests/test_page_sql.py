@@ -19,6 +19,7 @@ from conftest import ROOT, Lake
 from page_site import COOKIE, HOST, Site, opened
 from starlette.concurrency import run_in_threadpool
 
+from src import catalog
 from src.errors import BoathouseError
 from src.masking.masks import NONE
 from src.page import asking, queries, sandbox, sending
@@ -141,7 +142,7 @@ def test_a_query_reads_tables_of_the_lake_and_nothing_else(site: Site, room: Pat
 def test_what_would_pass_the_first_look_the_engine_itself_refuses(
     site: Site, room: Path, monkeypatch: pytest.MonkeyPatch, sql: str
 ) -> None:
-    monkeypatch.setattr(sandbox, "_refuse_outside", lambda engine, sql: None)
+    monkeypatch.setattr(catalog, "refuse_outside", lambda engine, sql: None)
     with pytest.raises(BoathouseError) as raised:
         sandbox.answered(request(site, sql, room))
     assert "disabled by configuration" in raised.value.what

@@ -41,7 +41,7 @@ def run(call: Call) -> int:
     sql = _statement(args)
     with open_engine(call.settings) as engine:
         versions = {} if args.newest else releases.newest(data)
-        masks = masks_of_lake(call.settings, engine)
+        masks, masked = masks_of_lake(call.settings, engine), None
         with read_by_user(call, "export" if args.output else "query") as reading:
             if args.output:
                 show(call, _exported(call, engine, sql, versions, reading, masks), _print_exported)
@@ -52,9 +52,11 @@ def run(call: Call) -> int:
                 left = catalog.show(engine, data, sql, form, versions, most=most, reading=reading, select=select)
                 if left:
                     print(f"note: {left:,} more rows; --all shows them, --output FILE writes them", file=sys.stderr)
+            masked = note(masks, masked_reads(engine, masks, sql))
+            reading.masked = masked is not None
         release = releases.Release() if args.newest else releases.newest_release(data)
         read = engine.table_references(sql)
-        if masked := note(masks, masked_reads(engine, masks, sql)):
+        if masked:
             print(f"note: {masked}", file=sys.stderr)
         for name in sorted(release.behind.keys() & read):
             print(f"note: {releases.describe(release.behind[name])}", file=sys.stderr)

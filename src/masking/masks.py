@@ -9,10 +9,11 @@ null      nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from src.catalog import SelectOf, as_it_is
 from src.engine import DuckEngine, identifier, literal
 
 SHOWN = "***"  # what stands for a part that is masked
@@ -35,7 +36,7 @@ _QUOTING: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "ops.feed_schema": ("feed", ("detail",)),
     "ops.waivers": ('"table"', ("matching", "reason")),
 }
-_TOLD = ("error_message", "error_fix", "notes", "message")  # of them what they do not quote is read
+_MESSAGES = ("error_message", "error_fix", "notes", "message")  # of them what they do not quote is read
 _QUOTED = literal(r"""['"].*['"]|['"].*$""")
 
 
@@ -102,12 +103,14 @@ class Masks:
         """Return whether some column of a table is masked."""
         return self.of_table(table) is not None
 
-    def select_in(self, engine: DuckEngine) -> Callable[[str, Mapping[str, str]], str]:
+    def select_in(self, engine: DuckEngine) -> SelectOf:
         """Return `select`, for statements of this engine, which then has the secret.
 
         No statement shows it, as it is a variable. Where an engine lacks it, hashes are null.
         """
-        if self.key and not self.off:
+        if self.off:
+            return as_it_is
+        if self.key:
             for name in (_INNER, _OUTER):
                 engine.execute(f"SET VARIABLE {name} = {literal(f'{name} {self.key}')}")
         return self.select
@@ -209,7 +212,7 @@ class Masks:
         layers = f"split_part({about}, '.', 1) IN ('bronze', 'silver', 'gold', 'quarantine')"
         named = f"{layers} AND NOT list_contains({literal(open_tables)}::VARCHAR[], split_part({about}, ' ', 1))"
         return {
-            name: f"CASE WHEN {named} THEN {_without_quotes(identifier(name)) if name in _TOLD else 'NULL'} "
+            name: f"CASE WHEN {named} THEN {_without_quotes(identifier(name)) if name in _MESSAGES else 'NULL'} "
             f"ELSE {identifier(name)} END"
             for name in quoting
             if name in columns
