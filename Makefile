@@ -33,7 +33,10 @@ override START := $(value START)
 override END := $(value END)
 override PORT := $(value PORT)
 override N := $(value N)
-export ACCEPT_REMOVALS SOURCE SLICE WHERE START END PORT N
+override DISMISS := $(value DISMISS)
+override REOPEN := $(value REOPEN)
+override REASON := $(value REASON)
+export ACCEPT_REMOVALS SOURCE SLICE WHERE START END PORT N DISMISS REOPEN REASON
 
 CHOSEN = $(if $(DOMAIN),--domain="$$DOMAIN") $(if $(SELECT),--select="$$SELECT") $(if $(RUN_DATE),--run-date="$$RUN_DATE") \
 	$(if $(REPROCESS_DAYS),--reprocess-days="$$REPROCESS_DAYS")
@@ -43,7 +46,7 @@ DRY = $(if $(DRY_RUN),--dry-run)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup pipeline draft plan preview status health report alerts query check repair schema-version upgrade vacuum optimize backup restore
-.PHONY: pull sources tables describe adopt page incident
+.PHONY: pull sources tables describe adopt page incident cost
 .PHONY: drill schedule rotate-logs docs new wheel test proof lint format torture bench clean ready ready-page ready-dev
 
 help: ## this list
@@ -88,6 +91,9 @@ alerts: ready ## the incidents that are open (main.py alerts ack or snooze answe
 
 incident: ready ## the incidents of the last 31 days by number; one: N=12 (TEMPLATE=1: a post-mortem to fill in)
 	@$(PYTHON) main.py incident $(if $(TEMPLATE),--template) $(if $(N),-- "$$N")
+
+cost: ready ## what this month cost by domain and table, budgets, and what would save (ALL=1: each table; DISMISS=id REASON=text, REOPEN=id)
+	@$(PYTHON) main.py cost $(if $(ALL),--all) $(if $(DISMISS),--dismiss="$$DISMISS") $(if $(REOPEN),--reopen="$$REOPEN") $(if $(REASON),--reason="$$REASON")
 
 tables: ready ## every table that can be read, with its rows, version and last change
 	@$(PYTHON) main.py tables

@@ -174,6 +174,7 @@ SHOWN = {
     "alerts": (("list",), 0),
     "backfill": ((*ORDERS, "--start", "2024-01-01", "--dry-run"), 0),
     "backup": (("--dry-run",), 0),
+    "cost": ((), 0),
     "describe": (("orders",), 0),
     "check": ((), 0),
     "draft": (("data/landing/shop/orders/1.csv", "--stdout"), 0),

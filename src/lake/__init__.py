@@ -41,6 +41,7 @@ from src.lake.maintenance import checkpoint as checkpoint
 from src.lake.maintenance import compact as compact
 from src.lake.maintenance import crowded as crowded
 from src.lake.maintenance import expired as expired
+from src.lake.maintenance import footer_size as footer_size
 from src.lake.maintenance import log_files as log_files
 from src.lake.maintenance import remove as remove
 from src.lake.maintenance import shorten_log as shorten_log

@@ -15,6 +15,7 @@ from src.lake.tables import Snapshot, changes, commit, published
 
 SMALL, SMALL_FILES = 32 * 2**20, 5  # compaction pays where a partition holds this many files below so many bytes
 _TARGET = 128 * 2**20  # bytes of a file that compaction writes
+_TAIL = 8  # bytes that end a Parquet file: the length of its footer, and "PAR1"
 LOG_ENTRIES = 10  # since the last checkpoint, before maintenance writes another
 _LEFTOVER_HOURS = 24  # no write takes longer
 _WRITING = 3600  # seconds between a file and its commit, at most, for those who write without the lake's lock
@@ -132,6 +133,17 @@ def z_order(snapshot: Snapshot, columns: Sequence[str], partitions: Sequence[Seq
             table.optimize.z_order(columns, _only(snapshot, partition), target_size=_TARGET)
         # by itself: with 1.6.6 an optimize takes commit properties and leaves the txn out
         return commit(published(snapshot, table), progress={_ORDERED: snapshot.version})
+
+
+def footer_size(root: Path, file: DataFile) -> int:
+    """Return the bytes of a Parquet file's footer: what is in it, not its rows.
+
+    Raises:
+        MachineError: the file cannot be read.
+    """
+    with translated(root), open(root / file.path, "rb") as handle:
+        handle.seek(-_TAIL, os.SEEK_END)
+        return int.from_bytes(handle.read(4), "little") + _TAIL
 
 
 def bytes_on_disk(root: Path) -> int:

@@ -97,7 +97,7 @@ def read_plan(project: Project, chosen: Selection, window: Window) -> RunPlan:
         failing |= {table.id} if what == "fail" or failing.intersection(blocking(table)) else set()
         forecast.table(table)
         steps.append(_step(table.id, what, why, forecast))
-    ways = {table.id: _way(project, table) for table in chosen.gold}
+    ways = {table.id: way_of(project, table) for table in chosen.gold}
     whole = [ComputedWhole(name, way.why_whole, way.fix) for name, way in ways.items() if way.why_whole]
     behind = tuple(releases.behind(project.settings.data_dir).values())
     return RunPlan(window.start, window.end, tuple(steps), _total(steps, forecast), tuple(whole), behind)
@@ -239,11 +239,12 @@ def _work(project: Project, table: Table, moving: set[str], last_good: Mapping[s
     if target is None and waiting:
         return "nothing", f"waits for {', '.join(waiting)}"
     judged = aggregate.plan(table, target, readable(project, table, last_good))
-    whole = judged.kind == "partitions" and not _way(project, table).by_partitions
+    whole = judged.kind == "partitions" and not way_of(project, table).by_partitions
     return "whole" if whole else judged.kind, judged.why
 
 
-def _way(project: Project, table: Table) -> Way:
+def way_of(project: Project, table: Table) -> Way:
+    """Return how a gold table is computed, by the newest versions of its sources."""
     read = readable(project, table)
     read |= {name: Unbuilt(project.declared(name)) for name in table.sources if name not in read}
     return aggregate.way_of(project.engine, table, project.table(table.id), read, project.proof(table))

@@ -1,4 +1,4 @@
-"""Costs by day and by table, from the records of runs: `ops.cost_daily`, and from it `ops.cost_trend`.
+"""Costs by day and by table, from the records of runs: `ops.cost_daily`, and from it `ops.cost_trend`; `ops.savings`.
 
 Processor seconds are priced row by row and storage once for each table and day; each of these is rounded to a
 thousand-millionth, once, and all sums are exact: the tables of a domain add up to it, and the domains to the whole.
@@ -84,6 +84,8 @@ FROM daily CROSS JOIN span GROUP BY domain, "table", currency
 """
 
 
+_NEWEST_SAVINGS = "SELECT * FROM ops.savings_log QUALIFY row_number() OVER (PARTITION BY id ORDER BY number DESC) = 1"
+
 VIEWS = (
     View(
         "ops.cost_daily",
@@ -94,5 +96,10 @@ VIEWS = (
         "ops.cost_trend",
         "A table: its mean day of the last 7 complete ones, beside that of the 28 before.",
         over("ops.cost_daily", sql=trend("current_date")),
+    ),
+    View(
+        "ops.savings",
+        "A thing that would save, with its evidence, and what became of it: active, done or dismissed.",
+        over("ops.savings_log", sql=_NEWEST_SAVINGS),
     ),
 )
