@@ -33,10 +33,11 @@ override START := $(value START)
 override END := $(value END)
 override PORT := $(value PORT)
 override N := $(value N)
+override DAYS := $(value DAYS)
 override DISMISS := $(value DISMISS)
 override REOPEN := $(value REOPEN)
 override REASON := $(value REASON)
-export ACCEPT_REMOVALS SOURCE SLICE WHERE START END PORT N DISMISS REOPEN REASON
+export ACCEPT_REMOVALS SOURCE SLICE WHERE START END PORT N DAYS DISMISS REOPEN REASON
 
 CHOSEN = $(if $(DOMAIN),--domain="$$DOMAIN") $(if $(SELECT),--select="$$SELECT") $(if $(RUN_DATE),--run-date="$$RUN_DATE") \
 	$(if $(REPROCESS_DAYS),--reprocess-days="$$REPROCESS_DAYS")
@@ -46,7 +47,7 @@ DRY = $(if $(DRY_RUN),--dry-run)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup pipeline draft plan preview status health report alerts query check repair schema-version upgrade vacuum optimize backup restore
-.PHONY: pull sources tables describe adopt page incident cost
+.PHONY: pull sources tables describe adopt page incident access cost
 .PHONY: drill schedule rotate-logs docs new wheel test proof lint format torture bench clean ready ready-page ready-dev
 
 help: ## this list
@@ -94,6 +95,9 @@ incident: ready ## the incidents of the last 31 days by number; one: N=12 (TEMPL
 
 cost: ready ## what this month cost by domain and table, budgets, and what would save (ALL=1: each table; DISMISS=id REASON=text, REOPEN=id)
 	@$(PYTHON) main.py cost $(if $(ALL),--all) $(if $(DISMISS),--dismiss="$$DISMISS") $(if $(REOPEN),--reopen="$$REOPEN") $(if $(REASON),--reason="$$REASON")
+
+access: ready ## who read what in the last 30 days, failed tries, tables that nobody reads (DAYS=n, USER=name, TABLE=name)
+	@$(PYTHON) main.py access $(if $(DAYS),--days="$$DAYS") $(if $(filter command,$(origin USER)),--user="$$USER") $(if $(TABLE),--table="$$TABLE")
 
 tables: ready ## every table that can be read, with its rows, version and last change
 	@$(PYTHON) main.py tables

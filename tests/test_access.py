@@ -10,6 +10,7 @@ import pytest
 from conftest import Lake
 
 from src import spool
+from src.errors import UsageError
 from src.facts.reads import Access, FirstRead, TableReads, UnreadTable, read_access
 from src.project import open_engine
 
@@ -120,3 +121,36 @@ def test_statements_are_timed_by_their_pattern(shop: Lake) -> None:
 
 def test_a_lake_that_nobody_read_has_no_records(shop: Lake) -> None:
     assert access(shop) == Access(NOW - timedelta(days=30))
+
+
+# -- the command
+
+
+def test_the_command_shows_every_part_and_takes_its_options(shop: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert shop.command("access") == 0
+    assert capsys.readouterr().out == "Nothing was read yet through Boathouse: no query, page, report or export.\n"
+    read(shop, 1, "ann", [ORDERS], pattern="SELECT ?", classified=json.dumps({f"{ORDERS}.amount": "pii"}))
+    for at in range(22):
+        read(shop, 2 + at, f"u{at}", [DAILY], failed=True, error="no table x")
+    shop.command("access")
+    shown = capsys.readouterr().out
+    for part in (
+        "who read what",
+        "failed tries",
+        "classified columns that a user read for the first time",
+        "slowest statements",
+        "tables that nobody read for 90 days (records go back less than 90 days: this is not certain yet)",
+    ):
+        assert part in shown
+    assert "and 2 more; --json has all" in shown
+    shop.command("access", "--days", "2", "--json")
+    found = json.loads(capsys.readouterr().out)
+    assert [one["user"] for one in found["by_table"]] == ["ann"]
+    assert found["first"][0]["column"] == "amount"
+    shop.command("access", "--user", "u3", "--json")
+    assert [one["table"] for one in json.loads(capsys.readouterr().out)["by_table"]] == [DAILY]
+    with pytest.raises(UsageError, match=r"no table gold\.shop\.dayly"):
+        shop.command("access", "--table", "gold.shop.dayly")
+    with pytest.raises(UsageError, match="--days 0"):
+        shop.command("access", "--days", "0")

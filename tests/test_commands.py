@@ -171,6 +171,7 @@ def test_the_old_call_of_a_module_ends_with_the_exit_code_of_the_command(lake: L
 # Every command that shows something, as typed on a small lake; its exit code there.
 ORDERS = ("--table", "silver.shop.orders")
 SHOWN = {
+    "access": ((), 0),
     "alerts": (("list",), 0),
     "backfill": ((*ORDERS, "--start", "2024-01-01", "--dry-run"), 0),
     "backup": (("--dry-run",), 0),
