@@ -13,7 +13,6 @@ if __name__ == "__main__":
 
 import sys
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -22,9 +21,8 @@ from src.author import author
 from src.bronze import ingest
 from src.checks.outcome import Outcome
 from src.contract import Feed, Seed, Table
-from src.gold import aggregate
 from src.project import Project, Selection, blocking, upstream
-from src.run import soft_sources
+from src.run import gold_step
 from src.run.runs import Run
 from src.silver import clean
 
@@ -79,7 +77,8 @@ def carry(
             work = partial(_clean, project, table, run, table.id in full_refresh, *accepted)
             step(table.id, work, upstream(table))
         for table in chosen.gold:
-            step(table.id, partial(_aggregate, project, table, run, table.id in full_refresh), blocking(table))
+            work = partial(gold_step.build, project, table, run, full_refresh=table.id in full_refresh)
+            step(table.id, work, blocking(table))
 
 
 def _land(project: Project, seed: Seed, run: Run) -> Outcome:
@@ -115,23 +114,6 @@ def _clean(
         accepted_by=user if accept_rejects else "",
         removals_accepted_by=user if accept_removals else "",
     )
-
-
-def _aggregate(project: Project, table: Table, run: Run, full_refresh: bool) -> Outcome:
-    reading = soft_sources.read(project, run, table)
-    if reading.waits_for:
-        return Outcome(notes=(f"waits for {', '.join(reading.waits_for)}, not built yet",))
-    outcome = aggregate.run(
-        project.engine,
-        table,
-        project.path(table.id),
-        reading.sources,
-        reading.refers,
-        reading.proof,
-        batch=run.run_id,
-        full_refresh=full_refresh,
-    )
-    return replace(outcome, notes=(*outcome.notes, *reading.notes))
 
 
 def main(argv: list[str], default_project: Path = ROOT, program: str = "main.py") -> int:

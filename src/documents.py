@@ -208,6 +208,7 @@ def _table_facts(declared: Mapping[str, Any], table: Table, proof: Proof) -> Ite
     yield "Key", _names(table.key) or "none"
     yield "Partitioned by", ", ".join(_partition(table))
     yield "Reads", _names(table.sources)
+    yield "Scored by", _scored(table)
     yield "Soft sources", _soft(table)
     yield "Recomputed", _recomputed(table, proof)
     yield "Service levels", "; ".join(map(_sla, table.slas))
@@ -221,6 +222,13 @@ def _soft(table: Table) -> str:
     return f"{_names(table.soft_sources)}: where it is not right, the table is built with its last good version"
 
 
+def _scored(table: Table) -> str:
+    if table.scored_by is None:
+        return ""
+    kept = "a row whose outcome is known keeps what was predicted"
+    return f"the active version of `{table.scored_by}`; {kept}, an open one is scored again where its features change"
+
+
 def _partition(table: Table) -> Iterator[str]:
     own = {column.name: column for column in table.columns}
     for name in table.partition_by:
@@ -229,6 +237,8 @@ def _partition(table: Table) -> Iterator[str]:
 
 
 def _recomputed(table: Table, proof: Proof) -> str:
+    if table.scored_by:
+        return "the rows whose features, or whose version, changed"
     if table.refresh == "full" or not table.partition_by:
         return "whole, whenever a table it reads changes"
     also = {0: "", 1: " and the one that follows"}.get(table.lookback, f" and the {table.lookback} that follow")

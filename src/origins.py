@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from src.contract import PROVENANCE, Column, Table
+from src.contract.ml import SCORE_COLUMNS, MlModel
 from src.errors import BoathouseError
 from src.project import Project
 from src.proof.columns import NOTHING, Origin, Reference, column_origins
@@ -17,6 +18,8 @@ def read_origins(project: Project, table: Table) -> dict[str, Origin]:
     """
     if table.layer == "silver":
         return _silver(project, table)
+    if table.scored_by:
+        return _scored(project, table, project.contracts.models[table.scored_by])
     anything = Origin(frozenset((source, None) for source in table.sources))
     found: dict[str, Origin] = {}
     if table.sql is not None:
@@ -27,6 +30,26 @@ def read_origins(project: Project, table: Table) -> dict[str, Origin]:
             found = {}  # what is wrong with it is told by the run
     rest = found.get("*", anything)
     return {column.name: found.get(column.name.lower(), rest) for column in table.columns}
+
+
+def _scored(project: Project, table: Table, model: MlModel) -> dict[str, Origin]:
+    """Return the origins of a scored table's columns: what a version says is made of it and of every feature."""
+    read, features = project.engine.column_references, project.declared(model.features)
+    learnt = frozenset((features.id, name) for name in features.features)
+    version = frozenset[Reference]({(model.id, None)})
+    scores: dict[str, frozenset[Reference]] = {
+        "model_version": version,
+        "outcome_known": frozenset((model.label.table, name) for name in read(model.label.known_at)),
+        "features_hash": learnt,
+        "scored_at": frozenset(),
+    }
+    among = frozenset((features.id, name) for name in read(model.where)) if model.where else frozenset[Reference]()
+    found = {}
+    for column in table.columns:
+        is_score = column.name in SCORE_COLUMNS
+        values = scores.get(column.name, learnt | version) if is_score else frozenset({(features.id, column.name)})
+        found[column.name] = Origin(values, among - values)
+    return found
 
 
 def _columns(project: Project, table_id: str) -> Collection[str]:

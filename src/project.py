@@ -303,13 +303,13 @@ def _resolved(engine: DuckEngine, contracts: Contracts) -> tuple[Table, ...]:
     statements = {table.id: list(_statements(table)) for table in tables}
     engine.parse_together(statement.sql for found in statements.values() for statement in found)
     errors += [error for table in tables for error in _unsound(engine, table, statements[table.id])]
-    known = {*contracts.silver, *contracts.gold, *contracts.models}
+    known = {*contracts.silver, *contracts.gold}
     for table in contracts.gold.values():
         try:
             sources = set(table.sources) if table.python or table.scored_by else engine.table_references(str(table.sql))
         except ContractError:
             continue  # told above
-        unknown = sorted(sources - known)
+        unknown = sorted(sources - known - {table.scored_by})
         if unknown or not sources:
             what = f"reads {', '.join(unknown)}, which is no table" if unknown else "reads no table"
             fix = f"name a table as layer.domain.table; there are {', '.join(sorted(known - {table.id}))}"

@@ -74,6 +74,8 @@ class _Graph:
         parents: dict[str, list[str]] = {feed.id: [] for feed in every.feeds} | {
             t.id: upstream(t) for t in (*every.silver, *every.gold)
         }
+        # a model is no step of a run: it stands between its features and the tables that it scores
+        parents |= {m.id: [m.features, m.label.table] for m in project.contracts.models.values()}
         children: dict[str, list[str]] = defaultdict(list)
         for table_id, needed in parents.items():
             for parent in needed:
@@ -134,7 +136,8 @@ def _named(ids: Collection[str], name: str) -> list[str]:
     if found:
         return found
     ends = _ending(ids, name)
-    found = [one for one in ends if not one.startswith("bronze.")] or ends  # a feed has often the name of its table
+    # a feed has often the name of its table, and a model that of the table it scores
+    found = [one for one in ends if not one.startswith(("bronze.", "models."))] or ends
     if len(found) > 1:
         raise UsageError(f"{name} may be {' or '.join(found)}", fix="write more of the name")
     if not found:

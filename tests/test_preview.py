@@ -35,7 +35,7 @@ def looked(lake: Lake, name: str, limit: int = 20) -> Any:
 
 def _look(project: Project, table: Table, limit: int) -> SilverPreview | MartPreview:
     if table.layer == "gold":
-        return read_mart(project, table, limit)
+        return read_mart(project, table, limit, runs.now())
     return read_silver(project, table, limit, runs.now())
 
 

@@ -41,7 +41,7 @@ def run(call: Call) -> int:
                 silver = preview.read_silver(project, table, args.limit, runs.now())
                 show(call, preview.masked_silver(silver, masks), preview.print_silver)
             else:
-                mart = preview.read_mart(project, table, args.limit)
+                mart = preview.read_mart(project, table, args.limit, runs.now())
                 show(call, preview.masked_mart(mart, masks), preview.print_mart)
         if masked := note(masks, {table.id: tuple(table.stored_columns)}):
             console.note(masked)

@@ -29,6 +29,7 @@ class Rollback:
     restored: bool
     revision: Revision | None  # the commit whose contracts and models made the release
     tables: tuple[rollback.TableRollback, ...]
+    models: tuple[rollback.ModelRollback, ...] = ()  # of which another version becomes active again
 
 
 def run(call: Call) -> int:
@@ -37,14 +38,16 @@ def run(call: Call) -> int:
         versions = releases.named(project.engine, call.settings.data_dir, args.to)
         revision = releases.revision_of(project.engine, call.settings.data_dir, args.to)
         steps = rollback.plan(project, versions)
-        found = Rollback(args.to, restored=False, revision=revision, tables=tuple(steps))
-        if args.dry_run or not steps:
+        models = rollback.plan_models(project, versions)
+        tables = tuple(steps)
+        found = Rollback(args.to, restored=False, revision=revision, tables=tables, models=tuple(models))
+        if args.dry_run or not (steps or models):
             show(call, found, _print_steps)
-            print("nothing to restore" if not steps else "dry run: nothing was changed")
+            print("nothing to restore" if not (steps or models) else "dry run: nothing was changed")
             return 0
         _print_steps(found)
         with recorded_run(project, RunKind.ROLLBACK, f"rollback to {args.to}") as current:
-            rollback.execute(project, steps, versions, current, revision)
+            rollback.execute(project, steps, versions, current, revision, models)
     text = f"restored {len(steps)} tables to release {args.to}; the next run goes forward from there"
     show(call, replace(found, restored=True), lambda _: print(text))
     return 0
@@ -52,4 +55,7 @@ def run(call: Call) -> int:
 
 def _print_steps(found: Rollback) -> None:
     console.table(("table", "version", "back to"), [(step.table, step.now, step.back) for step in found.tables])
+    for model in found.models:
+        now, back = (f"version {one}" if one else "no version" for one in (model.now, model.back))
+        print(f"{model.model}: {back} is active again, in place of {now}")
     print(made_with(found.revision))

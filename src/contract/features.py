@@ -8,12 +8,13 @@ What is known at the very time of the event counts as known.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from src.contract.errors import Part, hint, listed
 from src.contract.ml import LAYER, SCORE_COLUMNS
 from src.contract.model import MOMENTS, Table
+from src.errors import ContractError
 
 ROWS = "rows"  # the key of what says from when on a row is known
 _OF_FEATURES = ("VARCHAR", "BOOLEAN")  # and numbers
@@ -61,3 +62,30 @@ def _check_scores(table: Table, kinds: Mapping[str, str], part: Part) -> None:
         part.error(f"no column {listed(wrong)}", at, f"declare {listed(SCORE_COLUMNS)}, with these types")
     if not table.key:
         part.error("scoredBy without a key", at, "mark the key of the features table `primaryKey: true`")
+    unused = {
+        "refresh": table.refresh != "incremental",
+        "lookback": table.lookback,
+        "optionalSources": table.optional_sources,  # soft ones are among them
+    }
+    for name in (name for name, is_set in unused.items() if is_set):
+        fix = "remove it: rows are scored one by one, and need the features, the label's table and the model"
+        part.error(f"{name} of a table that is scored", f"customProperties[{name}]", fix)
+
+
+def check_scored(table: Table, features: Table) -> Iterator[ContractError]:
+    """Yield an error for each thing in which a table of scores does not fit the table whose rows are scored."""
+    at = f"{table.path}, {table.name}"
+    if set(table.key) != set(features.key):
+        fix = f"mark the key of {features.id} `primaryKey: true`: {listed(features.key)}"
+        yield ContractError(f"the key is {listed(table.key)}", where=at, fix=fix)
+    kinds = {column.name: column.type for column in features.columns}
+    for column in table.columns:
+        if column.name not in SCORE_COLUMNS and kinds.get(column.name) != column.type:
+            has = f"has {column.name} {kinds[column.name].lower()}" if column.name in kinds else "has no such column"
+            fix = f"beside {listed(SCORE_COLUMNS)} there are columns of the features table, of the same types"
+            what = f"column {column.name} {column.type.lower()}, {features.id} {has}"
+            yield ContractError(what, where=at, fix=fix)
+    for name in table.partition_by:
+        if name in SCORE_COLUMNS or name in features.features:
+            fix = "partition by a column of the features table that is no feature, such as the month of the event"
+            yield ContractError(f"partition column {name}, which changes when a row is scored", where=at, fix=fix)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from src.contract import documents, ml, seeds, tables
 from src.contract.errors import ContractFile, hint, listed
+from src.contract.features import check_scored
 from src.contract.feeds import agreed
 from src.contract.model import Contracts, Mart, Table
 from src.errors import BoathouseError, ContractError, ContractErrors
@@ -43,7 +44,7 @@ def load(root: Path) -> Contracts:
     _check_references(files, {**contracts.silver, **contracts.gold})
     ml.check_tables(contracts.models, {**contracts.silver, **contracts.gold}, errors)
     contracts = replace(contracts, gold={name: _scored(table, contracts) for name, table in contracts.gold.items()})
-    errors += _unknown_models(contracts)
+    errors += _wrong_scores(contracts)
     if errors:
         raise ContractErrors(errors)
     return contracts
@@ -55,12 +56,15 @@ def _scored(table: Table, contracts: Contracts) -> Table:
     return replace(table, sources=(*sorted({model.features, model.label.table}), model.id)) if model else table
 
 
-def _unknown_models(contracts: Contracts) -> Iterator[ContractError]:
+def _wrong_scores(contracts: Contracts) -> Iterator[ContractError]:
+    declared = {**contracts.silver, **contracts.gold}
     for table in contracts.gold.values():
         if table.scored_by and table.scored_by not in contracts.models:
             names = [name.removeprefix(f"{ml.LAYER}.") for name in contracts.models]
             name = table.scored_by.removeprefix(f"{ml.LAYER}.")
             yield ContractError(f"{table.id}: no model {name}", where=table.path, fix=hint(name, names))
+        elif table.scored_by and (features := declared.get(contracts.models[table.scored_by].features)):
+            yield from check_scored(table, features)
 
 
 def _check_ids(files: Sequence[ContractFile]) -> None:

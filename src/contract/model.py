@@ -354,6 +354,11 @@ class Table:
         return tuple(column.name for column in self.columns if column.feature)
 
     @property
+    def declared_sources(self) -> tuple[str, ...]:
+        """Return its sources that a contract declares as tables: all but the versions of the model that scores it."""
+        return tuple(name for name in self.sources if name != self.scored_by)
+
+    @property
     def is_draft(self) -> bool:
         """Return whether the contract is a draft, whose changes ask for no new version."""
         return self.status == "draft"
@@ -428,8 +433,8 @@ class Table:
 
     @property
     def model(self) -> Path:
-        """Return where its SQL or Python lies; a silver table without either has nothing there."""
-        return self.python or self.path.with_name(f"{self.name}.sql")
+        """Return where its SQL or Python lies; of a scored table its contract, and in silver there may be neither."""
+        return self.path if self.scored_by else self.python or self.path.with_name(f"{self.name}.sql")
 
     @property
     def row_columns(self) -> dict[str, str]:

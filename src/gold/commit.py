@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from src import contract, lake
@@ -20,7 +20,8 @@ from src.gold.computation import Computation
 class Commit:
     """One run's commit to one table, from the temporary table `result`.
 
-    `sources`: in the versions that will have been consumed; `refers`: the tables its foreign keys name.
+    `sources`: in the versions that will have been consumed; `refers`: the tables its foreign keys name; `state`: what
+    else is recorded with every commit.
     """
 
     engine: DuckEngine
@@ -29,6 +30,7 @@ class Commit:
     sources: Mapping[str, lake.Snapshot]
     refers: Mapping[str, lake.Snapshot]
     batch: str
+    state: Mapping[str, int] = field(default_factory=dict)
 
     def whole(self, rows: int, also: Mapping[str, int]) -> Outcome:
         """Replace everything; `also`: more progress to record.
@@ -94,9 +96,9 @@ class Commit:
 
     @property
     def progress(self) -> dict[str, int]:
-        """Return the versions and identities of the sources that will have been consumed."""
+        """Return the versions and identities of the sources that will have been consumed, and the state."""
         identities = {lake.identity_of(name): source.identity for name, source in self.sources.items()}
-        return {**lake.consumed(self.sources), **identities}
+        return {**lake.consumed(self.sources), **identities, **self.state}
 
     @property
     def info(self) -> dict[str, str]:

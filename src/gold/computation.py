@@ -15,14 +15,14 @@ class Computation(StrEnum):
     """
 
     # The rows that the model gives, of every partition or of `outputs`. Filled by aggregate, through Model. Read by
-    # laws, Claim, Commit, maintenance.check and model_tests.
+    # laws, Claim, Commit, maintenance.check and model_tests. Of a table of scores it is filled by ml.scored_rows.
     RESULT = "result"
 
     # Partitions that a change of the sources touches. Filled by Touched.find, read by Touched.widen.
     TOUCHED = "touched"
 
     # Partitions to compute, and those whose rows are read for them. Filled by Touched.widen. Read by aggregate, which
-    # hands them to Model, Claim and Commit.
+    # hands them to Model, Claim and Commit. Of a table of scores filled by ml.scored_rows, for Commit.
     OUTPUTS = "outputs"
     READS = "reads"
 

@@ -44,7 +44,7 @@ def choose_way(
     engine: DuckEngine, table: Table, proof: Proof, columns: Mapping[str, Mapping[str, str]], gold: lake.Snapshot | None
 ) -> Way:
     """Return how a table is computed, given its sources' columns and what its stored version says of its claim."""
-    if table.refresh == "full" or not table.partition_by:
+    if table.refresh == "full" or not table.partition_by or table.scored_by:
         return Way()
     if proof.refusal is None:
         return Way(proof.cuts)

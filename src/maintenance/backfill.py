@@ -7,18 +7,17 @@ writes exactly these. Raw data is never deleted.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from functools import partial
 
-from src.checks.outcome import Outcome
 from src.contract import Table
 from src.engine import identifier
 from src.errors import UsageError
 from src.gold import aggregate
 from src.gold.cut import Cut
 from src.project import Project, Unbuilt, blocking, downstream, sources, waits_for
-from src.run import soft_sources
+from src.run import gold_step
 from src.run.runs import Run
 from src.silver import clean, slices
 
@@ -41,6 +40,9 @@ def plan(project: Project, table_id: str, start: date | None, end: date | None, 
         UsageError: no such table, an empty slice description, or a condition a gold table cannot have.
     """
     table = project.declared(table_id)
+    if table.scored_by:
+        fix = f"`make rebuild TABLE={table.id}` scores every row whose outcome is not known"
+        raise UsageError(f"{table.id} has no slice to compute: its rows are scored one by one", fix=fix)
     if table.layer == "gold":
         return _gold_plan(project, table, start, end, where)
     part = slices.cut(
@@ -73,22 +75,8 @@ def execute(project: Project, planned: BackfillPlan, run: Run) -> None:
         places = clean.Places.of_table(planned.table, project.path)
         run.step(planned.table.id, partial(slices.backfill, engine, planned.table, places, planned.part, batch=batch))
     for mart in planned.gold:
-        run.step(mart.id, partial(_gold, project, mart, planned.again, run), needs=blocking(mart))
-
-
-def _gold(project: Project, mart: Table, again: Mapping[str, str], run: Run) -> Outcome:
-    reading = soft_sources.read(project, run, mart)
-    outcome = aggregate.run(
-        project.engine,
-        mart,
-        project.path(mart.id),
-        reading.sources,
-        reading.refers,
-        reading.proof,
-        batch=run.run_id,
-        again={name: rows for name, rows in again.items() if name in mart.sources},
-    )
-    return replace(outcome, notes=(*outcome.notes, *reading.notes))
+        work = partial(gold_step.build, project, mart, run, again=planned.again)
+        run.step(mart.id, work, needs=blocking(mart))
 
 
 def _gold_plan(project: Project, table: Table, start: date | None, end: date | None, where: str | None) -> BackfillPlan:
@@ -112,6 +100,8 @@ def _ready_below(project: Project, table: Table) -> tuple[Table, ...]:
 
 
 def _partitions(project: Project, mart: Table, again: Mapping[str, str]) -> list[str]:
+    if mart.scored_by:
+        return ["the rows whose features change"]
     found: set[str] = set()
     read = sources(project, mart)
     way = aggregate.way_of(project.engine, mart, project.table(mart.id), read, project.proof(mart))

@@ -24,6 +24,8 @@ from src.maintenance import archive, rot
 from src.maintenance.manifests import Manifest
 from src.masking.concealing import concealed_text
 from src.masking.reader import masks_of
+from src.ml import scored_laws
+from src.ml.scored import scored_table
 from src.project import Project, Unbuilt
 from src.remote import Remote
 from src.run import backup_records, history, releases, runs
@@ -130,8 +132,7 @@ def run(
             yield from _each(table.id, law, partial(_built_from, table, whole, released))
     for table in marts:
         if _readable(table, set(table.sources) - set(table.optional_sources), whole):
-            declared = {**contracts.silver, **contracts.gold}
-            yield from _each(table.id, "the model gives the same", partial(_gold, engine, table, declared, whole))
+            yield from _each(table.id, "the model gives the same", partial(_gold, engine, table, contracts, whole))
             yield from _each(table.id, "the table says its version", partial(_tags, table, whole))
     if backup_records.TABLE in whole:
         yield from _each(backup_records.TABLE, "its records can be read", partial(_backups, engine, data))
@@ -357,15 +358,20 @@ def _one_pass(engine: DuckEngine, table: Table, whole: Mapping[str, Path], reach
 # -- gold
 
 
-def _gold(engine: DuckEngine, table: Table, declared: Mapping[str, Table], whole: Mapping[str, Path]) -> Iterator[str]:
+def _gold(engine: DuckEngine, table: Table, contracts: Contracts, whole: Mapping[str, Path]) -> Iterator[str]:
+    declared = {**contracts.silver, **contracts.gold}
     gold = _opened(whole[table.id])
     table = _as_built(engine, table, gold)
     if not contract.is_current(table, gold):
         return
-    sources = {name: _consumed(gold, declared[name], whole) for name in table.sources}
+    sources = {name: _consumed(gold, declared[name], whole) for name in table.declared_sources}
     there = {name: source for name, source in sources.items() if source}
     if there.keys() != sources.keys():
         return  # vacuum took rows that a table which stays behind was built from: the next run computes it whole
+    if table.scored_by:
+        models = {table.scored_by: _opened(whole[table.scored_by])}
+        yield from scored_laws.broken(engine, scored_table(contracts, table), gold, there | models)
+        return
     aggregate.compute(engine, table, there)
     columns = {column.name: column.type for column in table.columns}
     yield from differences(engine, columns, engine.scan(gold), Computation.RESULT)
@@ -400,6 +406,7 @@ def _built_from(table: Table, whole: Mapping[str, Path], released: Mapping[str, 
         if (
             version is None
             or name not in whole
+            or not catalog.is_released(name)
             or seen.progress(lake.identity_of(name)) != _opened(whole[name]).identity
         ):
             continue  # it was built without, or from a table that was replaced since

@@ -1,15 +1,18 @@
 """Rollback makes a whole release the newest again; the next run goes forward from there.
 
 Silver, gold, quarantine, deletions and statements are restored with the progress they had. Bronze is not: its rows
-are only ever added, and the next run consumes again those that came after the release.
+are only ever added, and the next run consumes again those that came after the release. Of a model the version is
+active again that was so when the release was scored; no trained version is lost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from src import catalog, lake
+from src.ml import registry
+from src.ml.scored import SCORED_BY, SCORED_WITH
 from src.project import Project
 from src.run import releases
 from src.run.revision import Revision
@@ -29,6 +32,15 @@ class TableRollback:
     back: int
 
 
+@dataclass(frozen=True)
+class ModelRollback:
+    """One model of which another version becomes active again; None: none."""
+
+    model: str
+    now: int | None
+    back: int | None
+
+
 def plan(project: Project, versions: Mapping[str, int]) -> list[TableRollback]:
     """Return the tables that a rollback to these versions would restore, in order; change nothing."""
     steps = []
@@ -40,14 +52,31 @@ def plan(project: Project, versions: Mapping[str, int]) -> list[TableRollback]:
     return steps
 
 
+def plan_models(project: Project, versions: Mapping[str, int]) -> list[ModelRollback]:
+    """Return the models of which another version scored the tables of a release than is active now; change nothing."""
+    steps = []
+    for table in project.marts:
+        if table.scored_by is None or table.id not in versions:
+            continue
+        scored = lake.open_table(project.path(table.id), versions[table.id])
+        active = registry.active(project.engine, project.table(table.scored_by))
+        now, back = active.version if active else None, (scored.progress(SCORED_WITH) if scored else None) or None
+        if now != back:
+            steps.append(ModelRollback(table.scored_by, now, back))
+    return list(dict.fromkeys(steps))
+
+
 def execute(
     project: Project,
     steps: list[TableRollback],
     versions: Mapping[str, int],
     run: Run,
     revision: Revision | None = None,
+    models: Sequence[ModelRollback] = (),
 ) -> None:
     """Restore every table of the plan, and make that the newest release; `revision`: the one that made its data.
+
+    `models`: those of which another version becomes active again.
 
     Raises:
         MachineError: vacuum removed a version; nothing was changed.
@@ -55,6 +84,7 @@ def execute(
     for step in steps:
         lake.check_restorable(project.path(step.table), step.back)
     names = list(catalog.tables(project.settings.data_dir))
+    names += [SCORED_WITH, SCORED_BY]
     names += [name(feed) for feed in project.contracts.feeds for name in (lake.waiting_of, lake.empties_of)]
     data, restored = project.settings.data_dir, dict(versions)
     as_of = releases.runs_of(project.engine, data, versions)
@@ -62,6 +92,8 @@ def execute(
         table = project.table(step.table)
         if table:
             restored[step.table] = lake.restore(table, step.back, names).version
+    for model in models:
+        _activate(project, model, run)
     # what stayed behind is forgotten: the next run goes forward from here and says again what does
     behind = {
         name: releases.Standing(name, restored[name], restored[name], as_of.get(name), old=old)
@@ -70,3 +102,11 @@ def execute(
     drafts = releases.drafts_of(data, restored)
     release = releases.Release(restored, as_of, behind, revision, drafts)
     releases.add(project.engine, data, run, release)
+
+
+def _activate(project: Project, step: ModelRollback, run: Run) -> None:
+    data, why, by = project.settings.data_dir, run.command, run.started_by
+    if step.back is None:
+        registry.retire(project.engine, data, step.model, why, run.clock(), by)
+    else:
+        registry.promote(project.engine, data, step.model, step.back, why, run.clock(), by)

@@ -60,6 +60,12 @@ def open_estimator(trained: Version) -> Any:
     return read_artefact(trained.artefact, trained.sha256)
 
 
+def is_readable(trained: Version) -> bool:
+    """Return whether a version was trained with the libraries that are installed."""
+    require_extra()
+    return bool(json.loads(trained.libraries or "{}") == libraries())
+
+
 def write_artefact(estimator: Any) -> tuple[str, str]:
     """Return a trained estimator as base64 text, and the SHA-256 of its bytes.
 

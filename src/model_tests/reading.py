@@ -100,6 +100,10 @@ class _Reader:
         table = self._table(given.get("table"))
         if table is None:
             return None
+        if table.scored_by:
+            fix = "test the features table; what a version of a model says is evaluated when it is trained"
+            self.node.error(f"{table.name} is scored by a model, whose versions change", fix)
+            return None
         if table.layer == "silver":
             loads = self._loads(table, given.get("given"))
         else:

@@ -109,7 +109,7 @@ def _has_come(reading: Reading, table: Table) -> bool:
 
 
 def _dated(reading: Reading, table: Table) -> Iterator[str]:
-    for name in table.sources:
+    for name in table.declared_sources:
         below = reading.project.declared(name)
         if below.business_date and not below.sources:
             yield name

@@ -93,7 +93,7 @@ class Reaches:
 
     def _stalest(self, table: Table, snapshot: lake.Snapshot) -> Reach | None:
         """Return the reach of the stalest dated source; None where no source counts."""
-        declared = (self._tables[name] for name in table.sources if name not in table.soft_sources)
+        declared = (self._tables[name] for name in table.declared_sources if name not in table.soft_sources)
         sources = [source for source in declared if not source.is_retired]
         for promises in (True, False):
             chosen = [source for source in sources if source.promises_news is promises]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from src import lake
@@ -15,6 +16,8 @@ from src.errors import BoathouseError
 from src.gold import compare, laws
 from src.gold.computation import Computation
 from src.gold.model import Model
+from src.ml import scoring
+from src.ml.scored import scored_table
 from src.preview.rows import ColumnFigures, Refusal, audited, figures, first_rows, refusal
 from src.project import Project, Unbuilt, referenced
 from src.run import releases
@@ -71,8 +74,8 @@ class MartPreview:
     first: tuple[dict[str, Any], ...]
 
 
-def read_mart(project: Project, table: Table, limit: int) -> MartPreview:
-    """Compute a table of a mart over what is published; changes nothing.
+def read_mart(project: Project, table: Table, limit: int, now: datetime) -> MartPreview:
+    """Compute a table of a mart over what is published, a table of scores as of `now` (UTC); changes nothing.
 
     Raises:
         ContractError: the model does not parse, or does not return what the contract says.
@@ -80,11 +83,15 @@ def read_mart(project: Project, table: Table, limit: int) -> MartPreview:
     """
     data, engine = project.settings.data_dir, project.engine
     release = releases.newest_release(data)
-    published = _published(project, release, [*table.sources, *referenced(table), table.id])
+    published = _published(project, release, [*table.declared_sources, *referenced(table), table.id])
+    published |= project.built([table.scored_by] if table.scored_by else [])  # no release names it
     missing = [name for name in table.sources if name not in published]
-    sources = {name: published.get(name) or Unbuilt(project.declared(name)) for name in table.sources}
+    sources = {name: published.get(name) or Unbuilt(project.declared(name)) for name in table.declared_sources}
     waits = tuple(n for n in missing if n not in table.optional_sources or len(missing) == len(table.sources))
-    rows = Model(engine, table, sources).whole(Computation.RESULT) if not (waits and table.python) else 0
+    if table.scored_by:
+        rows = _scores(project, table, sources, published, now) if not waits else 0
+    else:
+        rows = Model(engine, table, sources).whole(Computation.RESULT) if not (waits and table.python) else 0
     if waits:
         return MartPreview(table.id, table.version, table.status, waits, (), 0, None, (), (), (), ())
     refusals = []
@@ -109,6 +116,21 @@ def read_mart(project: Project, table: Table, limit: int) -> MartPreview:
         columns=figures(engine, Computation.RESULT, kinds),
         first=first_rows(engine, Computation.RESULT, kinds, limit, table.key),
     )
+
+
+def _scores(
+    project: Project,
+    table: Table,
+    sources: Mapping[str, lake.Snapshot],
+    published: Mapping[str, lake.Snapshot],
+    now: datetime,
+) -> int:
+    """Compute the rows that a run would have now; returns how many."""
+    scored = scored_table(project.contracts, table)
+    read = {**sources, scored.model.id: published[scored.model.id]}
+    version, _ = scoring.usable(project.engine, scored, read)
+    rows, _ = scoring.judge(project.engine, scored, read, published.get(table.id), version, now)
+    return rows.result(among_outputs=False)
 
 
 def _published(project: Project, release: releases.Release, names: list[str]) -> dict[str, lake.Snapshot]:

@@ -15,6 +15,8 @@ from src.contract import Feed, Table
 from src.engine import SqlMistake
 from src.errors import BoathouseError, ContractError, ContractErrors
 from src.gold.model import Model
+from src.ml import scoring
+from src.ml.scored import scored_table
 from src.project import Project, Unbuilt
 from src.silver import incoming
 
@@ -77,12 +79,15 @@ def bind_gold(project: Project, table: Table, sources: Mapping[str, lake.Snapsho
     Raises:
         ContractError: it does not bind, or does not return what the contract says.
     """
-    declared: Iterable[str] = (name for name in table.sources if name not in sources)
+    declared: Iterable[str] = (name for name in table.declared_sources if name not in sources)
     read = {**sources, **{name: Unbuilt(project.declared(name)) for name in declared}}
-    Model(project.engine, table, read).bind()
+    if table.scored_by:
+        scoring.bind(project.engine, scored_table(project.contracts, table), read)
+    else:
+        Model(project.engine, table, read).bind()
 
 
 def built_as_declared(project: Project, table: Table) -> dict[str, lake.Snapshot]:
     """Return those of a table's sources that are built from their contracts as they are now."""
-    built = project.built(table.sources)
+    built = project.built(table.declared_sources)
     return {name: found for name, found in built.items() if contract.is_current(project.declared(name), found)}

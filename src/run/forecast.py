@@ -127,7 +127,7 @@ class Forecast:
     def _reads(self) -> dict[str, set[str]]:
         """Return the feeds or tables that each table reads, by its id."""
         silver = {table.id: {feed.id for feed in table.feeds} for table in self._project.contracts.silver.values()}
-        return silver | {table.id: set(table.sources) for table in self._project.marts}
+        return silver | {table.id: set(table.declared_sources) for table in self._project.marts}
 
     @cached_property
     def _feeds(self) -> dict[str, set[str]]:

@@ -15,6 +15,8 @@ from src.contract import Seed, Table
 from src.errors import BoathouseError
 from src.gold import aggregate
 from src.gold.way import Way
+from src.ml import scoring
+from src.ml.scored import scored_table
 from src.project import Project, Selection, Unbuilt, blocking, readable, upstream, waits_for
 from src.run import binding, releases, soft_sources
 from src.run.forecast import Forecast
@@ -233,11 +235,15 @@ def _work(project: Project, table: Table, moving: set[str], last_good: Mapping[s
             binding.bind_silver(project, table, feeds, moving)
         return work.kind, work.why
     current = binding.built_as_declared(project, table)
-    if target is None or not contract.is_current(table, target) or len(current) < len(table.sources):
+    if target is None or not contract.is_current(table, target) or len(current) < len(table.declared_sources):
         binding.bind_gold(project, table, current)
     waiting = waits_for(project, table, last_good)
     if target is None and waiting:
         return "nothing", f"waits for {', '.join(waiting)}"
+    if table.scored_by:
+        scored = scored_table(project.contracts, table)
+        judged = scoring.plan(project.engine, scored, target, readable(project, table, last_good))
+        return judged.kind, judged.why
     judged = aggregate.plan(table, target, readable(project, table, last_good))
     whole = judged.kind == "partitions" and not way_of(project, table).by_partitions
     return "whole" if whole else judged.kind, judged.why
@@ -246,5 +252,5 @@ def _work(project: Project, table: Table, moving: set[str], last_good: Mapping[s
 def way_of(project: Project, table: Table) -> Way:
     """Return how a gold table is computed, by the newest versions of its sources."""
     read = readable(project, table)
-    read |= {name: Unbuilt(project.declared(name)) for name in table.sources if name not in read}
+    read |= {name: Unbuilt(project.declared(name)) for name in table.declared_sources if name not in read}
     return aggregate.way_of(project.engine, table, project.table(table.id), read, project.proof(table))
