@@ -47,7 +47,7 @@ DRY = $(if $(DRY_RUN),--dry-run)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup pipeline draft plan preview status health report alerts query check repair schema-version upgrade vacuum optimize backup restore
-.PHONY: pull sources tables describe adopt page incident access cost
+.PHONY: pull sources tables describe adopt page incident access cost models
 .PHONY: drill schedule rotate-logs docs new wheel test proof lint format torture bench clean ready ready-page ready-dev
 
 help: ## this list
@@ -65,6 +65,9 @@ pull: ready ## ask the sources that contracts name and land what is new (SOURCE=
 
 sources: ready ## every source: when it last answered, which credentials it asks for, whether it answers now
 	@$(PYTHON) main.py sources
+
+models: ready ## the models of machine learning: versions beside baselines, drift, how right they were since (MODEL=domain.name)
+	@$(PYTHON) main.py models $(if $(MODEL),--model="$$MODEL")
 
 draft: ready ## a first contract, ready to run: FILES=data/landing/shop/orders/*.csv or src/gold/mart; or SOURCE="..." TABLE=shop.orders (STDOUT=1, FORCE=1)
 	@$(PYTHON) main.py draft $(if $(STDOUT),--stdout) $(if $(FORCE),--force) $(if $(SOURCE),--source="$$SOURCE" --table="$$TABLE") $(if $(START),--start="$$START") -- $$FILES

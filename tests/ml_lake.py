@@ -170,7 +170,7 @@ def filled(
 ) -> Lake:
     """Declare, and write all tables; `change`: what became of each parcel after the training."""
     declare(lake)
-    train(lake, version(1, status, name="post.late", distributions=spread(lake), **of_version))
+    train(lake, version(1, status, **{"name": "post.late", "distributions": spread(lake)} | of_version))
     found = [change(parcel) for parcel in parcels()]
     put(lake, "gold.post.parcels", _Features, map(_features, found))
     put(lake, "silver.post.arrivals", _Arrival, map(_arrival, found))
@@ -191,12 +191,12 @@ def put(lake: Lake, name: str, kind: type, rows: Iterable[object]) -> None:
     delta.commit(table, add=written)
 
 
-def spread(lake: Lake) -> str:
+def spread(lake: Lake, change: Callable[[Parcel], Parcel] = lambda parcel: parcel) -> str:
     """How the features are spread in all parcels, as a training keeps it."""
     engine = reader()
-    engine.table("trained", f"SELECT * FROM {_as_json(lake.root, _Features, map(_features, parcels()))}")
+    engine.table("trained", f"SELECT * FROM {_as_json(lake.root, _Features, map(_features, map(change, parcels())))}")
     kinds = {"weight": "DOUBLE", "carrier": "VARCHAR", "weekday": "BIGINT"}
-    return write_distributions(engine.rows, kinds, "FROM trained")
+    return write_distributions(engine.rows, kinds, "FROM trained", "sent_at")
 
 
 def _as_json(folder: Path, kind: type, rows: Iterable[object]) -> str:

@@ -182,6 +182,7 @@ SHOWN = {
     "health": ((), 1),
     "incident": ((), 0),
     "inspect": ((), 0),
+    "models": ((), 0),
     "optimize": (("--dry-run",), 0),
     "plan": ((), 0),
     "preview": (("orders",), 0),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from io import StringIO
 
 import ml_lake
 import pytest
@@ -18,6 +21,7 @@ from src.facts.models import ModelFacts, read_models, state
 from src.ml.versions import Status
 from src.monitors import Findings
 from src.project import open_project
+from src.report import models as report
 
 KINDS = ("drift", "performance", "unscored", "retrain")
 DAY = timedelta(days=1)
@@ -87,6 +91,18 @@ def test_a_seasonal_feature_is_never_a_problem(lake: Lake) -> None:
     found = look(lake)
     assert problems(found) == []
     assert {row.verdict for row in found.model_features if row.psi and row.psi > 8} == {"seasonal"}
+
+
+def test_what_was_never_spread_in_a_week_as_in_all_of_training_has_not_drifted(lake: Lake) -> None:
+    """The weight goes up by a bin each week: in training as much as now."""
+
+    def growing(parcel: Parcel) -> Parcel:
+        return replace(parcel, weight=float((parcel.sent_at - MONDAY).days // 7))
+
+    ml_lake.filled(lake, growing, distributions=ml_lake.spread(lake, growing))
+    weight = look(lake).model_features[0]
+    assert (weight.feature, weight.verdict) == ("weight", "NORMAL")
+    assert weight.psi and weight.psi > 5 and weight.threshold == pytest.approx(2 * weight.psi, rel=0.2)
 
 
 def test_a_seasonal_feature_is_one_of_the_features_table(lake: Lake) -> None:
@@ -231,3 +247,34 @@ def test_the_facts_of_a_model_that_is_not_in_use_say_why(lake: Lake) -> None:
     found = read(lake)
     assert (found.active, found.not_promoted, found.recent) == (None, 1, None)
     assert state(found, MONDAY) == "no version is in use; version 1, trained 0 h ago: roc_auc 0.50, at least 0.7"
+
+
+# -- the command
+
+
+def test_the_command_shows_versions_drift_performance_and_predictions(lake: Lake) -> None:
+    ml_lake.filled(lake, recent(7, weight=500.0), baselines='{"overall rate": {"brier": 0.16}}')
+    with open_project(lake.settings) as project:
+        found = report.read_report(project, MONDAY)
+    out = StringIO()
+    with redirect_stdout(out):
+        report.print_models(found, MONDAY)
+    lines = [" ".join(line.split()) for line in out.getvalue().splitlines()]
+    assert lines[:2] == [
+        "post.late: version 1 in use since 2026-11-02; drifted: weight",
+        "gold.post.parcels -> gold.post.risk; post-office answers for it",
+    ]
+    assert "1 ACTIVE 2026-11-02 06:00 80 20 0.75 0.0 0.5 0.19 trained" in lines
+    assert "baseline: overall rate 20 0.16 on the rows of 1" in lines
+    assert any(line.startswith("weight 8.") and "DRIFT_DETECTED 280 2026-10-26" in line for line in lines)
+    assert "4 from 2026-09-28 1 1,120 0 0.9 0.667 1.0 0.8 0.938 0.09 keeps its bounds" in lines
+    assert "2026-11-01 1 40 0 0.9 0.0 0.3" in lines
+
+
+def test_the_command_names_the_models_there_are_where_there_is_none_of_a_name(lake: Lake) -> None:
+    assert "No contract declares a model" in lake.typed("models").stdout
+    shown = ml_lake.declare(lake).typed("models", "--json")
+    assert [(one["name"], one["versions"]) for one in json.loads(shown.stdout)] == [("post.late", [])]
+    refused = lake.typed("models", "--model", "post.lat")
+    assert (refused.returncode, "no model post.lat" in refused.stderr) == (2, True)
+    assert "did you mean post.late? there are post.late" in refused.stderr

@@ -25,7 +25,6 @@ from src.monitors.model_predictions import Predictions
 from src.monitors.reading import Reading
 from src.problems import Problem
 
-DRIFT, PERFORMANCE, UNSCORED, RETRAIN = "drift", "performance", "unscored", "retrain"  # kinds of problems
 _NAMED = 3  # features that a problem names
 
 
@@ -89,7 +88,7 @@ def _drift(reading: Reading, model: MlModel, active: Version, rows: Sequence[Fea
     more = f"; and {len(moved) - _NAMED} more" if len(moved) > _NAMED else ""
     what = f"features moved since version {active.version} was trained: {named}{more}"
     fix = "see what changed at the source; where it is meant to stay, `make train` learns it"
-    yield Problem(DRIFT, model.id, "P3", reading.yesterday, what, fix)
+    yield Problem("drift", model.id, "P3", reading.yesterday, what, fix)
 
 
 def _performance(reading: Reading, model: MlModel, table: Table, rows: Sequence[Performance]) -> Iterator[Problem]:
@@ -99,7 +98,7 @@ def _performance(reading: Reading, model: MlModel, table: Table, rows: Sequence[
             what = f"version {row.version} of {model.full_name} was less right than it must be about the {span} "
             what += f"from {row.week}, {row.outcomes:,} outcomes: {row.broken}"
             fix = "`make models` shows the weeks; train it anew, or go back: `make train ROLLBACK=1`"
-            yield Problem(PERFORMANCE, table.id, "P2", reading.yesterday, what, fix)
+            yield Problem("performance", table.id, "P2", reading.yesterday, what, fix)
 
 
 def _unscored(
@@ -118,7 +117,9 @@ def _unscored(
     if not count:
         return []
     what = f"{count:,} rows of {features[0].id} have no score, the first of {first}"
-    return [Problem(UNSCORED, table.id, "P2", reading.yesterday, what, "`make pipeline` scores them; see how it ends")]
+    return [
+        Problem("unscored", table.id, "P2", reading.yesterday, what, "`make pipeline` scores them; see how it ends")
+    ]
 
 
 def _retrain(reading: Reading, model: MlModel, versions: Sequence[Version]) -> Iterator[Problem]:
@@ -128,4 +129,4 @@ def _retrain(reading: Reading, model: MlModel, versions: Sequence[Version]) -> I
     age = (reading.now - last).total_seconds() / 86400
     what = f"last trained {last:%Y-%m-%d}, {age:.0f} days ago; every {model.retrain_hours / 24:g} days is meant"
     fix = "`make train`; see whether the weekly job does it: `make schedule`"
-    yield Problem(RETRAIN, model.id, "P3", reading.today, what, fix)
+    yield Problem("retrain", model.id, "P3", reading.today, what, fix)
