@@ -156,6 +156,21 @@ def lineage(project: Project) -> dict[str, list[str]]:
     return {feed.id: [] for feed in everything.feeds} | tables
 
 
+def with_models(project: Project) -> list[str]:
+    """Return the ids of silver and gold tables, and of models, each after those that it is made of."""
+    models, found = project.contracts.models, [*project.contracts.silver]
+    for table in project.marts:
+        found += [table.scored_by] if table.scored_by and table.scored_by not in found else []
+        found.append(table.id)
+    return [*found, *(name for name in models if name not in found)]
+
+
+def learns_from(project: Project) -> dict[str, list[str]]:
+    """Return of every model the tables that it is trained by: its features, and its outcomes."""
+    models = project.contracts.models.values()
+    return {model.id: list(dict.fromkeys((model.features, model.label.table))) for model in models}
+
+
 def referenced(table: Table) -> list[str]:
     """Return the other tables that a table's foreign keys name."""
     return [name for relationship in table.relationships if (name := relationship.to_table) != table.id]

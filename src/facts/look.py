@@ -70,7 +70,8 @@ def read_facts(opened: Project, now: datetime, *, on_disk: bool = True) -> Facts
     """Return what is so about a lake at a moment (UTC); changes nothing. `on_disk`: also what each folder takes."""
     incidents = findings.read_incidents(opened)  # first: a run that ends meanwhile knows better of its own steps
     found = findings.read_findings(opened, now, on_disk=on_disk)
-    upstream = {name: tuple(above) for name, above in project.lineage(opened).items()}
+    lineage = project.lineage(opened) | project.learns_from(opened)
+    upstream = {name: tuple(above) for name, above in lineage.items()}
     standings = read_standings(opened)
     families = read_families(opened, standings, now, found)
     grouped = causes.grouped(found.problems, families)

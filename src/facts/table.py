@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from src import catalog
+from src import catalog, records
 from src.contract import Column, Feed, Table, wording
 from src.engine import literal
+from src.ml.versions import Version
 from src.monitors import storage
-from src.project import Project, referenced
+from src.project import Project, learns_from, referenced
 from src.project import upstream as upstream_of
 from src.run import history, runs
 
@@ -124,7 +125,7 @@ class Arrivals:
 
 
 def read_declaration(project: Project, table_id: str) -> Declaration:
-    """Return what is declared of a feed or table.
+    """Return what is declared of a feed, a table or a model.
 
     Raises:
         UsageError: there is none of that name.
@@ -141,8 +142,21 @@ def read_declaration(project: Project, table_id: str) -> Declaration:
             downstream=downstream,
             columns=_columns_of_feed(project, feed),
         )
+    if model := project.contracts.models.get(table_id):
+        return Declaration(
+            id=table_id,
+            contract=model.path,
+            description=model.description,
+            version=model.version,
+            owner=model.owner,
+            key=("version",),
+            model=model.path.read_text(encoding="utf-8"),
+            upstream=tuple(learns_from(project)[table_id]),
+            downstream=downstream,
+            columns=_columns_of_records(Version),
+        )
     if table is None:
-        raise catalog.unknown_table([table_id], [*project.contracts.feeds, *declared])
+        raise catalog.unknown_table([table_id], [*project.contracts.feeds, *declared, *project.contracts.models])
     return Declaration(
         id=table_id,
         contract=table.path,
@@ -165,7 +179,8 @@ def read_declaration(project: Project, table_id: str) -> Declaration:
 def downstream_of(project: Project, table_id: str) -> list[str]:
     """Return the tables that read a feed or table, or refer to it."""
     declared = {**project.contracts.silver, **{table.id: table for table in project.marts}}
-    return [name for name, table in declared.items() if table_id in {*upstream_of(table), *referenced(table)}]
+    found = [name for name, table in declared.items() if table_id in {*upstream_of(table), *referenced(table)}]
+    return [*found, *(name for name, above in learns_from(project).items() if table_id in above)]
 
 
 def columns_of(table: Table) -> tuple[ColumnFacts, ...]:
@@ -187,6 +202,10 @@ def _column(table: Table, name: str, kind: str, column: Column | None) -> Column
         rules=tuple(wording.shown_rules(column)),
         classification=column.classification,
     )
+
+
+def _columns_of_records(kind: type) -> tuple[ColumnFacts, ...]:
+    return tuple(ColumnFacts(name=n, type=wording.shown_type(k)) for n, k in records.columns_of(kind).items())
 
 
 def _columns_of_feed(project: Project, feed: Feed) -> tuple[ColumnFacts, ...]:

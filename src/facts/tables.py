@@ -11,7 +11,7 @@ from typing import Any
 from src import catalog, contract, lake
 from src.errors import BoathouseError
 from src.monitors.freshness import Freshness
-from src.project import Project
+from src.project import Project, with_models
 from src.run import releases
 from src.run.releases import Cause, Standing
 from src.run.runs import Record
@@ -86,9 +86,9 @@ def read_tables(
     last_steps: Mapping[str, Record],
     quiet: frozenset[str],
 ) -> Iterator[TableFacts]:
-    """Yield every feed and declared table, in the order of a run. `quiet`: the feeds that went quiet."""
+    """Yield every feed, declared table and model, in the order of a run. `quiet`: the feeds that went quiet."""
     declared = {**project.contracts.silver, **{table.id: table for table in project.marts}}
-    for name in (*project.contracts.feeds, *declared):
+    for name in (*project.contracts.feeds, *with_models(project)):
         table = declared.get(name)
         step, standing, grade = last_steps.get(name), standings.get(name), freshness.get(name)
         known: dict[str, Any] = {
@@ -118,7 +118,7 @@ def read_tables(
 def read_beside(project: Project) -> Iterator[TableFacts]:
     """Yield the tables that no contract declares: quarantine and what else lies beside silver, then the ops tables."""
     stored = catalog.tables(project.settings.data_dir)
-    declared = {*project.contracts.feeds, *project.contracts.silver, *(table.id for table in project.marts)}
+    declared = {*project.contracts.feeds, *with_models(project)}
     for name in sorted(stored.keys() - declared, key=lambda name: (name.startswith("ops."), name)):
         try:
             snapshot = project.table(name)

@@ -17,6 +17,8 @@ from src.proof.columns import NOTHING, Origin, Reference
 
 MOST = 150  # tables that one drawing shows; of more the domains are folded
 _LAYERS = ("bronze", "silver", "gold")
+_FIXED = _LAYERS[:2]  # of which a table's layer alone says where it stands; models stand among the marts
+_FOLDED = (*_LAYERS, "models")
 Link = Callable[[str], str]
 
 
@@ -165,8 +167,9 @@ def folded(facts: Facts, link: Link) -> Shown:
     edges = {(above, below) for above, below in edges if above != below}
     states = _counted(table.state for table in facts.tables.values())
     bad = [box.id for box in boxes if {"failed", "blocked"} & {*box.kind.split()}]
+    heads = _FOLDED if any(layer == _FOLDED[-1] for _, layer in cells) else _LAYERS
     sentence = f"Lineage of {len(facts.tables)} tables in {len(facts.domains)} domains, folded by domain and layer"
-    return Shown(lineage.drawn(boxes, sorted(edges), _LAYERS, sentence, bad), states, len(facts.tables))
+    return Shown(lineage.drawn(boxes, sorted(edges), heads, sentence, bad), states, len(facts.tables))
 
 
 def _cell(table: TableFacts) -> str:
@@ -181,7 +184,7 @@ def _fold(domain: str, layer: str, tables: list[TableFacts], link: Link) -> Box:
     return Box(
         id=f"{domain}/{layer}",
         band=domain,
-        column=_LAYERS.index(layer),
+        column=_FOLDED.index(layer),
         label=f"{len(tables)} {'table' if len(tables) == 1 else 'tables'}",
         kind=f"{_class(gravest)} of-{layer}",
         sign=SIGNS[gravest],
@@ -213,7 +216,7 @@ def _class(state: State) -> str:
 
 def _depths(facts: Facts) -> dict[str, int]:
     """Return the column of each table: bronze, silver, then gold by what it reads of gold."""
-    fixed = {name: _LAYERS.index(table.layer) for name, table in facts.tables.items() if table.layer != "gold"}
+    fixed = {name: _FIXED.index(table.layer) for name, table in facts.tables.items() if table.layer in _FIXED}
     found = dict(fixed)
     for name in facts.tables:  # each after those that it is built from
         if name not in fixed:

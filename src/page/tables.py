@@ -93,6 +93,9 @@ def why(table: TableFacts) -> list[tuple[str, str]]:
         return [("", f"its last step was not done: it waits for {step.blocked_by or 'a failed table'}")]
     if table.state is State.HELD_BACK and standing:
         return [("", releases.describe(standing).removeprefix(f"{table.id} "))]
+    if table.state is State.EMPTY and table.layer == "models":
+        name = table.id.partition(".")[2]
+        return [("", f"no version is trained yet: `main.py train --model {name}` trains one")]
     if table.state is State.EMPTY:
         return [("", "it is not built yet: nothing has landed for it, or no run has come to it")]
     grade = table.freshness
