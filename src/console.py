@@ -368,6 +368,8 @@ def _shown(value: object, grouped: bool) -> str:
         return ""
     if grouped and isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
+    if isinstance(value, Decimal):
+        return f"{value:f}"  # a nought with nine places would be 0E-9
     return plain(str(value))
 
 

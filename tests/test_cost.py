@@ -10,8 +10,11 @@ import pytest
 from conftest import Lake
 
 from src.errors import MachineError
+from src.maintenance import backup
+from src.maintenance.manifests import BackupFile, BackupTable, Manifest
 from src.project import open_project
 from src.run import metering, releases, runs
+from src.run.backup_sizes import BackupSizes
 from src.run.kinds import RunKind
 from src.run.metering import Usage
 from src.run.recorded import recorded_run
@@ -103,6 +106,15 @@ def test_backups_weigh_what_is_at_the_remote_and_no_file_twice(lake: Lake) -> No
     assert lake.rows(f"SELECT bool_or(complete), sum(backup_bytes) {NEWEST}") == [
         (True, size(lake.root / "backups/files"))
     ]
+
+
+def test_a_file_that_several_backups_name_counts_once() -> None:
+    old, new, both = (BackupFile(size, name * 64) for size, name in ((10, "a"), (200, "b"), (3000, "c")))
+    first = Manifest("000001-x", "r1", "1", {"silver.a": BackupTable(1, 1, "", {"1": both, "2": old})})
+    tables = {"silver.a": BackupTable(2, 1, "", {"1": both, "3": new}), "gold.b": BackupTable(1, 1, "", {"1": new})}
+    assert backup.sizes_of([first, Manifest("000002-x", "r2", "1", tables)]) == BackupSizes(
+        "000002-x", {"silver.a": 3210, "gold.b": 0}
+    )
 
 
 # -- a run that dies

@@ -44,8 +44,9 @@ def test_a_day_without_a_run_costs_its_storage_and_each_month_its_own_price_of_a
 
 def test_a_price_holds_for_the_runs_of_its_time(lake: Lake) -> None:
     dearer = cost(2, "2024-02-29", seconds=100, gb=1, cpu_hour_price=Decimal("3.6"), gb_month_price=Decimal("8.7"))
-    rows = [cost(1, "2024-02-28", seconds=100, gb=1), dearer]
-    assert days(lake, rows, "2024-02-29") == [("2024-02-28", Decimal("0.04")), ("2024-02-29", Decimal("0.4"))]
+    rows = [cost(1, "2024-02-28", seconds=100, gb=1), cost(1, "2024-02-29", seconds=100), dearer]
+    # the second day has 0.01 and 0.10 of processor, and storage at the last price
+    assert days(lake, rows, "2024-02-29") == [("2024-02-28", Decimal("0.04")), ("2024-02-29", Decimal("0.41"))]
 
 
 def test_a_table_that_a_complete_measuring_has_not_is_gone(lake: Lake) -> None:
@@ -77,6 +78,15 @@ def test_a_clock_that_was_wrong_counts_no_day_twice_and_no_day_to_come(lake: Lak
         ("2031-01-01", None),
     ]
     assert days(lake, [], "2031-01-01", weighs)[-1] == ("2031-01-01", 2)
+
+
+def test_a_clock_that_is_ahead_still_gives_no_day_to_come_a_weight(lake: Lake) -> None:
+    rows = [cost(1, "2024-02-27", gb=1), cost(2, "2024-03-09", gb=2)]
+    assert days(lake, rows, "2024-02-28", "day::VARCHAR, live_bytes // 1000000000")[:2] == [
+        ("2024-02-27", 1),
+        ("2024-02-28", 1),
+    ]
+    assert reader().one("SELECT count(live_bytes) FROM ops.cost_daily") == (2,)
 
 
 def test_a_clock_put_back_a_day_leaves_each_day_one_weight(lake: Lake) -> None:

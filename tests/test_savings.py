@@ -58,6 +58,8 @@ def test_small_files_save_the_footers_that_fewer_need_not_have(lake: Lake) -> No
     for number in range(5):
         lake.land(f"shop/orders/{number}.csv", orders([number]))
         lake.good()
+    assert look(lake, None).found == ()  # it is not worth the work
+    assert look(lake, Least(0, 0, 0.99)).found == ()
     found = next(saving for saving in look(lake).found if saving.id == "files:bronze.shop.orders")
     files = list((lake.data / "bronze/shop/orders").glob("*.parquet"))
     assert (len(files), found.bytes) == (5, 4 * (footers(files) // 5))

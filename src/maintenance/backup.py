@@ -165,11 +165,11 @@ def prune(remote: Remote, settings: Settings, planned: BackupPlan, there: archiv
     remote.delete(unnamed, archive.FILES)
     if unnamed:
         remote.tidy(archive.FILES)
-    backup_sizes.keep(settings.data_dir, _sizes(staying))
+    backup_sizes.keep(settings.data_dir, sizes_of(staying))
     return replace(planned, pruned_backups=len(gone), pruned_files=len(unnamed))
 
 
-def _sizes(staying: Iterable[Manifest]) -> BackupSizes:
+def sizes_of(staying: Iterable[Manifest]) -> BackupSizes:
     """Return the bytes of each table at the remote; a file that several name counts once, for the newest backup."""
     newest_first = sorted(staying, key=lambda manifest: backup_records.order(manifest.id), reverse=True)
     sizes: dict[str, int] = {}

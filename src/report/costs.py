@@ -127,5 +127,5 @@ def _amount(amount: Decimal) -> Decimal:
     return round(amount, 2) if abs(amount) >= 1 or not amount else round(amount, 6)
 
 
-def _rounded(figure: float | None) -> float | None:
-    return None if figure is None else round(figure, 2 if abs(figure) >= 1 else 6)
+def _rounded(figure: float | None) -> Decimal | None:
+    return None if figure is None else _amount(Decimal(figure))
