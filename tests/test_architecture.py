@@ -19,7 +19,7 @@ ORDER = [
     ["errors", "stopping"],
     ["console", "problems"],
     ["settings", "views", "author", "spool"],
-    ["contract", "remote"],
+    ["contract", "remote", "permissions"],
     ["lake"],
     ["engine"],
     ["checks", "proof", "spread", "exports", "records"],
