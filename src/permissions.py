@@ -7,6 +7,7 @@ behind anybody's back. A folder that nobody else can come to, as one above it is
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -44,16 +45,16 @@ def _found(settings: Settings) -> Iterator[Loose]:
     closed = int(settings.umask, 8) & _OTHERS
     folders = {"the lake": settings.data_dir, "the logs": settings.log_dir}
     if ":" not in settings.backup_remote:
-        folders["the backups"] = settings.root / settings.backup_remote
+        folders["the backups"] = settings.root / Path(settings.backup_remote).expanduser()
     for what, path in folders.items():
         mode = _mode(path)
         if mode is not None and mode & closed and _is_reached(path):
-            yield Loose(path, what, "can be read by everybody on this machine", f"chmod -R o= {path}")
+            yield Loose(path, what, "can be read by everybody on this machine", f"chmod -R o= {shlex.quote(str(path))}")
     path = settings.root / ENV_FILE
     mode = _mode(path)
     if mode is not None and mode & (_OTHERS | stat.S_IWGRP):
         found = "can be read by everybody" if mode & _OTHERS else "can be changed by its group"
-        yield Loose(path, "the settings", f"{found}, and may hold credentials", f"chmod 600 {path}")
+        yield Loose(path, "the settings", f"{found}, and may hold credentials", f"chmod 600 {shlex.quote(str(path))}")
 
 
 def _mode(path: Path) -> int | None:

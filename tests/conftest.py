@@ -137,16 +137,20 @@ def typed(*words: str, cwd: Path = ROOT, **environ: str) -> subprocess.Completed
     """
     shell = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    mask = os.umask(0o022)  # a command sets its own
+    os.umask(mask)
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         for name in {*os.environ} - {*shell}:
             patch.delenv(name)
-        for name, value in (shell | {"SETTLE_SECONDS": "0"} | environ).items():
+        for name, value in (shell | {"SETTLE_SECONDS": "0", "PIP_NO_INDEX": "1"} | environ).items():
             patch.setenv(name, value)
         patch.chdir(cwd)
         try:
             code = main.main(list(words))
         except SystemExit as ended:  # argparse's
             code = int(ended.code or 0)
+        finally:
+            os.umask(mask)
     texts = []
     for stream in (out, err):
         stream.flush()

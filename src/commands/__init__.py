@@ -21,7 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from src import __version__, console, errors, stopping
+from src import __version__, console, errors, permissions, stopping
 from src.errors import BUG_EXIT_CODE, BoathouseError, UsageError, translated
 from src.run import logs
 from src.settings import Settings, defaults, load, struck
@@ -229,6 +229,7 @@ def _ended(name: str, read: Callable[[], Settings], act: Callable[[Settings], in
         secrets = settings.secrets()
         level = "WARNING" if sys.stdout.isatty() or not beats else settings.log_level
         if getattr(module(name), "NEEDS_PROJECT", True):
+            permissions.apply(settings)
             logs.start(
                 settings.log_dir,
                 level=settings.log_level,

@@ -28,6 +28,8 @@ def run(call: Call) -> int:
 def _print(checked: CheckResult) -> None:
     if checked.not_compared:
         print(f"note: not compared with the newest backup: {checked.not_compared}")
+    for one in checked.loose:
+        console.note(str(one))
     if checked.findings:
         console.table(("table", "law", "found"), [(f.table, f.law, f.found) for f in checked.findings])
         print("`make repair` brings back files that the newest backup has; what else to do: docs/runbook.md")

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import re
+import stat
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -506,6 +507,7 @@ class DuckEngine:
         except BoathouseError:
             discard(root, files)
             raise
+        _share_folders(root, files)
         return files
 
     def _copied(self, sql: str, target: Path, root: Path, options: str) -> list[DataFile]:
@@ -583,6 +585,16 @@ def _io_error(error: duckdb.IOException, sql: str) -> BoathouseError:
         fix = "give the user that runs the pipeline access to it"
         return MachineError(_first_line(error), where=_shown(sql), fix=fix)
     return DataError(_first_line(error), where=_shown(sql))
+
+
+def _share_folders(root: Path, files: Iterable[DataFile]) -> None:
+    """Give the folders of new files the mode of their table's: the engine makes none that a group may write."""
+    mode = stat.S_IMODE(root.stat().st_mode)
+    folders = {folder for file in files for folder in Path(file.path).parents if folder.name}
+    for folder in map(root.joinpath, folders):
+        with suppress(OSError):  # another user's of the group, who made it so
+            if stat.S_IMODE(folder.stat().st_mode) != mode:
+                folder.chmod(mode)
 
 
 def _refuse_misleading_folders(root: Path, partition_by: Sequence[str]) -> None:

@@ -47,7 +47,7 @@ class Advisory:
 
 @dataclass(frozen=True)
 class Advisories:
-    """What the index told of the pins; `not_asked`: why nothing is known, or not of all of them."""
+    """The answer of the index about the pins; `not_asked`: why nothing is known, or not of all of them."""
 
     pins: int
     found: tuple[Advisory, ...] = ()
@@ -126,9 +126,9 @@ def _one(index: str, name: str, version: str, until: float) -> tuple[Advisory, .
     if left <= 0:
         return None
     try:
-        with urlopen(_request(index, name, version), timeout=min(_PATIENCE, left)) as answer:  # noqa: S310
-            told = json.loads(answer.read(_LONGEST))
-        return tuple(_advisory(name, version, one) for one in told["vulnerabilities"] if not one.get("withdrawn"))
+        with urlopen(_request(index, name, version), timeout=min(_PATIENCE, left)) as answer:
+            found = json.loads(answer.read(_LONGEST))
+        return tuple(_advisory(name, version, one) for one in found["vulnerabilities"] if not one.get("withdrawn"))
     except (OSError, HTTPException, ValueError, KeyError, TypeError, AttributeError):
         return None
 

@@ -47,7 +47,10 @@ class OpenQuarantine:
 
 @dataclass(frozen=True)
 class Security:
-    """What is so; a finding is each of `loose` and `advisories.found`, each old secret, and each open quarantine."""
+    """The state of a lake's security.
+
+    A finding is each of `loose` and `advisories.found`, each old secret, and each open quarantine.
+    """
 
     loose: tuple[Loose, ...]
     secrets: tuple[Secret, ...]

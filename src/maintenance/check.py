@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from src import catalog, console, contract, lake
+from src import catalog, console, contract, lake, permissions
 from src.contract import PROVENANCE, Contracts, Table
 from src.engine import DuckEngine, identifier
 from src.errors import BoathouseError, MachineError
@@ -26,6 +26,7 @@ from src.masking.concealing import concealed_text
 from src.masking.reader import masks_of
 from src.ml import scored_laws
 from src.ml.scored import scored_table
+from src.permissions import Loose
 from src.project import Project, Unbuilt
 from src.remote import Remote
 from src.run import backup_records, history, releases, runs
@@ -58,6 +59,7 @@ class CheckResult:
     findings: tuple[Finding, ...]
     backup: str | None
     not_compared: str | None  # why, where the newest backup could not be reached
+    loose: tuple[Loose, ...] = ()  # what everybody on this machine may read: a warning, no law
 
 
 def check_project(project: Project, open_remote: Callable[[], Remote], *, quick: bool) -> CheckResult:
@@ -77,7 +79,7 @@ def check_project(project: Project, open_remote: Callable[[], Remote], *, quick:
     findings = tuple(
         replace(one, found=concealed_text(one.found)) if masks.covers(one.table) else one for one in findings
     )
-    return CheckResult(count, findings, copy.manifest.id if copy else None, why)
+    return CheckResult(count, findings, copy.manifest.id if copy else None, why, permissions.loose(project.settings))
 
 
 def _copy(open_remote: Callable[[], Remote]) -> tuple[NewestBackup | None, str | None]:
