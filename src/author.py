@@ -8,6 +8,8 @@ from collections.abc import Mapping
 
 VARIABLE = "BOATHOUSE_BY"  # for a command that another program starts for a person: the page, a bot, a scheduler
 
+JOB = "BOATHOUSE_JOB"  # of a command that a job of the schedule runs: nobody reads what it writes
+
 
 def author(environ: Mapping[str, str] = os.environ) -> str:
     """Return who does it: what the environment says in BOATHOUSE_BY, else the user of this process; "" if unknown."""

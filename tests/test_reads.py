@@ -24,6 +24,7 @@ from src.errors import BoathouseError
 from src.masking.reader import system_user
 from src.project import open_engine
 from src.reads import Readable
+from src.reads.recording import recorded
 from src.reads.statement import columns_of
 
 HEAD = "order_id,day,amount,updated\n"
@@ -162,7 +163,9 @@ def test_a_read_goes_on_where_it_cannot_be_recorded(shop: Lake, capsys: pytest.C
     assert shop.command("query", f"SELECT count(*) FROM {ORDERS}", "--format", "csv") == 0
     shown = capsys.readouterr()
     assert "2" in shown.out
-    assert shown.err.startswith("warning: this read is not recorded: ") and shown.err.count("\n") == 1
+    assert shown.err.startswith("warning: what is read here is not recorded: ") and shown.err.count("\n") == 1
+    shop.command("query", f"SELECT count(*) FROM {ORDERS}")
+    assert capsys.readouterr().err == ""
     (shop.data / ".access").unlink()
 
 
@@ -298,7 +301,7 @@ def test_every_read_is_stored_once_whenever_who_stores_them_is_killed(shop: Lake
         process = subprocess.Popen([sys.executable, "-c", FOLDING, str(shop.root)], cwd=ROOT)
         until = time.monotonic() + 0.4 + pause * 0.037
         while time.monotonic() < until:
-            with reads.recorded(shop.settings, "query", "ann") as reading:
+            with recorded(shop.settings, "query", "ann") as reading:
                 reading.of_table(DAILY, (), 1)
             added += 1
             assert count(shop) == added

@@ -77,12 +77,13 @@ def main(argv: list[str], default_project: Path, sequence: Sequence, program: st
 
 
 @contextmanager
-def read_by_user(call: Call, kind: str) -> Iterator[Reading]:
-    """Record what the user of a command reads within a with-block."""
-    from src import reads
-    from src.masking.reader import system_user
+def read_by_user(call: Call, kind: str, data: Path | None = None) -> Iterator[Reading]:
+    """Record what the user of a command reads within a with-block, of the lake at `data` or of the project's own."""
+    from src.author import author
+    from src.masking.reader import recorded_as
+    from src.reads.recording import recorded
 
-    with reads.recorded(call.settings, kind, system_user()) as reading:
+    with recorded(call.settings, kind, recorded_as(author()), data) as reading:
         yield reading
 
 

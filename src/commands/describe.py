@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from src.commands import Call, json_argument, show
+from src.commands import Call, json_argument, read_by_user, show
 from src.masking.reader import masks_of
 from src.project import open_project
 from src.report import tables
@@ -16,6 +16,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(call: Call) -> int:
-    with open_project(call.settings) as project:
-        show(call, tables.describe(project, call.args.table, masks_of(project)), tables.print_description)
+    with read_by_user(call, "describe") as reading, open_project(call.settings) as project:
+        found = tables.describe(project, call.args.table, masks_of(project))
+        reading.contracts, reading.masked = project.contracts, found.masked is not None
+        if found.entry:
+            reading.of_table(found.table, [one.column for one in found.columns], len(found.first))
+        show(call, found, tables.print_description)
     return 0

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 
 from src import console, preview
-from src.commands import Call, json_argument, show
+from src.commands import Call, json_argument, read_by_user, show
 from src.errors import UsageError
 from src.masking.concealing import concealing
 from src.masking.masks import note
@@ -33,15 +33,19 @@ def run(call: Call) -> int:
     args = call.args
     if args.limit < 0:
         raise UsageError(f"--limit {args.limit}", fix="give 0 or more")
-    with open_project(call.settings) as project:
+    with read_by_user(call, "preview") as reading, open_project(call.settings) as project:
         table = table_named(project, args.table)
         masks = masks_of(project)
+        reading.contracts, reading.masked = project.contracts, masks.covers(table.id)
+        reading.of_table(table.id, tuple(table.stored_columns))
         with concealing(masks.of_table(table.id)):
             if table.layer == "silver":
                 silver = preview.read_silver(project, table, args.limit, runs.now())
+                reading.rows = len(silver.first)
                 show(call, preview.masked_silver(silver, masks), preview.print_silver)
             else:
                 mart = preview.read_mart(project, table, args.limit, runs.now())
+                reading.rows = len(mart.first)
                 show(call, preview.masked_mart(mart, masks), preview.print_mart)
         if masked := note(masks, {table.id: tuple(table.stored_columns)}):
             console.note(masked)

@@ -6,7 +6,7 @@ import argparse
 
 from src import console
 from src.author import author
-from src.commands import Call, day, json_argument, show
+from src.commands import Call, day, json_argument, read_by_user, show
 from src.commands.run import finish
 from src.errors import UsageError
 from src.maintenance import quarantine
@@ -35,13 +35,21 @@ def run(call: Call) -> int:
         return _replay(call)
     if args.verb == "waive":
         return _waive(call)
-    with open_engine(call.settings) as engine:
+    with read_by_user(call, "quarantine") as reading, open_engine(call.settings) as engine:
         masks = masks_of_lake(call.settings, engine)
         select = masks.select_in(engine)
         if args.verb == "list":
-            show(call, quarantine.read_reasons(engine, data, runs.now().date(), select), quarantine.print_reasons)
+            reasons = quarantine.read_reasons(engine, data, runs.now().date(), select)
+            for one in reasons:
+                reading.of_table(quarantine.name_of(one.table), ["_reasons"], 1)
+            reading.masked = any(masks.covers(one.table) for one in reasons)
+            show(call, reasons, quarantine.print_reasons)
         else:
-            show(call, quarantine.read_rows(engine, data, args.table, args.limit, select), quarantine.print_rows)
+            reading.of_table(quarantine.name_of(args.table), quarantine.SHOWN)
+            reading.masked = masks.covers(args.table)
+            rows = quarantine.read_rows(engine, data, args.table, args.limit, select)
+            reading.rows = len(rows)
+            show(call, rows, quarantine.print_rows)
             if masks.covers(args.table):
                 console.note(f"values of {args.table} are masked: its files have masked columns")
     return 0

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from src import console
-from src.commands import Call, json_argument, show
+from src.commands import Call, json_argument, read_by_user, show
 from src.maintenance import restore
 from src.project import open_engine
 from src.remote import open_remote
@@ -64,6 +64,9 @@ def run(call: Call) -> int:
     _print_tables(found)
     with open_engine(call.settings) as engine:
         opened = restore.execute(engine, remote, manifest, target, runs.now)
+        with read_by_user(call, "restore", target) as reading:  # one that fails leaves nothing at the target
+            for name, restored in opened.items():
+                reading.of_table(name, tuple(restored.columns), restored.rows)
         revision = releases.revision_of(engine, target, manifest.release)
     total = sum(table.rows for table in opened.values())
     text = f"restored backup {manifest.id} to {target}: {len(opened)} tables, {total:,} rows, all opened and verified"

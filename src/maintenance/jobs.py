@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from src import console
+from src import author, console
 from src.errors import LockedError, MachineError, TransientError, exit_codes
 from src.maintenance import command_line, moved
 from src.run import rotation, runs
@@ -132,7 +132,7 @@ def _run(command: Sequence[str], root: Path, label: str, say: Callable[[str], No
     with subprocess.Popen(
         command,
         cwd=root,
-        env={**environ, "LC_ALL": "C.UTF-8"},
+        env={**environ, "LC_ALL": "C.UTF-8", author.JOB: label.partition(" ")[0]},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

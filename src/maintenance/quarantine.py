@@ -19,6 +19,7 @@ from src.run import runs
 from src.silver.clean import QUARANTINE_COLUMNS
 
 WAIVERS = "ops.waivers"
+SHOWN = ("_values", "_reasons", "_codes")  # the columns of a rejected row that people see
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,11 @@ class Waiver:
     until: date
     waived_at: datetime
     waived_by: str
+
+
+def name_of(table: str) -> str:
+    """Return the id of the quarantine of a silver table."""
+    return table.replace("silver.", "quarantine.", 1)
 
 
 def tables(data: Path) -> dict[str, str]:

@@ -39,6 +39,12 @@ def system_user() -> str:
         return ""
 
 
+def recorded_as(who: str) -> str:
+    """Return a reader as it is recorded: the user of the system, and whom the environment names where it is another."""
+    user = system_user()
+    return who if user in ("", who) else f"{user} for {who}" if who else user
+
+
 def is_unmasked(settings: Settings) -> bool:
     """Return whether the user who runs this process reads classified columns as they are."""
     user = system_user()

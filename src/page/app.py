@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -22,10 +22,13 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from src.errors import BoathouseError, UsageError, translated
-from src.page import rendering
+from src.masking.reader import recorded_as
+from src.page import rendering, starting
 from src.page.guard import Access, Guard, Rules
 from src.page.looking import Look
 from src.page.notebooks import Notebooks
+from src.reads import Reading
+from src.reads.recording import recorded
 from src.run import logs
 from src.settings import struck
 
@@ -70,6 +73,13 @@ class Page:
             "message": request.query_params.get("message", "")[:300],
         }
         return HTMLResponse(rendering.rendered(self.templates, template, common | values), status)
+
+    @contextmanager
+    def reading(self, kind: str = "page") -> Iterator[Reading]:
+        """Record which rows of tables whoever looks at the page is shown within a with-block."""
+        reader = starting.recorded_as(recorded_as(self.who))
+        with recorded(self.look.settings, kind, reader) as found:
+            yield found
 
     def refused(self, text: str, status: int) -> HTMLResponse:
         """Return the screen of what is not to be had, with no facts: it is there however the lake is."""

@@ -18,10 +18,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from src.engine import pattern, quoted
 from src.engine.room import room_beside
 from src.errors import UsageError
 from src.maintenance.command_line import PRODUCT
 from src.masking.masks import Masks
+from src.reads import Reading
 
 ROWS = 1_000  # on the screen
 SECONDS = 10.0  # of a question
@@ -105,31 +107,43 @@ def ask(
     masks: Masks,
     job: Job | None = None,
     *,
+    reading: Reading | None = None,
     seconds: float = SECONDS,
 ) -> Answer:
     """Return the first rows of a SELECT over the tables of a lake in these versions, under the masks of who asks.
 
+    `reading` is given what the statement reads, as far as that is known.
+
     Raises:
         QuestionError: it is not one SELECT over the lake's tables, it fails, or takes too long or too much memory.
     """
-    began = time.monotonic()
+    began, reading = time.monotonic(), reading or Reading()
     with _room(data) as room:
-        found = _answered(_request(data, sql, versions, masks, room, None), job or Job(), seconds)
+        found = _answered(_request(data, sql, versions, masks, room, None), job or Job(), seconds, reading)
     rows = tuple(tuple(_cell(text, length) for text, length in row) for row in found["rows"])
-    seconds = time.monotonic() - began
+    seconds, reading.rows = time.monotonic() - began, len(rows)
     reads, masked = tuple(found["reads"]), found["masked"]
     return Answer(dict(found["columns"]), rows, bool(found["more"]), seconds, reads, masked)
 
 
-def take(data: Path, sql: str, versions: Mapping[str, int], masks: Masks, form: str, job: Job | None = None) -> Taken:
-    """Return the rows of a SELECT as a file of one of FORMATS.
+def take(
+    data: Path,
+    sql: str,
+    versions: Mapping[str, int],
+    masks: Masks,
+    form: str,
+    job: Job | None = None,
+    reading: Reading | None = None,
+) -> Taken:
+    """Return the rows of a SELECT as a file of one of FORMATS; `reading` as `ask` has it.
 
     Raises:
         QuestionError: as `ask`; or they do not fit the format.
     """
     with _room(data) as room:
-        output = room / f"rows.{form}"
-        _answered(_request(data, sql, versions, masks, room, output), job or Job(), TAKING)
+        output, reading = room / f"rows.{form}", reading or Reading()
+        found = _answered(_request(data, sql, versions, masks, room, output), job or Job(), TAKING, reading)
+        reading.rows = found["rows"]
         return Taken(output.open("rb"), output.stat().st_size)
 
 
@@ -168,7 +182,8 @@ def _request(
     }
 
 
-def _answered(request: Mapping[str, Any], job: Job, seconds: float) -> dict[str, Any]:
+def _answered(request: Mapping[str, Any], job: Job, seconds: float, reading: Reading) -> dict[str, Any]:
+    reading.pattern, reading.hidden = pattern(request["sql"]), quoted(request["sql"])  # however the process ends
     with _noted(job), _place(seconds), _process() as process:
         job.process = process
         if job.stopped:
@@ -176,14 +191,28 @@ def _answered(request: Mapping[str, Any], job: Job, seconds: float) -> dict[str,
         try:
             text, _ = process.communicate(json.dumps(request) + "\n", timeout=seconds)
         except subprocess.TimeoutExpired as error:
+            process.kill()
+            _answer_in(process.communicate()[0], reading)
             fix = "ask for less: fewer days (WHERE), or fewer columns"
             raise QuestionError(f"stopped after {seconds:g} s, the most that a query may take", fix) from error
-    if not text:
+    answer = _answer_in(text, reading)
+    if answer is None:
         what = "stopped" if job.stopped else "ended by the system: it took more memory than a query may"
         raise QuestionError(what, "" if job.stopped else "ask for less: fewer or shorter values")
-    answer: dict[str, Any] = json.loads(text)
     if refused := answer.get("error"):
         raise QuestionError(refused["what"], refused["fix"], refused["line"])
+    return answer
+
+
+def _answer_in(text: str, reading: Reading) -> dict[str, Any] | None:
+    """Return the answer among the lines of a process, None where it ended before; the others say what it reads."""
+    answer: dict[str, Any] | None = None
+    for line in text.splitlines(keepends=True):
+        found: dict[str, Any] = json.loads(line) if line.endswith("\n") else {}
+        if "reading" in found:
+            reading.take(found["reading"])
+        elif found:
+            answer = found
     return answer
 
 

@@ -13,16 +13,18 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from src import catalog, exports
+from src import catalog, exports, reads
 from src.engine import DuckEngine, identifier
-from src.errors import BoathouseError, OutOfMemoryError, UsageError
+from src.errors import BoathouseError, DataError, OutOfMemoryError, UsageError
 from src.masking.masks import Masks, note
 from src.masking.reading import masked_reads
+from src.reads import Reading
 
 LONGEST = 500  # characters of a cell that are sent; of the rest only how many there are
 _CELLS = 50_000  # that are sent: of many columns fewer rows
@@ -38,19 +40,35 @@ def main() -> None:
     threading.Thread(target=_end_with_the_page, daemon=True).start()
     _bound_memory(int(request["memory"]))
     tempfile.tempdir = str(request["room"])  # a workbook is made of parts
+    reading = Reading()
     try:
-        answer = answered(request)
+        answer = answered(request, reading, partial(_tell, reading))
     except (OutOfMemoryError, MemoryError):
         answer = {"error": _TOO_MUCH}
     except BoathouseError as error:
+        reading.error_class = error.error_class if isinstance(error, DataError) else None
         answer = {"error": {"what": error.what, "fix": error.fix or "", "line": getattr(error, "line", None)}}
-    sys.stdout.write(json.dumps(answer) + "\n")
-    sys.stdout.flush()
+    _tell(reading)
+    _write(answer)
     os._exit(0)  # the thread that waits for the page's end is of no more use
 
 
-def answered(request: Mapping[str, Any]) -> dict[str, Any]:
+def _tell(reading: Reading) -> None:
+    """Tell whoever asked what is read, which is recorded however this process ends."""
+    _write({"reading": reading.as_json()})
+
+
+def _write(line: Mapping[str, Any]) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+def answered(
+    request: Mapping[str, Any], reading: Reading | None = None, tell: Callable[[], None] = lambda: None
+) -> dict[str, Any]:
     """Return the answer to a request: its rows, or the size of the file that they were written to.
+
+    `tell` is called once `reading` says what is read, before it is.
 
     Raises:
         BoathouseError: it is not one SELECT over the tables of the lake, it looks outside of them, or it fails.
@@ -59,13 +77,19 @@ def answered(request: Mapping[str, Any]) -> dict[str, Any]:
     engine = DuckEngine(memory_limit=f"{request['memory']}B", threads=_THREADS, spill=spill)
     engine.bound_spill(request["spill"])
     output = Path(request["output"]) if request["output"] else None
-    masks = Masks.from_json(request["masks"])
+    masks, reading = Masks.from_json(request["masks"]), reading or Reading()
+    reads.begin(reading, engine, sql)
+    tell()  # a statement that is refused is recorded too
     catalog.refuse_outside(engine, sql)
     _refuse_unreleased(engine, Path(request["data"]), sql, request["versions"])
     written = exports.part_of(output) if output else None
-    catalog.prepare(engine, Path(request["data"]), sql, request["versions"], written, select=masks.select_in(engine))
+    select = masks.select_in(engine)
+    catalog.prepare(engine, Path(request["data"]), sql, request["versions"], written, reading, select=select)
+    masked = note(masks, masked_reads(engine, masks, sql))
+    reading.masked = masked is not None
+    tell()
     if output is None:
-        return _rows(engine, sql, int(request["most"])) | {"masked": note(masks, masked_reads(engine, masks, sql))}
+        return _rows(engine, sql, int(request["most"])) | {"masked": masked}
     found = exports.write(engine, sql, output)
     return {"rows": found.rows, "bytes": found.bytes}
 
@@ -89,8 +113,8 @@ def _rows(engine: DuckEngine, sql: str, most: int) -> dict[str, Any]:
     first = f"SELECT * FROM ({engine.inline(sql)}) LIMIT {most + 1}"
     found = engine.rows(f"SELECT {cut} FROM (SELECT {listed} FROM ({first}))")
     rows = _bounded([list(zip(row[::2], row[1::2], strict=True)) for row in found[:most]])
-    reads = sorted(engine.table_references(sql))
-    return {"columns": list(kinds.items()), "rows": rows, "more": len(found) > len(rows), "reads": reads}
+    tables = sorted(engine.table_references(sql))
+    return {"columns": list(kinds.items()), "rows": rows, "more": len(found) > len(rows), "reads": tables}
 
 
 def _bounded(rows: list[list[tuple[Any, Any]]]) -> list[list[tuple[Any, Any]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -19,6 +19,7 @@ from src.masking.masks import Masks
 from src.page import lines
 from src.page.drawing import trend
 from src.project import Project
+from src.reads import Reading
 from src.run import releases
 
 QUARANTINED = 50  # rows of a quarantine that are shown
@@ -78,6 +79,15 @@ def content(
         "made": {},  # by column its origin, where the screen shows it
         "unreadable": unreadable,
     }
+
+
+def tell(reading: Reading, table_id: str, values: Mapping[str, Any]) -> None:
+    """Say which rows are among the values that a table's screen shows."""
+    sample, rejected = values["sample"], values["rejected"]
+    if sample:
+        reading.of_table(table_id, sample.columns, len(sample.rows))
+    if rejected:
+        reading.of_table(quarantine.name_of(table_id), quarantine.SHOWN, len(rejected.rows))
 
 
 def why(table: TableFacts) -> list[tuple[str, str]]:

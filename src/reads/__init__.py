@@ -1,4 +1,7 @@
-"""Who read what: every read by a person is recorded, and the records are the table `ops.access`."""
+"""Who read what: every read by a person is recorded, and the records are the table `ops.access`.
+
+Recording itself (`recording`) is imported where somebody reads: it needs the settings, what is recorded does not.
+"""
 
 from src.reads.folding import COLUMNS as COLUMNS
 from src.reads.folding import are_spooled as are_spooled
@@ -8,7 +11,6 @@ from src.reads.record import FOLDER as FOLDER
 from src.reads.record import TABLE as TABLE
 from src.reads.record import Read as Read
 from src.reads.record import Reading as Reading
-from src.reads.record import recorded as recorded
 from src.reads.statement import Readable as Readable
 from src.reads.statement import begin as begin
 from src.reads.statement import complete as complete

@@ -39,8 +39,13 @@ def mart(request: Request) -> Response:
     page = page_of(request)
     name, table = request.path_params["name"], request.path_params.get("table")
     facts, masks = page.look.facts(), page.look.masks()
-    with page.look.project() as project:
+    with page.reading() as reading, page.look.project() as project:
         found = read_mart(project, name, table, facts.read_at, _period(request), masks)
+        reading.contracts, reading.masked = project.contracts, found.masked is not None
+        if found.newest:
+            reading.of_table(found.table.id, found.newest.columns, len(found.newest.rows))
+        if found.course and found.table.measure:
+            reading.of_table(found.table.id, [found.table.measure.column])
     return page.show(
         request,
         "mart.html",
@@ -70,8 +75,9 @@ async def take(request: Request) -> Response:
 def _taken(page: Page, names: Mapping[str, str], form: str, job: Job) -> Taken:
     with page.look.project() as project:
         table = find_table(find_mart(project, names["name"]), names["table"])
-    data = page.look.settings.data_dir
-    return asking.take(data, f"SELECT * FROM {table.id}", releases.newest(data), page.look.masks(), form, job)
+    data, sql = page.look.settings.data_dir, f"SELECT * FROM {table.id}"
+    with page.reading("export") as reading:
+        return asking.take(data, sql, releases.newest(data), page.look.masks(), form, job, reading)
 
 
 def shown(found: MartFacts) -> dict[str, Any]:

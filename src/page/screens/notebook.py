@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from src.facts.marts import find_mart
 from src.page.app import page_of
 
 
@@ -16,7 +17,11 @@ def notebook(request: Request) -> Response:
         return page.refused(
             "a page that only shows has no notebooks: they are programs, for whoever has the project", 403
         )
-    return RedirectResponse(page.notebooks.address(request.path_params["mart"]), 303)
+    mart = request.path_params["mart"]
+    with page.reading("notebook") as reading, page.look.project() as project:
+        for table in find_mart(project, mart).tables:  # what it reads of them is not known here
+            reading.of_table(table.id, ())
+        return RedirectResponse(page.notebooks.address(mart), 303)
 
 
 ROUTES = [Route("/notebook/{mart}", notebook)]

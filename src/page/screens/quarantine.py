@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from src import selection
 from src.facts.rejected import Group, read_groups, read_page, read_waivers
+from src.maintenance import quarantine
 from src.masking.masks import Masks
 from src.page import starting
 from src.page.app import Page, page_of
@@ -45,7 +46,10 @@ def _tried(project: Project, table: str) -> Replay:
 
 
 def _all(request: Request, page: Page) -> Response:
-    groups = _groups(page).found
+    with page.reading("quarantine") as reading:
+        groups = _groups(page).found
+        for group in groups:
+            reading.of_table(quarantine.name_of(group.table), quarantine.SHOWN, 1)
     by_table = {name: list(some) for name, some in groupby(groups, key=lambda group: group.table)}
     counts = {"open": sum(group.open for group in groups), "waived": sum(group.waived for group in groups)}
     return page.show(request, "quarantine.html", by_table=by_table, counts=counts)
@@ -56,9 +60,12 @@ def _one(request: Request, page: Page, table: str) -> Response:
     at = max(1, int(number)) if number.isdecimal() and len(number) < 8 else 1
     data, today = page.look.settings.data_dir, runs.now().date()
     masks = page.look.masks()
-    with page.look.project() as project:
+    with page.reading("quarantine") as reading, page.look.project() as project:
+        reading.contracts, reading.masked = project.contracts, masks.covers(table)
+        reading.of_table(quarantine.name_of(table), quarantine.SHOWN)
         select = masks.select_in(project.engine)
         found = read_page(project.engine, data, table, code, select, size=_ROWS, page=at)
+        reading.rows = len(found.rows)
         waivers = read_waivers(project.engine, data, table, today)
     groups = [group for group in _groups(page).found if group.table == table]
     pages = max(1, -(-found.total // _ROWS))

@@ -77,12 +77,14 @@ def names(request: Request) -> Response:
 
 def _answer(page: Page, sql: str, job: Job) -> Answer:
     data = page.look.settings.data_dir
-    return asking.ask(data, sql, releases.newest(data), page.look.masks(), job)
+    with page.reading() as reading:
+        return asking.ask(data, sql, releases.newest(data), page.look.masks(), job, reading=reading)
 
 
 def _taken(page: Page, sql: str, form: str, job: Job) -> Taken:
     data = page.look.settings.data_dir
-    return asking.take(data, sql, releases.newest(data), page.look.masks(), form, job)
+    with page.reading("export") as reading:
+        return asking.take(data, sql, releases.newest(data), page.look.masks(), form, job, reading)
 
 
 def _screen(request: Request, page: Page, asked: _Asked) -> Response:

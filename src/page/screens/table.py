@@ -23,8 +23,10 @@ def table(request: Request) -> Response:
     depth = request.query_params.get("depth", "1")
     levels = min(int(depth), _DEEPEST) if depth.isdecimal() and depth != "0" else 1
     masks = page.look.masks()
-    with page.look.project() as project:
+    with page.reading() as reading, page.look.project() as project:
         values = tables.content(project, facts, table_id, levels, table_url, masks)
+        reading.contracts, reading.masked = project.contracts, masks.covers(table_id)
+        tables.tell(reading, table_id, values)
     return page.show(request, "table.html", facts=facts, **values)
 
 

@@ -1,0 +1,119 @@
+"""Recording: what a person reads within a with-block becomes a line of the spool, however the block ends.
+
+What a statement holds in quotes, and every number in it, may be personal data: its pattern has a `?` in their place,
+and so has the error of one that failed. No secret of the settings is in either.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from src import contract, spool
+from src.engine import HIDDEN
+from src.errors import BoathouseError, DataError
+from src.reads.classes import classify
+from src.reads.record import FOLDER, Read, Reading
+from src.settings import Settings, struck
+
+_LONGEST = 1_000  # characters of a pattern or an error
+_unrecorded: set[Path] = set()  # lakes of which it was said already: a page reads often
+
+
+@contextmanager
+def recorded(
+    settings: Settings,
+    kind: str,
+    user: str,
+    data: Path | None = None,
+) -> Iterator[Reading]:
+    """Record what a person reads within a with-block, and how it ends; a read goes on where it cannot be recorded.
+
+    `data`: the lake that is read, where it is not the project's own.
+    """
+    reading, began, moment = Reading(), time.monotonic(), datetime.now(UTC)
+    error: BaseException | None = None
+    try:
+        yield reading
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        seconds = time.monotonic() - began
+        if error or reading.columns or reading.pattern:  # else a screen that shows no row of a table
+            reading.classified = reading.classified or _classified(reading, settings)
+            _add(data or settings.data_dir, _read(reading, kind, user, settings.secrets(), moment, seconds, error))
+
+
+def _classified(reading: Reading, settings: Settings) -> dict[str, str]:
+    """Return the classes of the columns that are read; contracts that are wrong say none, which the run tells."""
+    if all(table.startswith(("ops.", "models.")) or not names for table, names in reading.columns.items()):
+        return {}
+    try:
+        return classify(reading.contracts or contract.load(settings.source), reading.columns)
+    except BoathouseError:
+        return {}
+
+
+def _read(
+    reading: Reading,
+    kind: str,
+    user: str,
+    secrets: Sequence[str],
+    moment: datetime,
+    seconds: float,
+    error: BaseException | None,
+) -> Read:
+    return Read(
+        moment=moment,
+        user=user,
+        kind=kind,
+        tables=json.dumps(sorted(reading.columns)),
+        columns=json.dumps({table: sorted(names) for table, names in sorted(reading.columns.items())}),
+        classified=json.dumps(dict(sorted(reading.classified.items()))),
+        masked=reading.masked,
+        rows=None if error else reading.rows,
+        bytes=reading.bytes,
+        seconds=round(seconds, 6),
+        pattern=struck(reading.pattern, secrets)[:_LONGEST],
+        failed=error is not None,
+        error=struck(_described(error, reading), secrets)[:_LONGEST] if error else "",
+    )
+
+
+def _described(error: BaseException, reading: Reading) -> str:
+    """Return what went wrong without anything that a row or the statement's quotes hold.
+
+    An error of the data tells values of rows, and a bug whatever it likes: of these only the kind is recorded.
+    """
+    if isinstance(error, KeyboardInterrupt | GeneratorExit):
+        return "stopped"
+    if reading.error_class:
+        return reading.error_class
+    if not isinstance(error, BoathouseError):
+        return f"a bug: {type(error).__name__}"
+    if isinstance(error, DataError):
+        return error.error_class
+    text = error.what
+    for one in reading.hidden:
+        text = text.replace(one, HIDDEN)
+    return re.sub(r"""'[^']*'|"[^"]*"|(?<![\w.])\d[\d.]*(?!\w)""", HIDDEN, text)
+
+
+def _add(data: Path, read: Read) -> None:
+    if not data.is_dir():
+        return  # no lake, and nothing of it was read
+    try:
+        spool.add(data / FOLDER, {**asdict(read), "moment": read.moment.isoformat()})
+    except OSError as error:
+        if data not in _unrecorded:
+            reason = f"{error.strerror or error} ({data / FOLDER})"
+            print(f"warning: what is read here is not recorded: {reason}", file=sys.stderr)
+        _unrecorded.add(data)
