@@ -38,6 +38,10 @@ override DISMISS := $(value DISMISS)
 override REOPEN := $(value REOPEN)
 override REASON := $(value REASON)
 export ACCEPT_REMOVALS SOURCE SLICE WHERE START END PORT N DAYS DISMISS REOPEN REASON
+override MODEL := $(value MODEL)
+override AS_OF := $(value AS_OF)
+override PROMOTE := $(value PROMOTE)
+export MODEL AS_OF PROMOTE
 
 CHOSEN = $(if $(DOMAIN),--domain="$$DOMAIN") $(if $(SELECT),--select="$$SELECT") $(if $(RUN_DATE),--run-date="$$RUN_DATE") \
 	$(if $(REPROCESS_DAYS),--reprocess-days="$$REPROCESS_DAYS")
@@ -48,7 +52,7 @@ DRY = $(if $(DRY_RUN),--dry-run)
 .DEFAULT_GOAL := help
 .PHONY: help setup pipeline draft plan preview status health report alerts query check repair schema-version upgrade vacuum optimize backup restore
 .PHONY: pull sources tables describe adopt page incident access cost models
-.PHONY: drill schedule rotate-logs docs new wheel test proof lint format torture bench clean ready ready-page ready-dev
+.PHONY: drill schedule rotate-logs docs new wheel test proof lint format torture bench clean ready ready-page ready-dev train
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -101,6 +105,9 @@ cost: ready ## what this month cost by domain and table, budgets, and what would
 
 access: ready ## who read what in the last 30 days, failed tries, tables that nobody reads (DAYS=n, USER=name, TABLE=name)
 	@$(PYTHON) main.py access $(if $(DAYS),--days="$$DAYS") $(if $(filter command,$(origin USER)),--user="$$USER") $(if $(TABLE),--table="$$TABLE")
+
+train: ready ## train models and take them into use, or say why not (MODEL=domain.name, AS_OF=day, DRY_RUN=1); by hand: PROMOTE=version, RETIRE=1 or ROLLBACK=1, with REASON=text
+	@$(PYTHON) main.py train $(if $(MODEL),--model="$$MODEL") $(if $(AS_OF),--as-of="$$AS_OF") $(if $(PROMOTE),--promote="$$PROMOTE") $(if $(RETIRE),--retire) $(if $(ROLLBACK),--rollback) $(if $(REASON),--reason="$$REASON") $(DRY)
 
 tables: ready ## every table that can be read, with its rows, version and last change
 	@$(PYTHON) main.py tables

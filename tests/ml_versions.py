@@ -44,6 +44,7 @@ def version(number: int, status: Status = Status.CANDIDATE, **others: Any) -> Ve
         "calibration": "[]",
         "confusion": "{}",
         "baselines": "{}",
+        "compared": "{}",
         "distributions": "{}",
         "sha256": f"{number:064d}",
         "libraries": "{}",

@@ -199,6 +199,7 @@ SHOWN = {
     "status": ((), 0),
     "tables": ((), 0),
     "test": ((), 0),
+    "train": (("--dry-run",), 0),
     "upgrade": (("--dry-run",), 0),
     "vacuum": (("--dry-run",), 0),
 }

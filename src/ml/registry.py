@@ -60,6 +60,18 @@ def read_version(engine: DuckEngine, table: lake.Snapshot | None, number: int) -
     return found[0]
 
 
+def read_inactive(engine: DuckEngine, table: lake.Snapshot | None, number: int) -> Version:
+    """Return one version that may become active, with its artefact.
+
+    Raises:
+        UsageError: there is none of that number, or it is active.
+    """
+    found = read_version(engine, table, number)
+    if found.status == Status.ACTIVE:
+        raise UsageError(f"version {number} is active already", fix="name another one: --promote VERSION")
+    return found
+
+
 def add(engine: DuckEngine, data: Path, model_id: str, version: Version) -> lake.Snapshot:
     """Append a version in one commit; where it is active, the one that was so retires in the same commit.
 
@@ -67,12 +79,29 @@ def add(engine: DuckEngine, data: Path, model_id: str, version: Version) -> lake
         TransientError: another process changed the table in between; nothing was changed.
     """
     table = records.open_for(data, model_id, Version)
-    retired = {}
+    retired = []
     if version.status == Status.ACTIVE and (before := _active_number(engine, table)) is not None:
         version = replace(version, replaced=before)
-        retired[before] = Change(before, Status.RETIRED, f"version {version.version} took its place")
+        retired.append(Change(before, Status.RETIRED, f"version {version.version} took its place"))
     written = engine.write(records.select(Version, [version]), table.root)
-    return _commit(engine, table, retired, version.status_at, version.status_by, written)
+    return _commit(engine, table, _values(retired, version.status_at, version.status_by), written)
+
+
+def add_again(
+    engine: DuckEngine, data: Path, model_id: str, version: Version, changes: Sequence[Change] = ()
+) -> lake.Snapshot:
+    """Note that a version was trained again, and give versions another status, in one commit.
+
+    Of the version its number counts, and when it was trained and by whom: its figures stay those of the first time.
+
+    Raises:
+        TransientError: another process changed the table in between; nothing was changed.
+    """
+    table = records.open_for(data, model_id, Version)
+    values = _values(changes, version.trained_at, version.trained_by)
+    values.setdefault(version.version, {})
+    values[version.version] |= {"trained_at": version.trained_at.isoformat(), "trained_by": version.trained_by}
+    return _commit(engine, table, values)
 
 
 def promote(
@@ -95,7 +124,7 @@ def retire(engine: DuckEngine, data: Path, model_id: str, why: str, moment: date
         TransientError: another process changed the table in between; nothing was changed.
     """
     table = records.open_for(data, model_id, Version)
-    number = _needed(engine, table)
+    number = active_number(engine, table)
     set_status(engine, table, [Change(number, Status.RETIRED, why)], moment, by)
     return number
 
@@ -108,10 +137,7 @@ def roll_back(engine: DuckEngine, data: Path, model_id: str, why: str, moment: d
         TransientError: another process changed the table in between; nothing was changed.
     """
     table = records.open_for(data, model_id, Version)
-    number = _needed(engine, table)
-    before = read_version(engine, table, number).replaced
-    if before is None:
-        raise UsageError(f"no version was active before version {number}", fix="name one: --promote VERSION")
+    before = version_before(engine, table)
     _activated(engine, data, model_id, before, why, moment, by, keeps_replaced=True)
     return before
 
@@ -125,7 +151,7 @@ def set_status(
         UsageError: two versions would be active.
         TransientError: another process changed the table in between; nothing was changed.
     """
-    return _commit(engine, table, {change.version: change for change in changes}, moment, by)
+    return _commit(engine, table, _values(changes, moment, by))
 
 
 def _activated(
@@ -139,9 +165,7 @@ def _activated(
     keeps_replaced: bool = False,
 ) -> lake.Snapshot:
     table = records.open_for(data, model_id, Version)
-    before, wanted = _active_number(engine, table), read_version(engine, table, number)
-    if before == number:
-        raise UsageError(f"version {number} is active already", fix="name another one: --promote VERSION")
+    before, wanted = _active_number(engine, table), read_inactive(engine, table, number)
     replaced = wanted.replaced if keeps_replaced else before
     changes = [Change(number, Status.ACTIVE, why, replaced)]
     if before is not None:
@@ -149,14 +173,32 @@ def _activated(
     return set_status(engine, table, changes, moment, by)
 
 
-def _needed(engine: DuckEngine, table: lake.Snapshot) -> int:
+def active_number(engine: DuckEngine, table: lake.Snapshot | None) -> int:
+    """Return the number of the active version.
+
+    Raises:
+        UsageError: none is active.
+    """
     number = _active_number(engine, table)
     if number is None:
         raise UsageError("no version is active", fix="name one: --promote VERSION")
     return number
 
 
-def _active_number(engine: DuckEngine, table: lake.Snapshot) -> int | None:
+def version_before(engine: DuckEngine, table: lake.Snapshot | None) -> int:
+    """Return the number of the version that was active before the active one.
+
+    Raises:
+        UsageError: none is active, or none was before it.
+    """
+    number = active_number(engine, table)
+    before = read_version(engine, table, number).replaced
+    if before is None:
+        raise UsageError(f"no version was active before version {number}", fix="name one: --promote VERSION")
+    return before
+
+
+def _active_number(engine: DuckEngine, table: lake.Snapshot | None) -> int | None:
     return next((one.version for one in versions(engine, table) if one.status == Status.ACTIVE), None)
 
 
@@ -173,20 +215,28 @@ def _read(
     return tuple(Version(**{**empty, **dict(zip(columns, row, strict=True))}) for row in rows)
 
 
+def _values(changes: Sequence[Change], moment: datetime, by: str) -> dict[int, dict[str, object]]:
+    """Return by version the columns that a change of its status changes, with their values."""
+    found: dict[int, dict[str, object]] = {}
+    for one in changes:
+        columns: dict[str, object] = {"status": str(one.status), "why": one.why}
+        columns |= {"status_at": moment.isoformat(), "status_by": by}
+        found[one.version] = columns | ({"replaced": one.replaced} if one.status == Status.ACTIVE else {})
+    return found
+
+
 def _commit(
     engine: DuckEngine,
     table: lake.Snapshot,
-    changes: Mapping[int, Change],
-    moment: datetime,
-    by: str,
+    values: Mapping[int, Mapping[str, object]],
     added: Sequence[lake.DataFile] = (),
 ) -> lake.Snapshot:
-    """Publish new files, and in place of each file that holds a changed version one with its new status."""
-    holding = _files_with(engine, table, changes)
+    """Publish new files, and in place of each file that holds a changed version one with its new values."""
+    holding = _files_with(engine, table, values)
     written = [*added]
     if holding:
         scan = engine.scan(table, holding, records.columns_of(Version), evolved=True)
-        written += engine.write(f"SELECT * REPLACE ({_new_values(changes, moment, by)}) FROM {scan}", table.root)
+        written += engine.write(f"SELECT * REPLACE ({_replaced(values)}) FROM {scan}", table.root)
     _refuse_two_active(engine, table, holding, written)
     following = (table.progress(_CHANGES) or 0) + 1
     return lake.commit(table, add=written, remove=holding, progress={_CHANGES: following})
@@ -202,21 +252,14 @@ def _files_with(engine: DuckEngine, table: lake.Snapshot, numbers: Mapping[int, 
     return [file for file in table.files if str(table.root / file.path) in found]
 
 
-def _new_values(changes: Mapping[int, Change], moment: datetime, by: str) -> str:
-    """Return the columns of a status as they become, as SQL."""
-
-    def column(name: str, values: Mapping[int, object], kind: str) -> str:
-        cases = " ".join(f"WHEN {number:d} THEN {literal(value)}::{kind}" for number, value in values.items())
-        return f"CASE version {cases} ELSE {name} END AS {name}"
-
-    activated = {number: one.replaced for number, one in changes.items() if one.status == Status.ACTIVE}
-    columns = [
-        column("status", {number: str(one.status) for number, one in changes.items()}, "VARCHAR"),
-        column("why", {number: one.why for number, one in changes.items()}, "VARCHAR"),
-        column("status_at", dict.fromkeys(changes, moment.isoformat()), "TIMESTAMPTZ"),
-        column("status_by", dict.fromkeys(changes, by), "VARCHAR"),
-    ]
-    return ", ".join(columns + ([column("replaced", activated, "BIGINT")] if activated else []))
+def _replaced(values: Mapping[int, Mapping[str, object]]) -> str:
+    """Return SQL of the columns that change, each by the number of its version."""
+    kinds = records.columns_of(Version)
+    cases: dict[str, list[str]] = {}
+    for number, columns in values.items():
+        for name, value in columns.items():
+            cases.setdefault(name, []).append(f"WHEN {number:d} THEN {literal(value)}::{kinds[name]}")
+    return ", ".join(f"CASE version {' '.join(found)} ELSE {name} END AS {name}" for name, found in cases.items())
 
 
 def _refuse_two_active(

@@ -1,12 +1,13 @@
-"""The versions of a model: one row each in its table `models.<domain>.<name>`, with the artefact that was trained."""
+"""The versions of a model: one row each in its table `models.<domain>.<name>`, with the artefact that was trained.
+
+The view `ops.ml_models` has those of all models, without what only a machine reads.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-
-VIEW = "ops.ml_models"  # the versions of all models, without their artefacts
 
 
 class Status(StrEnum):
@@ -26,7 +27,7 @@ class Version:
     status_at: datetime  # since when it has it
     status_by: str  # who gave it
     replaced: int | None  # the version that was active before this one became it; None: none was, or it never did
-    trained_at: datetime
+    trained_at: datetime  # last: the same data and seed give the same version again
     trained_by: str
     as_of: datetime  # nothing known later was used
     contract_version: str
@@ -51,6 +52,7 @@ class Version:
     calibration: str  # JSON: bins of [mean probability, rate of the outcome, rows]
     confusion: str  # JSON: {true_positive, false_positive, true_negative, false_negative} at the threshold
     baselines: str  # JSON: name to its metrics on the same rows
+    compared: str  # JSON: the version that was active, and the metrics of both on rows that neither had seen
     distributions: str  # JSON: feature to the bounds and shares of its values in training, for drift
     sha256: str  # of the artefact: the same data and seed give the same
     libraries: str  # JSON: package to the version it was trained with; an artefact is opened by the same alone

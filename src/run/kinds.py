@@ -20,6 +20,7 @@ class RunKind(StrEnum):
     VACUUM = "vacuum"
     RETAG = "retag"
     UPGRADE = "upgrade"
+    TRAIN = "train"  # models: trained, or given another status by hand
 
 
 # How the command of a run began, before its kind was recorded.

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from src.views.access import VIEWS as ACCESS
 from src.views.cost import VIEWS as COST
+from src.views.ml import VIEWS as ML
 from src.views.view import View as View
 from src.views.view import over as over
 
-VIEWS: tuple[View, ...] = (*COST, *ACCESS)
+VIEWS: tuple[View, ...] = (*COST, *ACCESS, *ML)
