@@ -345,10 +345,24 @@ def _wrong_sources(table: Table, sources: Collection[str]) -> Iterator[ContractE
             fix = f"remove it; {table.model.name} reads {', '.join(sorted(sources))}"
             what = f"{kind} source {name}, which the model does not read"
             yield ContractError(what, where=f"{at}[{kind}Sources]", fix=fix)
+    if table.event_time:
+        yield from _wrong_known_at(table, sources, f"{at}[knownAt]")
     for name in table.soft_sources:
         if name.rpartition(".")[0] == table.id.rpartition(".")[0]:
             fix = "remove it: the tables of a mart are released together, so that one which fails keeps the other back"
             yield ContractError(f"soft source {name} of the same mart", where=f"{at}[softSources]", fix=fix)
+
+
+def _wrong_known_at(table: Table, sources: Collection[str], at: str) -> Iterator[ContractError]:
+    """Yield an error for each source of which a table of features leaves out when it was known, and each other name."""
+    declared = table.known_at or {}
+    for name in sorted(set(sources) - declared.keys()):
+        fix = f"add `{name}: {{rows: SQL}}`, from when on a row is known, or `{name}: always`"
+        yield ContractError(f"no word on when {name} was known, which the model reads", where=at, fix=fix)
+    for name in declared:
+        if name not in sources:
+            fix = f"remove it; {table.model.name} reads {', '.join(sorted(sources))}"
+            yield ContractError(f"{name}, which the model does not read", where=at, fix=fix)
 
 
 @dataclass(frozen=True)

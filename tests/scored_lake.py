@@ -64,6 +64,7 @@ schema:
     physicalType: table
     customProperties:
       - {property: eventTime, value: sent}
+      - {property: knownAt, value: {silver.shop.parcels: {rows: sent}}}
     properties:
       - {name: parcel, logicalType: integer, physicalType: bigint, primaryKey: true, primaryKeyPosition: 1}
       - {name: month, logicalType: string, required: true}

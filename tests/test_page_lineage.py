@@ -124,6 +124,11 @@ def test_a_circle_of_foreign_keys_is_drawn_all_the_same() -> None:
     assert lines.around(facts(circle), "silver.s.a", None) == ["silver.s.a", "silver.s.b"]
 
 
+def test_what_is_no_table_of_the_lineage_is_not_drawn() -> None:
+    scored: Any = {"silver.s.a": (), "gold.s.risk": ("silver.s.a", "models.s.late")}
+    assert lines.around(facts(scored), "gold.s.risk", None) == ["silver.s.a", "gold.s.risk"]
+
+
 @pytest.mark.parametrize(("value", "shown"), [(0, "0"), (7167, "7,167"), (91_322, "91.32k"), (1_000_000, "1M")])
 def test_a_number_on_a_box_is_short(value: float, shown: str) -> None:
     assert lines.short_number(value) == shown

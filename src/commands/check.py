@@ -15,12 +15,15 @@ from src.remote import open_remote
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="of the files the sizes only, and no backup")
+    seed = "what draws the moments at which what tables of features read is cut; a check says its own, to repeat it"
+    parser.add_argument("--seed", type=int, help=seed)
     json_argument(parser)
 
 
 def run(call: Call) -> int:
+    args, remote = call.args, partial(open_remote, call.settings)
     with open_project(call.settings) as project:
-        checked = check.check_project(project, partial(open_remote, call.settings), quick=call.args.quick)
+        checked = check.check_project(project, remote, quick=args.quick, seed=args.seed)
     show(call, checked, _print)
     return int(bool(checked.findings))
 
@@ -30,6 +33,8 @@ def _print(checked: CheckResult) -> None:
         print(f"note: not compared with the newest backup: {checked.not_compared}")
     for one in checked.loose:
         console.note(str(one))
+    if checked.seed is not None:
+        print(f"note: tables of features were cut at moments drawn by --seed {checked.seed}")
     if checked.findings:
         console.table(("table", "law", "found"), [(f.table, f.law, f.found) for f in checked.findings])
         print("`make repair` brings back files that the newest backup has; what else to do: docs/runbook.md")

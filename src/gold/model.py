@@ -61,6 +61,16 @@ class Model:
             read += files
         return self._run(read, f"SEMI JOIN {outputs} USING ({cut.names})", into)
 
+    def over(self, views: Mapping[str, str], into: str) -> int:
+        """Compute every row from SELECTs that stand for the sources, by their names; returns how many.
+
+        Raises:
+            ContractError: as `whole`.
+        """
+        for name, select in views.items():
+            self.engine.publish(name, select)
+        return self._run([file for source in self.sources.values() for file in source.files], "", into)
+
     def bind(self) -> None:
         """Bind the SQL to the columns of its sources and compare what it gives with the contract; reads no row.
 

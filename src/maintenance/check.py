@@ -3,11 +3,13 @@
 The laws: every table opens, every column of every file that readers need can be read, and no file differs
 from what the newest backup has of it; bronze only ever grew; silver is what one pass over all of bronze
 gives, one row per key, and quarantine what that pass rejects; gold is what its model gives over the
-versions it says it read; every step's rows add up; every table says its version.
+versions it says it read, and a feature uses nothing of later than its event; every step's rows add
+up; every table says its version.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,7 +26,7 @@ from src.maintenance import archive, rot
 from src.maintenance.manifests import Manifest
 from src.masking.concealing import concealed_text
 from src.masking.reader import masks_of
-from src.ml import scored_laws
+from src.ml import point_in_time, scored_laws
 from src.ml.scored import scored_table
 from src.permissions import Loose
 from src.project import Project, Unbuilt
@@ -60,10 +62,17 @@ class CheckResult:
     backup: str | None
     not_compared: str | None  # why, where the newest backup could not be reached
     loose: tuple[Loose, ...] = ()  # what everybody on this machine may read: a warning, no law
+    seed: int | None = None  # of the moments at which what tables of features read was cut; None: there are none
 
 
-def check_project(project: Project, open_remote: Callable[[], Remote], *, quick: bool) -> CheckResult:
-    """Check every table of a project, with the newest backup at the remote unless `quick`; changes nothing."""
+def check_project(
+    project: Project, open_remote: Callable[[], Remote], *, quick: bool, seed: int | None = None
+) -> CheckResult:
+    """Check every table of a project, with the newest backup at the remote unless `quick`; changes nothing.
+
+    `seed`: draws the moments at which what tables of features read is cut; None: others each time.
+    """
+    seed = secrets.randbelow(2**32) if seed is None else seed
     data = project.settings.data_dir
     count = len(catalog.tables(data))
     copy, why = (None, None) if quick or not count else _copy(open_remote)
@@ -74,12 +83,15 @@ def check_project(project: Project, open_remote: Callable[[], Remote], *, quick:
                 bar.done()
                 bar.start(name)
 
-        findings = tuple(run(project.engine, data, project.contracts, project.marts, copy, quick=quick, say=say))
+        found = run(project.engine, data, project.contracts, project.marts, copy, quick=quick, say=say, seed=seed)
+        findings = tuple(found)
     masks = masks_of(project)
     findings = tuple(
         replace(one, found=concealed_text(one.found)) if masks.covers(one.table) else one for one in findings
     )
-    return CheckResult(count, findings, copy.manifest.id if copy else None, why, permissions.loose(project.settings))
+    cuts = any(table.event_time for table in project.marts)
+    loose = permissions.loose(project.settings)
+    return CheckResult(count, findings, copy.manifest.id if copy else None, why, loose, seed if cuts else None)
 
 
 def _copy(open_remote: Callable[[], Remote]) -> tuple[NewestBackup | None, str | None]:
@@ -101,10 +113,11 @@ def run(
     *,
     quick: bool = False,
     say: Callable[[str], None] = lambda name: None,
+    seed: int = 0,
 ) -> Iterator[Finding]:
     """Yield every law that does not hold on the lake at `data`; `say` is told of each table before its files are read.
 
-    `quick`: of the files the sizes only.
+    `quick`: of the files the sizes only; `seed` draws the moments at which what tables of features read is cut.
     """
     rotten = set()
     for damage in rot.find(engine, data, copy.remote, copy.manifest, say) if copy else ():
@@ -135,6 +148,9 @@ def run(
     for table in marts:
         if _readable(table, set(table.sources) - set(table.optional_sources), whole):
             yield from _each(table.id, "the model gives the same", partial(_gold, engine, table, contracts, whole))
+            if table.event_time:
+                cut = partial(_point_in_time, engine, table, contracts, whole, seed)
+                yield from _each(table.id, point_in_time.LAW, cut)
             yield from _each(table.id, "the table says its version", partial(_tags, table, whole))
     if backup_records.TABLE in whole:
         yield from _each(backup_records.TABLE, "its records can be read", partial(_backups, engine, data))
@@ -361,22 +377,45 @@ def _one_pass(engine: DuckEngine, table: Table, whole: Mapping[str, Path], reach
 
 
 def _gold(engine: DuckEngine, table: Table, contracts: Contracts, whole: Mapping[str, Path]) -> Iterator[str]:
-    declared = {**contracts.silver, **contracts.gold}
     gold = _opened(whole[table.id])
     table = _as_built(engine, table, gold)
-    if not contract.is_current(table, gold):
+    sources = _all_consumed(table, gold, contracts, whole)
+    if sources is None:
         return
-    sources = {name: _consumed(gold, declared[name], whole) for name in table.declared_sources}
-    there = {name: source for name, source in sources.items() if source}
-    if there.keys() != sources.keys():
-        return  # vacuum took rows that a table which stays behind was built from: the next run computes it whole
     if table.scored_by:
         models = {table.scored_by: _opened(whole[table.scored_by])}
-        yield from scored_laws.broken(engine, scored_table(contracts, table), gold, there | models)
+        yield from scored_laws.broken(engine, scored_table(contracts, table), gold, sources | models)
         return
-    aggregate.compute(engine, table, there)
+    aggregate.compute(engine, table, sources)
     columns = {column.name: column.type for column in table.columns}
     yield from differences(engine, columns, engine.scan(gold), Computation.RESULT)
+
+
+def _point_in_time(
+    engine: DuckEngine, table: Table, contracts: Contracts, whole: Mapping[str, Path], seed: int
+) -> Iterator[str]:
+    gold = _opened(whole[table.id])
+    table = _as_built(engine, table, gold)
+    sources = _all_consumed(table, gold, contracts, whole)
+    if sources is not None:
+        moments = point_in_time.draw_moments(engine, table, gold, seed)
+        yield from point_in_time.broken(engine, table, gold, sources, moments)
+
+
+def _all_consumed(
+    table: Table, gold: lake.Snapshot, contracts: Contracts, whole: Mapping[str, Path]
+) -> dict[str, lake.Snapshot] | None:
+    """Return the sources in the versions that a gold table was computed from; None where its rows cannot be compared.
+
+    They cannot where the contract moved on since, or vacuum took rows that a table which stays behind was built from:
+    the next run computes it whole.
+    """
+    if not contract.is_current(table, gold):
+        return None
+    declared = {**contracts.silver, **contracts.gold}
+    sources = {name: _consumed(gold, declared[name], whole) for name in table.declared_sources}
+    there = {name: source for name, source in sources.items() if source}
+    return there if there.keys() == sources.keys() else None
 
 
 def _consumed(gold: lake.Snapshot, source: Table, whole: Mapping[str, Path]) -> lake.Snapshot | None:

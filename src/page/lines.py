@@ -32,14 +32,16 @@ class Shown:
 
 
 def around(facts: Facts, table: str, depth: int | None = 1) -> list[str]:
-    """Return a table, what it is built from and what is built from it, so many levels each way; None: all of them."""
+    """Return a table, what it is built from and what is built from it, so many levels each way; None: all of them.
+
+    The versions of a model, which a table of scores is built from, are no table that is drawn.
+    """
     below: dict[str, list[str]] = {}
     for name, sources in facts.upstream.items():
         for source in sources:
             below.setdefault(source, []).append(name)
-    return sorted(
-        {table, *_reached(table, facts.upstream, depth), *_reached(table, below, depth)}, key=list(facts.tables).index
-    )
+    near = {table, *_reached(table, facts.upstream, depth), *_reached(table, below, depth)}
+    return [name for name in facts.tables if name in near]
 
 
 def _reached(start: str, next_to: Mapping[str, Collection[str]], depth: int | None) -> set[str]:

@@ -15,7 +15,7 @@ from src.contract import Feed, Table
 from src.engine import SqlMistake
 from src.errors import BoathouseError, ContractError, ContractErrors
 from src.gold.model import Model
-from src.ml import scoring
+from src.ml import point_in_time, scoring
 from src.ml.scored import scored_table
 from src.project import Project, Unbuilt
 from src.silver import incoming
@@ -76,6 +76,8 @@ def bind_silver(
 def bind_gold(project: Project, table: Table, sources: Mapping[str, lake.Snapshot]) -> None:
     """Bind the SQL of a table of a mart to these of its sources, and to the contracts of the others.
 
+    Of a table of features also what says when each was known.
+
     Raises:
         ContractError: it does not bind, or does not return what the contract says.
     """
@@ -85,6 +87,8 @@ def bind_gold(project: Project, table: Table, sources: Mapping[str, lake.Snapsho
         scoring.bind(project.engine, scored_table(project.contracts, table), read)
     else:
         Model(project.engine, table, read).bind()
+    if table.event_time:
+        point_in_time.bind(project.engine, table, read)
 
 
 def built_as_declared(project: Project, table: Table) -> dict[str, lake.Snapshot]:
