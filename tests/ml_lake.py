@@ -19,6 +19,7 @@ from ml_versions import MONDAY, version
 from src import lake as delta
 from src import records
 from src.contract.ml import SCORE_COLUMNS
+from src.engine import literal
 from src.ml.distributions import write_distributions
 from src.ml.versions import Status, Version
 
@@ -102,6 +103,7 @@ class Parcel:
     probability: float
     model_version: int = 1
     known_after: int = 2  # days
+    afterwards: bool = False  # whether it was scored when its outcome was known
 
     @property
     def arrived_at(self) -> datetime | None:
@@ -202,8 +204,8 @@ def spread(lake: Lake, change: Callable[[Parcel], Parcel] = lambda parcel: parce
 def _as_json(folder: Path, kind: type, rows: Iterable[object]) -> str:
     """Write rows to a file; returns SQL that reads it."""
     file = folder / "rows.json"
-    file.write_text("\n".join(json.dumps(vars(row), default=datetime.isoformat) for row in rows))
-    columns = ", ".join(f"{name}: '{sql_type}'" for name, sql_type in records.columns_of(kind).items())
+    file.write_text("\n".join(json.dumps(vars(row), default=str) for row in rows))
+    columns = ", ".join(f'"{name}": {literal(sql)}' for name, sql in records.columns_of(kind).items())
     return f"read_json('{file}', format = 'newline_delimited', columns = {{{columns}}})"
 
 
@@ -222,4 +224,4 @@ def _arrival(one: Parcel) -> _Arrival:
 
 def _score(one: Parcel) -> _Score:
     scored_at, predicted = one.sent_at + timedelta(hours=1), one.probability >= 0.5
-    return _Score(one.id, one.probability, predicted, "", one.model_version, scored_at, False, "")
+    return _Score(one.id, one.probability, predicted, "", one.model_version, scored_at, one.afterwards, "")

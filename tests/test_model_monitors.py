@@ -22,6 +22,9 @@ from src.ml.versions import Status
 from src.monitors import Findings
 from src.project import open_project
 from src.report import models as report
+from src.run import runs
+from src.run.lock import lock_lake
+from src.run.runs import Record
 
 KINDS = ("drift", "performance", "unscored", "retrain")
 DAY = timedelta(days=1)
@@ -147,6 +150,22 @@ def test_a_week_of_which_outcomes_are_missing_is_not_judged(lake: Lake) -> None:
     assert {row.verdict for row in found.model_performance} == {"open"}
 
 
+def test_a_week_that_was_partly_foretold_is_not_judged_and_what_was_scored_afterwards_counts_in_no_figure(
+    lake: Lake,
+) -> None:
+    """What was open when a model was new is of another kind than what was known by then."""
+
+    def known(parcel: Parcel) -> Parcel:
+        return replace(ml_lake.late(parcel), afterwards=parcel.id % 8 == 0)
+
+    found = look(ml_lake.filled(lake, known))
+    assert problems(found) == []
+    first, *_, last = found.model_performance
+    assert (first.verdict, first.outcomes, first.afterwards) == ("partly foretold", 245, 35)
+    assert (last.verdict, last.weeks) == ("open", 1)
+    assert [(row.predictions, row.afterwards) for row in found.model_predictions[-1:]] == [(35, 5)]
+
+
 def test_what_a_version_did_not_foretell_is_not_held_against_it(lake: Lake) -> None:
     ml_lake.filled(lake, lambda parcel: replace(ml_lake.late(parcel), model_version=2))
     found = look(lake)
@@ -159,6 +178,8 @@ def test_rows_without_a_score_are_a_problem(lake: Lake) -> None:
     assert problems(found) == [("unscored", "gold.post.risk", "P2")]
     (what,) = (one.what for one in found.problems if one.kind == "unscored")
     assert what == "80 rows of gold.post.parcels have no score, the first of 2026-10-31"
+    with lock_lake(lake.data, command="make pipeline", run_id="r1", now=MONDAY):  # which may yet score them
+        assert problems(look(lake)) == []
 
 
 def test_a_model_is_only_about_the_rows_of_its_condition(lake: Lake) -> None:
@@ -175,6 +196,21 @@ def test_a_training_that_is_long_due_is_a_problem(lake: Lake) -> None:
     assert problems(look(lake, MONDAY + timedelta(minutes=1))) == [("retrain", "models.post.late", "P3")]
     ml_lake.train(lake, version(2, Status.CANDIDATE, name="post.late", trained_at=MONDAY))
     assert problems(look(lake, MONDAY + timedelta(minutes=1))) == []
+
+
+def test_a_training_that_failed_is_a_problem_until_one_succeeds(lake: Lake) -> None:
+    """One that learns nothing new adds no version, and counts."""
+    ml_lake.filled(lake, trained_at=MONDAY - 14 * DAY)
+    seen = []
+    for hour, status, error in ((7, "failed", "no row\nwhere: there"), (8, "success", None)):
+        began = MONDAY.replace(hour=hour)
+        model = {"layer": "models", "domain": "post", "table": "late", "source_system": "", "run_id": f"r{hour}"}
+        facts = {**model, "status": status, "error_message": error, "latency": 1.0, "command": "make train"}
+        step = Record(run_date=MONDAY.date(), start_time=began, end_time=began, **facts)  # type: ignore[arg-type]
+        ml_lake.put(lake, runs.TABLE, Record, [step])
+        seen.append([one.what for one in look(lake, began).problems if one.kind == "retrain"])
+    failed = "the last training failed: no row; last trained 2026-10-19, 14 days ago; every 7 days is meant"
+    assert seen == [[failed], []]
 
 
 @pytest.mark.parametrize("status", [Status.CANDIDATE, Status.RETIRED])
@@ -267,7 +303,7 @@ def test_the_command_shows_versions_drift_performance_and_predictions(lake: Lake
     assert "1 ACTIVE 2026-11-02 06:00 80 20 0.75 0.0 0.5 0.19 trained" in lines
     assert "baseline: overall rate 20 0.16 on the rows of 1" in lines
     assert any(line.startswith("weight 8.") and "DRIFT_DETECTED 280 2026-10-26" in line for line in lines)
-    assert "4 from 2026-09-28 1 1,120 0 0.9 0.667 1.0 0.8 0.938 0.09 keeps its bounds" in lines
+    assert "4 from 2026-09-28 1 1,120 0 0 0.9 0.667 1.0 0.8 0.938 0.09 keeps its bounds" in lines
     assert "2026-11-01 1 40 0 0.9 0.0 0.3" in lines
 
 

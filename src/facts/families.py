@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 from src.causes import Families
 from src.errors import BoathouseError
 from src.monitors import Findings, landing
-from src.project import Project, lineage
+from src.project import Project, learns_from, lineage
 from src.run import history, releases
 from src.run.releases import Standing
 
@@ -26,9 +26,11 @@ def read_families(
     for feed in project.contracts.feeds.values():
         brings[feed.id] = (_LANDING_ZONE, feed.pull_id) if feed.source else (_LANDING_ZONE,)
         sources |= {feed.id: feed.source.name, feed.pull_id: feed.source.name} if feed.source else {}
-    upstream = {name: (*brings.get(name, ()), *above) for name, above in lineage(project).items()}
+    upstream: dict[str, Collection[str]] = {
+        name: (*brings.get(name, ()), *above) for name, above in lineage(project).items()
+    }
     return Families(
-        upstream=upstream | {model.id: (model.features,) for model in project.contracts.models.values()},
+        upstream=upstream | learns_from(project),
         held_by={name: standing.held_by for name, standing in standings.items() if standing.cause},
         sources=sources,
         runs_start=_runs_start(project, found, now),

@@ -2,10 +2,11 @@
 
 Counted is only what was scored before its outcome was known. A week (from Monday) is judged once it is over and nine
 tenths of its outcomes are known: those that come last are of another kind than those that come first, as what is late
-is known late.
+is known late. For the same reason a week is only partly foretold where more than a tenth of its outcomes was known
+before the first scoring, as when a model is new.
 
 The bounds of the contract are held against the newest four judged weeks that the active version foretold itself, nine
-tenths of each or more, all of them together: what is left of a week for a new version is again of another kind. It
+tenths of each or more, all of them together. It
 takes 100 outcomes; of a figure that is about few of them, 20 of these. A bound is broken where the figure is beyond it
 by more than chance: 1.645 standard errors, which chance alone exceeds once in twenty times.
 """
@@ -25,7 +26,7 @@ from src.engine import identifier
 from src.monitors.reading import GIVEN, Reading
 
 TABLE = "ops.ml_performance"
-OPEN, JUDGED = "open", "judged"
+OPEN, PARTLY, JUDGED = "open", "partly foretold", "judged"
 KEPT, BROKEN, TOO_FEW = "keeps its bounds", "below its bounds", "too few outcomes"
 LIVE = ("accuracy", "precision", "recall", "f1", "brier", "roc_auc")  # the metrics that are measured here
 _WEEKS = 10  # that are looked at
@@ -39,7 +40,8 @@ _FIGURES = {
     "version": "version",
     "week": "week",
     "outcomes": "count(*) FILTER (known)",
-    "open": "count(*) FILTER (NOT known)",
+    "open": "count(*) FILTER (NOT known AND NOT afterwards)",
+    "afterwards": "count(*) FILTER (afterwards)",
     "positive": "count(*) FILTER (label)",
     "foretold": _FORETOLD,
     "accuracy": "avg((label = predicted)::INTEGER)",
@@ -65,6 +67,7 @@ class Performance:
     weeks: int  # 1, or how many are judged together by the bounds
     outcomes: int  # rows of which the outcome is known
     open: int  # rows of which it is not
+    afterwards: int  # rows that were scored when it was known; they count in no figure
     positive: int  # outcomes that are true
     foretold: int  # outcomes that were predicted to be true
     accuracy: float | None
@@ -74,7 +77,7 @@ class Performance:
     brier: float | None
     roc_auc: float | None  # None where all outcomes are alike
     brier_error: float | None  # the standard error of `brier`
-    verdict: str  # open | judged | of weeks together: keeps its bounds | below its bounds | too few outcomes
+    verdict: str  # open | partly foretold | judged; of weeks together: keeps its bounds | below its bounds | ...
     broken: str  # the bounds that are broken, in words
 
     @property
@@ -103,9 +106,10 @@ def measured(
 
     found = ask(1, "week")
     every = {week: [row for row in found if row.week == week] for week in {row.week for row in found}}
-    judged = {week for week, rows in every.items() if _is_judged(reading.today, week, rows)}
-    found = [replace(row, verdict=JUDGED) if row.week in judged else row for row in found]
-    own = sorted(week for week in judged if _share(every[week], active) >= _SHARE)[-_TOGETHER:]
+    verdicts = {week: _verdict(reading.today, week, rows) for week, rows in every.items()}
+    found = [replace(row, verdict=verdicts[row.week]) for row in found if row.outcomes or row.open]
+    judged = [week for week, verdict in sorted(verdicts.items()) if verdict == JUDGED]
+    own = [week for week in judged if _share(every[week], active) >= _SHARE][-_TOGETHER:]
     if own:
         among = ", ".join(f"DATE '{week}'" for week in own)
         together = ask(len(own), f"DATE '{own[0]}'", f"version = {active} AND week IN ({among})")
@@ -120,7 +124,7 @@ def _foretold(
     features: tuple[Table, lake.Snapshot],
     labelled: lake.Snapshot,
 ) -> str:
-    """Return a SELECT of what was scored before its outcome was known: version, week, p, predicted, label."""
+    """Return a SELECT of what was scored: version, week, p, predicted, afterwards, label (NULL: open or afterwards)."""
     table, snapshot = features
     key = ", ".join(map(identifier, table.key))
     moment = identifier(str(table.event_time))
@@ -134,8 +138,9 @@ def _foretold(
         f"WHERE {reading.bound(snapshot, str(table.event_time), '>=', monday)}"
     )
     return (
-        f"SELECT scores.model_version AS version, events.week, scores.probability AS p, scores.predicted, labels.label "
-        f"FROM (SELECT * FROM {reading.scan(scored)} WHERE NOT outcome_known) AS scores "
+        f"SELECT scores.model_version AS version, events.week, scores.probability AS p, scores.predicted, "
+        "scores.outcome_known AS afterwards, CASE WHEN NOT afterwards THEN labels.label END AS label "
+        f"FROM {reading.scan(scored)} AS scores "
         f"JOIN ({events}) AS events USING ({key}) LEFT JOIN ({label}) AS labels USING ({key})"
     )
 
@@ -156,14 +161,17 @@ def _figures(week: str, where: str) -> str:
     )
 
 
-def _is_judged(today: date, week: date, rows: Sequence[Performance]) -> bool:
-    """Return whether a week is over and its outcomes are known, of all versions together."""
+def _verdict(today: date, week: date, rows: Sequence[Performance]) -> str:
+    """Return whether a week is over, foretold by whichever version, and its outcomes known."""
     outcomes, still_open = sum(row.outcomes for row in rows), sum(row.open for row in rows)
-    return week + timedelta(days=7) <= today and outcomes >= _SHARE * (outcomes + still_open)
+    if week + timedelta(days=7) > today or outcomes < _SHARE * (outcomes + still_open):
+        return OPEN
+    foretold = outcomes + still_open
+    return JUDGED if foretold >= _SHARE * (foretold + sum(row.afterwards for row in rows)) else PARTLY
 
 
 def _share(rows: Sequence[Performance], version: int) -> float:
-    """Return how much of a week one version foretold."""
+    """Return how much of what was foretold of a week one version foretold."""
     every = sum(row.outcomes + row.open for row in rows)
     return sum(row.outcomes + row.open for row in rows if row.version == version) / every
 

@@ -2,7 +2,7 @@
 
 Watched is a model with an active version; of one that was only trained, or retired, nothing is a problem. Its features
 may drift (P3), what it foretold may turn out below the bounds of its contract (P2), rows may be left unscored (P2), and
-its training may be overdue (P3): the last one is older than twice the time its contract says (`retrain`).
+its last training may have failed or be older than twice the time that its contract says, `retrain` (P3).
 
 Nothing of machine learning is imported: all figures are SELECTs, and a project without models asks none.
 """
@@ -13,17 +13,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from src import lake
 from src.contract import MlModel, Table
-from src.engine import identifier
+from src.engine import identifier, literal
 from src.ml import registry
 from src.ml.versions import Status, Version
 from src.monitors import model_features, model_performance, model_predictions
 from src.monitors.model_features import FeatureDrift
 from src.monitors.model_performance import Performance
 from src.monitors.model_predictions import Predictions
-from src.monitors.reading import Reading
+from src.monitors.reading import Reading, sql_moment
 from src.problems import Problem
+from src.run import lock, runs
 
 _NAMED = 3  # features that a problem names
 
@@ -70,7 +70,7 @@ def _watched(reading: Reading, model: MlModel, active: Version, figures: ModelFi
         figures.predictions += (
             reading.attempt(table.id, model_predictions.measured, reading, model, table, scored) or []
         )
-        yield from reading.attempt(table.id, _unscored, reading, model, table, scored, (features, snapshot)) or ()
+        yield from reading.attempt(table.id, _unscored, reading, model, table, features) or ()
         labelled = reading.attempt(model.label.table, reading.table, model.label.table)
         if labelled is None:
             continue
@@ -101,32 +101,50 @@ def _performance(reading: Reading, model: MlModel, table: Table, rows: Sequence[
             yield Problem("performance", table.id, "P2", reading.yesterday, what, fix)
 
 
-def _unscored(
-    reading: Reading, model: MlModel, table: Table, scored: lake.Snapshot, features: tuple[Table, lake.Snapshot]
-) -> list[Problem]:
-    """Return the problem that rows of the features table have no score, at the versions that readers see."""
-    key = ", ".join(map(identifier, features[0].key))
+def _unscored(reading: Reading, model: MlModel, table: Table, declared: Table) -> list[Problem]:
+    """Return the problem that rows of the features table have no score: once no run is going that may yet score them.
+
+    Looked at is what was built last, not what readers see: what is scored late may be held back with its features.
+    """
+    features, scored = reading.project.table(declared.id), reading.project.table(table.id)
+    if features is None or scored is None or lock.holder(reading.project.settings.data_dir):
+        return []
+    key = ", ".join(map(identifier, declared.key))
     where = f"WHERE ({model.where})" if model.where else ""
-    events = (
-        f"SELECT {key}, {identifier(str(features[0].event_time))}::DATE AS day FROM {reading.scan(features[1])} {where}"
-    )
+    events = f"SELECT {key}, {identifier(str(declared.event_time))}::DATE AS day FROM {reading.scan(features)} {where}"
     sql = (
         f"SELECT count(*), min(day) FROM ({events}) ANTI JOIN (SELECT {key} FROM {reading.scan(scored)}) USING ({key})"
     )
-    count, first = reading.ask(sql, features[1], scored)[0]
+    count, first = reading.ask(sql, features, scored)[0]
     if not count:
         return []
-    what = f"{count:,} rows of {features[0].id} have no score, the first of {first}"
+    what = f"{count:,} rows of {declared.id} have no score, the first of {first}"
     return [
         Problem("unscored", table.id, "P2", reading.yesterday, what, "`make pipeline` scores them; see how it ends")
     ]
 
 
 def _retrain(reading: Reading, model: MlModel, versions: Sequence[Version]) -> Iterator[Problem]:
-    last = max(version.trained_at for version in versions)
-    if reading.now - last <= timedelta(hours=2 * model.retrain_hours):
-        return
-    age = (reading.now - last).total_seconds() / 86400
-    what = f"last trained {last:%Y-%m-%d}, {age:.0f} days ago; every {model.retrain_hours / 24:g} days is meant"
-    fix = "`make train`; see whether the weekly job does it: `make schedule`"
-    yield Problem("retrain", model.id, "P3", reading.today, what, fix)
+    """Yield the problem that the last training failed, or is long past; one that found nothing new counts."""
+    failed = _failed(reading, model)
+    last = max(*(version.trained_at for version in versions), reading.looked.get(model.id, versions[0].trained_at))
+    texts = [f"the last training failed: {failed.splitlines()[0]}"] if failed else []
+    if reading.now - last > timedelta(hours=2 * model.retrain_hours):
+        age = (reading.now - last).total_seconds() / 86400
+        texts.append(
+            f"last trained {last:%Y-%m-%d}, {age:.0f} days ago; every {model.retrain_hours / 24:g} days is meant"
+        )
+    if texts:
+        fix = "`make train` says what it lacks; see whether the weekly job does it: `make schedule`"
+        yield Problem("retrain", model.id, "P3", reading.today, "; ".join(texts), fix)
+
+
+def _failed(reading: Reading, model: MlModel) -> str | None:
+    """Return the message of the last training of the model if it failed."""
+    if not reading.publish(runs.TABLE):
+        return None
+    message: str | None = reading.project.engine.one(
+        "SELECT max_by(CASE WHEN status <> 'success' THEN coalesce(error_message, status) ELSE '' END, start_time) "
+        f"FROM ops.pipeline_runs WHERE table_id = {literal(model.id)} AND start_time <= {sql_moment(reading.now)}"
+    )[0]
+    return message or None

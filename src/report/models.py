@@ -106,13 +106,14 @@ def _performance(rows: Sequence[Performance]) -> None:
             row.version,
             row.outcomes,
             row.open,
+            row.afterwards,
             *(_rounded(getattr(row, name)) for name in _METRICS),
             f"{row.verdict}: {row.broken}" if row.broken else row.verdict,
         )
         for row in rows
     ]
     print()
-    console.table(("week", "version", "outcomes", "open", *_METRICS, "verdict"), shown)
+    console.table(("week", "version", "outcomes", "open", "afterwards", *_METRICS, "verdict"), shown)
 
 
 def _predictions(rows: Sequence[Predictions]) -> None:
