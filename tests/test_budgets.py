@@ -54,6 +54,13 @@ def test_a_budget_is_a_problem_when_it_is_spent_or_will_be(
     assert told(look(lake, "2024-02-10T20:00")) == expected
 
 
+def test_a_forecast_of_few_days_is_no_problem_yet(lake: Lake) -> None:
+    lake.environ["BUDGET_SHOP"] = "20"
+    keep(lake, ten_days()[:5])
+    assert told(look(lake, "2024-02-04T20:00")) == []
+    assert told(look(lake, "2024-02-05T20:00"))[0][0] == "P3"
+
+
 def test_a_forecast_takes_the_processor_as_it_was_and_storage_as_it_stands(lake: Lake) -> None:
     lake.environ["BUDGET_SHOP"] = "100"
     keep(lake, [cost(1, "2024-02-25", seconds=2 * SECONDS, gb=10), cost(2, "2024-02-26", gb=20)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from mmap import mmap
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,8 @@ def test_what_is_left_of_a_run_is_never_below_nothing() -> None:
 @pytest.mark.skipif(not metering.can_reset(), reason="the peak of memory cannot be set back here")
 def test_each_step_has_a_peak_of_memory_of_its_own() -> None:
     used: list[Usage] = []
-    with metering.metered(used):
-        bytearray(100_000_000)
+    with metering.metered(used), mmap(-1, 100_000_000) as memory:  # pages of its own, whatever is free in the heap
+        memory.write(bytes(100_000_000))
     with metering.metered(used):
         pass
     high, low = (usage.peak_memory or 0 for usage in used)
@@ -128,6 +129,27 @@ def test_a_run_that_dies_leaves_no_half_of_its_cost(lake: Lake) -> None:
     ):
         raise KeyboardInterrupt
     assert not (lake.data / "ops/cost").exists()
+
+
+def test_a_run_that_dies_before_the_commit_of_its_cost_has_none_and_the_next_has_all(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop(lake).good()
+    append = runs.append
+
+    def die(*args: Any, **info: Any) -> None:
+        if "ops.cost" in args:
+            raise KeyboardInterrupt
+        append(*args, **info)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(runs, "append", die)
+        lake.run()
+    died, before = lake.rows("SELECT count(DISTINCT run_id), (SELECT count(*) FROM ops.cost) FROM ops.pipeline_runs")[0]
+    lake.good()
+    per_run = lake.rows("SELECT run_id, count(*) FROM ops.cost GROUP BY 1 ORDER BY 1")
+    assert (died, len(per_run), per_run[0][1]) == (2, 2, before)
+    assert lake.rows("SELECT bool_and(number = 1 OR number = 2) FROM ops.cost") == [(True,)]
 
 
 def test_what_a_run_took_is_recorded_whatever_becomes_of_its_release(

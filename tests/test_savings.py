@@ -63,7 +63,7 @@ def test_small_files_save_the_footers_that_fewer_need_not_have(lake: Lake) -> No
     found = next(saving for saving in look(lake).found if saving.id == "files:bronze.shop.orders")
     files = list((lake.data / "bronze/shop/orders").glob("*.parquet"))
     assert (len(files), found.bytes) == (5, 4 * (footers(files) // 5))
-    assert found.evidence.startswith("5 small files lie in 1 partitions; of each ")
+    assert found.evidence.startswith("5 small files lie in 1 partition; of each ")
     assert lake.command("optimize") == 0
     (done,) = (saving for saving in look(lake).found if saving.id == found.id)
     assert (done.status, done.bytes) == ("done", found.bytes)
@@ -117,7 +117,7 @@ def test_deliveries_that_change_little_are_found_by_the_rows_that_were_there(lak
     assert "unchanged: less than 7 days of runs are recorded" in look(lake).not_looked_for
     a_month(lake, "silver.shop.orders", 10)
     found = next(saving for saving in look(lake).found if saving.kind == "unchanged")
-    assert found.evidence == "of 20 rows that 1 runs read in 10 days 19 were there, as they came"
+    assert found.evidence == "of 20 rows in 1 run of 10 days 19 were there already"
     assert found.cpu_seconds == Decimal(285)  # 19 of 20 parts of 300 s
     lake.land("shop/orders/2.csv", orders(range(2, 20)))
     lake.good()
@@ -132,7 +132,7 @@ def test_columns_of_bronze_that_no_contract_reads_are_found_with_their_bytes(lak
     group = pq.read_metadata(file).row_group(0)
     sizes = {group.column(at).path_in_schema: group.column(at).total_compressed_size for at in range(group.num_columns)}
     assert (found.id, found.bytes) == ("columns:bronze.shop.orders", sizes["note"])
-    assert found.evidence.endswith("are of 1 columns that no contract reads: note")
+    assert found.evidence.endswith("are of 1 column no contract reads: note")
 
 
 def wide(rows: int) -> str:
@@ -208,6 +208,13 @@ def test_a_finding_is_told_until_it_is_dismissed_and_again_when_it_is_reopened(l
         (3, "active", None),
     ]
     assert "no finding columns:bronze.shop.order" in lake.typed("cost", "--reopen", finding[:-1]).stderr
+
+
+def test_a_folder_in_which_nothing_ever_ran_is_left_as_it_is(lake: Lake) -> None:
+    lake.shop()
+    assert lake.typed("cost").stdout == "nothing is recorded yet: `make pipeline` records what it takes\n"
+    assert "no finding files:lake" in lake.typed("cost", "--reopen", "files:lake").stderr
+    assert not lake.data.exists()
 
 
 def test_cost_of_a_budget_of_no_domain_names_the_domains(lake: Lake) -> None:

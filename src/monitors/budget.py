@@ -18,6 +18,7 @@ from src.run.spending import Budget
 TABLE = "ops.budgets"
 KIND = "budget"
 _NEARLY = Decimal("0.8")
+_LEAST_DAYS = 5  # of the month, before its forecast is a problem: one first load would make thirty of it
 _FIX = "`make cost` shows what it goes to and what would save"
 
 
@@ -33,7 +34,7 @@ def _problems(reading: Reading, rows: tuple[Budget, ...]) -> Iterator[Problem]:
     for row in rows:
         part = f"{row.spent:.2f} of {row.budget:.2f} {row.currency} of {row.month:%Y-%m} spent, {row.utilisation:.0%}"
         until = f"; at this rate all of it on {row.reached_on}" if row.reached_on else ""
-        soon = row.spent >= _NEARLY * row.budget or row.forecast > row.budget
+        soon = row.spent >= _NEARLY * row.budget or (row.forecast > row.budget and row.days >= _LEAST_DAYS)
         urgency = "P2" if row.remaining < 0 else "P3"
         if soon:
             fix = f"{_FIX}; else raise {spending.setting_of(row.domain)} in .env"

@@ -109,6 +109,7 @@ class Budget:
     measured_at: datetime
     domain: str
     month: date  # its first day
+    days: int  # of it that have records, today included
     currency: str
     budget: Decimal
     spent: Decimal
@@ -146,6 +147,7 @@ def _budgets(
             measured_at=now,
             domain=domain,
             month=month.first,
+            days=month.days,
             currency=currency,
             budget=budget,
             spent=so_far.amount,

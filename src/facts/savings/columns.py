@@ -11,6 +11,7 @@ from decimal import Decimal
 from src.contract import Feed
 from src.engine import literal
 from src.facts.savings.finding import Finding, Looking
+from src.facts.wording import pluralized
 from src.lake import Snapshot
 
 KIND = "columns"
@@ -37,7 +38,8 @@ def find(looking: Looking) -> Iterator[Finding]:
             continue
         largest = sorted(sizes, key=lambda name: -sizes[name])
         named = ", ".join(largest[:_NAMED]) + (f" and {len(largest) - _NAMED} more" if len(largest) > _NAMED else "")
-        evidence = f"{total:,} of {table.size:,} bytes are of {len(sizes)} columns that no contract reads: {named}"
+        count = pluralized(len(sizes), "column")
+        evidence = f"{total:,} of {table.size:,} bytes are of {count} no contract reads: {named}"
         yield Finding(KIND, feed.id, total, Decimal(0), evidence, _fix(feed), "middle")
 
 

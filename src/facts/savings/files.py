@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from src import lake
 from src.facts.savings.finding import Finding, Looking
+from src.facts.wording import pluralized
 from src.lake import DataFile, Snapshot
 
 KIND = "files"
@@ -33,11 +34,11 @@ def find(looking: Looking) -> Iterator[Finding]:
         joined = sum(map(len, crowded.values())) - len(crowded)
         if joined:
             files = sum(map(len, crowded.values()))
-            evidence = f"{files:,} small files lie in {len(crowded):,} partitions"
+            evidence = f"{files:,} small files lie in {pluralized(len(crowded), 'partition')}"
             yield _finding(name, table, joined, evidence, "`make optimize` joins them", "low")
         elif months := _months(table):
             size, count = table.size // len(table.files), len(table.files)
-            evidence = f"{count:,} files of {size:,} bytes in the mean, in partitions of {months:,} months"
+            evidence = f"{count:,} files of {size:,} bytes in the mean, in partitions of {pluralized(months, 'month')}"
             fix = (
                 f"partition it by the month of {table.partition_by[0]}: a column for it in the contract, and a rebuild"
             )

@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from src.errors import BoathouseError, UsageError, nearest
+from src.facts import findings
 from src.facts.savings import columns, files, history, unchanged, unread, whole
 from src.facts.savings.finding import Finding, Least, Looking, Whole
 from src.project import Project
@@ -61,7 +62,7 @@ def read_savings(project: Project, now: datetime, *, keep: bool = True, least: L
     seen = _look(project, now, least or Least())
     engine, data = project.engine, project.settings.data_dir
     not_kept: tuple[str, ...] = ()
-    if keep:
+    if keep and findings.has_run(project):  # an empty or unmounted folder is left as it is
         try:
             with lock.waited(data, saving_records.LOCK, _PATIENCE):
                 saving_records.append(engine, data, seen.changes(saving_records.read(engine, data), now))
@@ -82,12 +83,13 @@ def answer(project: Project, name: str, status: SavingStatus, reason: str, by: s
     """
     engine, data = project.engine, project.settings.data_dir
     expected = SavingStatus.ACTIVE if status is SavingStatus.DISMISSED else SavingStatus.DISMISSED
+    known = saving_records.read(engine, data)
+    if name not in known:
+        near = nearest(name, known)
+        there = f"there are {', '.join(known)}" if known else "`make cost` looks for them"
+        raise UsageError(f"no finding {name}", fix=f"did you mean {near}?" if near else there)
     with lock.waited(data, saving_records.LOCK, _PATIENCE):
         known = saving_records.read(engine, data)
-        if name not in known:
-            near = nearest(name, known)
-            there = f"there are {', '.join(known)}" if known else "`make cost` looks for them"
-            raise UsageError(f"no finding {name}", fix=f"did you mean {near}?" if near else there)
         if known[name].status != expected:
             raise UsageError(f"{name} is {known[name].status}", fix=f"name one that is {expected}, see `make cost`")
         event = SavingEvent(
@@ -113,17 +115,17 @@ class _Seen:
 
 def _look(project: Project, now: datetime, least: Least) -> _Seen:
     looking, missed = Looking(project, now, least), {}
-    findings: list[Finding] = []
+    every: list[Finding] = []
     for module in _KINDS:
         try:
             if why := module.why_not(looking):
                 missed[module.KIND] = why
             else:
-                findings += list(module.find(looking))
+                every += module.find(looking)
         except BoathouseError as error:
             missed[module.KIND] = str(error).splitlines()[0]
-    remains = {found.id: _event(found, looking.whole, now) for found in findings}
-    worth = [remains[found.id] for found in findings if _is_worth(found, looking.whole, least)]
+    remains = {found.id: _event(found, looking.whole, now) for found in every}
+    worth = [remains[found.id] for found in every if _is_worth(found, looking.whole, least)]
     return _Seen(remains, worth, missed)
 
 

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from src.contract import Table
 from src.facts.savings.finding import Finding, Looking
+from src.facts.wording import pluralized
 
 KIND = "unchanged"
 _MOST = Decimal("0.9")  # of the rows
@@ -35,7 +36,8 @@ def find(looking: Looking) -> Iterator[Finding]:
             continue
         brought = sum(_bytes(looking, feed.id) for feed in table.feeds)
         seconds = sum((looking.seconds.get(one, Decimal(0)) for one in _steps(table)), Decimal(0)) * share
-        evidence = f"of {read:,} rows that {runs:,} runs read in {looking.days} days {same:,} were there, as they came"
+        of_runs = f"{pluralized(runs, 'run')} of {looking.days} days"
+        evidence = f"of {read:,} rows in {of_runs} {same:,} were there already"
         size = int(looking.monthly(brought) * share)
         yield Finding(KIND, name, size, seconds.quantize(Decimal("0.001")), evidence, _fix(table), "middle")
 
