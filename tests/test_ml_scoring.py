@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import subprocess
+import sys
 from datetime import timedelta
 
 import pytest
-from conftest import Lake
+from conftest import ROOT, Lake
+from scored_lake import FEATURES as MADE
 from scored_lake import RISK, land, parcels, train
 
 from src import lake as tables
 from src.engine import DuckEngine
+from src.errors import ContractErrors
 from src.ml import predicting, registry, scoring
 from src.ml.frames import Feature, Kind
 from src.ml.scored import scored_table
@@ -23,7 +28,7 @@ SEEN = (
     "FROM gold.shop.risk ORDER BY parcel"
 )
 SHORT = "SELECT parcel, round(probability, 4), model_version FROM gold.shop.risk ORDER BY parcel"
-MODEL = "models.shop.late"
+MODEL, FEATURES = "models.shop.late", "gold.shop.features"
 
 
 def changed(lake: Lake) -> tuple[int, int, int, int]:
@@ -340,3 +345,78 @@ def test_a_reason_shows_no_value_of_a_classified_feature(lake: Lake) -> None:
     train(lake, 1)
     lake.good()
     assert lake.rows("SELECT reasons FROM gold.shop.risk WHERE parcel = 3") == [("carrier +72.3; weight 8 +5.6",)]
+
+
+SCORED_BY = "      - {property: scoredBy, value: shop.late}\n"
+CARRIER, PREDICTED = "name: carrier, logicalType: string", "name: predicted, logicalType: boolean"
+REFUSED = {
+    "refresh of a table that is scored": (SCORED_BY, f"{SCORED_BY}      - {{property: refresh, value: full}}\n"),
+    "optionalSources of a table that is scored": (
+        SCORED_BY,
+        f"{SCORED_BY}      - {{property: softSources, value: [{FEATURES}]}}\n",
+    ),
+    "no model shop.lete": ("shop.late", "shop.lete"),
+    f"{FEATURES} has carrier varchar": (CARRIER, "name: carrier, logicalType: integer"),
+    f"column colour varchar, {FEATURES} has no such column": (CARRIER, "name: colour, logicalType: string"),
+    "no column predicted boolean": (PREDICTED, "name: foretold, logicalType: boolean"),
+    "partition column carrier, which changes": (
+        CARRIER,
+        f"{CARRIER}, required: true, partitioned: true, partitionKeyPosition: 2",
+    ),
+    "the key is sent": ("primaryKey: true, primaryKeyPosition: 1}", "}"),
+}
+
+
+def test_a_contract_that_cannot_be_scored_is_refused(lake: Lake) -> None:
+    parcels(lake)
+    features, mark, risk = (lake.root / "src/gold/shop/contract.yaml").read_text().partition("  - name: risk")
+    for what, (old, new) in REFUSED.items():
+        assert old in risk
+        changed = risk.replace(old, new)
+        if what.startswith("the key"):
+            changed = changed.replace("name: sent,", "name: sent, primaryKey: true,")
+        lake.write("gold/shop/contract.yaml", f"{features}{mark}{changed}")
+        with pytest.raises(ContractErrors) as refused, open_project(lake.settings):
+            pass
+        assert what in str(refused.value)
+    lake.write("gold/shop/contract.yaml", f"{features}{mark}{risk}")
+
+
+def test_no_sql_reads_the_versions_of_a_model(lake: Lake) -> None:
+    parcels(lake)
+    lake.write("gold/shop/features.sql", f"SELECT f.* FROM ({MADE}) f, {MODEL}")
+    with pytest.raises(ContractErrors, match=f"reads {MODEL}, which is no table"), open_project(lake.settings):
+        pass
+    lake.write("gold/shop/features.sql", MADE)
+
+
+KILLED = """
+import os, sys
+sys.path.insert(0, {root!r})
+import main
+from src import lake
+commit = lake.commit
+def die(table, *args, **kwargs):
+    if str(table.root).endswith("gold/shop/risk"):
+        {done}
+        os.kill(os.getpid(), 9)
+    return commit(table, *args, **kwargs)
+lake.commit = die
+main.main(["run", "--project", {project!r}])
+"""
+
+
+@pytest.mark.long  # two processes
+@pytest.mark.parametrize("done", ["pass", "commit(table, *args, **kwargs)"])
+def test_a_run_killed_while_it_scores_is_finished_by_the_next(lake: Lake, done: str) -> None:
+    parcels(lake)
+    train(lake, 1)
+    lake.good()
+    land(lake, "3,june,2026-06-01,slow,9.0,,,false,2\n5,june,2026-06-05,fast,3.0,,,false,1\n")
+    train(lake, 2, slow=0.0)
+    code = KILLED.format(root=str(ROOT), project=str(lake.root), done=done)
+    killed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert changed(lake) == ((1, 3, 1, 0) if done == "pass" else (0, 0, 0, 0))
+    assert lake.rows(SHORT) == [(1, 0.8909, 1), (2, 0.1192, 2), (3, 0.69, 2), (4, 0.1192, 2), (5, 0.1419, 2)]
+    assert changed(lake) == (0, 0, 0, 0)
