@@ -40,7 +40,12 @@ def test_the_page_shows_them(shop: Lake) -> None:
     site = opened(shop)
     for address in (
         *("/", "/lineage", "/mart/shop", "/plan", f"/table/{RISK}", f"/table/{MODEL}"),
-        *(f"/lineage?around={RISK}", f"/lineage?around={MODEL}", f"/lineage?column={RISK}.probability"),
+        *(
+            f"/lineage?around={RISK}",
+            f"/lineage?around={MODEL}",
+            f"/lineage?column={MODEL}.version",
+            f"/lineage?column={RISK}.probability",
+        ),
     ):
         answer = site.get(address)
         assert answer.status == 200, (address, answer.text[-3000:])

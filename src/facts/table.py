@@ -148,6 +148,7 @@ def read_declaration(project: Project, table_id: str) -> Declaration:
             contract=model.path,
             description=model.description,
             version=model.version,
+            status="",
             owner=model.owner,
             key=("version",),
             model=model.path.read_text(encoding="utf-8"),

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from src import catalog, console, contract, lake
-from src.contract import Column, Feed, Table
+from src.contract import Column, Table
 from src.errors import BoathouseError, UsageError
 from src.facts.table import downstream_of
 from src.masking.masks import Masks, note
 from src.preview.rows import ColumnFigures, figures, first_rows
-from src.project import Project
+from src.project import Project, learns_from
 from src.project import upstream as upstream_of
 from src.run import releases
 from src.run.releases import Standing
@@ -108,20 +108,21 @@ def describe(project: Project, name: str, masks: Masks, rows: int = _FIRST) -> T
     name = _named(name, [*declared, *project.contracts.feeds, *stored, *(views := catalog.views(stored))])
     if name in views:
         return _described_view(project, name, masks, rows)
-    table, feed = declared.get(name), project.contracts.feeds.get(name)
+    table, model = declared.get(name), project.contracts.models.get(name)
+    feed, declares = project.contracts.feeds.get(name), table or model
     snapshot = lake.open_table(stored[name], releases.newest(data).get(name)) if name in stored else None
     entry = _entry(name, stored[name], releases.newest(data), releases.behind(data)) if snapshot else None
     return TableDescription(
         table=name,
-        description=table.description if table else "",
+        description=declares.description if declares else "",
         entry=entry,
-        contract=_declared_in(table, feed),
-        contract_version=table.version if table else None,
-        key=table.key if table else (),
+        contract=declares.path if declares else feed.declared_in if feed else None,
+        contract_version=declares.version if declares else None,
+        key=table.key if table else ("version",) if model else (),
         partition_by=snapshot.partition_by if snapshot else table.partition_by if table else (),
         sequence_by=table.sequence_by if table else (),
         files=tuple(one.path for one in (table.feeds if table else (feed,) if feed else ())),
-        upstream=tuple(upstream_of(table)) if table else (),
+        upstream=tuple(upstream_of(table) if table else learns_from(project)[name] if model else ()),
         downstream=tuple(downstream_of(project, name)),
         columns=_columns(project, table, snapshot, _scan(project, name, snapshot, masks) if snapshot else ""),
         first=_first_rows(project, name, snapshot, rows, masks) if snapshot else (),
@@ -205,10 +206,6 @@ def _named(name: str, known: Sequence[str]) -> str:
     if not found:
         raise catalog.unknown_table([name], sorted(set(known)))
     return found[0]
-
-
-def _declared_in(table: Table | None, feed: Feed | None) -> Path | None:
-    return table.path if table else feed.declared_in if feed else None
 
 
 def _columns(

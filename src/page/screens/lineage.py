@@ -88,7 +88,7 @@ def _search(page: Page, facts: Facts, text: str) -> dict[str, Any]:
 
 
 def _columns_of(project: Project, table: str) -> list[str]:
-    if table in project.contracts.feeds:
+    if table in project.contracts.feeds or table in project.contracts.models:
         snapshot = project.table(table)
         return list(snapshot.columns) if snapshot else []
     return list(project.declared(table).stored_columns)
