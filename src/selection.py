@@ -108,7 +108,11 @@ def _selected(project: Project, terms: Iterable[str]) -> Selection:
         found |= start
         for steps, edges in ((parts["before"], graph.parents), (parts["after"], graph.children)):
             found |= _reached(start, edges, 0 if steps is None else int(steps or _ALL))
-    return graph.kept(graph.with_marts(found))
+    kept = graph.kept(graph.with_marts(found))
+    if not len(kept):  # models alone
+        names = " ".join(f"{term.strip('+')}+" for term in terms)
+        raise UsageError("no step is selected: a model is trained by `make train`", fix=f"{names} is what it scores")
+    return kept
 
 
 def _reached(start: Collection[str], edges: Mapping[str, Collection[str]], steps: int) -> set[str]:

@@ -119,6 +119,8 @@ def test_selections_know_the_model(shop: Lake) -> None:
         ids = [table.id for table in chosen(project, names=["models.shop.late+"]).gold]
         assert ids == [FEATURES, RISK]  # the tables of a mart go together
         assert [feed.id for feed in chosen(project, names=["+risk"]).feeds] == ["bronze.shop.parcels"]
+        with pytest.raises(UsageError, match="a model is trained by `make train`"):
+            chosen(project, names=["late"])
 
 
 def test_a_slice_of_a_scored_table_is_refused(shop: Lake) -> None:

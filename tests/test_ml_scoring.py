@@ -406,6 +406,25 @@ main.main(["run", "--project", {project!r}])
 """
 
 
+def test_a_condition_that_is_no_function_of_the_rows_is_refused(lake: Lake) -> None:
+    parcels(lake)
+    train(lake, 1)
+    model = (lake.root / "src/ml/shop/late.yaml").read_text()
+    for where, what in {"sent < today()": "today() is not a function", "colour = 'red'": "no column colour"}.items():
+        lake.write("ml/shop/late.yaml", f"{model}where: {where}\n")
+        assert what in str(lake.run().failures[RISK])
+    lake.write("ml/shop/late.yaml", f"{model}where: carrier = 'slow'  -- the others are never late\n")
+    lake.good()
+
+
+def test_an_outcome_without_a_value_is_not_known(lake: Lake) -> None:
+    parcels(lake)
+    land(lake, "1,may,2026-05-01,slow,2.0,2026-05-09,,false,2\n")
+    train(lake, 1)
+    lake.good()
+    assert lake.rows("SELECT outcome_known FROM gold.shop.risk WHERE parcel = 1") == [(False,)]
+
+
 @pytest.mark.long  # two processes
 @pytest.mark.parametrize("done", ["pass", "commit(table, *args, **kwargs)"])
 def test_a_run_killed_while_it_scores_is_finished_by_the_next(lake: Lake, done: str) -> None:

@@ -47,7 +47,13 @@ class Scored:
     @property
     def condition(self) -> str:
         """Return the SQL condition that the scored rows of the features table meet."""
-        return f"({self.model.where})" if self.model.where else "true"
+        return f"({self.model.where}\n)" if self.model.where else "true"
+
+    @property
+    def known_at(self) -> str:
+        """Return SQL over the label's table: the moment from which on an outcome is known; NULL as long as none is."""
+        label = self.model.label
+        return f"(CASE WHEN ({label.value}\n) IS NOT NULL THEN ({label.known_at}\n)::TIMESTAMP WITH TIME ZONE END)"
 
     @property
     def features_hash(self) -> str:

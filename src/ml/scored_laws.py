@@ -68,8 +68,8 @@ class _Laws:
         yield from self._found(unknown, f"scored by a version that {self.scored.model.id} has not")
         if not self._version:
             return
-        label, key = self.scored.model.label, self.scored.key
-        over = f"(SELECT {key} FROM {self.engine.scan(self.sources[label.table])} WHERE ({label.known_at}) IS NOT NULL)"
+        scan, key = self.engine.scan(self.sources[self.scored.model.label.table]), self.scored.key
+        over = f"(SELECT {key} FROM {scan} WHERE {self.scored.known_at} IS NOT NULL)"
         stale = (
             f"FROM {self._scores} ANTI JOIN {over} USING ({key}) JOIN (SELECT {key}, _hash FROM {self._features}) "
             f"USING ({key}) WHERE features_hash <> _hash OR model_version <> {self._version}"

@@ -130,10 +130,8 @@ class Rows:
     @property
     def _outcomes(self) -> str:
         """Return a relation of the keys whose outcome is known, each with the first moment from which on it was."""
-        label = self.scored.model.label
-        moment = f"({label.known_at})::TIMESTAMP WITH TIME ZONE"
-        scan = self.engine.scan(self.sources[label.table])
-        return f"(SELECT {self.scored.key}, min({moment}) AS _at FROM {scan} GROUP BY {self.scored.key})"
+        scan, key = self.engine.scan(self.sources[self.scored.model.label.table]), self.scored.key
+        return f"(SELECT {key}, min({self.scored.known_at}) AS _at FROM {scan} GROUP BY {key})"
 
     @property
     def _kept(self) -> str:

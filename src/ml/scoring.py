@@ -136,15 +136,14 @@ def bind(engine: DuckEngine, scored: Scored, sources: Mapping[str, lake.Snapshot
     Raises:
         ContractError: it does not fit them.
     """
-    label = scored.model.label
-    statements = [
-        f"SELECT {scored.features_hash} FROM {engine.scan(sources[scored.features.id])} WHERE {scored.condition}"
-    ]
-    known = f"({label.known_at})::TIMESTAMP WITH TIME ZONE, ({label.value})::BOOLEAN"
-    statements.append(f"SELECT {scored.key}, {known} FROM {engine.scan(sources[label.table])}")
-    for statement in statements:
+    of_features = f"SELECT {scored.features_hash} FROM {engine.scan(sources[scored.features.id])}"
+    of_label = f"SELECT {scored.key}, {scored.known_at} FROM {engine.scan(sources[scored.model.label.table])}"
+    written = {f"{of_features} WHERE {scored.condition}": scored.condition, of_label: scored.known_at}
+    for statement, expression in written.items():
         try:
             engine.columns(statement)
+            for name, instead in engine.unrepeatable(f"SELECT {expression}").items():
+                raise ContractError(f"{name} is not a function of the rows it reads", fix=instead)
         except ContractError as error:
             raise ContractError(f"{scored.model.id}: {error.what}", where=scored.model.path, fix=error.fix) from None
 
