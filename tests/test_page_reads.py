@@ -62,7 +62,7 @@ def test_a_question_on_the_page_is_recorded_also_one_that_fails(site: Site) -> N
     assert last(site.lake) == (ANN, "page", [DAILY], 1)
     found = spooled(site.lake)[-1]
     assert json.loads(found["columns"]) == {DAILY: ["amount", "day"]}
-    assert found["pattern"] == f"SELECT amount FROM {DAILY} WHERE day > DATE ?"
+    assert found["pattern"] == f"select amount from {DAILY} where day > date ?"
     assert found["bytes"] > 0
     for sql, error in (
         ("SELECT * FROM gold.shop.none", "no table gold.shop.none"),
@@ -87,7 +87,7 @@ def test_a_question_that_takes_too_long_is_recorded_with_its_tables(
     found = spooled(site.lake)[-1]
     assert (found["failed"], json.loads(found["tables"])) == (True, [DAILY])
     assert found["error"].startswith("stopped after ")
-    assert found["pattern"].startswith("SELECT count(*) FROM")
+    assert found["pattern"].startswith("select count(*) from")
 
 
 def test_a_file_that_is_taken_away_is_an_export(site: Site) -> None:

@@ -138,10 +138,10 @@ def test_no_secret_of_the_settings_is_recorded(shop: Lake) -> None:
 
 def test_a_pattern_is_the_same_for_other_literals_blanks_and_cases_of_keywords() -> None:
     assert pattern("select a from b.c.d where x in (1, 2,'u') and y > 0xFF -- z\n;") == (
-        "SELECT a FROM b.c.d WHERE x IN(?) AND y > ?"
+        "select a from b.c.d where x in(?) and y > ?"
     )
-    assert pattern("SELECT  a\nFROM b.c.d WHERE x IN (3)  AND y>?;") == "SELECT a FROM b.c.d WHERE x IN(?) AND y > ?"
-    assert pattern('SELECT "Order Id", "Ann" FROM t', {"order id"}) == 'SELECT "Order Id", ? FROM t'
+    assert pattern("SELECT  a\nFROM b.c.d WHERE x IN (3)  AND y>?;") == "select a from b.c.d where x in(?) and y > ?"
+    assert pattern('SELECT "Order Id", "Ann" FROM t', {"order id"}) == 'select "Order Id", ? from t'
 
 
 def test_the_class_of_a_column_is_recorded_also_of_the_files_it_comes_from(shop: Lake) -> None:

@@ -18,7 +18,7 @@ _LITERALS = (_KINDS.string_const, _KINDS.numeric_const)
 def pattern(sql: str, names: Collection[str] = ()) -> str:
     """Return a statement with `?` for each literal and for each quoted name that is not among `names`, on one line.
 
-    Comments are left out, keywords that are no such name are in capitals, and a list of literals is one `?`.
+    Comments are left out, a list of literals is one `?`, and all that stands without quotes is in lower case.
     """
     known = {name.lower() for name in names}
     text = " ".join(_shown(token, kind, known) for token, kind in _tokens(sql) if kind is not _KINDS.comment)
@@ -45,7 +45,7 @@ def _shown(token: str, kind: object, known: Collection[str]) -> str:
         return HIDDEN
     if token.startswith('"') and token.strip('"').lower() not in known:
         return HIDDEN
-    return token.upper() if kind is _KINDS.keyword and token.lower() not in known else token
+    return token if token.startswith('"') else token.lower()
 
 
 def _tokens(sql: str) -> Iterator[tuple[str, object]]:
