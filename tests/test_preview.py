@@ -40,12 +40,13 @@ def _look(project: Project, table: Table, limit: int) -> SilverPreview | MartPre
 
 
 def everything(folder: Path) -> dict[str, str]:
-    """Return every path below a folder with the hash of its bytes, and the time it was written."""
+    """Return every path below a folder with the hash of its bytes, and when it was written; not who read what."""
     return {
         str(
             path
         ): f"{hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ''} {path.stat().st_mtime_ns}"
         for path in folder.rglob("*")
+        if ".access" not in path.parts
     }
 
 
