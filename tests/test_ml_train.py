@@ -239,9 +239,13 @@ def test_a_model_that_cannot_be_trained_stops_no_other(lake: Lake) -> None:
     assert not (lake.data / "models/shop/broken").exists()
 
 
-def test_a_training_without_enough_rows_is_told_as_a_failure_of_the_data(lake: Lake) -> None:
+def test_a_model_that_waits_for_outcomes_fails_where_it_is_named_and_is_noted_elsewhere(lake: Lake) -> None:
     sends_parcels(lake, parcels(30))
-    assert "a training needs at least 50 rows to train on" in train(lake, code=4)
+    assert train(lake) == []
+    [(status, note)] = lake.rows("SELECT status, notes FROM ops.pipeline_runs WHERE layer = 'models'")
+    assert (status, note[:41]) == ("success", "not trained: models.shop.late: 16 rows to")
+    assert "a training needs at least 50 rows to train on" in train(lake, "--model", "shop.late", code=4)
+    assert "shop.late is not trained: " in lake.typed("train", "--dry-run").stdout
 
 
 def test_without_the_extra_nothing_is_trained(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:

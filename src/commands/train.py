@@ -1,9 +1,9 @@
 """Train models, judge them on what they did not see, and take them into use or say why not.
 
 Without --promote, --retire and --rollback every model is trained, or the one that --model names. A version is promoted
-if it keeps the bounds of its contract and beats the baselines and the active version on the same held-out rows; that
-one is not promoted is no failure. By hand a version is promoted, retired, or exchanged for the one that was active
-before it: one model, with the reason.
+if it keeps the bounds of its contract and beats the baselines and the active version on the same held-out rows. That
+one is not promoted is no failure, nor that a model waits for outcomes, unless --model names it. By hand a version is
+promoted, retired, or exchanged for the one that was active before it: one model, with the reason.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from src.checks.outcome import Outcome
 from src.commands import Call, json_argument, show
 from src.contract import MlModel
 from src.contract.errors import hint
-from src.errors import UsageError
+from src.errors import BoathouseError, UsageError
 from src.ml import artefacts, registry, training
+from src.ml.dataset import TooFewError, UnreleasedError
 from src.ml.evaluation import Metrics, figure
 from src.ml.training import Request, Training
 from src.project import Project, open_project
@@ -95,31 +96,47 @@ def _train(call: Call, project: Project, models: Mapping[str, MlModel]) -> int:
     versions = releases.newest(project.settings.data_dir)
     if call.args.dry_run:
         for model in models.values():
-            found.append(_result(training.train_model(project, Request(model, as_of, versions, runs.now(), author()))))
+            request = Request(model, as_of, versions, runs.now(), author())
+            trained = _trained(call, project, request)
+            if isinstance(trained, Training):
+                found.append(_result(trained))
         show(call, found, _print)
         print("dry run: nothing was kept")
         return 0
     with recorded_run(project, RunKind.TRAIN, f"train {', '.join(map(_name, models.values()))}") as current:
         for model in models.values():
             request = Request(model, as_of, versions, current.clock(), current.started_by)
-            current.step(model.id, _step(project, request, found))
+            current.step(model.id, _step(call, project, request, found))
     show(call, found, _print)
     if error := current.error():
         raise error
     return 0
 
 
-def _step(project: Project, request: Request, found: list[Result]) -> Callable[[], Outcome]:
+def _step(call: Call, project: Project, request: Request, found: list[Result]) -> Callable[[], Outcome]:
     """Return the work of training one model, which adds what it gave to the results."""
 
     def work() -> Outcome:
-        trained = training.train_model(project, request)
+        trained = _trained(call, project, request)
+        if isinstance(trained, BoathouseError):
+            return Outcome(notes=(f"not trained: {trained.what}",))
         table = training.record(project, request.model, trained)
         found.append(_result(trained))
         new, notes = int(trained.known is None), (trained.verdict, *trained.notes)
         return Outcome(read=1, inserted=new, unchanged=1 - new, written=new, version=table.version, notes=notes)
 
     return work
+
+
+def _trained(call: Call, project: Project, request: Request) -> Training | BoathouseError:
+    """Train a model; one that nobody named and that waits for its data is told in a note, and is no failure."""
+    try:
+        return training.train_model(project, request)
+    except (TooFewError, UnreleasedError) as error:
+        if call.args.model is not None:
+            raise
+        console.note(f"{_name(request.model)} is not trained: {error.what}; {error.fix}")
+        return error
 
 
 def _result(found: Training) -> Result:

@@ -31,6 +31,14 @@ _MOMENTS = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
 LEAST_TRAINING, LEAST_OF_EACH, LEAST_HELD_OUT = 50, 5, 20  # rows: below, figures are chance
 
 
+class TooFewError(DataError):
+    """Too few rows have an outcome yet to train on, or to judge by."""
+
+
+class UnreleasedError(UsageError):
+    """A table that a model reads is in no release yet."""
+
+
 @dataclass(frozen=True)
 class Examples:
     """Rows with their outcomes; `frame` has a column for each feature."""
@@ -75,7 +83,7 @@ def read_dataset(project: Project, model: MlModel, as_of: datetime, versions: Ma
 
     Raises:
         ContractError: the label or the condition is no SQL over its table, or of a wrong type.
-        UsageError: a table is in no release yet.
+        UnreleasedError: a table is in no release yet.
         DataError: two outcomes for one key.
     """
     features, labelled = (project.declared(name) for name in (model.features, model.label.table))
@@ -98,7 +106,7 @@ def split(dataset: Dataset, model: MlModel) -> Split:
     """Return the parts of a dataset by time; the newest `holdout` share of its events is held out.
 
     Raises:
-        DataError: there are too few rows to train on or to judge by; the message says how many there must be.
+        TooFewError: there are too few rows to train on or to judge by; the message says how many there must be.
     """
     held_out = max(1, round(dataset.rows * model.holdout))
     newest = f"SELECT {_EVENT} FROM {ROWS} ORDER BY {_EVENT} DESC LIMIT 1 OFFSET {held_out - 1}"
@@ -119,16 +127,16 @@ def since(moment: datetime) -> str:
     return f"{_EVENT} >= {literal(moment.isoformat())}::TIMESTAMPTZ"
 
 
-def _too_few(model: MlModel, rows: int, positive: int, judged: int) -> DataError:
+def _too_few(model: MlModel, rows: int, positive: int, judged: int) -> TooFewError:
     what = f"{model.id}: {rows:,} rows to train on, the outcome true in {positive:,}; {judged:,} later ones to judge by"
     least = f"{LEAST_TRAINING} rows to train on, {LEAST_OF_EACH} of each outcome, and {LEAST_HELD_OUT} to judge by"
     fix = f"a training needs at least {least}: wait for more outcomes, or train as of later"
-    return DataError(what, where=model.path, fix=fix)
+    return TooFewError(what, where=model.path, fix=fix)
 
 
 def _open(project: Project, table: Table, versions: Mapping[str, int]) -> lake.Snapshot:
     if table.id not in versions:
-        raise UsageError(f"{table.id} is in no release yet", fix="run `make pipeline` first")
+        raise UnreleasedError(f"{table.id} is in no release yet", fix="run `make pipeline` first")
     found = lake.open_table(project.path(table.id), versions[table.id])
     if found is None:
         raise UsageError(f"{table.id} is not there", where=project.path(table.id), fix="run `make pipeline` first")
