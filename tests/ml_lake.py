@@ -176,8 +176,13 @@ def filled(
     found = [change(parcel) for parcel in parcels()]
     put(lake, "gold.post.parcels", _Features, map(_features, found))
     put(lake, "silver.post.arrivals", _Arrival, map(_arrival, found))
-    put(lake, "gold.post.risk", _Score, (_score(one) for one in found if one.model_version))
+    score(lake, [one for one in found if one.model_version])
     return lake
+
+
+def score(lake: Lake, found: Iterable[Parcel]) -> None:
+    """Add the scores of parcels."""
+    put(lake, "gold.post.risk", _Score, map(_score, found))
 
 
 def train(lake: Lake, *versions: Version) -> None:

@@ -8,19 +8,22 @@ from contextlib import redirect_stdout
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from io import StringIO
+from typing import Any
 
 import ml_lake
 import pytest
-from conftest import Lake
+from conftest import Lake, reader
 from ml_lake import Parcel
 from ml_versions import MONDAY, version
 
-from src import monitors
+from src import alerts, monitors
 from src.errors import ContractErrors
 from src.facts.models import ModelFacts, read_models, state
+from src.ml import registry
 from src.ml.versions import Status
 from src.monitors import Findings
 from src.project import open_project
+from src.report import health
 from src.report import models as report
 from src.run import runs
 from src.run.lock import lock_lake
@@ -247,6 +250,61 @@ def test_what_is_found_of_models_is_kept_and_nothing_where_there_are_none(lake: 
     assert lake.rows("SELECT sum(predictions)::INTEGER FROM ops.ml_predictions") == [(27 * 40,)]
 
 
+# -- incidents
+
+
+def incidents(lake: Lake, now: datetime) -> list[tuple[str, str]]:
+    """Look, alert, and return the incidents of models that are open then, each with its urgency."""
+    with open_project(lake.settings) as project:
+        health.send_alerts(project, health.read_health(project, now))
+        found = alerts.open_incidents(project.engine, lake.data)
+    return [(one.incident, one.urgency) for one in found if one.kind in KINDS]
+
+
+def score_the_rest(lake: Lake) -> None:
+    ml_lake.score(lake, [parcel for parcel in map(unscored, ml_lake.parcels()) if not parcel.model_version])
+
+
+def train_on_heavy(lake: Lake) -> None:
+    trained = version(2, Status.ACTIVE, name="post.late", distributions=ml_lake.spread(lake, heavy))
+    registry.add(reader(), lake.data, "models.post.late", trained)
+
+
+def replace_the_version(lake: Lake) -> None:
+    registry.add(reader(), lake.data, "models.post.late", version(2, Status.ACTIVE, name="post.late"))
+
+
+def train(lake: Lake) -> None:
+    ml_lake.train(lake, version(2, Status.CANDIDATE, name="post.late"))
+
+
+heavy, unscored, old = recent(7, weight=500.0), recent(2, model_version=0), {"trained_at": MONDAY - 15 * DAY}
+
+
+@pytest.mark.parametrize(
+    ("change", "facts", "incident", "mend"),
+    [
+        (heavy, {}, ("drift models.post.late", "P3"), train_on_heavy),
+        (ml_lake.late, {}, ("performance gold.post.risk", "P2"), replace_the_version),
+        (unscored, {}, ("unscored gold.post.risk", "P2"), score_the_rest),
+        (recent(0), old, ("retrain models.post.late", "P3"), train),
+    ],
+    ids=["drift", "performance", "unscored", "retrain"],
+)
+def test_each_fault_is_one_incident_that_closes_when_it_is_mended(
+    lake: Lake,
+    change: Callable[[Parcel], Parcel],
+    facts: dict[str, Any],
+    incident: tuple[str, str],
+    mend: Callable[[Lake], None],
+) -> None:
+    ml_lake.filled(lake, change, **facts)
+    hours = [MONDAY + hour * timedelta(hours=1) for hour in range(3)]
+    assert [incidents(lake, hours[0]), incidents(lake, hours[1])] == [[incident], [incident]]
+    mend(lake)
+    assert incidents(lake, hours[2]) == []
+
+
 # -- the facts that are shown
 
 
@@ -305,6 +363,12 @@ def test_the_command_shows_versions_drift_performance_and_predictions(lake: Lake
     assert any(line.startswith("weight 8.") and "DRIFT_DETECTED 280 2026-10-26" in line for line in lines)
     assert "4 from 2026-09-28 1 1,120 0 0 0.9 0.667 1.0 0.8 0.938 0.09 keeps its bounds" in lines
     assert "2026-11-01 1 40 0 0.9 0.0 0.3" in lines
+
+
+def test_the_status_has_a_line_for_each_model_that_was_ever_trained(lake: Lake) -> None:
+    assert "model:" not in ml_lake.declare(lake).typed("status").stdout
+    ml_lake.train(lake, version(1, Status.ACTIVE, name="post.late"))
+    assert "model:  post.late: version 1 in use since 2026-11-02\n" in lake.typed("status").stdout
 
 
 def test_the_command_names_the_models_there_are_where_there_is_none_of_a_name(lake: Lake) -> None:

@@ -179,6 +179,19 @@ def test_nothing_is_vacuumed_before_every_law_holds_and_a_backup_was_made_and_re
     assert left_out == [name for name in ("optimize", "check", "backup", "drill", "vacuum") if name not in ended]
 
 
+def test_models_are_trained_where_a_project_has_some_and_their_failure_holds_up_nothing(project: Schedule) -> None:
+    end_with(project.root, train="echo no rows; exit 5")
+    model = project.root / "src/ml/post/late.yaml"
+    model.parent.mkdir(parents=True)
+    assert "train" not in carried(project.root, "weekly")[0]
+    model.touch()
+    codes, said, _ = carried(project.root, "weekly")
+    assert codes == {"optimize": 0, "train": 5, "check": 0, "backup": 0, "drill": 0, "vacuum": 0}
+    assert said[3:5] == ["weekly train | no rows", "weekly train | failed with exit code 5 (environment) after 0 s"]
+    assert jobs.first_failure(codes) == ("train", 5)
+    assert "weekly: optimize, train, check, backup, drill, vacuum in " in schedule.text(project, "systemd")
+
+
 def test_the_day_is_reported_also_when_the_pipeline_failed(project: Schedule) -> None:
     end_with(project.root, run="echo partly; exit 9")
     codes, said, _ = carried(project.root, "daily")

@@ -23,8 +23,9 @@ class Upcoming:
 
 def read_upcoming(project: Project, found: Findings, now: datetime) -> tuple[Upcoming, ...]:
     """Return what comes next after a moment (UTC), the first first; a run that is overdue is left to the problems."""
+    root = project.settings.root
     coming = [
-        Upcoming(time.next_after(now), f"{name} job", tuple(step.command for step in jobs.JOBS[name]))
+        Upcoming(time.next_after(now), f"{name} job", tuple(step.command for step in jobs.steps(root, name)))
         for name, time in _scheduled(project).items()
     ]
     for row in found.expected:

@@ -30,6 +30,7 @@ class JobStep:
 
     command: str
     needs: tuple[str, ...] = ()
+    only_with: str = ""  # a glob below the project's folder: without such a file there is nothing to do
 
 
 @dataclass(frozen=True)
@@ -51,14 +52,15 @@ class StartTime:
         return start.astimezone(UTC)
 
 
-# The report is of the day, so it follows the pipeline, also one that failed. Files are compacted before they are
-# backed up, so that the backup is of what stays; and vacuum, which alone destroys, comes last, after a check that found
-# every law to hold and a backup that a drill has restored.
+# The report is of the day, so it follows the pipeline, also one that failed. Files are compacted and models trained
+# before they are backed up, so that the backup is of what stays; and vacuum, which alone destroys, comes last, after a
+# check that found every law to hold and a backup that a drill has restored.
 JOBS = {
     "hourly": (JobStep("health"),),
     "daily": (JobStep("rotate-logs"), JobStep("run"), JobStep("report")),
     "weekly": (
         JobStep("optimize"),
+        JobStep("train", only_with="src/ml/*/*.yaml"),
         JobStep("check"),
         JobStep("backup"),
         JobStep("drill", ("backup",)),
@@ -71,6 +73,11 @@ PATIENCE = timedelta(minutes=50)  # a step tried again for longer would meet the
 _SUNDAY = 6  # as datetime counts
 _AGAIN = (LockedError.exit_code, TransientError.exit_code)
 _SETUP = "setup.sh"  # of a clone: it installs what a newer requirements.txt pins, and says nothing where all is there
+
+
+def steps(root: Path, name: str) -> tuple[JobStep, ...]:
+    """Return the steps of a job in the project of a folder: those for which it has something to do."""
+    return tuple(step for step in JOBS[name] if not step.only_with or any(root.glob(step.only_with)))
 
 
 def times(hour: int) -> dict[str, StartTime]:
@@ -101,7 +108,7 @@ def run_job(
     if (root / _SETUP).is_file() and _run([f"./{_SETUP}", "--quiet"], root, f"{name} setup", say, environ):
         return {"setup": MachineError.exit_code}  # nothing can be told to run by what is half installed
     codes: dict[str, int] = {}
-    for step in JOBS[name]:
+    for step in steps(root, name):
         label = f"{name} {step.command}"
         failed = [need for need in step.needs if codes.get(need) != 0]
         if failed:

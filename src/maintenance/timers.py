@@ -107,7 +107,7 @@ def _service(root: Path, path: str, name: str, call: Sequence[str]) -> str:
     return f"""\
 {_NOTE}
 [Unit]
-Description=Boathouse, {name}: {", ".join(step.command for step in jobs.JOBS[name])} in {_plain(root)}
+Description=Boathouse, {name}: {", ".join(step.command for step in jobs.steps(root, name))} in {_plain(root)}
 
 [Service]
 Type=oneshot

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import polars
 
 ROWS = "ml_rows"  # temporary table: the labelled rows of one model
-_EVENT, _KNOWN, _LABEL = "_event_time", "_known_at", "_label"
+EVENT, _KNOWN, _LABEL = "_event_time", "_known_at", "_label"
 _MOMENTS = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
 LEAST_TRAINING, LEAST_OF_EACH, LEAST_HELD_OUT = 50, 5, 20  # rows: below, figures are chance
 
@@ -96,10 +96,10 @@ def read_dataset(project: Project, model: MlModel, as_of: datetime, versions: Ma
     rows = engine.table(
         ROWS,
         f"SELECT * FROM {events} JOIN {outcomes} USING ({keys}) WHERE {_LABEL} IS NOT NULL "
-        f"AND {_EVENT} <= {moment} AND {_KNOWN} <= {moment} AND {_KNOWN} > {_EVENT}",
+        f"AND {EVENT} <= {moment} AND {_KNOWN} <= {moment} AND {_KNOWN} > {EVENT}",
     )
     found = {name: table.version for name, table in read.items()}
-    return Dataset(engine, features_of(features), f"{_EVENT}, {keys}", found, rows)
+    return Dataset(engine, features_of(features), f"{EVENT}, {keys}", found, rows)
 
 
 def split(dataset: Dataset, model: MlModel) -> Split:
@@ -109,12 +109,12 @@ def split(dataset: Dataset, model: MlModel) -> Split:
         TooFewError: there are too few rows to train on or to judge by; the message says how many there must be.
     """
     held_out = max(1, round(dataset.rows * model.holdout))
-    newest = f"SELECT {_EVENT} FROM {ROWS} ORDER BY {_EVENT} DESC LIMIT 1 OFFSET {held_out - 1}"
+    newest = f"SELECT {EVENT} FROM {ROWS} ORDER BY {EVENT} DESC LIMIT 1 OFFSET {held_out - 1}"
     first = dataset.engine.values(newest)
     if not first:
         raise _too_few(model, 0, 0, 0)
     moment = f"{literal(first[0].isoformat())}::TIMESTAMPTZ"
-    found = Split(first[0], f"{_KNOWN} < {moment}", f"{_EVENT} >= {moment}")
+    found = Split(first[0], f"{_KNOWN} < {moment}", f"{EVENT} >= {moment}")
     counts = f"count(*) FILTER ({found.training}), count(*) FILTER ({found.training} AND {_LABEL})"
     rows, positive, judged = dataset.engine.one(f"SELECT {counts}, count(*) FILTER ({found.holdout}) FROM {ROWS}")
     if rows < LEAST_TRAINING or min(positive, rows - positive) < LEAST_OF_EACH or judged < LEAST_HELD_OUT:
@@ -124,7 +124,7 @@ def split(dataset: Dataset, model: MlModel) -> Split:
 
 def since(moment: datetime) -> str:
     """Return the SQL condition of rows whose events are not before a moment."""
-    return f"{_EVENT} >= {literal(moment.isoformat())}::TIMESTAMPTZ"
+    return f"{EVENT} >= {literal(moment.isoformat())}::TIMESTAMPTZ"
 
 
 def _too_few(model: MlModel, rows: int, positive: int, judged: int) -> TooFewError:
@@ -149,7 +149,7 @@ def _events(engine: DuckEngine, model: MlModel, features: Table, table: lake.Sna
     where = "true"
     if model.where is not None:
         where = _bound(engine, model, "where", model.where, scan, ("BOOLEAN",))
-    time = f"{identifier(str(features.event_time))}::TIMESTAMPTZ AS {_EVENT}"
+    time = f"{identifier(str(features.event_time))}::TIMESTAMPTZ AS {EVENT}"
     return f"(SELECT {keys}, {time}, {selected(features_of(features))} FROM {scan} WHERE {where})"
 
 

@@ -26,7 +26,7 @@ from src.contract import MlModel
 from src.errors import BoathouseError, DataError
 from src.ml import registry
 from src.ml.artefacts import libraries, open_estimator, require_extra, write_artefact
-from src.ml.dataset import LEAST_HELD_OUT, ROWS, Dataset, Examples, Split, read_dataset, since, split
+from src.ml.dataset import EVENT, LEAST_HELD_OUT, ROWS, Dataset, Examples, Split, read_dataset, since, split
 from src.ml.distributions import write_distributions
 from src.ml.evaluation import Metrics, evaluate, figure, is_better, rates, shortcomings
 from src.ml.frames import Feature, read_features, with_references, write_features
@@ -284,7 +284,7 @@ def _version(request: Request, candidate: _Candidate) -> Version:
         confusion=json.dumps(vars(measures.confusion)),
         baselines=json.dumps({name: theirs.values() for name, theirs in candidate.baselines.items()}),
         compared="{}",
-        distributions=write_distributions(candidate.dataset.engine.rows, types, rows),
+        distributions=write_distributions(candidate.dataset.engine.rows, types, rows, EVENT),
         sha256=sha256,
         libraries=json.dumps(libraries()),
         artefact=artefact,

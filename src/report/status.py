@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from src import console
 from src.facts import BackupFacts, DomainFacts, Facts, KnownCause, RunFacts, TableFacts, Upcoming, read_facts, wording
+from src.facts.models import state
 from src.facts.tables import SIGNS, read_beside
 from src.facts.wording import moment, pluralized, short_moment, size
 from src.problems import Problem
@@ -41,6 +42,7 @@ class Status:
     backup: BackupFacts | None
     backup_error: str | None  # why the records of the backups cannot be read
     upcoming: tuple[Upcoming, ...]
+    models: Mapping[str, str]  # of those that were ever trained the state in a line, by name
     next_step: str
 
 
@@ -64,6 +66,7 @@ def read_status(project: Project, now: datetime) -> Status:
         backup=facts.backup,
         backup_error=facts.backup_error,
         upcoming=facts.upcoming,
+        models={model.name: state(model, now) for model in facts.models if model.versions},
         next_step=_next_step(facts),
     )
 
@@ -87,6 +90,8 @@ def print_status(status: Status, *, every_table: bool = False) -> None:
         print(line)
     if status.drafts:
         print(_wrapped("drafts: ", f"{_named(status.drafts)} may change under one version"))
+    for name, text in status.models.items():
+        print(_wrapped("model:  ", f"{name}: {text}"))
     print(_wrapped("backup: ", _backup_text(status)))
     print(_wrapped("next:   ", status.next_step))
 
