@@ -56,6 +56,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "home": ("/",),
     "mart": ("/marts", "/mart/sales", "/mart/sales/daily_revenue"),
     "notebook": (),  # it is marimo's
+    "models": ("/models",),
     "plan": ("/plan",),
     "lineage": ("/lineage",),
     "runs": ("/runs", "/run/{run}"),

@@ -36,6 +36,7 @@ from src.settings import struck
 MENU = (
     ("/", "Home"),
     ("/marts", "Marts"),
+    ("/models", "Models"),
     ("/lineage", "Lineage"),
     ("/feeds", "Feeds"),
     ("/quarantine", "Quarantine"),

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from src import console
 from src.errors import UsageError, nearest
 from src.facts.models import ModelFacts, VersionFacts, read_models, state
 from src.monitors import Findings, models
-from src.monitors.model_features import FeatureDrift
-from src.monitors.model_performance import Performance
-from src.monitors.model_predictions import Predictions
 from src.monitors.reading import Reading
 from src.project import Project
 
@@ -40,6 +38,22 @@ def read_report(project: Project, now: datetime, name: str | None = None) -> tup
     return tuple(model for model in read_models(project, found) if name in (None, model.name))
 
 
+@dataclass(frozen=True)
+class Section:
+    """A table of what is so about a model, as the terminal and the page show it."""
+
+    title: str
+    headers: tuple[str, ...]
+    rows: tuple[tuple[object, ...], ...]
+
+    @property
+    def numeric(self) -> tuple[bool, ...]:
+        """Return of each column whether it has numbers alone, which are set to the right."""
+        return tuple(
+            all(isinstance(row[at], int | float | None) for row in self.rows) for at in range(len(self.headers))
+        )
+
+
 def print_models(found: Sequence[ModelFacts], now: datetime) -> None:
     """Print each model: its state, its versions, the drift of its features, its predictions and how right they were."""
     if not found:
@@ -49,35 +63,35 @@ def print_models(found: Sequence[ModelFacts], now: datetime) -> None:
         print(
             f"{model.features} -> {', '.join(model.scored) or 'no table is scored by it'}; {model.owner} answers for it"
         )
-        if model.versions:
-            _versions(model)
-        if model.drift:
-            _drift(model.drift)
-        if model.performance:
-            _performance([*([model.recent] if model.recent else []), *model.performance])
-        if model.predictions:
-            _predictions(model.predictions[:_DAYS])
+        for section in sections(model):
+            print(f"\n{section.title}")
+            console.table(section.headers, section.rows)
 
 
-def _versions(model: ModelFacts) -> None:
-    """Print the newest versions, and below them the baselines on the held-out rows of the newest."""
-    newest = model.versions[0]
+def sections(model: ModelFacts) -> tuple[Section, ...]:
+    """Return the tables of a model that have rows."""
+    shown = (_versions(model), _drift(model), _performance(model), _predictions(model))
+    return tuple(section for section in shown if section.rows)
+
+
+def _versions(model: ModelFacts) -> Section:
+    """Return the newest versions, and below them the baselines on the held-out rows of the newest."""
     headers = ("version", "status", "trained (UTC)", "rows", "held out", *_METRICS, "why")
     rows = [_version(version) for version in model.versions[:_VERSIONS]]
-    rows += [
-        (
-            None,
-            f"baseline: {name}",
-            None,
-            None,
-            newest.holdout_rows,
-            *_metrics(metrics),
-            f"on the rows of {newest.version}",
-        )
-        for name, metrics in newest.baselines.items()
-    ]
-    print()
-    console.table(headers, rows)
+    for newest in model.versions[:1]:
+        rows += [
+            (
+                None,
+                f"baseline: {name}",
+                None,
+                None,
+                newest.holdout_rows,
+                *_metrics(metrics),
+                f"on the rows of {newest.version}",
+            )
+            for name, metrics in newest.baselines.items()
+        ]
+    return Section("Versions, judged on rows held out from training", headers, tuple(rows))
 
 
 def _version(version: VersionFacts) -> tuple[object, ...]:
@@ -90,17 +104,17 @@ def _metrics(metrics: Mapping[str, float | None]) -> list[float | None]:
     return [_rounded(metrics.get(name)) for name in _METRICS]
 
 
-def _drift(rows: Sequence[FeatureDrift]) -> None:
+def _drift(model: ModelFacts) -> Section:
     headers = ("feature", "psi", "from", "verdict", "rows", "since", "most moved")
-    shown = [
-        (o.feature, _rounded(o.psi), _rounded(o.threshold), o.verdict, o.rows, f"{o.since}", o.most_moved) for o in rows
-    ]
-    print()
-    console.table(headers, shown)
+    rows = (
+        (o.feature, _rounded(o.psi), _rounded(o.threshold), o.verdict, o.rows, f"{o.since}", o.most_moved)
+        for o in model.drift
+    )
+    return Section("Features, against the rows it was trained on", headers, tuple(rows))
 
 
-def _performance(rows: Sequence[Performance]) -> None:
-    shown = [
+def _performance(model: ModelFacts) -> Section:
+    rows = (
         (
             f"{row.weeks} from {row.week}" if row.together else f"{row.week}",
             row.version,
@@ -110,20 +124,19 @@ def _performance(rows: Sequence[Performance]) -> None:
             *(_rounded(getattr(row, name)) for name in _METRICS),
             f"{row.verdict}: {row.broken}" if row.broken else row.verdict,
         )
-        for row in rows
-    ]
-    print()
-    console.table(("week", "version", "outcomes", "open", "afterwards", *_METRICS, "verdict"), shown)
+        for row in (*([model.recent] if model.recent else []), *model.performance)
+    )
+    headers = ("week", "version", "outcomes", "open", "afterwards", *_METRICS, "verdict")
+    return Section("How right it was, by the week of the events", headers, tuple(rows))
 
 
-def _predictions(rows: Sequence[Predictions]) -> None:
+def _predictions(model: ModelFacts) -> Section:
     headers = ("scored on", "version", "predictions", "afterwards", "confidence", "unsure", "positive")
-    shown = [
+    rows = (
         (f"{o.day}", o.version, o.predictions, o.afterwards, *map(_rounded, (o.mean_confidence, o.unsure, o.positive)))
-        for o in rows
-    ]
-    print()
-    console.table(headers, shown)
+        for o in model.predictions[:_DAYS]
+    )
+    return Section("What it predicts, by the day of scoring", headers, tuple(rows))
 
 
 def _rounded(value: float | None) -> float | None:
