@@ -23,6 +23,7 @@ from src.reads.classes import classify
 from src.reads.record import FOLDER, Read, Reading
 from src.settings import Settings, struck
 
+_NOT_KEPT = "what it says may hold values, and is not kept"
 _LONGEST = 1_000  # characters of a pattern or an error
 _unrecorded: set[Path] = set()  # lakes of which it was said already: a page reads often
 
@@ -96,11 +97,11 @@ def _described(error: BaseException, reading: Reading) -> str:
     if isinstance(error, KeyboardInterrupt | GeneratorExit):
         return "stopped"
     if reading.error_class:
-        return reading.error_class
+        return f"{reading.error_class}: {_NOT_KEPT}"
     if not isinstance(error, BoathouseError):
         return f"a bug: {type(error).__name__}"
     if isinstance(error, DataError):
-        return error.error_class
+        return f"{error.error_class}: {_NOT_KEPT}"
     text = error.what
     for one in reading.hidden:
         text = text.replace(one, HIDDEN)
