@@ -256,6 +256,15 @@ class Lake:
         return list(check.run(project.engine, self.data, project.contracts, project.marts))
 
 
+@pytest.fixture(autouse=True)
+def own_umask() -> Iterator[None]:
+    """The umask of every test is that of its process: a command sets its own."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)
+
+
 @pytest.fixture
 def lake(tmp_path: Path) -> Iterator[Lake]:
     """An empty project; when the test is over, every law must hold on what it left."""

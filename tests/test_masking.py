@@ -7,12 +7,20 @@ must be in nothing that a command prints or writes, in no screen, no record and 
 
 from __future__ import annotations
 
+import json
+import re
+import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import MART, ORDERS, Lake
+from conftest import MART, ORDERS, Lake, reader
 from page_site import opened
+
+from src.masking.concealing import concealed_text
+from src.masking.masks import Mask, Masks, TableMasks
+from src.masking.reader import system_user
 
 VALUE = "ada@example.com"
 PARTS = (VALUE, "ada@", "example.com")
@@ -202,3 +210,135 @@ def test_no_screen_shows_a_masked_value_and_masked_ones_say_so(ran: Lake) -> Non
     with_badge = {name for name, answer in shown.items() if badge in answer.text}
     wanted = {"/table/silver.shop.orders", "/table/bronze.shop.orders", "/mart/shop/people"}
     assert wanted | {"/quarantine?table=silver.shop.orders", QUERIES[0], QUERIES[4]} <= with_badge
+
+
+# -- what is read in place of a value
+
+
+def read(lake: Lake, sql: str, **environ: str) -> list[dict[str, object]]:
+    done = lake.typed("query", sql, "--json", **environ)
+    assert done.returncode == 0, done.stderr
+    return list(json.loads(done.stdout))
+
+
+def test_a_hash_is_the_same_in_all_tables_and_partial_and_null_show_little(ran: Lake) -> None:
+    rows = read(ran, "SELECT order_id, email, host, size, born, card FROM silver.shop.orders ORDER BY 1")
+    assert [(row["order_id"], row["size"], row["born"], row["card"]) for row in rows] == [
+        (1, 15, None, "***3456"),
+        (2, 15, None, "1***"),
+    ]
+    assert all(re.fullmatch("[0-9a-f]{16}", str(row[name])) for row in rows for name in ("email", "host"))
+    assert rows[0]["email"] != rows[1]["email"] and rows[0]["host"] == rows[1]["host"]
+    joined = "SELECT count(*) AS n FROM silver.shop.orders o JOIN gold.shop.people p ON p.who = o.email"
+    assert read(ran, joined) == [{"n": 2}]
+    bronze = read(ran, "SELECT email, born, Phone, _raw FROM bronze.shop.orders WHERE order_id = '1'")
+    assert bronze[0]["email"] == rows[0]["email"]
+    assert (bronze[0]["born"], bronze[0]["_raw"]) == (None, None)
+    assert re.fullmatch("[0-9a-f]{16}", str(bronze[0]["Phone"]))  # no table reads it: nothing says what it holds
+
+
+def test_short_values_are_not_shown_whole() -> None:
+    masks = Masks({"silver.a.b": TableMasks({"x": Mask("partial", "pii")})}, frozenset({"silver.a.b"}))
+    made = masks.replaced("silver.a.b", {"x": "VARCHAR"})["x"]
+    values = "('abc'), ('abcd'), ('abcdefghijkl'), ('abcdefghijklm'), (NULL), ('')"
+    assert reader().values(f'SELECT {made} FROM (VALUES {values}) t("x")') == [
+        "***",
+        "a***",
+        "a***",
+        "***jklm",
+        None,
+        "***",
+    ]
+
+
+def test_a_quarantined_row_shows_what_is_known_to_be_open(ran: Lake) -> None:
+    rows = json.loads(ran.typed("quarantine", "show", "--table", "silver.shop.orders", "--json").stdout)
+    by_row = {row["row"]: row for row in rows}
+    assert by_row[3]["reasons"] == ["amount: cannot read wrong as decimal(18,2)"]
+    assert json.loads(by_row[3]["values"]) == {
+        **{"order_id": "3", "day": "2024-01-02", "amount": "wrong", "updated": "1", "seen": "web"},
+        **{"email": "***", "born": "***", "card": "***", "Phone": "***"},
+    }
+    assert by_row[4]["reasons"] == ["maxLength:email: ***"]
+    assert by_row[6]["values"] == "***"
+
+
+def test_the_secret_is_made_once_for_its_owner_alone_and_where_nothing_is_masked_there_is_none(ran: Lake) -> None:
+    first = read(ran, "SELECT email FROM silver.shop.orders ORDER BY order_id LIMIT 1")
+    key = ran.data / ".masking" / "key"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert read(ran, "SELECT email FROM silver.shop.orders ORDER BY order_id LIMIT 1") == first
+    assert ran.typed("backup").returncode == 0
+    assert not [path for path in (ran.root / "backups").rglob("*") if ".masking" in str(path)]
+    key.write_text("damaged")
+    assert read(ran, "SELECT email FROM silver.shop.orders LIMIT 1") == [{"email": None}]
+    shutil.rmtree(key.parent)
+    assert told(str(read(ran, "SELECT email FROM silver.shop.orders", MASK="none")))
+    assert not key.parent.exists()
+
+
+def test_only_a_user_of_the_system_is_unmasked(ran: Lake) -> None:
+    sql = "SELECT email FROM silver.shop.orders"
+    assert told(str(read(ran, sql, UNMASKED_USERS=f"somebody {system_user()}")))
+    made_up = {"USER": "ada", "LOGNAME": "ada", "BOATHOUSE_BY": "ada"}
+    assert not told(str(read(ran, sql, UNMASKED_USERS="ada", **made_up)))
+
+
+def test_behind_a_proxy_the_page_is_masked_whoever_runs_it(ran: Lake) -> None:
+    ran.environ["UNMASKED_USERS"] = system_user()
+    assert told(opened(ran).get("/table/silver.shop.orders").text)
+    ran.environ |= {"PAGE_HOST": "lake.example.net", "PAGE_READONLY": "true", "PAGE_KEY": "0123456789012345678901"}
+    assert not told(opened(ran).get("/table/silver.shop.orders").text)
+
+
+def test_while_contracts_cannot_be_read_the_last_masks_hold_and_without_any_all_is_masked(ran: Lake) -> None:
+    sql = "SELECT email, seen FROM silver.shop.orders ORDER BY order_id LIMIT 1"
+    before = read(ran, sql)
+    assert before[0]["seen"] == "web"
+    ran.write("gold/shop/contract.yaml", "nonsense")
+    assert read(ran, sql) == before
+    (ran.data / ".masking" / "last.json").unlink()
+    assert read(ran, sql)[0]["email"] == before[0]["email"]
+    assert read(ran, sql)[0]["seen"] != "web"
+
+
+def test_a_table_that_no_contract_declares_is_masked_whole(ran: Lake) -> None:
+    shutil.rmtree(ran.root / "src" / "gold" / "shop")
+    done = ran.typed("query", "SELECT who, orders FROM gold.shop.people", "--json")
+    assert not told(done.stdout)
+    assert {row["orders"] for row in json.loads(done.stdout)} == {None}
+    assert "gold.shop.people.who (no contract declares it)" in done.stderr
+
+
+def test_no_way_leads_from_a_query_to_the_files(ran: Lake) -> None:
+    [file] = (ran.data / "silver/shop/orders").rglob("part-*.parquet")
+    tries = (
+        f"SELECT * FROM read_parquet('{file}')",
+        f"SELECT * FROM '{file}'",
+        f"SELECT o.*, x FROM silver.shop.orders o, (SELECT content AS x FROM read_blob('{file}'))",
+        f"SELECT * FROM silver.shop.orders, parquet_metadata('{file}')",
+        "SELECT * FROM read_text('{}')".format(ran.data / ".masking/key"),
+    )
+    found = [ran.typed("query", sql) for sql in tries]
+    assert [done.returncode for done in found] == [2] * 5
+    assert not any(told(done.stdout + done.stderr) for done in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("Could not convert string 'O'Brien' to INT32", "Could not convert string *** to INT32"),
+        ("audit failed: unique is 2, such as [{}]", "audit failed: unique is 2, such as ***"),
+        ("in conflict: 1 key of 2 rows that differ, such as ada; the last wins", None),
+        ("3 of 4 rows were rejected: email: ada is too long; a cause", "3 of 4 rows were rejected: ***"),
+        ("3 of 4 rows were rejected, more than 50 %: let through by ann", None),
+        ("email: cannot read Email=ada as date", "email: cannot read ***"),
+        ("the number 1234567 in 1,234 rows", "the number ####### in 1,234 rows"),
+        ("an open quote 'ada", "an open quote ***"),
+    ],
+)
+def test_a_message_keeps_what_it_is_about_and_loses_what_it_quotes(text: str, left: str | None) -> None:
+    found = concealed_text(text)
+    assert "ada" not in found
+    if left is not None:
+        assert found == left
