@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from conftest import MART, ORDERS, Lake, reader
 from page_site import opened
+from test_commands import SHOWN
 
 from src.masking.concealing import concealed_text
 from src.masking.masks import Mask, Masks, TableMasks
@@ -86,7 +87,7 @@ def shop(lake: Lake) -> Lake:
         "SELECT email AS who, max(day) AS day, count(*) AS orders FROM silver.shop.orders GROUP BY 1",
     )
     lake.write("gold/cast/contract.yaml", CAST)
-    lake.write("gold/cast/cast.sql", "SELECT count(email::BIGINT) AS number FROM silver.shop.orders")
+    lake.write("gold/cast/cast.sql", "SELECT count(*) AS number FROM silver.shop.orders WHERE email::BIGINT > 0")
     lake.land("shop/orders/1.csv", ROWS)
     return lake
 
@@ -165,6 +166,25 @@ def test_no_command_prints_writes_or_logs_a_masked_value(ran: Lake) -> None:
     assert [path for path in kept(ran) if told(path.read_text(errors="replace"))] == []
     quoting = "SELECT error_message, error_fix, notes, samples FROM ops.pipeline_runs, ops.quality_results"
     assert not told(str(ran.rows(quoting)))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_no_command_that_there_is_prints_a_masked_value(ran: Lake, form: tuple[str, ...]) -> None:
+    """Draft alone does: it looks at files before anything is classified."""
+    found = {name: ran.typed(name, *words, *form) for name, (words, _) in SHOWN.items() if name != "draft"}
+    assert {name for name, done in found.items() if told(done.stdout + done.stderr)} == set()
+    assert {name: done.stderr for name, done in found.items() if done.returncode == 70} == {}
+
+
+def test_what_was_recorded_before_a_column_was_classified_is_left_out_of_what_is_read(shop: Lake) -> None:
+    assert told(shop.typed("run", MASK="none").stderr)
+    quoting = ("SELECT * FROM ops.pipeline_runs", "SELECT * FROM ops.quality_results")
+    assert all(told(str(shop.rows(sql))) for sql in quoting)
+    found = [read(shop, sql) for sql in quoting]
+    assert not told(str(found))
+    [failed] = [row["error_message"] for row in found[0] if row["table"] == "cast"]
+    assert str(failed).startswith("Conversion Error: Could not convert string ***")
 
 
 def kept(lake: Lake) -> Iterator[Path]:

@@ -209,7 +209,8 @@ class Masks:
             return {}
         about, quoting = _QUOTING[table]
         open_tables = sorted(name for name in self.declared if not self.covers(name))
-        layers = f"split_part({about}, '.', 1) IN ('bronze', 'silver', 'gold', 'quarantine')"
+        of_runs = ["run"] if self.tables else []  # the record of a run itself quotes what its steps say
+        layers = f"list_contains({literal([*_ROWS, 'quarantine', *of_runs])}, split_part({about}, '.', 1))"
         named = f"{layers} AND NOT list_contains({literal(open_tables)}::VARCHAR[], split_part({about}, ' ', 1))"
         return {
             name: f"CASE WHEN {named} THEN {_without_quotes(identifier(name)) if name in _MESSAGES else 'NULL'} "
