@@ -84,15 +84,19 @@ past AS (
         day,
         cast(sum(outcomes) OVER last_28 AS bigint) AS deliveries_28,
         cast(sum(outcomes) OVER last_90 AS bigint) AS deliveries_90,
+        cast(sum(outcomes) OVER last_365 AS bigint) AS deliveries_365,
         cast(round(100.0 * sum(on_time) OVER last_28 / nullif(sum(outcomes) OVER last_28, 0), 2) AS decimal(5, 2))
             AS on_time_pct_28,
         cast(round(100.0 * sum(on_time) OVER last_90 / nullif(sum(outcomes) OVER last_90, 0), 2) AS decimal(5, 2))
             AS on_time_pct_90,
+        cast(round(100.0 * sum(on_time) OVER last_365 / nullif(sum(outcomes) OVER last_365, 0), 2) AS decimal(5, 2))
+            AS on_time_pct_365,
         cast(sum(opened) OVER until_now AS bigint) AS still_open
     FROM by_day
     WINDOW
         last_28 AS (PARTITION BY source, carrier, origin, destination ORDER BY day RANGE INTERVAL 27 DAYS PRECEDING),
         last_90 AS (PARTITION BY source, carrier, origin, destination ORDER BY day RANGE INTERVAL 89 DAYS PRECEDING),
+        last_365 AS (PARTITION BY source, carrier, origin, destination ORDER BY day RANGE INTERVAL 364 DAYS PRECEDING),
         until_now AS (PARTITION BY source, carrier, origin, destination ORDER BY day)
 )
 SELECT
@@ -116,14 +120,20 @@ SELECT
     by_carrier.on_time_pct_28 AS carrier_on_time_pct_28,
     by_carrier.deliveries_90 AS carrier_deliveries_90,
     by_carrier.on_time_pct_90 AS carrier_on_time_pct_90,
+    by_carrier.deliveries_365 AS carrier_deliveries_365,
+    by_carrier.on_time_pct_365 AS carrier_on_time_pct_365,
     by_origin.deliveries_28 AS origin_deliveries_28,
     by_origin.on_time_pct_28 AS origin_on_time_pct_28,
     by_origin.deliveries_90 AS origin_deliveries_90,
     by_origin.on_time_pct_90 AS origin_on_time_pct_90,
+    by_origin.deliveries_365 AS origin_deliveries_365,
+    by_origin.on_time_pct_365 AS origin_on_time_pct_365,
     by_lane.deliveries_28 AS lane_deliveries_28,
     by_lane.on_time_pct_28 AS lane_on_time_pct_28,
     by_lane.deliveries_90 AS lane_deliveries_90,
-    by_lane.on_time_pct_90 AS lane_on_time_pct_90
+    by_lane.on_time_pct_90 AS lane_on_time_pct_90,
+    by_lane.deliveries_365 AS lane_deliveries_365,
+    by_lane.on_time_pct_365 AS lane_on_time_pct_365
 FROM asked
 INNER JOIN past AS by_carrier
     ON by_carrier.source = asked.source AND by_carrier.carrier = asked.carrier AND by_carrier.day = asked.asked_on
