@@ -169,6 +169,39 @@ def test_a_week_that_was_partly_foretold_is_not_judged_and_what_was_scored_after
     assert [(row.predictions, row.afterwards) for row in found.model_predictions[-1:]] == [(35, 5)]
 
 
+def test_a_week_that_is_not_over_is_not_judged(lake: Lake) -> None:
+    found = look(ml_lake.filled(lake, lambda parcel: replace(parcel, known_after=0)), MONDAY - DAY)
+    *_, newest, together = found.model_performance
+    assert (newest.week, newest.outcomes, newest.open, newest.verdict) == (date(2026, 10, 26), 280, 0, "open")
+    assert (together.week, together.weeks) == (date(2026, 9, 28), 4)
+
+
+def test_weeks_that_two_versions_foretold_are_not_held_against_the_one_in_use(lake: Lake) -> None:
+    ml_lake.filled(lake, lambda parcel: replace(ml_lake.late(parcel), model_version=1 + parcel.id % 2))
+    found = look(lake)
+    assert problems(found) == []
+    assert {row.weeks for row in found.model_performance} == {1}
+
+
+def test_few_outcomes_say_nothing_of_a_bound(lake: Lake) -> None:
+    def few(parcel: Parcel) -> Parcel:
+        return replace(ml_lake.late(parcel), model_version=int(parcel.id % 20 == 0))
+
+    ml_lake.filled(lake, few)
+    lake.edit("ml/post/late.yaml", "algorithm:", "where: id % 20 = 0\nalgorithm:")
+    found = look(lake)
+    assert problems(found) == []
+    together = found.model_performance[-1]
+    assert (together.weeks, together.outcomes, together.verdict) == (4, 56, "too few outcomes")
+
+
+def test_scores_that_are_retired_alarm_nobody(lake: Lake) -> None:
+    ml_lake.filled(lake, lambda parcel: replace(ml_lake.late(parcel), model_version=int(parcel.id > 99)))
+    lake.edit("gold/post/contract.yaml", "status: active", "status: retired")
+    found = look(lake)
+    assert (problems(found), found.model_predictions, found.model_performance) == ([], (), ())
+
+
 def test_what_a_version_did_not_foretell_is_not_held_against_it(lake: Lake) -> None:
     ml_lake.filled(lake, lambda parcel: replace(ml_lake.late(parcel), model_version=2))
     found = look(lake)
