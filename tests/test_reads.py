@@ -160,6 +160,16 @@ def test_the_class_of_a_column_is_recorded_also_of_the_files_it_comes_from(shop:
     path.write_text(text)
 
 
+def test_no_contract_is_loaded_where_none_of_the_domains_says_a_class(
+    shop: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[Path] = []
+    monkeypatch.setattr("src.reads.recording.contract.load", loaded.append)
+    with recorded(shop.settings, "query", "ann") as reading:
+        reading.of_table(ORDERS, ["amount"])
+    assert loaded == []
+
+
 def test_a_read_goes_on_where_it_cannot_be_recorded(shop: Lake, capsys: pytest.CaptureFixture[str]) -> None:
     (shop.data / ".access").write_text("no folder")
     assert shop.command("query", f"SELECT count(*) FROM {ORDERS}", "--format", "csv") == 0

@@ -10,7 +10,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -55,12 +55,24 @@ def recorded(
 
 def _classified(reading: Reading, settings: Settings) -> dict[str, str]:
     """Return the classes of the columns that are read; contracts that are wrong say none, which the run tells."""
-    if all(table.startswith(("ops.", "models.")) or not names for table, names in reading.columns.items()):
-        return {}
+    tables = [table for table, names in reading.columns.items() if names]
+    if reading.contracts is None and not _may_be_classified(settings.source, tables):
+        return {}  # loading every contract takes longer than most queries
     try:
         return classify(reading.contracts or contract.load(settings.source), reading.columns)
-    except BoathouseError:
+    except (BoathouseError, OSError):
         return {}
+
+
+def _may_be_classified(source: Path, tables: Iterable[str]) -> bool:
+    """Return whether a contract of the domains or marts of these tables has the word."""
+    parts = [table.split(".") for table in tables if table.count(".") == 2]
+    folders = {source / ("gold" if layer == "gold" else "silver") / domain for layer, domain, _ in parts}
+    try:
+        files = [path for folder in folders for path in folder.glob("*.yaml")]
+        return any(b"classification" in path.read_bytes() for path in files)
+    except OSError:
+        return True  # what cannot be read is for the loading to tell
 
 
 def _read(
