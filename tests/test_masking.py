@@ -33,6 +33,8 @@ ACCOUNTS = ORDERS.replace(
     "      - {name: host, logicalType: string, physicalType: varchar, transformLogic: \"split_part(email, '@', 2)\"}\n"
     "      - {name: size, logicalType: integer, physicalType: integer, classification: public,"
     ' transformLogic: "length(email)"}\n'
+    "      - {name: digits, logicalType: integer, physicalType: integer, classification: public,"
+    " transformLogic: \"if(seen = 'odd', email, '1')\"}\n"
     "      - {name: born, logicalType: date, physicalType: date, classification: PII}\n"
     "      - {name: card, logicalType: string, physicalType: varchar, classification: pii,"
     " customProperties: [{property: mask, value: partial}]}\n"
@@ -64,6 +66,7 @@ ROWS = (
     f"3,2024-01-02,wrong,1,{VALUE},1815-12-10,12,web,555-0102\n"  # rejected for another column
     f"4,2024-01-02,10,1,{VALUE}.much.too.long,1815-12-10,12,web,555-0102\n"  # and for its own
     f"5,2024-01-02,10,1,{VALUE},1815-12-10,12,gone,555-0102\n"
+    f"7,2024-01-02,10,1,{VALUE},1815-12-10,12,odd,555-0102\n"  # for an open column that is made of it
     f"6,2024-01-02,10,1,{VALUE},x,12,web,555-0103,too,many,fields\n"  # a line that could not be split
 )
 
@@ -280,7 +283,8 @@ def test_a_quarantined_row_shows_what_is_known_to_be_open(ran: Lake) -> None:
         **{"email": "***", "born": "***", "card": "***", "Phone": "***"},
     }
     assert by_row[4]["reasons"] == ["maxLength:email: ***"]
-    assert by_row[6]["values"] == "***"
+    assert by_row[6]["reasons"] == ["type:digits: ***"]
+    assert by_row[7]["values"] == "***"
 
 
 def test_the_secret_is_made_once_for_its_owner_alone_and_where_nothing_is_masked_there_is_none(ran: Lake) -> None:
