@@ -66,7 +66,7 @@ def test_the_same_data_and_seed_are_no_new_version(lake: Lake) -> None:
     assert again["verdict"] == "nothing new: the same data and seed give version 1 again, which is ACTIVE"
     assert versions(lake, "sha256, status_at, why") == before
     assert versions(lake, "trained_at > status_at") == [(True,)]  # that it was trained again is seen
-    use(lake, MODEL + "seed: 8\nthreshold: 0.4\n")
+    use(lake, MODEL + "threshold: 0.4\n")
     assert train(lake)[0]["version"] == 2  # it predicts something else
 
 
@@ -268,6 +268,14 @@ def test_of_two_trainings_at_once_one_is_refused(lake: Lake) -> None:
     with open_project(lake.settings) as project, recorded_run(project, RunKind.TRAIN, "train shop.late"):
         assert "train shop.late" in train(lake, code=8)
     assert not (lake.data / "models").exists()
+
+
+def test_where_there_is_no_writing_nothing_is_kept_and_the_next_training_goes_on(lake: Lake) -> None:
+    sends_parcels(lake)
+    (lake.data / "models").write_text("")  # no folder can be made there, whoever the user is
+    assert "models" in train(lake, code=5)
+    (lake.data / "models").unlink()
+    assert train(lake)[0]["promoted"]
 
 
 def test_the_versions_of_all_models_are_one_view_without_artefacts(lake: Lake) -> None:
