@@ -14,6 +14,7 @@ from ml_shop import MODEL, MODEL_FILE, MODEL_ID, parcel, parcels, sends_parcels
 
 from src import lake as delta
 from src.ml import artefacts, registry
+from src.ml.distributions import read_distributions
 from src.project import open_project
 from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
@@ -55,6 +56,15 @@ def test_a_version_that_beats_the_baselines_is_taken_into_use(lake: Lake) -> Non
     assert lake.rows("SELECT kind FROM ops.pipeline_runs WHERE layer = 'run' AND command = 'train shop.late'") == [
         ("train",)
     ]
+
+
+def test_a_version_keeps_how_its_features_were_spread_in_all_of_training_and_in_its_weeks(lake: Lake) -> None:
+    sends_parcels(lake)
+    train(lake)
+    [(text,)] = versions(lake, "distributions")
+    cold = read_distributions(text)["is_cold"]
+    assert cold.shares == {"false": 120 / 152, "true": 32 / 152}
+    assert cold.usual == {28: pytest.approx(0.00068, abs=1e-5)}  # no week has the 40 rows that it takes
 
 
 def test_the_same_data_and_seed_are_no_new_version(lake: Lake) -> None:

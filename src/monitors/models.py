@@ -97,7 +97,7 @@ def _performance(reading: Reading, model: MlModel, table: Table, rows: Sequence[
             span = f"{row.weeks} weeks" if row.weeks > 1 else "week"
             what = f"version {row.version} of {model.full_name} was less right than it must be about the {span} "
             what += f"from {row.week}, {row.outcomes:,} outcomes: {row.broken}"
-            fix = "`make models` shows the weeks; train it anew, or go back: `make train MODEL=... ROLLBACK=1`"
+            fix = "`make models` shows since when; train it anew, or `make train ROLLBACK=1 MODEL=... REASON=...`"
             yield Problem("performance", table.id, "P2", reading.yesterday, what, fix)
 
 
