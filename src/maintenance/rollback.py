@@ -59,7 +59,7 @@ def plan_models(project: Project, versions: Mapping[str, int]) -> list[ModelRoll
         if table.scored_by is None or table.id not in versions:
             continue
         scored = lake.open_table(project.path(table.id), versions[table.id])
-        active = registry.active(project.engine, project.table(table.scored_by))
+        active = registry.active_facts(project.engine, project.table(table.scored_by))
         now, back = active.version if active else None, (scored.progress(SCORED_WITH) if scored else None) or None
         if now != back:
             steps.append(ModelRollback(table.scored_by, now, back))

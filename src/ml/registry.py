@@ -47,6 +47,12 @@ def active(engine: DuckEngine, table: lake.Snapshot | None) -> Version | None:
     return found[0] if found else None
 
 
+def active_facts(engine: DuckEngine, table: lake.Snapshot | None) -> Version | None:
+    """Return the version that scores, its artefact left empty; None where none does."""
+    found = _read(engine, table, f"status = {literal(str(Status.ACTIVE))}")
+    return found[0] if found else None
+
+
 def read_version(engine: DuckEngine, table: lake.Snapshot | None, number: int) -> Version:
     """Return one version, with its artefact.
 

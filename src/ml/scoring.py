@@ -113,16 +113,19 @@ def judge(
     rows = Rows(engine, scored, sources, gold, version.version if version else None, now, full_refresh)
     counts = rows.judge()
     hidden = [column.name for column in scored.feature_columns if column.classification not in _OPEN_CLASSES]
-    pending = version if counts.new or counts.again else None
-    predicting.fill_scores(engine, predicting.open_predictor(pending, hidden) if pending else None)
+    predictor = None
+    if version is not None and (counts.new or counts.again):
+        whole = registry.read_version(engine, sources[scored.model.id], version.version)
+        predictor = predicting.open_predictor(whole, hidden)
+    predicting.fill_scores(engine, predictor)
     return rows, counts
 
 
 def usable(engine: DuckEngine, scored: Scored, sources: Mapping[str, lake.Snapshot]) -> tuple[Version | None, str]:
-    """Return the active version of the model; None, and why, where there is none that can score."""
+    """Return the active version of the model, without its artefact; None, and why, where none can score."""
     model = scored.model
     command = f"`main.py train --model {model.domain}.{model.name}`"
-    version = registry.active(engine, sources.get(model.id))
+    version = registry.active_facts(engine, sources.get(model.id))
     if version is None:
         return None, f"no version of {model.id} is active: {command} trains one, and says why one is not taken"
     if lacking := _lacking(scored, version):
