@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from src import catalog, lake
 from src.ml import registry
 from src.ml.scored import SCORED_BY, SCORED_WITH
+from src.ml.versions import Status
 from src.project import Project
 from src.run import releases
 from src.run.revision import Revision
@@ -59,9 +60,10 @@ def plan_models(project: Project, versions: Mapping[str, int]) -> list[ModelRoll
         if table.scored_by is None or table.id not in versions:
             continue
         scored = lake.open_table(project.path(table.id), versions[table.id])
-        active = registry.active_facts(project.engine, project.table(table.scored_by))
-        now, back = active.version if active else None, (scored.progress(SCORED_WITH) if scored else None) or None
-        if now != back:
+        versions_of = registry.versions(project.engine, project.table(table.scored_by))
+        now = next((one.version for one in versions_of if one.status == Status.ACTIVE), None)
+        back = (scored.progress(SCORED_WITH) if scored else None) or None
+        if now != back and back in {None, *(one.version for one in versions_of)}:  # else its versions were lost
             steps.append(ModelRollback(table.scored_by, now, back))
     return list(dict.fromkeys(steps))
 
