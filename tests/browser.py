@@ -145,7 +145,7 @@ def served(lake: Lake) -> Iterator[Served]:
 
 def company(root: Path) -> Lake:
     """Make a project of the sample company in which something is wrong, and run it: three days, then a broken file."""
-    for layer in ("silver", "gold"):
+    for layer in ("silver", "gold", "ml"):
         shutil.copytree(ROOT / "src" / layer, root / "src" / layer, ignore=shutil.ignore_patterns("__pycache__"))
     lake = Lake(root, {"SAMPLE_FEED": "true", "SAMPLE_DAYS": "3"})
     lake.edit("gold/sales/contract.yaml", "Revenue of each day in each country.", f'"Revenue {MARKUP} of each day"')
