@@ -49,7 +49,7 @@ def days(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Iterator[datetime]:
 def test_three_faults_and_no_backup_are_four_causes(
     lake: Lake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("silver/sales", "silver/delivery", "gold/sales", "gold/delivery"):
+    for name in ("silver/sales", "silver/delivery", "gold/sales", "gold/delivery", "ml/delivery"):
         shutil.copytree(ROOT / "src" / name, lake.root / "src" / name)
     *_, now = days(lake, monkeypatch)
     with open_project(lake.settings) as project:

@@ -50,6 +50,7 @@ def test_the_whole_lake_is_fine(tmp_path: Path, day: date) -> None:
     lake = Lake(tmp_path)
     shutil.copytree(ROOT / "src/silver", tmp_path / "src/silver")
     shutil.copytree(ROOT / "src/gold", tmp_path / "src/gold")
+    shutil.copytree(ROOT / "src/ml/delivery", tmp_path / "src/ml/delivery")
     feeds.land(lake.data / "landing", days=30, last=day - timedelta(days=1), seed=SEED)
     lake.good()
     assert_fine(lake, day, 15)
