@@ -42,6 +42,8 @@ override MODEL := $(value MODEL)
 override AS_OF := $(value AS_OF)
 override PROMOTE := $(value PROMOTE)
 export MODEL AS_OF PROMOTE
+override MONTH := $(value MONTH)
+export MONTH
 
 CHOSEN = $(if $(DOMAIN),--domain="$$DOMAIN") $(if $(SELECT),--select="$$SELECT") $(if $(RUN_DATE),--run-date="$$RUN_DATE") \
 	$(if $(REPROCESS_DAYS),--reprocess-days="$$REPROCESS_DAYS")
@@ -53,6 +55,7 @@ DRY = $(if $(DRY_RUN),--dry-run)
 .PHONY: help setup pipeline draft plan preview status health report alerts query check repair schema-version upgrade vacuum optimize backup restore
 .PHONY: pull sources tables describe adopt page incident access cost models
 .PHONY: drill schedule rotate-logs docs new wheel test proof lint format torture bench clean ready ready-page ready-dev train
+.PHONY: morning afternoon week month month-end
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -91,11 +94,26 @@ health: ready ## measure, record, alert: one line per cause, exit code 1 if ther
 page: ready-page ## the lake in the browser, on this machine alone: causes, tables, lineage, marts, SQL; Ctrl-C ends it (PORT=n)
 	@$(PYTHON) main.py page $(if $(PORT),--port="$$PORT")
 
-report: ready ## the daily summary as Markdown and one HTML file, in data/reports
-	@$(PYTHON) main.py report
+report: ready ## the daily summary as Markdown and one HTML file, in data/reports (MONTH=2026-11: of a month; REVIEW=1: asks the package index for advisories too)
+	@$(PYTHON) main.py report $(if $(MONTH),--month="$$MONTH") $(if $(REVIEW),--review)
 
 alerts: ready ## the incidents that are open (main.py alerts ack or snooze answers one)
 	@$(PYTHON) main.py alerts list
+
+morning: ready ## what happened in the night, and is what readers see of today; each thing to do with its command (ALL=1)
+	@$(PYTHON) main.py checklist morning $(if $(ALL),--all)
+
+afternoon: ready ## what came late, what tomorrow needs, what is to be committed before 18:00 (ALL=1)
+	@$(PYTHON) main.py checklist afternoon $(if $(ALL),--all)
+
+week: ready ## quality, slow steps, incidents, the drill and what else is kept up (ALL=1)
+	@$(PYTHON) main.py checklist week $(if $(ALL),--all)
+
+month: ready ## growth, room, promises, contracts: what is to be planned (MONTH=2026-11, ALL=1)
+	@$(PYTHON) main.py checklist month $(if $(MONTH),--month="$$MONTH") $(if $(ALL),--all)
+
+month-end: ready ## every day is there, what changed after the close, its backup (MONTH=2026-11, ALL=1)
+	@$(PYTHON) main.py checklist month-end $(if $(MONTH),--month="$$MONTH") $(if $(ALL),--all)
 
 incident: ready ## the incidents of the last 31 days by number; one: N=12 (TEMPLATE=1: a post-mortem to fill in)
 	@$(PYTHON) main.py incident $(if $(TEMPLATE),--template) $(if $(N),-- "$$N")

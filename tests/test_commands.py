@@ -178,6 +178,7 @@ SHOWN = {
     "cost": ((), 0),
     "describe": (("orders",), 0),
     "check": ((), 0),
+    "checklist": (("afternoon",), 0),
     "draft": (("data/landing/shop/orders/1.csv", "--stdout"), 0),
     "health": ((), 1),
     "incident": ((), 0),

@@ -155,7 +155,10 @@ def test_every_target_is_a_command_and_its_options_arrive(tmp_path: Path) -> Non
     assert run_make("preview", "TABLE=shop.orders", "LIMIT=3") == "preview --limit=3 -- shop.orders"
     assert run_make("pull", "SOURCE=ads", "WHERE=app = 'a b'") == "pull --source=ads --where=app = 'a b'"
     assert run_make("test", "ARGS=--model shop.orders") == "test --model shop.orders"
-    called = {name: run_make(name).split()[0] for name in targets(tmp_path) - {"help", "setup", "pipeline"}}
+    lists = {"morning", "afternoon", "week", "month", "month-end"}
+    assert {run_make(name) for name in lists} == {f"checklist {name}" for name in lists}
+    assert run_make("month-end", "MONTH=2026-11") == "checklist month-end --month=2026-11"
+    called = {name: run_make(name).split()[0] for name in targets(tmp_path) - {"help", "setup", "pipeline", *lists}}
     assert called == {name: name for name in called}
     assert set(called) - set(names()) == set()
 

@@ -346,6 +346,13 @@ def kinds() -> set[str]:
     assert said
     texts = [path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py")]
     made = {kind for text in texts for kind in re.findall(r'Problem\(\s*"(\w+)"', text)}
+    for text in texts:  # those of a constant
+        names = {
+            name: value
+            for line, values in re.findall(r"^([A-Z_, ]+) = (.*)$", text, re.MULTILINE)
+            for name, value in zip(re.findall(r"\w+", line), re.findall(r'"(\w+)"', values), strict=False)
+        }
+        made |= {names[name] for name in re.findall(r"Problem\(\s*([A-Z_]+),", text) if name in names}
     assert len(made) > 5
     return made | set(re.findall(r"\w+", said[1]))
 

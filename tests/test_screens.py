@@ -67,7 +67,7 @@ def written(lake: Lake, now: datetime = MONDAY) -> tuple[str, str]:
     with open_project(lake.settings) as project:
         found = summary.read_summary(project, now)
     done = writing.write(found, lake.data / "reports")
-    writing.print_written(found, done)
+    writing.print_written(found.verdict, done)
     return done.markdown.read_text(encoding="utf-8"), done.html.read_text(encoding="utf-8")
 
 
@@ -605,7 +605,11 @@ def test_the_page_loads_nothing_runs_nothing_and_is_whole(lake: Lake) -> None:
 def test_every_plot_says_in_words_what_it_shows(lake: Lake) -> None:
     _, html = written(month(lake))
     drawn = [ElementTree.fromstring(svg) for svg in re.findall(r"<svg class=\"plot\".*?</svg>", html, re.DOTALL)]
-    assert [svg.findtext("title") for svg in drawn] == ["The longest run of each day", "Rows of each day"]
+    assert [svg.findtext("title") for svg in drawn] == [
+        "The longest run of each day",
+        "Rows of each day",
+        "Seconds of each layer by day",
+    ]
     assert drawn[0].findtext("desc") == (
         "03-01 to 03-30, in seconds. The most is 2026-03-21: 1 run, the longest 7.5 s, the worst failed; "
         "the newest 2026-03-30: 1 run, the longest 2.0 s, the worst success. Marked: 03-21, 03-25."

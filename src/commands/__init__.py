@@ -111,6 +111,14 @@ def day(text: str) -> date:
         raise argparse.ArgumentTypeError(f"{text!r} is no day: write YYYY-MM-DD") from None
 
 
+def month(text: str) -> date:
+    """Return the first day of the month that an argument names."""
+    try:
+        return date.fromisoformat(f"{text}-01")
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no month: write YYYY-MM") from None
+
+
 def window_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what says which tables and which business days a run is about."""
     parser.add_argument("--domain", help="one domain only, or one mart with what it needs")

@@ -20,6 +20,7 @@ from src.project import Project
 from src.settings import SINCE
 
 OLDEST = 180  # days that a credential may have
+NOT_ASKED = {"PIP_NO_INDEX": "1"}  # an environment in which the index is not asked: what it answered today counts
 
 
 @dataclass(frozen=True)

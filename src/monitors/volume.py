@@ -128,7 +128,7 @@ def _by_business_day(reading: Reading) -> dict[str, _Counts]:
         business = reading.attempt(table.id, _business, reading, table)
         if not business or not business.rows:
             continue
-        first, seen = _first(business.rows), min(looked, reading.now) - timedelta(hours=table.latency_hours or 0.0)
+        first, seen = first_day(business.rows), min(looked, reading.now) - timedelta(hours=table.latency_hours or 0.0)
         past = (first + timedelta(days=ahead) for ahead in range((reading.today - first).days))
         found[table.id] = _Counts(
             business.rows, frozenset(day for day in past if day_start(day + timedelta(days=1)) <= seen)
@@ -136,7 +136,7 @@ def _by_business_day(reading: Reading) -> dict[str, _Counts]:
     return found
 
 
-def _first(rows: Mapping[date, int]) -> date:
+def first_day(rows: Mapping[date, int]) -> date:
     """Return the first day with a quarter of the rows of a usual one: stragglers of days before the first file are few.
 
     A usual day is the median of those that had rows in the four weeks up to the newest.

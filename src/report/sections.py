@@ -9,7 +9,7 @@ from statistics import median
 from src.facts import KnownCause, wording
 from src.facts.tables import SIGNS, State
 from src.facts.wording import ago, size
-from src.report import plots
+from src.report import operation_sections, plots
 from src.report.pages import Cell, Figure, Grid, Item, Page, Section, Spark
 from src.report.plots import Bar, Plot
 from src.report.summary import DAYS, LACKS, SeriesFigures, ShareFigures, Summary, VolumeFigures
@@ -40,6 +40,7 @@ def page(summary: Summary) -> Page:
             _latency(summary),
             _storage(summary),
             _backups(summary),
+            *operation_sections.sections(summary.operations, now.date()),
         ),
     )
 

@@ -34,6 +34,7 @@ from src.monitors.storage import TableStats
 from src.monitors.volume import Volume
 from src.problems import CLASSES, Problem
 from src.project import Project
+from src.report.operations import Operations, read_operations
 from src.run import backup_records, history, maintenance_records, releases, runs
 from src.run.releases import Standing
 
@@ -218,6 +219,7 @@ class Summary:
     maintenance: tuple[MaintenanceFigures, ...]  # the newest 10
     backups: tuple[BackupFigures, ...]  # the newest 10
     last_backup: BackupFacts | None  # the newest that is known to be whole
+    operations: Operations  # what is slow, who reads what, what it costs, its models
 
     @property
     def days(self) -> list[date]:
@@ -264,8 +266,11 @@ class _Past:
         return f"{column} >= {sql_moment(first or self.first_day)} AND {column} <= {sql_moment(self.now)}"
 
 
-def read_summary(project: Project, now: datetime) -> Summary:
-    """Return the figures of the lake up to a moment (UTC); changes nothing."""
+def read_summary(project: Project, now: datetime, *, ask_index: bool = False) -> Summary:
+    """Return the figures of the lake up to a moment (UTC); changes nothing of it.
+
+    `ask_index`: ask the package index for advisories of the pins, in bounded time.
+    """
     past = _Past(Reading(project, now), read_facts(project, now))
     found = past.found
     data = project.settings.data_dir
@@ -304,6 +309,7 @@ def read_summary(project: Project, now: datetime) -> Summary:
         feed_schema=found.feed_schema,
         distribution=found.distribution,
         audits_passed_percent=percent,
+        operations=read_operations(project, now, found, ask_index=ask_index),
         **figures,
     )
 

@@ -16,7 +16,9 @@ from pathlib import Path
 
 from src.errors import from_os_error
 from src.facts import wording
-from src.report import pages, sections
+from src.report import monthly, pages, sections
+from src.report.monthly import Monthly
+from src.report.pages import Page
 from src.report.summary import Summary
 
 KEPT_DAYS = 90
@@ -41,16 +43,29 @@ def write(summary: Summary, folder: Path) -> Written:
     Raises:
         MachineError: there is no writing in `folder`.
     """
-    page, day = sections.page(summary), summary.read_at.date()
-    markdown, html = folder / f"{day}.md", folder / f"{day}.html"
+    day = summary.read_at.date()
+    return _write(sections.page(summary), folder, str(day), day)
+
+
+def write_month(found: Monthly, folder: Path) -> Written:
+    """Write the report of a month to `month-<month>.md` and `.html` in a folder, as `write` does; they are kept.
+
+    Raises:
+        MachineError: there is no writing in `folder`.
+    """
+    return _write(monthly.page(found), folder, f"month-{found.month:%Y-%m}", found.read_at.date())
+
+
+def _write(page: Page, folder: Path, name: str, today: date) -> Written:
+    markdown, html = folder / f"{name}.md", folder / f"{name}.html"
     texts = {markdown: pages.markdown(page), html: pages.html(page)}
     changed = [path for path, text in texts.items() if _written(path, text.encode())]
-    return Written(markdown, html, tuple(changed), tuple(_remove_old(folder, day)))
+    return Written(markdown, html, tuple(changed), tuple(_remove_old(folder, today)))
 
 
-def print_written(summary: Summary, written: Written) -> None:
+def print_written(verdict: str, written: Written) -> None:
     """Print the verdict of a report and the files that were written."""
-    print(f"report: {summary.verdict}")
+    print(f"report: {verdict}")
     for path in written.changed:
         print(f"wrote {path}")
     if not written.changed:
