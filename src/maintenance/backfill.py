@@ -41,7 +41,7 @@ def plan(project: Project, table_id: str, start: date | None, end: date | None, 
     """
     table = project.declared(table_id)
     if table.scored_by:
-        fix = f"`make rebuild TABLE={table.id}` scores every row whose outcome is not known"
+        fix = f"`main.py rebuild --table {table.id}` scores every row whose outcome is not known"
         raise UsageError(f"{table.id} has no slice to compute: its rows are scored one by one", fix=fix)
     if table.layer == "gold":
         return _gold_plan(project, table, start, end, where)
