@@ -93,6 +93,23 @@ def test_what_stays_behind_is_what_the_law_says(case: str) -> None:
     assert releases.stay_behind(UPSTREAM, moved, wrong) == expected
 
 
+SCORED = {**UPSTREAM, "gold.m.risk": ("gold.m.one", "models.m.late"), "gold.m.worst": ("gold.m.risk",)}
+
+
+def test_a_table_that_a_model_scores_holds_back_what_reads_it_and_nothing_else_of_its_mart() -> None:
+    held = releases.stay_behind(SCORED, SCORED, {"gold.m.risk": FAILS})
+    assert held["gold.m.risk"] == (FAILS, ())
+    assert held["gold.m.worst"] == (Cause.UPSTREAM, ("gold.m.risk",))
+    assert releases.stay_behind(SCORED, [*UPSTREAM, "gold.m.risk"], {"gold.m.risk": FAILS}) == {
+        "gold.m.risk": (FAILS, ())
+    }
+
+
+def test_a_table_that_a_model_scores_stays_where_what_it_scores_stays() -> None:
+    held = releases.stay_behind(SCORED, SCORED, {"gold.m.two": FAILS})
+    assert held["gold.m.risk"] == (Cause.UPSTREAM, ("gold.m.one",))
+
+
 def test_foreign_keys_in_a_circle_are_released_together_or_not_at_all() -> None:
     circle = {"bronze.a.f": (), "silver.a.x": ("bronze.a.f", "silver.a.y"), "silver.a.y": ("silver.a.x",)}
     assert releases.stay_behind(circle, circle, {}) == {}

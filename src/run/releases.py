@@ -1,8 +1,9 @@
 """A release is the set of table versions that belong together; readers see one, rollback restores one.
 
 The law: a table is released when it and everything it was built from, transitively upstream, are right; the tables
-of one mart go together; what stays behind never holds its sources back; a soft source that is not right is read in the
-version that readers see, holds nothing back, and the table says since when it is old.
+of one mart go together, but for those that a model scores, which go by themselves; what stays behind never holds its
+sources back; a soft source that is not right is read in the version that readers see, holds nothing back, and the table
+says since when it is old.
 
 - A version is right where the step that made it succeeded. A step that failed leaves the version before, which is
   right still; what reads that table is blocked in the same run.
@@ -385,13 +386,18 @@ def stay_behind(
         name: (cause, tuple(o for o in upstream.get(name, ()) if o in wrong) if cause is Cause.BLOCKED else ())
         for name, cause in wrong.items()
     }
+    # what a model scores goes by itself: a model that cannot score keeps no figures of its mart from readers
+    scored = {
+        name for name, sources in upstream.items() if any(one.startswith(f"{catalog.MODELS}.") for one in sources)
+    }
+    marts = {name: "" if name in scored else _mart(name) for name in upstream}
     before = -1
     while len(held) != before:  # until nothing more stays behind: foreign keys and marts go in circles
         before = len(held)
         for name in sorted(set(moved) - held.keys()):
             if above := tuple(other for other in upstream[name] if other in held and other in moved):
                 held[name] = Cause.UPSTREAM, above
-            elif beside := tuple(other for other in sorted(held) if _mart(other) == _mart(name) != ""):
+            elif beside := tuple(other for other in sorted(held) if marts.get(other) == marts[name] != ""):
                 held[name] = Cause.MART, beside
     return held
 
