@@ -140,7 +140,7 @@ def test_the_command_shows_every_part_and_takes_its_options(shop: Lake, capsys: 
         "failed tries",
         "classified columns that a user read for the first time",
         "slowest statements",
-        "tables that nobody read for 90 days (records go back less than 90 days: this is not certain yet)",
+        "tables that nobody read for 90 days: told once records go back that far",
     ):
         assert part in shown
     assert "and 2 more; --json has all" in shown

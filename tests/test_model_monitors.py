@@ -411,3 +411,9 @@ def test_the_command_names_the_models_there_are_where_there_is_none_of_a_name(la
     refused = lake.typed("models", "--model", "post.lat")
     assert (refused.returncode, "no model post.lat" in refused.stderr) == (2, True)
     assert "did you mean post.late? there are post.late" in refused.stderr
+
+
+def test_features_of_which_nothing_can_be_said_are_one_line(lake: Lake) -> None:
+    ml_lake.filled(lake, lambda parcel: parcel if parcel.id % 40 == 0 else replace(parcel, sent_at=MONDAY - 90 * DAY))
+    (drift,) = (part for part in report.sections(read(lake)) if part.title.startswith("Features"))
+    assert [row[:4] for row in drift.rows] == [("3 features", None, None, "too few rows")]

@@ -46,11 +46,12 @@ def print_access(found: Access) -> None:
         ],
     )
     _part("slowest statements", _SLOW, map(_slow_row, found.slow))
-    note = (
-        "" if found.unread_is_certain else f" (records go back less than {UNREAD_DAYS} days: this is not certain yet)"
-    )
+    title = f"tables that nobody read for {UNREAD_DAYS} days"
+    if not found.unread_is_certain:
+        print(f"\n{title}: told once records go back that far")
+        return
     unread = [(one.table, short_moment(one.last) if one.last else "never") for one in found.unread]
-    _part(f"tables that nobody read for {UNREAD_DAYS} days{note}", ("table", "last read (UTC)"), unread)
+    _part(title, ("table", "last read (UTC)"), unread)
 
 
 _SLOW = ("statement", "asked", "failed", "median s", "p95 s", "last by")

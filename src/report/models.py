@@ -9,7 +9,9 @@ from datetime import datetime
 from src import console
 from src.errors import UsageError, nearest
 from src.facts.models import ModelFacts, VersionFacts, read_models, state
+from src.facts.wording import pluralized
 from src.monitors import Findings, models
+from src.monitors.model_features import TOO_FEW
 from src.monitors.reading import Reading
 from src.project import Project
 
@@ -106,10 +108,15 @@ def _metrics(metrics: Mapping[str, float | None]) -> list[float | None]:
 
 def _drift(model: ModelFacts) -> Section:
     headers = ("feature", "psi", "from", "verdict", "rows", "since", "most moved")
-    rows = (
+    few = [one for one in model.drift if one.verdict == TOO_FEW]
+    rows: list[tuple[object, ...]] = [
         (o.feature, _rounded(o.psi), _rounded(o.threshold), o.verdict, o.rows, f"{o.since}", o.most_moved)
         for o in model.drift
-    )
+        if o not in few
+    ]
+    if few:  # in one line: nothing is said of any of them
+        most = max(few, key=lambda one: one.rows)
+        rows.append((pluralized(len(few), "feature"), None, None, TOO_FEW, most.rows, f"{most.since}", None))
     return Section("Features, against the rows it was trained on", headers, tuple(rows))
 
 
