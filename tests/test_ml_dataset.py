@@ -11,7 +11,7 @@ from conftest import Lake
 from ml_shop import MODEL, MODEL_FILE, MODEL_ID, parcel, parcels, sends_parcels
 
 from src.errors import ContractError, DataError, UsageError
-from src.ml.dataset import ROWS, Dataset, read_dataset, split
+from src.ml.dataset import _LABEL, EVENT, ROWS, Dataset, read_dataset, split
 from src.project import open_project
 from src.run import releases
 
@@ -66,15 +66,26 @@ def test_held_out_is_the_newest_share_and_trained_on_is_what_was_known_before_it
         assert (found.rows, parts.holdout_from) == (200, day(78))
     assert numbers(lake, condition=parts.holdout) == list(range(156, 197))
     trained = numbers(lake, condition=parts.training)
-    assert [n for n in trained if n >= 150] == [902, 150]  # of day 75 one came the day after next, of 901 on day 78
-    assert set(trained) < {*range(156), 902}
+    assert [n for n in trained if n >= 140] == [140, 141, 902, 142, 143]  # 901 came on day 78
+    assert parts.settling == timedelta(days=6)  # so events from day 72 on do not count yet
+
+
+def test_newest_events_count_once_their_slow_outcomes_are_known_too(lake: Lake) -> None:
+    """Half of the parcels are late, which is known after nine days; of the newest nine days only the others are known."""
+    sends_parcels(lake, "".join(parcel(n, n // 2, 9 if n % 2 else 1) for n in range(240)))
+    with dataset(lake, day(110)) as found, open_project(lake.settings) as project:
+        parts = split(found, project.contracts.models[MODEL_ID])
+        for part in (parts.training, parts.holdout):
+            labels = found.examples(part).labels
+            assert sum(labels) / len(labels) == 0.5
+        assert found.engine.one(f"SELECT avg({_LABEL}::INT) FROM {ROWS} WHERE {EVENT} > '2026-04-12'")[0] == 0
 
 
 @pytest.mark.parametrize(
     ("lines", "found"),
     [
         ("", "0 rows to train on, the outcome true in 0; 0 later ones"),
-        (parcels(60), "41 rows to train on"),
+        (parcels(60), "36 rows to train on"),
         ("".join(parcel(n, n, 1) for n in range(200)), "159 rows to train on, the outcome true in 0; 40 later ones"),
         ("".join(parcel(n, n, 9) for n in range(200)), "151 rows to train on, the outcome true in 151"),
         ("".join(parcel(n, 3, 1 + n % 9) for n in range(200)), "0 rows to train on"),

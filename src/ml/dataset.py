@@ -6,13 +6,16 @@ data give the same model.
 
 Held out are the newest events. Trained on are the rows whose outcome was known before the first of these: at that
 moment a model could have been trained on them and asked about what follows. Events of one time are never parted.
+
+An event counts, in either part, once as much time has passed as SETTLED of the outcomes take to become known. Of newer
+ones only the quick outcomes are known, and these are not like the others: a delivery that is late is known late.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from src import lake
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 ROWS = "ml_rows"  # temporary table: the labelled rows of one model
 EVENT, _KNOWN, _LABEL = "_event_time", "_known_at", "_label"
 _MOMENTS = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
+SETTLED = 0.95
 LEAST_TRAINING, LEAST_OF_EACH, LEAST_HELD_OUT = 50, 5, 20  # rows: below, figures are chance
 
 
@@ -61,6 +65,7 @@ class Dataset:
     order: str  # SQL: events, then keys
     versions: Mapping[str, int]  # of the tables that were read
     rows: int
+    as_of: datetime  # in UTC
 
     def examples(self, condition: str) -> Examples:
         """Return the rows that meet an SQL condition, in order."""
@@ -71,11 +76,15 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Split:
-    """The two parts of a dataset, as SQL conditions; held out is what happened from `holdout_from` on."""
+    """The two parts of a dataset, as SQL conditions; held out is what happened from `holdout_from` on.
+
+    `settling`: the time that SETTLED of the outcomes took to become known.
+    """
 
     holdout_from: datetime
     training: str
     holdout: str
+    settling: timedelta
 
 
 def read_dataset(project: Project, model: MlModel, as_of: datetime, versions: Mapping[str, int]) -> Dataset:
@@ -92,14 +101,14 @@ def read_dataset(project: Project, model: MlModel, as_of: datetime, versions: Ma
     events = _events(engine, model, features, read[features.id])
     outcomes = _outcomes(engine, model, features, read[labelled.id])
     keys = ", ".join(map(identifier, features.key))
-    moment = f"{literal(as_of.isoformat())}::TIMESTAMPTZ"
+    moment = _moment(as_of)
     rows = engine.table(
         ROWS,
         f"SELECT * FROM {events} JOIN {outcomes} USING ({keys}) WHERE {_LABEL} IS NOT NULL "
         f"AND {EVENT} <= {moment} AND {_KNOWN} <= {moment} AND {_KNOWN} > {EVENT}",
     )
     found = {name: table.version for name, table in read.items()}
-    return Dataset(engine, features_of(features), f"{EVENT}, {keys}", found, rows)
+    return Dataset(engine, features_of(features), f"{EVENT}, {keys}", found, rows, as_of)
 
 
 def split(dataset: Dataset, model: MlModel) -> Split:
@@ -108,13 +117,15 @@ def split(dataset: Dataset, model: MlModel) -> Split:
     Raises:
         TooFewError: there are too few rows to train on or to judge by; the message says how many there must be.
     """
-    held_out = max(1, round(dataset.rows * model.holdout))
-    newest = f"SELECT {EVENT} FROM {ROWS} ORDER BY {EVENT} DESC LIMIT 1 OFFSET {held_out - 1}"
+    settling = _settling(dataset)
+    settled = f"{EVENT} <= {_moment(dataset.as_of - settling)}"
+    held_out = max(1, round(dataset.engine.one(f"SELECT count(*) FROM {ROWS} WHERE {settled}")[0] * model.holdout))
+    newest = f"SELECT {EVENT} FROM {ROWS} WHERE {settled} ORDER BY {EVENT} DESC LIMIT 1 OFFSET {held_out - 1}"
     first = dataset.engine.values(newest)
     if not first:
         raise _too_few(model, 0, 0, 0)
-    moment = f"{literal(first[0].isoformat())}::TIMESTAMPTZ"
-    found = Split(first[0], f"{_KNOWN} < {moment}", f"{EVENT} >= {moment}")
+    known = f"{_KNOWN} < {_moment(first[0])} AND {EVENT} < {_moment(first[0] - settling)}"
+    found = Split(first[0], known, f"{since(first[0])} AND {settled}", settling)
     counts = f"count(*) FILTER ({found.training}), count(*) FILTER ({found.training} AND {_LABEL})"
     rows, positive, judged = dataset.engine.one(f"SELECT {counts}, count(*) FILTER ({found.holdout}) FROM {ROWS}")
     if rows < LEAST_TRAINING or min(positive, rows - positive) < LEAST_OF_EACH or judged < LEAST_HELD_OUT:
@@ -124,7 +135,18 @@ def split(dataset: Dataset, model: MlModel) -> Split:
 
 def since(moment: datetime) -> str:
     """Return the SQL condition of rows whose events are not before a moment."""
-    return f"{EVENT} >= {literal(moment.isoformat())}::TIMESTAMPTZ"
+    return f"{EVENT} >= {_moment(moment)}"
+
+
+def _settling(dataset: Dataset) -> timedelta:
+    """Return the time within which SETTLED of a dataset's outcomes became known; nothing where it has none."""
+    taken = f"epoch({_KNOWN}) - epoch({EVENT})"
+    (seconds,) = dataset.engine.one(f"SELECT quantile_disc({taken}, {SETTLED}) FROM {ROWS}")
+    return timedelta(seconds=seconds or 0)
+
+
+def _moment(moment: datetime) -> str:
+    return f"{literal(moment.isoformat())}::TIMESTAMPTZ"
 
 
 def _too_few(model: MlModel, rows: int, positive: int, judged: int) -> TooFewError:
