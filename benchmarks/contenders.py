@@ -62,7 +62,7 @@ class Boathouse:
         self.code.mkdir(parents=True)
         shutil.copy(ROOT / "main.py", self.code)
         shutil.copytree(ROOT / "src", self.code / "src", ignore=shutil.ignore_patterns("__pycache__"))
-        for domain in [path for layer in ("silver", "gold") for path in (self.code / "src" / layer).iterdir()]:
+        for domain in [path for layer in ("silver", "gold", "ml") for path in (self.code / "src" / layer).iterdir()]:
             if domain.is_dir():
                 shutil.rmtree(domain)
         shutil.copytree(HERE / "contracts", self.code / "src", dirs_exist_ok=True)

@@ -88,6 +88,7 @@ class AppStore:
     reports: tuple[str, ...] = (ENGAGEMENT, "App Downloads Standard")
     latest: str = "1_3"  # of the sales summary
     page: int = 2  # members of a list at once
+    ready: time = time(6, tzinfo=PACIFIC)  # of the day after, from when on a day's sales are there
     calls_left: int = 3500
     replies: list[Reply | None] = field(default_factory=list)  # to the next calls; None: as it is
     spoilt: dict[str, Any] = field(default_factory=dict)  # what the next list of segments says wrongly
@@ -174,7 +175,7 @@ class AppStore:
             words = "The version parameter you have specified is invalid. The latest version for this report is"
             return refusal(400, "PARAMETER_ERROR.INVALID", f"{words} {self.latest}.")
         day = date.fromisoformat(request.params["filter[reportDate]"])
-        if self.now < datetime.combine(day + timedelta(days=1), time(6), PACIFIC):
+        if self.now < datetime.combine(day + timedelta(days=1), self.ready):
             return refusal(404, "NOT_FOUND", "Report is not available yet.")
         found = self.sales.get((request.params["filter[vendorNumber]"], day))
         if not found:

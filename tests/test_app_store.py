@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -547,7 +547,7 @@ def test_a_server_that_hangs_costs_its_budget(kpi: Lake, apple: AppStore) -> Non
 @needs_sample
 @pytest.mark.parametrize("call", short([5, 1, 2, 3, 4, 6, 7], 1))
 def test_a_pull_killed_at_any_call_is_finished_by_the_next_run(kpi: Lake, apple: AppStore, call: int) -> None:
-    apple.now = datetime.now(UTC)
+    apple.now, apple.ready = datetime.now(UTC), time(0, tzinfo=UTC)  # whatever the hour is now
     yesterday = apple.now.date() - timedelta(days=1)
     kpi.edit("silver/kpi/app_store_sales.yaml", "08:00 America/Los_Angeles", "00:00 UTC")
     apple.sales = {(VENDOR, yesterday - timedelta(days=n)): report(sale(yesterday, n)) for n in range(3)}

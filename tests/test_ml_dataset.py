@@ -71,7 +71,7 @@ def test_held_out_is_the_newest_share_and_trained_on_is_what_was_known_before_it
 
 
 def test_newest_events_count_once_their_slow_outcomes_are_known_too(lake: Lake) -> None:
-    """Half of the parcels are late, which is known after nine days; of the newest nine days only the others are known."""
+    """Half of the parcels are late, known after nine days; of the newest nine days only the others are known."""
     sends_parcels(lake, "".join(parcel(n, n // 2, 9 if n % 2 else 1) for n in range(240)))
     with dataset(lake, day(110)) as found, open_project(lake.settings) as project:
         parts = split(found, project.contracts.models[MODEL_ID])

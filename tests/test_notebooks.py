@@ -39,10 +39,11 @@ def test_a_notebook_is_no_model_and_no_run_looks_at_it(shop: Lake) -> None:
     assert shop.good().failures == {}
 
 
-def test_a_mart_without_one_says_where_to_write_it(shop: Lake) -> None:
-    with served(shop) as page:
-        answer = page.ask("GET", "/notebook/other")
-    assert answer.status == 400 and "src/gold/other/page.py" in answer.text
+def test_a_mart_without_one_says_where_to_write_it(lake: Lake) -> None:
+    with served(lake.shop()) as page:
+        answer = page.ask("GET", "/notebook/shop")
+        assert page.ask("GET", "/notebook/other").status == 400
+    assert answer.status == 400 and "src/gold/shop/page.py" in answer.text
 
 
 def test_without_marimo_it_says_what_to_type(shop: Lake, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,7 +129,9 @@ def test_a_report_is_read_by_who_asks_for_it_and_by_nobody_in_a_job(
     assert told == ["daily report | daily"]
     found = summary.read_summary
     series: Any = SimpleNamespace(table=DAILY)
-    monkeypatch.setattr(summary, "read_summary", lambda *args: replace(found(*args), series=(series,)))
+    monkeypatch.setattr(
+        summary, "read_summary", lambda *args, **words: replace(found(*args, **words), series=(series,))
+    )
     monkeypatch.setattr(writing, "write", lambda *args: ())
     monkeypatch.setattr(writing, "print_written", lambda *args: None)
     with monkeypatch.context() as patched:
