@@ -54,7 +54,7 @@ DRY = $(if $(DRY_RUN),--dry-run)
 .DEFAULT_GOAL := help
 .PHONY: help setup pipeline draft plan preview status health report alerts query check repair schema-version upgrade vacuum optimize backup restore
 .PHONY: pull sources tables describe adopt page incident access cost models
-.PHONY: drill schedule rotate-logs docs new wheel test proof lint format torture bench clean ready ready-page ready-dev train
+.PHONY: drill schedule rotate-logs docs new wheel test proof lint format torture bench clean ready ready-page ready-ml ready-dev train
 .PHONY: morning afternoon week month month-end
 
 help: ## this list
@@ -124,7 +124,7 @@ cost: ready ## what this month cost by domain and table, budgets, and what would
 access: ready ## who read what in the last 30 days, failed tries, tables that nobody reads (DAYS=n, USER=name, TABLE=name)
 	@$(PYTHON) main.py access $(if $(DAYS),--days="$$DAYS") $(if $(filter command,$(origin USER)),--user="$$USER") $(if $(TABLE),--table="$$TABLE")
 
-train: ready ## train models and take them into use, or say why not (MODEL=domain.name, AS_OF=day, DRY_RUN=1); by hand: PROMOTE=version, RETIRE=1 or ROLLBACK=1, with REASON=text
+train: ready-ml ## train models and take them into use, or say why not (MODEL=domain.name, AS_OF=day, DRY_RUN=1); by hand: PROMOTE=version, RETIRE=1 or ROLLBACK=1, with REASON=text
 	@$(PYTHON) main.py train $(if $(MODEL),--model="$$MODEL") $(if $(AS_OF),--as-of="$$AS_OF") $(if $(PROMOTE),--promote="$$PROMOTE") $(if $(RETIRE),--retire) $(if $(ROLLBACK),--rollback) $(if $(REASON),--reason="$$REASON") $(DRY)
 
 tables: ready ## every table that can be read, with its rows, version and last change
@@ -210,6 +210,9 @@ ready:
 
 ready-page:
 	@./setup.sh --quiet --page
+
+ready-ml:
+	@./setup.sh --quiet --ml
 
 ready-dev:
 	@./setup.sh --quiet --dev

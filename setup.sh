@@ -6,7 +6,7 @@
 #   ./setup.sh --connectors
 #                         what sources that are not files need as well, also whenever it is called later
 #   ./setup.sh --page     what the page in the browser needs, --notebook what notebooks beside it need, likewise
-#   ./setup.sh --ml       what models of machine learning need, likewise
+#   ./setup.sh --ml       what models of machine learning need, likewise (make train asks for it)
 #   ./setup.sh --quiet    says nothing when there is nothing to do
 #
 # It checks first and changes nothing when something is missing; it can be repeated, interrupted and run
@@ -39,7 +39,7 @@ main() {
     is_installed || choose_python
     stop_if_missing
     is_installed || install_requirements
-    mkdir -p "${FOLDERS[@]}"
+    (umask 027 && mkdir -p "${FOLDERS[@]}")  # for whoever runs it and the group: UMASK says of all that comes later
     [[ -e .env ]] || copy_settings
     $quiet || next_command "ready after $SECONDS s"
 }

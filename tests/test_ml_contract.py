@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ml_shop import FEATURES, MODEL, PARCELS
+from conftest import Lake
+from ml_shop import FEATURES, MODEL, MODEL_ID, PARCELS, sends_parcels
 
 from src import contract
 from src.errors import BoathouseError, ContractErrors
+from src.project import open_project
 
 SCORES = """
   - name: risk
@@ -148,3 +150,12 @@ def test_a_table_of_scores_has_no_sql_and_a_label_the_key_of_its_features(tmp_pa
     keyless = FEATURES.replace("parcel_id", "parcel") + SCORES.lstrip("\n").replace("parcel_id", "parcel")
     [error] = refused(tmp_path / "second", SHOP | {MART: keyless})
     assert error.what == "silver.shop.parcels has no column parcel"
+
+
+def test_a_model_of_a_mart_that_is_not_there_is_left_out_with_a_note(lake: Lake) -> None:
+    sends_parcels(lake)
+    lake.write("ml/other/late.yaml", MODEL.replace("gold.shop.", "gold.other."))
+    with open_project(lake.settings) as project:
+        assert list(project.contracts.models) == [MODEL_ID]
+        assert project.contracts.notes == ("src/ml/other/late.yaml is left out: no table of gold.other is declared",)
+    lake.good()

@@ -258,13 +258,6 @@ def test_a_model_that_waits_for_outcomes_fails_where_it_is_named_and_is_noted_el
     assert "shop.late is not trained: " in lake.typed("train", "--dry-run").stdout
 
 
-def test_without_the_extra_nothing_is_trained(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    sends_parcels(lake)
-    monkeypatch.setattr(artefacts, "find_spec", lambda name: None)
-    assert "./setup.sh --ml" in train(lake, code=2)
-    assert lake.rows("SELECT DISTINCT kind FROM ops.pipeline_runs WHERE layer = 'run'") == [("pipeline",)]
-
-
 def test_a_dry_run_keeps_nothing(lake: Lake) -> None:
     sends_parcels(lake)
     [found] = train(lake, "--dry-run")
@@ -341,3 +334,18 @@ def test_a_training_that_is_killed_leaves_the_version_or_none_and_the_next_goes_
     assert train(lake)[0]["version"] == 1
     assert versions(lake) == [(1, "ACTIVE")]
     assert lake.rows("SELECT count(*) FROM ops.pipeline_runs WHERE error_class = 'interrupted'") == [(1,)]
+
+
+def test_who_has_no_scikit_learn_and_never_trained_is_kept_from_nothing(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sends_parcels(lake)
+    monkeypatch.setattr(artefacts, "find_spec", lambda name: None)
+    assert lake.command("train") == 0
+    assert "note: models of machine learning need sklearn, skops, not installed: nothing" in capsys.readouterr().out
+    assert "./setup.sh --ml" in train(lake, "--model", "shop.late", code=2)
+    assert lake.rows("SELECT DISTINCT kind FROM ops.pipeline_runs WHERE layer = 'run'") == [("pipeline",)]
+    monkeypatch.undo()
+    train(lake)
+    monkeypatch.setattr(artefacts, "find_spec", lambda name: None)
+    assert lake.command("train") == 2

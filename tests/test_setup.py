@@ -138,7 +138,7 @@ def test_a_fresh_folder_becomes_ready_and_the_next_command_is_named(project: Pat
     assert (code, out) == (0, "next: make pipeline\n")
     assert "making .venv with python3" in err
     assert (project / "data" / "landing").is_dir()
-    assert (project / "logs").is_dir()
+    assert [stat.S_IMODE((project / name).stat().st_mode) for name in ("data", "logs")] == [0o750, 0o750]
     assert (project / ".env").read_text() == (PROJECT / ".env.example").read_text()
     assert stat.S_IMODE((project / ".env").stat().st_mode) == 0o600
     assert calls(project) == ["venv", "pip"]
@@ -451,5 +451,5 @@ def test_make_alone_lists_every_target_a_person_types(project: Path) -> None:
     ).stdout
     makefile = (project / "Makefile").read_text()
     phony = [line.split()[1:] for line in makefile.splitlines() if line.startswith(".PHONY:")]
-    typed = {target for line in phony for target in line} - {"ready", "ready-dev", "ready-page"}
+    typed = {target for line in phony for target in line} - {"ready", "ready-dev", "ready-page", "ready-ml"}
     assert {line.split()[1] for line in listed.splitlines() if line.startswith("  make ")} == typed

@@ -81,7 +81,14 @@ def run(call: Call) -> int:
         if not models:
             show(call, [], lambda _: print("no model is declared: src/ml/<domain>/<name>.yaml would be one"))
             return 0
-        artefacts.require_extra()
+        try:
+            artefacts.require_extra()
+        except UsageError as error:
+            if call.args.model is not None or any(map(project.table, models)):
+                raise
+            console.note(f"{error.what}: nothing is trained, and nothing ever was; {error.fix}")
+            show(call, [], _print)
+            return 0
         return _train(call, project, models)
 
 

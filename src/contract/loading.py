@@ -31,14 +31,17 @@ def load(root: Path) -> Contracts:
         elif file.document:
             marts.append(tables.mart(file))
     empty = [f"{path.relative_to(root.parent)} is empty: no mart yet" for path in documents.empty_marts(root)]
+    gold = {table.id: table for mart in marts for table in mart.tables}
+    models = ml.discover(root, errors)
+    left_out = ml.left_out(models, gold)
     contracts = Contracts(
         feeds=agreed(silver),
         silver={table.id: table for _, table in silver},
-        gold={table.id: table for mart in marts for table in mart.tables},
+        gold=gold,
         marts={mart.name: mart for mart in marts},
-        notes=(*empty, *seeds.notes(root)),
+        notes=(*empty, *left_out.values(), *seeds.notes(root)),
         seeds=seeds.discover(root, errors),
-        models=ml.discover(root, errors),
+        models={name: model for name, model in models.items() if name not in left_out},
     )
     _check_ids([file for file in files if file.document])
     _check_references(files, {**contracts.silver, **contracts.gold})

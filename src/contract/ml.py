@@ -6,7 +6,7 @@ used. The standard has no words for it, so the file has a form of its own; the f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,23 @@ def discover(root: Path, errors: list[BoathouseError]) -> dict[str, MlModel]:
         return {}
     found = (model for folder in documents.entries(layer) if folder.is_dir() for model in _in(folder, root, errors))
     return {model.id: model for model in found}
+
+
+def left_out(models: Mapping[str, MlModel], tables: Collection[str]) -> dict[str, str]:
+    """Return the models, by id, of whose mart no table is declared, each with a note.
+
+    Who takes a mart away, or never had it, as after a merge of the sample company's models, is kept from no run.
+    """
+    marts = {_mart(name) for name in tables}
+    return {
+        name: f"{_shown(model.path)} is left out: no table of {_mart(model.features)} is declared"
+        for name, model in models.items()
+        if _mart(model.features) not in marts
+    }
+
+
+def _mart(table: str) -> str:
+    return table.rpartition(".")[0]
 
 
 def check_tables(models: Mapping[str, MlModel], tables: Mapping[str, Table], errors: list[BoathouseError]) -> None:
