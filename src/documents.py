@@ -102,7 +102,7 @@ def project_makefile(makefile: Path, template: Path) -> str:
     """
     text, own = makefile.read_text(encoding="utf-8"), template.read_text(encoding="utf-8")
     variables = text[text.index("# Taken as they were typed") : text.index(".DEFAULT_GOAL")].strip()
-    target = r"^([a-z-]+): ready(?:-page)? ## (.+)\n((?:\t.+\n)+)"
+    target = r"^([a-z-]+): ready(?:-page|-ml)? ## (.+)\n((?:\t.+\n)+)"
     targets = {
         name: f"{name}: setup ## {meaning}\n{_of_a_project(recipe)}"
         for name, meaning, recipe in re.findall(target, text, re.MULTILINE)
