@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,10 +13,11 @@ from datetime import UTC, date, datetime, timedelta
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-from src import catalog, contract, lake, proof, stopping
+from src import catalog, console, contract, lake, proof, stopping
 from src.checks import audits
 from src.contract import Contracts, Feed, Table
 from src.engine import DuckEngine
+from src.engine.profile import Profile
 from src.errors import ContractError, ContractErrors, UsageError
 from src.proof import Proof
 from src.settings import Settings
@@ -252,12 +254,37 @@ def open_engine(settings: Settings) -> Iterator[DuckEngine]:
     """
     catalog.refuse_newer(settings.data_dir)
     threads = settings.threads or os.cpu_count() or 1
-    running = DuckEngine(memory_limit=settings.memory_limit, threads=threads, spill=settings.data_dir / ".spill")
+    profile = Profile() if settings.profile else None
+    spill = settings.data_dir / ".spill"
+    running = DuckEngine(memory_limit=settings.memory_limit, threads=threads, spill=spill, profile=profile)
     try:
         with stopping.interrupting(running.interrupt):
             yield running
     finally:
         running.close()
+        if profile:
+            _show(profile)
+
+
+_SHOWN_STATEMENTS, _SHOWN_LENGTH = 40, 120
+
+
+def _show(profile: Profile) -> None:
+    """Print the statements that took longest, beside the command's own output."""
+    longest = profile.longest(_SHOWN_STATEMENTS)
+    rows = [
+        (f"{one.wall_seconds:.3f}", f"{one.cpu_seconds:.3f}", f"{one.cores:.1f}", one.step, _shortened(one.sql))
+        for one in longest
+    ]
+    wall, cpu = (sum(getattr(one, part) for one in profile.statements) for part in ("wall_seconds", "cpu_seconds"))
+    all_of_them = f"{len(profile.statements)} statements took {wall:.3f} s, {cpu:.3f} s of the processor"
+    print(f"{all_of_them}; the longest are", file=sys.stderr)
+    console.table(["seconds", "processor", "cores", "step", "statement"], rows, out=sys.stderr)
+
+
+def _shortened(sql: str) -> str:
+    text = " ".join(sql.split())
+    return text if len(text) <= _SHOWN_LENGTH else f"{text[: _SHOWN_LENGTH // 2]} ... {text[-_SHOWN_LENGTH // 2 :]}"
 
 
 @contextmanager

@@ -132,10 +132,11 @@ class Settings(BaseModel):
         le=2**31 - 1,
     )
     memory_limit: str = _setting(
-        "600MB",
-        "How much memory the engine may take before it spills to disk; a run takes up to 400 MB beside it.",
-        write="a number and a unit, MB, GB, MiB or GiB, for example 2GB",
-        pattern=r"^[1-9][0-9]{0,6}(\.[0-9]+)?(MB|GB|MiB|GiB)$",
+        "auto",
+        "How much memory the engine may take before it spills to disk; a run takes up to 400 MB beside it."
+        " auto is a quarter of the machine's memory, at least 600 MB and at most 4 GB.",
+        write="auto, or a number and a unit, MB, GB, MiB or GiB, for example 2GB",
+        pattern=r"^(auto|[1-9][0-9]{0,6}(\.[0-9]+)?(MB|GB|MiB|GiB))$",
     )
     threads: int = _setting(
         0,
@@ -143,6 +144,11 @@ class Settings(BaseModel):
         write="a whole number from 0 to 1024",
         ge=0,
         le=1024,
+    )
+    profile: bool = _setting(
+        False,
+        "Whether a command ends with what its statements took, wall and processor time; its steps then run one by one.",
+        write="true or false",
     )
     settle_seconds: float = _setting(
         2,

@@ -15,6 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from src.engine import DuckEngine, Reject, SqlMistake, identifier, literal
+from src.engine.duck import automatic_memory
+from src.engine.profile import Profile
 from src.errors import BoathouseError, ContractError, DataError, MachineError
 from src.lake import DataFile
 
@@ -476,3 +478,47 @@ def test_bytes_that_are_no_text_are_damage_and_no_bug(engine: DuckEngine) -> Non
 def test_nothing_is_ever_downloaded_or_read_from_the_program(engine: DuckEngine) -> None:
     asked = ("autoinstall_known_extensions", "autoload_known_extensions", "python_enable_replacements")
     assert [engine.one(f"SELECT current_setting('{name}')::VARCHAR")[0] for name in asked] == ["false"] * 3
+
+
+# -- memory and profile
+
+
+@pytest.mark.parametrize(
+    ("machine", "limit"),
+    [
+        (24_000_000_000, 4_000_000_000),
+        (16_000_000_000, 4_000_000_000),
+        (8_000_000_000, 2_000_000_000),
+        (2_000_000_000, 600_000_000),
+        (1_000_000_000, 600_000_000),
+    ],
+)
+def test_an_automatic_limit_is_a_quarter_of_the_machine_within_bounds(machine: int, limit: int) -> None:
+    assert automatic_memory(machine * 80 // 100) == limit
+
+
+def test_an_engine_with_an_automatic_limit_has_it_after_a_restart_too(tmp_path: Path) -> None:
+    running = DuckEngine(memory_limit="auto", threads=1, spill=tmp_path)
+    limit = "SELECT parse_formatted_bytes(current_setting('memory_limit')) BETWEEN 599000000 AND 4000000000"
+    assert running.one(limit) == (True,)
+    running._reopen()
+    assert running.one(limit) == (True,)
+    running.close()
+
+
+def test_a_profile_has_every_statement_with_its_step_and_both_times(tmp_path: Path) -> None:
+    profile = Profile()
+    running = DuckEngine(memory_limit="500MB", threads=1, spill=tmp_path, profile=profile)
+    before = len(profile.statements)
+    profile.step = "silver.shop.sales"
+    busy = "SELECT sum(hash(range)) FROM range(3_000_000)"
+    running.rows(busy)
+    with pytest.raises(BoathouseError):
+        running.rows("SELECT 1 + nothing")
+    running.close()
+    counted, failed = profile.statements[before:]
+    assert (counted.step, counted.sql, failed.sql) == ("silver.shop.sales", busy, "SELECT 1 + nothing")
+    assert counted.cpu_seconds > 0
+    assert counted.cores > 0
+    assert profile.longest(1) == [max(profile.statements, key=lambda one: one.wall_seconds)]
+    assert len(profile.longest(1000)) == len(profile.statements)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -101,6 +102,19 @@ def test_the_heartbeat_of_success_is_on_stdout_and_an_idle_rerun_says_that_nothi
     assert "✓ Pipeline Finished: Processed 1 records (3 of 3 tables changed" in first.stdout
     assert "✓ Pipeline Finished: Processed 0 records (0 changed" in second.stdout
     assert "Pipeline" not in first.stderr
+
+
+def test_a_profile_is_shown_beside_what_a_run_prints_with_the_step_of_each_statement(lake: Lake) -> None:
+    lake.shop()
+    lake.land("shop/orders/1.csv", "order_id,day,amount,updated\n1,2024-01-01,10,1\n")
+    plain, profiled = lake.typed("run"), lake.typed("run", "--mode", "all", PROFILE="true")
+    assert (plain.returncode, profiled.returncode) == (0, 0)
+    assert "statement" not in plain.stdout + plain.stderr + profiled.stdout
+    assert re.search(
+        r"^\d+ statements took [\d.]+ s, [\d.]+ s of the processor; the longest are$", profiled.stderr, re.M
+    )
+    assert re.search(r"^seconds +processor +cores +step +statement", profiled.stderr, re.M)
+    assert re.search(r"^ *[\d.]+ +[\d.]+ +[\d.]+ +silver\.shop\.orders +\w", profiled.stderr, re.M)
 
 
 def test_the_heartbeat_of_failure_is_on_stderr_with_the_exit_code_of_its_class(lake: Lake) -> None:

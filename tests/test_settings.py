@@ -36,7 +36,7 @@ def test_without_an_env_file_every_setting_has_its_default(tmp_path: Path) -> No
         sample_feed=False,
         sample_days=30,
         sample_seed=7,
-        memory_limit="600MB",
+        memory_limit="auto",
         threads=0,
         settle_seconds=2,
     )
@@ -86,6 +86,7 @@ def test_settings_are_frozen(tmp_path: Path) -> None:
         ("MEMORY_LIMIT", "80%", "for example 2GB"),
         ("MEMORY_LIMIT", "2", "for example 2GB"),
         ("MEMORY_LIMIT", "0GB", "for example 2GB"),
+        ("MEMORY_LIMIT", "Auto", "auto, or a number"),
         ("THREADS", "many", "from 0 to 1024"),
         ("THREADS", " ", "from 0 to 1024"),
         ("COST_PER_CPU_HOUR", "-1", "0 or more"),
@@ -111,8 +112,8 @@ def test_a_malformed_value_is_named_with_what_to_write(tmp_path: Path, name: str
     assert advice in message
 
 
-@pytest.mark.parametrize("value", ["500MB", "1.5GB", "2GiB", "64MiB"])
-def test_memory_is_a_number_and_a_unit(tmp_path: Path, value: str) -> None:
+@pytest.mark.parametrize("value", ["auto", "500MB", "1.5GB", "2GiB", "64MiB"])
+def test_memory_is_auto_or_a_number_and_a_unit(tmp_path: Path, value: str) -> None:
     assert load(tmp_path, {"MEMORY_LIMIT": value}).memory_limit == value
 
 
@@ -132,8 +133,8 @@ def test_all_errors_are_reported_at_once_with_their_lines(tmp_path: Path) -> Non
             "unknown setting LOGLEVEL",
             f"  where: {env}, line 5",
             "  fix:   write LOG_LEVEL; known are DATA_DIR, LOG_DIR, LOG_LEVEL, LOG_FORMAT, SAMPLE_FEED, SAMPLE_DAYS, "
-            "SAMPLE_SEED, MEMORY_LIMIT, THREADS, SETTLE_SECONDS, BACKUP_REMOTE, BACKUP_KEEP_DAILY, BACKUP_KEEP_WEEKLY, "
-            "BACKUP_KEEP_MONTHLY, TIMEZONE, COST_PER_CPU_HOUR, COST_PER_GB_MONTH, COST_CURRENCY, "
+            "SAMPLE_SEED, MEMORY_LIMIT, THREADS, PROFILE, SETTLE_SECONDS, BACKUP_REMOTE, BACKUP_KEEP_DAILY, "
+            "BACKUP_KEEP_WEEKLY, BACKUP_KEEP_MONTHLY, TIMEZONE, COST_PER_CPU_HOUR, COST_PER_GB_MONTH, COST_CURRENCY, "
             "PAGE_PORT, PAGE_ADDRESS, PAGE_READONLY, PAGE_HOST, PAGE_KEY, MASK, UNMASKED_USERS, UMASK, ALERT_URLS, "
             "RCLONE_CONFIG_..., SOURCE_... and BUDGET_...",
             "THREADS again, set in line 1",

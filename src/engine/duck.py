@@ -13,7 +13,7 @@ import re
 import stat
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -26,6 +26,7 @@ from src import contract
 from src.engine import functions, outside, unrepeatable
 from src.engine.functions import Functions
 from src.engine.mistakes import SqlMistake, UnparsedError
+from src.engine.profile import Profile
 from src.engine.room import room_beside
 from src.errors import (
     BoathouseError,
@@ -47,6 +48,9 @@ _ROWS_UNCUT = 1_000_000  # written into partitions by one statement, which keeps
 _ROWS_AT_ONCE = 500_000  # of more than that; fewer are not cut, as every part reads again what it is made of
 _DEFECT = "it may be damaged data that the engine does not know as such: land it again, whole; else report this"
 _UNPACKED = 12  # rows take about so many times the memory of the Parquet files they are read from
+_MEMORY = "parse_formatted_bytes(current_setting('memory_limit'))"
+AUTOMATIC = "auto"  # the memory limit that is made of the machine's memory
+_LEAST_MEMORY, _MOST_MEMORY = 600_000_000, 4_000_000_000  # bytes of an automatic limit
 _functions: list[Functions] = []  # what listing them gave, which takes as long as opening an engine
 
 
@@ -70,6 +74,15 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def automatic_memory(unlimited: int) -> int:
+    """Return the bytes that the engine may take by itself: a quarter of the machine's memory, 600 MB to 4 GB.
+
+    `unlimited` is the limit that the engine sets itself without one: 80 % of what the machine, or the control group
+    that the process is in, has.
+    """
+    return max(_LEAST_MEMORY, min(unlimited * 100 // 80 // 4, _MOST_MEMORY))
+
+
 @dataclass(frozen=True)
 class Reject:
     """A line the CSV reader could not split: absolute file path, its number, why, and the raw line."""
@@ -81,11 +94,15 @@ class Reject:
 
 
 class DuckEngine:
-    """One DuckDB connection with bounded memory that spills to `spill`."""
+    """One DuckDB connection with bounded memory that spills to `spill`.
 
-    def __init__(self, *, memory_limit: str, threads: int, spill: Path) -> None:
+    `memory_limit`: such as 2GB, or `auto`; `profile`: where what each statement took is kept, if anywhere.
+    """
+
+    def __init__(self, *, memory_limit: str, threads: int, spill: Path, profile: Profile | None = None) -> None:
+        self.profile = profile
         self._config: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": memory_limit,
+            **({} if memory_limit == AUTOMATIC else {"memory_limit": memory_limit}),
             "threads": threads,
             "temp_directory": str(spill),
             "autoinstall_known_extensions": False,  # nothing is ever downloaded, whatever a statement asks for
@@ -108,6 +125,9 @@ class DuckEngine:
     def _open(self) -> None:
         self._connection = duckdb.connect(config=self._config)
         self._homes = {"temp.main"}
+        if "memory_limit" not in self._config:
+            available = int(self.one(f"SELECT {_MEMORY}")[0])
+            self.execute(f"SET memory_limit = '{automatic_memory(available)}B'")
         self.execute("SET TimeZone = 'UTC'")
         self.execute("SET preserve_insertion_order = false")
         self.execute("SET enable_progress_bar = false")
@@ -141,7 +161,8 @@ class DuckEngine:
     @contextmanager
     def _running(self, sql: str) -> Iterator[None]:
         """Raise the engine's errors as ours, and restart it after an internal one."""
-        with _translated(sql):
+        timed = self.profile.timed(sql) if self.profile else nullcontext()
+        with _translated(sql), timed:
             try:
                 yield
             except (duckdb.InternalException, duckdb.FatalException) as error:
@@ -362,7 +383,7 @@ class DuckEngine:
     @cached_property
     def _memory(self) -> int:
         """Return the bytes of memory that the engine may take."""
-        return int(self.one("SELECT parse_formatted_bytes(current_setting('memory_limit'))")[0])
+        return int(self.one(f"SELECT {_MEMORY}")[0])
 
     @cached_property
     def _scratch(self) -> str:

@@ -42,6 +42,7 @@ def recorded_run(
         run = Run(run_id, window, runs.now, command, kind, full_refresh, relative=project.relative)
         logger.info("run {}: {}, Boathouse {}", run_id, command, __version__)
         run.started_by = by
+        run.profile = project.engine.profile
         run.masks = cache(partial(masks_of_records, project))
         run.revision = revision.read_revision(project.settings.root)
         run.expect = forecast.of_run(project, run)

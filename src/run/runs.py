@@ -20,6 +20,7 @@ from src.checks.audits import AuditError, AuditResult
 from src.checks.audits import describe as describe_audit
 from src.checks.outcome import Outcome
 from src.engine import DuckEngine
+from src.engine.profile import Profile
 from src.errors import BoathouseError, PartialError, TransientError, UsageError, translated
 from src.masking import concealing
 from src.masking.masks import NONE, Masks
@@ -181,6 +182,7 @@ class Run:
     started_by: str = ""
     planned: int | None = None  # how many steps it will do, where that is known
     watch: Watch | None = None
+    profile: Profile | None = None  # of the statements, which it tells the step of
     records: list[Record] = field(default_factory=list)
     failures: dict[str, BoathouseError | Exception] = field(default_factory=dict)
     blocked: dict[str, tuple[str, ...]] = field(default_factory=dict)  # table id: what it waits for
@@ -210,6 +212,8 @@ class Run:
         stopping.check()
         expected = self._expected(table_id)
         started = self.clock()
+        if self.profile:
+            self.profile.step = table_id
         if self.watch:
             self.watch.begun(table_id, started)
         failed = [need for need in needs if need in self.failures or need in self.blocked]
