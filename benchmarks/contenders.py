@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -22,6 +22,9 @@ HERE = Path(__file__).resolve().parent
 TABLES = ("bronze", "rejected", "silver", "gold")
 FEED = "orders/order_lines"  # where files land
 TODAY = "2026-01-01"  # the day of an increment, in its file's name
+
+
+Place = str | Mapping[str, str]  # of a table; of many tables of one kind, by name
 
 
 class Missing(Exception):
@@ -44,8 +47,8 @@ class Contender(Protocol):
     def load(self, state: Path, files: Sequence[Path]) -> Command:
         """The command that brings these files, new to it, through all its tables."""
 
-    def tables(self, state: Path) -> Mapping[str, str]:
-        """How DuckDB reads its tables: bronze, rejected, silver and gold as relations, `attach` where needed."""
+    def tables(self, state: Path) -> Mapping[str, Place]:
+        """Where its tables lie, as benchmarks/check.py reads them."""
 
 
 @dataclass
@@ -54,10 +57,21 @@ class Boathouse:
 
     name: str = "Boathouse"
     slug: str = "boathouse"
+    contracts: Path = HERE / "contracts"
+    environ: Mapping[str, str] = field(default_factory=dict)
     code: Path = Path()
+
+    def limited(self, memory: str) -> Boathouse:
+        """Return the same with another MEMORY_LIMIT than the default, for after `prepare`."""
+        name, slug = f"{self.name}, MEMORY_LIMIT={memory}", f"{self.slug}-{memory}"
+        return replace(self, name=name, slug=slug, environ={"MEMORY_LIMIT": memory})
 
     def prepare(self, bench: Path) -> None:
         self.code = bench / "boathouse"
+        self.copy()
+
+    def copy(self) -> None:
+        """Copy the product to `code`, with these contracts as its own."""
         shutil.rmtree(self.code, ignore_errors=True)
         self.code.mkdir(parents=True)
         shutil.copy(ROOT / "main.py", self.code)
@@ -65,7 +79,7 @@ class Boathouse:
         for domain in [path for layer in ("silver", "gold", "ml") for path in (self.code / "src" / layer).iterdir()]:
             if domain.is_dir():
                 shutil.rmtree(domain)
-        shutil.copytree(HERE / "contracts", self.code / "src", dirs_exist_ok=True)
+        shutil.copytree(self.contracts, self.code / "src", dirs_exist_ok=True)
         subprocess.run([sys.executable, "-m", "compileall", "-q", "main.py", "src"], cwd=self.code, check=True)
 
     def load(self, state: Path, files: Sequence[Path]) -> Command:
@@ -78,6 +92,7 @@ class Boathouse:
             "LOG_DIR": str(state / "logs"),
             "SAMPLE_FEED": "false",
             "SETTLE_SECONDS": "0",
+            **self.environ,
         }
         return Command([sys.executable, *words], self.code, environ)
 
@@ -87,7 +102,7 @@ class Boathouse:
         command = self.command(state, str(HERE / "bronze.py"), form)
         return Command(command.argv, command.cwd, {**command.environ, "PYTHONPATH": str(self.code)})
 
-    def tables(self, state: Path) -> Mapping[str, str]:
+    def tables(self, state: Path) -> Mapping[str, Place]:
         data = state / "data"
         return {
             "bronze": f"delta:{data}/bronze/{FEED}",
@@ -98,7 +113,15 @@ class Boathouse:
 
 
 def land(state: Path, files: Sequence[Path]) -> None:
-    """Put files into the landing zone of a state.
+    """Put files into the landing zone of a state, in the folder of the one feed."""
+    landing = zone(state)
+    (landing / FEED).mkdir(parents=True, exist_ok=True)
+    for file in files:
+        shutil.copy(file, landing / FEED)
+
+
+def zone(state: Path) -> Path:
+    """The landing zone of a state, without what the round before delivered.
 
     A landed file is known by its inode and times, which a copy of the state would change. So the zone lies
     beside the state, a copy links to it, and the history in it stays untouched: only what the round before
@@ -106,15 +129,14 @@ def land(state: Path, files: Sequence[Path]) -> None:
     """
     landing = state / "data/landing"
     if not landing.exists():
-        zone = state.with_name(f"{state.name}.landing")
-        shutil.rmtree(zone, ignore_errors=True)
-        (zone / FEED).mkdir(parents=True)
+        beside = state.with_name(f"{state.name}.landing")
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir(parents=True)
         landing.parent.mkdir(parents=True, exist_ok=True)
-        landing.symlink_to(zone.resolve(), target_is_directory=True)
-    for delivered in (landing / FEED).glob(f"*{TODAY}*"):
+        landing.symlink_to(beside.resolve(), target_is_directory=True)
+    for delivered in landing.resolve().rglob(f"*{TODAY}*"):
         delivered.unlink()
-    for file in files:
-        shutil.copy(file, landing / FEED)
+    return landing
 
 
 @dataclass
@@ -134,5 +156,5 @@ class Floor:
         """The command that copies files to Parquet and does nothing more."""
         return Command([sys.executable, "-m", "benchmarks.floor", str(state), "--bronze", form, *map(str, files)], ROOT)
 
-    def tables(self, state: Path) -> Mapping[str, str]:
+    def tables(self, state: Path) -> Mapping[str, Place]:
         return {name: f"parquet:{state}/{name}/**/*.parquet" for name in TABLES}

@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.contenders import Boathouse, Floor
 
 Results = Mapping[str, Mapping[str, Any]]  # by scenario, as benchmarks/results.py reads them
-OWN, FLOOR = Boathouse.name, Floor.name
+OWN, FLOOR, LESSON = Boathouse.name, Floor.name, "tutorial: polars, merge"
 MIB_IN_GB = 2**20 / 1e9
 
 
@@ -71,31 +71,37 @@ class Measured:
         row = self.rows.get((scenario, task, contender))
         return row.peak_mib * MIB_IN_GB if row else None
 
+    def bytes_of(self, scenario: str, folder: str, at: str) -> float | None:
+        """The bytes of a folder after a round of a scenario's first entry."""
+        entries = self.results.get(scenario, {}).get("entries", [{}])
+        found: float | None = entries[0].get("sizes", {}).get(at, {}).get(folder)
+        return found
+
     def to_floor(self, scenario: str, task: str) -> float | None:
         return ratio(self.seconds(scenario, task), self.seconds(scenario, task, FLOOR))
 
     def fastest_peer(self, scenario: str, task: str) -> Row | None:
-        """Of those who ended with the same tables; others are not here."""
+        """Of those who ended with the same tables; others are not here, and the script is no peer: it is a lesson."""
         peers = [row for row in self.rows.values() if (row.scenario, row.task) == (scenario, task)]
-        others = [row for row in peers if row.contender not in (OWN, FLOOR)]
+        others = [row for row in peers if not row.contender.startswith(OWN) and row.contender not in (FLOOR, LESSON)]
         return min(others, key=lambda row: row.seconds, default=None)
 
-    def to_fastest_peer(self, scenario: str, task: str) -> float | None:
+    def to_fastest_peer(self, scenario: str, task: str, contender: str = OWN) -> float | None:
         fastest = self.fastest_peer(scenario, task)
-        return ratio(self.seconds(scenario, task), fastest.seconds if fastest else None)
+        return ratio(self.seconds(scenario, task, contender), fastest.seconds if fastest else None)
 
-    def series(self, scenario: str) -> list[float]:
-        """The seconds of the rounds of a scenario's first entry, in order."""
+    def series(self, scenario: str, figure: str = "seconds") -> list[float]:
+        """One figure of the rounds of a scenario's first entry, in order."""
         if scenario not in self.results:
             return []
-        return [figures["seconds"] for figures in self.results[scenario]["entries"][0]["rounds"]]
+        return [figures[figure] for figures in self.results[scenario]["entries"][0]["rounds"]]
 
-    def late_to_early(self) -> float | None:
-        """The last five runs of the year against those around the tenth, medians: one run alone is noise."""
-        days = self.series("year")
+    def late_to_early(self, figure: str = "seconds") -> float | None:
+        """The last ten of the days against the ten around the tenth, medians: one run alone is noise."""
+        days = self.series("days", figure)
         if len(days) < 100:
             return None
-        return statistics.median(days[-5:]) / statistics.median(days[7:12])
+        return statistics.median(days[-10:]) / statistics.median(days[5:15])
 
 
 def ratio(one: float | None, other: float | None) -> float | None:

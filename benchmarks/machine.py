@@ -24,7 +24,7 @@ def described() -> dict[str, Any]:
         "kernel": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "libraries": {name: metadata.version(name) for name in LIBRARIES},
-        "commit": told(["git", "rev-parse", "--short", "HEAD"]).strip(),
+        "commit": told(["git", "log", "-1", "--format=%h", "--", "main.py", "src"]).strip(),  # the product's last
         "changed": bool(told(["git", "status", "--porcelain", "--", "main.py", "src"]).strip()),
         "date": datetime.now(UTC).date().isoformat(),
     }

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.contenders import HERE, TABLES, Missing
+from benchmarks.contenders import HERE, TABLES, Missing, Place
 from benchmarks.measure import Command
 
 QUIET = {
@@ -68,7 +68,7 @@ class Peer:
         words = self.later if loaded else self.first
         return Command([word.replace("{bin}", str(self.bin)) for word in words], state, {**QUIET, **self.environ})
 
-    def tables(self, state: Path) -> Mapping[str, str]:
+    def tables(self, state: Path) -> Mapping[str, Place]:
         return {table: self.lies.format(state=state, table=table) for table in TABLES}
 
 

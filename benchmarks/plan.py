@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from benchmarks import machine, scenarios
+from benchmarks import machine, scenarios, shops
 from benchmarks.contenders import Boathouse, Contender, Floor
+from benchmarks.days import Diary, library
+from benchmarks.many import ManyTables
 from benchmarks.measure import Command, run
 from benchmarks.peers import Peer
 from benchmarks.scenarios import Entrant, Entry
 
-# rows and days of a history; the last two have as many rows a day as 10m
+# rows and days of a history; 1m-37-days and 30m-1095-days have as many rows a day as 10m
 HISTORIES = {
     "1m": (1_000_000, 365),
     "10m": (10_000_000, 365),
+    "20m": (20_000_000, 365),
     "30m": (30_000_000, 365),
     "1m-37-days": (1_013_697, 37),
     "30m-1095-days": (30_000_000, 1095),
+    "1m-1095-days": (1_000_000, 1095),
+    "20k-20-days": (20_000, 20),
 }
+LITTLE = "600MB"  # the MEMORY_LIMIT of those who take part with little memory
 ROOM = {"MEMORY_LIMIT": "4GB"}  # what a state is prepared with: it is not measured, and 30m come in one load
 PEERS_UP_TO = 10_000_000  # rows of the largest history that peers are asked to load
-SHORT, LONG = 5, 3  # rounds
+OFTEN, SHORT, LONG = 9, 5, 3  # rounds
+WEEK, QUARTER = 7, 91  # days
 QUERY = "SELECT country, sum(revenue) AS revenue FROM gold.orders.daily_revenue GROUP BY country ORDER BY revenue DESC"
 
 
@@ -36,6 +44,7 @@ class Bench:
     sizes: Sequence[str]
     asked_rounds: int | None
     fresh: bool
+    quick: bool  # what has a size of its own takes the first of `sizes` instead
     boathouse: Boathouse
     floor: Floor
     peers: list[Peer]
@@ -49,6 +58,9 @@ class Bench:
 
     def rounds(self, usual: int) -> int:
         return self.asked_rounds or usual
+
+    def size(self, own: str) -> str:
+        return self.sizes[0] if self.quick else own
 
     def history(self, size: str, form: str = "csv") -> list[Path]:
         return sorted(self._made(size, "--format", form).iterdir())
@@ -108,50 +120,63 @@ def said(line: str) -> None:
     print(line, flush=True)
 
 
-# -- the scenarios
+# -- the scenarios: each yields what it measured as soon as it has it
 
 
-def bronze(bench: Bench) -> list[Entry]:
+def bronze(bench: Bench) -> Iterator[list[Entry]]:
     """Files into bronze and no further, against COPY of the same files to Parquet."""
-    entries = []
-    for size, form in [(size, "csv") for size in bench.sizes if size != "30m"] + [("1m", "ndjson"), ("1m", "parquet")]:
+    sizes = [size for size in bench.sizes if size != "30m"]
+    for size, form in [*((size, "csv") for size in sizes), *((sizes[0], form) for form in ("ndjson", "parquet"))]:
         task, files = f"bronze of {size}, {form}", bench.history(size, form)
         entrants = [
             Entrant(one, task, partial(one.bronze, files=files, form=form), compared=["bronze"])
             for one in (bench.boathouse, bench.floor)
         ]
-        entries += bench.measured(entrants, SHORT if size == "1m" else LONG)
-    return entries
+        yield bench.measured(entrants, SHORT if size == "1m" else LONG)
 
 
-def first(bench: Bench) -> list[Entry]:
+def first(bench: Bench) -> Iterator[list[Entry]]:
     """The whole history at once, into nothing; the last round leaves the state that other scenarios start from."""
-    entries = []
     for size in _loaded_by_all(bench):
-        files, entrants = bench.history(size), []
+        files, task, entrants = bench.history(size), f"first load of {size}", []
+        little = bench.boathouse.limited(LITTLE)
         for one in bench.everyone(size):
             state = bench.state(one, size)
             _mark(state).unlink(missing_ok=True)
-            entrants.append(Entrant(one, f"first load of {size}", _load(one, files), state=state))
+            entrants.append(Entrant(one, task, _load(one, files), state=state))
+        entrants.insert(1, Entrant(little, task, _load(little, files)))
         found = bench.measured(entrants, SHORT if size == "1m" else LONG)
         for entrant, entry in zip(entrants, found, strict=True):
             if entrant.state and not entry.failed:
                 _mark(entrant.state).write_text(str(files[0]), encoding="utf-8")
-        entries += found
-    return entries
+        yield found
 
 
-def daily(bench: Bench, rows: int, sizes: Sequence[str] = ()) -> list[Entry]:
+def large(bench: Bench) -> Iterator[list[Entry]]:
+    """The whole history of 30 million rows at once, with little memory; once, as the floor does it outside of time."""
+    one, size = bench.boathouse.limited(LITTLE), bench.size("30m")
+    files, state = bench.history(size), bench.state(bench.boathouse, size)
+    whole = scenarios.checked(bench.floor, bench.base(bench.floor, size))
+    _mark(state).unlink(missing_ok=True)
+    entrant = Entrant(one, f"first load of {size}", _load(one, files), state=state)
+    entry = scenarios.measured([entrant], 1, bench.folder / "work", said)[0]
+    if not entry.failed:
+        scenarios.check_equal([entry, Entry(bench.floor.name, entry.task, result=whole)])
+        _mark(state).write_text(str(files[0]), encoding="utf-8")
+    yield [entry]
+
+
+def daily(bench: Bench, rows: int, sizes: Sequence[str] = ()) -> Iterator[list[Entry]]:
     """One more day, on tables that hold a history; all sizes in one run, so that they can be compared."""
     entrants = []
-    for size in sizes or bench.sizes:
+    for size in sizes if not bench.quick and sizes else bench.sizes:
         task, load = f"a day of {rows // 1000} k on {size}", partial(_load, files=[bench.increment(size, rows)])
         for one in bench.everyone(size) if not sizes else bench.alone():
             entrants.append(Entrant(one, task, load(one), base=partial(bench.base, one, size)))
-    return bench.measured(entrants, SHORT)
+    yield bench.measured(entrants, SHORT)
 
 
-def late(bench: Bench) -> list[Entry]:
+def late(bench: Bench) -> Iterator[list[Entry]]:
     """A day of 30 k rows whose corrections go back 7, 30 and 60 days, on the largest history that peers load."""
     size = _loaded_by_all(bench)[-1]
     entrants = []
@@ -161,25 +186,73 @@ def late(bench: Bench) -> list[Entry]:
             partial(_load, files=[bench.increment(size, 30_000, back)]),
         )
         for one in bench.alone():
-            task = f"corrections {back} days back on {size}"
             entrants.append(Entrant(one, task, load(one), base=partial(bench.base, one, size)))
-    return bench.measured(entrants, SHORT)
+    yield bench.measured(entrants, SHORT)
 
 
-def idle(bench: Bench) -> list[Entry]:
-    """A run with nothing new, and one query: mostly imports."""
-    one, query = bench.boathouse, _typed(bench.boathouse, "main.py", "query", QUERY)
-    entrants = []
+def idle(bench: Bench) -> Iterator[list[Entry]]:
+    """A run with nothing new, one query, the list of commands: mostly imports. In one state, after a run like them."""
+    one = bench.boathouse
     for size in bench.sizes:
-        base = partial(bench.base, one, size)
-        entrants.append(Entrant(one, f"nothing new on {size}", _load(one, files=[]), base=base, compared=[]))
-        entrants.append(Entrant(one, f"a query on {size}", query, base=base, compared=[]))
-    return bench.measured(entrants, SHORT)
+        state = bench.folder / "work" / f"idle-{size}"
+        scenarios.started(Entrant(one, "", one.command, base=partial(bench.base, one, size), state=state), state)
+        run(one.load(state, []))
+        tasks = {
+            f"nothing new on {size}": _load(one, files=[]),
+            f"a query on {size}": _typed(one, "main.py", "query", QUERY),
+            "the list of commands (--help)": _typed(one, "main.py", "--help"),
+        }
+        entrants = [Entrant(one, task, what, state=state, compared=[], goes_on=True) for task, what in tasks.items()]
+        yield bench.measured(entrants[: 2 if size != bench.sizes[-1] else 3], OFTEN)
+        shutil.rmtree(state)
 
 
-def backfill(bench: Bench) -> list[Entry]:
+def many(bench: Bench) -> Iterator[list[Entry]]:
+    """200 feeds of 200 rows a day, 200 silver and 200 gold tables of which half are by day: two days of them.
+
+    dbt-duckdb has a model for each of the 600 tables and runs two at a time. In every round both go through all of it,
+    each in one state; with nothing new they look at what landed and find it known.
+    """
+    tables = ManyTables(bench.folder / "many", shops.names(2 if bench.quick else 20))
+    tables.make()
+    own = tables.boathouse(bench.folder / "boathouse-many")
+    both: list[Contender] = [own, *(tables.dbt(peer) for peer in bench.peers if peer.slug == "dbt-merge")]
+    yesterday, today = ([day] for day in tables.days)
+
+    def entrant(one: Contender, what: str, command: Callable[[Path], Command], compared: Sequence[str]) -> Entrant:
+        state = bench.state(one, "many")
+        return Entrant(one, f"{what} of {count} tables", command, None, state, compared, goes_on=what != "first run")
+
+    count, kinds = 3 * len(list(tables.tables())), [f"{layer} of shops" for layer in ("bronze", "silver", "gold")]
+    entrants = [
+        *(entrant(one, "first run", _load(one, yesterday), kinds) for one in both),
+        *(entrant(one, "a day", _load(one, today), kinds) for one in both),
+        *(entrant(one, "nothing new", _load(one, []), kinds) for one in both),
+        *(entrant(own, command, _typed(own, "main.py", command), []) for command in ("plan", "status")),
+    ]
+    yield bench.measured(entrants, LONG)
+
+
+def check(bench: Bench) -> Iterator[list[Entry]]:
+    """`make check` on 20 million rows, which recomputes and compares all of them, against a rebuild of them; once."""
+    one, size = bench.boathouse, bench.size("20m")
+    base, task = bench.base(one, size), f"{size}, all of it"
+    again = _typed(one, "main.py", "rebuild", "--table", "silver.orders.order_lines")
+    found = scenarios.measured(
+        [
+            Entrant(one, task, again, state=base, label="Boathouse, rebuild", goes_on=True),
+            Entrant(one, task, _typed(one, "main.py", "check"), state=base, label="Boathouse, check", goes_on=True),
+        ],
+        1,
+        bench.folder / "work",
+        said,
+    )
+    yield found
+
+
+def backfill(bench: Bench) -> Iterator[list[Entry]]:
     """Everything computed again, against the first load: both must end with the same tables."""
-    one, entries = bench.boathouse, []
+    one = bench.boathouse
     days = ("--start", "2025-01-01", "--end", "2025-12-31")
     again = _typed(one, "main.py", "backfill", "--table", "silver.orders.order_lines", *days)
     for size in _loaded_by_all(bench):
@@ -188,38 +261,51 @@ def backfill(bench: Bench) -> list[Entry]:
             Entrant(one, task, _load(one, files=files), label="Boathouse, first load"),
             Entrant(one, task, again, base=base, label="Boathouse, backfill"),
         ]
-        entries += bench.measured(entrants, LONG)
-    return entries
+        yield bench.measured(entrants, LONG)
 
 
-def year(bench: Bench) -> list[Entry]:
-    """Every day of a history as a run of its own, optimize and vacuum after each seventh; the rounds are the days."""
-    one, size = bench.boathouse, _loaded_by_all(bench)[-1]
-    entry = Entry(one.name, f"365 days of {size}, one by one")
-    state = scenarios.started(Entrant(one, "", one.command), bench.folder / "work")
-    for nth, file in enumerate(bench.history(size), 1):
-        entry.rounds.append(run(one.load(state, [file])))
-        if nth % 7 == 0:
-            for job in ("optimize", "vacuum"):
-                run(one.command(state, "main.py", job))
-        if nth % 30 == 0:
-            said(f"  day {nth}: {entry.rounds[-1].seconds:.2f} s")
-    entry.result = scenarios.checked(one, state)
-    whole = Entry(bench.floor.name, entry.task, result=scenarios.checked(bench.floor, bench.base(bench.floor, size)))
-    scenarios.check_equal([entry, whole])  # day by day comes to the same as all at once
-    return [entry]
+def days(bench: Bench) -> Iterator[list[Entry]]:
+    """1,095 days, each a run of its own at its own night; the rounds are the days.
+
+    After every seventh day `optimize` and `vacuum`; every thirteenth week the whole weekly job, with check, backup and
+    drill, after which landed files that are in the backup leave the landing zone. A day has 913 rows.
+    """
+    library()
+    one, size = bench.boathouse, bench.size("1m-1095-days")
+    files = bench.history(size)
+    entry = Entry(one.name, f"{len(files)} days of {size}, one by one")
+    diary = Diary(one, scenarios.started(Entrant(one, "", one.command), bench.folder / "work"))
+    for nth, file in enumerate(files, 1):
+        entry.rounds.append(diary.run(file))
+        if nth % WEEK == 0:
+            whole = nth % QUARTER == 0 or (bench.quick and nth == WEEK)
+            if whole:
+                entry.sizes[str(nth)] = diary.sizes()
+                said(f"  day {nth}: {entry.rounds[-1].seconds:.2f} s, {entry.sizes[str(nth)]}")
+            diary.maintain(*(["optimize", "check", "backup", "drill", "vacuum"] if whole else ["optimize", "vacuum"]))
+            if whole:
+                diary.put_away()
+    entry.result = scenarios.checked(one, diary.state)
+    whole_history = scenarios.checked(bench.floor, bench.base(bench.floor, size))
+    # day by day comes to the same as all at once
+    scenarios.check_equal([entry, Entry(bench.floor.name, entry.task, result=whole_history)])
+    yield [entry]
 
 
-SCENARIOS: dict[str, Callable[[Bench], list[Entry]]] = {
-    "bronze": bronze,
+# The most important first, for who has not the time for all of it.
+SCENARIOS: dict[str, Callable[[Bench], Iterator[list[Entry]]]] = {
     "first": first,
     "daily-30k": partial(daily, rows=30_000),
-    "daily-300k": partial(daily, rows=300_000),
-    "late": late,
+    "many": many,
     "idle": idle,
-    "backfill": backfill,
+    "bronze": bronze,
+    "large": large,
     "flat": partial(daily, rows=30_000, sizes=("1m-37-days", "10m", "30m-1095-days")),
-    "year": year,
+    "daily-300k": partial(daily, rows=300_000),
+    "days": days,
+    "check": check,
+    "late": late,
+    "backfill": backfill,
 }
 
 

@@ -34,6 +34,7 @@ class Entrant:
     state: Path | None = None  # where to work; a folder that is thrown away, where none is given
     compared: Collection[str] = TABLES  # the tables that must be the same
     label: str = ""  # its name, where one contender takes part twice
+    goes_on: bool = False  # in `state` as it was left, by the entrants before it; nothing is copied or thrown away
 
     @property
     def name(self) -> str:
@@ -49,6 +50,7 @@ class Entry:
     rounds: list[Figures] = field(default_factory=list)
     result: dict[str, Any] = field(default_factory=dict)
     failed: str = ""
+    sizes: dict[str, dict[str, int]] = field(default_factory=dict)  # bytes of folders, by round; where they are told
 
     def record(self) -> dict[str, Any]:
         rounds = [{name: round(value, 4) for name, value in one._asdict().items()} for one in self.rounds]
@@ -88,6 +90,8 @@ def started(entrant: Entrant, work: Path) -> Path:
     """
     base = entrant.base() if entrant.base else None
     state = entrant.state or work / entrant.contender.slug
+    if entrant.goes_on:
+        return state
     shutil.rmtree(state, ignore_errors=True)
     if base:
         state.parent.mkdir(parents=True, exist_ok=True)
@@ -100,8 +104,8 @@ def started(entrant: Entrant, work: Path) -> Path:
 def checked(contender: Contender, state: Path, compared: Collection[str] = TABLES) -> dict[str, Any]:
     """What a contender's tables hold; looked at in a process of its own, so that this one stays small."""
     tables = {name: place for name, place in contender.tables(state).items() if name in compared}
-    command = [sys.executable, "-m", "benchmarks.check", json.dumps(tables)]
-    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "benchmarks.check"]
+    told = subprocess.run(command, cwd=ROOT, input=json.dumps(tables), capture_output=True, text=True, check=False)
     if told.returncode:
         raise Unequal(f"the tables of {contender.name} cannot be read:\n{told.stderr[-2000:]}")
     found: dict[str, Any] = json.loads(told.stdout)

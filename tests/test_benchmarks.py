@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import tempfile
@@ -12,10 +13,15 @@ import duckdb
 import pytest
 from conftest import ROOT
 
-from benchmarks import generate, measure, plots, render, results, scenarios
+from benchmarks import generate, measure, plan, plots, render, results, scenarios, shops
 from benchmarks.contenders import HERE, Boathouse, Contender, Floor
+from benchmarks.figures import LESSON
 from benchmarks.generate import COLUMNS, History
+from benchmarks.many import ManyTables
+from benchmarks.plan import Bench
 from benchmarks.scenarios import Entrant, Unequal
+from benchmarks.targets import LITTLE
+from src import contract
 
 SMALL = History(rows=20_000, days=10)
 
@@ -198,9 +204,11 @@ MACHINE = {
 }
 
 
-def entry(contender: str, seconds: list[float], peak: float = 100.0) -> dict[str, object]:
+def entry(
+    contender: str, seconds: list[float], peak: float = 100.0, task: str = "a day of 30 k on 1m"
+) -> dict[str, object]:
     rounds = [{"seconds": one, "cpu_seconds": one, "peak_mib": peak, "written_mib": 1.0} for one in seconds]
-    return {"contender": contender, "task": "a day of 30 k on 1m", "rounds": rounds, "result": {}, "failed": ""}
+    return {"contender": contender, "task": task, "rounds": rounds, "result": {}, "failed": ""}
 
 
 def test_a_target_is_reached_by_the_medians_or_missed() -> None:
@@ -211,12 +219,78 @@ def test_a_target_is_reached_by_the_medians_or_missed() -> None:
         entry("slower", [3.0]),
     ]
     page = render.page({"daily-30k": {"machine": MACHINE, "missing": {"gone": "no wheel"}, "entries": entries}}, "")
-    assert "| a day of 30 k on 1m: against the floor | 1.4 x | 1.40 x | reached |" in page
-    assert "| a day of 30 k on 1m: against the fastest peer (slow) | 0.3 x | 0.70 x | **missed** |" in page
-    assert "| a day of 30 k on 10m: memory | 0.3 GB | | not measured |" in page
+    assert "| a day of 30 k on 1m: against the floor | 2 x | 1.40 x | reached |" in page
+    assert "| a day of 30 k on 10m: against the floor | 1.8 x | | not measured |" in page
     assert "| a day of 30 k on 1m | **Boathouse** | 1.40 | 1.20 - 9.00 | 1.40 | 1.40 | 100 | 1.0 |" in page
     assert "- 2026-01-02, commit abc1234; 2 cores (one), 8.0 GiB, Linux 6, Python 3.11.7, duckdb 2.0.0" in page
     assert "- gone did not take part: no wheel" in page
+
+
+def test_the_fastest_peer_is_no_script_and_no_second_boathouse() -> None:
+    task = "first load of 1m"
+    names = {"Boathouse": 3.0, LITTLE: 4.2, Floor().name: 1.0, LESSON: 2.0, "SQLMesh": 4.0, "dbt": 5.0}
+    entries = [entry(name, [seconds], peak=1_000.0, task=task) for name, seconds in names.items()]
+    page = render.page({"first": {"machine": MACHINE, "missing": {}, "entries": entries}}, "")
+    assert "| first load of 1m: against the fastest peer (SQLMesh) | 0.75 x | 0.75 x | reached |" in page
+    assert "| first load of 1m, 600 MB: against the fastest peer (SQLMesh) | 1.05 x | 1.05 x | reached |" in page
+    assert "| first load of 1m, 600 MB: memory | 1 GB | 1.05 GB | **missed** |" in page
+
+
+def test_days_in_a_row_are_compared_by_their_medians_and_folders_by_their_bytes() -> None:
+    seconds = [0.5] * 5 + [1.0] * 10 + [3.0] * 1_070 + [1.2] * 10
+    folders = {"logs": 100, "landing zone": 50}
+    sizes = {"364": folders, "1092": {"logs": 105, "landing zone": 100}}
+    entries = [entry("Boathouse", seconds, task="1095 days") | {"sizes": sizes}]
+    page = render.page({"days": {"machine": MACHINE, "missing": {}, "entries": entries}}, "")
+    assert "| 1,095 daily runs: the last against the tenth | 1.1 x | 1.20 x | **missed** |" in page
+    assert "| 1,095 daily runs: logs of three years against one | 1.1 x | 1.05 x | reached |" in page
+    assert "| 1,095 daily runs: landing zone of three years against one | 1.1 x | 2.00 x | **missed** |" in page
+
+
+def test_tasks_of_the_same_product_stay_beside_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "FOLDER", tmp_path)
+
+    def kept() -> list[str]:
+        return [one["task"] for one in results.read()["first"]["entries"]]
+
+    results.write("first", MACHINE, {}, [scenarios.Entry("one", "1m"), scenarios.Entry("two", "1m")])
+    results.write("first", MACHINE | {"date": "2026-01-03"}, {}, [scenarios.Entry("one", "10m")])
+    assert kept() == ["1m", "1m", "10m"]
+    results.write("first", MACHINE, {}, [scenarios.Entry("one", "1m")])
+    assert kept() == ["10m", "1m"]
+    results.write("first", MACHINE | {"commit": "def5678"}, {}, [scenarios.Entry("one", "30m")])
+    assert kept() == ["30m"]
+
+
+# -- many tables, many days
+
+
+def test_every_table_of_many_has_a_contract_and_a_dbt_model(tmp_path: Path) -> None:
+    many = ManyTables(tmp_path, shops.names(2))
+    many.make()
+    shutil.move(tmp_path / "contracts", tmp_path / "src")
+    declared = contract.load(tmp_path / "src")
+    assert [len(declared.feeds), len(declared.silver), len(declared.gold)] == [20, 20, 20]
+    assert sum(one.partition_by != () for one in declared.gold.values()) == 10
+    models = {path.stem: path.read_text(encoding="utf-8") for path in (tmp_path / "dbt/models").rglob("*.sql")}
+    assert len(models) == 60
+    assert set(re.findall(r"ref\('(\w+)'\)", " ".join(models.values()))) < set(models)
+    assert sum("unique_key='day'" in text for text in models.values()) == 10
+    yesterday, today = (sorted(day.rglob("*.csv")) for day in many.days)
+    assert [len(yesterday), len(today), len(today[0].read_text(encoding="utf-8").splitlines())] == [20, 20, 201]
+
+
+@pytest.mark.long
+def test_every_scenario_runs_in_its_short_form(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, ["20k-20-days"], 1, False, True, Boathouse(), Floor(), [])
+    bench.boathouse.prepare(tmp_path)
+    without = set() if any(Path("/usr/lib").glob("*/faketime")) else {"days"}
+    for name in sorted(set(plan.SCENARIOS) - without):
+        entries = [one for found in plan.SCENARIOS[name](bench) for one in found]
+        assert [(one.task, one.failed) for one in entries if one.failed or not one.rounds] == [], name
+    if "days" not in without:
+        kept = [path.name for path in (tmp_path / "work/boathouse/logs").iterdir()]
+        assert sorted(kept)[:2] == ["app.2025-12-18.log", "app.2025-12-19.log"]  # of 20 days, as old as they are
 
 
 def test_the_longest_bar_fills_the_plot_and_others_their_share() -> None:

@@ -1,4 +1,4 @@
-"""A lake of many tables and runs, and what a look at it takes: 600 tables, 1,000 runs of daily work.
+"""A lake of many tables and many runs, and what a look at it takes: 600 tables, 1,000 runs of daily work.
 
 One domain of 10 feeds, 10 silver and 10 gold tables is run for real, day by day, with every monitor's figures. Its
 tables are then copied under the names of the other domains: the same files, and logs that name the other domain and
@@ -6,7 +6,7 @@ the day of each run. The records under ops are those of its last day, for every 
 `optimize` leaves them, with a commit for each run since. A last run over all tables finds nothing to do, which proves
 that the copies are what a run would have left. Rows of bronze still name the files of the first domain.
 
-Usage: python -m benchmarks.many_tables FOLDER [--domains 20] [--runs 1000] [--rounds 3] [--against ANOTHER_CLONE]
+Usage: python -m benchmarks.many_runs FOLDER [--domains 20] [--runs 1000] [--rounds 3] [--against ANOTHER_CLONE]
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from loguru import logger
 
 import main as program
 from benchmarks import machine
+from benchmarks.shops import COUNTRIES, TABLES, declare
 from src import catalog, contract, lake, monitors
 from src.commands.run import pipeline
 from src.contract import Contracts
@@ -39,105 +40,11 @@ from src.settings import load
 
 ROOT = Path(__file__).resolve().parent.parent
 FIRST = "shop00"  # the domain that is run for real; no hexadecimal name, so that no file's name has it
-TABLES = 10  # of a domain, in each layer
-DATED = 6  # of these are partitioned by day
+DATED = 6  # of a domain's tables, in each layer, are partitioned by day
 DAYS, LIVED = 45, 20  # of data in the first load; runs for real
 TAIL = 7  # runs since the last optimize
 DAY = timedelta(days=1)
 _MOMENT = re.compile(r"\b1[0-9]{12}\b")  # milliseconds since 1970, in a log entry
-_COUNTRIES = ("SE", "NO", "DK", "DE", "FR", "US", "GB", "NL")
-
-_SILVER = """apiVersion: v3.2.0
-kind: DataContract
-id: silver.{domain}.t{nth}
-name: Sales {nth}
-version: 1.0.0
-status: active
-domain: {domain}
-description: {{purpose: Every sale of till {nth}., usage: Revenue by day., limitations: Synthetic.}}
-team: {{name: Shops, members: [{{username: shops, role: owner}}]}}
-servers:
-  - {{server: t{nth}, type: local, path: "{domain}/t{nth}/*.csv", format: csv}}
-slaProperties:
-  - {{property: latency, value: 36, unit: h}}
-  - {{property: frequency, value: 1, unit: d}}
-schema:
-  - name: t{nth}
-    logicalType: object
-    physicalType: table
-    description: One row per sale.
-    properties:
-      - {{name: sale_id, logicalType: integer, physicalType: bigint, primaryKey: true, primaryKeyPosition: 1}}
-      - name: day
-        logicalType: date
-        physicalType: date
-        required: true{partitioned}
-        transformLogic: cast(sold_at as date)
-      - name: country
-        logicalType: string
-        physicalType: varchar
-        required: true
-        transformLogic: upper(trim(country))
-        customProperties: [{{property: drift, value: psi}}]
-      - {{name: amount, logicalType: number, physicalType: "decimal(18,2)", required: true}}
-      - name: kind
-        logicalType: string
-        physicalType: varchar
-        transformLogic: case when amount < 0 then 'refund' else 'sale' end
-        enum: [{{value: sale, description: Sold}}, {{value: refund, description: Taken back}}]
-      - {{name: sold_at, logicalType: timestamp, physicalType: timestamp, required: true}}
-    quality:
-      - {{id: has_rows, type: library, metric: rowCount, mustBeGreaterThan: 0, severity: error}}
-      - id: refunds
-        description: Few sales are taken back.
-        type: sql
-        query: select coalesce(100.0 * count(*) filter (kind = 'refund') / nullif(count(*), 0), 0) from ${{object}}
-        mustBeLessThan: 40
-        severity: warning
-    customProperties:
-      - {{property: sequenceBy, value: [sold_at]}}
-      - {{property: businessDate, value: day}}
-"""
-
-_MART = """apiVersion: v3.2.0
-kind: DataContract
-id: gold.{domain}
-name: {domain}
-version: 1.0.0
-status: active
-domain: {domain}
-description: {{purpose: What was sold on each day., usage: Add it up., limitations: Synthetic.}}
-team: {{name: Shops, members: [{{username: shops, role: owner}}]}}
-slaProperties:
-  - {{property: latency, value: 36, unit: h}}
-  - {{property: frequency, value: 1, unit: d}}
-schema:
-"""
-
-_GOLD = """  - name: g{nth}
-    logicalType: object
-    physicalType: table
-    description: Sales of each day by country.
-    dataGranularityDescription: One row per day and country.
-    properties:
-      - name: day
-        logicalType: date
-        physicalType: date
-        required: true{partitioned}
-      - {{name: country, logicalType: string, physicalType: varchar}}
-      - {{name: sales, logicalType: integer, physicalType: bigint, required: true}}
-      - {{name: amount, logicalType: number, physicalType: "decimal(18,2)", required: true}}
-    quality:
-      - {{id: has_rows, type: library, metric: rowCount, mustBeGreaterThan: 0, severity: error}}
-    customProperties:
-      - {{property: businessDate, value: day}}
-"""
-
-_MODEL = """-- One row per day and country.
-SELECT day, country, cast(count(*) AS bigint) AS sales, cast(sum(amount) AS decimal(18, 2)) AS amount
-FROM silver.{domain}.t{nth}
-GROUP BY day, country
-"""
 
 
 def build(folder: Path, domains: int, days: int) -> None:
@@ -147,8 +54,8 @@ def build(folder: Path, domains: int, days: int) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     names = [f"shop{nth:02}" for nth in range(domains)]
     stage, project = folder / "stage", folder / "project"
-    declare(stage, [FIRST])
-    declare(project, names)
+    declare(stage, [FIRST], DATED)
+    declare(project, names, DATED)
     last = datetime.now(UTC).replace(hour=3, minute=0, second=0, microsecond=0)
     if last > datetime.now(UTC):
         last -= DAY
@@ -157,23 +64,6 @@ def build(folder: Path, domains: int, days: int) -> None:
     _record(stage, project, names, days, last)
     _run(project)
     (folder / "done").touch()
-
-
-def declare(root: Path, domains: list[str]) -> None:
-    """Write the contracts of some domains, and settings, into a new project."""
-    for domain in domains:
-        silver, gold = root / f"src/silver/{domain}", root / f"src/gold/{domain}"
-        silver.mkdir(parents=True)
-        gold.mkdir(parents=True)
-        mart = _MART.format(domain=domain)
-        for nth in range(TABLES):
-            key = ("\n" + " " * 8).join(("", "partitioned: true", "partitionKeyPosition: 1")) if nth < DATED else ""
-            (silver / f"t{nth}.yaml").write_text(_SILVER.format(domain=domain, nth=nth, partitioned=key), "utf-8")
-            (gold / f"g{nth}.sql").write_text(_MODEL.format(domain=domain, nth=nth), "utf-8")
-            mart += _GOLD.format(nth=nth, partitioned=key)
-        (gold / "contract.yaml").write_text(mart, "utf-8")
-    (root / "Makefile").touch()
-    (root / ".env").write_text("SAMPLE_FEED=false\nSETTLE_SECONDS=0\n", "utf-8")
 
 
 # -- one domain, for real
@@ -206,7 +96,7 @@ def _land(landing: Path, midnight: datetime) -> None:
             amount = (row * 37 + nth * 11 + midnight.day) % 900 / 10 * (-1 if row % 10 == 9 else 1)
             key, sold = midnight.toordinal() * 100 + row, midnight + timedelta(minutes=row * 30)
             amount = "n/a" if row == 39 and nth == 0 and midnight.day % 5 == 0 else f"{amount:.2f}"
-            lines.append(f"{key},{_COUNTRIES[(row * row) % 8]},{amount},{sold}")
+            lines.append(f"{key},{COUNTRIES[(row * row) % 8]},{amount},{sold}")
         file = landing / FIRST / f"t{nth}/{midnight:%Y-%m-%d}.csv"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("\n".join(lines) + "\n", "utf-8")
