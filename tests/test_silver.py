@@ -12,7 +12,12 @@ from conftest import Lake
 from src import contract
 from src import lake as delta
 from src.contract import Column, Table
+from src.engine import identifier
 from src.project import open_engine as lake_engine
+from src.project import open_project
+from src.silver import clean
+from src.silver.batch import Batch
+from src.silver.project import trimmed, trimmed_columns
 
 ORDERS = "SELECT order_id, day, amount, updated FROM silver.shop.orders ORDER BY order_id, amount"
 
@@ -654,3 +659,31 @@ def test_a_column_that_another_program_added_is_read_and_its_values_stay(lake: L
     assert lake.rows(read) == [(1, 11, None), (2, 5, "theirs"), (3, 7, None), (4, 1, None)]
     gold = "SELECT day::VARCHAR, amount::INTEGER, extra FROM gold.shop.daily ORDER BY 1"
     assert lake.rows(gold) == [("2024-01-01", 16, None), ("2024-01-02", 7, None), ("2024-01-03", 1, None)]
+
+
+@pytest.mark.parametrize("few_keys", [0, 2_000], ids=["many keys", "few keys"])
+def test_only_files_that_can_hold_a_key_are_looked_into(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, few_keys: int
+) -> None:
+    monkeypatch.setattr(clean, "_FEW_KEYS", few_keys)
+    lake.shop()
+    with open_project(lake.settings) as project:
+        table = project.contracts.silver["silver.shop.orders"]
+        merge = clean.Merge(project.engine, table, clean.Places.of_table(table, project.path), "")
+        silver = delta.create(lake.root / "elsewhere", table.stored_columns, (), clean.properties(table))
+        project.engine.table("incoming", "SELECT unnest([-5, 7, 7, 40, 90])::BIGINT AS order_id")
+        ends = [(-9, -6), (-9, -5), (-4, 6), (7, 7), (8, 39), (8, 40), (-90, 99), (91, 92)]
+        bounds = [{"order_id": (str(least), str(greatest))} for least, greatest in ends]
+        files = [delta.DataFile(f"{at}.parquet", 1, 1, {}, one) for at, one in enumerate(bounds)]
+        files.append(delta.DataFile("untold.parquet", 1, 1, {}, {}))
+        found = merge._within_bounds(silver, files, Batch.INCOMING)
+    assert [file.path.split(".")[0] for file in found] == ["1", "3", "5", "6", "untold"]
+
+
+def test_the_types_of_trimmed_rows_are_known_without_asking_the_engine(lake: Lake) -> None:
+    names = ["order_id", "Größe", 'two "words"', "~source"]
+    with lake_engine(lake.settings) as engine:
+        texts = ", ".join(f"NULL::VARCHAR AS {identifier(name)}" for name in names)
+        system = "NULL::VARCHAR AS _file, 0::BIGINT AS _row, now() AS _ingested_at, '' AS _batch, '' AS _reject"
+        found = engine.columns(trimmed(f"(SELECT {texts}, {system})", names, ["-"]))
+        assert list(found.items()) == list(trimmed_columns(names).items())

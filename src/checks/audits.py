@@ -19,6 +19,7 @@ from src.errors import ContractError, DataError
 
 AUDITED = "audited"  # the view of the rows that are audited: filled by `run`; foreign keys to the table itself read it
 _SAMPLES = 5
+_ROWS = f"SELECT count(*) FROM {AUDITED}"
 
 
 @dataclass(frozen=True)
@@ -82,9 +83,13 @@ def run(engine: DuckEngine, table: Table, relation: str, others: Mapping[str, st
         f"SELECT count(*){''.join(f', count(*) FILTER (WHERE {bad})' for bad in counted)} FROM {AUDITED}"
     )
     rows, found = int(counts[0]), iter(counts[1:])
-    results = tuple(
-        _result(engine, check, rows, next(found) if check.bad else _asked(engine, table, check)) for check in checks
-    )
+
+    def value(check: _Check) -> float | None:
+        if check.bad:
+            return float(next(found))
+        return rows if check.query == _ROWS else _asked(engine, table, check)
+
+    results = tuple(_result(engine, check, rows, value(check)) for check in checks)
     if any(not result.passed and result.severity == "error" for result in results):
         raise AuditError(table, results)
     return results
@@ -111,7 +116,7 @@ def _expected(expectation: Expectation) -> _Check:
     if expectation.kind == "sql":
         return _Check(rule, expectation, query=str(expectation.query).replace("${object}", AUDITED))
     if expectation.metric == "rowCount":
-        return _Check(rule, expectation, query=f"SELECT count(*) FROM {AUDITED}")
+        return _Check(rule, expectation, query=_ROWS)
     if expectation.metric == "duplicateValues":
         columns = _columns(expectation)
         return _Check(rule, expectation, query=_surplus(columns), shown=_repeated(columns))

@@ -120,11 +120,14 @@ class DuckEngine:
         self._trees: dict[
             str, dict[str, Any]
         ] = {}  # parsed statements; each contract and model is asked more than once
+        self._made: dict[str, list[str]] = {}  # types, by the SELECT of expressions over columns without rows
+        self._names: dict[str, frozenset[str]] = {}  # of the columns in expressions
         self._scanned: set[str] = set()
 
     def _open(self) -> None:
         self._connection = duckdb.connect(config=self._config)
         self._homes = {"temp.main"}
+        self._schemas: set[str] = set()  # of lake names, made already
         if "memory_limit" not in self._config:
             available = int(self.one(f"SELECT {_MEMORY}")[0])
             self.execute(f"SET memory_limit = '{automatic_memory(available)}B'")
@@ -244,7 +247,9 @@ class DuckEngine:
 
     def column_names(self, expression: str) -> set[str]:
         """Return the parts of an expression's column names as they are written; a lambda's parameters are none."""
-        return set(_column_names(self.parse(f"SELECT {expression}")))
+        if expression not in self._names:
+            self._names[expression] = frozenset(_column_names(self.parse(f"SELECT {expression}")))
+        return set(self._names[expression])
 
     def table_references(self, sql: str) -> set[str]:
         """Return the tables a SELECT reads, such as silver.sales.order_lines; names of its own CTEs are not among them.
@@ -311,6 +316,22 @@ class DuckEngine:
             self._types[expression] = str(self.one(f"SELECT typeof({expression})")[0])
         return self._types[expression]
 
+    def types_over(self, expressions: Sequence[str], columns: Mapping[str, str], prefix: str) -> list[str]:
+        """Return the DuckDB types of SQL expressions over columns of these types, NULL where one cannot be computed.
+
+        They are bound to columns without rows, as to bind them to the statement that makes these takes longer than to
+        run it over a day. `prefix` begins no name in the expressions.
+
+        Raises:
+            BoathouseError: one has no type.
+        """
+        absent = ", ".join(f"NULL::{kind} AS {identifier(name)}" for name, kind in columns.items())
+        made = ", ".join(f"TRY({text}) AS {identifier(f'{prefix}{nth}')}" for nth, text in enumerate(expressions))
+        sql = f"SELECT {made} FROM (SELECT {absent})"
+        if sql not in self._made:  # tables of one shape ask the same
+            self._made[sql] = list(self.columns(sql).values())
+        return self._made[sql]
+
     def unrepeatable(self, sql: str) -> dict[str, str]:
         """Return the calls in a SELECT that are no function of its rows, each with what to write instead.
 
@@ -371,10 +392,11 @@ class DuckEngine:
         take a tenth of what they would spill. For few rows that takes longer.
         """
         table = identifier(name)
-        self.execute(f"CREATE OR REPLACE {f'TABLE {self._scratch}.' if large else 'TEMP TABLE '}{table} AS {sql}")
+        made = f"CREATE OR REPLACE {f'TABLE {self._scratch}.' if large else 'TEMP TABLE '}{table} AS {sql}"
+        rows = int(self.one(made)[0])
         for other in self._homes - {self._scratch if large else "temp.main"}:
             self.execute(f"DROP TABLE IF EXISTS {other}.{table}")  # one of the same name from before
-        return int(self.one(f"SELECT count(*) FROM {table}")[0])
+        return rows
 
     def has_room_for(self, size: int) -> bool:
         """Return whether the rows of so many bytes of Parquet fit in memory, beside what is done with them."""
@@ -480,9 +502,11 @@ class DuckEngine:
         """Make a SELECT readable under a lake name such as silver.sales.order_lines or ops.pipeline_runs."""
         *spaces, name = table_id.split(".")
         catalog = spaces[0]
-        self.execute(f"ATTACH IF NOT EXISTS ':memory:' AS {identifier(catalog)}")
         schema = identifier(catalog) + "." + identifier(spaces[1] if len(spaces) > 1 else "main")
-        self.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        if schema not in self._schemas:
+            self.execute(f"ATTACH IF NOT EXISTS ':memory:' AS {identifier(catalog)}")
+            self.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+            self._schemas.add(schema)
         self.execute(f"CREATE OR REPLACE VIEW {schema}.{identifier(name)} AS {sql}")
         self._published[table_id] = sql
 

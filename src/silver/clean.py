@@ -9,6 +9,7 @@ load that failed for their number are ahead of the table too, and marked as wait
 from __future__ import annotations
 
 import json
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -32,6 +33,10 @@ QUARANTINE_COLUMNS = {
     "_batch": "VARCHAR",
     "_codes": "VARCHAR[]",  # of each reason; none in rows of before it was recorded
 }
+
+
+_FEW_KEYS = 2_000  # compared with the files' bounds here: for so few the engine's join takes longer
+_FEW_ROWS = 2_000  # of the files that can hold a key
 
 
 @dataclass(frozen=True)
@@ -282,7 +287,7 @@ class Merge:
         audits = (
             self.audit(f"({self._select(whole)} UNION ALL {self._select(f'({rows})')})") if kept or replaced else ()
         )
-        self._quarantine(progress, overwrite=False)
+        self._quarantine(progress, overwrite=False, rejected=outcome.quarantined)
         self._record_deletions(progress, overwrite=False)
         self._record_statements(progress, overwrite=False)
         count = kept + sum(file.rows for file in replaced)
@@ -455,10 +460,13 @@ class Merge:
                 others[name] = self.engine.scan(other)
         return audits.run(self.engine, self.table, relation, others)
 
-    def _quarantine(self, progress: Mapping[str, int], *, overwrite: bool, waiting: bool = False) -> None:
+    def _quarantine(
+        self, progress: Mapping[str, int], *, overwrite: bool, waiting: bool = False, rejected: int = -1
+    ) -> None:
         """Commit the rows in `rejected`; those of a load that is `waiting` are marked as that.
 
-        Those that waited before, and are judged again, are there.
+        Those that waited before, and are judged again, are there. `rejected`: how many rows there are, where that is
+        known.
         """
         root, kinds = self.places.quarantine, QUARANTINE_COLUMNS
         table = lake.open_table(root) or lake.create(root, kinds)
@@ -472,7 +480,7 @@ class Merge:
         if overwrite:
             marks |= {lake.BUILT_FROM: contract.fingerprint(self.table)}
         select = f"SELECT {', '.join(kinds)} FROM {rows}"
-        self._beside(table, kinds, select, progress, marks, overwrite=overwrite)
+        self._beside(table, kinds, select if rejected else None, progress, marks, overwrite=overwrite)
 
     def _record_deletions(self, progress: Mapping[str, int], *, overwrite: bool) -> None:
         """Commit the rows in `deleted`: a late, older row of their keys must not bring these back."""
@@ -494,7 +502,7 @@ class Merge:
         self,
         table: lake.Snapshot,
         kinds: Mapping[str, str],
-        rows: str,
+        rows: str | None,
         progress: Mapping[str, int],
         marks: Mapping[str, int],
         *,
@@ -502,12 +510,12 @@ class Merge:
     ) -> None:
         """Commit rows to a table beside the silver table, unless a run that died after this did so already.
 
-        `marks` are recorded with the progress.
+        `rows` None: there is none. `marks` are recorded with the progress.
         """
         behind = overwrite or any(
             _is_behind(table, feed, version) for feed, version in self._versions(progress).items()
         )
-        files = self.engine.write(rows, table.root) if behind else []
+        files = self.engine.write(rows, table.root) if behind and rows else []
         later = {name: kind for name, kind in kinds.items() if name not in table.columns}
         if later and files and not overwrite:  # the table is older than these
             table = lake.add_columns(table, later)
@@ -566,6 +574,8 @@ class Merge:
         if not self.table.key:
             return files  # all columns are the key
         files = self._within_bounds(silver, files, Batch.INCOMING)
+        if all(file.rows for file in files) and sum(file.rows for file in files) <= _FEW_ROWS:
+            return files  # to read them whole is cheaper than to read them twice
         # a key has no NULL, so that it can be matched with =, by which the engine skips what cannot hold one
         keys = ", ".join(map(identifier, self.table.key))
         stored = self.engine.scan(silver, files, located=True)
@@ -598,12 +608,18 @@ class Merge:
         columns = self.table.key if wanted == Batch.INCOMING else self.table.replaces or ()
         if not name or name not in columns or not known:
             return list(files)
-        rows = ", ".join(f"({at}, {literal(least)}, {literal(greatest)})" for at, least, greatest in known)
         kind, key = silver.columns[name], identifier(name)
+        distinct = f"SELECT DISTINCT {key} AS _key FROM {wanted} WHERE {key} IS NOT NULL"
+        few = sorted(self.engine.values(f"{distinct} LIMIT {_FEW_KEYS + 1}"))
+        if len(few) <= _FEW_KEYS:
+            within = {
+                at for at, least, greatest in known if bisect_left(few, int(least)) < bisect_right(few, int(greatest))
+            }
+            return [file for at, file in enumerate(files) if at in within or name not in file.bounds]
+        rows = ", ".join(f"({at}, {literal(least)}, {literal(greatest)})" for at, least, greatest in known)
         bounds = f"SELECT _at, _from::{kind} AS _from, _to::{kind} AS _to FROM (VALUES {rows}) v(_at, _from, _to)"
-        keys = f"SELECT DISTINCT {key} AS _key FROM {wanted}"
         # of the keys from a file's least value on, the next one: is it in the file's bounds?
-        next_key = f"({bounds}) b ASOF JOIN ({keys}) i ON b._from <= i._key"
+        next_key = f"({bounds}) b ASOF JOIN ({distinct}) i ON b._from <= i._key"
         within = set(self.engine.values(f"SELECT _at FROM {next_key} WHERE _key <= _to"))
         return [file for at, file in enumerate(files) if at in within or name not in file.bounds]
 

@@ -29,6 +29,7 @@ from src.silver.project import (
     reduced,
     source_column,
     trimmed,
+    trimmed_columns,
 )
 from src.silver.reasons import Reason
 
@@ -70,7 +71,9 @@ def _computed(
         stale = statements.contend(engine, table, earlier)
         sound += f" AND rowid NOT IN (SELECT _id FROM {Batch.STALE})" if stale else ""
     lost = winners.find_losers(engine, table, sound)
-    _keep_winners(engine, read, stale)
+    _keep_winners(
+        engine, read, rejected=quarantined, lost=lost.duplicates + lost.superseded + lost.conflicts, stale=stale
+    )
     superseded = lost.superseded + stale
     return replace(lost, read=read, quarantined=quarantined, superseded=superseded, notes=notes)
 
@@ -149,22 +152,26 @@ def _load(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> int:
     for feed, names, scan in wide:
         groups.drop(engine, table, feed)
         groups.show_values(engine, names, scan)
-    rejects = " UNION ALL ".join(unsplit or [f"SELECT {', '.join(_REJECTED)} FROM {Batch.INCOMING}"])
-    read += engine.table(Batch.UNSPLIT, rejects)
+    # where every row of bronze is a typed one already, no line is left that could not be split
+    if not unsplit or (table.sql is None and read == _landed(sources)):
+        unsplit = [f"SELECT {', '.join(_REJECTED)} FROM {Batch.INCOMING} WHERE false"]
+    read += engine.table(Batch.UNSPLIT, " UNION ALL ".join(unsplit))
     if table.sql is None:  # which may make other rows of a row
         _conserve(table, sources, read)
     return read
 
 
 def _typed(
-    engine: DuckEngine, table: Table, feed: Feed, columns: Iterable[str], relation: str, untried: str = ""
+    engine: DuckEngine, table: Table, feed: Feed, columns: Mapping[str, str], relation: str, untried: str = ""
 ) -> str:
     """Return a SELECT of the typed rows of a relation of bronze rows, whose columns are given."""
     names = _names(engine, table, columns)
     rows, prefix = trimmed(relation, names, feed.null_values), helper_prefix(names)
     if table.sql is not None:
         rows, prefix = _shaped(engine, table, feed, rows, source_column(prefix))
-    return projection(engine, table, rows, prefix, feed, untried)
+        return projection(engine, table, rows, prefix, feed, untried)
+    are_texts = all(columns[name] == "VARCHAR" for name in names)
+    return projection(engine, table, rows, prefix, feed, untried, kinds=trimmed_columns(names) if are_texts else None)
 
 
 def _columns(engine: DuckEngine, table: Table, bronze: lake.Snapshot) -> dict[str, str]:
@@ -207,21 +214,30 @@ def _conserve(table: Table, sources: Sequence[Source], read: int) -> None:
     Raises:
         DataError: naming both counts.
     """
-    files = [file for _, _, files in sources for file in files]
-    landed = sum(file.rows for file in files)
-    if read != landed and all(file.rows for file in files):  # another engine need not tell a file's rows
+    landed = _landed(sources)
+    if landed is not None and read != landed:
         fix = "nothing was committed; this is a defect of Boathouse: report it with the log"
         raise DataError(f"bronze has {landed} rows, but {read} were read", where=table.id, fix=fix)
+
+
+def _landed(sources: Sequence[Source]) -> int | None:
+    """Return how many rows the log of bronze says there are; None where it does not: another engine need not."""
+    files = [file for _, _, files in sources for file in files]
+    return sum(file.rows for file in files) if all(file.rows for file in files) else None
 
 
 _ROWS_TO_DELETE_FROM = 16_000_000  # beyond, the engine's notes of what is deleted, 8 bytes a row, crowd memory
 _REJECTED = (REASONS, VALUES, *PROVENANCE, "_batch")
 
 
-def _keep_winners(engine: DuckEngine, rows: int, stale: int) -> None:
+def _keep_winners(engine: DuckEngine, rows: int, *, rejected: int, lost: int, stale: int) -> None:
     """Take the rows that did not pass, and those that lost, alone or with their statement, out of `incoming`."""
-    gone = f"{REASONS} IS NOT NULL OR rowid IN (SELECT _id FROM {Batch.LOSERS})"
-    gone += f" OR rowid IN (SELECT _id FROM {Batch.STALE})" if stale else ""
+    leaving = [f"{REASONS} IS NOT NULL"] if rejected else []
+    leaving += [f"rowid IN (SELECT _id FROM {Batch.LOSERS})"] if lost else []
+    leaving += [f"rowid IN (SELECT _id FROM {Batch.STALE})"] if stale else []
+    if not leaving:
+        return
+    gone = " OR ".join(leaving)
     if rows <= _ROWS_TO_DELETE_FROM:
         engine.execute(f"DELETE FROM {Batch.INCOMING} WHERE {gone}")
         return

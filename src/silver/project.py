@@ -10,6 +10,7 @@ begins (`helper_prefix`), so that no file can take a helper's place.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from src.checks import rules
@@ -56,6 +57,13 @@ def trimmed(source: str, columns: Sequence[str], null_values: Sequence[str] = ()
     return f"SELECT {', '.join([*values, *kept])} FROM {source} WHERE _reject IS NULL"
 
 
+def trimmed_columns(columns: Sequence[str]) -> dict[str, str]:
+    """Return the columns of what `trimmed` returns, and their types."""
+    as_they_were = source_column(helper_prefix(columns))
+    record = f"STRUCT({', '.join(f'{identifier(name)} VARCHAR' for name in columns)})"
+    return dict.fromkeys(columns, "VARCHAR") | PROVENANCE | {"_batch": "VARCHAR", as_they_were: record}
+
+
 def projection(
     engine: DuckEngine,
     table: Table,
@@ -64,19 +72,20 @@ def projection(
     feed: Feed | None = None,
     untried: str = "",
     columns: Sequence[Column] | None = None,
+    kinds: Mapping[str, str] | None = None,
 ) -> str:
     """Return a SELECT of the table's columns, typed, with provenance, reasons and source values.
 
     `relation` is a SELECT with the raw columns, _file, _row, _ingested_at, _batch and `source_column(prefix)`;
     `prefix` is that of the raw columns' names; `feed` says how its numbers are written. `untried` names a
     column whose expression may fail the statement. `columns` are those to keep and judge, where the table's others
-    are there only for their expressions.
+    are there only for their expressions; `kinds` the types of the relation's columns, where they are known.
 
     Raises:
         ContractError: an expression names a column that is not there, or does not parse.
     """
     columns = table.columns if columns is None else columns
-    sql, kinds = relation, engine.columns(relation)
+    sql, kinds = relation, engine.columns(relation) if kinds is None else kinds
     names = _names_in(engine, table)
     for level in _levels(table, names):
         sql, kinds = _typed_level(engine, table, level, sql, kinds, prefix, feed, untried)
@@ -258,15 +267,16 @@ def _typed_level(
     null_values = feed.null_values if feed else ()
     computed: list[str] = []
     readings: list[_Reading] = []
+    plain_name = {column.name: spelled.get(_source(column).strip().strip('"').lower()) for column in level}
+    made_kinds = _kinds(engine, table, [column for column in level if not plain_name[column.name]], available, prefix)
     for column in level:
-        expression = column.expression or column.name
-        plain = spelled.get(expression.strip().strip('"').lower())
-        if plain:
+        expression = _source(column)
+        if plain := plain_name[column.name]:
             value, kind = _as_read(identifier(plain), available[plain], column)
             shown = f"{identifier(plain)}::VARCHAR"
             readings.append(_Reading(column, value, kind, "false", shown, prefix))
             continue
-        kind = _kind(engine, table, column, expression, available, prefix)
+        kind = made_kinds[column.name]
         holder = identifier(f"{prefix}:{column.name}")
         value, kind = _as_read(f"{holder}.v", kind, column)
         made = f"{{'v': {expression}}}"
@@ -302,13 +312,32 @@ def _typed_level(
     return f"SELECT {rest}, {', '.join(values)} FROM ({relation})", kinds
 
 
+def _source(column: Column) -> str:
+    """Return the expression of a column: without one, it is the file's column of its name."""
+    return column.expression or column.name
+
+
+def _kinds(
+    engine: DuckEngine, table: Table, columns: Sequence[Column], available: Mapping[str, str], prefix: str
+) -> dict[str, str]:
+    """Return the types of columns' expressions, by the columns' names.
+
+    Raises:
+        ContractError: the first that does not fit.
+    """
+    if len(columns) > 1:
+        with suppress(ContractError, DataError):  # which would not say whose it is
+            found = engine.types_over([_source(column) for column in columns], available, prefix)
+            if len(found) == len(columns):
+                return dict(zip((column.name for column in columns), found, strict=True))
+    return {column.name: _kind(engine, table, column, _source(column), available, prefix) for column in columns}
+
+
 def _kind(
     engine: DuckEngine, table: Table, column: Column, expression: str, available: Mapping[str, str], prefix: str
 ) -> str:
-    # asked of columns without rows: to bind the statement so far takes longer than to run it over a day
-    columns = ", ".join(f"NULL::{kind} AS {identifier(name)}" for name, kind in available.items())
     try:
-        return next(iter(engine.columns(f"SELECT TRY({expression}) AS v FROM (SELECT {columns})").values()))
+        return engine.types_over([expression], available, prefix)[0]
     except (ContractError, DataError) as error:  # of the latter: a format that is none, say, in any row
         seen = [name for name in available if name not in _ADDED and not name.startswith(prefix)]
         names = {name.lower() for name in seen}

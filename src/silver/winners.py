@@ -40,7 +40,7 @@ def find_losers(engine: DuckEngine, table: Table, sound: str) -> Outcome:
     """List the rows of `incoming` that lose against another of their key in the temporary table `losers` (_id).
 
     Only rows for which `sound`, an SQL condition, is true contend. Returns how many lost, and to what; a note names
-    keys in conflict.
+    keys in conflict. Where no key occurs twice nothing is listed: there is no such table then.
     """
     names = ", ".join(map(identifier, key(table)))
     engine.table(Batch.SHARED_KEYS, "SELECT 0::UBIGINT AS _hash WHERE false")
@@ -48,6 +48,8 @@ def find_losers(engine: DuckEngine, table: Table, sound: str) -> Outcome:
     for part in parts(key(table), rows):
         counted = f"SELECT hash({names}) FROM {Batch.INCOMING} WHERE {sound} AND {part} GROUP BY 1 HAVING count(*) > 1"
         engine.execute(f"INSERT INTO {Batch.SHARED_KEYS} {counted}")
+    if not engine.one(f"SELECT count(*) FROM {Batch.SHARED_KEYS}")[0]:
+        return Outcome()
     near = f"SELECT rowid AS _id, * FROM {Batch.INCOMING} WHERE {sound}"
     near += f" AND hash({names}) IN (SELECT _hash FROM {Batch.SHARED_KEYS})"
     contenders = engine.table(Batch.CONTENDERS, near, large=rows > _ROWS_AT_ONCE)
