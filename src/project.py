@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -21,6 +23,8 @@ from src.engine.profile import Profile
 from src.errors import ContractError, ContractErrors, UsageError
 from src.proof import Proof
 from src.settings import Settings
+
+_CONTRACTS, _MODELS = "contracts.json", "models.json"  # beside the lake's tables: what was read and judged of them
 
 
 @dataclass(frozen=True)
@@ -297,19 +301,50 @@ def open_project(settings: Settings, run_date: date | None = None) -> Iterator[P
         ContractErrors: contracts or models that are not what they should be, all of them at once.
     """
     catalog.refuse_newer(settings.data_dir)  # first: contracts may say what a later release knows
-    contracts = contract.load(settings.source)
+    file = settings.data_dir / lake.KNOWN / _CONTRACTS
+    contracts, found, new = contract.load_known(settings.source, lake.read_known(file, own=True))
+    if new:
+        lake.write_known(file, new)
     with open_engine(settings) as running:
-        yield on_engine(settings, contracts, running, run_date)
+        yield on_engine(settings, contracts, running, run_date, found=found)
 
 
-def on_engine(settings: Settings, contracts: Contracts, engine: DuckEngine, run_date: date | None = None) -> Project:
+def on_engine(
+    settings: Settings, contracts: Contracts, engine: DuckEngine, run_date: date | None = None, *, found: str = ""
+) -> Project:
     """Return the project of these contracts with an engine that is open; see `open_project`.
+
+    `found`: a hash of all that the contracts say; what was judged of the same ones before is not judged again.
 
     Raises:
         ContractErrors: models that are not what they should be.
     """
     contracts = _dated(contracts, run_date or datetime.now(UTC).date() - timedelta(days=1), engine)
-    return Project(settings, contracts, _resolved(engine, contracts), engine)
+    file = settings.data_dir / lake.KNOWN / _MODELS
+    judged = hashlib.sha256(f"{found} {_judge()} {engine.version}".encode()).hexdigest() if found else ""
+    kept = lake.read_known(file, own=True) if judged else {}
+    sources = kept.get("sources")
+    if kept.get("of") == judged and isinstance(sources, dict) and sources.keys() == contracts.gold.keys():
+        engine.parse_when_asked(lambda: {one.sql for table in _tables(contracts) for one in _statements(table)})
+        resolved = {name: replace(table, sources=tuple(sources[name])) for name, table in contracts.gold.items()}
+    else:
+        resolved = _resolved(engine, contracts)
+        if judged:
+            sources = {name: table.sources for name, table in resolved.items()}
+            lake.write_known(file, {"of": judged, "sources": sources})
+    return Project(settings, contracts, tuple(_in_order(resolved)), engine)
+
+
+@cache
+def _judge() -> str:
+    """Return a hash of the code that judges models: another one judges again."""
+    here = Path(__file__)
+    paths = (here, here.parent / "checks/audits.py", *sorted((here.parent / "engine").glob("*.py")))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
+
+
+def _tables(contracts: Contracts) -> list[Table]:
+    return [*contracts.silver.values(), *contracts.gold.values()]
 
 
 @contextmanager
@@ -333,15 +368,15 @@ def _dated(contracts: Contracts, day: date, engine: DuckEngine) -> Contracts:
     return replace(contracts, silver=silver, gold=gold)
 
 
-def _resolved(engine: DuckEngine, contracts: Contracts) -> tuple[Table, ...]:
-    """Return the gold tables with the sources that their models read filled in, each after those it reads.
+def _resolved(engine: DuckEngine, contracts: Contracts) -> dict[str, Table]:
+    """Return the gold tables, by id, with the sources that their models read filled in.
 
     Raises:
-        ContractErrors: models that do not parse, read a table that is not there, or read each other in a circle.
+        ContractErrors: models that do not parse, or read a table that is not there.
     """
     resolved: dict[str, Table] = {}
     errors: list[ContractError] = []
-    tables = [*contracts.silver.values(), *contracts.gold.values()]
+    tables = _tables(contracts)
     statements = {table.id: list(_statements(table)) for table in tables}
     engine.parse_together(statement.sql for found in statements.values() for statement in found)
     errors += [error for table in tables for error in _unsound(engine, table, statements[table.id])]
@@ -360,7 +395,7 @@ def _resolved(engine: DuckEngine, contracts: Contracts) -> tuple[Table, ...]:
         resolved[table.id] = replace(table, sources=tuple(sorted(sources)))
     if errors:
         raise ContractErrors(errors)
-    return tuple(_in_order(resolved))
+    return resolved
 
 
 def _wrong_sources(table: Table, sources: Collection[str]) -> Iterator[ContractError]:
@@ -447,6 +482,11 @@ def _judged(engine: DuckEngine, statement: _Statement) -> Iterator[ContractError
 
 
 def _in_order(tables: Mapping[str, Table]) -> list[Table]:
+    """Return gold tables, each after those it reads.
+
+    Raises:
+        ContractError: they read each other in a circle.
+    """
     graph = {name: [source for source in table.sources if source in tables] for name, table in tables.items()}
     # whether a soft source is right is known once all tables of its mart are done
     marts = {name: {soft.rpartition(".")[0] for soft in table.soft_sources} for name, table in tables.items()}

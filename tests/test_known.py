@@ -139,7 +139,10 @@ def test_a_touched_file_costs_a_question_and_changes_nothing(lived: Lake, asked:
     assert look(lived) == first and of_bronze(asked) == 4
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"form": 0}', '{"form": 1, "tables": {}}'])
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", '{"form": 0}', '{"form": 2, "tables": {}}', '{"form": 2, "tables": {"silver/shop/orders": []}}'],
+)
 def test_what_is_kept_and_not_whole_is_as_if_it_were_not_there(lived: Lake, text: str) -> None:
     first = look(lived)
     for file in (lived.data / ".known").iterdir():
@@ -147,7 +150,45 @@ def test_what_is_kept_and_not_whole_is_as_if_it_were_not_there(lived: Lake, text
     assert afresh(lived) == first
 
 
+def test_a_run_and_its_plan_open_no_table_whose_log_is_the_same(lived: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    def loaded() -> list[str]:
+        tables._newest.clear()
+        known._kept.clear()
+        known._file.clear()
+        found: list[str] = []
+        load = tables._load
+
+        def counted(root: Path, version: int | None = None) -> object:
+            found.append(root.name)
+            return load(root, version)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(tables, "_load", counted)
+            lived.good()
+        return [name for name in found if name in ("orders", "daily")]
+
+    loaded()
+    assert loaded() == []
+    lived.land("shop/orders/new.csv", "order_id,day,amount,updated\n99,2024-03-04,1.50,1\n")
+    assert set(loaded()) == {"orders", "daily"}
+    loaded()  # asks what a run with something to do did not
+    log_folder = lived.data / "silver/shop/orders/_delta_log"
+    harmless = max(log_folder.glob("*.json"))
+    harmless.touch()
+    assert set(loaded()) == {"orders"}
+
+
+def test_a_log_that_was_changed_after_it_was_read_is_not_kept(lived: Lake) -> None:
+    tables._newest.clear()
+    root = lived.data / "silver/shop/orders"
+    snapshot = tables.open_table(root)
+    assert snapshot and log.state(root, snapshot.read_at)
+    (root / "_delta_log" / f"{0:020d}.json").touch()
+    assert log.state(root, snapshot.read_at) == "" and log.state(root)
+
+
 def test_where_nothing_can_be_kept_everything_is_read(lived: Lake, asked: list[str]) -> None:
+    shutil.rmtree(lived.data / ".known")
     (lived.data / ".known").write_text("a file in its place", encoding="utf-8")
     first = look(lived)
     of_bronze(asked)

@@ -2,8 +2,8 @@
 
 Each module adds one step and imports only those before it: `model` (what there is to declare), `errors`,
 `custom`, `documents` (what a conforming document is), `columns`, `feeds`, `promises`, `facts` (what determines
-the rows), `versions`, `ml` (models of machine learning), `features`, `tables`, `seeds`, `loading`; `patterns` (which
-files a feed's path takes) needs none of them.
+the rows), `versions`, `ml` (models of machine learning), `features`, `tables`, `seeds`, `loading`, `kept` (what was
+loaded before); `patterns` (which files a feed's path takes) needs none of them.
 The standard's pydantic model is left to `Mart.odcs`, and no module imports an engine.
 """
 
@@ -13,6 +13,7 @@ from src.contract.documents import TESTS as TESTS
 from src.contract.facts import fingerprint as fingerprint
 from src.contract.facts import logic as logic
 from src.contract.feeds import written_source as written_source
+from src.contract.kept import load_known as load_known
 from src.contract.lines import place_of as place_of
 from src.contract.loading import load as load
 from src.contract.ml import Label as Label

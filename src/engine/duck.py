@@ -12,11 +12,11 @@ import os
 import re
 import stat
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +122,7 @@ class DuckEngine:
         ] = {}  # parsed statements; each contract and model is asked more than once
         self._made: dict[str, list[str]] = {}  # types, by the SELECT of expressions over columns without rows
         self._names: dict[str, frozenset[str]] = {}  # of the columns in expressions
+        self._awaited: Callable[[], Collection[str]] | None = None
         self._scanned: set[str] = set()
 
     def _open(self) -> None:
@@ -362,6 +363,9 @@ class DuckEngine:
         Raises:
             ContractError: it does not parse, or is not one SELECT.
         """
+        if sql not in self._trees and self._awaited and sql in (awaited := self._awaited()):
+            self._awaited = None
+            self.parse_together(awaited)
         if sql in self._trees:
             return self._trees[sql]
         tree: dict[str, Any] = json.loads(self.one(f"SELECT json_serialize_sql({literal(sql)})")[0])
@@ -384,6 +388,10 @@ class DuckEngine:
                 tree = json.loads(text)
                 if not tree["error"] and len(tree["statements"]) == 1:
                     self._trees[sql] = tree
+
+    def parse_when_asked(self, statements: Callable[[], Collection[str]]) -> None:
+        """Parse many SELECTs in one go once the first of them is wanted."""
+        self._awaited = cache(statements)
 
     def table(self, name: str, sql: str, *, large: bool = False) -> int:
         """Keep a SELECT's rows as a table until the engine closes; returns its rows.

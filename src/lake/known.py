@@ -12,8 +12,9 @@ import os
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from src.errors import BoathouseError
 from src.lake import log, tables
@@ -21,64 +22,85 @@ from src.lake.tables import Snapshot
 
 KNOWN = ".known"  # beside the lake's tables
 _FILE = "tables.json"
-_FORM = 1  # of what is kept
+_FORM = 2  # of what is kept
+_OTHERS_WRITE = 0o022  # of a file's mode
 
-# What lies on disk: by table the snapshot, how much of it was known, and its log's state; by lake the file they lie in.
-_kept: dict[Path, tuple[Snapshot, int, str]] = {}
+
+class _Kept(NamedTuple):
+    """A line that lies on disk: the snapshot it is of, how much of that was known, and its log's state."""
+
+    snapshot: Snapshot
+    known: int
+    state: str
+
+
+_kept: dict[Path, _Kept] = {}
+# By lake the file that this process has read or written, and its lines: of each table its log's state and its facts.
 _file: dict[Path, log.FileMark] = {}
+_lines: dict[Path, dict[str, tuple[str, str]]] = {}
 
 
 def recall(data: Path) -> None:
-    """Take what is kept of the lake's tables for open, as far as their logs are the same."""
+    """Take what is kept of the lake's tables for open, each once it is asked for, as far as its log is the same."""
     file = data / KNOWN / _FILE
     found = _mark(file)
     if found is None or _file.get(data) == found:
         return  # this process has read or written it
     kept, _file[data] = read_known(file), found
-    if kept.get("form") != _FORM:
-        return
-    for name, (state, facts) in kept["tables"].items():
-        root = data / name
-        mark = log.mark(root)
-        if mark is None or log.state(root) != state:
-            continue
-        with suppress(BoathouseError):  # whoever opens it is told
-            snapshot = tables.known_at(root, mark) or Snapshot.of_facts(root, facts)
-            tables.know(root, mark, snapshot)
-            log.know_commits(root, facts["commits"])
-            _kept[root] = snapshot, len(facts["progress"]) + len(facts["commits"]), state
+    lines = kept.get("tables") if kept.get("form") == _FORM else None
+    _lines[data] = lines if isinstance(lines, dict) else {}
+    tables.tell({data / name: partial(_recalled, data / name, line) for name, line in _lines[data].items()})
+
+
+def _recalled(root: Path, line: tuple[str, str]) -> Snapshot | None:
+    """Return what is kept of a table; None where its log is another, or the line is not what it should be."""
+    try:
+        state, text = line
+        if log.state(root) != state:
+            return None
+        facts = json.loads(text)
+        snapshot = Snapshot.of_facts(root, facts)
+        log.know_commits(root, facts["commits"])
+    except (OSError, BoathouseError, ValueError, TypeError, KeyError, AttributeError):
+        return None  # whoever opens it is told
+    _kept[root] = _Kept(snapshot, snapshot.known, state)
+    return snapshot
 
 
 def keep(data: Path) -> None:
     """Keep what is known of the lake's tables, if it is more than what is kept."""
-    found = {root: snapshot for root, snapshot in tables.known().items() if root.is_relative_to(data)}
-    if all(_is_kept(root, snapshot) for root, snapshot in found.items() if snapshot.has_facts):
+    found = {root: known for root, known in tables.known().items() if root.is_relative_to(data)}
+    if all(_is_kept(root, snapshot) for root, (_, snapshot) in found.items()):
         return
-    lines = {}
-    for root, snapshot in found.items():
-        before = _kept.get(root)
+    lines = {name: line for name, line in _lines.get(data, {}).items() if log.is_table(data / name)}
+    for root, (mark, snapshot) in found.items():
+        name, before = root.relative_to(data).as_posix(), _kept.get(root)
+        if before and _is_kept(root, snapshot) and name in lines:
+            continue
         # of one that is kept the state from when its log was read: what was changed since must not count as known
-        state = before[2] if before and before[0] is snapshot else _state(root)
-        mark = log.mark(root)  # after the state
-        if mark and tables.known_at(root, mark) is snapshot and (facts := snapshot.facts()):
-            lines[root.relative_to(data).as_posix()] = state, facts
-            _kept[root] = snapshot, snapshot.known, state
+        state = before.state if before and before.snapshot is snapshot else _state(root, snapshot)
+        if state and log.mark(root) == mark:  # after the state
+            lines[name] = state, json.dumps(snapshot.facts())
+            _kept[root] = _Kept(snapshot, snapshot.known, state)
+        else:
+            lines.pop(name, None)
     write_known(data / KNOWN / _FILE, {"form": _FORM, "tables": lines})
     if written := _mark(data / KNOWN / _FILE):
-        _file[data] = written
+        _file[data], _lines[data] = written, lines
 
 
 def _is_kept(root: Path, snapshot: Snapshot) -> bool:
     """Return whether what is kept of a table is all that is known of it, or more."""
     kept = _kept.get(root)
-    return kept is not None and kept[0] is snapshot and snapshot.known <= kept[1]
+    return kept is not None and kept.snapshot is snapshot and snapshot.known <= kept.known
 
 
-def _state(root: Path) -> str:
+def _state(root: Path, snapshot: Snapshot) -> str:
+    """Return the state of a log as it was read; '' where it is gone, or was changed since."""
     try:
-        return log.state(root)
+        return log.state(root, snapshot.read_at)
     except OSError:
-        return ""  # it is gone: no mark
+        return ""
 
 
 def _mark(file: Path) -> log.FileMark | None:
@@ -88,10 +110,17 @@ def _mark(file: Path) -> log.FileMark | None:
         return None
 
 
-def read_known(file: Path) -> dict[str, Any]:
-    """Return what a file beside the lake's tables keeps; nothing where it is not there or not whole."""
+def read_known(file: Path, *, own: bool = False) -> dict[str, Any]:
+    """Return what a file beside the lake's tables keeps; nothing where it is not there or not whole.
+
+    `own`: nor where anybody but this user can have written it.
+    """
     try:
-        found = json.loads(file.read_bytes())
+        with open(file, "rb") as handle:
+            facts = os.fstat(handle.fileno())
+            if own and (facts.st_uid != os.geteuid() or facts.st_mode & _OTHERS_WRITE):
+                return {}
+            found = json.loads(handle.read())
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -102,7 +131,8 @@ def write_known(file: Path, kept: Mapping[str, Any]) -> None:
     new = file.with_name(f"{file.name}.{uuid.uuid4().hex}")
     try:
         file.parent.mkdir(exist_ok=True)
-        new.write_text(json.dumps(kept), encoding="utf-8")
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w", encoding="utf-8") as handle:
+            handle.write(json.dumps(kept))
         os.replace(new, file)
     except OSError:
         with suppress(OSError):

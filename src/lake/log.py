@@ -69,10 +69,16 @@ def file_mark(facts: os.stat_result) -> FileMark:
     return facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino
 
 
-def state(root: Path) -> str:
-    """Return a text that is another once any file of the log is written to, replaced, added or removed."""
-    with os.scandir(root / _LOG) as found:
-        return hashlib.sha256(repr(sorted((one.name, *file_mark(one.stat())) for one in found)).encode()).hexdigest()
+def state(root: Path, unchanged_since: int | None = None) -> str:
+    """Return a text that is another once any file of the log is written to, replaced, added or removed.
+
+    It is '' where one was after the moment `unchanged_since`, in nanoseconds since 1970.
+    """
+    with os.scandir(os.path.join(root, _LOG)) as found:
+        marks = sorted((one.name, *file_mark(one.stat())) for one in found)
+    if unchanged_since is not None and any(changed > unchanged_since for _, _, _, changed, _ in marks):
+        return ""
+    return hashlib.sha256(repr(marks).encode()).hexdigest()
 
 
 def commit_of(root: Path, version: int) -> Commit | None:

@@ -14,7 +14,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -48,6 +48,8 @@ _PLAIN_NAME = re.compile("[A-Za-z_][A-Za-z_0-9]*")
 # The newest version of each table that was opened, so that a run reads a log once and not at every step: it is known
 # to be the newest as long as the log's newest entry is the same file.
 _newest: dict[Path, tuple[log.Mark, Snapshot]] = {}
+# What earlier processes knew of tables, each looked at when the table is first opened: src/lake/known.py.
+_earlier: dict[Path, Callable[[], Snapshot | None]] = {}
 _DELTA_TYPES = {
     "VARCHAR": "string",
     "BOOLEAN": "boolean",
@@ -85,6 +87,7 @@ class Snapshot:
 
     def __init__(self, root: Path, table: DeltaTable) -> None:
         self.root = root
+        self.read_at: int | None = time.time_ns()  # nanoseconds since 1970; None: its log was not read in this process
         self.version = int(table.version())
         self._loaded: DeltaTable | None = table
         self._progress: dict[str, int | None] = {}
@@ -94,21 +97,19 @@ class Snapshot:
         """Return a snapshot as its `facts` say, without opening the table: that is done once more is wanted of it."""
         formats.refuse_newer(root, facts["properties"])
         snapshot = cls.__new__(cls)
-        snapshot.root, snapshot.version, snapshot._loaded = root, facts["version"], None
+        snapshot.root, snapshot.version, snapshot._loaded, snapshot.read_at = root, facts["version"], None, None
         snapshot._progress = dict(facts["progress"])
         snapshot.__dict__ |= {
             "columns": facts["columns"],
             "partition_by": tuple(facts["partition_by"]),
             "identity": facts["identity"],
             "properties": facts["properties"],
-            "_listed": facts["files"],
+            "_listed": facts["files"],  # JSON text: a table has many, and few are asked for theirs
         }
         return snapshot
 
-    def facts(self) -> dict[str, Any] | None:
-        """Return what is known of this version, as JSON has it; None before its files were asked for."""
-        if not self.has_facts:
-            return None
+    def facts(self) -> dict[str, Any]:
+        """Return what is known of this version, as JSON has it; its files where they were asked for."""
         return {
             "version": self.version,
             "columns": self.columns,
@@ -116,21 +117,19 @@ class Snapshot:
             "identity": self.identity,
             "properties": self.properties,
             "progress": self._progress,
-            "files": self._listed if self._listed is not None else [list(vars(file).values()) for file in self.files],
+            "files": json.dumps([list(vars(file).values()) for file in self.files])
+            if self._listed is None and "files" in self.__dict__
+            else self._listed,
             "commits": log.known_commits(self.root),
         }
 
     @property
-    def has_facts(self) -> bool:
-        """Return whether its files were asked for."""
-        return "files" in self.__dict__ or self._listed is not None
-
-    @property
     def known(self) -> int:
         """Return how much of it is known that was asked for one by one."""
-        return len(self._progress) + log.count_commits(self.root)
+        has_files = "files" in self.__dict__ or self._listed is not None
+        return has_files + len(self._progress) + log.count_commits(self.root)
 
-    _listed: Sequence[Sequence[Any]] | None = None  # the files, as facts have them
+    _listed: str | None = None  # the files, as facts have them
 
     @property
     def _table(self) -> DeltaTable:
@@ -197,7 +196,7 @@ class Snapshot:
             MachineError: they say so in a way Boathouse does not read.
         """
         if self._listed is not None:
-            return tuple(_listed_file(*facts) for facts in self._listed)
+            return tuple(_listed_file(*facts) for facts in json.loads(self._listed))
         self._refuse_foreign_features()
         with translated(self.root):
             actions = self._table.get_add_actions(flatten=True)
@@ -353,33 +352,35 @@ def open_table(root: Path, version: int | None = None) -> Snapshot | None:
         return None
     _refuse_misread_folder(root)
     known = _newest.get(root)
+    if (not known or known[0] != mark) and (kept := _earlier.pop(root, None)) and (snapshot := kept()):
+        known = _newest[root] = mark, snapshot  # an entry that came in after the mark shows as another mark
     if known and known[0] == mark and version in (None, known[1].version):
         return known[1]
+    began = time.time_ns()
     found = Snapshot(root, _load(root, version))
+    found.read_at = began
     if version in (None, log.newest_version(mark)):
         _newest[root] = mark, found
     return found
 
 
-def known_at(root: Path, mark: log.Mark) -> Snapshot | None:
-    """Return the newest version of a table if it is open already, by this mark of its log."""
-    known = _newest.get(root)
-    return known[1] if known and known[0] == mark else None
+def known() -> dict[Path, tuple[log.Mark, Snapshot]]:
+    """Return the newest version of each table that was opened, as far as that is known, with its log's mark."""
+    return dict(_newest)
 
 
-def know(root: Path, mark: log.Mark, snapshot: Snapshot) -> None:
-    """Take a snapshot for the newest version of a table as long as its log has this mark."""
-    _newest[root] = mark, snapshot
+def tell(kept: Mapping[Path, Callable[[], Snapshot | None]]) -> None:
+    """Take in what earlier processes knew of tables: a function each, which is called when the table is first opened.
 
-
-def known() -> dict[Path, Snapshot]:
-    """Return the newest version of each table that was opened, as far as that is known."""
-    return {root: snapshot for root, (_, snapshot) in _newest.items()}
+    It returns the newest version as long as the log is the same, else None.
+    """
+    _earlier.update(kept)
 
 
 def forget(root: Path) -> None:
     """Read a table's log from disk at its next opening: somebody changed an entry of it, which no writer ever does."""
     _newest.pop(root, None)
+    _earlier.pop(root, None)
 
 
 def _load(root: Path, version: int | None = None) -> DeltaTable:

@@ -74,6 +74,7 @@ class RunPlan:
 
 def read_plan(project: Project, chosen: Selection, window: Window) -> RunPlan:
     """Return what a run would do, its steps in the order in which it takes them; changes nothing."""
+    lake.recall(project.settings.data_dir)
     forecast = Forecast(project)
     seeds = _seeds(project, chosen)
     steps = [*seeds, *_pulls(project, chosen, window)]
@@ -102,6 +103,7 @@ def read_plan(project: Project, chosen: Selection, window: Window) -> RunPlan:
     ways = {table.id: way_of(project, table) for table in chosen.gold}
     whole = [ComputedWhole(name, way.why_whole, way.fix) for name, way in ways.items() if way.why_whole]
     behind = tuple(releases.behind(project.settings.data_dir).values())
+    lake.keep(project.settings.data_dir)
     return RunPlan(window.start, window.end, tuple(steps), _total(steps, forecast), tuple(whole), behind)
 
 

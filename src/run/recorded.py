@@ -8,7 +8,7 @@ from functools import cache, partial
 
 from loguru import logger
 
-from src import __version__, reads
+from src import __version__, lake, reads
 from src.author import author
 from src.errors import BoathouseError
 from src.masking.reader import masks_of_records
@@ -37,6 +37,7 @@ def recorded_run(
     run_id = new_run_id(started)
     data, by = project.settings.data_dir, author()
     with lock.lock_lake(data, command=command, run_id=run_id, now=started, by=by) as dead:
+        lake.recall(data)
         logs.begin_run(run_id)
         window = window or runs.window(started.date(), None, None)
         run = Run(run_id, window, runs.now, command, kind, full_refresh, relative=project.relative)
@@ -54,6 +55,7 @@ def recorded_run(
                 _record(project, run)
             finally:  # last, as recording takes something too
                 costs.record(project, run)
+                lake.keep(data)
 
 
 def _record(project: Project, run: Run) -> None:
