@@ -256,6 +256,8 @@ def test_many_files_are_one_statement_while_they_are_small_together(monkeypatch:
         assert [file for group in groups for file in group] == landed(sizes)
         other = Feed("shop", "orders", "shop/orders/*.ndjson", "ndjson")
         assert [len(group) for group in ingest._at_once(other, landed(sizes))] == ndjson
+        parquet = Feed("shop", "orders", "shop/orders/*.parquet", "parquet")
+        assert [len(group) for group in ingest._at_once(parquet, landed(sizes))] == csv
 
 
 def test_the_shares_of_the_threads_are_of_about_as_many_bytes() -> None:

@@ -522,3 +522,13 @@ def test_a_profile_has_every_statement_with_its_step_and_both_times(tmp_path: Pa
     assert counted.cores > 0
     assert profile.longest(1) == [max(profile.statements, key=lambda one: one.wall_seconds)]
     assert len(profile.longest(1000)) == len(profile.statements)
+
+
+def test_many_texts_are_written_with_dictionaries_of_few_values_only(engine: DuckEngine, tmp_path: Path) -> None:
+    rows = "SELECT (range % 100)::VARCHAR AS few, (range % 15_000)::VARCHAR AS many FROM range(100_000)"
+    for many_texts, plain in ((True, {"many"}), (False, set())):
+        (file,) = engine.write(rows, tmp_path, many_texts=many_texts)
+        path = tmp_path / file.path
+        encodings = engine.rows(f"SELECT DISTINCT path_in_schema, encodings FROM parquet_metadata('{path}')")
+        assert {name for name, encoding in encodings if "DICTIONARY" not in encoding} == plain
+        assert engine.one(f"SELECT count(*), count(DISTINCT many) FROM '{path}'") == (100_000, 15_000)

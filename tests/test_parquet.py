@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import Lake
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_readers import PARQUET, refusal, values
 
-from src.bronze import ingest
+from src.bronze import ingest, readers
+from src.bronze.readers.parquet_pages import schema_bytes
 from src.contract import Feed
 from src.engine import DuckEngine
 from src.errors import DataError, UsageError
@@ -165,6 +167,93 @@ def test_what_a_statement_may_read_stays_confined_after_such_an_error(tmp_path: 
     engine.close()
 
 
+# -- files of one schema
+
+
+def test_files_have_the_same_schema_only_where_each_column_has_the_same_name_and_type(tmp_path: Path) -> None:
+    import pyarrow as pa
+
+    number, day = pa.array([1], pa.int32()), pa.array([date(2031, 1, 1)])
+    nested = [pa.array([{name: 1}], pa.struct([(name, kind)])) for name, kind in [("x", pa.int8()), ("y", pa.int8())]]
+    moments = [pa.array([datetime(2031, 1, 1)], pa.timestamp(unit)) for unit in ("ms", "us", "ns")]
+    tables: list[dict[str, Any]] = [{"a": number}, {"A": number}, {"b": number}, {"a": day}, {"a": number, "b": day}]
+    tables += [{"a": column} for column in (*nested, *moments, pa.array([b"x"]), pa.array(["x"]), pa.array([1]))]
+    tables += [{"a": pa.array([1], pa.uint32())}, {"a": pa.array([Decimal("1.1")]), "b": number}]
+    schemas = [schema_bytes(written(tmp_path / "1.parquet", table)) for table in tables]
+    assert len(set(schemas)) == len(tables) and None not in schemas
+    again = [schema_bytes(written(tmp_path / "2.parquet", table, compression="gzip")) for table in tables]
+    assert again == schemas
+
+
+def test_a_footer_that_does_not_say_all_is_no_known_schema(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = written(tmp_path / "1.parquet", {"a": [1]})
+    whole = path.read_bytes()
+    assert schema_bytes(path)
+    for content in (b"", b"PAR1", whole[:-1], whole[:-4] + b"PARE", whole[:8] + b"\xff\xff\xff\x7fPAR1", whole[-40:]):
+        path.write_bytes(content)
+        assert schema_bytes(path) is None
+    pq.write_table(pa.table({"a": [b"x"]}).replace_schema_metadata({"geo": "{}"}), path)
+    assert schema_bytes(path) is None
+
+
+def test_columns_may_have_the_names_of_what_the_reader_counts(engine: DuckEngine, tmp_path: Path) -> None:
+    for name in ("file_row_number", "FILE_INDEX", "filename", "c1", "_first"):
+        paths = [written(tmp_path / f"{nth}.parquet", {name: ["x", "y"], "a": [nth, 2]}) for nth in (1, 2)]
+        assert [values(engine, PARQUET, path) for path in paths] == [[("x", "1"), ("y", "2")], [("x", "2"), ("y", "2")]]
+        kind = readers.read(engine, PARQUET, paths[0]).kind
+        assert (kind is None) == (name.lower() in ("file_row_number", "file_index"))
+
+
+def landed_files(lake: Lake, tables: dict[str, dict[str, Any]]) -> None:
+    lake.shop().edit("silver/shop/orders.yaml", "*.csv, format: csv", "*.parquet, format: parquet")
+    (lake.data / "landing/shop/orders").mkdir(parents=True, exist_ok=True)
+    for name, columns in tables.items():
+        written(lake.data / f"landing/shop/orders/{name}.parquet", columns)
+
+
+ROWS = "SELECT order_id, day, amount, updated, _file, _row FROM bronze.shop.orders ORDER BY _file, _row"
+
+
+def orders(*keys: int, day: object = "2024-01-01", amount: object = 1) -> dict[str, Any]:
+    return {
+        "order_id": list(keys), "day": [day] * len(keys), "amount": [amount] * len(keys), "updated": [1] * len(keys)
+    }  # fmt: skip
+
+
+def test_many_files_of_several_schemas_are_one_statement(lake: Lake) -> None:
+    tables = {f"{nth:02}": orders(*range(nth)) for nth in range(60)}
+    tables["07"] = orders(7, 8, day=date(2024, 1, 2))
+    tables["31"] = dict(reversed(orders(9, 9).items()))
+    tables["40"] = orders(5, amount=Decimal("1.10"))
+    landed_files(lake, tables)
+    lake.good()
+    days, amounts = {"07": "2024-01-02"}, {"40": "1.10"}
+    assert lake.rows(ROWS) == [
+        (str(key), days.get(name, "2024-01-01"), amounts.get(name, "1"), "1", f"shop/orders/{name}.parquet", row)
+        for name, columns in tables.items()
+        for row, key in enumerate(columns["order_id"], 1)
+    ]
+    assert len(list((lake.data / "bronze/shop/orders").glob("*.parquet"))) == 1
+
+
+def test_a_damaged_file_of_a_known_schema_takes_none_of_the_others_along(lake: Lake) -> None:
+    tables = {f"{nth}": orders(nth) for nth in range(6)}
+    landed_files(lake, tables)
+    landing = lake.data / "landing/shop/orders"
+    for name in ("2", "4"):
+        content = (landing / f"{name}.parquet").read_bytes()
+        cut = content[:4] + content[40:]  # the footer is whole, and so is its schema, but its pages lie elsewhere
+        (landing / f"{name}.parquet").write_bytes(content[:9] + b"\xff" * 30 + content[39:] if name == "2" else cut)
+    run = lake.run()
+    refused = str(run.failures["bronze.shop.orders"])
+    assert "2.parquet" in refused or "4.parquet" in refused
+    taken = [key for key, *_ in lake.rows(ROWS)]
+    assert taken == ["0", "1", "3", "5"]
+
+
 # -- any value of any type
 
 
@@ -250,6 +339,40 @@ def test_any_value_comes_out_as_it_went_in(engine: DuckEngine, tmp_path: Path, p
         wanted = [None if cell is None else text(cell) for cell in cells]
         assert [compared(row[0], want) for row, want in zip(rows, wanted, strict=True)] == wanted
         assert all(json.loads(row[1]).keys() == {"v"} for row in rows)
+
+    holds()
+
+
+@pytest.mark.parametrize("place", range(len(kinds())), ids=[str(kind[0]) for kind in kinds()])
+def test_any_value_of_files_read_in_turn_comes_out_beside_its_file_and_number(
+    engine: DuckEngine, tmp_path: Path, place: int
+) -> None:
+    import pyarrow as pa
+
+    kind, strategy, text = kinds()[place]
+    paths = [tmp_path / f"{nth}.parquet" for nth in range(3)]
+
+    @settings(max_examples=5, deadline=None, database=None)
+    @given(st.lists(st.lists(st.none() | strategy, max_size=9), min_size=3, max_size=3))
+    def holds(contents: list[list[Any]]) -> None:
+        for path, cells in zip(paths, contents, strict=True):
+            inside = pa.array([{"v": cell} for cell in cells], pa.struct([("v", kind)]))
+            written(path, {"v": pa.array(cells, kind), "n": inside}, row_group_size=4)
+        rows = [readers.read(engine, PARQUET, path) for path in paths]
+        if rows[0].kind is None:  # Arrow takes part
+            assert str(kind) in ("decimal256(39, 2)", "decimal256(76, 38)")
+            for stream in (name for each in rows for name in each.streams):
+                engine.unstream(stream)
+            return
+        assert len({each.kind for each in rows}) == 1
+        found = engine.rows(f"SELECT * FROM ({readers.in_turn(rows).sql}) ORDER BY _file, _row")
+        assert [(row[-1], row[2]) for row in found] == [
+            (file, number) for file, cells in enumerate(contents, 1) for number in range(1, len(cells) + 1)
+        ]
+        wanted = [None if cell is None else text(cell) for cells in contents for cell in cells]
+        assert [compared(row[0], want) for row, want in zip(found, wanted, strict=True)] == wanted
+        alone = [row for path in paths for row in values(engine, PARQUET, path)]
+        assert [row[:2] for row in found] == alone
 
     holds()
 

@@ -44,7 +44,9 @@ from src.errors import BoathouseError, DataError, OutOfMemoryError, from_os_erro
 SAME_BYTES = "of the same bytes as a file taken before"  # begins the note of a step that such files came to
 _FILES_PER_COMMIT = 250  # bounds what a crash makes the next run repeat
 _FILES_AT_ONCE = 50  # in one statement, which opens them all at its start: with 250 it took 1.6 times the memory
-_SMALL_AT_ONCE = 32 << 20  # bytes: CSV files that are smaller together may be more, as one reader takes them in turn
+_IN_TURN = ("csv", "parquet")  # formats of which one reader takes many files in turn
+_SMALL_AT_ONCE = 32 << 20  # bytes: files of these that are smaller together may be more
+_LONG_COLUMN = 400_000  # bytes of a statement's files, packed or not, for each column: some 20,000 rows or more
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_INGESTED = "ingested_at"  # progress: microseconds of the newest _ingested_at
 
@@ -485,7 +487,7 @@ def _at_once(feed: Feed, files: Sequence[Landed]) -> Iterator[list[Landed]]:
     group: list[Landed] = []
     for file in files:
         size = sum(other.size for other in group) + file.size
-        if len(group) >= _FILES_AT_ONCE and (feed.format != "csv" or size > _SMALL_AT_ONCE):
+        if len(group) >= _FILES_AT_ONCE and (feed.format not in _IN_TURN or size > _SMALL_AT_ONCE):
             yield group
             group = []
         group.append(file)
@@ -594,16 +596,19 @@ class _FileReader:
             return []
         for name in (name for _, rows in opened for name in rows.columns):
             self.spelling.setdefault(name.lower(), name)
+        many_texts = sum(file.size for file, _ in opened) > _LONG_COLUMN * len(self.spelling)
         with self.engine.for_columns(len(self.spelling)):
-            return self.engine.write(_union([self._select(part) for part in self._parts(opened)]), self.root)
+            rows = _union([self._select(part) for part in self._parts(opened)])
+            return self.engine.write(rows, self.root, many_texts=many_texts)
 
     def _parts(self, opened: Sequence[_Opened]) -> Iterator[Sequence[_Opened]]:
-        """Yield the files that one reader takes in turn; each kind has a reader for each thread."""
+        """Yield the files that one reader takes in turn; a kind has a reader for each thread that reads."""
         kinds: dict[object, list[_Opened]] = {}
         for file, rows in opened:
             kinds.setdefault(rows.kind or file.name, []).append((file, rows))
         for alike in kinds.values():
-            yield from _shares(alike, self.engine.threads)
+            kind = alike[0][1].kind
+            yield from [alike] if kind and kind.uses_all_threads else _shares(alike, self.engine.threads)
 
     def _select(self, part: Sequence[_Opened]) -> str:
         """Return the rows of one file, or of several that are read in turn."""

@@ -44,6 +44,9 @@ _MISTAKES_IN_SQL = (duckdb.ParserException, duckdb.BinderException, duckdb.Catal
 _NO_ROOM = ("No space left", "File too large", "Disk quota", "Could not write all bytes")
 MANY_COLUMNS = 500  # more of them are read by one thread
 _MAX_OPEN_PARTITIONS = 2000  # DuckDB's default of 100 cuts a partition into several files beyond it
+# A quarter less work for files of the same size. By default twice as many different values are gathered before it is
+# seen that there are too many for a dictionary; in a short row group a dictionary of so many makes the file larger.
+_OF_MANY_TEXTS = ", COMPRESSION_LEVEL 1, DICTIONARY_SIZE_LIMIT 10000"
 _ROWS_UNCUT = 1_000_000  # written into partitions by one statement, which keeps all of them in memory until its end
 _ROWS_AT_ONCE = 500_000  # of more than that; fewer are not cut, as every part reads again what it is made of
 _DEFECT = "it may be damaged data that the engine does not know as such: land it again, whole; else report this"
@@ -532,11 +535,14 @@ class DuckEngine:
         self.execute("SET enable_external_access = false; SET lock_configuration = true")
         self._confined = True
 
-    def write(self, sql: str, root: Path, partition_by: Sequence[str] = (), rows: int = 0) -> list[DataFile]:
+    def write(
+        self, sql: str, root: Path, partition_by: Sequence[str] = (), rows: int = 0, *, many_texts: bool = False
+    ) -> list[DataFile]:
         """Write a SELECT's rows as new Parquet files below a table's folder; returns those with rows.
 
         Nothing refers to the files yet: if the process dies here, readers see nothing of them.
         `rows`: about how many there are; many are written into partitions a part at a time.
+        `many_texts`: values are text, and so many that they fill row groups.
 
         Raises:
             DataError: a partition value is empty text; no file is left.
@@ -544,7 +550,7 @@ class DuckEngine:
         """
         if not os.path.isdir(root):
             raise MachineError("no such table folder", where=root)
-        options = "FORMAT parquet, COMPRESSION zstd, RETURN_STATS"
+        options = "FORMAT parquet, COMPRESSION zstd, RETURN_STATS" + (_OF_MANY_TEXTS if many_texts else "")
         if not partition_by:
             return self._copied(sql, root / f"part-{uuid.uuid4()}.parquet", root, options)
         keys = ", ".join(identifier(name) for name in partition_by)

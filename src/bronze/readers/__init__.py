@@ -14,21 +14,20 @@ An empty value is '', never NULL: NULL says that the record has no such value (J
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from src.bronze.readers.avro import avro_records
 from src.bronze.readers.csv_careful import csv_records
 from src.bronze.readers.csv_fast import csv_by_engine, is_common
-from src.bronze.readers.csv_fast import in_turn as in_turn
 from src.bronze.readers.expected import refuse_foreign
 from src.bronze.readers.first_bytes import as_its_bytes_say
 from src.bronze.readers.fixed_width import fixed_records
 from src.bronze.readers.json_columns import json_records
 from src.bronze.readers.ndjson_fast import ndjson_by_engine
 from src.bronze.readers.orc import orc_by_arrow
-from src.bronze.readers.parquet import parquet_by_engine
+from src.bronze.readers.parquet import parquet_by_engine, parquet_of_known_schema
 from src.bronze.readers.records import SYSTEM_COLUMNS as SYSTEM_COLUMNS
 from src.bronze.readers.records import Records, streamed
 from src.bronze.readers.records import Rows as Rows
@@ -72,9 +71,17 @@ def read_carefully(engine: DuckEngine, feed: Feed, path: Path) -> Rows:
         return _of_the_feed(engine, feed, path, _exact(engine, feed, path), notes)
 
 
+def in_turn(files: Sequence[Rows]) -> Rows:
+    """Return files of one kind as one SELECT."""
+    assert files[0].kind
+    return files[0].kind.rows([name for rows in files for name in rows.files])
+
+
 def _fast(engine: DuckEngine, feed: Feed, path: Path) -> Rows | None:
     if feed.format == "csv" and is_common(feed):
         return csv_by_engine(feed, path)
+    if feed.format == "parquet":
+        return parquet_of_known_schema(engine, path)
     return ndjson_by_engine(engine, feed, path) if feed.format == "ndjson" else None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from codecs import BOM_UTF8
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -43,19 +44,26 @@ def csv_by_engine(feed: Feed, path: Path) -> Rows | None:
         or _is_odd(feed, path, len(columns))
     ):
         return None
-    return _numbered(columns, (pattern(path),), _options(feed, path, len(columns) + ended), ended)
+    return _Kind(columns, _options(feed, path, len(columns) + ended), ended).rows([pattern(path)])
 
 
-def in_turn(files: Sequence[Rows]) -> Rows:
-    """Return files of one kind as one SELECT, which costs as much to plan as that of one of them."""
-    first = files[0]
-    return _numbered(first.columns, tuple(name for rows in files for name in rows.files), first.options, first.ended)
+@dataclass(frozen=True)
+class _Kind:
+    """CSV files that one reader takes in turn."""
+
+    columns: tuple[str, ...]
+    options: str  # of the reader
+    ended: bool  # each line ends with a delimiter, behind which there is one more value, which is empty
+    uses_all_threads: bool = False
+
+    def rows(self, files: Sequence[str]) -> Rows:
+        """Return each row with its file's index and its number in that file."""
+        sql = _numbered(self.columns, files, self.options, self.ended)
+        return Rows(self.columns, sql, files=tuple(files), kind=self)
 
 
-def _numbered(columns: tuple[str, ...], files: tuple[str, ...], options: str, ended: bool) -> Rows:
-    """Return each row with its file's index and its number in that file.
-
-    The number is counted from the row that began the file.
+def _numbered(columns: tuple[str, ...], files: Sequence[str], options: str, ended: bool) -> str:
+    """Return SQL of each row with its file's index and its number, which is counted from the row that began the file.
 
     Windows without an order let rows stream by in one thread, in the order in which the reader, which is not parallel
     either, takes them: the files as they are listed, each from its beginning to its end. Inside, columns have names
@@ -69,8 +77,7 @@ def _numbered(columns: tuple[str, ...], files: tuple[str, ...], options: str, en
     # a row that has a value where every line should end stops the engine: the careful reader tells what is wrong
     reject = f"CASE WHEN {names[-1]} <> '' THEN error('a value behind the last column') END" if ended else "NULL"
     project = f"{row}, {reject}::VARCHAR AS _reject, NULL::VARCHAR AS _raw" + (", _file" if len(files) > 1 else "")
-    sql = f"SELECT {values}, {project} FROM ({placed} FROM read_csv({literal(files)}, {options}))"
-    return Rows(columns, sql, files=files, options=options, ended=ended)
+    return f"SELECT {values}, {project} FROM ({placed} FROM read_csv({literal(list(files))}, {options}))"
 
 
 def _names(width: int) -> list[str]:

@@ -2,25 +2,34 @@
 
 Where its cast would lose something there is another way: INT96 moments are read as day and time, to the nanosecond;
 VARIANT by its own JSON; decimals of more than 38 digits by Arrow.
+
+How a file is read follows from its schema alone, which is asked of the engine once for all files that have the same;
+one reader then takes such files in turn.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from src.bronze.readers.files import pattern
-from src.bronze.readers.parquet_pages import damaged_page, has_checksums
-from src.bronze.readers.records import Rows, checked, numbered
+from src.bronze.readers.parquet_pages import damaged_page, has_checksums, schema_bytes
+from src.bronze.readers.records import Rows, checked
 from src.bronze.readers.refusals import unreadable
 from src.engine import DuckEngine, identifier, literal
 from src.errors import DataError
 
 _MOST_DIGITS = 38  # of a decimal of the engine
 _ROWS_PER_BATCH = 4_096
+_AS_IN_FILE = "hive_partitioning = false, int96_as = 'struct'"
+_OPTIONS = f"{_AS_IN_FILE}, file_row_number = true"
+_OF_THE_READER = {"file_row_number", "file_index"}  # its own columns, which one of a file's would hide
+_SCHEMAS_KEPT = 1_000
+_kinds: dict[bytes, _Kind] = {}  # of the schemas of files, as these have it in their last bytes
 
 
 @dataclass(frozen=True)
@@ -30,30 +39,74 @@ class _Column:
     digits: int  # of the longest decimal in it
 
 
+@dataclass(frozen=True)
+class _Kind:
+    """Parquet files of one schema."""
+
+    columns: tuple[str, ...]
+    types: tuple[str, ...]  # the engine's
+    values: str  # each column as text
+    uses_all_threads: bool = True
+
+    def rows(self, files: Sequence[str]) -> Rows:
+        """Return each row with its file's index and its number in that file, as its reader counts them."""
+        project = "file_row_number + 1 AS _row, NULL::VARCHAR AS _reject, NULL::VARCHAR AS _raw"
+        project += ", file_index::BIGINT + 1 AS _file" if len(files) > 1 else ""
+        sql = f"SELECT {self.values}, {project} FROM read_parquet({literal(list(files))}, {_OPTIONS})"
+        return Rows(self.columns, sql, files=tuple(files), kind=self)
+
+
+def parquet_of_known_schema(engine: DuckEngine, path: Path) -> Rows:
+    """Return what `parquet_by_engine` does, without a look at the file by the engine where its schema is known.
+
+    What else may be wrong with the file stops the engine when it reads the rows.
+    """
+    schema = schema_bytes(path)
+    kind = _kinds.get(schema) if schema else None
+    if kind is None:
+        rows = parquet_by_engine(engine, path)
+        if schema and isinstance(rows.kind, _Kind) and len(_kinds) < _SCHEMAS_KEPT:
+            _kinds[schema] = rows.kind
+        return rows
+    with _refused_by_name(path):
+        _prove_pages(engine, path)
+    return kind.rows([pattern(path)])
+
+
 def parquet_by_engine(engine: DuckEngine, path: Path) -> Rows:
     """Return a Parquet file as the engine reads it, every value as text, wide decimals by way of Arrow."""
     with open(path, "rb"):
         pass  # no permission is told as such
     file = literal(pattern(path))
-    options = "hive_partitioning = false, int96_as = 'struct'"
-    try:
+    with _refused_by_name(path):
         columns = _outer(engine.rows(f"SELECT name, num_children, type, precision FROM parquet_schema({file})"))
         names = checked([column.name for column in columns], path)
-        kinds = engine.columns(f"SELECT * FROM read_parquet({file}, {options})")
-        _prove_pages(engine, path, file)
-    except DataError as error:
-        if error.where == str(path):
-            raise
-        raise unreadable(path, "not a Parquet file that can be read", error.what) from error
+        kinds = engine.columns(f"SELECT * FROM read_parquet({file}, {_AS_IN_FILE})")
+        _prove_pages(engine, path)
     texts = {
         column.name: _as_text(identifier(column.name), kind, column)
         for column, kind in zip(columns, kinds.values(), strict=True)
     }
     wide = [column.name for column in columns if column.digits > _MOST_DIGITS]
-    if not wide:
-        values = ", ".join(f"{texts[name]} AS {identifier(name)}" for name in names)
-        return numbered(names, values, f"read_parquet({file}, {options})")
-    return _beside_arrow(engine, path, texts, wide, f"read_parquet({file}, {options}, file_row_number = true)")
+    if wide:
+        return _beside_arrow(engine, path, texts, wide, f"read_parquet({file}, {_OPTIONS})")
+    values = ", ".join(f"{text} AS {identifier(name)}" for name, text in texts.items())
+    if not _OF_THE_READER.isdisjoint(name.lower() for name in names):
+        project = "row_number() OVER () AS _row, NULL::VARCHAR AS _reject, NULL::VARCHAR AS _raw"
+        source = f"read_parquet({file}, {_AS_IN_FILE})"
+        return Rows(names, f"SELECT {values}, {project} FROM {source}")
+    return _Kind(names, tuple(kinds.values()), values).rows([pattern(path)])
+
+
+@contextmanager
+def _refused_by_name(path: Path) -> Iterator[None]:
+    """Raise what the engine says of a file as its refusal, which names it."""
+    try:
+        yield
+    except DataError as error:
+        if error.where == str(path):
+            raise
+        raise unreadable(path, "not a Parquet file that can be read", error.what) from error
 
 
 def _outer(parts: Sequence[tuple[str, int | None, str | None, int | None]]) -> list[_Column]:
@@ -72,9 +125,10 @@ def _outer(parts: Sequence[tuple[str, int | None, str | None, int | None]]) -> l
     return columns
 
 
-def _prove_pages(engine: DuckEngine, path: Path, file: str) -> None:
+def _prove_pages(engine: DuckEngine, path: Path) -> None:
     if not has_checksums(path):
         return
+    file = literal(pattern(path))
     begin = "CASE WHEN dictionary_page_offset > 0 THEN least(dictionary_page_offset, data_page_offset) "
     chunks = engine.rows(
         f"SELECT {begin}ELSE data_page_offset END, total_compressed_size FROM parquet_metadata({file})"

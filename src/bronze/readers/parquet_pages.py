@@ -1,10 +1,11 @@
-"""Checksums of Parquet pages, where a file has them: the engine does not look at them.
+"""What the engine does not tell of Parquet files: the checksums of their pages, and which have the same schema.
 
 Pages are read as they lie in the file, not unpacked, so this costs less than the hash by which a file is known.
 """
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import BinaryIO
 from src.bronze.readers.files import BLOCK
 
 _SIZE, _CHECKSUM = 3, 4  # fields of a page header: bytes of the page, CRC-32 of them
+_VERSION, _SCHEMA = 0x15, 0x19  # how a footer's first field, a number, begins, and its second, a list
 _LONGEST_HEADER = 16 << 20  # it may hold the least and the greatest value of the page
 _AT_ONCE = 4096  # bytes of a header read at first
 
@@ -39,6 +41,29 @@ def damaged_page(path: Path, chunks: Iterable[tuple[int, int]]) -> int | None:
                     return at
                 at += header + fields[_SIZE]
     return None
+
+
+def schema_bytes(path: Path) -> bytes | None:
+    """Return the bytes of a file's footer that are its schema; None where these alone do not say how it is read.
+
+    That is so for what is no whole Parquet file, and for one with a word on geometry, which stands beside the schema.
+    """
+    with open(path, "rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 8))
+        end = file.read(8)
+        length = int.from_bytes(end[:4], "little")
+        if end[4:] != b"PAR1" or not 0 < length <= size - 12:
+            return None
+        file.seek(size - 8 - length)
+        footer = file.read(length)
+    try:
+        at = _varint(footer, 1)[1]
+        if footer[0] != _VERSION or footer[at] != _SCHEMA or b"geo" in footer.lower():
+            return None
+        return footer[at : _list(footer, at + 1)]
+    except (IndexError, ValueError):
+        return None
 
 
 def _crc(file: BinaryIO, at: int, size: int) -> int:
@@ -82,9 +107,28 @@ def _struct(data: bytes, at: int) -> tuple[dict[int, int], int]:
             at += length
         elif kind == 12:
             _, at = _struct(data, at)
+        elif kind == 3:
+            at += 1
         elif kind not in (1, 2):  # the truth is in the kind
             raise ValueError(f"kind {kind}")
     return found, at + 1
+
+
+def _list(data: bytes, at: int) -> int:
+    """Return where a list of structs ends.
+
+    Raises:
+        ValueError: it is a list of something else.
+    """
+    kind, count = data[at] & 15, data[at] >> 4
+    at += 1
+    if kind != 12:
+        raise ValueError(f"kind {kind}")
+    if count == 15:
+        count, at = _varint(data, at)
+    for _ in range(count):
+        _, at = _struct(data, at)
+    return at
 
 
 def _number(data: bytes, at: int) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from src.bronze.readers.refusals import contract_of
 from src.bronze.readers.text import LONGEST_LINE, NO_TEXT, quoted, shown
@@ -55,15 +55,22 @@ class Rows:
     sql: str
     streams: tuple[str, ...] = ()  # names to `unstream` after use; such SQL can be run only once
     files: tuple[str, ...] = ()  # as the engine's reader finds them, where it can take several
-    options: str = ""  # of that reader
-    ended: bool = False  # each line ends with a delimiter, behind which there is one more value, which is empty
+    kind: Kind | None = None  # of those files; None for a file that is read alone
     notes: tuple[str, ...] = ()  # what a person should know of the file
     left_out: Mapping[str, str] = field(default_factory=dict)  # which lines are no rows, and their text, shortened
 
+
+class Kind(Protocol):
+    """The files that one reader takes in turn: equal where these have all in common that it must know of them."""
+
     @property
-    def kind(self) -> object:
-        """Return what files that can be read in turn have in common; None for a file that is read alone."""
-        return (self.columns, self.options, self.ended) if self.files else None
+    def uses_all_threads(self) -> bool:
+        """Return whether one reader takes several of the files at once."""
+        ...
+
+    def rows(self, files: Sequence[str]) -> Rows:
+        """Return files of this kind as one SELECT, which costs as much to plan as that of one of them."""
+        ...
 
 
 def checked(columns: Sequence[str], path: Path, feed: Feed | None = None) -> tuple[str, ...]:
@@ -89,12 +96,6 @@ def checked(columns: Sequence[str], path: Path, feed: Feed | None = None) -> tup
             raise DataError(f"column {name} twice; {header}", where=path, fix=option("repeated: number"))
         seen.add(name.lower())
     return tuple(columns)
-
-
-def numbered(columns: tuple[str, ...], values: str, source: str) -> Rows:
-    """Return rows that the engine reads from a file itself, none of them a reject."""
-    project = "row_number() OVER () AS _row, NULL::VARCHAR AS _reject, NULL::VARCHAR AS _raw"
-    return Rows(columns, f"SELECT {values}, {project} FROM {source}")
 
 
 def streamed(engine: DuckEngine, records: Records) -> Rows:
