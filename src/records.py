@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import date, datetime
@@ -42,9 +43,10 @@ def open_for(data: Path, table_id: str, kind: type) -> lake.Snapshot:
 def select(kind: type, rows: Sequence[object]) -> str:
     """Return a SELECT of dataclass instances of one kind, one row or more, as their table holds them."""
     columns = columns_of(kind)
-    values = ", ".join("(" + ", ".join(literal(_plain(getattr(row, name))) for name in columns) + ")" for row in rows)
-    casts = ", ".join(f"{identifier(name)}::{kind} AS {identifier(name)}" for name, kind in columns.items())
-    return f"SELECT {casts} FROM (VALUES {values}) v({', '.join(map(identifier, columns))})"
+    # as one JSON text: the engine takes four times as long to parse as many literals
+    texts = json.dumps([[_text(getattr(row, name)) for name in columns] for row in rows])
+    values = ", ".join(f"v[{nth}]::{kind} AS {identifier(name)}" for nth, (name, kind) in enumerate(columns.items(), 1))
+    return f"""SELECT {values} FROM (SELECT unnest(from_json({literal(texts)}, '[["VARCHAR"]]')) AS v)"""
 
 
 def append(
@@ -70,5 +72,8 @@ def _open(data: Path, table_id: str, kind: type) -> lake.Snapshot:
     return lake.open_table(root) or lake.create(root, columns_of(kind))
 
 
-def _plain(value: object) -> object:
-    return value.isoformat() if isinstance(value, date | datetime) else value
+def _text(value: object) -> str | None:
+    """Return a value as text that the engine casts to it."""
+    if value is None or isinstance(value, str):
+        return value
+    return value.isoformat() if isinstance(value, date | datetime) else str(value)

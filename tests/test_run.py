@@ -7,15 +7,20 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from conftest import DAILY, MART, ORDERS, ROOT, Lake
 
 import main
+from src import catalog, records
 from src import lake as delta
 from src.commands.run import pipeline
-from src.project import open_project
+from src.project import open_engine, open_project
+from src.settings import load
 
 HEADER = "order_id,day,amount,updated\n"
 
@@ -348,3 +353,31 @@ def test_a_rebuilt_table_is_what_bronze_says_whatever_was_done_to_it(lake: Lake)
     assert done.returncode == 0, done.stderr
     assert content(lake) == before
     assert lake.typed("rebuild", "--table", "silver.shop.nothing").returncode == 2
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A row with a field of each kind that a record may have."""
+
+    text: str
+    nothing: str | None
+    yes: bool
+    whole: int
+    number: float
+    exact: Decimal
+    day: date
+    moment: datetime
+
+
+def test_a_record_is_read_as_it_was_written_whatever_it_says(tmp_path: Path) -> None:
+    moment = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+    numbers = [1e-7, -0.1, float("inf"), 1.7976931348623157e308]
+    texts = ['it\'s "so"\\ \n\t', "x\0y", "", "null"]
+    rows = [
+        Kept(text, None, text == "", -(2**63), number, Decimal("-12.345678"), moment.date(), moment)
+        for text, number in zip(texts, numbers, strict=True)
+    ]
+    with open_engine(load(tmp_path, {})) as engine:
+        records.append(engine, tmp_path, "ops.kept", Kept, rows)
+        catalog.publish(engine, {"ops.kept": tmp_path / "ops/kept"})
+        assert {Kept(*row) for row in engine.rows("FROM ops.kept")} == set(rows)

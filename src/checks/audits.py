@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from src.contract import Expectation, Relationship, Table
 from src.engine import DuckEngine, identifier, literal
-from src.errors import ContractError, DataError
+from src.errors import BoathouseError, ContractError, DataError
 
 AUDITED = "audited"  # the view of the rows that are audited: filled by `run`; foreign keys to the table itself read it
 _SAMPLES = 5
@@ -78,16 +79,14 @@ def run(engine: DuckEngine, table: Table, relation: str, others: Mapping[str, st
     if not checks:
         return ()
     engine.view(AUDITED, f"SELECT * FROM {relation}")
-    counted = [check.bad for check in checks if check.bad]
-    counts = engine.one(
-        f"SELECT count(*){''.join(f', count(*) FILTER (WHERE {bad})' for bad in counted)} FROM {AUDITED}"
-    )
-    rows, found = int(counts[0]), iter(counts[1:])
+    rows, found, answers = _measured(engine, checks)
 
     def value(check: _Check) -> float | None:
         if check.bad:
             return float(next(found))
-        return rows if check.query == _ROWS else _asked(engine, table, check)
+        if check.query == _ROWS:
+            return rows
+        return _number(table, check, answers[check.query] if answers else engine.rows(check.query))
 
     results = tuple(_result(engine, check, rows, value(check)) for check in checks)
     if any(not result.passed and result.severity == "error" for result in results):
@@ -196,13 +195,34 @@ def _referring(relationship: Relationship, other: str | None) -> _Check:
     return _Check("relationship", expectation, query=f"SELECT count(*) FROM {AUDITED} a WHERE {orphan}")
 
 
-def _asked(engine: DuckEngine, table: Table, check: _Check) -> float | None:
-    """Return the number that a query gives; None for no row, NULL or NaN.
+def _measured(
+    engine: DuckEngine, checks: Sequence[_Check]
+) -> tuple[int, Iterator[int], dict[str, Sequence[tuple[Any, ...]]]]:
+    """Return how many rows there are, those that meet each condition, and what each query gives.
+
+    All in one statement, as it takes time to bind the rows for each; where that does not run, the queries are left to
+    be asked one by one: an error then says which it is of.
+    """
+    counts = ["count(*)", *(f"count(*) FILTER (WHERE {check.bad})" for check in checks if check.bad)]
+    counted = f"SELECT {', '.join(counts)} FROM {AUDITED}"
+    queries = list(dict.fromkeys(check.query for check in checks if check.query and check.query != _ROWS))
+    answers: dict[str, Sequence[tuple[Any, ...]]] = {}
+    if queries:
+        with suppress(BoathouseError):
+            asked = ", ".join(f"({engine.inline(query)})" for query in queries)
+            (*numbers,) = engine.one(f"SELECT c.*, {asked} FROM ({counted}) c")
+            answers = {query: [(value,)] for query, value in zip(queries, numbers[len(counts) :], strict=True)}
+            return int(numbers[0]), iter(numbers[1 : len(counts)]), answers
+    numbers = list(engine.one(counted))
+    return int(numbers[0]), iter(numbers[1:]), answers
+
+
+def _number(table: Table, check: _Check, answer: Sequence[tuple[Any, ...]]) -> float | None:
+    """Return the number that a query gave; None for no row, NULL or NaN.
 
     Raises:
-        ContractError: it gives something else than one number.
+        ContractError: it gave something else than one number.
     """
-    answer = engine.rows(check.query)
     found = answer[0][0] if answer else None
     try:
         if len(answer) > 1 or len(answer[0] if answer else "1") > 1:

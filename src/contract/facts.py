@@ -88,14 +88,22 @@ FEED_FACTS: dict[str, Fact] = {
 }
 
 
+_LOGIC = "_logic"  # of a table that was asked for it
+
+
 def logic(table: Table) -> dict[str, Any]:
-    """Return everything that determines a table's schema and stored rows, as JSON holds it."""
+    """Return everything that determines a table's schema and stored rows, as JSON holds it; not to be changed."""
+    known: dict[str, Any] | None = vars(table).get(_LOGIC)  # a step asks a dozen times
+    if known is not None:
+        return known
     facts = {
         "columns": [{"name": column.name, **_found(COLUMN_FACTS, (table, column))} for column in table.columns],
         "feeds": {feed.name: _found(FEED_FACTS, feed) for feed in table.feeds},
         **_found(TABLE_FACTS, table),
     }
     plain: dict[str, Any] = json.loads(json.dumps(facts))
+    if not table.python:  # whose text may be another the next time
+        vars(table)[_LOGIC] = plain
     return plain
 
 

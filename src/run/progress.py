@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -73,7 +73,7 @@ class _Lines:
 
     def over(self, record: Record) -> None:
         """Write what a step did."""
-        self._write({"step": asdict(record)})
+        self._write({"step": vars(record)})
 
     def _write(self, line: dict[str, Any]) -> None:
         try:

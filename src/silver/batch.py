@@ -23,7 +23,8 @@ class Batch(StrEnum):
     # validity. Read by all of silver and by maintenance.check.
     INCOMING = "incoming"
 
-    # Lines that no reader could split. Filled and read by incoming.compute.
+    # Lines that no reader could split. Filled by incoming.compute, where there are some or the table has `replaces`;
+    # read by it and by statements.
     UNSPLIT = "unsplit"
 
     # Rows with reasons. Filled by incoming.compute. Read by reasons, causes, rejects, clean and maintenance.check.

@@ -58,13 +58,14 @@ def _computed(
     engine: DuckEngine, table: Table, sources: Sequence[Source], earlier: statements.Earlier | None
 ) -> Outcome:
     """Do what `compute` says, with the engine set for the table's number of columns."""
-    read = _load(engine, table, sources)
+    read, has_unsplit = _load(engine, table, sources)
     if table.on_conflict == "quarantine":
         winners.reject_conflicts(engine, table, REASONS, VALUES)
     bad = f"SELECT {', '.join(_REJECTED)} FROM {Batch.INCOMING} WHERE {REASONS} IS NOT NULL"
     split = f"SELECT * REPLACE (list_transform({REASONS}, lambda r: r.reason) AS {REASONS}), "
     split += f"list_transform({REASONS}, lambda r: r.code) AS {CODES}"
-    quarantined = engine.table(Batch.REJECTED, f"{split} FROM ({bad} UNION ALL FROM {Batch.UNSPLIT})")
+    bad += f" UNION ALL FROM {Batch.UNSPLIT}" if has_unsplit else ""
+    quarantined = engine.table(Batch.REJECTED, f"{split} FROM ({bad})")
     sound, stale, notes = f"{REASONS} IS NULL", 0, tuple[str, ...]()
     if table.replaces is not None:
         notes = statements.find(engine, table, sources, earlier)
@@ -125,8 +126,10 @@ def rehearse(engine: DuckEngine, table: Table, feeds: Mapping[str, lake.Snapshot
 # -- the steps
 
 
-def _load(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> int:
+def _load(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> tuple[int, bool]:
     """Fill `incoming` with typed rows and `unsplit` with the lines no reader could split; returns the rows.
+
+    Returns also whether there is an `unsplit`: of most tables it is not made where it would have no row.
 
     Raises:
         DataError: not every row of bronze was seen.
@@ -153,12 +156,15 @@ def _load(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> int:
         groups.drop(engine, table, feed)
         groups.show_values(engine, names, scan)
     # where every row of bronze is a typed one already, no line is left that could not be split
-    if not unsplit or (table.sql is None and read == _landed(sources)):
+    none = not unsplit or (table.sql is None and read == _landed(sources))
+    if none and table.replaces is None:
+        return read, False
+    if none:
         unsplit = [f"SELECT {', '.join(_REJECTED)} FROM {Batch.INCOMING} WHERE false"]
     read += engine.table(Batch.UNSPLIT, " UNION ALL ".join(unsplit))
     if table.sql is None:  # which may make other rows of a row
         _conserve(table, sources, read)
-    return read
+    return read, True
 
 
 def _typed(
