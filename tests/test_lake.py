@@ -26,7 +26,7 @@ from pyarrow import fs
 from src import lake
 from src.engine import DuckEngine, identifier, literal
 from src.errors import BoathouseError, DataError, MachineError, TransientError
-from src.lake import log
+from src.lake import Snapshot, log
 
 DAYS = {"id": "BIGINT", "day": "DATE"}
 
@@ -611,6 +611,44 @@ def test_tables_written_by_others_are_read(engine: DuckEngine, root: Path) -> No
     write_deltalake(str(root), pa.table({"id": [2, 1]}), commit_properties=txn)
     table = reopened(root)
     assert (ids(engine, table), table.rows, table.progress("feed")) == ([1, 2], 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("DATE", ["DATE '2024-01-01'", "DATE '0900-12-31'", "NULL"]),
+        ("VARCHAR", ["'a'", "'a b%20=/'", "'NULL'", "'Ünï'", "NULL", "'__HIVE_DEFAULT_PARTITION__'"]),
+        ("BIGINT", ["-7", "9007199254740993", "NULL"]),
+        ("INTEGER", ["0", "1"]),
+        ("BOOLEAN", ["true", "false"]),
+        ("DOUBLE", ["1.5", "1e20"]),
+        ("DECIMAL(12,2)", ["1.50", "-2.00"]),
+    ],
+)
+def test_a_version_that_was_committed_is_known_as_it_is_read(
+    engine: DuckEngine, root: Path, kind: str, values: list[str]
+) -> None:
+    """Whatever becomes of it: files are added and removed, in partitions of any kind, with and without new progress."""
+    columns = {"id": "BIGINT", "part": kind}
+    table = lake.create(root, columns, ["part"], lake.index("id", "BIGINT"))
+    assert table.files == ()
+    versions = [table]
+    for nth, value in enumerate([*values, *values]):
+        files = engine.write(f"SELECT {nth} + range AS id, {value}::{kind} AS part FROM range(3)", root, ["part"])
+        oldest = versions[-1].files[:1] if nth % 2 else ()
+        versions.append(lake.commit(versions[-1], add=files, remove=oldest, progress={f"feed{nth % 3}": nth}))
+        if nth == 1:
+            versions.append(lake.set_properties(versions[-1], {"version": "2"}))
+    for known in versions[1:]:
+        read = Snapshot(root, DeltaTable(str(root), version=known.version))
+        assert sorted(known.files, key=str) == sorted(read.files, key=str)
+        bounds = {file.path: dict(file.bounds) for file in known.files}
+        assert bounds == {file.path: dict(file.bounds) for file in read.files}
+        for facts in (known, read):
+            _ = [facts.progress(f"feed{nth}") for nth in range(4)]
+        for name in ("version", "columns", "partition_by", "identity", "properties", "rows", "size", "_progress"):
+            assert getattr(known, name) == getattr(read, name)
+        assert known._table.version() == known.version
 
 
 # -- crashes, power losses, full disks, damage

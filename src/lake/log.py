@@ -135,9 +135,10 @@ def entry(root: Path, version: int) -> Iterator[dict[str, Any]]:
         HistoryGone: the entry is not there.
         MachineError: it is not JSON, or an action lacks a field.
     """
-    path = root / _LOG / f"{version:020d}.json"
+    path = Path(os.path.join(root, _LOG, f"{version:020d}.json"))
     try:
-        text = path.read_text(encoding="utf-8")
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
     except FileNotFoundError:
         raise HistoryGone(f"damaged table: no log entry {version}", where=root) from None
     except UnicodeDecodeError as error:
@@ -330,26 +331,30 @@ def make_durable(root: Path, versions: range) -> None:
     delta-rs never calls fsync: without this a power loss could take a commit back after the next
     layer has consumed it.
     """
-    log = root / _LOG
+    log = os.path.join(root, _LOG)
     for version in versions:
-        for entry in (log / f"{version:020d}.json", log / f"{version:020d}.checkpoint.parquet"):
-            if entry.exists():
+        for name in (f"{version:020d}.json", f"{version:020d}.checkpoint.parquet"):
+            if os.path.exists(entry := os.path.join(log, name)):
                 sync(entry)
     sync(log)
-    sync(root)
+    if 0 in versions:  # the log itself is new
+        sync(root)
 
 
 def sync_files(root: Path, paths: Sequence[str]) -> None:
     """Force data files, and the folders that name them, to disk."""
-    folders: set[Path] = set()
+    folders: set[str] = set()
     for path in paths:
-        sync(root / path)
-        folders.update(parent for parent in (root / path).parents if parent.is_relative_to(root))
+        sync(os.path.join(root, path))
+        folder = os.path.dirname(path)
+        while folder not in folders:
+            folders.add(folder)
+            folder = os.path.dirname(folder)
     for folder in folders:
-        sync(folder)
+        sync(os.path.join(root, folder))
 
 
-def sync(path: Path) -> None:
+def sync(path: str | Path) -> None:
     """Force a file or folder to disk."""
     handle = os.open(path, os.O_RDONLY)
     try:

@@ -15,7 +15,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,12 +44,15 @@ _PROPERTIES = {
 }
 _INDEXED = "delta.dataSkippingStatsColumns"
 _INDEXABLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT"}  # whose values every engine reads from the log as they are
+_PLAIN_PATH = re.compile("[A-Za-z0-9_=./-]+")
+_MAYBE_NULL = {None, "", "NULL", "__HIVE_DEFAULT_PARTITION__"}  # values of partitions
 _PLAIN_NAME = re.compile("[A-Za-z_][A-Za-z_0-9]*")
 # The newest version of each table that was opened, so that a run reads a log once and not at every step: it is known
 # to be the newest as long as the log's newest entry is the same file.
 _newest: dict[Path, tuple[log.Mark, Snapshot]] = {}
 # What earlier processes knew of tables, each looked at when the table is first opened: src/lake/known.py.
 _earlier: dict[Path, Callable[[], Snapshot | None]] = {}
+_SAME_TEXT = {"VARCHAR", "DATE", "TINYINT", "SMALLINT", "INTEGER", "BIGINT"}  # as the engine writes it, and the library
 _DELTA_TYPES = {
     "VARCHAR": "string",
     "BOOLEAN": "boolean",
@@ -129,11 +132,46 @@ class Snapshot:
         has_files = "files" in self.__dict__ or self._listed is not None
         return has_files + len(self._progress) + log.count_commits(self.root)
 
+    def followed(
+        self, table: DeltaTable, add: Sequence[DataFile], remove: Sequence[DataFile], progress: Mapping[str, int]
+    ) -> Snapshot:
+        """Return the next version, which a commit made of this one: what is known of it need not be read.
+
+        `table` is what `moving` gave; it is brought to that version once more is wanted of it.
+        """
+        after = Snapshot.__new__(Snapshot)
+        after.root, after.version, after.read_at = self.root, self.version + 1, time.time_ns()
+        after._loaded, after._behind = None, table
+        # of what was asked for, and no more: a table of many files has recorded each
+        after._progress = {name: progress.get(name, at) for name, at in self._progress.items()}
+        kept = ("columns", "partition_by", "identity", "properties")
+        after.__dict__ |= {name: value for name, value in vars(self).items() if name in kept}
+        keys = {self.columns[name] for name in self.partition_by}
+        if (
+            ("files" in vars(self) or self._listed is not None)
+            and keys <= _SAME_TEXT
+            and all(_is_plain(file) for file in add)
+        ):
+            gone = {file.path for file in remove}
+            named = {self.indexed} if self.indexed else set()
+            new = (
+                replace(file, bounds={name: ends for name, ends in file.bounds.items() if name in named})
+                for file in add
+            )
+            vars(after)["files"] = (*new, *(file for file in self.files if file.path not in gone))
+        return after
+
     _listed: str | None = None  # the files, as facts have them
+    _behind: DeltaTable | None = None  # the library's table, at the version before
 
     @property
     def _table(self) -> DeltaTable:
         """Return the library's table at this version; loaded again where the one it came with has moved on."""
+        if self._loaded is None and self._behind is not None:
+            table, self._behind = self._behind, None
+            with translated(self.root):
+                table.update_incremental()
+            self._loaded = table if int(table.version()) == self.version else None
         if self._loaded is None:
             self._loaded = _load(self.root, self.version)
         return self._loaded
@@ -484,7 +522,14 @@ def commit(
             partition_by=partition_by,
             commit_properties=_commit_properties(progress or {}, info or {}),
         )
-        return published(snapshot, table)
+        mark = log.mark(snapshot.root)
+        if overwrite is not None or mark is None or log.newest_version(mark) != snapshot.version + 1:
+            return published(snapshot, table)
+        # the only entry since this version is our own
+        after = snapshot.followed(table, add, remove, progress or {})
+        log.make_durable(snapshot.root, range(after.version, after.version + 1))
+        _newest[snapshot.root] = mark, after
+        return after
 
 
 def add_columns(snapshot: Snapshot, columns: Mapping[str, str]) -> Snapshot:
@@ -619,6 +664,12 @@ def published(before: Snapshot, table: DeltaTable) -> Snapshot:
     if mark:
         _newest[before.root] = mark, after
     return after
+
+
+def _is_plain(file: DataFile) -> bool:
+    """Return whether the log says of a file that was just written exactly what its writer did: nothing is escaped."""
+    values = file.partition.values()
+    return _PLAIN_PATH.fullmatch(file.path) is not None and all(value not in _MAYBE_NULL for value in values)
 
 
 def _add_action(file: DataFile, table: Snapshot) -> Any:
