@@ -44,6 +44,8 @@ How long Boathouse takes and how much memory, beside other ways to do the same w
   Contenders that differ in one row are not timed: the run is refused.
 - **A round**: every contender once, in turn, so that a busy machine slows them alike; each in fresh processes, from a
   copy of the same state, with the files in the page cache. Read the ratios, and medians within one table only.
+  Boathouse knows by times and inodes, which a copy does not keep, what has not changed since its last run; so it runs
+  in the copy once with nothing new, outside of the measurement.
 - **Memory** is the resident peak of the largest process; **written** is what all processes handed to the storage,
   spilled bytes included.
 - **Peers** are dbt, SQLMesh and dlt. The tutorial script is shown, and no target is compared with it: it loads all rows

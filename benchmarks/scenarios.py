@@ -35,6 +35,7 @@ class Entrant:
     compared: Collection[str] = TABLES  # the tables that must be the same
     label: str = ""  # its name, where one contender takes part twice
     goes_on: bool = False  # in `state` as it was left, by the entrants before it; nothing is copied or thrown away
+    before: Callable[[Path], Command] | None = None  # run once the state is there, outside of the measurement
 
     @property
     def name(self) -> str:
@@ -70,6 +71,8 @@ def measured(entrants: Sequence[Entrant], rounds: int, work: Path, said: Callabl
                 continue
             try:
                 state = started(entrant, work)
+                if entrant.before:
+                    run(entrant.before(state))
                 entry.rounds.append(run(entrant.command(state)))
             except Failed as failure:
                 entry.failed = failure.how
