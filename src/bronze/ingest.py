@@ -27,7 +27,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from itertools import accumulate
 from pathlib import Path
 
@@ -47,6 +47,7 @@ _FILES_AT_ONCE = 50  # in one statement, which opens them all at its start: with
 _IN_TURN = ("csv", "parquet")  # formats of which one reader takes many files in turn
 _SMALL_AT_ONCE = 32 << 20  # bytes: files of these that are smaller together may be more
 _LONG_COLUMN = 400_000  # bytes of a statement's files, packed or not, for each column: some 20,000 rows or more
+_NUMBERS = re.compile("([0-9]+)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_INGESTED = "ingested_at"  # progress: microseconds of the newest _ingested_at
 
@@ -271,19 +272,24 @@ def _discover(landing: Path, feed: Feed) -> tuple[list[Landed], list[BoathouseEr
     found: list[Landed] = []
     refused: list[BoathouseError] = []
     home = landing.resolve()
-    resolved = cache(Path.resolve)  # once for each folder: it asks the system about every part of a path
+    # once for each folder: it asks the system about every part of a path
+    is_at_home = cache(lambda folder: Path(folder).resolve().is_relative_to(home))
+    start = len(os.path.join(landing, ""))
     for path in sorted(FilePattern(feed.path).find(landing), key=_as_a_person_would):
         if _ignored(path.name):
             continue
-        name = path.relative_to(landing).as_posix()
+        name = str(path)[start:]
         try:
             if not _is_text(name):
                 fix = "give it a name in UTF-8; nothing of it was taken"
                 raise DataError("the name is not UTF-8", where=_shown(path.as_posix()), fix=fix)
-            if not (path.resolve() if path.is_symlink() else resolved(path.parent)).is_relative_to(home):
+            facts = os.lstat(path)
+            is_link = stat.S_ISLNK(facts.st_mode)
+            if not is_at_home(str(path) if is_link else os.path.dirname(path)):
                 fix = "copy the file into the landing zone, or remove the link"
                 raise DataError(f"{name} is a link out of the landing zone", where=path, fix=fix)
-            facts = path.stat()
+            if is_link:
+                facts = os.stat(path)
             if not stat.S_ISREG(facts.st_mode):
                 kind = "a folder" if stat.S_ISDIR(facts.st_mode) else "not a regular file"
                 raise DataError(f"{name} is {kind}", where=path, fix=f"move it away: {feed.path} takes files only")
@@ -297,8 +303,13 @@ def _discover(landing: Path, feed: Feed) -> tuple[list[Landed], list[BoathouseEr
 
 def _as_a_person_would(path: Path) -> tuple[list[list[str | int]], str]:
     """Return a key by which paths sort folder by folder, and runs of digits by their number."""
-    parts = (re.split("([0-9]+)", part) for part in path.parts)
-    return [[int(text) if at % 2 else text for at, text in enumerate(texts)] for texts in parts], str(path)
+    whole = str(path)
+    return [_with_numbers(part) for part in whole.split(os.sep)], whole
+
+
+@lru_cache(maxsize=10_000)  # the folders of most files are the same
+def _with_numbers(part: str) -> list[str | int]:
+    return [int(text) if at % 2 else text for at, text in enumerate(_NUMBERS.split(part))]
 
 
 def _is_text(name: str) -> bool:

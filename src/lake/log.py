@@ -48,6 +48,7 @@ class Commit:
 
 # What was read of entries: an entry is the same as long as its file has the same size, times and inode.
 _commits: dict[Path, dict[int, tuple[FileMark, Commit]]] = {}
+_hashes: dict[Path, dict[int, tuple[FileMark, int | None]]] = {}
 
 
 def mark(root: Path) -> Mark | None:
@@ -186,8 +187,20 @@ def broken(root: Path) -> Iterator[tuple[str, str]]:
 def entry_hash(root: Path, version: int) -> int | None:
     """Return 63 bits of the hash of what a log entry says; None where there is none, as log clean-up leaves it.
 
-    Of each action what no other entry has in common with it: the file's path, what was consumed, the moment.
+    Of each action what no other entry has in common with it: the file's path, what was consumed, the moment. An entry
+    is read once as long as it is the same file: that of a load of many files takes as long as a step.
     """
+    known = _hashes.setdefault(root, {})
+    try:
+        mark = file_mark(os.stat(f"{root}/{_LOG}/{version:020d}.json"))
+        if version not in known or known[version][0] != mark:
+            known[version] = mark, _hash_of_entry(root, version)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return known[version][1]
+
+
+def _hash_of_entry(root: Path, version: int) -> int | None:
     try:
         actions = [(kind, facts) for action in entry(root, version) for kind, facts in action.items()]
     except (HistoryGone, NotADirectoryError):
