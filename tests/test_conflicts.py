@@ -81,6 +81,17 @@ def test_a_duplicate_of_a_superseded_row_is_a_duplicate(lake: Lake) -> None:
     assert counts(lake, lake.good()) == (1, 0, 2, 1, 0, 0)
 
 
+@pytest.mark.parametrize("second", ["a", "z"], ids=["the stored row wins", "the new row wins"])
+def test_a_conflict_with_a_stored_row_is_refused_whoever_wins(lake: Lake, second: str) -> None:
+    lab(lake, "{property: onConflict, value: fail}", SEQUENCE)
+    lake.land("nx/t/a.csv", HEADER + "1,first,1\n")
+    lake.good()
+    lake.land("nx/t/b.csv", HEADER + f"1,{second},1\n")
+    [error] = lake.run().failures.values()
+    assert str(error).startswith("in conflict: 1 key has rows of the same at that differ, such as 1;")
+    assert lake.rows(VALUES) == [(1, "first")]
+
+
 @pytest.mark.parametrize("words", [(), (SEQUENCE,)])
 def test_a_contract_may_refuse_conflicts_until_a_newer_row_comes(lake: Lake, words: tuple[str, ...]) -> None:
     lab(lake, "{property: onConflict, value: fail}", *words)

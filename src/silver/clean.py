@@ -379,7 +379,7 @@ class Merge:
         Raises:
             RejectedError: these are too many; they are in quarantine, and wait.
         """
-        if self._is_judged(progress, full_refresh=full_refresh):
+        if not outcome.quarantined or self._is_judged(progress, full_refresh=full_refresh):
             return outcome
         load = rejects.Load(outcome.read, outcome.quarantined, self._is_first(), full_refresh)
         why = rejects.beyond(self.table, load)
@@ -419,6 +419,8 @@ class Merge:
         Raises:
             DataError: naming the keys; nothing was committed.
         """
+        if not (outcome.conflicts or outcome.conflict_notes):
+            return
         if error := refused_conflicts(self.table, outcome, first=self._is_first()):
             raise error
 
