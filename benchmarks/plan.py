@@ -275,7 +275,7 @@ def backfill(bench: Bench) -> Iterator[list[Entry]]:
 
 
 def days(bench: Bench) -> Iterator[list[Entry]]:
-    """1,095 days, each a run of its own at its own night; the rounds are the days.
+    """1,095 days, each a run of its own at its own night, whose clock libfaketime sets; the rounds are the days.
 
     After every seventh day `optimize` and `vacuum`; every thirteenth week the whole weekly job, with check, backup and
     drill, after which landed files that are in the backup leave the landing zone. A day has 913 rows.
