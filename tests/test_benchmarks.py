@@ -285,11 +285,11 @@ def test_every_scenario_runs_in_its_short_form(tmp_path: Path) -> None:
     bench = Bench(tmp_path, ["20k-20-days"], 1, False, True, Boathouse(), Floor(), [])
     bench.boathouse.prepare(tmp_path)
     without = set() if any(Path("/usr/lib").glob("*/faketime")) else {"days"}
-    for name in sorted(set(plan.SCENARIOS) - without):
+    for name in sorted(set(plan.SCENARIOS) - without, key=lambda name: (name == "days", name)):  # last: its state stays
         entries = [one for found in plan.SCENARIOS[name](bench) for one in found]
         assert [(one.task, one.failed) for one in entries if one.failed or not one.rounds] == [], name
     if "days" not in without:
-        kept = [path.name for path in (tmp_path / "work/boathouse/logs").iterdir()]
+        kept = [path.name for path in (tmp_path / "work/boathouse/logs").glob("app.*")]
         assert sorted(kept)[:2] == ["app.2025-12-18.log", "app.2025-12-19.log"]  # of 20 days, as old as they are
 
 
