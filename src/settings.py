@@ -8,18 +8,20 @@ that an earlier release had is a warning: no upgrade stops at a setting.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
+from dataclasses import Field, dataclass, field, fields
 from datetime import date
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 from urllib.parse import quote, quote_plus
 
-from dotenv.parser import Binding, parse_stream
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo
-from pydantic.fields import FieldInfo
-
 from src.errors import UsageError, from_os_error, nearest
+
+if TYPE_CHECKING:
+    from dotenv.parser import Binding
 
 # Names that start so are rclone's own settings of remotes (credentials among them) and are handed on to it.
 REMOTE_PREFIX = "RCLONE_CONFIG_"
@@ -39,26 +41,98 @@ ENV_FILE = ".env"
 ENV_EXAMPLE = ".env.example"
 
 
-def _setting(default: object, sentence: str, *, write: str, template: str | None = None, **limits: Any) -> Any:
+@dataclass(frozen=True)
+class Secret:
+    """A text that nobody sees who prints the settings."""
+
+    text: str = field(repr=False)
+
+
+def _setting(
+    default: object, sentence: str, *, write: str, read: Callable[[str], object], template: str | None = None
+) -> Any:
     """Return one entry of the registry.
 
-    `write` says what a valid value looks like. `template`, where given, is the value that `.env.example`
-    sets; the others appear there as comments that show the default.
+    `write` says what a valid value looks like, and `read` takes it: a ValueError says that it is none. `template`,
+    where given, is the value that `.env.example` sets; the others appear there as comments that show the default.
     """
-    return Field(default, description=sentence, json_schema_extra={"write": write, "template": template}, **limits)
+    return field(default=default, metadata={"sentence": sentence, "write": write, "read": read, "template": template})
 
 
-def _below_root(path: Path, info: ValidationInfo) -> Path:
-    """Return a folder with a relative one taken from the project's folder, wherever the command runs."""
-    if not all(character.isprintable() for character in str(path)):
+# -- what values are; every command waits for it, which is why no library is asked
+
+
+def _folder(text: str) -> Path:
+    """Return a folder as it is written."""
+    if not all(character.isprintable() for character in text):
         raise ValueError("unprintable character")
-    if set("%\\") & set(str(path)):
+    if set("%\\") & set(text):
         raise ValueError("% and backslash mean something else to the Delta library")
-    root = (info.context or {}).get("root", Path())
-    return Path(root / path.expanduser())
+    return Path(text)
 
 
-def _known_zone(name: str) -> str:
+def _one_of(*choices: str) -> Callable[[str], str]:
+    """Return what reads one of these choices."""
+    return partial(_text, "|".join(choices))
+
+
+def _text(pattern: str, text: str) -> str:
+    """Return a text that a pattern fits as a whole."""
+    if not re.fullmatch(pattern, text, re.DOTALL):
+        raise ValueError(f"not {pattern}")
+    return text
+
+
+def _truth(text: str) -> bool:
+    """Return a truth: true or false, or another of the words for them."""
+    word = text.lower()
+    if word not in _YES + _NO:
+        raise ValueError("neither true nor false")
+    return word in _YES
+
+
+def _whole(least: int, most: int, text: str) -> int:
+    """Return a whole number within bounds."""
+    if not re.fullmatch(r"[+-]?[0-9]+(_[0-9]+)*(\.0+)?", text):
+        raise ValueError("no whole number")
+    number = int(text.partition(".")[0])
+    if not least <= number <= most:
+        raise ValueError("out of bounds")
+    return number
+
+
+def _seconds(least: int, most: int, text: str) -> float:
+    """Return a number within bounds."""
+    number = float(text)
+    if not text.isascii() or not least <= number <= most:  # nor is NaN
+        raise ValueError("no number, or out of bounds")
+    return number
+
+
+def _amount(text: str) -> Decimal:
+    """Return an amount of 0 or more, below 1,000,000,000,000, with up to 6 decimals."""
+    try:
+        amount = Decimal(text)
+    except InvalidOperation as error:
+        raise ValueError("no number") from error
+    if not amount.is_finite() or not 0 <= amount < 10**12:
+        raise ValueError("no amount")
+    digits = "".join(map(str, amount.as_tuple().digits))
+    decimals = -int(amount.as_tuple().exponent) - (len(digits) - len(digits.rstrip("0")))
+    if amount and decimals > _DECIMALS:
+        raise ValueError("more decimals")
+    return amount
+
+
+def _budget(text: str) -> Decimal:
+    """Return an amount above 0."""
+    amount = _amount(text)
+    if amount == 0:
+        raise ValueError("0")
+    return amount
+
+
+def _zone(name: str) -> str:
     """Return the name of a time zone that this machine knows."""
     if name == "UTC":  # known where the machine has no list of zones at all
         return name
@@ -70,10 +144,8 @@ def _known_zone(name: str) -> str:
         raise ValueError("no time zone that this machine knows") from error
 
 
-Zone = Annotated[str, AfterValidator(_known_zone)]
-Folder = Annotated[Path, AfterValidator(_below_root)]
-Price = Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=6, allow_inf_nan=False)]
-Budget = Annotated[Decimal, Field(gt=0, max_digits=18, decimal_places=6, allow_inf_nan=False)]
+_YES, _NO = ("1", "on", "t", "true", "y", "yes"), ("0", "off", "f", "false", "n", "no")
+_DECIMALS = 6  # of an amount
 
 
 class Tombstone(NamedTuple):
@@ -84,188 +156,191 @@ class Tombstone(NamedTuple):
     sentence: str  # why, and what to do
 
 
-class Settings(BaseModel):
+@dataclass(frozen=True)
+class Settings:
     """Every setting of a project; frozen once read."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
     tombstones: ClassVar[Mapping[str, Tombstone]] = {}  # by their names; 0.2.0 has all that 0.1.0 had
 
-    root: Path = Field(default_factory=Path.cwd, exclude=True)  # the project's folder, whose settings these are
-    data_dir: Folder = _setting(
-        "data",
+    root: Path = field(default_factory=Path.cwd)  # the project's folder, whose settings these are
+    data_dir: Path = _setting(
+        Path("data"),
         "The lake: landing zone, tables and run records.",
         write="a folder; a relative one is meant from the project's folder",
+        read=_folder,
     )
-    log_dir: Folder = _setting(
-        "logs",
+    log_dir: Path = _setting(
+        Path("logs"),
         "Where app.log, cron.log and page.log are kept, one file a day (UTC) for 14 days.",
         write="a folder; a relative one is meant from the project's folder",
+        read=_folder,
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting(
         "INFO",
         "The least important message that the console and the log show.",
         write="DEBUG, INFO, WARNING or ERROR",
+        read=_one_of("DEBUG", "INFO", "WARNING", "ERROR"),
     )
     log_format: Literal["text", "json"] = _setting(
         "text",
         "How app.log is written: lines for people, or one JSON object a line for a log collector.",
         write="text or json",
+        read=_one_of("text", "json"),
     )
     sample_feed: bool = _setting(
         False,
         "Whether the sample company's files are landed when the landing zone is empty; false once you have your own.",
         write="true or false",
         template="true",
+        read=_truth,
     )
     sample_days: int = _setting(
         30,
         "How many days of sample files are landed.",
         write="a whole number from 1 to 3650",
-        ge=1,
-        le=3650,
+        read=partial(_whole, 1, 3650),
     )
     sample_seed: int = _setting(
         7,
         "The seed of the sample files: the same seed and day give the same bytes.",
         write="a whole number from 0 to 2147483647",
-        ge=0,
-        le=2**31 - 1,
+        read=partial(_whole, 0, 2**31 - 1),
     )
     memory_limit: str = _setting(
         "auto",
         "How much memory the engine may take before it spills to disk; a run takes up to 400 MB beside it."
         " auto is a quarter of the machine's memory, at least 600 MB and at most 4 GB.",
         write="auto, or a number and a unit, MB, GB, MiB or GiB, for example 2GB",
-        pattern=r"^(auto|[1-9][0-9]{0,6}(\.[0-9]+)?(MB|GB|MiB|GiB))$",
+        read=partial(_text, r"(auto|[1-9][0-9]{0,6}(\.[0-9]+)?(MB|GB|MiB|GiB))"),
     )
     threads: int = _setting(
         0,
         "How many threads the engine may use; 0 means one per core.",
         write="a whole number from 0 to 1024",
-        ge=0,
-        le=1024,
+        read=partial(_whole, 0, 1024),
     )
     profile: bool = _setting(
         False,
         "Whether a command ends with what its statements took, wall and processor time; its steps then run one by one.",
         write="true or false",
+        read=_truth,
     )
     settle_seconds: float = _setting(
         2,
         "How long a fresh file must keep its size before it is taken, so that none is read half-written.",
         write="a number of seconds from 0 to 3600",
-        ge=0,
-        le=3600,
-        allow_inf_nan=False,
+        read=partial(_seconds, 0, 3600),
     )
     backup_remote: str = _setting(
         "backups",
         "Where backups go: a folder, or one of rclone's remotes (see RCLONE_CONFIG_ below).",
         write="a folder (a relative one is meant from the project's folder) or remote:path, for example offsite:lake",
-        min_length=1,
+        read=partial(_text, ".+"),
     )
     backup_keep_daily: int = _setting(
         7,
         "How many days keep their last backup.",
         write="a whole number from 1 to 3650",
-        ge=1,
-        le=3650,
+        read=partial(_whole, 1, 3650),
     )
     backup_keep_weekly: int = _setting(
         4,
         "How many weeks keep their last backup.",
         write="a whole number from 0 to 520",
-        ge=0,
-        le=520,
+        read=partial(_whole, 0, 520),
     )
     backup_keep_monthly: int = _setting(
         12,
         "How many months keep their last backup.",
         write="a whole number from 0 to 120",
-        ge=0,
-        le=120,
+        read=partial(_whole, 0, 120),
     )
-    timezone: Zone = _setting(
+    timezone: str = _setting(
         "UTC",
         "The zone whose 18:00 ends the working day, contracts and models being committed and pushed by then;"
         " costs are counted by its days and months.",
         write="a name of the IANA list, for example Europe/Oslo",
+        read=_zone,
     )
-    cost_per_cpu_hour: Price = _setting(
-        "0",
+    cost_per_cpu_hour: Decimal = _setting(
+        Decimal(0),
         "What an hour of one processor costs; a run keeps the price of its time. With 0 costs have no amounts.",
         write="an amount of 0 or more with up to 6 decimals, for example 0.04",
+        read=_amount,
     )
-    cost_per_gb_month: Price = _setting(
-        "0",
+    cost_per_gb_month: Decimal = _setting(
+        Decimal(0),
         "What a month of a gigabyte (1,000,000,000 bytes) costs, of tables, their older versions and backups.",
         write="an amount of 0 or more with up to 6 decimals, for example 0.02",
+        read=_amount,
     )
     cost_currency: str = _setting(
         "EUR",
         "The currency of these prices and of budgets (see BUDGET_ below).",
         write="a code of three capital letters, for example EUR",
-        pattern=r"^[A-Z]{3}$",
+        read=partial(_text, r"[A-Z]{3}"),
     )
     page_port: int = _setting(
         8765,
         "The port of the page in the browser (`make page`).",
         write="a whole number from 0 to 65535; 0 takes one that is free",
-        ge=0,
-        le=65535,
+        read=partial(_whole, 0, 65535),
     )
     page_address: str | None = _setting(
         None,
         "The address of this machine that the page listens at, 127.x.y.z; without one it is made from the project's"
         " folder, so that no other server of this machine is sent the page's cookie.",
         write="an address of this machine alone, for example 127.0.0.1",
-        pattern=r"^127(\.[0-9]{1,3}){3}$",
+        read=partial(_text, r"127(\.[0-9]{1,3}){3}"),
     )
     page_readonly: bool = _setting(
         False,
         "Whether the page only shows: nobody can run, acknowledge or replay anything from it.",
         write="true or false",
+        read=_truth,
     )
     page_host: str | None = _setting(
         None,
         "The name of a proxy before a read-only page, as browsers write it: docs/page.md has how that is safe.",
         write="host or host:port, for example lake.example.com",
-        pattern=r"^[a-z0-9.-]+(:[0-9]{1,5})?$",
+        read=partial(_text, r"[a-z0-9.-]+(:[0-9]{1,5})?"),
     )
-    page_key: SecretStr | None = _setting(
+    page_key: Secret | None = _setting(
         None,
         "The key of the page, for the proxy before it; without one, each start makes and prints a new one.",
         write="20 or more letters, digits and hyphens, for example of `openssl rand -hex 24`",
+        read=Secret,
     )
     mask: str = _setting(
         "pii",
         "The classifications of columns whose values are masked in what people read: docs/security.md has how.",
         write="classifications with blanks between them, for example pii confidential; none masks nothing",
-        pattern=r"^[A-Za-z0-9_.-]+( +[A-Za-z0-9_.-]+)*$",
+        read=partial(_text, r"[A-Za-z0-9_.-]+( +[A-Za-z0-9_.-]+)*"),
     )
     unmasked_users: str | None = _setting(
         None,
         "The users of this machine who read columns of the classifications in MASK as they are.",
         write="names of users of the system with blanks between them, for example ada grace",
-        pattern=r"^[^\s:/]+( +[^\s:/]+)*$",
+        read=partial(_text, r"[^\s:/]+( +[^\s:/]+)*"),
     )
     umask: str = _setting(
         "027",
         "Who may read what commands write: 027 gives the owner all, the group reading, others nothing;"
         " 007 lets the group write too.",
         write="the umask of the shell in three digits of which the first is 0, for example 027",
-        pattern=r"^0[0-7]{2}$",
+        read=partial(_text, r"0[0-7]{2}"),
     )
-    alert_urls: SecretStr | None = _setting(
+    alert_urls: Secret | None = _setting(
         None,
         "Who is told of incidents: apprise URLs (Slack, e-mail, webhooks, ...), with blanks between them.",
         write="apprise URLs with blanks between them, for example mailto://user:password@example.com",
+        read=Secret,
     )
-    notices: tuple[str, ...] = Field(default=(), repr=False, exclude=True)  # of settings that were renamed or removed
-    remotes: Mapping[str, str] = Field(default_factory=dict, repr=False, exclude=True)  # RCLONE_CONFIG_*
-    credentials: Mapping[str, str] = Field(default_factory=dict, repr=False, exclude=True)  # SOURCE_*
-    budgets: Mapping[str, Budget] = Field(  # BUDGET_*, by the setting's name
-        default_factory=dict, exclude=True, json_schema_extra={"write": _BUDGET}
+    notices: tuple[str, ...] = field(default=(), repr=False)  # of settings that were renamed or removed
+    remotes: Mapping[str, str] = field(default_factory=dict, repr=False)  # RCLONE_CONFIG_*
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)  # SOURCE_*
+    budgets: Mapping[str, Decimal] = field(  # BUDGET_*, by the setting's name
+        default_factory=dict, metadata={"write": _BUDGET, "read": _budget}
     )
 
     @property
@@ -286,7 +361,7 @@ class Settings(BaseModel):
 
     def secrets(self) -> tuple[str, ...]:
         """Return values that must never appear in a log, the longest first so that none is hidden in part only."""
-        declared = [part for _, value in self if isinstance(value, SecretStr) for part in _parts(value)]
+        declared = [part for value in vars(self).values() if isinstance(value, Secret) for part in _parts(value)]
         remote = [value for name, value in self.remotes.items() if not name.endswith(_NOT_SECRET)]
         own = [value for name, value in self.credentials.items() if not name.endswith(SINCE)]
         found = {value for value in [*declared, *remote, *own] if len(value) >= _SHORTEST_SECRET}
@@ -302,10 +377,9 @@ def struck(text: str, secrets: Sequence[str]) -> str:
     return text
 
 
-def _parts(secret: SecretStr) -> list[str]:
+def _parts(secret: Secret) -> list[str]:
     """Return a secret and, where it is a list with blanks between, each of its members."""
-    text = secret.get_secret_value()
-    return [text, *text.split()]
+    return [secret.text, *secret.text.split()]
 
 
 def load(root: Path, environ: Mapping[str, str], model: type[Settings] = Settings) -> Settings:
@@ -331,8 +405,7 @@ def load(root: Path, environ: Mapping[str, str], model: type[Settings] = Setting
 
 def defaults(root: Path) -> Settings:
     """Return the settings of a project in `root` that sets none, whatever the environment and `.env` say."""
-    root = root.absolute()
-    return Settings.model_validate({"root": root}, context={"root": root})
+    return _made(Settings, root.absolute(), {})
 
 
 def env_template(*, sample_feed: bool = True) -> str:
@@ -347,7 +420,7 @@ def env_template(*, sample_feed: bool = True) -> str:
 def settings_table() -> str:
     """Return the settings as the markdown table of the README."""
     rows = [
-        f"| `{name}` | `{_written(field.default)}` | {field.description} Write {_extra(field)['write']}. |"
+        f"| `{name}` | `{_written(field.default)}` | {field.metadata['sentence']} Write {field.metadata['write']}. |"
         for name, field in _registry(Settings).items()
     ]
     return "\n".join(["| setting | default | meaning |", "|---|---|---|", *rows, ""])
@@ -370,14 +443,10 @@ _TEMPLATE_TAIL = f"""\
 """
 
 
-def _registry(model: type[Settings]) -> dict[str, FieldInfo]:
+def _registry(model: type[Settings]) -> dict[str, Field[Any]]:
     """Return the settings a person writes, by environment name."""
     ours = {"root", "remotes", "credentials", "budgets", "notices"}
-    return {name.upper(): field for name, field in model.model_fields.items() if name not in ours}
-
-
-def _extra(field: FieldInfo) -> dict[str, Any]:
-    return field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    return {one.name.upper(): one for one in fields(model) if one.name not in ours}
 
 
 def _written(value: object) -> str:
@@ -385,10 +454,10 @@ def _written(value: object) -> str:
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _template_entry(name: str, field: FieldInfo, sample_feed: bool) -> str:
-    value = _extra(field)["template"] if sample_feed else None
+def _template_entry(name: str, field: Field[Any], sample_feed: bool) -> str:
+    value = field.metadata["template"] if sample_feed else None
     line = f"# {name}={_written(field.default)}" if value is None else f"{name}={value}"
-    return f"# {field.description}\n# Write {_extra(field)['write']}.\n{line}\n"
+    return f"# {field.metadata['sentence']}\n# Write {field.metadata['write']}.\n{line}\n"
 
 
 def _is_setting(name: str, known: Container[str]) -> bool:
@@ -437,6 +506,8 @@ def _bindings(path: Path) -> Iterator[tuple[int, Binding]]:
     """Yield the lines of `.env` that set something, with their numbers; none where there is no file."""
     try:
         with path.open(encoding="utf-8-sig") as stream:
+            from dotenv.parser import parse_stream  # where there is a file, and nowhere else: importing takes time
+
             bindings = list(parse_stream(stream))
     except FileNotFoundError:
         return
@@ -470,20 +541,43 @@ def _validate(
     remotes = {name: value for name, (value, _) in chosen.items() if name.startswith(REMOTE_PREFIX)}
     credentials = {name: value for name, (value, _) in chosen.items() if name.startswith(SOURCE_PREFIX)}
     errors += _no_days(credentials, chosen)
-    budgets = {name: value.strip() or None for name, (value, _) in chosen.items() if name.startswith(BUDGET_PREFIX)}
-    # an empty value is no value: as None it is refused by every type, also by those that would take ""
-    values = {name.lower(): value.strip() or None for name, (value, _) in chosen.items()}
-    values = {name: value for name, value in values.items() if name.upper() not in {*remotes, *credentials, *budgets}}
+    values: dict[str, object] = {}
+    for name, declared in _registry(model).items():
+        if name in chosen:
+            values[declared.name] = _value(name, declared, *chosen[name], errors)
+    amount = next(declared for declared in fields(model) if declared.name == "budgets")
+    budgets = {
+        name: _value(name, amount, *found, errors) for name, found in chosen.items() if name.startswith(BUDGET_PREFIX)
+    }
+    others = {"remotes": remotes, "credentials": credentials, "budgets": budgets, "notices": tuple(notices)}
+    return None if errors else _made(model, root.absolute(), {**values, **others})
+
+
+def _value(name: str, declared: Field[Any], value: str, where: str, errors: list[UsageError]) -> object:
+    """Return what is written as the setting has it; None, with the reason added to `errors`, where it is not valid."""
+    text = value.strip()
+    if not text and declared.default is None:
+        return None
     try:
-        read = {**values, "remotes": remotes, "credentials": credentials, "budgets": budgets, "notices": tuple(notices)}
-        return model.model_validate({**read, "root": root.absolute()}, context={"root": root.absolute()})
-    except ValidationError as error:
-        for detail in error.errors(include_url=False):
-            first, *more = detail["loc"]
-            name = str(more[0] if first == "budgets" else first).upper()
-            field = model.model_fields["budgets"] if first == "budgets" else _registry(model)[name]
-            errors.append(_malformed(name, field, *chosen[name]))
+        if text:  # nothing written is no value, and every other setting has one
+            return declared.metadata["read"](_encodable(text))
+    except ValueError:
+        pass
+    errors.append(_malformed(name, declared, value, where))
     return None
+
+
+def _encodable(text: str) -> str:
+    """Return a text; a ValueError where it is none, as bytes of the environment that are no UTF-8 stand in it."""
+    text.encode()
+    return text
+
+
+def _made(model: type[Settings], root: Path, values: Mapping[str, object]) -> Settings:
+    """Return settings of these values, else of the defaults; a relative folder is taken from the project's."""
+    known = {one.name: values.get(one.name, one.default) for one in _registry(model).values()}
+    folders = {name: root / value.expanduser() for name, value in known.items() if isinstance(value, Path)}
+    return model(root=root, **{**values, **known, **folders})  # type: ignore[arg-type]  # each was read by its own
 
 
 def _no_days(credentials: Mapping[str, str], chosen: Mapping[str, tuple[str, str]]) -> Iterator[UsageError]:
@@ -498,11 +592,11 @@ def _no_days(credentials: Mapping[str, str], chosen: Mapping[str, tuple[str, str
                 yield UsageError(what, where=chosen[name][1], fix=fix)
 
 
-def _malformed(name: str, field: FieldInfo, value: str, where: str) -> UsageError:
+def _malformed(name: str, field: Field[Any], value: str, where: str) -> UsageError:
     found = "empty" if not value.strip() else f"'{value}'"
-    if SecretStr in (field.annotation, *get_args(field.annotation)):
+    if field.metadata["read"] is Secret:
         found = "not what it should be"
-    return UsageError(f"{name} is {found}", where=where, fix=f"write {_extra(field)['write']}")
+    return UsageError(f"{name} is {found}", where=where, fix=f"write {field.metadata['write']}")
 
 
 def _together(errors: list[UsageError]) -> UsageError:

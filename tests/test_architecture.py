@@ -16,7 +16,7 @@ from src.silver.batch import Batch
 
 # Imports go one way: a part may import those above it, never one beside or below it.
 ORDER = [
-    ["errors", "stopping"],
+    ["errors", "stopping", "logger"],
     ["console", "problems"],
     ["settings", "views", "author", "spool"],
     ["contract", "remote", "permissions"],
@@ -54,7 +54,7 @@ HOMES: dict[str, tuple[list[str], str]] = {
     "fastexcel": (["src/bronze/workbooks/"], WHEN_USED),
     "python_calamine": (["src/bronze/workbooks/"], WHEN_USED),
     "xlsxwriter": (["src/demo/", "src/exports.py"], WHEN_USED),
-    "loguru": (["src/run/", "src/alerts/", "src/maintenance/", "src/commands/"], AT_ONCE),
+    "loguru": (["src/logger.py", "src/run/logs.py"], WHEN_USED),
     "rich": (["src/console.py"], WHEN_USED),
     "filelock": (["src/run/lock.py"], WHEN_USED),
     "apprise": (["src/alerts/messages.py"], WHEN_USED),
@@ -79,8 +79,7 @@ HOMES: dict[str, tuple[list[str], str]] = {
     "skops": (["src/ml/"], WHEN_USED),
     "numpy": (["src/ml/"], WHEN_USED),
     "threadpoolctl": (["src/ml/"], WHEN_USED),
-    "pydantic": (["src/settings.py"], AT_ONCE),
-    "dotenv": (["src/settings.py"], AT_ONCE),
+    "dotenv": (["src/settings.py"], WHEN_USED),
 }
 # Libraries whose package has another name.
 PACKAGES = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -99,7 +100,7 @@ def test_a_budget_that_cannot_be_watched_is_a_problem(lake: Lake) -> None:
     keep(lake, ten_days())
     assert told(look(lake, "2024-02-10T12:00")) == [("P3", "BUDGET_SHPO", "a budget of no domain")]
     lake.environ |= {"COST_PER_GB_MONTH": "0"}
-    with open_project(lake.settings.model_copy(update={"cost_per_cpu_hour": Decimal(0)})) as project:
+    with open_project(replace(lake.settings, cost_per_cpu_hour=Decimal(0))) as project:
         found = monitors.evaluate(project, datetime(2024, 2, 10, tzinfo=UTC))
     assert [one.subject for one in found.problems if one.kind == "budget"] == ["BUDGET_SHPO", "prices"]
     fix = next(one.fix for one in found.problems if one.kind == "budget")

@@ -49,7 +49,8 @@ def test_a_command_is_a_file_with_its_help_its_arguments_and_its_run() -> None:
     assert {"run", "plan", "vacuum", "backup", "schema-version", "rotate-logs", "jobs"} <= set(commands.names())
     for name in commands.names():
         command = commands.module(name)
-        assert re.fullmatch(r"[A-Z].*\.", commands.help_line(command)), name
+        assert re.fullmatch(r"[A-Z].*\.", commands.help_line(name)), name
+        assert commands.help_line(name) == (command.__doc__ or "").splitlines()[0]
         parser = ArgumentParser()
         command.arguments(parser)
         assert callable(command.run), name

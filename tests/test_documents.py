@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -128,7 +129,7 @@ def with_mart(lake: Lake) -> Path:
 
 
 def test_no_document_of_this_project_is_stale(lake: Lake) -> None:
-    with open_project(lake.settings.model_copy(update={"root": main.ROOT})) as opened:
+    with open_project(replace(lake.settings, root=main.ROOT)) as opened:
         stale = documents.stale(main.ROOT, opened)
     names = ", ".join(str(path.relative_to(main.ROOT)) for path in stale)
     assert not stale, f"stale: {names}; run `make docs`"

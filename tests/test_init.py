@@ -20,7 +20,7 @@ from src.commands import names
 from src.errors import UsageError
 from src.init import layout, pin
 from src.project import open_engine
-from src.settings import Settings, env_template, load
+from src.settings import Settings, defaults, env_template, load
 
 TODAY = date(2026, 3, 3)
 
@@ -63,7 +63,7 @@ def test_a_project_begins_with_what_it_needs_and_nothing_of_the_product(tmp_path
 
 def test_its_settings_are_the_defaults_and_land_no_sample_company(tmp_path: Path) -> None:
     made(tmp_path)
-    assert load(tmp_path, {}) == Settings.model_validate({"root": tmp_path}, context={"root": tmp_path})
+    assert load(tmp_path, {}) == defaults(tmp_path)
     assert "\n# SAMPLE_FEED=false\n" in (tmp_path / ".env.example").read_text()
     assert "\nSAMPLE_FEED=true\n" in env_template()
 

@@ -29,7 +29,7 @@ import sys
 from pathlib import Path
 from src.run import logs
 logs.start(Path(sys.argv[1]), level="INFO", secrets=[], console_level="ERROR")
-from loguru import logger
+from src.logger import logger
 year, month, day = map(int, sys.argv[2].split("-"))
 moved = logger.patch(lambda said: said.update(time=said["time"].replace(year=year, month=month, day=day, hour=12)))
 for text in sys.argv[3:]:
@@ -420,3 +420,31 @@ def test_the_command_rotates_the_folder_that_the_settings_name(tmp_path: Path) -
     ran = typed("rotate-logs", LOG_DIR=str(tmp_path))
     assert "app.log             becomes app.2026-11-01.log\n" in ran.stdout
     assert names(tmp_path) == ["app.2026-11-01.log"]
+
+
+# -- loguru, loaded late
+
+
+def loaded_after(code: str, folder: Path) -> str:
+    """What a process of its own prints: `code` has the logger started, at `folder`."""
+    started = f"from pathlib import Path; from src.run import logs; import sys; folder = Path({str(folder)!r}); "
+    started += "logs.start(folder, level='INFO', secrets=['hunter2-and-more'], console_level='ERROR'); "
+    ran = subprocess.run([sys.executable, "-c", started + code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return ran.stdout.strip()
+
+
+def test_loguru_is_loaded_with_the_first_line_and_without_asyncio(folder: Path) -> None:
+    seen = "print('loguru' in sys.modules, 'asyncio' in sys.modules)"
+    assert loaded_after(seen, folder) == "False False"
+    late = "from src.logger import logger; logger.info('hunter2-and-more'); "
+    assert loaded_after(late + seen, folder) == "True False"
+    assert (folder / "app.log").read_text(encoding="utf-8").endswith("***\n")
+    then = "import asyncio; print(asyncio.run(asyncio.sleep(0, 'as ever')))"
+    assert loaded_after(late + then, folder) == "as ever"
+
+
+def test_code_of_a_project_that_logs_by_loguru_itself_says_no_secret_either(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text("from loguru import logger\nlogger.info('hunter2-and-more')\n", "utf-8")
+    loaded_after(f"from src.gold.model import load_module; load_module(Path({str(tmp_path / 'model.py')!r}))", folder)
+    text = (folder / "app.log").read_text(encoding="utf-8")
+    assert text.endswith("***\n") and "hunter2" not in text

@@ -853,7 +853,7 @@ def test_only_the_projects_own_folder_is_left_out_of_a_path(lake: Lake) -> None:
         for text in (f"{root}-old/data", f"/mnt{root}/data", f"file://{root}/data", f"{root}"):
             assert project.relative(text) == text
     with open_project(lake.settings) as project:
-        everything = replace(project, settings=project.settings.model_copy(update={"root": Path("/")}))
+        everything = replace(project, settings=replace(project.settings, root=Path("/")))
         assert everything.relative("/data/landing") == "/data/landing"
 
 

@@ -16,9 +16,8 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from loguru import logger
-
 from src.alerts.incidents import Incident
+from src.logger import logger
 from src.settings import Settings, struck
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ class Message:
 
 def channels(settings: Settings) -> tuple[str, ...]:
     """Return the URLs of ALERT_URLS; none where it is not set."""
-    return tuple(settings.alert_urls.get_secret_value().split()) if settings.alert_urls else ()
+    return tuple(settings.alert_urls.text.split()) if settings.alert_urls else ()
 
 
 def compose(incident: Incident) -> Message:

@@ -4,7 +4,7 @@ A file `schema_version.py` is the command `schema-version`. Its docstring is the
 list of all commands), `arguments(parser)` adds its arguments, `run(call)` does it and returns the exit code. A module
 may say `NEEDS_PROJECT = False`: it then runs where no project is, with the default settings and no log.
 
-Only the chosen command is imported, so that a run pays for no other; `--help` imports all of them.
+Only the chosen command is imported, so that a run pays for no other; the list of all imports none.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from src import __version__, console, errors, permissions, stopping
 from src.errors import BUG_EXIT_CODE, BoathouseError, UsageError, translated
-from src.run import logs
 from src.settings import Settings, defaults, load, struck
 
 if TYPE_CHECKING:
@@ -98,9 +97,10 @@ def module(name: str) -> ModuleType:
     return import_module(f"{__name__}.{name.replace('-', '_')}")
 
 
-def help_line(command: ModuleType) -> str:
-    """Return the first line of a command's docstring."""
-    return (command.__doc__ or "").strip().splitlines()[0]
+def help_line(name: str) -> str:
+    """Return the first line of a command's docstring, which is that of its file: importing all takes long."""
+    with (Path(__file__).parent / f"{name.replace('-', '_')}.py").open(encoding="utf-8") as file:
+        return file.readline().strip().strip('"')
 
 
 def day(text: str) -> date:
@@ -168,7 +168,8 @@ def _parse(argv: list[str], program: str) -> argparse.Namespace:
     """Return the arguments, `command` and `project` among them; argparse ends the process where they are wrong."""
     argv = list(argv)
     name = _command_in(argv)
-    if name is None and not {"-h", "--help", "--version"} & set(argv):
+    is_list = name is None and bool({"-h", "--help", "--version"} & set(argv))
+    if name is None and not is_list:
         name = DEFAULT
         argv.append(DEFAULT)
     known = names()
@@ -181,8 +182,11 @@ def _parse(argv: list[str], program: str) -> argparse.Namespace:
     _add_project(parser, None)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for each in [name] if name in known else known:
+        if is_list:
+            commands.add_parser(each, help=help_line(each))
+            continue
         command = module(each)
-        summary, description = help_line(command), (command.__doc__ or "").strip()
+        summary, description = help_line(each), (command.__doc__ or "").strip()
         form = argparse.RawDescriptionHelpFormatter
         added = commands.add_parser(each, help=summary, description=description, formatter_class=form)
         _add_project(added, argparse.SUPPRESS)  # what stands before the command is not overwritten
@@ -230,6 +234,8 @@ def _settings(command: ModuleType, named: Path | None, default: Path, environ: M
 
 def _ended(name: str, read: Callable[[], Settings], act: Callable[[Settings], int]) -> int:
     """Read the settings, start the log, act; a failure becomes one message and an exit code."""
+    from src.run import logs
+
     secrets: tuple[str, ...] = ()
     beats = name == DEFAULT
     complain = console.failed if beats else console.complain

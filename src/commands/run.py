@@ -10,12 +10,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
-from loguru import logger
-
 from src import alerts, console, selection
 from src.bronze import ingest
 from src.commands import Call, Sequence, json_argument, note_before, window_arguments
 from src.errors import BUG_EXIT_CODE, BoathouseError, UsageError
+from src.logger import logger
 from src.monitors import landing
 from src.problems import Problem
 from src.project import Project, Selection, open_project

@@ -126,7 +126,7 @@ def _access(settings: Settings) -> Access:
         raise UsageError(what, where=".env", fix="set PAGE_READONLY=true, or take PAGE_HOST out")
     if settings.page_key is None:
         return Access()
-    key = settings.page_key.get_secret_value()
+    key = settings.page_key.text
     if not re.fullmatch(r"[A-Za-z0-9_-]{20,}", key):
         fix = "write 20 or more letters, digits and hyphens, for example of `openssl rand -hex 24`"
         raise UsageError("PAGE_KEY is too short, or has another character", where=".env", fix=fix)

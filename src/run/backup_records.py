@@ -13,11 +13,10 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from loguru import logger
-
 from src import catalog, lake
 from src.engine import DuckEngine
 from src.errors import BoathouseError, from_os_error
+from src.logger import logger
 from src.run import releases, runs
 
 TABLE = "ops.backups"

@@ -17,10 +17,9 @@ from datetime import date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from loguru import logger
-
 from src import catalog, lake
 from src.errors import BoathouseError
+from src.logger import logger
 from src.project import Project
 from src.run import backup_sizes, runs
 from src.run.kinds import RunKind

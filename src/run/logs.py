@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from src import console
+from src.logger import logger, when_loaded
 from src.run import rotation
 from src.settings import struck
 
 if TYPE_CHECKING:
-    from loguru import Record
+    from loguru import Logger, Record
 
 Form = Literal["text", "json"]
 _NONE = "-"  # stands for the run id of a line before a run has one
@@ -33,7 +34,6 @@ def start(
     Raises:
         MachineError: the file cannot be written.
     """
-    from loguru import logger
 
     def strike(record: Record) -> None:
         record["message"] = console.plain_lines(struck(record["message"], secrets))
@@ -42,20 +42,23 @@ def start(
     def short(record: Record) -> str:
         return _CONSOLE + "\n"
 
-    logger.remove()
-    logger.configure(patcher=strike)
+    def set_up(logger: Logger) -> None:
+        logger.remove()
+        logger.configure(patcher=strike)
+        # diagnose, the default, would show the values of variables in tracebacks, and secrets among them
+        logger.add(sys.stderr, level=console_level, format=short, diagnose=False)
+        # the format is empty: the sink writes the line itself, so that no brace of a message is taken for a field
+        logger.add(
+            lambda message: log.write(line(message.record, secrets), message.record["time"]),
+            level=level,
+            format=lambda record: "",
+            diagnose=False,
+        )
+
     _fields.update(run_id=_NONE, command=command)
-    # diagnose, the default, would show the values of variables in tracebacks, and secrets among them
-    logger.add(sys.stderr, level=console_level, format=short, diagnose=False)
     log = rotation.Log(folder / rotation.APP)
     line = _json_line if form == "json" else _text_line
-    # the format is empty: the sink writes the line itself, so that no brace of a message is taken for a field
-    logger.add(
-        lambda message: log.write(line(message.record, secrets), message.record["time"]),
-        level=level,
-        format=lambda record: "",
-        diagnose=False,
-    )
+    when_loaded(set_up)
 
 
 def begin_run(run_id: str) -> None:
@@ -102,8 +105,6 @@ def _traceback(record: Record, secrets: Sequence[str]) -> str:
 
 def warn(notices: Iterable[str]) -> None:
     """Write each notice to the log and the console as a warning."""
-    from loguru import logger
-
     for notice in notices:
         logger.warning("{}", notice)
 
@@ -111,8 +112,6 @@ def warn(notices: Iterable[str]) -> None:
 def take_in(library: str) -> None:
     """Write what a library tells Python's own logging, from warnings on, to the log and the console."""
     import logging
-
-    from loguru import logger
 
     class Taking(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -125,6 +124,4 @@ def take_in(library: str) -> None:
 
 def bug(error: BaseException) -> None:
     """Leave the traceback of what nobody foresaw in the log."""
-    from loguru import logger
-
     logger.opt(exception=error).critical("a bug: {}: {}", type(error).__name__, error)

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache, partial
 
-from loguru import logger
-
 from src import __version__, lake, reads
 from src.author import author
 from src.errors import BoathouseError
+from src.logger import logger
 from src.masking.reader import masks_of_records
 from src.project import Project, lineage, new_run_id
 from src.run import costs, forecast, lock, logs, progress, releases, revision, runs, soft_sources

@@ -13,8 +13,6 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from loguru import logger
-
 from src import __version__, catalog, stopping
 from src.checks.audits import AuditError, AuditResult
 from src.checks.audits import describe as describe_audit
@@ -22,6 +20,7 @@ from src.checks.outcome import Outcome
 from src.engine import DuckEngine
 from src.engine.profile import Profile
 from src.errors import BoathouseError, PartialError, TransientError, UsageError, translated
+from src.logger import logger
 from src.masking import concealing
 from src.masking.masks import NONE, Masks
 from src.problems import Problem

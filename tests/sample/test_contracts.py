@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -92,7 +93,7 @@ def test_the_real_files_break_no_rule_and_pass_every_audit_that_blocks(shipped: 
 
 
 def test_every_partitioned_mart_that_is_shipped_is_proven(lake: Lake) -> None:
-    with open_project(lake.settings.model_copy(update={"root": ROOT})) as project:
+    with open_project(replace(lake.settings, root=ROOT)) as project:
         known = {**project.contracts.silver, **{table.id: table for table in project.marts}}
         proofs = {t.id: proof.prove(project.engine, t, known) for t in project.marts if t.partition_by}
     assert {name: found.refusal for name, found in proofs.items() if found.refusal} == {}
@@ -100,7 +101,7 @@ def test_every_partitioned_mart_that_is_shipped_is_proven(lake: Lake) -> None:
 
 
 def test_what_a_mart_reads_whole_is_what_is_not_of_its_partition(lake: Lake) -> None:
-    with open_project(lake.settings.model_copy(update={"root": ROOT})) as project:
+    with open_project(replace(lake.settings, root=ROOT)) as project:
         known = {**project.contracts.silver, **{table.id: table for table in project.marts}}
         whole = {
             table.name: sorted(set(table.sources) - set(proof.prove(project.engine, table, known).cuts))

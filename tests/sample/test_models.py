@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from conftest import ROOT
@@ -20,7 +21,7 @@ FILES = sorted(path for domain in DOMAINS for path in ROOT.glob(f"src/*/{domain}
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, list[ModelTest]]]:
     settings = load(tmp_path_factory.mktemp("shipped"), {"MEMORY_LIMIT": "1GB"})
-    with open_project(settings.model_copy(update={"root": ROOT})) as project:
+    with open_project(replace(settings, root=ROOT)) as project:
         yield project, model_tests.read(project)
 
 

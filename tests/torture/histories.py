@@ -352,7 +352,7 @@ class Shop:
     def project(self) -> Project:
         settings = load(self.root, ENVIRON)
         if self.rules not in self.tools.declared:
-            declared = settings.model_copy(update={"root": self.tools.source(self.rules).parent})
+            declared = replace(settings, root=self.tools.source(self.rules).parent)
             with open_project(declared) as project:
                 self.tools.declared[self.rules] = (project.contracts, project.marts)
         contracts, marts = self.tools.declared[self.rules]

@@ -77,7 +77,7 @@ class Ended:
 
 def perform(job: Job) -> None:
     """Do the action as main.py does it."""
-    settings = load(Path(job.root), histories.ENVIRON).model_copy(update={"root": Path(job.source).parent})
+    settings = replace(load(Path(job.root), histories.ENVIRON), root=Path(job.source).parent)
     kind, *words = job.action
     with open_project(settings) as project:
         if kind == "backfill":
