@@ -92,6 +92,7 @@ def refuse_newer(data: Path) -> None:
     Raises:
         NewerFormat: naming the release that reads it.
     """
+    lake.recall(data)  # here, as whoever opens a table of the lake has asked this
     try:
         lake.open_table(lake.table_path(data, RUNS))
     except lake.NewerFormat:

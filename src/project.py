@@ -301,12 +301,22 @@ def open_project(settings: Settings, run_date: date | None = None) -> Iterator[P
         ContractErrors: contracts or models that are not what they should be, all of them at once.
     """
     catalog.refuse_newer(settings.data_dir)  # first: contracts may say what a later release knows
+    contracts, found = read_contracts(settings)
+    with open_engine(settings) as running:
+        yield on_engine(settings, contracts, running, run_date, found=found)
+
+
+def read_contracts(settings: Settings) -> tuple[Contracts, str]:
+    """Return the contracts of a project, as they are kept beside its lake if that is still so, and a hash of them.
+
+    Raises:
+        ContractErrors: contracts that are not what they should be, all of them at once.
+    """
     file = settings.data_dir / lake.KNOWN / _CONTRACTS
     contracts, found, new = contract.load_known(settings.source, lake.read_known(file, own=True))
     if new:
         lake.write_known(file, new)
-    with open_engine(settings) as running:
-        yield on_engine(settings, contracts, running, run_date, found=found)
+    return contracts, found
 
 
 def on_engine(

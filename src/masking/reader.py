@@ -13,13 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from src import contract
 from src.engine import DuckEngine
 from src.errors import BoathouseError
 from src.masking.key import read_key
 from src.masking.masks import NONE, Masks
 from src.masking.resolving import resolve
-from src.project import Project, on_engine
+from src.project import Project, on_engine, read_contracts
 from src.settings import Settings
 
 _LAST = Path(".masking") / "last.json"
@@ -82,7 +81,8 @@ def masks_of_lake(settings: Settings, engine: DuckEngine) -> Masks:
     if is_unmasked(settings):
         return NONE
     try:
-        return masks_of_everybody(on_engine(settings, contract.load(settings.source), engine))
+        contracts, found = read_contracts(settings)
+        return masks_of_everybody(on_engine(settings, contracts, engine, found=found))
     except BoathouseError:
         return _last(settings.data_dir)
 
