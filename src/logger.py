@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _turn = threading.RLock()
 _waiting: list[Callable[[Logger], None]] = []
+_loaded: list[Logger] = []
 
 
 def when_loaded(set_up: Callable[[Logger], None]) -> None:
@@ -33,6 +34,7 @@ def load() -> Logger:
         own = _imported()
         while _waiting:
             _waiting.pop(0)(own)
+        _loaded[:] = [own]
     return own
 
 
@@ -68,7 +70,7 @@ class _Late:
     """The logger, whose every method loads it."""
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(load(), name)
+        return getattr(load() if _waiting or not _loaded else _loaded[0], name)
 
 
 if not TYPE_CHECKING:

@@ -250,12 +250,16 @@ def unclaimed(landing: Path, feeds: Iterable[Feed]) -> list[str]:
     names = ((folder / file).as_posix() for folder, files in folders for file in files)
     found: list[str] = []
     of_folder: dict[str, list[FilePattern]] = {}  # most feeds differ by their folder, which is looked at once
+    plain: dict[str, list[FilePattern]] = {}
+    for pattern in patterns:
+        plain.setdefault(pattern.only_folder or "", []).append(pattern)
     for name in sorted(names):
         folder, _, last = name.rpartition("/")
         if _ignored(last):
             continue
         if folder not in of_folder:
-            of_folder[folder] = [pattern for pattern in patterns if pattern.may_be_in(folder)]
+            near = plain.get("", []) + (plain.get(folder, []) if folder else [])
+            of_folder[folder] = [pattern for pattern in near if pattern.may_be_in(folder)]
         takers = [pattern for pattern in of_folder[folder] if pattern.may_take(name)]
         if takers and is_archive(name):
             members = archives.members(landing / name)

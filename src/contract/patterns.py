@@ -34,6 +34,11 @@ class FilePattern:
         """Return whether the path names archives themselves: then it takes every file in them."""
         return is_archive(self._last)
 
+    @property
+    def only_folder(self) -> str | None:
+        """Return the one folder of its files, relative to the landing zone; None where several may be."""
+        return None if set("*?[") & set(self._folder) else self._folder
+
     def find(self, landing: Path) -> set[Path]:
         """Return the files below the landing zone that may be the feed's: those of a name that fits, and archives.
 

@@ -388,10 +388,11 @@ def open_table(root: Path, version: int | None = None) -> Snapshot | None:
     mark = log.mark(root)
     if mark is None:
         return None
-    _refuse_misread_folder(root)
     known = _newest.get(root)
-    if (not known or known[0] != mark) and (kept := _earlier.pop(root, None)) and (snapshot := kept()):
-        known = _newest[root] = mark, snapshot  # an entry that came in after the mark shows as another mark
+    if not known or known[0] != mark:
+        _refuse_misread_folder(root)
+        if (kept := _earlier.pop(root, None)) and (snapshot := kept()):
+            known = _newest[root] = mark, snapshot  # an entry that came in after the mark shows as another mark
     if known and known[0] == mark and version in (None, known[1].version):
         return known[1]
     began = time.time_ns()

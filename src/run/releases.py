@@ -24,6 +24,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -277,8 +278,9 @@ def drafts_of(data: Path, versions: Mapping[str, int], before: Collection[str] =
     What lies beside a silver table is as that is.
     """
     found = set()
+    opened = cache(lambda name: lake.open_table(lake.table_path(data, name)))
     for name, version in versions.items():
-        newest, owner = (lake.open_table(lake.table_path(data, one)) for one in (name, _owner(name)))
+        newest, owner = opened(name), opened(_owner(name))
         is_newest = newest is not None and newest.version == version and owner is not None
         if contract.is_draft(owner.properties) if owner and is_newest else name in before:
             found.add(name)
