@@ -103,10 +103,15 @@ def _whole(least: int, most: int, text: str) -> int:
 
 def _seconds(least: int, most: int, text: str) -> float:
     """Return a number within bounds."""
-    number = float(text)
+    number = float(_without_underscores(text))
     if not text.isascii() or not least <= number <= most:  # nor is NaN
         raise ValueError("no number, or out of bounds")
     return number
+
+
+def _without_underscores(text: str) -> str:
+    """Return a number without the underscores between its digits."""
+    return text if text.startswith("_") or text.endswith("_") or "__" in text else text.replace("_", "")
 
 
 def _amount(text: str) -> Decimal:

