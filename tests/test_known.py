@@ -193,3 +193,17 @@ def test_where_nothing_can_be_kept_everything_is_read(lived: Lake, asked: list[s
     first = look(lived)
     of_bronze(asked)
     assert look(lived) == first and of_bronze(asked) == 4
+
+
+def test_within_one_moment_each_log_is_asked_once_and_after_it_again(lived: Lake) -> None:
+    root = lived.data / "silver/shop/orders"
+    before = tables.open_table(root)
+    assert before
+    with tables.one_moment():
+        first = tables.open_table(root)
+        with tables.one_moment():
+            tables.commit(before, progress={"test": 1})
+            assert tables.open_table(root) and tables.open_table(root / "none") is None
+        seen = tables.open_table(root)
+    after = tables.open_table(root)
+    assert first and seen and after and first.version == before.version and after.version == before.version + 1

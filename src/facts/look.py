@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from src import causes, project
+from src import causes, lake, project
 from src.alerts import Incident
 from src.causes import Cause, Families
 from src.errors import BoathouseError
@@ -66,6 +66,7 @@ class Facts:
         return tuple(table.id for table in self.tables.values() if table.draft)
 
 
+@lake.one_moment()
 def read_facts(opened: Project, now: datetime, *, on_disk: bool = True) -> Facts:
     """Return what is so about a lake at a moment (UTC); changes nothing. `on_disk`: also what each folder takes."""
     incidents = findings.read_incidents(opened)  # first: a run that ends meanwhile knows better of its own steps

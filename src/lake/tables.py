@@ -14,7 +14,9 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -50,6 +52,8 @@ _PLAIN_NAME = re.compile("[A-Za-z_][A-Za-z_0-9]*")
 # The newest version of each table that was opened, so that a run reads a log once and not at every step: it is known
 # to be the newest as long as the log's newest entry is the same file.
 _newest: dict[Path, tuple[log.Mark, Snapshot]] = {}
+# The marks that were looked at, while everything is to be seen at one moment.
+_looked: ContextVar[dict[Path, log.Mark | None] | None] = ContextVar("_looked", default=None)
 # What earlier processes knew of tables, each looked at when the table is first opened: src/lake/known.py.
 _earlier: dict[Path, Callable[[], Snapshot | None]] = {}
 _SAME_TEXT = {"VARCHAR", "DATE", "TINYINT", "SMALLINT", "INTEGER", "BIGINT"}  # as the engine writes it, and the library
@@ -385,7 +389,7 @@ def open_table(root: Path, version: int | None = None) -> Snapshot | None:
         HistoryGone: the given version is not there, or no longer.
         MachineError: the log is damaged.
     """
-    mark = log.mark(root)
+    mark = _mark(root)
     if mark is None:
         return None
     known = _newest.get(root)
@@ -406,6 +410,25 @@ def open_table(root: Path, version: int | None = None) -> Snapshot | None:
 def known() -> dict[Path, tuple[log.Mark, Snapshot]]:
     """Return the newest version of each table that was opened, as far as that is known, with its log's mark."""
     return dict(_newest)
+
+
+@contextmanager
+def one_moment() -> Iterator[None]:
+    """Ask each log once what its newest entry is, for what only looks: all of a with-block sees the same versions."""
+    looked = _looked.set(_looked.get() or {})
+    try:
+        yield
+    finally:
+        _looked.reset(looked)
+
+
+def _mark(root: Path) -> log.Mark | None:
+    seen = _looked.get()
+    if seen is None:
+        return log.mark(root)
+    if root not in seen:
+        seen[root] = log.mark(root)
+    return seen[root]
 
 
 def tell(kept: Mapping[Path, Callable[[], Snapshot | None]]) -> None:

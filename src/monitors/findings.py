@@ -66,6 +66,7 @@ class Findings:
     model_performance: tuple[Performance, ...] = ()
 
 
+@lake.one_moment()
 def evaluate(project: Project, now: datetime, *, on_disk: bool = True) -> Findings:
     """Return what every monitor finds in the lake at `now` (UTC); changes nothing.
 

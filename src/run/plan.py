@@ -72,6 +72,7 @@ class RunPlan:
     behind: tuple[Standing, ...]  # tables whose readers see an earlier version
 
 
+@lake.one_moment()
 def read_plan(project: Project, chosen: Selection, window: Window) -> RunPlan:
     """Return what a run would do, its steps in the order in which it takes them; changes nothing."""
     lake.recall(project.settings.data_dir)

@@ -181,6 +181,7 @@ def _why(cause: Cause | None, held_by: Collection[str]) -> str:
     }[cause]
 
 
+@lake.one_moment()
 def decide(
     engine: DuckEngine,
     data: Path,
