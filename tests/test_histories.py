@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -342,19 +342,21 @@ def test_rows_that_the_clock_dates_before_older_ones_do_not_escape(
     assert "silver lacks 1 x (1, 2024-01-02, 9.00, 2)" in histories.fails(tools, tmp_path / "other", told)
 
 
-def _oldest(table: object, among_equals: str) -> str:
-    return f"updated, {among_equals}"
+def _oldest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(winners, "order", lambda table, among_equals: f"updated, {among_equals}")
+    monkeypatch.setattr(winners, "_narrow_order", lambda table: "_by0, _file")
 
 
-def _ties_by_arrival(table: object, among_equals: str) -> str:
-    return "updated DESC NULLS LAST, _ingested_at DESC, _file DESC, _row DESC"
+def _ties_by_arrival(monkeypatch: pytest.MonkeyPatch) -> None:
+    by = "updated DESC NULLS LAST, _ingested_at DESC, _file DESC, _row DESC"
+    monkeypatch.setattr(winners, "order", lambda table, among_equals: by)
 
 
 @pytest.mark.parametrize("broken", short([_oldest, _ties_by_arrival], 1))
 def test_a_wrong_winner_does_not_escape_and_its_history_is_made_small(
-    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: object
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: Callable[[pytest.MonkeyPatch], None]
 ) -> None:
-    monkeypatch.setattr(winners, "order", broken)
+    broken(monkeypatch)
     rows = ("1,2024-01-01,12,2\n2,2024-01-02,5,1\n", "3,2024-01-03,1,1\n2,2024-01-02,3,1\n1,2024-01-01,9,2\n")
     noise = (("checkpoint", "silver/shop/orders"), ("again",), ("make optimize",))
     told = History("sequence", (("land", "b.csv", HEADER + rows[0]), *noise, ("land", "c.csv", HEADER + rows[1])))

@@ -36,7 +36,7 @@ from src.project import open_engine, open_project
 from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
 from src.run.runs import Record, Run
-from src.silver import clean, groups, incoming, winners
+from src.silver import clean, groups, incoming, passes, winners
 from src.silver.project import projection
 
 HEADER = "order_id,day,amount,updated\n"
@@ -50,12 +50,15 @@ D1, D2, D3 = date(2024, 1, 1), date(2024, 1, 2), date(2024, 1, 3)
 
 
 def sizes(monkeypatch: pytest.MonkeyPatch, rows: int, delete_from: int = 5, files: int = 2, commit: int = 4) -> None:
-    """Let Boathouse cut: rows contending or written at once, rows to delete losers from, files in a statement and in
-    a commit; keep every table of rows on disk, and let no load be too small to look which files hold its keys."""
+    """Let Boathouse cut: rows side by side, contending or written at once, rows to delete losers from, files in a
+    statement and in a commit; keep every table of rows on disk, and let no load be too small to look which files hold
+    its keys."""
     monkeypatch.setattr(duck, "_UNPACKED", 10**9)
     monkeypatch.setattr(duck, "_ROWS_UNCUT", rows)
     monkeypatch.setattr(duck, "_ROWS_AT_ONCE", rows)
     monkeypatch.setattr(winners, "_ROWS_AT_ONCE", rows)
+    monkeypatch.setattr(passes, "_FEW_ROWS", rows)
+    monkeypatch.setattr(passes, "_ROWS_AT_ONCE", rows)
     monkeypatch.setattr(incoming, "_ROWS_TO_DELETE_FROM", delete_from)
     monkeypatch.setattr(clean, "_FEW_KEYS", 0)
     monkeypatch.setattr(clean, "_FEW_ROWS", 0)

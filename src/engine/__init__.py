@@ -3,6 +3,7 @@
 from src.engine.duck import MANY_COLUMNS as MANY_COLUMNS
 from src.engine.duck import DuckEngine as DuckEngine
 from src.engine.duck import Reject as Reject
+from src.engine.duck import RowId as RowId
 from src.engine.duck import identifier as identifier
 from src.engine.duck import literal as literal
 from src.engine.mistakes import SqlMistake as SqlMistake

@@ -96,6 +96,20 @@ class Reject:
     raw: str
 
 
+@dataclass(frozen=True)
+class RowId:
+    """The column of a scan that numbers its rows by file and place: the first file has number `first_file`.
+
+    The engine knows file and place by themselves, as columns that one of the files' own of the same name would hide.
+    """
+
+    ROWS_A_FILE = 1 << 40
+    TAKEN = frozenset({"file_index", "file_row_number"})
+
+    name: str
+    first_file: int = 0
+
+
 class DuckEngine:
     """One DuckDB connection with bounded memory that spills to `spill`.
 
@@ -464,6 +478,7 @@ class DuckEngine:
         *,
         evolved: bool = False,
         located: bool = False,
+        row_id: RowId | None = None,
     ) -> str:
         """Return SQL that reads a version of a table, or only these of its files and columns; see `scan_files`.
 
@@ -472,7 +487,8 @@ class DuckEngine:
         kinds = table.columns if columns is None else columns
         evolved = evolved or contract.has_foreign_columns(kinds, table.properties)
         some = table.files if files is None else files
-        return self.scan_files(table.root, some, kinds, table.partition_by, evolved=evolved, located=located)
+        keys = table.partition_by
+        return self.scan_files(table.root, some, kinds, keys, evolved=evolved, located=located, row_id=row_id)
 
     def scan_files(
         self,
@@ -483,20 +499,23 @@ class DuckEngine:
         *,
         evolved: bool = False,
         located: bool = False,
+        row_id: RowId | None = None,
     ) -> str:
         """Return SQL that reads exactly these files of a table, with its columns in order and typed.
 
         Partition columns are not in the files; they are read from the hive-style folder names.
         `evolved`: some files may lack newer columns, which are then NULL. `located`: add _at (the
-        file's absolute path) and _nth (the row's place in it).
+        file's absolute path) and _nth (the row's place in it); `row_id`: add a number that is one row's alone.
         """
         names = ", ".join(identifier(name) for name in columns)
         names += ", _at, file_row_number AS _nth" if located else ""
+        names += f", {identifier(row_id.name)}" if row_id else ""
         paths = [os.path.join(root, file.path) for file in files]
         self._scanned.update(paths)
         empty = "SELECT " + ", ".join(f"NULL::{kind} AS {identifier(name)}" for name, kind in columns.items())
         if not paths:
-            return f"({empty}{', NULL::VARCHAR AS _at, NULL::BIGINT AS _nth' if located else ''} WHERE false)"
+            empty += ", NULL::VARCHAR AS _at, NULL::BIGINT AS _nth" if located else ""
+            return f"({empty}{f', NULL::BIGINT AS {identifier(row_id.name)}' if row_id else ''} WHERE false)"
         hive = ""
         if partition_by:
             _refuse_misleading_folders(root, partition_by)
@@ -505,6 +524,9 @@ class DuckEngine:
         options = f"hive_partitioning = {literal(bool(partition_by))}{hive}, union_by_name = {literal(evolved)}"
         options += ", filename = '_at', file_row_number = true" if located else ""
         read = f"read_parquet({literal(paths)}, {options})"
+        if row_id:
+            number = f"(file_index::BIGINT + {row_id.first_file}) * {RowId.ROWS_A_FILE} + file_row_number"
+            read = f"(SELECT *, {number} AS {identifier(row_id.name)} FROM {read})"
         if evolved:
             return f"(SELECT {names} FROM ({empty} WHERE false UNION ALL BY NAME SELECT * FROM {read}))"
         return f"(SELECT {names} FROM {read})"
@@ -548,18 +570,30 @@ class DuckEngine:
             DataError: a partition value is empty text; no file is left.
             MachineError: the disk is full, ...; no file is left.
         """
+        if partition_by and rows > _ROWS_UNCUT:
+            return self.write_parts(self._parts(sql, identifier(partition_by[0])), root, partition_by)
+        return self.write_parts([sql], root, partition_by, many_texts=many_texts)
+
+    def write_parts(
+        self, parts: Sequence[str], root: Path, partition_by: Sequence[str] = (), *, many_texts: bool = False
+    ) -> list[DataFile]:
+        """Write the rows of several SELECTs as `write` does those of one, one after the other.
+
+        Raises:
+            DataError: a partition value is empty text; no file is left.
+            MachineError: the disk is full, ...; no file is left.
+        """
         if not os.path.isdir(root):
             raise MachineError("no such table folder", where=root)
         options = "FORMAT parquet, COMPRESSION zstd, RETURN_STATS" + (_OF_MANY_TEXTS if many_texts else "")
-        if not partition_by:
-            return self._copied(sql, root / f"part-{uuid.uuid4()}.parquet", root, options)
-        keys = ", ".join(identifier(name) for name in partition_by)
-        options += f", PARTITION_BY ({keys}), FILENAME_PATTERN 'part-{{uuid}}', OVERWRITE_OR_IGNORE"
-        parts = self._parts(sql, identifier(partition_by[0])) if rows > _ROWS_UNCUT else [sql]
+        if partition_by:
+            keys = ", ".join(identifier(name) for name in partition_by)
+            options += f", PARTITION_BY ({keys}), FILENAME_PATTERN 'part-{{uuid}}', OVERWRITE_OR_IGNORE"
         files: list[DataFile] = []
         try:
             for part in parts:
-                files += self._copied(part, root, root, options)
+                target = root if partition_by else root / f"part-{uuid.uuid4()}.parquet"
+                files += self._copied(part, target, root, options)
             if any(value == "" for file in files for value in file.partition.values()):
                 what = f"empty text as a value of the partition columns {', '.join(partition_by)}"
                 raise DataError(what, where=root, fix="Delta cannot tell it from NULL: give these rows another value")

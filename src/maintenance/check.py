@@ -32,7 +32,7 @@ from src.permissions import Loose
 from src.project import Project, Unbuilt
 from src.remote import Remote
 from src.run import backup_records, history, releases, runs
-from src.silver import incoming, statements, winners
+from src.silver import passes, statements, winners
 from src.silver.batch import Batch
 
 
@@ -333,10 +333,10 @@ def _silver(engine: DuckEngine, table: Table, whole: Mapping[str, Path]) -> Iter
     if not contract.is_current(table, silver):
         return  # the contract moved on since: the next run rebuilds the table
     reached = {feed.id: _reached(silver, feed.id) for feed in table.feeds}
-    _one_pass(engine, table, whole, reached)
+    rows = _one_pass(engine, table, whole, reached)
     names = ", ".join(identifier(name) for name in table.stored_columns if name not in PROVENANCE)
     scan = engine.scan(silver)
-    yield from _differences(engine, f"SELECT {names} FROM {scan}", f"SELECT {names} FROM {Batch.INCOMING}")
+    yield from _differences(engine, f"SELECT {names} FROM {scan}", f"SELECT {names} FROM {rows.relation}")
     kept = "_reasons, _values, " + ", ".join(PROVENANCE)
     beside = [("quarantine", kept, kept, Batch.REJECTED)]
     if table.replaces is not None:
@@ -362,15 +362,14 @@ def _reached(table: lake.Snapshot, feed: str) -> int:
     return -1 if version is None else version
 
 
-def _one_pass(engine: DuckEngine, table: Table, whole: Mapping[str, Path], reached: Mapping[str, int]) -> None:
-    """Compute a table from all of bronze up to these versions, into `incoming` and `rejected`."""
+def _one_pass(engine: DuckEngine, table: Table, whole: Mapping[str, Path], reached: Mapping[str, int]) -> passes.Rows:
+    """Return the rows of a table, computed from all of bronze up to these versions; fills `rejected`."""
     sources = []
     for feed in table.feeds:
         if reached[feed.id] >= 0:
             bronze = _opened(whole[feed.id], reached[feed.id])
             sources.append((feed, bronze, bronze.files))
-    incoming.compute(engine, table, sources)
-    incoming.finish(engine, table)
+    return passes.compute(engine, table, sources)
 
 
 # -- gold

@@ -33,14 +33,21 @@ class Batch(StrEnum):
     # Distinct texts of one column that were rejected for one reason. Filled and read by causes.
     TEXTS = "texts"
 
-    # Hashes of the keys that occur twice, and the rows that may have one. Filled, read and, where rows are wide,
-    # dropped by winners.find_losers.
+    # Hashes of the keys that occur twice, and what winners.rank asks of the rows that may have one. Filled by
+    # winners.find_losers, and by passes; read and dropped by winners.rank, which has whole rows in it for a while.
     SHARED_KEYS = "twice"
     CONTENDERS = "contenders"
 
-    # The row ids of `incoming` that lost to another row of the batch. Filled by winners.find_losers, read by
-    # incoming.compute: good until the first row leaves `incoming`.
+    # The row ids that lost to another row of the batch, and which of the rows in `contenders` won by their content.
+    # Filled by winners.rank; LOSERS is read by incoming.compute, where it is good until the first row leaves
+    # `incoming`, and by passes.
     LOSERS = "losers"
+    WINNERS = "winners"
+
+    # Bronze rows with reasons, with a key that occurs twice or that say their key is gone; and the numbers of those
+    # that are not written. Filled, read and dropped by passes.
+    JUDGED = "judged"
+    AWAY = "away"
 
     # What stays of a large `incoming`, and then takes its name. Filled by incoming.compute.
     KEPT = "kept"

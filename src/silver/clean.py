@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,10 +21,10 @@ from src.checks import audits
 from src.checks.outcome import Outcome
 from src.contract import PROVENANCE, Feed, Table
 from src.engine import DuckEngine, identifier, literal
-from src.errors import ContractError, DataError, MachineError
-from src.silver import history, rejects, removals, statements, winners
+from src.errors import BoathouseError, ContractError, DataError, MachineError
+from src.silver import history, passes, rejects, removals, statements, winners
 from src.silver.batch import Batch
-from src.silver.incoming import Source, compute, finish, read_rows, words_of_engine
+from src.silver.incoming import Source, compute, read_rows, words_of_engine
 
 QUARANTINE_COLUMNS = {
     "_reasons": "VARCHAR[]",
@@ -218,23 +219,29 @@ class Merge:
         progress = self._consumed(present)
         identities = {lake.identity_of(feed.id): snapshot.identity for feed, snapshot in present}
         sources = [(feed, bronze, bronze.files) for feed, bronze in present]
-        outcome = compute(self.engine, self.table, sources)
-        done = finish(self.engine, self.table)
-        kept = self._incoming()
-        outcome = replace(outcome, inserted=kept, deleted=done.deleted, unchanged=done.unchanged, written=kept)
-        outcome = outcome.conserve(self.table.id)
+        rows = passes.compute(self.engine, self.table, sources)
+        outcome = replace(rows.outcome, inserted=rows.count, written=rows.count).conserve(self.table.id)
         if not judged:
             outcome = self._judge(outcome, sources, progress, full_refresh=True)
             stated = lake.open_table(self.places.statements)
             before = lake.open_table(self.places.table) if stated else None  # that of other logic is no measure
             outcome = self._judge_removals(replace(outcome, removed=removals.count(self.engine, self.table, before)))
         self._refuse_conflicts(outcome)
-        audits = self.audit(Batch.INCOMING)
-        self._quarantine(progress, overwrite=True)
-        self._record_deletions(progress, overwrite=True)
-        self._record_statements(progress, overwrite=True)
-        silver = self._prepared()
-        written = self.engine.write(self._select(Batch.INCOMING), self.places.table, self.table.partition_by, kept)
+        audits = self.audit(rows.relation) if rows.kept else ()
+        written = self._written(rows)
+        try:
+            kept = sum(file.rows for file in written)
+            outcome = replace(outcome, inserted=kept, written=kept).conserve(self.table.id)
+            if not rows.kept:
+                columns, keys = self.table.stored_columns, self.table.partition_by
+                audits = self.audit(self.engine.scan_files(self.places.table, written, columns, keys))
+            self._quarantine(progress, overwrite=True)
+            self._record_deletions(progress, overwrite=True)
+            self._record_statements(progress, overwrite=True)
+            silver = self._prepared()
+        except BoathouseError:
+            self._take_back(written)
+            raise
         silver = lake.commit(
             silver,
             add=written,
@@ -244,6 +251,24 @@ class Merge:
         )
         silver = lake.set_properties(silver, properties(self.table, silver))
         return replace(outcome, partitions=partitions_of(written), version=silver.version, audits=audits)
+
+    def _written(self, rows: passes.Rows) -> list[lake.DataFile]:
+        """Return the files that the rows of the whole table are written to; no commit refers to them yet."""
+        root, keys = self.places.table, self.table.partition_by
+        root.mkdir(parents=True, exist_ok=True)  # a table is there with its log, which comes once its rows are audited
+        if rows.kept:
+            return self.engine.write(rows.parts[0], root, keys, rows.count)
+        return self.engine.write_parts(rows.parts, root, keys)
+
+    def _take_back(self, written: Sequence[lake.DataFile]) -> None:
+        """Remove files that no commit will refer to, and the folders that are empty without them."""
+        root = self.places.table
+        lake.discard(root, written)
+        folders = {root, *(folder for file in written for folder in (root / file.path).parents)}
+        for folder in sorted(folders, key=lambda each: -len(each.parts)):
+            with suppress(OSError):  # it is not empty
+                if folder.is_relative_to(root):
+                    folder.rmdir()
 
     def catch_up(self, feed: Feed, bronze: lake.Snapshot) -> Outcome:
         """Consume one feed's new versions.

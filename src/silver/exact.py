@@ -62,7 +62,7 @@ def cast(value: str, kind: str, target: str) -> str:
     if kind != "VARCHAR":
         return f"TRY_CAST({value} AS {target})"
     # a fifth of the time; only where no zone is written, as the engine reads this type without looking at it
-    plain = _in_utc(f"TRY_CAST({value} AS TIMESTAMP)")
+    plain = f"make_timestamptz(epoch_us(TRY_CAST({value} AS TIMESTAMP)))"  # of this form no text is infinite
     return f"CASE WHEN {value} LIKE '{_USUAL_MOMENT}' THEN {plain} ELSE TRY_CAST({value} AS {target}) END"
 
 

@@ -61,11 +61,7 @@ def _computed(
     read, has_unsplit = _load(engine, table, sources)
     if table.on_conflict == "quarantine":
         winners.reject_conflicts(engine, table, REASONS, VALUES)
-    bad = f"SELECT {', '.join(_REJECTED)} FROM {Batch.INCOMING} WHERE {REASONS} IS NOT NULL"
-    split = f"SELECT * REPLACE (list_transform({REASONS}, lambda r: r.reason) AS {REASONS}), "
-    split += f"list_transform({REASONS}, lambda r: r.code) AS {CODES}"
-    bad += f" UNION ALL FROM {Batch.UNSPLIT}" if has_unsplit else ""
-    quarantined = engine.table(Batch.REJECTED, f"{split} FROM ({bad})")
+    quarantined = reject(engine, Batch.INCOMING, has_unsplit=has_unsplit)
     sound, stale, notes = f"{REASONS} IS NULL", 0, tuple[str, ...]()
     if table.replaces is not None:
         notes = statements.find(engine, table, sources, earlier)
@@ -103,7 +99,7 @@ def words_of_engine(engine: DuckEngine, table: Table, sources: Sequence[Source],
     if not expression:
         return None
     for feed, bronze, files in sources:
-        columns = _columns(engine, table, bronze)
+        columns = columns_of(engine, table, bronze)
         scan = engine.scan(bronze, files, columns, evolved=True)
         row = f"(SELECT * FROM {scan} WHERE _file = {literal(reason.file)} AND _row = {reason.row})"
         try:
@@ -126,6 +122,40 @@ def rehearse(engine: DuckEngine, table: Table, feeds: Mapping[str, lake.Snapshot
 # -- the steps
 
 
+def reject(engine: DuckEngine, judged: str, *, has_unsplit: bool) -> int:
+    """Fill `rejected` with the judged rows that have reasons and the rows of `unsplit`, if there is one.
+
+    Returns how many they are.
+    """
+    bad = f"SELECT {', '.join(_REJECTED)} FROM {judged} WHERE {REASONS} IS NOT NULL"
+    split = f"SELECT * REPLACE (list_transform({REASONS}, lambda r: r.reason) AS {REASONS}), "
+    split += f"list_transform({REASONS}, lambda r: r.code) AS {CODES}"
+    bad += f" UNION ALL FROM {Batch.UNSPLIT}" if has_unsplit else ""
+    return engine.table(Batch.REJECTED, f"{split} FROM ({bad})")
+
+
+def find_unsplit(engine: DuckEngine, sources: Sequence[Source]) -> int:
+    """Fill `unsplit` with the lines no reader could split; returns how many they are."""
+    kinds = {REASONS: rules.CODED, VALUES: "VARCHAR", **PROVENANCE, "_batch": "VARCHAR"}
+    unsplit = [f"SELECT {', '.join(f'NULL::{kind} AS {name}' for name, kind in kinds.items())} WHERE false"]
+    for feed, bronze, files in sources:
+        what = "cannot read the row: " if feed.format in ("xlsx", "xml", "avro", "orc") else "cannot split the line: "
+        reasons = f"[{rules.coded('line', f'{literal(what)} || _reject')}] AS {REASONS}, _raw AS {VALUES}"
+        relation = engine.scan(bronze, files, evolved=True)
+        unsplit.append(f"SELECT {reasons}, {', '.join(_REJECTED[2:])} FROM {relation} WHERE _reject IS NOT NULL")
+    return engine.table(Batch.UNSPLIT, " UNION ALL ".join(unsplit))
+
+
+def has_columns(bronze: lake.Snapshot) -> bool:
+    """Return whether a file of a feed had columns; one of rejects alone has none."""
+    return any(name not in _ADDED for name in bronze.columns)
+
+
+def stored(table: Table, relation: str) -> str:
+    """Return a SELECT of the columns that a table stores."""
+    return f"SELECT {', '.join(map(identifier, table.stored_columns))} FROM {relation}"
+
+
 def _load(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> tuple[int, bool]:
     """Fill `incoming` with typed rows and `unsplit` with the lines no reader could split; returns the rows.
 
@@ -134,36 +164,32 @@ def _load(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> tuple[
     Raises:
         DataError: not every row of bronze was seen.
     """
-    typed, unsplit = [], []
+    typed = []
     large = not engine.has_room_for(sum(file.size for _, _, files in sources for file in files))
     wide: list[tuple[Feed, list[str], groups.Scan]] = []
     for feed, bronze, files in sources:
-        columns = _columns(engine, table, bronze)
-        relation = engine.scan(bronze, files, columns, evolved=True)
-        what = "cannot read the row: " if feed.format in ("xlsx", "xml", "avro", "orc") else "cannot split the line: "
-        reasons = f"[{rules.coded('line', f'{literal(what)} || _reject')}] AS {REASONS}, _raw AS {VALUES}"
-        unsplit.append(f"SELECT {reasons}, {', '.join(_REJECTED[2:])} FROM {relation} WHERE _reject IS NOT NULL")
-        if any(name not in _ADDED for name in bronze.columns):  # a feed of rejects alone has none
-            if groups.is_wide(table):
-                names = _names(engine, table, columns)
-                scan: groups.Scan = partial(_scan, engine, bronze, files, columns)
-                typed.append(groups.typed(engine, table, feed, names, scan, large))
-                wide.append((feed, names, scan))
-            else:
-                typed.append(_typed(engine, table, feed, columns, relation))
-    read = engine.table(Batch.INCOMING, " UNION ALL ".join(typed or [_no_rows(table)]), large=large)
+        if not has_columns(bronze):
+            continue
+        columns = columns_of(engine, table, bronze)
+        if groups.is_wide(table):
+            names = names_read(engine, table, columns)
+            scan: groups.Scan = partial(_scan, engine, bronze, files, columns)
+            typed.append(groups.typed(engine, table, feed, names, scan, large))
+            wide.append((feed, names, scan))
+        else:
+            relation = engine.scan(bronze, files, columns, evolved=True)
+            typed.append(_typed(engine, table, feed, columns, relation))
+    read = engine.table(Batch.INCOMING, " UNION ALL ".join(typed or [no_rows(table)]), large=large)
     for feed, names, scan in wide:
         groups.drop(engine, table, feed)
         groups.show_values(engine, names, scan)
     # where every row of bronze is a typed one already, no line is left that could not be split
-    none = not unsplit or (table.sql is None and read == _landed(sources))
+    none = table.sql is None and read == _landed(sources)
     if none and table.replaces is None:
         return read, False
-    if none:
-        unsplit = [f"SELECT {', '.join(_REJECTED)} FROM {Batch.INCOMING} WHERE false"]
-    read += engine.table(Batch.UNSPLIT, " UNION ALL ".join(unsplit))
+    read += find_unsplit(engine, () if none else sources)
     if table.sql is None:  # which may make other rows of a row
-        _conserve(table, sources, read)
+        conserve(table, sources, read)
     return read, True
 
 
@@ -171,16 +197,15 @@ def _typed(
     engine: DuckEngine, table: Table, feed: Feed, columns: Mapping[str, str], relation: str, untried: str = ""
 ) -> str:
     """Return a SELECT of the typed rows of a relation of bronze rows, whose columns are given."""
-    names = _names(engine, table, columns)
+    names = names_read(engine, table, columns)
     rows, prefix = trimmed(relation, names, feed.null_values), helper_prefix(names)
     if table.sql is not None:
         rows, prefix = _shaped(engine, table, feed, rows, source_column(prefix))
         return projection(engine, table, rows, prefix, feed, untried)
-    are_texts = all(columns[name] == "VARCHAR" for name in names)
-    return projection(engine, table, rows, prefix, feed, untried, kinds=trimmed_columns(names) if are_texts else None)
+    return projection(engine, table, rows, prefix, feed, untried, kinds=kinds_read(columns, names))
 
 
-def _columns(engine: DuckEngine, table: Table, bronze: lake.Snapshot) -> dict[str, str]:
+def columns_of(engine: DuckEngine, table: Table, bronze: lake.Snapshot) -> dict[str, str]:
     """Return the columns of bronze, and those that may be absent: of a file without them they are NULL."""
     columns = bronze.columns
     if not any(column.optional for column in table.columns):
@@ -188,12 +213,17 @@ def _columns(engine: DuckEngine, table: Table, bronze: lake.Snapshot) -> dict[st
     return columns | dict.fromkeys(absent(engine, table, columns), "VARCHAR")
 
 
-def _names(engine: DuckEngine, table: Table, columns: Iterable[str]) -> list[str]:
+def names_read(engine: DuckEngine, table: Table, columns: Iterable[str]) -> list[str]:
     """Return the file's columns that are read."""
     names = [name for name in columns if name not in _ADDED]
     if len(names) > MANY_COLUMNS and table.sql is None:
         return names_of(engine, table, names)  # the others are in bronze: here each would take memory at every step
     return names
+
+
+def kinds_read(columns: Mapping[str, str], names: Sequence[str]) -> dict[str, str] | None:
+    """Return the types of these of bronze's columns as they are read; None where they are to be asked for."""
+    return trimmed_columns(names) if all(columns[name] == "VARCHAR" for name in names) else None
 
 
 def _scan(
@@ -209,12 +239,13 @@ def _scan(
     return engine.scan(bronze, files, columns, evolved=True)
 
 
-def _no_rows(table: Table) -> str:
+def no_rows(table: Table) -> str:
+    """Return a SELECT of typed rows, as judged, without a row."""
     kinds = table.row_columns | {"_batch": "VARCHAR", REASONS: rules.CODED, VALUES: "VARCHAR"}
     return f"SELECT {', '.join(f'NULL::{kind} AS {identifier(name)}' for name, kind in kinds.items())} WHERE false"
 
 
-def _conserve(table: Table, sources: Sequence[Source], read: int) -> None:
+def conserve(table: Table, sources: Sequence[Source], read: int) -> None:
     """Refuse to go on where fewer or more rows were read than the log of bronze says there are.
 
     Raises:

@@ -45,15 +45,21 @@ def shown_values(prefix: str) -> str:
     return f"json_merge_patch('{{}}', to_json({identifier(source_column(prefix))}))::VARCHAR"
 
 
-def trimmed(source: str, columns: Sequence[str], null_values: Sequence[str] = ()) -> str:
+def id_column(prefix: str) -> str:
+    """Return the name of the helper column that holds a row's number, where rows have one."""
+    return f"{prefix}id"
+
+
+def trimmed(source: str, columns: Sequence[str], null_values: Sequence[str] = (), row_id: str = "") -> str:
     """Return a bronze relation without outer blanks, the values as they were in a helper column.
 
-    Empty text is NULL, and so is what the feed says means nothing.
+    Empty text is NULL, and so is what the feed says means nothing. `row_id`: the column of the rows' numbers, to keep.
     """
     values = [f"{valued(identifier(name), null_values)} AS {identifier(name)}" for name in columns]
     record = ", ".join(f"{literal(name)}: {identifier(name)}" for name in columns)
     as_they_were = identifier(source_column(helper_prefix(columns)))
     kept = ["_file", "_row", "_ingested_at", "_batch", f"{{{record}}} AS {as_they_were}"]
+    kept += [identifier(row_id)] if row_id else []
     return f"SELECT {', '.join([*values, *kept])} FROM {source} WHERE _reject IS NULL"
 
 
@@ -73,22 +79,23 @@ def projection(
     untried: str = "",
     columns: Sequence[Column] | None = None,
     kinds: Mapping[str, str] | None = None,
+    row_id: str = "",
 ) -> str:
     """Return a SELECT of the table's columns, typed, with provenance, reasons and source values.
 
     `relation` is a SELECT with the raw columns, _file, _row, _ingested_at, _batch and `source_column(prefix)`;
     `prefix` is that of the raw columns' names; `feed` says how its numbers are written. `untried` names a
     column whose expression may fail the statement. `columns` are those to keep and judge, where the table's others
-    are there only for their expressions; `kinds` the types of the relation's columns, where they are known.
+    are there only for their expressions; `kinds` the types of the relation's columns, where they are known; `row_id` is
+    a column of the relation to keep.
 
     Raises:
         ContractError: an expression names a column that is not there, or does not parse.
     """
     columns = table.columns if columns is None else columns
-    sql, kinds = relation, engine.columns(relation) if kinds is None else kinds
     names = _names_in(engine, table)
-    for level in _levels(table, names):
-        sql, kinds = _typed_level(engine, table, level, sql, kinds, prefix, feed, untried)
+    kinds = engine.columns(relation) if kinds is None else kinds
+    sql = _typed(engine, table, names, relation, kinds, prefix, feed, untried, judged=True)
     failures = [
         failure
         for column in columns
@@ -102,10 +109,52 @@ def projection(
     reasons = ", ".join(f"CASE WHEN {rule.test} THEN {rules.coded(rule.code, rule.reason)} END" for rule in failures)
     return (
         f"SELECT {', '.join(identifier(column.name) for column in columns)}, {', '.join(PROVENANCE)}, _batch, "
+        f"{f'{identifier(row_id)}, ' if row_id else ''}"
         f"CASE WHEN {has_failed} THEN list_filter([{reasons}]::{rules.CODED}, lambda reason: reason IS NOT NULL) END "
         f"AS {REASONS}, "
         f"CASE WHEN {has_failed} THEN {shown} END AS {VALUES} FROM (SELECT *, {failed} AS {has_failed} FROM ({sql}))"
     )
+
+
+def unjudged(
+    engine: DuckEngine,
+    table: Table,
+    relation: str,
+    prefix: str,
+    feed: Feed,
+    kinds: Mapping[str, str] | None,
+    row_id: str,
+) -> str:
+    """Return a SELECT of the columns of `projection`, without reasons and source values, of rows that pass.
+
+    What it makes of other rows is no value that a table may hold.
+
+    Raises:
+        ContractError: an expression names a column that is not there, or does not parse.
+    """
+    kinds = engine.columns(relation) if kinds is None else kinds
+    sql = _typed(engine, table, _names_in(engine, table), relation, kinds, prefix, feed, "", judged=False)
+    names = ", ".join(map(identifier, [*(column.name for column in table.columns), *PROVENANCE, "_batch", row_id]))
+    return f"SELECT {names} FROM ({sql})"
+
+
+def _typed(
+    engine: DuckEngine,
+    table: Table,
+    names: _Names,
+    relation: str,
+    kinds: Mapping[str, str],
+    prefix: str,
+    feed: Feed | None,
+    untried: str,
+    *,
+    judged: bool,
+) -> str:
+    """Return a SELECT that adds the table's columns to a relation, each with its reason where they are `judged`."""
+    sql = relation
+    for level in _levels(table, names):
+        sql, kinds = _typed_level(engine, table, level, sql, kinds, prefix, feed, untried, judged=judged)
+    return sql
 
 
 # -- expressions in the order they need each other
@@ -239,6 +288,11 @@ class _Reading:
     def stored(self) -> str:
         return nested.value(self.typed, self.column) if self.is_json else exact.stored(self.typed, self.column.read_as)
 
+    @property
+    def kept(self) -> str:
+        """Return the stored value where no reason speaks against it."""
+        return f"CASE WHEN {self.reason} IS NULL THEN {self.stored} END"
+
     def name_of(self, step: str) -> str:
         """Return the name of a column that is only there on the way to the value."""
         return identifier(f"{self.prefix}{step} {self.column.name}")
@@ -258,10 +312,12 @@ def _typed_level(
     prefix: str,
     feed: Feed | None,
     untried: str,
+    *,
+    judged: bool,
 ) -> tuple[str, dict[str, str]]:
-    """Return a SELECT that adds a level's columns, each with its reason, to a relation; and its columns and types.
+    """Return a SELECT that adds a level's columns to a relation, and its columns and types.
 
-    `available` are the relation's columns and types.
+    `available` are the relation's columns and types. `judged`: each has its reason, and no value where there is one.
     """
     spelled = {name.lower(): name for name in available}
     null_values = feed.null_values if feed else ()
@@ -304,11 +360,13 @@ def _typed_level(
     if casts:
         relation = f"SELECT *, {', '.join(casts)} FROM ({relation})"
         hidden += [f"{prefix}={reading.column.name}" for reading in readings if reading.cast != reading.typed]
-    relation = f"SELECT *, {', '.join(map(_judged, readings))} FROM ({relation})"
+    if judged:
+        relation = f"SELECT *, {', '.join(map(_judged, readings))} FROM ({relation})"
     rest = f"* EXCLUDE ({', '.join(map(identifier, hidden))})" if hidden else "*"
-    values = [f"CASE WHEN {r.reason} IS NULL THEN {r.stored} END AS {identifier(r.column.name)}" for r in readings]
+    values = [f"{r.kept if judged else r.stored} AS {identifier(r.column.name)}" for r in readings]
     kinds = {name: kind for name, kind in available.items() if name not in hidden}
-    kinds |= {column.name: column.type for column in level} | {f"{prefix}?{column.name}": "VARCHAR" for column in level}
+    kinds |= {column.name: column.type for column in level}
+    kinds |= {f"{prefix}?{column.name}": "VARCHAR" for column in level} if judged else {}
     return f"SELECT {rest}, {', '.join(values)} FROM ({relation})", kinds
 
 

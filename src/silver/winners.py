@@ -8,7 +8,7 @@ looked at closely, so that wide rows never enter a window.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from src.checks import rules
 from src.checks.outcome import Outcome
@@ -42,36 +42,119 @@ def find_losers(engine: DuckEngine, table: Table, sound: str) -> Outcome:
     Only rows for which `sound`, an SQL condition, is true contend. Returns how many lost, and to what; a note names
     keys in conflict. Where no key occurs twice nothing is listed: there is no such table then.
     """
-    names = ", ".join(map(identifier, key(table)))
-    engine.table(Batch.SHARED_KEYS, "SELECT 0::UBIGINT AS _hash WHERE false")
     rows = engine.one(f"SELECT count(*) FROM {Batch.INCOMING}")[0]
-    for part in parts(key(table), rows):
-        counted = f"SELECT hash({names}) FROM {Batch.INCOMING} WHERE {sound} AND {part} GROUP BY 1 HAVING count(*) > 1"
-        engine.execute(f"INSERT INTO {Batch.SHARED_KEYS} {counted}")
-    if not engine.one(f"SELECT count(*) FROM {Batch.SHARED_KEYS}")[0]:
+    if not find_shared_keys(engine, table, [(f"{Batch.INCOMING} WHERE {sound}", rows)]):
         return Outcome()
-    near = f"SELECT rowid AS _id, * FROM {Batch.INCOMING} WHERE {sound}"
-    near += f" AND hash({names}) IN (SELECT _hash FROM {Batch.SHARED_KEYS})"
+    near = f"SELECT rowid AS _id, {', '.join(narrow(table))} FROM {Batch.INCOMING} WHERE {sound} AND {is_shared(table)}"
     contenders = engine.table(Batch.CONTENDERS, near, large=rows > _ROWS_AT_ONCE)
-    by = order(table, _EARLIEST)
+    whole = f"SELECT rowid AS _id, * FROM {Batch.INCOMING}"
+    return rank(engine, table, Batch.CONTENDERS, contenders, lambda ids: f"({whole} WHERE rowid IN ({ids}))")
+
+
+def find_shared_keys(engine: DuckEngine, table: Table, relations: Sequence[tuple[str, int]]) -> int:
+    """Fill `twice` with the hashes of keys that occur twice in relations, each of which has about so many rows.
+
+    Returns how many these are.
+    """
+    engine.table(Batch.SHARED_KEYS, "SELECT 0::UBIGINT AS _hash WHERE false")
+    hashed = _hashed(key(table))
+    all_hashes = " UNION ALL ".join(f"SELECT {hashed} AS _hash FROM {relation}" for relation, _ in relations)
+    for part in _parts_of("_hash", sum(rows for _, rows in relations)):
+        counted = f"SELECT _hash FROM ({all_hashes}) WHERE {part} GROUP BY 1 HAVING count(*) > 1"
+        engine.execute(f"INSERT INTO {Batch.SHARED_KEYS} {counted}")
+    return int(engine.one(f"SELECT count(*) FROM {Batch.SHARED_KEYS}")[0])
+
+
+def is_shared(table: Table) -> str:
+    """Return SQL that is true for a row whose key, by its hash, is in `twice`."""
+    return f"{_hashed(key(table))} IN (SELECT _hash FROM {Batch.SHARED_KEYS})"
+
+
+def narrow(table: Table, sound: str = "true", contends: str = "true") -> list[str]:
+    """Return SQL of what `rank` asks of a row, beside its _id.
+
+    Of a row that is not `sound` or does not contend, both SQL conditions, it has another meaning, and costs less.
+    """
+    gone = f"CASE WHEN {sound} THEN {_says_gone(table)} ELSE false END" if table.delete_when else "false"
+    whole = f"CASE WHEN {contends} THEN hash({', '.join(identifier(column.name) for column in table.columns)}) END"
+    moments = [f"{value} AS _by{nth}" for nth, value in enumerate(sequence(table))]
+    # all deletions of a key say the same, though what stands in them may differ
+    content = [f"CASE WHEN {gone} THEN 0::UBIGINT ELSE {whole} END AS _content", f"{whole} AS _whole"]
+    return [*map(identifier, key(table)), *moments, f"{gone} AS _gone", *content, *_ARRIVAL]
+
+
+def rank(engine: DuckEngine, table: Table, contenders: str, count: int, whole_rows: Callable[[str], str]) -> Outcome:
+    """List the contenders that lose against another of their key in the temporary table `losers` (_id).
+
+    `contenders` is a relation of so many rows with _id and what `narrow` says of them. `whole_rows` returns a relation
+    of the rows with these ids, with _id and all columns: they are read only where a key's newest rows have nothing but
+    their content to order them. Returns how many lost, and to what; a note names keys in conflict.
+    """
+    names = ", ".join(map(identifier, key(table)))
+    moments = [f"_by{nth}" for nth in range(len(table.sequence_by))]
+    by = _narrow_order(table)
     winner = f"OVER (PARTITION BY {names} ORDER BY {by})"
+    moment = ", ".join(f"{name} := {name}" for name in (*(moments or ("_file", "_ingested_at")), "_gone"))
+    moment = f"struct_pack({moment})"
     # of rows without a key, or equal in all columns, the others are duplicates
-    repeats = f"row_number() OVER (PARTITION BY {names}, {_content(table)} ORDER BY {by}) > 1" if table.key else "true"
-    ties = f"{_moment(table)} IS NOT DISTINCT FROM first_value({_moment(table)}) {winner}"
-    none = f"SELECT _id, false AS _repeats, false AS _ties, {_shown_key(table)} AS _key"
-    engine.table(Batch.LOSERS, f"{none} FROM {Batch.CONTENDERS} WHERE false")
-    marks = f"{repeats} AS _repeats, {ties} AS _ties, {_shown_key(table)} AS _key"
-    for part in parts(key(table), contenders):
-        ranked = f"SELECT _id, {marks}, row_number() {winner} AS _place FROM {Batch.CONTENDERS} WHERE {part}"
-        engine.execute(f"INSERT INTO {Batch.LOSERS} SELECT _id, _repeats, _ties, _key FROM ({ranked}) WHERE _place > 1")
-    engine.execute(f"DROP TABLE {Batch.CONTENDERS}")  # wide rows, which what follows has no room for
+    repeats = f"row_number() OVER (PARTITION BY {names}, _content ORDER BY {by}) > 1" if table.key else "true"
+    marks = [
+        f"{repeats} AS _repeats",
+        f"{moment} IS NOT DISTINCT FROM first_value({moment}) {winner} AS _ties",
+        f"_whole <> first_value(_whole) {winner} AS _differs",
+        f"first_value(_id) {winner} AS _winner",
+        f"{_shown_key(table)} AS _key",
+    ]
+    none = "SELECT _id, false AS _repeats, false AS _ties, false AS _differs, _id AS _winner, '' AS _key"
+    engine.table(Batch.LOSERS, f"{none} FROM (SELECT * FROM {contenders}) WHERE false")
+    kept = "_id, _repeats, _ties, _differs, _winner, CASE WHEN _ties AND NOT _repeats THEN _key END"
+    for part in parts(key(table), count):
+        some = f"(SELECT * FROM {contenders}) WHERE {part}"
+        ranked = f"SELECT _id, {', '.join(marks)}, row_number() {winner} AS _place FROM {some}"
+        engine.execute(f"INSERT INTO {Batch.LOSERS} SELECT {kept} FROM ({ranked}) WHERE _place > 1")
     counts = "count(*) FILTER (WHERE _repeats), count(*) FILTER (WHERE _ties AND NOT _repeats), count(*)"
     duplicates, conflicts, lost = engine.one(f"SELECT {counts} FROM {Batch.LOSERS}")
     if table.on_conflict == "last":  # the order of arrival is the contract's word
         conflicts = 0
     notes = _noted(engine, table, f"SELECT _key FROM {Batch.LOSERS} WHERE _ties AND NOT _repeats") if conflicts else ()
+    if table.key and moments and table.on_conflict != "last":
+        _order_by_content(engine, table, whole_rows)
     superseded = lost - duplicates - conflicts
     return Outcome(duplicates=duplicates, superseded=superseded, conflicts=conflicts, conflict_notes=notes)
+
+
+def _narrow_order(table: Table) -> str:
+    """Return the ORDER BY that puts a key's winner first, as far as `narrow` tells: content does not decide in it."""
+    latest = ", ".join(f"{name} DESC" for name in _ARRIVAL)
+    if not table.key:
+        return _EARLIEST
+    if not table.sequence_by:
+        return latest
+    newest = [f"_by{nth} DESC NULLS LAST" for nth in range(len(table.sequence_by))]
+    return ", ".join([*newest, "_gone DESC", latest if table.on_conflict == "last" else _EARLIEST])
+
+
+def _order_by_content(engine: DuckEngine, table: Table, whole_rows: Callable[[str], str]) -> None:
+    """Let content decide in `losers` where the newest rows of a key differ, and the earliest of them was taken to win.
+
+    Which of them wins changes none of the counts: as many are equal to another, and as many are not.
+    """
+    tied = f"SELECT DISTINCT _winner FROM {Batch.LOSERS} WHERE _ties AND _differs"
+    ids = f"SELECT _id FROM {Batch.LOSERS} WHERE _ties AND _winner IN ({tied}) UNION ALL {tied}"
+    count = int(engine.one(f"SELECT count(*) FROM ({ids})")[0])
+    if not count:
+        return
+    engine.table(Batch.CONTENDERS, f"FROM {whole_rows(ids)}", large=count > _ROWS_AT_ONCE)
+    names = ", ".join(map(identifier, key(table)))
+    nth = f"row_number() OVER (PARTITION BY {names} ORDER BY {order(table, _EARLIEST)})"
+    engine.table(Batch.WINNERS, f"SELECT _id FROM {Batch.LOSERS} WHERE false")
+    for part in parts(key(table), count):
+        ranked = f"SELECT _id, {nth} AS _place FROM {Batch.CONTENDERS} WHERE {part}"
+        engine.execute(f"INSERT INTO {Batch.WINNERS} SELECT _id FROM ({ranked}) WHERE _place = 1")
+    engine.execute(f"DROP TABLE {Batch.CONTENDERS}")
+    lost = f"SELECT * FROM ({tied}) WHERE _winner NOT IN (SELECT _id FROM {Batch.WINNERS})"
+    engine.execute(f"INSERT INTO {Batch.LOSERS} (_id) {lost}")
+    engine.execute(f"DELETE FROM {Batch.LOSERS} WHERE _id IN (SELECT _id FROM {Batch.WINNERS})")
 
 
 _NAMED = 3  # keys by name
@@ -182,11 +265,16 @@ def parts(names: Sequence[str], rows: int) -> list[str]:
 
     The engine spills tables and joins to disk, but not all of a large grouping or window.
     """
+    return _parts_of(_hashed(names), rows)
+
+
+def _hashed(names: Sequence[str]) -> str:
+    return f"hash({', '.join(map(identifier, names))})"
+
+
+def _parts_of(hashed: str, rows: int) -> list[str]:
     count = 1 + rows // _ROWS_AT_ONCE
-    if count == 1:
-        return ["true"]
-    hashed = f"hash({', '.join(map(identifier, names))})"
-    return [f"{hashed} % {count} = {part}" for part in range(count)]
+    return ["true"] if count == 1 else [f"{hashed} % {count} = {part}" for part in range(count)]
 
 
 def set_deletions_aside(engine: DuckEngine, table: Table) -> int:
