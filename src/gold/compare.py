@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 
+from src.checks.sameness import exactly, unequal
 from src.engine import DuckEngine, identifier
 
 _FLOATS = ("FLOAT", "DOUBLE")
@@ -12,20 +14,14 @@ _TOLERANCE = 1e-9  # of the larger of two floats: sums of a billion rows differ 
 
 def differences(engine: DuckEngine, columns: Mapping[str, str], stored: str, computed: str) -> Iterator[str]:
     """Yield the rows that one relation has too many or lacks against another, with an example; none if equal."""
-    names = ", ".join(map(identifier, columns))
-    stored, computed = f"SELECT {names} FROM {stored}", f"SELECT {names} FROM {computed}"
-    for label, one, other in (("should not be there", stored, computed), ("missing", computed, stored)):
-        extra = surplus(columns, one, other)
-        rows = engine.one(f"SELECT count(*) FROM ({extra})")[0]
-        if rows:
-            example = engine.one(f"SELECT t::VARCHAR FROM ({extra}) t LIMIT 1")[0]
-            yield f"{rows} rows {label}, such as {example[:200]}"
+    floats = [name for name, kind in columns.items() if kind in _FLOATS]
+    return unequal(engine, list(columns), stored, computed, partial(surplus, columns), floats)
 
 
 def surplus(columns: Mapping[str, str], one: str, other: str) -> str:
     """Return a SELECT of the rows that one SELECT of these columns has too many against another."""
     floats = [name for name, kind in columns.items() if kind in _FLOATS]
-    return _unmatched(columns, floats, one, other) if floats else f"{one} EXCEPT ALL {other}"
+    return _unmatched(columns, floats, one, other) if floats else exactly(one, other)
 
 
 def is_same(name: str, kind: str) -> str:

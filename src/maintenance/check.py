@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from src import catalog, console, contract, lake, permissions
+from src.checks.sameness import repeated, unequal
 from src.contract import PROVENANCE, Contracts, Table
 from src.engine import DuckEngine, identifier
 from src.errors import BoathouseError, MachineError
@@ -74,9 +75,11 @@ def check_project(
     """
     seed = secrets.randbelow(2**32) if seed is None else seed
     data = project.settings.data_dir
-    count = len(catalog.tables(data))
+    there = catalog.tables(data)
+    count = len(there)
+    computed = sum(table.id in there for table in (*project.contracts.silver.values(), *project.marts))
     copy, why = (None, None) if quick or not count else _copy(open_remote)
-    with console.progress(count * 2 if copy else count) as bar:
+    with console.progress((count * 2 if copy else count) + computed) as bar:
 
         def say(name: str) -> None:
             if bar:
@@ -115,8 +118,9 @@ def run(
     say: Callable[[str], None] = lambda name: None,
     seed: int = 0,
 ) -> Iterator[Finding]:
-    """Yield every law that does not hold on the lake at `data`; `say` is told of each table before its files are read.
+    """Yield every law that does not hold on the lake at `data`.
 
+    `say` is told of each table before its files are read, and of one of silver or gold before it is computed again.
     `quick`: of the files the sizes only; `seed` draws the moments at which what tables of features read is cut.
     """
     rotten = set()
@@ -134,6 +138,7 @@ def run(
             yield from _each(feed, "rows are only ever added", partial(_bronze, engine, whole[feed]))
     for table in contracts.silver.values():
         if _readable(table, [feed.id for feed in table.feeds], whole):
+            say(table.id)
             yield from _each(table.id, "one row per key", partial(_keys, engine, table, whole))
             yield from _each(
                 table.id, "the log tells which file can hold a key", partial(_bounds, engine, whole[table.id])
@@ -147,6 +152,7 @@ def run(
             yield from _each(table.id, law, partial(_built_from, table, whole, released))
     for table in marts:
         if _readable(table, set(table.sources) - set(table.optional_sources), whole):
+            say(table.id)
             yield from _each(table.id, "the model gives the same", partial(_gold, engine, table, contracts, whole))
             if table.event_time:
                 cut = partial(_point_in_time, engine, table, contracts, whole, seed)
@@ -293,10 +299,7 @@ def _bronze(engine: DuckEngine, root: Path) -> Iterator[str]:
     if not_text:
         yield f"{', '.join(not_text)} not kept as text"
     scan = engine.scan(bronze, evolved=True)
-    duplicate_keys = engine.one(
-        f"SELECT count(*) FROM (SELECT 1 FROM {scan} GROUP BY _file, _row, _ingested_at HAVING count(*) > 1)"
-    )[0]
-    if duplicate_keys:
+    if duplicate_keys := repeated(engine, scan, tuple(PROVENANCE), bronze.rows):
         yield f"{duplicate_keys} rows of a file are there more than once"
     arrived = f"SELECT count(*) AS rows, max(_row) AS last FROM {scan} GROUP BY _file, _ingested_at"
     lost = engine.one(f"SELECT coalesce(sum(last - rows), 0)::BIGINT FROM ({arrived}) WHERE rows < last")[0]
@@ -310,7 +313,7 @@ def _bronze(engine: DuckEngine, root: Path) -> Iterator[str]:
 def _keys(engine: DuckEngine, table: Table, whole: Mapping[str, Path]) -> Iterator[str]:
     silver = _opened(whole[table.id])
     scan = engine.scan(silver)
-    if duplicate_keys := winners.duplicate_keys(engine, table, scan):
+    if duplicate_keys := winners.duplicate_keys(engine, table, scan, silver.rows):
         yield f"{duplicate_keys} keys with more than one row"
 
 
@@ -334,15 +337,12 @@ def _silver(engine: DuckEngine, table: Table, whole: Mapping[str, Path]) -> Iter
         return  # the contract moved on since: the next run rebuilds the table
     reached = {feed.id: _reached(silver, feed.id) for feed in table.feeds}
     rows = _one_pass(engine, table, whole, reached)
-    names = ", ".join(identifier(name) for name in table.stored_columns if name not in PROVENANCE)
-    scan = engine.scan(silver)
-    yield from _differences(engine, f"SELECT {names} FROM {scan}", f"SELECT {names} FROM {rows.relation}")
-    kept = "_reasons, _values, " + ", ".join(PROVENANCE)
-    beside = [("quarantine", kept, kept, Batch.REJECTED)]
+    names = [name for name in table.stored_columns if name not in PROVENANCE]
+    yield from unequal(engine, names, engine.scan(silver), rows.relation)
+    beside = [("quarantine", ["_reasons", "_values", *PROVENANCE], "", Batch.REJECTED)]
     if table.replaces is not None:
-        names = ", ".join(map(identifier, statements.columns(engine, table)))
-        beside.append(("statements", f"DISTINCT {names}", names, Batch.STATEMENTS))
-    for layer, stored, computed, batch in beside:
+        beside.append(("statements", list(statements.columns(engine, table)), "DISTINCT", Batch.STATEMENTS))
+    for layer, names, once, batch in beside:
         name = f"{layer}.{table.domain}.{table.name}"
         if name not in whole:
             continue  # told already
@@ -352,8 +352,9 @@ def _silver(engine: DuckEngine, table: Table, whole: Mapping[str, Path]) -> Iter
         if ahead != reached:
             _one_pass(engine, table, whole, ahead)
             reached = ahead
-        scan = engine.scan(found, evolved=True)
-        for what in _differences(engine, f"SELECT {stored} FROM {scan}", f"SELECT {computed} FROM {batch}"):
+        kept = ", ".join(map(identifier, names))
+        stored = f"(SELECT {once} {kept} FROM {engine.scan(found, evolved=True)})"
+        for what in unequal(engine, names, stored, batch):
             yield f"{layer}: {what}"
 
 
@@ -455,17 +456,6 @@ def _built_from(table: Table, whole: Mapping[str, Path], released: Mapping[str, 
 
 
 # -- what they share
-
-
-def _differences(engine: DuckEngine, stored: str, computed: str) -> Iterator[str]:
-    sides = [engine.one(f"SELECT count(*), sum(hash(t)::HUGEINT) FROM ({side}) t") for side in (stored, computed)]
-    if sides[0] == sides[1]:  # as many rows, and all the same by their hashes: nothing has to be kept in memory
-        return
-    for label, one, other in (("should not be there", stored, computed), ("missing", computed, stored)):
-        rows = engine.one(f"SELECT count(*) FROM ({one} EXCEPT ALL {other})")[0]
-        if rows:
-            example = engine.one(f"SELECT t::VARCHAR FROM ({one} EXCEPT ALL {other}) t LIMIT 1")[0]
-            yield f"{rows} rows {label}, such as {example[:200]}"
 
 
 def _tags(table: Table, whole: Mapping[str, Path]) -> Iterator[str]:

@@ -91,7 +91,7 @@ def _inspect(project: Project, table: Table, found: Snapshot) -> TableInspection
         bronze = sum(feed.rows for feed in project.built([feed.id for feed in table.feeds]).values())
         quarantined = quarantine.rows if quarantine else 0
         merged = bronze - found.rows - quarantined
-        duplicate_keys = winners.duplicate_keys(project.engine, table, _scan(project, found))
+        duplicate_keys = winners.duplicate_keys(project.engine, table, _scan(project, found), found.rows)
     days = _days(project, table, found)
     return TableInspection(
         table=table.id,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from src.checks import rules
 from src.checks.outcome import Outcome
+from src.checks.sameness import repeated
 from src.contract import Table
 from src.engine import MANY_COLUMNS, DuckEngine, identifier, literal
 from src.silver.batch import Batch
@@ -30,10 +31,9 @@ def key(table: Table) -> tuple[str, ...]:
     return table.key or tuple(column.name for column in table.columns)
 
 
-def duplicate_keys(engine: DuckEngine, table: Table, rows: str) -> int:
-    """Return how many keys more than one row of a relation has."""
-    keys = ", ".join(map(identifier, key(table)))
-    return int(engine.one(f"SELECT count(*) FROM (SELECT 1 FROM {rows} GROUP BY {keys} HAVING count(*) > 1)")[0])
+def duplicate_keys(engine: DuckEngine, table: Table, relation: str, rows: int) -> int:
+    """Return how many keys more than one row of a relation, of about so many rows, has."""
+    return repeated(engine, relation, key(table), rows)
 
 
 def find_losers(engine: DuckEngine, table: Table, sound: str) -> Outcome:
