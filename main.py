@@ -22,8 +22,9 @@ from src.bronze import ingest
 from src.checks.outcome import Outcome
 from src.contract import Feed, Seed, Table
 from src.project import Project, Selection, blocking, upstream
-from src.run import gold_step
+from src.run import gold_step, side_by_side
 from src.run.runs import Run
+from src.run.side_by_side import Step
 from src.silver import clean
 
 ROOT = Path(__file__).resolve().parent
@@ -40,6 +41,7 @@ def carry(
 ) -> None:
     """Do the steps of a run, in a blocking sequence: all of bronze, then all of silver, then all of gold.
 
+    Those of one layer go side by side where none needs the other, see src/run/side_by_side.py.
     First the seeds of the feeds land. `pull`: then ask the sources that are set up; whatever comes of it, bronze takes
     what has landed.
     `full_refresh`: the tables that are computed whole even where no input of them moved; `accept_rejects`: those that
@@ -61,7 +63,7 @@ def carry(
                 bar.start(name)
             run.step(name, work, needs=waits_for, source=source)
             if bar:
-                bar.done()
+                bar.done(name)
 
         for seed in seeds:
             step(seed.id, partial(_land, project, seed, run), source=seed.shown)
@@ -69,16 +71,42 @@ def carry(
             stage = pulling.stage_of(project, run.window, run_id=run.run_id)
             for one in pulling.steps(run, stage, pulled):
                 step(one.name, one.work, one.waits_for, one.source)
-        for feed in chosen.feeds:
-            own = [seed.id for seed in seeds if seed.is_taken_by(feed)]
-            step(feed.id, partial(_ingest, project, feed, run), own, source=feed.path)
-        for table in chosen.silver:
-            accepted = table.id in accept_rejects, table.id in accept_removals
-            work = partial(_clean, project, table, run, table.id in full_refresh, *accepted)
-            step(table.id, work, upstream(table))
-        for table in chosen.gold:
-            work = partial(gold_step.build, project, table, run, full_refresh=table.id in full_refresh)
-            step(table.id, work, blocking(table))
+        with side_by_side.opened(project, run, bar) as layers:
+            layers.do([_bronze(feed, run, seeds) for feed in chosen.feeds])
+            layers.do([_silver(table, run, full_refresh, accept_rejects, accept_removals) for table in chosen.silver])
+            layers.do([_gold(table, run, full_refresh) for table in chosen.gold])
+
+
+def _bronze(feed: Feed, run: Run, seeds: Iterable[Seed]) -> Step:
+    own = tuple(seed.id for seed in seeds if seed.is_taken_by(feed))
+    # one process reads all workbooks, and only the thread of the run ends it when a stop is asked for
+    alone = feed.format == "xlsx"
+    return Step(feed.id, partial(_ingest, feed=feed, run=run), needs=own, source=feed.path, alone=alone)
+
+
+def _silver(
+    table: Table,
+    run: Run,
+    full_refresh: Collection[str],
+    accept_rejects: Collection[str],
+    accept_removals: Collection[str],
+) -> Step:
+    work = partial(
+        _clean,
+        table=table,
+        run=run,
+        full_refresh=table.id in full_refresh,
+        accept_rejects=table.id in accept_rejects,
+        accept_removals=table.id in accept_removals,
+    )
+    return Step(table.id, work, needs=tuple(upstream(table)))
+
+
+def _gold(table: Table, run: Run, full_refresh: Collection[str]) -> Step:
+    work = partial(gold_step.build, table=table, run=run, full_refresh=table.id in full_refresh)
+    # a model in Python is anybody's code; a soft source is read as right or not by all that the run has counted
+    alone = bool(table.python or table.scored_by or table.soft_sources)
+    return Step(table.id, work, needs=tuple(blocking(table)), alone=alone)
 
 
 def _land(project: Project, seed: Seed, run: Run) -> Outcome:

@@ -201,19 +201,28 @@ def progress(steps: int) -> Iterator[ProgressBar | None]:
 
 
 class ProgressBar:
-    """The bar of one run: `start` names the step that begins, `done` counts it."""
+    """The bar of one run: `start` names a step that begins, `done` counts it; the one that goes longest is shown."""
 
     def __init__(self, bar: object, steps: int) -> None:
         self._bar = bar
         self._task = bar.add_task("starting", total=steps)  # type: ignore[attr-defined]
+        self._going: list[str] = []
 
     def start(self, table_id: str) -> None:
-        """Show the step that begins."""
-        self._bar.update(self._task, description=table_id)  # type: ignore[attr-defined]
+        """Take in a step that begins."""
+        self._going.append(table_id)
+        self._show()
 
-    def done(self) -> None:
-        """Count a step as done."""
+    def done(self, table_id: str | None = None) -> None:
+        """Count a step as done; None: all that go."""
+        self._going = [other for other in self._going if table_id not in (None, other)]
         self._bar.advance(self._task)  # type: ignore[attr-defined]
+        if self._going:
+            self._show()
+
+    def _show(self) -> None:
+        more = f" and {len(self._going) - 1} more" if len(self._going) > 1 else ""
+        self._bar.update(self._task, description=f"{self._going[0]}{more}")  # type: ignore[attr-defined]
 
 
 def width(out: TextIO | None = None) -> int | None:

@@ -220,7 +220,8 @@ class Settings:
     )
     threads: int = _setting(
         0,
-        "How many threads the engine may use; 0 means one per core.",
+        "How many threads the engine may use, and how many small steps of one layer, up to 4, go side by side;"
+        " 0 means one per core, 1 one step after the other.",
         write="a whole number from 0 to 1024",
         read=partial(_whole, 0, 1024),
     )

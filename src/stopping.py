@@ -18,6 +18,7 @@ from types import FrameType
 
 _SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "TERM"}
 _asked: list[signal.Signals] = []
+_rung = threading.Event()  # once a stop is asked for: what ends the pauses of threads that no signal reaches
 _interrupts: list[Callable[[], None]] = []  # of what is at work outside of Python
 
 
@@ -31,6 +32,7 @@ def heeded() -> Iterator[None]:
         yield
         return
     _asked.clear()
+    _rung.clear()
     before = {number: signal.signal(number, _stop) for number in _SIGNALS}
     arrived, bell = os.pipe()
     os.set_blocking(bell, False)
@@ -61,6 +63,7 @@ def interrupting(interrupt: Callable[[], None]) -> Iterator[None]:
 def _watch(arrived: int) -> None:
     while numbers := os.read(arrived, 64):
         if set(numbers) & set(_SIGNALS):
+            _rung.set()
             for interrupt in tuple(_interrupts):
                 interrupt()
 
@@ -73,6 +76,16 @@ def exit_code() -> int | None:
 def check() -> None:
     """Raise KeyboardInterrupt if a stop was asked for."""
     if _asked:
+        raise KeyboardInterrupt
+
+
+def pause(seconds: float) -> None:
+    """Wait, in whatever thread, unless a stop is asked for.
+
+    Raises:
+        KeyboardInterrupt: it was.
+    """
+    if _rung.wait(seconds):
         raise KeyboardInterrupt
 
 

@@ -78,7 +78,7 @@ def work():
         raise RuntimeError("Query interrupted")
 with stopping.heeded():
     try:
-        _attempt(work)
+        _attempt("silver.shop.orders", work)
     except KeyboardInterrupt:
         print(stopping.exit_code())
 """

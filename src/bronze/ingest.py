@@ -23,6 +23,7 @@ import hashlib
 import os
 import re
 import stat
+import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,7 +32,7 @@ from functools import cache, lru_cache
 from itertools import accumulate
 from pathlib import Path
 
-from src import lake
+from src import lake, stopping
 from src.bronze import archives, readers
 from src.bronze.archives import Member
 from src.bronze.readers import SYSTEM_COLUMNS
@@ -168,6 +169,8 @@ def run(
     """
     bronze = lake.open_table(root)
     arrived = arrivals(engine, landing, feed, bronze, settle, latest_wins=latest_wins, only=only)
+    several = len(arrived.new) > _FILES_PER_COMMIT  # after the first commit nothing could be done again as one step
+    engine.admit(sys.maxsize if several else sum(file.size for file in arrived.new))
     bronze, taken, outcome = _append_all(engine, root, feed, bronze, arrived, batch, now)
     not_taken = {file.sha256 for file in arrived.new} - {file.sha256 for file in taken}
     # so that they need not be read again only to find that they are known; not those whose twin was refused
@@ -386,7 +389,7 @@ def _settled(files: Sequence[Landed], settle: float) -> tuple[list[Landed], list
     """Split off the files whose size or time still changes; waits at most `settle` seconds, once for all."""
     young = [file for file in files if _age(file.path) < settle]
     if young:
-        time.sleep(max(0.0, settle - max(0.0, min(_age(file.path) for file in young))))
+        stopping.pause(max(0.0, settle - max(0.0, min(_age(file.path) for file in young))))
     moving = {file.name for file in young if not _same(file)}
     return [file for file in files if file.name not in moving], sorted(moving)
 
@@ -574,6 +577,8 @@ class _FileReader:
 
     def _read_apart(self, files: Sequence[Landed], careful: Mapping[str, bool], error: BoathouseError) -> _Taken:
         """Read the two halves of the files alone, until the one that stops the engine is found and refused."""
+        if isinstance(error, OutOfMemoryError) and self.engine.small:
+            raise error  # an engine with more memory may take them all
         if len(files) > 1:
             middle = len(files) // 2
             return _together([self.read(files[:middle], careful), self.read(files[middle:], careful)])

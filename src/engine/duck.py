@@ -50,6 +50,7 @@ _OF_MANY_TEXTS = ", COMPRESSION_LEVEL 1, DICTIONARY_SIZE_LIMIT 10000"
 _ROWS_UNCUT = 1_000_000  # written into partitions by one statement, which keeps all of them in memory until its end
 _ROWS_AT_ONCE = 500_000  # of more than that; fewer are not cut, as every part reads again what it is made of
 _DEFECT = "it may be damaged data that the engine does not know as such: land it again, whole; else report this"
+_SMALL = 8_000_000  # bytes of files: what reads more is sooner done by all cores than beside other steps by one
 _UNPACKED = 12  # rows take about so many times the memory of the Parquet files they are read from
 _MEMORY = "parse_formatted_bytes(current_setting('memory_limit'))"
 AUTOMATIC = "auto"  # the memory limit that is made of the machine's memory
@@ -113,15 +114,18 @@ class RowId:
 class DuckEngine:
     """One DuckDB connection with bounded memory that spills to `spill`.
 
-    `memory_limit`: such as 2GB, or `auto`; `profile`: where what each statement took is kept, if anywhere.
+    It opens once it is asked something. `memory_limit`: such as 2GB, or `auto`; `profile`: where what each statement
+    took is kept, if anywhere; `small`: it does small steps alone, see `beside`.
     """
 
-    def __init__(self, *, memory_limit: str, threads: int, spill: Path, profile: Profile | None = None) -> None:
+    def __init__(
+        self, *, memory_limit: str, threads: int, spill: Path, profile: Profile | None = None, small: bool = False
+    ) -> None:
         self.profile = profile
         self._config: dict[str, str | bool | int | float | list[str]] = {
             **({} if memory_limit == AUTOMATIC else {"memory_limit": memory_limit}),
             "threads": threads,
-            "temp_directory": str(spill),
+            "temp_directory": "" if small else str(spill),  # two engines at once must not share one
             "autoinstall_known_extensions": False,  # nothing is ever downloaded, whatever a statement asks for
             "autoload_known_extensions": False,
             "python_enable_replacements": False,  # no statement reads a variable of this program
@@ -132,35 +136,72 @@ class DuckEngine:
         self._run_date: date | None = None
         self._confined = False
         self._for_columns = False
-        self._open()
+        self.small = small
+        self._homes = {"temp.main"}
+        self._schemas: set[str] = set()  # of lake names, made already
         self._types: dict[str, str] = {}  # of expressions without columns
         self._trees: dict[
             str, dict[str, Any]
         ] = {}  # parsed statements; each contract and model is asked more than once
         self._made: dict[str, list[str]] = {}  # types, by the SELECT of expressions over columns without rows
         self._names: dict[str, frozenset[str]] = {}  # of the columns in expressions
-        self._awaited: Callable[[], Collection[str]] | None = None
+        self._awaited: list[Callable[[], Collection[str]]] = []  # statements to be parsed once one of them is wanted
         self._scanned: set[str] = set()
 
-    def _open(self) -> None:
-        self._connection = duckdb.connect(config=self._config)
-        self._homes = {"temp.main"}
-        self._schemas: set[str] = set()  # of lake names, made already
+    @cached_property
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        connection = duckdb.connect(config=self._config)
         if "memory_limit" not in self._config:
-            available = int(self.one(f"SELECT {_MEMORY}")[0])
-            self.execute(f"SET memory_limit = '{automatic_memory(available)}B'")
-        self.execute("SET TimeZone = 'UTC'")
-        self.execute("SET preserve_insertion_order = false")
-        self.execute("SET enable_progress_bar = false")
-        self.execute(f"SET partitioned_write_max_open_files = {_MAX_OPEN_PARTITIONS}")
+            [(available,)] = connection.execute(f"SELECT {_MEMORY}").fetchall()
+            connection.execute(f"SET memory_limit = '{automatic_memory(available)}B'")
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET preserve_insertion_order = false")
+        connection.execute("SET enable_progress_bar = false")
+        connection.execute(f"SET partitioned_write_max_open_files = {_MAX_OPEN_PARTITIONS}")
+        if self._run_date is not None:
+            connection.execute(_run_date_sql(self._run_date))
+        return connection
+
+    @property
+    def _opened(self) -> duckdb.DuckDBPyConnection | None:
+        return self.__dict__.get("_connection")
 
     def close(self) -> None:
         """Close the connection; no statement can run afterwards."""
-        self._connection.close()
+        if self._opened:
+            self._opened.close()
+
+    def rest(self) -> None:
+        """Give back all memory: tables, streams and published names are gone. It opens again once it is asked."""
+        if self._opened:
+            self._opened.close()
+        self.__dict__.pop("_connection", None)
+        self.__dict__.pop("_scratch", None)
+        self._homes, self._schemas, self._published = {"temp.main"}, set(), {}
 
     def interrupt(self) -> None:
         """End the running statement, if there is one, with an error; another thread calls this."""
-        self._connection.interrupt()
+        if self._opened:
+            self._opened.interrupt()
+
+    def beside(self, count: int) -> DuckEngine:
+        """Return one of `count` engines for small steps that go side by side while this one rests.
+
+        Each has a core, a part of the memory, and tables and published names of its own: no step meets what another
+        published under the same name. It never spills: what is too much for it is an OutOfMemoryError, which nobody
+        but whoever does the step again, by the engine that all memory is for, comes to see.
+        """
+        memory = f"{self._memory // 2 // count}B"  # this one keeps what its last step left in memory
+        engine = DuckEngine(memory_limit=memory, threads=1, spill=self._spill, profile=self.profile, small=True)
+        engine._run_date = self._run_date
+        for known in ("_awaited", "_made", "_names", "_trees", "_types"):  # what is true of every engine
+            setattr(engine, known, getattr(self, known))
+        return engine
+
+    def admit(self, size: int) -> None:
+        """Raise an OutOfMemoryError where reading so many bytes of files is no work for an engine of small steps."""
+        if self.small and (size > _SMALL or not self.has_room_for(size)):
+            raise OutOfMemoryError(f"{size:,} bytes to read beside other steps", fix="do the step alone")
 
     def _reopen(self) -> None:
         """Restart after an error of the engine's own, which may leave its database useless.
@@ -168,12 +209,8 @@ class DuckEngine:
         What the run stands on is there again: the lake's names, the run's date, and what statements may read. Tables
         and streams of the step that failed are gone, and no other step reads them.
         """
-        self._connection.close()
-        self.__dict__.pop("_scratch", None)
-        published, self._published = self._published, {}
-        self._open()
-        if self._run_date is not None:
-            self.set_run_date(self._run_date)
+        published = self._published
+        self.rest()
         for table_id, sql in published.items():
             self.publish(table_id, sql)
         if self._confined:
@@ -372,7 +409,7 @@ class DuckEngine:
     def set_run_date(self, day: date) -> None:
         """Let run_date() be this day in all SQL that follows."""
         self._run_date = day
-        self.execute(f"CREATE OR REPLACE TEMP MACRO {unrepeatable.RUN_DATE}() AS {literal(day)}::DATE")
+        self.execute(_run_date_sql(day))
 
     def parse(self, sql: str) -> dict[str, Any]:
         """Return a SELECT as DuckDB's own parser reads it: the tree that json_serialize_sql gives; not to be changed.
@@ -380,9 +417,10 @@ class DuckEngine:
         Raises:
             ContractError: it does not parse, or is not one SELECT.
         """
-        if sql not in self._trees and self._awaited and sql in (awaited := self._awaited()):
-            self._awaited = None
-            self.parse_together(awaited)
+        for statements in () if sql in self._trees else tuple(self._awaited):
+            if sql in statements():
+                self._awaited.clear()
+                self.parse_together(statements())
         if sql in self._trees:
             return self._trees[sql]
         tree: dict[str, Any] = json.loads(self.one(f"SELECT json_serialize_sql({literal(sql)})")[0])
@@ -408,7 +446,7 @@ class DuckEngine:
 
     def parse_when_asked(self, statements: Callable[[], Collection[str]]) -> None:
         """Parse many SELECTs in one go once the first of them is wanted."""
-        self._awaited = cache(statements)
+        self._awaited[:] = [cache(statements)]
 
     def table(self, name: str, sql: str, *, large: bool = False) -> int:
         """Keep a SELECT's rows as a table until the engine closes; returns its rows.
@@ -510,7 +548,9 @@ class DuckEngine:
         names = ", ".join(identifier(name) for name in columns)
         names += ", _at, file_row_number AS _nth" if located else ""
         names += f", {identifier(row_id.name)}" if row_id else ""
-        paths = [os.path.join(root, file.path) for file in files]
+        some = list(files)
+        self.admit(sum(file.size for file in some))
+        paths = [os.path.join(root, file.path) for file in some]
         self._scanned.update(paths)
         empty = "SELECT " + ", ".join(f"NULL::{kind} AS {identifier(name)}" for name, kind in columns.items())
         if not paths:
@@ -643,6 +683,10 @@ class DuckEngine:
         return [Reject(file, line, reason, raw or "") for file, line, reason, raw in rows]
 
 
+def _run_date_sql(day: date) -> str:
+    return f"CREATE OR REPLACE TEMP MACRO {unrepeatable.RUN_DATE}() AS {literal(day)}::DATE"
+
+
 @contextmanager
 def _translated(sql: str) -> Iterator[None]:
     """Raise DuckDB's errors as ours, so that no other module has to know them."""
@@ -657,7 +701,8 @@ def _translated(sql: str) -> Iterator[None]:
         raise UsageError(_first_line(error), where=_shown(sql), fix=fix) from error
     except duckdb.OutOfMemoryException as error:
         fix = "free some space or memory (MEMORY_LIMIT), then run again: nothing half-written is visible"
-        kind = MachineError if "temp_directory" in str(error) else OutOfMemoryError
+        spills = "temp_directory" in str(error) and "no temporary directory" not in str(error)
+        kind = MachineError if spills else OutOfMemoryError
         raise kind(_first_line(error), where=_shown(sql), fix=fix) from error
     except duckdb.IOException as error:
         raise _io_error(error, sql) from error

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -54,6 +55,7 @@ _PLAIN_NAME = re.compile("[A-Za-z_][A-Za-z_0-9]*")
 _newest: dict[Path, tuple[log.Mark, Snapshot]] = {}
 # The marks that were looked at, while everything is to be seen at one moment.
 _looked: ContextVar[dict[Path, log.Mark | None] | None] = ContextVar("_looked", default=None)
+_turns: dict[Path, threading.RLock] = {}  # of whoever loads a table
 # What earlier processes knew of tables, each looked at when the table is first opened: src/lake/known.py.
 _earlier: dict[Path, Callable[[], Snapshot | None]] = {}
 _SAME_TEXT = {"VARCHAR", "DATE", "TINYINT", "SMALLINT", "INTEGER", "BIGINT"}  # as the engine writes it, and the library
@@ -171,14 +173,15 @@ class Snapshot:
     @property
     def _table(self) -> DeltaTable:
         """Return the library's table at this version; loaded again where the one it came with has moved on."""
-        if self._loaded is None and self._behind is not None:
-            table, self._behind = self._behind, None
-            with translated(self.root):
-                table.update_incremental()
-            self._loaded = table if int(table.version()) == self.version else None
-        if self._loaded is None:
-            self._loaded = _load(self.root, self.version)
-        return self._loaded
+        with _turns.setdefault(self.root, threading.RLock()):  # several steps at once may read one table
+            if self._loaded is None and self._behind is not None:
+                table, self._behind = self._behind, None
+                with translated(self.root):
+                    table.update_incremental()
+                self._loaded = table if int(table.version()) == self.version else None
+            if self._loaded is None:
+                self._loaded = _load(self.root, self.version)
+            return self._loaded
 
     def moving(self) -> DeltaTable:
         """Return the library's table to change it: it moves on to the next version, this snapshot keeps its own."""

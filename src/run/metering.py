@@ -4,12 +4,16 @@ Processor seconds and bytes are also those of the processes it started and waite
 Bytes are those of system calls, so what the machine's cache answered counts too, and so does what goes through pipes
 and sockets; Linux alone counts them. The peak of memory is this process's alone: Linux lets it be set back, so that
 each step has its own; elsewhere it is the highest so far, which says nothing of a step, and none is given.
+
+The system counts for the process, and not for a step: what is taken while several steps go side by side is shared
+evenly among them, the time of the clock too, so that the parts add up to the whole; the peak is that of all of them.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,13 +69,62 @@ class Meter:
         )
 
 
+_turn = threading.Lock()
+_going: list[list[Usage]] = []  # the shares so far of each piece of work that is metered at this moment
+_since_last: list[Meter] = []  # one, that runs since the last of them began or ended
+
+
 @contextmanager
 def metered(into: list[Usage]) -> Iterator[None]:
     """Add to a list what the work of a with-block took, with its own peak of memory; nothing if it is broken off."""
+    shares: list[Usage] = []
+    with _turn:
+        _share()
+        _going.append(shares)
+    try:
+        yield
+    finally:
+        with _turn:
+            _share()
+            _going[:] = [other for other in _going if other is not shares]
+    into.append(_sum(shares))
+
+
+def _share() -> None:
+    """Give each piece of work that goes on its part of what was taken since this was done last."""
+    if _going:
+        for shares, part in zip(_going, _parts(_since_last[0].read(), len(_going)), strict=True):
+            shares.append(part)
     _reset_peak()
-    meter = Meter()
-    yield
-    into.append(meter.read())
+    _since_last[:] = [Meter()]
+
+
+def _parts(whole: Usage, count: int) -> list[Usage]:
+    """Return a usage in parts that add up to it, to the microsecond and the byte."""
+    micros = _evenly(int(whole.cpu_seconds / _MICRO), count)
+    read, written = _evenly(whole.bytes_read, count), _evenly(whole.bytes_written, count)
+    return [
+        Usage((micros[at] or 0) * _MICRO, whole.wall_seconds / count, whole.peak_memory, read[at], written[at])
+        for at in range(count)
+    ]
+
+
+def _evenly(whole: int | None, count: int) -> list[int | None]:
+    if whole is None:
+        return [None] * count
+    return [whole // count + (at < whole % count) for at in range(count)]
+
+
+def _sum(shares: list[Usage]) -> Usage:
+    peaks = [one.peak_memory for one in shares if one.peak_memory is not None]
+    read, written = [one.bytes_read for one in shares], [one.bytes_written for one in shares]
+    return Usage(
+        cpu_seconds=sum((one.cpu_seconds for one in shares), Decimal(0)),
+        wall_seconds=sum(one.wall_seconds for one in shares),
+        peak_memory=max(peaks, default=None),
+        bytes_read=None if None in read else sum(filter(None, read)),
+        bytes_written=None if None in written else sum(filter(None, written)),
+    )
 
 
 def _processor() -> Decimal:

@@ -21,7 +21,7 @@ _FILE = ".progress.jsonl"
 
 @dataclass(frozen=True)
 class Progress:
-    """The steps of a run that are over, and the one that it is at, since a moment (UTC)."""
+    """The steps of a run that are over, and the one that it is at longest, since a moment (UTC)."""
 
     steps: tuple[Record, ...] = ()
     planned: int | None = None  # steps of the run; None: not known
@@ -56,9 +56,10 @@ def read(data: Path, run_id: str) -> Progress | None:
     if not lines or lines[0]["run_id"] != run_id:
         return None
     steps = tuple(_record(line["step"]) for line in lines if "step" in line)
-    last = lines[-1]
-    since = datetime.fromisoformat(last["since"]) if "at" in last else None
-    return Progress(steps, last["planned"], last.get("at"), since)
+    over = {step.table_id for step in steps}
+    begun = ((line["at"], datetime.fromisoformat(line["since"])) for line in lines if "at" in line)
+    at, since = next(((name, moment) for name, moment in begun if name not in over), (None, None))
+    return Progress(steps, lines[-1]["planned"], at, since)
 
 
 class _Lines:

@@ -6,7 +6,6 @@ each audit.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -150,6 +149,27 @@ def window(today: date, run_date: date | None, days: int | None) -> Window:
 _RETRIES = (0.2, 1.0, 5.0)  # seconds to wait before a transient failure is tried again
 
 
+@dataclass(frozen=True)
+class Begun:
+    """One step of a run that has begun; `blocked_by`: the steps that it waits for, and which will not be."""
+
+    table_id: str
+    started: datetime
+    expected: Expected
+    blocked_by: tuple[str, ...]
+    source: str
+
+
+@dataclass(frozen=True)
+class Done:
+    """The result of a step's work, as it ended; `usage`: what it took of the machine."""
+
+    outcome: Outcome
+    error: Exception | None
+    usage: Usage
+    ended: datetime
+
+
 class Watch(Protocol):
     """Somebody who watches the steps of a run."""
 
@@ -208,6 +228,15 @@ class Run:
         Raises:
             KeyboardInterrupt: a stop was asked for.
         """
+        begun = self.begin(table_id, needs=needs, source=source)
+        return self.end(begun, None if begun.blocked_by else self.attempt(table_id, work))
+
+    def begin(self, table_id: str, *, needs: Iterable[str] = (), source: str = "") -> Begun:
+        """Begin one step, all that it needs being over.
+
+        Raises:
+            KeyboardInterrupt: a stop was asked for.
+        """
         stopping.check()
         expected = self._expected(table_id)
         started = self.clock()
@@ -215,15 +244,27 @@ class Run:
             self.profile.step = table_id
         if self.watch:
             self.watch.begun(table_id, started)
-        failed = [need for need in needs if need in self.failures or need in self.blocked]
-        outcome, used = Outcome(), [Usage()]
-        error: Exception | None = None
-        if failed:
-            self.blocked[table_id] = tuple(failed)
-        else:
-            with metering.metered(used):
-                outcome, error = _attempt(work)
-        outcome, error = self._without_values(table_id, outcome, error)
+        failed = tuple(need for need in needs if need in self.failures or need in self.blocked)
+        return Begun(table_id, started, expected, failed, source)
+
+    def attempt(self, table_id: str, work: Callable[[], Outcome]) -> Done:
+        """Do the work of a step; in any thread, as nothing of the run is touched.
+
+        Raises:
+            KeyboardInterrupt: a stop was asked for.
+        """
+        used: list[Usage] = []
+        with metering.metered(used):
+            outcome, error = _attempt(table_id, work)
+        return Done(outcome, error, used[0], self.clock())
+
+    def end(self, begun: Begun, done: Done | None) -> Record:
+        """Count a step that is over: its failure, its audits, its record. None: it was blocked."""
+        table_id, expected = begun.table_id, begun.expected
+        if done is None:
+            self.blocked[table_id] = begun.blocked_by
+            done = Done(Outcome(), None, Usage(), self.clock())
+        outcome, error = self._without_values(table_id, done.outcome, done.error)
         if outcome.refusals:
             error = _together(outcome.refusals)
         if outcome.mostly_rejected:
@@ -232,12 +273,12 @@ class Run:
         if error:
             self.failures[table_id] = error
             _log_failure(table_id, error)
-        record = self._record(table_id, started, outcome, error, source)
+        record = self._record(begun, done.ended, outcome, error)
         if outcome.files:
             expected = self._expected(table_id, outcome)
         record = _with(record, expected)
         self.records.append(record)
-        self.usages.append((record, used[-1]))
+        self.usages.append((record, done.usage))
         if self.watch:
             self.watch.over(record)
         if not error:
@@ -356,23 +397,20 @@ class Run:
             if not audit.passed and audit.severity == "warning":
                 logger.warning("{}: {}", table_id, describe_audit(audit))
 
-    def _record(
-        self, table_id: str, started: datetime, outcome: Outcome, error: Exception | None, source: str
-    ) -> Record:
-        layer, domain, table = table_id.split(".")
-        ended = self.clock()
-        waits = ", ".join(self.blocked.get(table_id, ()))
+    def _record(self, begun: Begun, ended: datetime, outcome: Outcome, error: Exception | None) -> Record:
+        layer, domain, table = begun.table_id.split(".")
+        waits = ", ".join(begun.blocked_by)
         return Record(
             run_id=self.run_id,
             layer=layer,
             domain=domain,
             table=table,
-            source_system=source,
+            source_system=begun.source,
             run_date=self.window.end,
-            start_time=started,
+            start_time=begun.started,
             end_time=ended,
             status="blocked" if waits else "failed" if error else "success",
-            latency=(ended - started).total_seconds(),
+            latency=(ended - begun.started).total_seconds(),
             records_read=outcome.read,
             records_written=outcome.written,
             inserted=outcome.inserted,
@@ -434,7 +472,7 @@ def describe(record: Record) -> str:
     return f"{name}: {', '.join(parts) or 'no change'} ({record.latency:.2f} s)"
 
 
-def _attempt(work: Callable[[], Outcome]) -> tuple[Outcome, Exception | None]:
+def _attempt(table_id: str, work: Callable[[], Outcome]) -> tuple[Outcome, Exception | None]:
     """Do the work; after a pause try again where the failure is transient."""
     for pause in (*_RETRIES, None):
         try:
@@ -442,8 +480,8 @@ def _attempt(work: Callable[[], Outcome]) -> tuple[Outcome, Exception | None]:
         except TransientError as error:
             if pause is None:
                 return Outcome(), error
-            logger.warning("trying again in {} s: {}", pause, error)
-            time.sleep(pause)
+            logger.warning("{}: trying again in {} s: {}", table_id, pause, error)
+            stopping.pause(pause)
         except Exception as error:  # a step's failure must not stop the steps that do not need it
             stopping.check()
             return Outcome(), translated(error)
