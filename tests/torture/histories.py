@@ -46,7 +46,7 @@ Operation = tuple[Any, ...]
 FIRST = "order_id,day,amount,updated\n1,2024-01-01,10,1\n"
 LANDING = "landing/shop/orders"
 TABLE = "silver.shop.orders"
-ENVIRON = {"SETTLE_SECONDS": "0", "MEMORY_LIMIT": "1GB", "THREADS": "1"}
+ENVIRON = {"SETTLE_SECONDS": "0", "MEMORY_LIMIT": "1GB", "THREADS": "2"}
 
 
 class Difference(AssertionError):
@@ -216,7 +216,7 @@ class Tools:
         home.mkdir(parents=True, exist_ok=True)
         return cls(
             home,
-            DuckEngine(memory_limit="1GB", threads=1, spill=home / ".spill"),
+            DuckEngine(memory_limit="1GB", threads=2, spill=home / ".spill"),
             duckdb.connect(config={"threads": 1}),
         )
 
