@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import random
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from src.bronze.readers.csv_fast import csv_by_engine
 from src.bronze.readers.files import BLOCK
 from src.contract import Feed
 from src.engine import DuckEngine, identifier
+from src.lake import open_table
+from src.project import open_project
 
 CSV = Feed("shop", "orders", "shop/orders/*.csv", "csv")
 HEADER = "order_id,day,amount,updated\n"
@@ -235,6 +239,89 @@ def test_a_file_that_vanishes_after_it_was_looked_at_takes_none_of_those_read_wi
     monkeypatch.undo()
     lake.good()
     assert lake.rows(ROWS) == expected
+
+
+def test_files_looked_at_by_a_thread_are_taken_and_refused_as_others_are(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Files of every kind, in several statements and commits: a look ahead changes nothing."""
+    lake.shop()
+    files_of(lake, 12)
+    contents: list[tuple[str, str | bytes]] = [
+        ("01a.csv", HEADER + "71,2024-01-01,\0,1\n72,2024-01-01,1,1\n"),
+        ("02a.csv", HEADER + "73,2024-01-01,1,1\nshort\n"),
+        ("03a.csv", "\ufefforder_id,amount,day,updated,new\r\n74,1,2024-01-01,1,x\r\n"),
+        ("05a.csv", "one,two\n1,2\n"),
+        ("06a.csv", '{"order_id": 1}\n'),
+        ("07a.csv", ""),
+        ("08a.csv", HEADER + '75,2024-01-01,"1,1\n'),
+        ("09a.csv.gz", gzip.compress(HEADER.encode() + b"76,2024-01-01,1,1\n")),
+        ("09b.csv.gz", gzip.compress(HEADER.encode() * 50)[:-9]),
+        ("10a.csv", HEADER.encode("utf-16")),
+    ]
+    for name, content in contents:
+        lake.land(f"shop/orders/{name}", content)
+    monkeypatch.setattr(ingest, "_FILES_PER_COMMIT", 7)
+    monkeypatch.setattr(ingest, "_FILES_AT_ONCE", 3)
+    monkeypatch.setattr(ingest, "_SMALL_AT_ONCE", 0)
+    feed, now = replace(CSV, reads=("order_id",)), datetime(2031, 1, 1, tzinfo=UTC)
+    found = []
+    for name, worth, looks in [("alone", 1 << 40, 0), ("ahead", 0, 22)]:
+        monkeypatch.setattr(ingest, "_WORTH_A_THREAD", worth)
+        looked = spied_looks(monkeypatch)
+        with open_project(lake.settings) as project:
+            landing, root = project.landing, tmp_path / name
+            done = ingest.run(project.engine, landing, root, feed, batch="b", now=now, settle=0)
+            table = open_table(root)
+            assert table and len(looked) == looks
+            scan = project.engine.scan(table, evolved=True)
+            rows = project.engine.rows(f"SELECT * FROM {scan} ORDER BY _file, _row")
+            entries = [table.progress(f"last:shop/orders/{at:02}.csv") for at in range(12)]
+        found.append(
+            (rows, entries, done.read, done.files, done.notes, [(one.what, one.where) for one in done.refusals])
+        )
+    assert found[0] == found[1]
+    rows, _, read, files, _, refusals = found[1]
+    assert (read, files, len(refusals)) == (len(rows), 18, 4)
+
+
+def spied_looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that are looked at ahead, as they come."""
+    names: list[str] = []
+
+    def look(feed: Feed, path: Path) -> readers.Rows | None:
+        names.append(path.name)
+        return LOOK(feed, path)
+
+    monkeypatch.setattr(readers, "look", look)
+    return names
+
+
+LOOK = readers.look
+
+
+def test_a_file_that_changes_after_its_look_is_left_for_the_next_run(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.shop()
+    monkeypatch.setattr(ingest, "_WORTH_A_THREAD", 0)
+    expected = [row for row in files_of(lake, 3) if row[4] != "shop/orders/01.csv"]
+    moving = lake.data / "landing/shop/orders/01.csv"
+    look = readers.look
+
+    def slow(feed: Feed, path: Path) -> readers.Rows | None:
+        rows = look(feed, path)
+        if path == moving:
+            path.write_text(HEADER + "5,2024-01-01,\0,1\n")
+        return rows
+
+    with monkeypatch.context() as patched:
+        patched.setattr(readers, "look", slow)
+        run = lake.good()
+    assert "1 files changed while read, taken next run" in str(lake.step(run, "bronze.shop.orders").notes)
+    assert lake.rows(ROWS) == expected
+    lake.good()
+    assert [row[6] for row in lake.rows(ROWS) if row[4] == "shop/orders/01.csv"] == ["NUL byte at character 14"]
 
 
 def landed(sizes: list[int]) -> list[Landed]:

@@ -29,8 +29,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
-from itertools import accumulate
+from itertools import accumulate, zip_longest
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from src import lake, stopping
 from src.bronze import archives, readers
@@ -42,6 +43,9 @@ from src.contract.patterns import FilePattern, is_archive
 from src.engine import DuckEngine, identifier, literal
 from src.errors import BoathouseError, DataError, OutOfMemoryError, from_os_error
 
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
 SAME_BYTES = "of the same bytes as a file taken before"  # begins the note of a step that such files came to
 _FILES_PER_COMMIT = 250  # bounds what a crash makes the next run repeat
 _FILES_AT_ONCE = 50  # in one statement, which opens them all at its start: with 250 it took 1.6 times the memory
@@ -49,6 +53,7 @@ _IN_TURN = ("csv", "parquet")  # formats of which one reader takes many files in
 _SMALL_AT_ONCE = 32 << 20  # bytes: files of these that are smaller together may be more
 _LONG_COLUMN = 400_000  # bytes of a statement's files, packed or not, for each column: some 20,000 rows or more
 _NUMBERS = re.compile("([0-9]+)")
+_WORTH_A_THREAD = 4 << 20  # bytes of files that are looked at beside other work
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_INGESTED = "ingested_at"  # progress: microseconds of the newest _ingested_at
 
@@ -121,12 +126,11 @@ def arrivals(
     new: list[Landed] = []
     same: list[Landed] = []
     new_bytes: set[str] = set()
-    for file in settled:
-        try:
-            file = replace(file, sha256=_digest(file.path))
-        except OSError as error:
-            refused.append(from_os_error(error, file.path))
+    for file, digest in zip(settled, _digests(settled, engine.threads), strict=True):
+        if isinstance(digest, OSError):
+            refused.append(from_os_error(digest, file.path))
             continue
+        file = replace(file, sha256=digest)
         if _arrives(file, recorded, new_bytes, latest_wins):
             new.append(file)
             new_bytes.add(file.sha256)
@@ -238,12 +242,52 @@ def _append_all(
     """Append the new files to a table, some at a time; returns the table, the files taken, and the outcome."""
     outcome = Outcome(refusals=arrived.refused, notes=_notes(arrived))
     taken: list[Landed] = []
-    for start in range(0, len(arrived.new), _FILES_PER_COMMIT):
-        chunk = arrived.new[start : start + _FILES_PER_COMMIT]
-        bronze, chunk_taken, chunk_outcome = _append(engine, root, feed, bronze, chunk, batch, now)
-        taken += chunk_taken
-        outcome = outcome.plus(chunk_outcome)
+    starts = range(0, len(arrived.new), _FILES_PER_COMMIT)
+    chunks = [arrived.new[start : start + _FILES_PER_COMMIT] for start in starts]
+    with _Looks(feed) as looks:
+        for chunk, following in zip_longest(chunks, chunks[1:], fillvalue=()):
+            looks.begin((*chunk, *following))
+            bronze, chunk_taken, chunk_outcome = _append(engine, root, feed, bronze, chunk, batch, now, looks)
+            taken += chunk_taken
+            outcome = outcome.plus(chunk_outcome)
     return bronze, taken, outcome
+
+
+class _Looks:
+    """A thread that looks at files ahead of their turn, while the engine reads others.
+
+    It keeps no file from being looked at in its turn: what it does not find out is asked again then.
+    """
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+        self._found: dict[str, Future[readers.Rows | None]] = {}
+        self._begun: set[str] = set()
+        self._pool: ThreadPoolExecutor | None = None
+
+    def __enter__(self) -> _Looks:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool:
+            self._pool.shutdown(cancel_futures=True)
+
+    def begin(self, files: Sequence[Landed]) -> None:
+        """Look at these files, in their order, those that were not begun before."""
+        new = [file for file in files if file.name not in self._begun and not file.members]
+        is_little = len(files) < 2 or sum(file.size for file in files) < _WORTH_A_THREAD
+        if is_little or not readers.needs_no_engine(self._feed):
+            return
+        from concurrent.futures import ThreadPoolExecutor
+
+        self._pool = self._pool or ThreadPoolExecutor(1)
+        self._begun.update(file.name for file in new)
+        self._found |= {file.name: self._pool.submit(readers.look, self._feed, file.path) for file in new}
+
+    def take(self, file: Landed) -> readers.Rows | None:
+        """Return the rows of a file that can be read, if that was found out; waits for a look that has begun."""
+        found = self._found.pop(file.name, None)
+        return found.result() if found else None
 
 
 def unclaimed(landing: Path, feeds: Iterable[Feed]) -> list[str]:
@@ -408,9 +452,26 @@ def _same(file: Landed) -> bool:
         return False
 
 
-def _digest(path: Path) -> str:
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+def _digests(files: Sequence[Landed], threads: int) -> Iterator[str | OSError]:
+    """Yield the hash of each file's bytes, or why they cannot be read; several files at once, as hashing lets it."""
+    if len(files) < 2 or sum(file.size for file in files) < _WORTH_A_THREAD:
+        yield from map(_digest, files)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    pool = ThreadPoolExecutor(threads)
+    try:
+        yield from pool.map(_digest, files)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _digest(file: Landed) -> str | OSError:
+    try:
+        with open(file.path, "rb") as handle:
+            return hashlib.file_digest(handle, "sha256").hexdigest()
+    except OSError as error:
+        return error
 
 
 def _notes(arrived: Arrivals) -> tuple[str, ...]:
@@ -439,6 +500,7 @@ def _append(
     files: Sequence[Landed],
     batch: str,
     now: datetime,
+    looks: _Looks,
 ) -> tuple[lake.Snapshot, list[Landed], Outcome]:
     """Write and commit one chunk of files; returns also those that were taken."""
     if bronze is None:
@@ -448,14 +510,14 @@ def _append(
     parts = [part for file in files for part in _parts_of(file)]
     # a microsecond apart: the order of the files is that of their rows' arrival
     moments = {part.name: moment for moment, part in enumerate(parts, first)}
-    reading = _FileReader(engine, root, feed, batch, moments, spelling, {}, {})
+    reading = _FileReader(engine, root, feed, batch, moments, spelling, looks, {}, {})
     written, headers, refused = _together([reading.read_parts(group) for group in _at_once(feed, parts)])
     torn = {part.landed.name for part in parts if part.name in refused}
     if any(part.name in headers for part in parts if part.landed.name in torn):
         # an archive is taken whole: what was read of it is thrown away, and the others are taken without it
         lake.discard(root, written)
         others = [file for file in files if file.name not in torn]
-        bronze, taken, outcome = _append(engine, root, feed, bronze, others, batch, now)
+        bronze, taken, outcome = _append(engine, root, feed, bronze, others, batch, now, looks)
         return bronze, taken, replace(outcome, refusals=(*refused.values(), *outcome.refusals))
     readable = [file for file in files if file.name not in torn]
     moved = [file for file in readable if not _same(file)]
@@ -463,7 +525,7 @@ def _append(
         # what was read may not be what was hashed: throw it away and take these files next run
         lake.discard(root, written)
         steady = [file for file in files if file not in moved]
-        bronze, taken, outcome = _append(engine, root, feed, bronze, steady, batch, now)
+        bronze, taken, outcome = _append(engine, root, feed, bronze, steady, batch, now, looks)
         note = f"{len(moved)} files changed while read, taken next run"
         return bronze, taken, replace(outcome, notes=(*outcome.notes, note))
     drift = _drift(bronze, headers)
@@ -551,6 +613,7 @@ class _FileReader:
     batch: str
     moments: Mapping[str, int]  # microseconds since 1970, by the file's name
     spelling: dict[str, str]
+    looks: _Looks
     remarks: dict[str, tuple[str, ...]]  # filled while files are opened: what a person should know of each
     left_out: dict[str, Mapping[str, str]]  # as well: its lines that are no rows, with their text
 
@@ -601,7 +664,9 @@ class _FileReader:
             for file in files:
                 read = readers.read_carefully if careful.get(file.name) else readers.read
                 try:
-                    opened.append((file, rows := read(self.engine, self.feed, file.path)))
+                    known = None if careful.get(file.name) else self.looks.take(file)
+                    rows = known or read(self.engine, self.feed, file.path)
+                    opened.append((file, rows))
                     self.remarks[file.name], self.left_out[file.name] = rows.notes, rows.left_out
                 except DataError as error:
                     refused[file.name] = _of_part(error, file)

@@ -37,7 +37,7 @@ from src.bronze.readers.xlsx import xlsx_by_child
 from src.bronze.readers.xml_elements import xml_records
 from src.contract import Feed
 from src.engine import DuckEngine
-from src.errors import DataError
+from src.errors import BoathouseError, DataError
 
 _RECORDS: dict[str, Callable[[Feed, Path], Records]] = {
     "csv": csv_records,
@@ -60,6 +60,28 @@ def read(engine: DuckEngine, feed: Feed, path: Path) -> Rows:
         return _of_the_feed(engine, feed, path, _fast(engine, feed, path) or _exact(engine, feed, path), notes)
 
 
+def needs_no_engine(feed: Feed) -> bool:
+    """Return whether `look` is of use for a feed's files."""
+    return feed.format == "csv" and is_common(feed)
+
+
+def look(feed: Feed, path: Path) -> Rows | None:
+    """Return what `read` would where that needs no engine, so that it can be done while the engine does other work.
+
+    None also for a file that is refused: `read` says why.
+    """
+    try:
+        with refusing(path):
+            feed, notes = as_its_bytes_say(feed, path)
+            rows = csv_by_engine(feed, path) if needs_no_engine(feed) else None
+            if rows is None:
+                return None
+            refuse_foreign(rows.columns, feed, path)
+            return replace(rows, notes=notes + rows.notes)
+    except BoathouseError:
+        return None
+
+
 def read_carefully(engine: DuckEngine, feed: Feed, path: Path) -> Rows:
     """Return a file's rows by the exact way: every record is numbered, and rejects are rows.
 
@@ -78,7 +100,7 @@ def in_turn(files: Sequence[Rows]) -> Rows:
 
 
 def _fast(engine: DuckEngine, feed: Feed, path: Path) -> Rows | None:
-    if feed.format == "csv" and is_common(feed):
+    if needs_no_engine(feed):
         return csv_by_engine(feed, path)
     if feed.format == "parquet":
         return parquet_of_known_schema(engine, path)
