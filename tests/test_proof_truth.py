@@ -12,7 +12,7 @@ from random import Random
 import pytest
 from proof_truth import drawn, models, tables
 from proof_truth.models import Case
-from proof_truth.splice import NEW, Model, compute_all, enough_of
+from proof_truth.splice import NEW, Instance, Model, compute_all, enough_of
 
 from src.engine import DuckEngine
 from src.proof.proving import UNKNOWN_SHAPE
@@ -59,6 +59,18 @@ def test_a_written_model_that_is_proven_is_right_by_partitions(cases: list[Case]
     proven = [case.model for case in cases if case.model.is_proven]
     assert [shown(model) for model in proven if model.wrong] == []
     assert sum(model.computed > 0 for model in proven) > 100
+
+
+def test_a_written_model_that_is_proven_is_right_in_slabs(engine: DuckEngine, cases: list[Case]) -> None:
+    random = Random(SEED)
+    proven = [case.model for case in cases if case.model.is_proven]
+    right = []
+    for _ in range(2):
+        instance = Instance(engine, random)
+        found = [(model, instance.compute_in_slabs(model)) for model in proven]
+        assert [shown(model) for model, is_right in found if is_right is False] == []
+        right += [model for model, is_right in found if is_right]
+    assert len(right) > 200
 
 
 def test_most_written_models_that_are_refused_are_wrong_by_partitions(cases: list[Case]) -> None:

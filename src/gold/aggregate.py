@@ -6,8 +6,9 @@ exactly these from the sources and replaces them in one commit; one that became 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from src import contract, lake
@@ -20,6 +21,7 @@ from src.gold.commit import Commit
 from src.gold.computation import Computation
 from src.gold.cut import Cut
 from src.gold.model import Model
+from src.gold.slabs import Slabs
 from src.gold.touched import EVERYTHING, Touched
 from src.gold.way import Way
 from src.proof import Proof
@@ -140,7 +142,7 @@ def compute(engine: DuckEngine, table: Table, sources: Mapping[str, lake.Snapsho
         DataError: the result breaks a key or a required column.
     """
     rows = Model(engine, table, sources).whole(Computation.RESULT)
-    laws.check(engine, table)
+    laws.check(engine, table, f"(FROM {Computation.RESULT})")
     return rows
 
 
@@ -165,32 +167,37 @@ class _Build:
 
     def whole(self, gold: lake.Snapshot | None) -> Outcome:
         """Compute everything and replace everything."""
-        rows = self.model.whole(Computation.RESULT)
+        table = self.model.table
         if not self.has_new_claim(gold):
-            outcome = self.commit.whole(rows, {})
-            refuted = way.is_refuted(self.model.table, gold)
+            slabs = Slabs(self.model, self.cut).whole() if self.way.is_proven else None
+            outcome = self.commit.whole(slabs or [self.model.rows()])
+            refuted = way.is_refuted(table, gold)
             return replace(outcome, notes=(f"computed whole: {self.way.why_whole}",)) if refuted else outcome
-        try:
-            checked = self.claim.check_new(Computation.RESULT)
-        except Refuted:
-            self.commit.note(way.refuted(self.model.table))
-            raise
-        return self.commit.whole(rows, way.checked(self.model.table) if checked else {})
+
+        def check(rows: str) -> Mapping[str, int]:
+            return way.checked(table) if self.claim.check_new(rows) else {}
+
+        return self._claimed(lambda: self.commit.whole([self.model.rows()], check))
 
     def partitions(self, gold: lake.Snapshot) -> Outcome:
         """Compute the partitions in `outputs`, and replace them."""
-        if self._reads_whole():
-            rows = self.model.filtered(Computation.OUTPUTS, Computation.RESULT)
-        else:
-            rows = self.model.from_own_rows(self.cut, Computation.READS, Computation.OUTPUTS, Computation.RESULT)
-        if self.way.claim:
-            try:
-                kept = self.commit.stored(gold, Computation.OUTPUTS)
-                self.claim.check_run(Computation.OUTPUTS, Computation.RESULT, kept)
-            except Refuted:
-                self.commit.note(way.refuted(self.model.table))
-                raise
-        return self.commit.partitions(gold, Computation.OUTPUTS, rows)
+        outputs, reads = Computation.OUTPUTS, Computation.READS
+        if not self.way.claim:
+            slabs = Slabs(self.model, self.cut).among
+            rows = [self.model.rows_in(outputs)] if self._reads_whole() else slabs(outputs, reads)
+            return self.commit.partitions(gold, outputs, rows)
+        whole = self._reads_whole()
+        select = self.model.rows_in(outputs) if whole else self.model.own_rows(self.cut, reads, outputs)[0]
+        check = partial(self.claim.check_run, outputs)
+        return self._claimed(lambda: self.commit.partitions(gold, outputs, [select], check))
+
+    def _claimed(self, work: Callable[[], Outcome]) -> Outcome:
+        """Do the work under a claim, and put on record that it does not hold where that shows."""
+        try:
+            return work()
+        except Refuted:
+            self.commit.note(way.refuted(self.model.table))
+            raise
 
     def _reads_whole(self) -> bool:
         """Return whether partitions are filtered out of the whole model: that is cheap, or nothing is proven."""

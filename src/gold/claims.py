@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from src.engine import identifier, literal
 from src.errors import DataError
 from src.gold.compare import differences
 from src.gold.computation import Computation
@@ -36,7 +35,7 @@ class Claim:
         Raises:
             Refuted: they differ.
         """
-        partitions = self._partitions(f"(FROM {result})")
+        partitions = self._partitions(result)
         self._check(self._random.sample(partitions, len(partitions) // 2), result)
         return len(partitions) > 1
 
@@ -66,10 +65,7 @@ class Claim:
         engine, table = self.cut.engine, self.model.table
         if not drawn:
             return
-        values = ", ".join("(" + ", ".join(map(literal, row)) + ")" for row in drawn)
-        kinds = self.model.columns
-        typed = ", ".join(f"{identifier(name)}::{kinds[name]} AS {identifier(name)}" for name in table.partition_by)
-        engine.table(Computation.DRAWN, f"SELECT {typed} FROM (VALUES {values}) v({self.cut.names})")
+        engine.table(Computation.DRAWN, self.cut.listed(drawn))
         if table.lookback:
             number_present(self.cut)
             engine.table(Computation.DRAWN_READS, neighbours(Computation.DRAWN, self.cut.names, -table.lookback, 0))
@@ -77,7 +73,7 @@ class Claim:
             engine.table(Computation.DRAWN_READS, f"FROM {Computation.DRAWN}")
         self.model.from_own_rows(self.cut, Computation.DRAWN_READS, Computation.DRAWN, Computation.ALONE)
         published = f"(SELECT * FROM {rows} SEMI JOIN {Computation.DRAWN} USING ({self.cut.names}))"
-        for what in differences(engine, kinds, Computation.ALONE, published):
+        for what in differences(engine, self.model.columns, Computation.ALONE, published):
             raise Refuted(self, drawn, what)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,12 +13,16 @@ from src.checks.outcome import Outcome
 from src.contract import Table
 from src.engine import DuckEngine, identifier
 from src.gold import laws
-from src.gold.computation import Computation
+from src.gold.written import Written, written
+
+
+def _nothing_more(*relations: str) -> Mapping[str, int]:
+    return {}
 
 
 @dataclass(frozen=True)
 class Commit:
-    """One run's commit to one table, from the temporary table `result`.
+    """One run's commit to one table, of the rows of SELECTs: each is run before the next is asked for.
 
     `sources`: in the versions that will have been consumed; `refers`: the tables its foreign keys name; `state`: what
     else is recorded with every commit.
@@ -32,37 +36,47 @@ class Commit:
     batch: str
     state: Mapping[str, int] = field(default_factory=dict)
 
-    def whole(self, rows: int, also: Mapping[str, int]) -> Outcome:
-        """Replace everything; `also`: more progress to record.
+    def whole(self, rows: Iterable[str], check: Callable[[str], Mapping[str, int]] = _nothing_more) -> Outcome:
+        """Replace everything; `check`: looks at the new rows, a relation, and returns more progress to record.
 
         Raises:
             DataError: the rows break the contract, or an audit; nothing was committed.
         """
-        laws.check(self.engine, self.table)
-        audits = self._audit(f"(FROM {Computation.RESULT})")
+        with written(self.engine, self.table, self.root, rows) as new:
+            progress = {**self.progress, **check(new.relation)}
+            self._check(new)
+            audits = self._audit(new.relation)
         gold = self._prepared()
-        written = self.engine.write(f"FROM {Computation.RESULT}", self.root, self.table.partition_by, rows)
-        progress = {**self.progress, **also}
         if not contract.is_current(self.table, gold):  # else the columns are the same: readers compare rows with rows
             progress[lake.BUILT_FROM] = contract.fingerprint(self.table)
-        gold = lake.commit(gold, add=written, progress=progress, info=self.info, overwrite=self._columns)
+        gold = lake.commit(gold, add=new.files, progress=progress, info=self.info, overwrite=self._columns)
         gold = lake.set_properties(gold, contract.tags(self.table, gold))
-        return _outcome(rows, len(written) if self.table.partition_by else 0, gold.version, audits)
+        partitions = {tuple(file.partition.items()) for file in new.files} if self.table.partition_by else set()
+        return _outcome(new.rows, len(partitions), gold.version, audits)
 
-    def partitions(self, gold: lake.Snapshot, outputs: str, rows: int) -> Outcome:
+    def partitions(
+        self,
+        gold: lake.Snapshot,
+        outputs: str,
+        rows: Iterable[str],
+        check: Callable[[str, str], object] = _nothing_more,
+    ) -> Outcome:
         """Replace the partitions of a relation; one that has no row any more is emptied.
+
+        `check`: looks at the new rows and those that are kept, both relations.
 
         Raises:
             DataError: as `whole`.
         """
-        laws.check(self.engine, self.table)
-        kept, replaced = self.split(gold, outputs)
-        beside = self.engine.scan(gold, kept)
-        laws.check_key_beside(self.engine, self.table, beside)
-        audits = self._audit(f"(SELECT * FROM {beside} UNION ALL BY NAME FROM {Computation.RESULT})")
-        written = self.engine.write(f"FROM {Computation.RESULT}", self.root, self.table.partition_by, rows)
-        gold = lake.commit(gold, add=written, remove=replaced, progress=self.progress, info=self.info)
-        return _outcome(rows, self.engine.one(f"SELECT count(*) FROM {outputs}")[0], gold.version, audits)
+        with written(self.engine, self.table, self.root, rows) as new:
+            kept, replaced = self.split(gold, outputs)
+            beside = self.engine.scan(gold, kept)
+            check(new.relation, beside)
+            self._check(new)
+            laws.check_key_beside(self.engine, self.table, new.relation, beside)
+            audits = self._audit(f"(SELECT * FROM {beside} UNION ALL BY NAME SELECT * FROM {new.relation})")
+        gold = lake.commit(gold, add=new.files, remove=replaced, progress=self.progress, info=self.info)
+        return _outcome(new.rows, self.engine.one(f"SELECT count(*) FROM {outputs}")[0], gold.version, audits)
 
     def split(self, gold: lake.Snapshot, outputs: str) -> tuple[list[lake.DataFile], list[lake.DataFile]]:
         """Return the files of the stored table outside of some partitions, and those in them."""
@@ -79,9 +93,9 @@ class Commit:
         """Record something of the table's state without consuming anything."""
         lake.commit(self._prepared(), progress=progress, info=self.info)
 
-    def stored(self, gold: lake.Snapshot, outputs: str) -> str:
-        """Return a relation of the stored rows outside of some partitions."""
-        return self.engine.scan(gold, self.split(gold, outputs)[0])
+    def _check(self, new: Written) -> None:
+        by_partitions = self.table.partition_by and laws.is_key_within_partition(self.table)
+        laws.check(self.engine, self.table, new.relation, list(new.by_partitions) if by_partitions else ())
 
     def _audit(self, relation: str) -> tuple[audits.AuditResult, ...]:
         others = {name: self.engine.scan(other) for name, other in self.refers.items()}

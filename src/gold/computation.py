@@ -14,8 +14,8 @@ class Computation(StrEnum):
     A module that is not named at a table leaves it alone. Nobody takes rows out of one.
     """
 
-    # The rows that the model gives, of every partition or of `outputs`. Filled by aggregate, through Model. Read by
-    # laws, Claim, Commit, maintenance.check and model_tests. Of a table of scores it is filled by ml.scored_rows.
+    # The rows that the model gives, of every partition, where they are not written. Filled by aggregate, through Model.
+    # Read by maintenance.check and model_tests. Of a table of scores, for Commit, it is filled by ml.scored_rows.
     RESULT = "result"
 
     # Partitions that a change of the sources touches. Filled by Touched.find, read by Touched.widen.
@@ -25,6 +25,10 @@ class Computation(StrEnum):
     # hands them to Model, Claim and Commit. Of a table of scores filled by ml.scored_rows, for Commit.
     OUTPUTS = "outputs"
     READS = "reads"
+
+    # Partitions that are computed together, and those whose rows are read for them. Filled and read by Slabs.
+    SLAB = "slab_outputs"
+    SLAB_READS = "slab_reads"
 
     # The partitions that the sources have, numbered in order. Filled by touched.number_present, read by
     # touched.neighbours.

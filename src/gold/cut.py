@@ -67,6 +67,16 @@ class Cut:
         found = (f"SELECT DISTINCT {self.keys(name)} FROM {self.engine.scan(self.sources[name])}" for name in self.by)
         return f"SELECT {self.names} FROM ({' UNION '.join(found)}) WHERE {self.in_one}"
 
+    def listed(self, partitions: Sequence[Sequence[str]]) -> str:
+        """Return a SELECT of partitions whose values are given as text; there is one."""
+        kinds = {column.name: column.type for column in self.table.columns}
+        values = ", ".join(f"({', '.join(map(literal, partition))})" for partition in partitions)
+        typed = ", ".join(
+            f"{column}::{kinds[name]} AS {column}"
+            for column, name in zip(self.columns, self.table.partition_by, strict=True)
+        )
+        return f"SELECT {typed} FROM (VALUES {values}) v({self.names})"
+
     def _typed(self, at: int, name: str) -> str:
         kinds = {column.name: column.type for column in self.table.columns}
         return f"({self.by[name][at]})::{kinds[self.table.partition_by[at]]}"

@@ -1,4 +1,8 @@
-"""A model is run over sources seen by their names, into a temporary table whose shape the contract says."""
+"""A model is a SELECT over sources seen by their names, whose shape the contract says.
+
+Of some partitions it is right as long as the sources are published as they were when it was asked for: run it before
+the next is.
+"""
 
 from __future__ import annotations
 
@@ -31,46 +35,76 @@ class Model:
         """Return the columns of the contract and their types."""
         return {column.name: column.type for column in self.table.columns}
 
-    def whole(self, into: str) -> int:
-        """Compute every row into a temporary table; returns how many.
+    def rows(self) -> str:
+        """Return a SELECT of every row.
 
         Raises:
             ContractError: the model does not parse, or does not return what the contract says.
         """
-        return self._run(self._publish_whole(), "", into)
+        self._publish_whole()
+        return self._select("")
 
-    def filtered(self, outputs: str, into: str) -> int:
-        """Compute the partitions in a relation from all rows of all sources: right whatever they depend on.
+    def rows_in(self, outputs: str) -> str:
+        """Return a SELECT of the partitions in a relation from all rows of all sources: right whatever they depend on.
 
         The partitions stand in the statement as literals, which the engine takes down to the files it reads.
 
         Raises:
-            ContractError: as `whole`.
+            ContractError: as `rows`.
         """
-        return self._run(self._publish_whole(), f"WHERE {self._among(outputs)}", into)
+        self._publish_whole()
+        return self._select(f"WHERE {self._among(outputs)}")
 
-    def from_own_rows(self, cut: Cut, reads: str, outputs: str, into: str) -> int:
-        """Compute the partitions `outputs` from those rows of the cut sources that belong to the partitions `reads`.
+    def rows_beside(self, outputs: str) -> str:
+        """Return a SELECT of the rows in no partition of a relation, those in none at all too, as `rows_in` does.
 
         Raises:
-            ContractError: as `whole`.
+            ContractError: as `rows`.
+        """
+        self._publish_whole()
+        return self._select(f"WHERE ({self._among(outputs)}) IS NOT TRUE")
+
+    def own_rows(self, cut: Cut, reads: str, outputs: str) -> tuple[str, list[lake.DataFile]]:
+        """Return a SELECT of the partitions `outputs` from those rows of the cut sources that belong to `reads`.
+
+        And the files of the sources that it reads.
+
+        Raises:
+            ContractError: as `rows`.
         """
         read: list[lake.DataFile] = []
         for name in self.sources:
             files = cut.files_within(name, f"temp.{reads}")
             self.engine.publish(name, cut.rows_within(name, f"temp.{reads}", files))
             read += files
-        return self._run(read, f"SEMI JOIN {outputs} USING ({cut.names})", into)
+        return self._select(f"SEMI JOIN temp.{outputs} USING ({cut.names})"), read
+
+    def whole(self, into: str) -> int:
+        """Compute every row into a temporary table; returns how many.
+
+        Raises:
+            ContractError: as `rows`.
+        """
+        return self._keep(self.rows(), self._all_files, into)
+
+    def from_own_rows(self, cut: Cut, reads: str, outputs: str, into: str) -> int:
+        """Compute what `own_rows` says into a temporary table; returns how many.
+
+        Raises:
+            ContractError: as `rows`.
+        """
+        select, read = self.own_rows(cut, reads, outputs)
+        return self._keep(select, read, into)
 
     def over(self, views: Mapping[str, str], into: str) -> int:
         """Compute every row from SELECTs that stand for the sources, by their names; returns how many.
 
         Raises:
-            ContractError: as `whole`.
+            ContractError: as `rows`.
         """
         for name, select in views.items():
             self.engine.publish(name, select)
-        return self._run([file for source in self.sources.values() for file in source.files], "", into)
+        return self._keep(self._select(""), self._all_files, into)
 
     def bind(self) -> None:
         """Bind the SQL to the columns of its sources and compare what it gives with the contract; reads no row.
@@ -78,16 +112,19 @@ class Model:
         Of a Python model nothing is known before it runs.
 
         Raises:
-            ContractError: as `whole`.
+            ContractError: as `rows`.
         """
         if not self.table.python:
             self._publish_whole()
             self._check_shape(self.engine.inline(str(self.table.sql)))
 
-    def _publish_whole(self) -> list[lake.DataFile]:
+    def _publish_whole(self) -> None:
         for name, source in self.sources.items():
             scan = self.engine.scan(source)
             self.engine.publish(name, f"SELECT * FROM {scan}")
+
+    @property
+    def _all_files(self) -> list[lake.DataFile]:
         return [file for source in self.sources.values() for file in source.files]
 
     def _among(self, outputs: str) -> str:
@@ -110,13 +147,16 @@ class Model:
             tests.append(f"({', '.join(names)}) IN ({together})")
         return " AND ".join(tests)
 
-    def _run(self, read: Sequence[lake.DataFile], only: str, into: str) -> int:
-        """Run the model over the published sources; `read` are their files: it may have as many rows as they have."""
+    def _select(self, only: str) -> str:
+        """Return a SELECT of the model over the published sources."""
         model = self._python() if self.table.python else self.engine.inline(str(self.table.sql))
         self._check_shape(model)
         names = ", ".join(map(identifier, self.columns))
-        large = not self.engine.has_room_for(sum(file.size for file in read))
-        return self.engine.table(into, f"SELECT {names} FROM ({model}) {only}", large=large)
+        return f"SELECT {names} FROM ({model}) {only}"
+
+    def _keep(self, select: str, read: Sequence[lake.DataFile], into: str) -> int:
+        """Keep rows in a temporary table; of the files that are `read` they may be as many as these have."""
+        return self.engine.table(into, select, large=not self.engine.has_room_for(sum(file.size for file in read)))
 
     def _check_shape(self, model: str) -> None:
         file, wanted = self.table.model, self.columns

@@ -39,6 +39,11 @@ class Way:
         """Return whether the table is computed by partitions."""
         return bool(self.cuts)
 
+    @property
+    def is_proven(self) -> bool:
+        """Return whether it is proven that the table may be computed by partitions."""
+        return self.by_partitions and not self.claim
+
 
 def choose_way(
     engine: DuckEngine, table: Table, proof: Proof, columns: Mapping[str, Mapping[str, str]], gold: lake.Snapshot | None

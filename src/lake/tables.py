@@ -472,6 +472,20 @@ def _refuse_misread_folder(root: Path) -> None:
         raise MachineError(f"the Delta library takes {path} for {taken_for}", where=root, fix=fix)
 
 
+def make_folder(root: Path) -> None:
+    """Make the folder of a table where it is not there yet, on disk when this returns: files may be written to it.
+
+    Raises:
+        MachineError: no room, no permission, or a name that the Delta library takes for another.
+    """
+    _refuse_misread_folder(root)
+    with translated(root):
+        fresh = [folder for folder in (root, *root.parents) if not folder.exists()]
+        root.mkdir(parents=True, exist_ok=True)
+        for folder in fresh:
+            log.sync(folder.parent)
+
+
 def create(
     root: Path,
     columns: Mapping[str, str],
@@ -486,13 +500,11 @@ def create(
     """
     from deltalake import DeltaTable
 
-    _refuse_misread_folder(root)
+    make_folder(root)
     from_version = -1
     if replace and (existing := open_table(root)):
         from_version = existing.version
     with translated(root):
-        fresh = [folder for folder in (root, *root.parents) if not folder.exists()]
-        root.mkdir(parents=True, exist_ok=True)
         table = DeltaTable.create(
             str(root),
             schema=_schema(columns),
@@ -504,8 +516,6 @@ def create(
         )
         snapshot = Snapshot(root, table)
         log.make_durable(root, range(from_version + 1, snapshot.version + 1))
-        for folder in fresh:
-            log.sync(folder.parent)
     return snapshot
 
 
@@ -674,9 +684,13 @@ def hashes(snapshot: Snapshot) -> dict[str, str]:
 
 
 def discard(root: Path, files: Sequence[DataFile]) -> None:
-    """Remove written files that no commit will refer to."""
+    """Remove written files that no commit will refer to, and the folders below the table's that are empty then."""
     for file in files:
         (root / file.path).unlink(missing_ok=True)
+    folders = {folder for file in files for folder in Path(file.path).parents if folder.name}
+    for folder in sorted(folders, reverse=True):  # one in another before that
+        if (root / folder).is_dir() and not any((root / folder).iterdir()):
+            (root / folder).rmdir()
 
 
 def published(before: Snapshot, table: DeltaTable) -> Snapshot:

@@ -87,10 +87,12 @@ def run(
     if gold is not None and not rebuild and not counts.changed:
         outcome = commit.seen(gold)
     elif gold is None or rebuild or not table.partition_by:
-        outcome = commit.whole(rows.result(among_outputs=False), {})
+        rows.result(among_outputs=False)
+        outcome = commit.whole([f"FROM {Computation.RESULT}"])
     else:
         rows.touched()
-        outcome = commit.partitions(gold, Computation.OUTPUTS, rows.result(among_outputs=True))
+        rows.result(among_outputs=True)
+        outcome = commit.partitions(gold, Computation.OUTPUTS, [f"FROM {Computation.RESULT}"])
     return _counted(outcome, counts, unfit)
 
 

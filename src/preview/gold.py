@@ -96,7 +96,7 @@ def read_mart(project: Project, table: Table, limit: int, now: datetime) -> Mart
         return MartPreview(table.id, table.version, table.status, waits, (), 0, None, (), (), (), ())
     refusals = []
     try:
-        laws.check(engine, table)
+        laws.check(engine, table, f"(FROM {Computation.RESULT})")
     except BoathouseError as error:
         refusals.append(refusal(table.id, error))
     failed, not_audited, stops = _audits(engine, table, published)

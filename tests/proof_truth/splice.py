@@ -98,6 +98,31 @@ class Instance:
         model.computed += 1
         model.wrong += wrong
 
+    def compute_in_slabs(self, model: Model) -> bool | None:
+        """Compute a proven model whole, slab by slab as gold does; return whether it is right, None where it fails."""
+        cuts = model.cuts
+        present: set[object] = set().union(*(self._values(cut, f"{NEW}.{table}") for table, cut in cuts.items()))
+        order = sorted(present)  # type: ignore[type-var]
+        name, read = model.partition.name, {name.split(".")[-1] for name in model.table.sources}
+        slabs = [order[at : at + 2] for at in range(0, len(order), 2)]
+        found = []
+        try:
+            for at, slab in enumerate(slabs):
+                first = max(0, 2 * at - model.lookback)
+                reads = set(order[first : 2 * at + 2])
+                for table in read:
+                    condition = f" WHERE {cuts[table]} IN {_listed(reads)}" if table in cuts else ""
+                    self._view(f"{CUT}.{table}", f"SELECT * FROM {NEW}.{table}{condition}")
+                self._engine.table(f"slab_{at}", f"FROM ({_over(model, CUT)}) WHERE {name} IN {_listed(set(slab))}")
+                found.append(f"FROM slab_{at}")
+            beside = f"({name} IN {_listed(present)}) IS NOT TRUE" if present else "true"
+            found.append(f"FROM ({_over(model, NEW)}) WHERE {beside}")
+            spliced, whole = " UNION ALL ".join(f"({one})" for one in found), f"FROM ({_over(model, NEW)})"
+            sides = f"(({spliced}) EXCEPT ALL ({whole})) UNION ALL (({whole}) EXCEPT ALL ({spliced}))"
+            return not self._engine.rows(f"SELECT 1 FROM ({sides}) LIMIT 1")
+        except BoathouseError:
+            return None
+
     def _partitions(self, model: Model, cuts: Mapping[str, str]) -> tuple[set[object], set[object]]:
         """The partitions to compute, and those to read for it, as gold finds them."""
         moved = [(table, cut) for table, cut in cuts.items() if table in self._moved]
