@@ -5,7 +5,7 @@ Readers see nothing of them, nor does the next run if this process dies. What do
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -40,21 +40,31 @@ class Written:
     @property
     def by_partitions(self) -> Iterator[str]:
         """Yield relations of some of the partitions each, which have all rows between them."""
-        names = self.table.partition_by
-        folders = sorted(self.files, key=lambda file: [str(file.partition[name]) for name in names])
-        some: list[lake.DataFile] = []
-        for _, group in groupby(folders, key=lambda file: [file.partition[name] for name in names]):
-            files = list(group)
-            if some and sum(file.rows for file in some + files) > _ROWS_AT_ONCE:
-                yield self._scan(some)
-                some = []
-            some += files
-        if some:
-            yield self._scan(some)
+        return map(self._scan, in_chunks(self.files, self.table.partition_by))
 
     def _scan(self, files: Iterable[lake.DataFile]) -> str:
         columns = {column.name: column.type for column in self.table.columns}
         return self.engine.scan_files(self.root, files, columns, self.table.partition_by)
+
+
+def in_chunks(files: Iterable[lake.DataFile], partition_by: Sequence[str]) -> Iterator[list[lake.DataFile]]:
+    """Yield the files of some partitions each, with about so many rows as are compared at once."""
+
+    def partition(file: lake.DataFile) -> list[str]:
+        return [str(file.partition[name]) for name in partition_by]
+
+    chunk: list[lake.DataFile] = []
+    rows = 0
+    for _, group in groupby(sorted(files, key=partition), key=partition):
+        of_one = list(group)
+        its_rows = sum(file.rows for file in of_one)
+        if chunk and rows + its_rows > _ROWS_AT_ONCE:
+            yield chunk
+            chunk, rows = [], 0
+        chunk += of_one
+        rows += its_rows
+    if chunk:
+        yield chunk
 
 
 @contextmanager

@@ -20,9 +20,7 @@ from src.checks.sameness import repeated, unequal
 from src.contract import PROVENANCE, Contracts, Table
 from src.engine import DuckEngine, identifier
 from src.errors import BoathouseError, MachineError
-from src.gold import aggregate
-from src.gold.compare import differences
-from src.gold.computation import Computation
+from src.gold import recomputed
 from src.maintenance import archive, rot
 from src.maintenance.manifests import Manifest
 from src.masking.concealing import concealed_text
@@ -386,9 +384,7 @@ def _gold(engine: DuckEngine, table: Table, contracts: Contracts, whole: Mapping
         models = {table.scored_by: _opened(whole[table.scored_by])}
         yield from scored_laws.broken(engine, scored_table(contracts, table), gold, sources | models)
         return
-    aggregate.compute(engine, table, sources)
-    columns = {column.name: column.type for column in table.columns}
-    yield from differences(engine, columns, engine.scan(gold), Computation.RESULT)
+    yield from recomputed.differences(engine, table, gold, sources)
 
 
 def _point_in_time(
