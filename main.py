@@ -15,17 +15,18 @@ import sys
 from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from src import commands, console
 from src.author import author
-from src.bronze import ingest
-from src.checks.outcome import Outcome
-from src.contract import Feed, Seed, Table
-from src.project import Project, Selection, blocking, upstream
-from src.run import gold_step, side_by_side
-from src.run.runs import Run
-from src.run.side_by_side import Step
-from src.silver import clean
+
+# The layers are imported where a step of theirs is: a command that only looks waits for none of them.
+if TYPE_CHECKING:
+    from src.checks.outcome import Outcome
+    from src.contract import Feed, Seed, Table
+    from src.project import Project, Selection
+    from src.run.runs import Run
+    from src.run.side_by_side import Step
 
 ROOT = Path(__file__).resolve().parent
 
@@ -48,6 +49,8 @@ def carry(
     take their load however many of its rows are rejected; `accept_removals`: those of which statements may remove
     however many rows.
     """
+    from src.run import side_by_side
+
     seeds = project.contracts.seeds_of(chosen.feeds)
     pulled = [feed for feed in chosen.feeds if feed.source] if pull else []
     if pulled:
@@ -78,6 +81,8 @@ def carry(
 
 
 def _bronze(feed: Feed, run: Run, seeds: Iterable[Seed]) -> Step:
+    from src.run.side_by_side import Step
+
     own = tuple(seed.id for seed in seeds if seed.is_taken_by(feed))
     # one process reads all workbooks, and only the thread of the run ends it when a stop is asked for
     alone = feed.format == "xlsx"
@@ -91,6 +96,9 @@ def _silver(
     accept_rejects: Collection[str],
     accept_removals: Collection[str],
 ) -> Step:
+    from src.project import upstream
+    from src.run.side_by_side import Step
+
     work = partial(
         _clean,
         table=table,
@@ -103,6 +111,10 @@ def _silver(
 
 
 def _gold(table: Table, run: Run, full_refresh: Collection[str]) -> Step:
+    from src.project import blocking
+    from src.run import gold_step
+    from src.run.side_by_side import Step
+
     work = partial(gold_step.build, table=table, run=run, full_refresh=table.id in full_refresh)
     # a model in Python is anybody's code; a soft source is read as right or not by all that the run has counted
     alone = bool(table.python or table.scored_by or table.soft_sources)
@@ -116,6 +128,8 @@ def _land(project: Project, seed: Seed, run: Run) -> Outcome:
 
 
 def _ingest(project: Project, feed: Feed, run: Run) -> Outcome:
+    from src.bronze import ingest
+
     return ingest.run(
         project.engine,
         project.landing,
@@ -131,6 +145,8 @@ def _ingest(project: Project, feed: Feed, run: Run) -> Outcome:
 def _clean(
     project: Project, table: Table, run: Run, full_refresh: bool, accept_rejects: bool, accept_removals: bool
 ) -> Outcome:
+    from src.silver import clean
+
     places = clean.Places.of_table(table, project.path)
     user = author() or "someone"
     return clean.run(

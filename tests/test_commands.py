@@ -56,6 +56,18 @@ def test_a_command_is_a_file_with_its_help_its_arguments_and_its_run() -> None:
         assert callable(command.run), name
 
 
+def test_the_list_of_commands_waits_for_no_engine_no_layer_and_no_command() -> None:
+    code = (
+        "import sys, main\n"
+        "try: main.main(['--help'])\n"
+        "except SystemExit: print(*(name for name in sys.modules if name.split('.')[0] in ('src', 'duckdb', 'loguru')))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = {name.split(".")[1] for name in ran.stdout.splitlines()[-1].split() if name != "src"}
+    assert loaded == {"author", "commands", "console", "errors", "permissions", "settings", "stopping"}
+    assert not [name for name in ran.stdout.splitlines()[-1].split() if name.startswith("src.commands.")]
+
+
 def test_help_names_every_command() -> None:
     shown = typed("--help")
     assert shown.returncode == 0
