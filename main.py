@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from src.contract import Feed, Seed, Table
     from src.project import Project, Selection
     from src.run.runs import Run
-    from src.run.side_by_side import Step
 
 ROOT = Path(__file__).resolve().parent
 
@@ -49,7 +48,7 @@ def carry(
     take their load however many of its rows are rejected; `accept_removals`: those of which statements may remove
     however many rows.
     """
-    from src.run import side_by_side
+    from src.run import side_by_side, steps
 
     seeds = project.contracts.seeds_of(chosen.feeds)
     pulled = [feed for feed in chosen.feeds if feed.source] if pull else []
@@ -75,50 +74,12 @@ def carry(
             for one in pulling.steps(run, stage, pulled):
                 step(one.name, one.work, one.waits_for, one.source)
         with side_by_side.opened(project, run, bar) as layers:
-            layers.do([_bronze(feed, run, seeds) for feed in chosen.feeds])
-            layers.do([_silver(table, run, full_refresh, accept_rejects, accept_removals) for table in chosen.silver])
-            layers.do([_gold(table, run, full_refresh) for table in chosen.gold])
-
-
-def _bronze(feed: Feed, run: Run, seeds: Iterable[Seed]) -> Step:
-    from src.run.side_by_side import Step
-
-    own = tuple(seed.id for seed in seeds if seed.is_taken_by(feed))
-    # one process reads all workbooks, and only the thread of the run ends it when a stop is asked for
-    alone = feed.format == "xlsx"
-    return Step(feed.id, partial(_ingest, feed=feed, run=run), needs=own, source=feed.path, alone=alone)
-
-
-def _silver(
-    table: Table,
-    run: Run,
-    full_refresh: Collection[str],
-    accept_rejects: Collection[str],
-    accept_removals: Collection[str],
-) -> Step:
-    from src.project import upstream
-    from src.run.side_by_side import Step
-
-    work = partial(
-        _clean,
-        table=table,
-        run=run,
-        full_refresh=table.id in full_refresh,
-        accept_rejects=table.id in accept_rejects,
-        accept_removals=table.id in accept_removals,
-    )
-    return Step(table.id, work, needs=tuple(upstream(table)))
-
-
-def _gold(table: Table, run: Run, full_refresh: Collection[str]) -> Step:
-    from src.project import blocking
-    from src.run import gold_step
-    from src.run.side_by_side import Step
-
-    work = partial(gold_step.build, table=table, run=run, full_refresh=table.id in full_refresh)
-    # a model in Python is anybody's code; a soft source is read as right or not by all that the run has counted
-    alone = bool(table.python or table.scored_by or table.soft_sources)
-    return Step(table.id, work, needs=tuple(blocking(table)), alone=alone)
+            layers.do([steps.bronze(feed, seeds, partial(_ingest, feed=feed, run=run)) for feed in chosen.feeds])
+            merge = partial(_clean, run=run, full_refresh=full_refresh)
+            merge = partial(merge, accept_rejects=accept_rejects, accept_removals=accept_removals)
+            build = partial(_build, run=run, full_refresh=full_refresh)
+            layers.do([steps.silver(table, partial(merge, table=table)) for table in chosen.silver])
+            layers.do([steps.gold(table, partial(build, table=table)) for table in chosen.gold])
 
 
 def _land(project: Project, seed: Seed, run: Run) -> Outcome:
@@ -143,7 +104,12 @@ def _ingest(project: Project, feed: Feed, run: Run) -> Outcome:
 
 
 def _clean(
-    project: Project, table: Table, run: Run, full_refresh: bool, accept_rejects: bool, accept_removals: bool
+    project: Project,
+    table: Table,
+    run: Run,
+    full_refresh: Collection[str],
+    accept_rejects: Collection[str],
+    accept_removals: Collection[str],
 ) -> Outcome:
     from src.silver import clean
 
@@ -154,10 +120,16 @@ def _clean(
         table,
         places,
         batch=run.run_id,
-        full_refresh=full_refresh,
-        accepted_by=user if accept_rejects else "",
-        removals_accepted_by=user if accept_removals else "",
+        full_refresh=table.id in full_refresh,
+        accepted_by=user if table.id in accept_rejects else "",
+        removals_accepted_by=user if table.id in accept_removals else "",
     )
+
+
+def _build(project: Project, table: Table, run: Run, full_refresh: Collection[str]) -> Outcome:
+    from src.run import gold_step
+
+    return gold_step.build(project, table, run, full_refresh=table.id in full_refresh)
 
 
 def main(argv: list[str], default_project: Path = ROOT, program: str = "main.py") -> int:

@@ -95,7 +95,7 @@ def test_main_shows_the_blocking_sequence_and_little_else() -> None:
     layers = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)]
     imported = {f"{node.module}.{name.name}" for node in layers for name in node.names}
     assert {"src.bronze.ingest", "src.silver.clean", "src.run.gold_step"} <= imported
-    assert re.findall(r"\b(ingest|clean|gold_step)\.(?:run\(|build,)", text) == ["gold_step", "ingest", "clean"]
+    assert re.findall(r"\b(ingest|clean|gold_step)\.(?:run|build)\(", text) == ["ingest", "clean", "gold_step"]
     assert len(text.splitlines()) <= 150
 
 
