@@ -257,3 +257,16 @@ def test_a_death_between_the_files_and_the_commit_is_finished_by_the_next_run(
     assert delta.open_table(lake.data / "gold/shop/daily") is None
     lake.good()
     assert (lake.rows(DAILY), committed(lake)) == (OF_SEVEN, 7)
+
+
+def test_a_partition_column_that_is_called_as_its_type_is_compared_with_the_partitions_beside(lake: Lake) -> None:
+    lake.shop()
+    lake.write("gold/shop/daily.sql", "SELECT day AS date, order_id AS orders, amount FROM silver.shop.orders")
+    lake.edit("gold/shop/contract.yaml", "{name: day,", "{name: date,")
+    lake.edit("gold/shop/contract.yaml", "{name: orders,", "{name: orders, primaryKey: true,")
+    lake.land("shop/orders/1.csv", SEVEN)
+    lake.good()
+    lake.land("shop/orders/2.csv", HEADER + "0,2024-01-01,99,2\n")
+    run = lake.good()
+    assert lake.step(run, GOLD).partitions == 1
+    assert lake.rows("SELECT amount FROM gold.shop.daily WHERE orders = 0") == [(99,)]

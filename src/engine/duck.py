@@ -559,7 +559,8 @@ class DuckEngine:
         hive = ""
         if partition_by:
             _refuse_misleading_folders(root, partition_by)
-            kinds = ", ".join(f"{literal(name)}: {columns[name]}" for name in partition_by)
+            # as text: DATE alone would be taken for a column of that name, of a table that this one is joined with
+            kinds = ", ".join(f"{literal(name)}: {literal(columns[name])}" for name in partition_by)
             hive = f", hive_types = {{{kinds}}}"
         options = f"hive_partitioning = {literal(bool(partition_by))}{hive}, union_by_name = {literal(evolved)}"
         options += ", filename = '_at', file_row_number = true" if located else ""
