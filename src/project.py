@@ -315,7 +315,7 @@ def read_contracts(settings: Settings) -> tuple[Contracts, str]:
     file = settings.data_dir / lake.KNOWN / _CONTRACTS
     contracts, found, new = contract.load_known(settings.source, lake.read_known(file, own=True))
     if new:
-        lake.write_known(file, new)
+        lake.keep_later(file, new)
     return contracts, found
 
 
@@ -341,7 +341,7 @@ def on_engine(
         resolved = _resolved(engine, contracts)
         if judged:
             sources = {name: table.sources for name, table in resolved.items()}
-            lake.write_known(file, {"of": judged, "sources": sources})
+            lake.keep_later(file, {"of": judged, "sources": sources})
     return Project(settings, contracts, tuple(_in_order(resolved)), engine)
 
 

@@ -16,6 +16,7 @@ from conftest import ORDERS, ROOT, Lake
 from src import contract
 from src.contract import Contracts, kept
 from src.errors import ContractError, ContractErrors
+from src.lake import keep
 from src.project import open_project
 
 
@@ -171,6 +172,8 @@ def test_a_project_keeps_its_contracts_beside_its_lake_and_judges_its_models_onc
     lake.shop().data.mkdir()
     with open_project(lake.settings) as project:
         first = project.contracts, project.marts
+    assert not (lake.data / ".known").exists()  # who only looks changes nothing
+    keep(lake.data)
     written = files(lake)
     assert {"contracts.json", "models.json"} <= written.keys()
     monkeypatch.delattr("src.contract.kept.load")
@@ -190,12 +193,12 @@ def test_a_model_that_is_no_sql_is_told_again_and_again(lake: Lake) -> None:
 def test_what_somebody_else_can_have_written_is_not_taken(lake: Lake) -> None:
     lake.shop().data.mkdir()
     with open_project(lake.settings):
-        pass
+        keep(lake.data)
     file = lake.data / ".known/contracts.json"
     assert file.stat().st_mode & 0o022 == 0
     file.chmod(0o664)
     with open_project(lake.settings):
-        pass
+        keep(lake.data)
     assert file.stat().st_mode & 0o022 == 0  # read and kept anew
 
 

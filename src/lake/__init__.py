@@ -7,6 +7,7 @@ from src.lake.formats import NewerFormat as NewerFormat
 from src.lake.formats import stamp as stamp
 from src.lake.known import KNOWN as KNOWN
 from src.lake.known import keep as keep
+from src.lake.known import keep_later as keep_later
 from src.lake.known import read_known as read_known
 from src.lake.known import recall as recall
 from src.lake.known import write_known as write_known

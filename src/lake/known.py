@@ -38,6 +38,7 @@ _kept: dict[Path, _Kept] = {}
 # By lake the file that this process has read or written, and its lines: of each table its log's state and its facts.
 _file: dict[Path, log.FileMark] = {}
 _lines: dict[Path, dict[str, tuple[str, str]]] = {}
+_later: dict[Path, Mapping[str, Any]] = {}  # what is to be kept too, by its file
 
 
 def recall(data: Path) -> None:
@@ -67,8 +68,15 @@ def _recalled(root: Path, line: tuple[str, str]) -> Snapshot | None:
     return snapshot
 
 
+def keep_later(file: Path, kept: Mapping[str, Any]) -> None:
+    """Keep something in a file beside the lake's tables with the next `keep`: who only looks changes nothing."""
+    _later[file] = kept
+
+
 def keep(data: Path) -> None:
-    """Keep what is known of the lake's tables, if it is more than what is kept."""
+    """Keep what is known of the lake's tables, if it is more than what is kept, and what was to be kept later."""
+    for file in [file for file in _later if file.is_relative_to(data)]:
+        write_known(file, _later.pop(file))
     found = {root: known for root, known in tables.known().items() if root.is_relative_to(data)}
     if all(_is_kept(root, snapshot) for root, (_, snapshot) in found.items()):
         return

@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import re
+import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +35,7 @@ class DataFile:
 _LOG = "_delta_log"
 _ENTRY, _CHECKPOINT = re.compile(rf"{_LOG}/(\d{{20}})\.json"), re.compile(rf"{_LOG}/(\d{{20}})\.checkpoint\.")
 _NEEDED = {"add": ("path",), "remove": ("path",), "txn": ("appId", "version")}
+_COARSE = 5  # CLOCK_REALTIME_COARSE, by the number that Linux knows it by
 Mark = tuple[int, str, int, int, int]
 FileMark = tuple[int, int, int, int]
 
@@ -70,14 +73,22 @@ def file_mark(facts: os.stat_result) -> FileMark:
     return facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino
 
 
+def file_time() -> int:
+    """Return the moment that a file changed now would have at least, in nanoseconds since 1970.
+
+    Linux gives files the time of its last tick, some milliseconds ago (CLOCK_REALTIME_COARSE, clock_gettime(2)).
+    """
+    return time.clock_gettime_ns(_COARSE) if sys.platform == "linux" else time.time_ns()
+
+
 def state(root: Path, unchanged_since: int | None = None) -> str:
     """Return a text that is another once any file of the log is written to, replaced, added or removed.
 
-    It is '' where one was after the moment `unchanged_since`, in nanoseconds since 1970.
+    It is '' where one may have been after the moment `unchanged_since`, which `file_time` gave.
     """
     with os.scandir(os.path.join(root, _LOG)) as found:
         marks = sorted((one.name, *file_mark(one.stat())) for one in found)
-    if unchanged_since is not None and any(changed > unchanged_since for _, _, _, changed, _ in marks):
+    if unchanged_since is not None and any(changed >= unchanged_since for _, _, _, changed, _ in marks):
         return ""
     return hashlib.sha256(repr(marks).encode()).hexdigest()
 

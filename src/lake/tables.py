@@ -96,7 +96,7 @@ class Snapshot:
 
     def __init__(self, root: Path, table: DeltaTable) -> None:
         self.root = root
-        self.read_at: int | None = time.time_ns()  # nanoseconds since 1970; None: its log was not read in this process
+        self.read_at: int | None = log.file_time()  # nanoseconds since 1970; None: its log was not read in this process
         self.version = int(table.version())
         self._loaded: DeltaTable | None = table
         self._progress: dict[str, int | None] = {}
@@ -146,7 +146,7 @@ class Snapshot:
         `table` is what `moving` gave; it is brought to that version once more is wanted of it.
         """
         after = Snapshot.__new__(Snapshot)
-        after.root, after.version, after.read_at = self.root, self.version + 1, time.time_ns()
+        after.root, after.version, after.read_at = self.root, self.version + 1, log.file_time()
         after._loaded, after._behind = None, table
         # of what was asked for, and no more: a table of many files has recorded each
         after._progress = {name: progress.get(name, at) for name, at in self._progress.items()}
@@ -402,7 +402,7 @@ def open_table(root: Path, version: int | None = None) -> Snapshot | None:
             known = _newest[root] = mark, snapshot  # an entry that came in after the mark shows as another mark
     if known and known[0] == mark and version in (None, known[1].version):
         return known[1]
-    began = time.time_ns()
+    began = log.file_time()
     found = Snapshot(root, _load(root, version))
     found.read_at = began
     if version in (None, log.newest_version(mark)):
