@@ -45,6 +45,9 @@ def test_what_commands_write_is_as_the_umask_of_the_settings_says(
     for words in (("run",), ("query", "SELECT 1"), ("backup",), ("report",)):
         assert lake.typed(*words, UMASK=umask).returncode == 0
     made = [path for top in ("data", "logs", "backups") for path in (lake.root / top).rglob("*") if path not in landed]
+    own = {path for path in made if path.name in ("contracts.json", "models.json")}  # trusted if only its user wrote
+    assert {stat.S_IMODE(path.stat().st_mode) for path in own} == {0o640}
+    made = [path for path in made if path not in own]
     private = {path for path in made if not stat.S_IMODE(path.stat().st_mode) & 0o077}
     assert {path.name for path in private if path.is_file()} <= {"queries.json"}
     found = {("folder" if path.is_dir() else "file", stat.S_IMODE(path.stat().st_mode)) for path in {*made} - private}

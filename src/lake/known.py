@@ -76,7 +76,7 @@ def keep_later(file: Path, kept: Mapping[str, Any]) -> None:
 def keep(data: Path) -> None:
     """Keep what is known of the lake's tables, if it is more than what is kept, and what was to be kept later."""
     for file in [file for file in _later if file.is_relative_to(data)]:
-        write_known(file, _later.pop(file))
+        write_known(file, _later.pop(file), own=True)
     found = {root: known for root, known in tables.known().items() if root.is_relative_to(data)}
     if all(_is_kept(root, snapshot) for root, (_, snapshot) in found.items()):
         return
@@ -134,12 +134,15 @@ def read_known(file: Path, *, own: bool = False) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def write_known(file: Path, kept: Mapping[str, Any]) -> None:
-    """Keep something in a file beside the lake's tables, whole or not at all; nothing where that is refused."""
-    new = file.with_name(f"{file.name}.{uuid.uuid4().hex}")
+def write_known(file: Path, kept: Mapping[str, Any], *, own: bool = False) -> None:
+    """Keep something in a file beside the lake's tables, whole or not at all; nothing where that is refused.
+
+    `own`: nobody but this user may write it, whatever the umask lets the group do: `read_known` takes no other.
+    """
+    new, mode = file.with_name(f"{file.name}.{uuid.uuid4().hex}"), 0o644 if own else 0o666
     try:
         file.parent.mkdir(exist_ok=True)
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w", encoding="utf-8") as handle:
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as handle:
             handle.write(json.dumps(kept))
         os.replace(new, file)
     except OSError:
