@@ -57,6 +57,7 @@ def sizes(monkeypatch: pytest.MonkeyPatch, rows: int, delete_from: int = 5, file
     monkeypatch.setattr(duck, "_ROWS_UNCUT", rows)
     monkeypatch.setattr(duck, "_ROWS_AT_ONCE", rows)
     monkeypatch.setattr(winners, "_ROWS_AT_ONCE", rows)
+    monkeypatch.setattr(winners, "_BYTES_A_HASH", 1 << 60)
     monkeypatch.setattr(passes, "_FEW_ROWS", rows)
     monkeypatch.setattr(passes, "_ROWS_AT_ONCE", rows)
     monkeypatch.setattr(incoming, "_ROWS_TO_DELETE_FROM", delete_from)

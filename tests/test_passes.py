@@ -157,6 +157,7 @@ def test_narrow_passes_give_what_all_rows_side_by_side_give(
     monkeypatch.setattr(passes, "_FEW_ROWS", 0)
     monkeypatch.setattr(passes, "_ROWS_AT_ONCE", 5)
     monkeypatch.setattr(winners, "_ROWS_AT_ONCE", random.choice((4, 4_000_000)))
+    monkeypatch.setattr(winners, "_BYTES_A_HASH", 1 << 60)
     with open_project(lake.settings) as project:
         engine, table = project.engine, project.declared(TABLE)
         feed = table.feeds[0]

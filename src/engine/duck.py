@@ -191,7 +191,7 @@ class DuckEngine:
         published under the same name. It never spills: what is too much for it is an OutOfMemoryError, which nobody
         but whoever does the step again, by the engine that all memory is for, comes to see.
         """
-        memory = f"{self._memory // 2 // count}B"  # this one keeps what its last step left in memory
+        memory = f"{self.memory // 2 // count}B"  # this one keeps what its last step left in memory
         engine = DuckEngine(memory_limit=memory, threads=1, spill=self._spill, profile=self.profile, small=True)
         engine._run_date = self._run_date
         for known in ("_awaited", "_made", "_names", "_trees", "_types"):  # what is true of every engine
@@ -463,10 +463,10 @@ class DuckEngine:
 
     def has_room_for(self, size: int) -> bool:
         """Return whether the rows of so many bytes of Parquet fit in memory, beside what is done with them."""
-        return size * _UNPACKED * 2 <= self._memory
+        return size * _UNPACKED * 2 <= self.memory
 
     @cached_property
-    def _memory(self) -> int:
+    def memory(self) -> int:
         """Return the bytes of memory that the engine may take."""
         return int(self.one(f"SELECT {_MEMORY}")[0])
 

@@ -19,6 +19,7 @@ from src.silver.batch import Batch
 
 _ARRIVAL = ("_ingested_at", "_file", "_row")
 _ROWS_AT_ONCE = 4_000_000
+_BYTES_A_HASH = 100  # of memory, where hashes alone are grouped: a quarter of it is what 10 million took
 
 
 def key(table: Table) -> tuple[str, ...]:
@@ -59,7 +60,8 @@ def find_shared_keys(engine: DuckEngine, table: Table, relations: Sequence[tuple
     engine.table(Batch.SHARED_KEYS, "SELECT 0::UBIGINT AS _hash WHERE false")
     hashed = _hashed(key(table))
     all_hashes = " UNION ALL ".join(f"SELECT {hashed} AS _hash FROM {relation}" for relation, _ in relations)
-    for part in _parts_of("_hash", sum(rows for _, rows in relations)):
+    at_once = max(_ROWS_AT_ONCE, engine.memory // _BYTES_A_HASH)  # every part reads all keys again
+    for part in _parts_of("_hash", sum(rows for _, rows in relations), at_once):
         counted = f"SELECT _hash FROM ({all_hashes}) WHERE {part} GROUP BY 1 HAVING count(*) > 1"
         engine.execute(f"INSERT INTO {Batch.SHARED_KEYS} {counted}")
     return int(engine.one(f"SELECT count(*) FROM {Batch.SHARED_KEYS}")[0])
@@ -265,15 +267,15 @@ def parts(names: Sequence[str], rows: int) -> list[str]:
 
     The engine spills tables and joins to disk, but not all of a large grouping or window.
     """
-    return _parts_of(_hashed(names), rows)
+    return _parts_of(_hashed(names), rows, _ROWS_AT_ONCE)
 
 
 def _hashed(names: Sequence[str]) -> str:
     return f"hash({', '.join(map(identifier, names))})"
 
 
-def _parts_of(hashed: str, rows: int) -> list[str]:
-    count = 1 + rows // _ROWS_AT_ONCE
+def _parts_of(hashed: str, rows: int, at_once: int) -> list[str]:
+    count = 1 + rows // at_once
     return ["true"] if count == 1 else [f"{hashed} % {count} = {part}" for part in range(count)]
 
 
