@@ -187,6 +187,15 @@ def test_a_log_that_was_changed_after_it_was_read_is_not_kept(lived: Lake) -> No
     assert log.state(root, snapshot.read_at) == "" and log.state(root)
 
 
+def test_what_a_commit_of_this_process_made_is_kept_unless_another_file_of_its_log_was_changed(tmp_path: Path) -> None:
+    root = tmp_path / "silver/shop/made"
+    made = tables.create(root, {"a": "BIGINT"})
+    followed = tables.commit(tables.commit(made, progress={"x": 1}), progress={"x": 2})
+    assert followed.version == 2 and log.state(root, followed.read_at, followed.own) == log.state(root) != ""
+    (root / "_delta_log" / f"{1:020d}.json").touch()
+    assert log.state(root, followed.read_at, followed.own) == ""
+
+
 def test_where_nothing_can_be_kept_everything_is_read(lived: Lake, asked: list[str]) -> None:
     shutil.rmtree(lived.data / ".known")
     (lived.data / ".known").write_text("a file in its place", encoding="utf-8")

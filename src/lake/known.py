@@ -57,10 +57,9 @@ def _recalled(root: Path, line: tuple[str, str]) -> Snapshot | None:
     """Return what is kept of a table; None where its log is another, or the line is not what it should be."""
     try:
         state, text = line
+        snapshot = Snapshot.of_facts(root, facts := json.loads(text))  # before its log is looked at
         if log.state(root) != state:
             return None
-        facts = json.loads(text)
-        snapshot = Snapshot.of_facts(root, facts)
         log.know_commits(root, facts["commits"])
     except (OSError, BoathouseError, ValueError, TypeError, KeyError, AttributeError):
         return None  # whoever opens it is told
@@ -106,7 +105,7 @@ def _is_kept(root: Path, snapshot: Snapshot) -> bool:
 def _state(root: Path, snapshot: Snapshot) -> str:
     """Return the state of a log as it was read; '' where it is gone, or was changed since."""
     try:
-        return log.state(root, snapshot.read_at)
+        return log.state(root, snapshot.read_at, snapshot.own)
     except OSError:
         return ""
 

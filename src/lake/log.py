@@ -9,6 +9,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ class Commit:
     sets_columns: bool  # or other properties of the table
 
 
+_NO_MARKS: Mapping[str, FileMark] = {}
 # What was read of entries: an entry is the same as long as its file has the same size, times and inode.
 _commits: dict[Path, dict[int, tuple[FileMark, Commit]]] = {}
 _hashes: dict[Path, dict[int, tuple[FileMark, int | None]]] = {}
@@ -73,6 +75,15 @@ def file_mark(facts: os.stat_result) -> FileMark:
     return facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino
 
 
+def entry_marks(root: Path, versions: range) -> dict[str, FileMark]:
+    """Return the marks of those log entries that are there, by the names of their files."""
+    found: dict[str, FileMark] = {}
+    for name in (f"{version:020d}.json" for version in versions):
+        with suppress(FileNotFoundError):
+            found[name] = file_mark(os.stat(os.path.join(root, _LOG, name)))
+    return found
+
+
 def file_time() -> int:
     """Return the moment that a file changed now would have at least, in nanoseconds since 1970.
 
@@ -81,15 +92,18 @@ def file_time() -> int:
     return time.clock_gettime_ns(_COARSE) if sys.platform == "linux" else time.time_ns()
 
 
-def state(root: Path, unchanged_since: int | None = None) -> str:
+def state(root: Path, unchanged_since: int | None = None, but: Mapping[str, FileMark] = _NO_MARKS) -> str:
     """Return a text that is another once any file of the log is written to, replaced, added or removed.
 
-    It is '' where one may have been after the moment `unchanged_since`, which `file_time` gave.
+    It is '' where one may have been after the moment `unchanged_since`, which `file_time` gave, `but` those that are as
+    these marks say.
     """
     with os.scandir(os.path.join(root, _LOG)) as found:
         marks = sorted((one.name, *file_mark(one.stat())) for one in found)
-    if unchanged_since is not None and any(changed >= unchanged_since for _, _, _, changed, _ in marks):
-        return ""
+    if unchanged_since is not None:
+        late = (one for one in marks if one[3] >= unchanged_since)  # by the time of its last change
+        if any(but.get(name) != tuple(mark) for name, *mark in late):
+            return ""
     return hashlib.sha256(repr(marks).encode()).hexdigest()
 
 

@@ -96,7 +96,8 @@ class Snapshot:
 
     def __init__(self, root: Path, table: DeltaTable) -> None:
         self.root = root
-        self.read_at: int | None = log.file_time()  # nanoseconds since 1970; None: its log was not read in this process
+        self.read_at = log.file_time()  # when its log was read, or that of the version which commits made it of
+        self.own: Mapping[str, log.FileMark] = {}  # entries that commits of this process added since
         self.version = int(table.version())
         self._loaded: DeltaTable | None = table
         self._progress: dict[str, int | None] = {}
@@ -106,7 +107,8 @@ class Snapshot:
         """Return a snapshot as its `facts` say, without opening the table: that is done once more is wanted of it."""
         formats.refuse_newer(root, facts["properties"])
         snapshot = cls.__new__(cls)
-        snapshot.root, snapshot.version, snapshot._loaded, snapshot.read_at = root, facts["version"], None, None
+        snapshot.root, snapshot.version, snapshot._loaded = root, facts["version"], None
+        snapshot.read_at, snapshot.own = log.file_time(), {}
         snapshot._progress = dict(facts["progress"])
         snapshot.__dict__ |= {
             "columns": facts["columns"],
@@ -146,7 +148,8 @@ class Snapshot:
         `table` is what `moving` gave; it is brought to that version once more is wanted of it.
         """
         after = Snapshot.__new__(Snapshot)
-        after.root, after.version, after.read_at = self.root, self.version + 1, log.file_time()
+        after.root, after.version = self.root, self.version + 1
+        after._continue(self)
         after._loaded, after._behind = None, table
         # of what was asked for, and no more: a table of many files has recorded each
         after._progress = {name: progress.get(name, at) for name, at in self._progress.items()}
@@ -166,6 +169,11 @@ class Snapshot:
             )
             vars(after)["files"] = (*new, *(file for file in self.files if file.path not in gone))
         return after
+
+    def _continue(self, before: Snapshot) -> None:
+        """Take note that this version was made of another one by commits of this process."""
+        new = range(before.version + 1, self.version + 1)
+        self.read_at, self.own = before.read_at, {**before.own, **log.entry_marks(self.root, new)}
 
     _listed: str | None = None  # the files, as facts have them
     _behind: DeltaTable | None = None  # the library's table, at the version before
@@ -515,6 +523,7 @@ def create(
             commit_properties=_commit_properties({BUILT_FROM: 0} if replace else {}, {}),
         )
         snapshot = Snapshot(root, table)
+        snapshot.own = log.entry_marks(root, range(from_version + 1, snapshot.version + 1))
         log.make_durable(root, range(from_version + 1, snapshot.version + 1))
     return snapshot
 
@@ -701,6 +710,7 @@ def published(before: Snapshot, table: DeltaTable) -> Snapshot:
     mark = log.mark(before.root)  # first: an entry that comes in between shows as another mark
     table.update_incremental()
     after = Snapshot(before.root, table)
+    after._continue(before)
     log.make_durable(before.root, range(before.version + 1, after.version + 1))
     if mark:
         _newest[before.root] = mark, after
