@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -687,3 +688,19 @@ def test_the_types_of_trimmed_rows_are_known_without_asking_the_engine(lake: Lak
         system = "NULL::VARCHAR AS _file, 0::BIGINT AS _row, now() AS _ingested_at, '' AS _batch, '' AS _reject"
         found = engine.columns(trimmed(f"(SELECT {texts}, {system})", names, ["-"]))
         assert list(found.items()) == list(trimmed_columns(names).items())
+
+
+def test_the_folders_of_a_first_load_are_on_disk_before_its_files_are_committed(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync, synced = os.fsync, list[str]()
+
+    def traced(handle: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{handle}"))
+        fsync(handle)
+
+    lake.shop().land("shop/orders/1.csv", "order_id,day,amount,updated\n1,2024-01-01,10,1\n")
+    monkeypatch.setattr(os, "fsync", traced)
+    lake.good()
+    committed = synced.index(str(lake.data / "silver/shop/orders/_delta_log"))
+    assert {str(lake.data), str(lake.data / "silver"), str(lake.data / "silver/shop")} <= set(synced[:committed])

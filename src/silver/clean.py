@@ -240,7 +240,9 @@ class Merge:
             self._record_statements(progress, overwrite=True)
             silver = self._prepared()
         except BoathouseError:
-            self._take_back(written)
+            lake.discard(self.places.table, written)
+            with suppress(OSError):  # it is a table already
+                self.places.table.rmdir()
             raise
         silver = lake.commit(
             silver,
@@ -255,20 +257,10 @@ class Merge:
     def _written(self, rows: passes.Rows) -> list[lake.DataFile]:
         """Return the files that the rows of the whole table are written to; no commit refers to them yet."""
         root, keys = self.places.table, self.table.partition_by
-        root.mkdir(parents=True, exist_ok=True)  # a table is there with its log, which comes once its rows are audited
+        lake.make_folder(root)  # a table is there with its log, which comes once its rows are audited
         if rows.kept:
             return self.engine.write(rows.parts[0], root, keys, rows.count)
         return self.engine.write_parts(rows.parts, root, keys)
-
-    def _take_back(self, written: Sequence[lake.DataFile]) -> None:
-        """Remove files that no commit will refer to, and the folders that are empty without them."""
-        root = self.places.table
-        lake.discard(root, written)
-        folders = {root, *(folder for file in written for folder in (root / file.path).parents)}
-        for folder in sorted(folders, key=lambda each: -len(each.parts)):
-            with suppress(OSError):  # it is not empty
-                if folder.is_relative_to(root):
-                    folder.rmdir()
 
     def catch_up(self, feed: Feed, bronze: lake.Snapshot) -> Outcome:
         """Consume one feed's new versions.
