@@ -11,6 +11,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from src import stopping
+
 if TYPE_CHECKING:
     from loguru import Logger
     from loguru import logger as logger
@@ -42,9 +44,10 @@ def _imported() -> Logger:
     """Import loguru, without asyncio where nobody has that yet.
 
     loguru asks it for one function, which is called where a sink is a coroutine; asyncio is most of what the import
-    takes. Where other threads run, one of them may be importing it too, and gets it whole.
+    takes. Where other threads run that import anything, one of them may be importing it too, and gets it whole.
     """
-    if {"loguru", "asyncio"} & sys.modules.keys() or threading.active_count() > 1:
+    others = [thread for thread in threading.enumerate() if thread.name != stopping.WATCHER]
+    if {"loguru", "asyncio"} & sys.modules.keys() or len(others) > 1:
         from loguru import logger
     else:
         sys.modules["asyncio"] = _StandIn("asyncio")

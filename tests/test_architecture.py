@@ -16,7 +16,8 @@ from src.silver.batch import Batch
 
 # Imports go one way: a part may import those above it, never one beside or below it.
 ORDER = [
-    ["errors", "stopping", "logger"],
+    ["errors", "stopping"],
+    ["logger"],
     ["console", "problems"],
     ["settings", "views", "author", "spool"],
     ["contract", "remote", "permissions"],
@@ -26,7 +27,7 @@ ORDER = [
     ["reads"],
     ["catalog"],
     ["project"],
-    ["selection", "origins"],
+    ["selection", "origins", "landing_zone"],
     ["masking"],
     ["landing", "bronze", "silver", "gold"],
     ["ml"],

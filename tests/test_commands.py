@@ -90,6 +90,25 @@ def test_a_command_imports_no_other(lake: Lake) -> None:
     assert ran.stderr.split() == ["src.commands.plan"]
 
 
+# Of what a run with nothing new must not wait for: monitors, readers of single formats, a second event loop, ...
+UNUSED = {
+    *("src.monitors", "src.proof.proving", "src.proof.columns", "src.masking.resolving", "src.bronze.workbooks"),
+    *("src.landing", "asyncio", "polars", "pyarrow", "yaml", "pydantic", "rich"),
+}
+
+
+def test_a_run_with_nothing_new_loads_nothing_but_what_looks_for_news(lake: Lake) -> None:
+    shop(lake)
+    environ = os.environ | {"PROJECT_DIR": str(lake.root), "SETTLE_SECONDS": "0"}
+    code = "import sys, main; main.main(['run']); print(*sys.modules)"
+    for _ in range(2):
+        ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environ, capture_output=True, text=True)
+    assert "(0 changed" in ran.stdout
+    loaded = set(ran.stdout.splitlines()[-1].split())
+    assert {"src.bronze.ingest", "src.silver.clean", "src.gold.aggregate"} <= loaded
+    assert sorted(loaded & UNUSED) == []
+
+
 def test_main_shows_the_blocking_sequence_and_little_else() -> None:
     text = (ROOT / "main.py").read_text(encoding="utf-8")
     layers = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)]

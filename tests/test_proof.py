@@ -78,7 +78,7 @@ def test_the_mart_of_the_benchmarks_is_proven(lake: Lake) -> None:
     with open_project(lake.settings) as project:
         known = {**project.contracts.silver, **{table.id: table for table in project.marts}}
         (mart,) = project.marts
-        assert proof.prove(project.engine, mart, known).refusal is None
+        assert prove(project.engine, mart, known).refusal is None
 
 
 # -- by what a source is cut

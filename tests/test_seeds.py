@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, Lake
 
-from src import alerts
+from src import alerts, landing_zone
 from src.errors import ContractError, ContractErrors, UsageError
 from src.landing import seeds
-from src.monitors import landing
 from src.project import open_project
 
 TABLE = """
@@ -316,7 +315,7 @@ def test_where_nothing_but_seeds_ever_landed_an_empty_landing_zone_is_no_problem
     seeded(lake).good()
     landed(lake)[0].unlink()
     with open_project(lake.settings) as project:
-        assert landing.problem(project, date(2026, 1, 1)) is None
+        assert landing_zone.problem(project, date(2026, 1, 1)) is None
 
 
 def test_seeds_that_landed_do_not_keep_the_sample_company_away(lake: Lake) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from src import console
+from src import console, landing_zone
 from src.errors import BoathouseError, TransientError
-from src.monitors import landing
 from src.problems import Problem
 from src.run.runs import Run
 
@@ -36,7 +35,7 @@ def looked_at(run: Run) -> set[str]:
     How much of a load is rejected is known where there was one. Nothing is wrong with a source that is not set up.
     """
     done = {step.table_id: step for step in run.steps if step.status != "blocked"}
-    seen = {landing.INCIDENT} if run.landing_seen else set()
+    seen = {landing_zone.INCIDENT} if run.landing_seen else set()
     seen |= {f"{_kind(name)} {name}" for name in run.not_set_up}
     seen |= {f"rejects {name}" for name, step in done.items() if step.layer == "silver" and step.records_read}
     return seen | {f"{_kind(table_id)} {table_id}" for table_id in done}

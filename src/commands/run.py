@@ -10,12 +10,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
-from src import alerts, console, selection
+from src import console, landing_zone, selection
 from src.bronze import ingest
 from src.commands import Call, Sequence, json_argument, note_before, window_arguments
 from src.errors import BUG_EXIT_CODE, BoathouseError, UsageError
 from src.logger import logger
-from src.monitors import landing
 from src.problems import Problem
 from src.project import Project, Selection, open_project
 from src.run import runs, summary
@@ -95,7 +94,7 @@ def pipeline(
     full_refresh = {table.id for table in (*chosen.silver, *chosen.gold)} if mode == "all" else set()
     with recorded_run(project, RunKind.PIPELINE, command, window, full_refresh=mode == "all") as run:
         _land_samples(project)
-        run.landing, run.landing_seen = landing.problem(project, run.window.end), True
+        run.landing, run.landing_seen = landing_zone.problem(project, run.window.end), True
         run.unclaimed = [*_unclaimed_seeds(project), *ingest.unclaimed(project.landing, feeds)]
         sequence(project, run, chosen, full_refresh, accept_rejects, accept_removals, pull)
     return run
@@ -169,8 +168,8 @@ def _land_samples(project: Project) -> None:
     What lands by itself, the seeds, counts for nothing here.
     """
     settings = project.settings
-    landed = (path for path in landing.files(project) if not path.name.startswith("."))
-    if not settings.sample_feed or any(landed) or landing.came_before(project):
+    landed = (path for path in landing_zone.files(project) if not path.name.startswith("."))
+    if not settings.sample_feed or any(landed) or landing_zone.came_before(project):
         return
     from src.demo import feeds
 
@@ -182,6 +181,8 @@ def _land_samples(project: Project) -> None:
 
 def _tell(project: Project, run: Run) -> None:
     """Open, send and close the incidents of a run. What goes wrong here never fails the run: the next one sends it."""
+    from src import alerts  # once the work is over: importing takes time
+
     settings, found = project.settings, alerts.of_run(run)
     try:
         urls = alerts.channels(settings)

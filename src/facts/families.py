@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
+from src import landing_zone
 from src.causes import Families
 from src.errors import BoathouseError
-from src.monitors import Findings, landing
+from src.monitors import Findings
 from src.project import Project, learns_from, lineage
 from src.run import history, releases
 from src.run.releases import Standing
 
 _UNSEEN = Findings()
 _DUE_HOURS = 26.0  # where nothing says how often a run is due
-_LANDING_ZONE = landing.INCIDENT.partition(" ")[2]
+_LANDING_ZONE = landing_zone.INCIDENT.partition(" ")[2]
 
 
 def read_families(

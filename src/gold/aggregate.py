@@ -75,7 +75,7 @@ def run(
     root: Path,
     sources: Mapping[str, lake.Snapshot],
     refers: Mapping[str, lake.Snapshot],
-    proof: Proof,
+    proof: Callable[[], Proof],
     *,
     batch: str,
     again: Mapping[str, str] | None = None,
@@ -93,9 +93,11 @@ def run(
     """
     gold = lake.open_table(root)
     work = plan(table, gold, sources)
+    if gold is not None and work.kind == "nothing" and not again and not full_refresh:
+        return Outcome(version=lake.set_properties(gold, contract.tags(table, gold)).version)
     build = _Build(
         model=Model(engine, table, sources),
-        way=way_of(engine, table, gold, sources, proof),
+        way=way_of(engine, table, gold, sources, proof()),
         commit=Commit(engine, table, root, sources, refers, batch),
     )
     if gold is None or work.kind == "rebuild" or full_refresh:
@@ -104,8 +106,6 @@ def run(
         return replace(outcome, notes=(*outcome.notes, work.why)) if noted else outcome
     # before the rows: a crash after a rebuild, or a version without a change of logic, may have left an older tag
     gold = lake.set_properties(gold, contract.tags(table, gold))
-    if work.kind == "nothing" and not again:
-        return Outcome(version=gold.version)
     touched = Touched(build.cut, gold, again or {})
     try:
         found = touched.find()

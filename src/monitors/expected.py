@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from src import landing_zone
 from src.engine import literal
 from src.errors import TransientError
-from src.monitors import landing
 from src.monitors.reading import Reading, sql_moment
 from src.problems import Problem
 from src.run import backup_records, history, lock, runs
@@ -57,7 +57,7 @@ def measure(reading: Reading) -> tuple[tuple[Expected, ...], tuple[Problem, ...]
         return (), tuple(_going(reading, None))
     ran, late = _ran(reading, first)
     backed_up, unsafe = _backed_up(reading, first)
-    bare = landing.problem(reading.project, reading.yesterday)
+    bare = landing_zone.problem(reading.project, reading.yesterday)
     problems = [
         *late,
         *unsafe,

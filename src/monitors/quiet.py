@@ -22,10 +22,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from src import landing_zone
 from src.bronze import ingest
 from src.contract import Feed
 from src.engine import literal
-from src.monitors import landing
 from src.monitors.reading import DAYS, Reading, sql_moment
 from src.problems import Problem
 from src.run import runs
@@ -55,7 +55,7 @@ class Pause:
 def measure(reading: Reading) -> tuple[Problem, ...]:
     """Return a problem for each feed that somebody waits for and that is quiet."""
     found = [pause for pause in read_pauses(reading) if pause.is_quiet]
-    if not found or landing.problem(reading.project, reading.yesterday):
+    if not found or landing_zone.problem(reading.project, reading.yesterday):
         return ()
     return tuple(_problem(reading, pause) for pause in found)
 

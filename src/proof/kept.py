@@ -16,7 +16,6 @@ from typing import Any
 from src import contract
 from src.contract import Table
 from src.engine import DuckEngine
-from src.proof.proving import prove
 from src.proof.refusals import Proof, Refusal
 
 
@@ -29,6 +28,8 @@ def stored_proof(engine: DuckEngine, table: Table, tables: Mapping[str, Table], 
     file = folder / f"{table.id}.json"
     proof = _read(file, looked_at)
     if proof is None:
+        from src.proof.proving import prove  # where none is kept, and nowhere else: importing takes time
+
         proof = prove(engine, table, tables)
         _keep(file, {"of": looked_at, "proof": asdict(proof)})
     return proof

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from src.engine import DuckEngine, pattern, quoted
 from src.errors import BoathouseError
-from src.proof.columns import Origin, Reference, column_origins
 from src.reads.record import Reading
+
+if TYPE_CHECKING:
+    from src.proof.columns import Origin, Reference
 
 _NAME = re.compile(r"\w+(\.\w+)*")
 
@@ -59,6 +62,8 @@ def _origins(
     engine: DuckEngine, sql: str, readable: Readable, views: Mapping[str, Mapping[str, Origin]]
 ) -> Mapping[str, Origin]:
     """Return the origins of a SELECT's columns; of any column of all tables where it cannot be walked."""
+    from src.proof.columns import Origin, column_origins  # where somebody reads, and not in a run: importing takes time
+
     known = {**readable.tables, **{view: [name for name in found if name != "*"] for view, found in views.items()}}
     try:
         return column_origins(engine, sql, known, ordering=True)

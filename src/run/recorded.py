@@ -10,7 +10,7 @@ from src import __version__, lake, reads
 from src.author import author
 from src.errors import BoathouseError
 from src.logger import logger
-from src.masking.reader import masks_of_records
+from src.masking.masks import Masks
 from src.project import Project, lineage, new_run_id
 from src.run import costs, forecast, lock, logs, progress, releases, revision, runs, soft_sources
 from src.run.kinds import RunKind
@@ -43,7 +43,7 @@ def recorded_run(
         logger.info("run {}: {}, Boathouse {}", run_id, command, __version__)
         run.started_by = by
         run.profile = project.engine.profile
-        run.masks = cache(partial(masks_of_records, project))
+        run.masks = cache(partial(_masks, project))
         run.revision = revision.read_revision(project.settings.root)
         run.expect = forecast.of_run(project, run)
         if dead:
@@ -55,6 +55,12 @@ def recorded_run(
             finally:  # last, as recording takes something too
                 costs.record(project, run)
                 lake.keep(data)
+
+
+def _masks(project: Project) -> Masks:
+    from src.masking.reader import masks_of_records  # where something is quoted: importing takes time
+
+    return masks_of_records(project)
 
 
 def _record(project: Project, run: Run) -> None:

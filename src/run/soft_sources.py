@@ -6,8 +6,9 @@ it. A source that never was right counts as empty, as an optional one does.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from src import contract, lake
 from src.contract import Table
@@ -29,7 +30,7 @@ class Reading:
 
     sources: Mapping[str, lake.Snapshot]
     refers: Mapping[str, lake.Snapshot]
-    proof: Proof
+    proof: Callable[[], Proof]  # asked where there is something to compute
     waits_for: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -58,7 +59,7 @@ def read(project: Project, run: Run, table: Table) -> Reading:
     return Reading(
         sources=readable(project, table, last_good),
         refers=refers,
-        proof=_proof(project, table, last_good),
+        proof=partial(_proof, project, table, last_good),
         waits_for=tuple(waiting),
         notes=tuple(releases.describe_old([one]) for one in old),
     )

@@ -12,7 +12,8 @@ from proof_truth import tables
 from src.contract import Column, Table
 from src.engine import DuckEngine, literal
 from src.errors import BoathouseError
-from src.proof import Proof, prove
+from src.proof import Proof
+from src.proof.proving import prove
 
 OLD, NEW, CUT = "shop_old", "shop_new", "shop_cut"
 

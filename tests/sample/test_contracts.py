@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, Lake
 
-from src import contract, proof
+from src import contract
 from src.contract import Contracts
 from src.project import open_project
+from src.proof.proving import prove
 
 REAL_FILES = Path(os.environ.get("REAL_DATA", ROOT.parent / "shared" / "data")) / "online_retail"
 
@@ -95,7 +96,7 @@ def test_the_real_files_break_no_rule_and_pass_every_audit_that_blocks(shipped: 
 def test_every_partitioned_mart_that_is_shipped_is_proven(lake: Lake) -> None:
     with open_project(replace(lake.settings, root=ROOT)) as project:
         known = {**project.contracts.silver, **{table.id: table for table in project.marts}}
-        proofs = {t.id: proof.prove(project.engine, t, known) for t in project.marts if t.partition_by}
+        proofs = {t.id: prove(project.engine, t, known) for t in project.marts if t.partition_by}
     assert {name: found.refusal for name, found in proofs.items() if found.refusal} == {}
     assert len(proofs) == 24
 
@@ -104,7 +105,7 @@ def test_what_a_mart_reads_whole_is_what_is_not_of_its_partition(lake: Lake) -> 
     with open_project(replace(lake.settings, root=ROOT)) as project:
         known = {**project.contracts.silver, **{table.id: table for table in project.marts}}
         whole = {
-            table.name: sorted(set(table.sources) - set(proof.prove(project.engine, table, known).cuts))
+            table.name: sorted(set(table.sources) - set(prove(project.engine, table, known).cuts))
             for table in project.marts
             if table.partition_by
         }

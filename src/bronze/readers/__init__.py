@@ -9,44 +9,27 @@ cannot be read to its end, or whose header cannot be trusted, is refused whole.
 give the same rows of a file without such lines. Of NDJSON the engine reads the lines for which it is proven that it
 loses nothing; the others are read exactly and stand in their places, so that both ways give the same rows of any file.
 
+What reads a format is imported where a file of it has landed, as importing takes time.
+
 An empty value is '', never NULL: NULL says that the record has no such value (JSON, Parquet).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from src.bronze.readers.avro import avro_records
-from src.bronze.readers.csv_careful import csv_records
 from src.bronze.readers.csv_fast import csv_by_engine, is_common
 from src.bronze.readers.expected import refuse_foreign
 from src.bronze.readers.first_bytes import as_its_bytes_say
-from src.bronze.readers.fixed_width import fixed_records
-from src.bronze.readers.json_columns import json_records
-from src.bronze.readers.ndjson_fast import ndjson_by_engine
-from src.bronze.readers.orc import orc_by_arrow
-from src.bronze.readers.parquet import parquet_by_engine, parquet_of_known_schema
 from src.bronze.readers.records import SYSTEM_COLUMNS as SYSTEM_COLUMNS
 from src.bronze.readers.records import Records, streamed
 from src.bronze.readers.records import Rows as Rows
 from src.bronze.readers.refusals import refusing
-from src.bronze.readers.text import refuse_wrong_encoding
-from src.bronze.readers.xlsx import xlsx_by_child
-from src.bronze.readers.xml_elements import xml_records
 from src.contract import Feed
 from src.engine import DuckEngine
 from src.errors import BoathouseError, DataError
-
-_RECORDS: dict[str, Callable[[Feed, Path], Records]] = {
-    "csv": csv_records,
-    "ndjson": json_records,
-    "json": json_records,
-    "fixed": fixed_records,
-    "xml": xml_records,
-    "avro": avro_records,
-}
 
 
 def read(engine: DuckEngine, feed: Feed, path: Path) -> Rows:
@@ -103,20 +86,50 @@ def _fast(engine: DuckEngine, feed: Feed, path: Path) -> Rows | None:
     if needs_no_engine(feed):
         return csv_by_engine(feed, path)
     if feed.format == "parquet":
+        from src.bronze.readers.parquet import parquet_of_known_schema
+
         return parquet_of_known_schema(engine, path)
-    return ndjson_by_engine(engine, feed, path) if feed.format == "ndjson" else None
+    if feed.format == "ndjson":
+        from src.bronze.readers.ndjson_fast import ndjson_by_engine
+
+        return ndjson_by_engine(engine, feed, path)
+    return None
 
 
 def _exact(engine: DuckEngine, feed: Feed, path: Path) -> Rows:
     if feed.format == "parquet":
+        from src.bronze.readers.parquet import parquet_by_engine
+
         return parquet_by_engine(engine, path)
     if feed.format == "orc":
+        from src.bronze.readers.orc import orc_by_arrow
+
         return orc_by_arrow(engine, path)
     if feed.format == "xlsx":
+        from src.bronze.readers.xlsx import xlsx_by_child
+
         return xlsx_by_child(engine, feed, path)
     if feed.format in ("csv", "ndjson", "fixed"):
+        from src.bronze.readers.text import refuse_wrong_encoding
+
         refuse_wrong_encoding(feed, path)
-    return streamed(engine, _RECORDS[feed.format](feed, path))
+    return streamed(engine, _records(feed, path))
+
+
+def _records(feed: Feed, path: Path) -> Records:
+    """Return the records of a file that is read by this program itself, one by one."""
+    match feed.format:
+        case "csv":
+            from src.bronze.readers.csv_careful import csv_records as records
+        case "fixed":
+            from src.bronze.readers.fixed_width import fixed_records as records
+        case "xml":
+            from src.bronze.readers.xml_elements import xml_records as records
+        case "avro":
+            from src.bronze.readers.avro import avro_records as records
+        case _:
+            from src.bronze.readers.json_columns import json_records as records
+    return records(feed, path)
 
 
 def _of_the_feed(engine: DuckEngine, feed: Feed, path: Path, rows: Rows, notes: tuple[str, ...]) -> Rows:
