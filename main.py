@@ -95,11 +95,12 @@ def _ingest(project: Project, feed: Feed, run: Run) -> Outcome:
         project.engine,
         project.landing,
         project.path(feed.id),
-        project.expecting(feed),
+        feed,
         batch=run.run_id,
         now=run.started,
         settle=project.settings.settle_seconds,
         latest_wins=project.contracts.latest_wins(feed),
+        expecting=project.expecting,
     )
 
 

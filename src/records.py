@@ -59,8 +59,11 @@ def append(
 ) -> None:
     """Append dataclass instances of one kind to a table in one commit."""
     if rows:
-        table = open_for(data, table_id, kind)
-        lake.commit(table, add=engine.write(select(kind, rows), table.root), info=info)
+        columns, table = columns_of(kind), open_for(data, table_id, kind)
+        values = [[getattr(row, name) for name in columns] for row in rows]
+        with engine.room() as room:
+            written = lake.write_rows(table.root, columns, values, room)
+        lake.commit(table, add=written, info=info)
         return
     table = _open(data, table_id, kind)
     if info:

@@ -26,10 +26,11 @@ from src.alerts import Event, incidents
 from src.causes import Families
 from src.engine import DuckEngine
 from src.errors import LockedError, MachineError, UsageError
-from src.lake import open_table
+from src.lake import keep, open_table
 from src.problems import CLASSES, Problem
 from src.project import open_engine
 from src.run import lock
+from src.run.settled import is_settled
 
 # apprise asks for a module of Python's that is going to leave it, and does without where it is gone
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
@@ -698,6 +699,24 @@ def test_with_nothing_wrong_and_nothing_open_nothing_is_written_or_loaded(desk: 
     ran = subprocess.run(command, cwd=ROOT, input="go\n", capture_output=True, text=True, check=True)
     assert ran.stdout == "ready\n\n"
     assert {path: path.stat().st_mtime_ns for path in desk.lake.data.rglob("*")} == before
+
+
+def test_that_all_is_over_is_known_until_anything_happens_or_there_is_a_channel(desk: Desk) -> None:
+    channels, desk.urls = desk.urls, []
+    desk.update(NOON, STALE)
+    assert not is_settled(desk.lake.data, False)
+    desk.update(NOON)
+    desk.update(NOON)
+    keep(desk.lake.data)
+    assert is_settled(desk.lake.data, False) and not is_settled(desk.lake.data, True)
+    desk.urls = channels
+    assert desk.update(NOON) == ["P2 recovered: freshness gold.shop.daily"]
+    desk.update(NOON)
+    keep(desk.lake.data)
+    assert is_settled(desk.lake.data, True)
+    assert desk.update(NOON, STALE) == ["P2 opened: freshness gold.shop.daily"]
+    assert not is_settled(desk.lake.data, True)
+    assert desk.update(NOON) == ["P2 recovered: freshness gold.shop.daily"]
 
 
 # -- what a run says of itself

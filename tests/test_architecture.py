@@ -48,7 +48,8 @@ AT_ONCE, WHEN_USED = "at once", "when used"
 # One library, one home: where each may be imported, and when. A run with nothing to do is mostly imports.
 HOMES: dict[str, tuple[list[str], str]] = {
     "deltalake": (["src/lake/"], WHEN_USED),
-    "duckdb": (["src/engine/"], AT_ONCE),
+    "arro3": (["src/lake/"], WHEN_USED),
+    "duckdb": (["src/engine/"], WHEN_USED),
     "polars": (["src/gold/", "src/demo/", "src/ml/"], WHEN_USED),
     "pyarrow": (["src/bronze/readers"], WHEN_USED),
     "fastavro": (["src/bronze/readers/avro.py"], WHEN_USED),
@@ -84,6 +85,7 @@ HOMES: dict[str, tuple[list[str], str]] = {
 }
 # Libraries whose package has another name.
 PACKAGES = {
+    "arro3": "arro3-core",
     "dotenv": "python-dotenv",
     "google": "google-cloud-bigquery",
     "jwt": "pyjwt",

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from conftest import ROOT, Lake, short, typed
+from deltalake import DeltaTable
 
 from src import commands, console
 
@@ -90,18 +91,24 @@ def test_a_command_imports_no_other(lake: Lake) -> None:
     assert ran.stderr.split() == ["src.commands.plan"]
 
 
-# Of what a run with nothing new must not wait for: monitors, readers of single formats, a second event loop, ...
+# Of what a run with nothing new must not wait for: the engine, monitors, readers of single formats, asyncio, ...
 UNUSED = {
     *("src.monitors", "src.proof.proving", "src.proof.columns", "src.masking.resolving", "src.bronze.workbooks"),
-    *("src.landing", "asyncio", "polars", "pyarrow", "yaml", "pydantic", "rich"),
+    *("src.landing", "src.alerts", "asyncio", "duckdb", "polars", "pyarrow", "yaml", "pydantic", "rich"),
 }
 
 
 def test_a_run_with_nothing_new_loads_nothing_but_what_looks_for_news(lake: Lake) -> None:
     shop(lake)
+    lake.land("shop/orders/bad.csv", "<html>")
+    assert lake.command("run") != 0
+    (lake.data / "landing/shop/orders/bad.csv").unlink()
+    assert lake.command("run") == 0  # there was an incident, which is over
+    for name in ("bronze/shop/orders", "ops/alerts"):
+        DeltaTable(lake.data / name).create_checkpoint()  # as every tenth commit does
     environ = os.environ | {"PROJECT_DIR": str(lake.root), "SETTLE_SECONDS": "0"}
     code = "import sys, main; main.main(['run']); print(*sys.modules)"
-    for _ in range(2):
+    for _ in range(2):  # what the first one reads, the next one knows
         ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environ, capture_output=True, text=True)
     assert "(0 changed" in ran.stdout
     loaded = set(ran.stdout.splitlines()[-1].split())

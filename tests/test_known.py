@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ORDERS, Lake
+from deltalake import DeltaTable
 
 from src import monitors
 from src.engine import DuckEngine
@@ -216,3 +217,25 @@ def test_within_one_moment_each_log_is_asked_once_and_after_it_again(lived: Lake
         seen = tables.open_table(root)
     after = tables.open_table(root)
     assert first and seen and after and first.version == before.version and after.version == before.version + 1
+
+
+def test_what_a_checkpoint_recorded_is_read_once_as_long_as_it_is_the_same_file(lived: Lake, asked: list[str]) -> None:
+    root = lived.data / "bronze/shop/orders"
+    DeltaTable(root).create_checkpoint()
+    [checkpoint] = (root / "_delta_log").glob("*.checkpoint.parquet")
+
+    def run() -> int:
+        """How often it was read."""
+        asked.clear()
+        assert lived.good().records[-1].records_read == 0
+        return sum(checkpoint.name in sql for sql in asked)
+
+    assert (run(), run()) == (1, 0)
+    shutil.copy2(checkpoint, copy := checkpoint.with_suffix(".copy"))
+    os.replace(copy, checkpoint)
+    assert (run(), run()) == (1, 0)
+    [kept] = (lived.data / ".known").glob("progress-*.json")
+    kept.write_text(kept.read_text("utf-8")[:-9], "utf-8")
+    assert (run(), run()) == (1, 0)
+    kept.chmod(0o666)  # anybody may have written it
+    assert run() == 1

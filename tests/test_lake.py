@@ -9,7 +9,7 @@ import resource
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from operator import eq, ge, gt, le, lt, ne
 from pathlib import Path
@@ -821,6 +821,61 @@ def test_progress_whose_log_entries_are_gone_is_not_made_up(engine: DuckEngine, 
     (root / "_delta_log" / f"{0:020d}.json").unlink()
     with pytest.raises(lake.HistoryGone):
         lake.progress_log(root, table.version)
+
+
+# -- rows that Python holds
+
+SCALARS: dict[str, tuple[object, ...]] = {
+    "VARCHAR": ('Ann\'s "ü" 🚤\n', "", "2024-01-31", date(2024, 1, 31), datetime(2024, 1, 31, 1, 2, 3, tzinfo=UTC)),
+    "BOOLEAN": (True, False),
+    "BIGINT": (0, -1, 2**63 - 1, -(2**63)),
+    "DOUBLE": (0.1, -0.0, 1e300, 5e-324, float("inf"), 3),
+    "DATE": (date(1, 1, 1), date(1969, 12, 31), date(9999, 12, 31)),
+    "TIMESTAMP WITH TIME ZONE": (
+        datetime(1, 1, 1, tzinfo=UTC),
+        datetime(2024, 1, 31, 23, 59, 59, 999999, tzinfo=timezone(timedelta(hours=-5))),
+        datetime(2024, 1, 31, 12),
+    ),
+    "DECIMAL(18,6)": (Decimal("0"), Decimal("-1.5"), Decimal("1E-6"), Decimal("999999999999.999999")),
+}
+
+
+@pytest.mark.parametrize("kind", SCALARS)
+def test_rows_that_python_holds_are_stored_as_the_engine_reads_them(
+    engine: DuckEngine, root: Path, tmp_path: Path, kind: str
+) -> None:
+    values = (*SCALARS[kind], None)
+    table = lake.create(root, {"nth": "BIGINT", "value": kind})
+    rows = [[nth, value] for nth, value in enumerate(values)]
+    table = lake.commit(table, add=lake.write_rows(root, table.columns, rows, tmp_path))
+    by_engine = ", ".join(f"({nth}, {_sql(value)}::{kind})" for nth, value in enumerate(values))
+    expected = engine.rows(f"SELECT nth, value, value::VARCHAR FROM (VALUES {by_engine}) AS v(nth, value) ORDER BY nth")
+    assert engine.rows(f"SELECT nth, value, value::VARCHAR FROM {engine.scan(table)} ORDER BY nth") == expected
+    assert engine.columns(f"SELECT * FROM read_parquet({literal([root / file.path for file in table.files])})") == {
+        "nth": "BIGINT",
+        "value": kind,
+    }
+    assert DeltaTable(root).to_pyarrow_table().num_rows == len(values) == table.rows
+
+
+def _sql(value: object) -> str:
+    return literal(
+        value.isoformat()
+        if isinstance(value, date)
+        else value
+        if isinstance(value, float)
+        else str(value)
+        if value is not None
+        else None
+    )
+
+
+def test_a_value_that_its_column_cannot_hold_is_no_null(root: Path, tmp_path: Path) -> None:
+    columns = {"value": "DECIMAL(18,6)"}
+    table = lake.create(root, columns)
+    with pytest.raises(DataError, match="no DECIMAL"):
+        lake.write_rows(root, columns, [[Decimal(10) ** 15]], tmp_path)
+    assert sorted(path.name for path in root.iterdir()) == ["_delta_log"] and table.rows == 0
 
 
 # -- what is opened again

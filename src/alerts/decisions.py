@@ -14,15 +14,16 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from src import lake
 from src.alerts import messages
 from src.alerts.families import first_heads
-from src.alerts.incidents import Event, Incident, append, folded, read
+from src.alerts.incidents import TABLE, Event, Incident, append, folded, read
 from src.alerts.messages import Message
 from src.causes import Families
 from src.engine import DuckEngine
 from src.errors import BoathouseError
 from src.problems import Problem
-from src.run import lock
+from src.run import lock, settled
 
 _PATIENCE = 60.0  # seconds to wait for another update: the time of one that meets a few dead channels
 _REPEATED = {"source": "P1", "pull": "P2"}  # how urgent a kind is at least, once it fails for a second day
@@ -49,7 +50,7 @@ def update(
         LockedError: another update held the alerts for a minute.
         BoathouseError: the events cannot be read or recorded; what they tell was sent all the same.
     """
-    if not problems and not _open_or_due(folded(read(engine, data)), now):
+    if not problems and _is_quiet(engine, data, now, has_channels=bool(urls)):
         return []
     with lock_alerts(data):
         known = _recorded(engine, data, urls, problems, now, complete, families)
@@ -86,8 +87,17 @@ def lock_alerts(data: Path) -> AbstractContextManager[None]:
     return lock.waited(data, "alerts", _PATIENCE)
 
 
-def _open_or_due(known: Mapping[str, Incident], now: datetime) -> bool:
-    return any(incident.open for incident in known.values()) or bool(_due(known, now))
+def _is_quiet(engine: DuckEngine, data: Path, now: datetime, *, has_channels: bool) -> bool:
+    """Return whether no incident is open, and no notice due where there are channels; what is found is kept."""
+    if settled.is_settled(data, has_channels):
+        return True
+    events = lake.open_table(lake.table_path(data, TABLE))  # before they are read: a later one makes another version
+    known = folded(read(engine, data))
+    if any(incident.open for incident in known.values()) or (has_channels and _due(known, now)):
+        return False
+    if events:
+        settled.keep_settled(data, has_channels, events)
+    return True
 
 
 def _recorded(

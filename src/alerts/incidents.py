@@ -36,8 +36,9 @@ from src import lake
 from src.engine import DuckEngine, identifier
 from src.problems import CLASSES
 from src.run import runs
+from src.run.settled import ALERTS
 
-TABLE = "ops.alerts"
+TABLE = ALERTS
 EVENTS = ("opened", "escalated", "acked", "snoozed", "reminded", "recovered", "sent", "undelivered")
 SILENT = CLASSES[-1]  # shown in the report, never in a message of its own
 

@@ -163,10 +163,12 @@ def run(
     settle: float,
     latest_wins: bool = False,
     only: Collection[Path] | None = None,
+    expecting: Callable[[Feed], Feed] | None = None,
 ) -> Outcome:
     """Append every new file of a feed to its bronze table, each exactly once; for the options see `arrivals`.
 
-    A file that cannot be read is refused whole and named in the outcome; the others are taken.
+    `expecting` returns the feed with the columns that are read of it: it is asked where a file is new. A file that
+    cannot be read is refused whole and named in the outcome; the others are taken.
 
     Raises:
         MachineError: disk full, no permission on the lake; nothing half-written is visible.
@@ -175,6 +177,7 @@ def run(
     arrived = arrivals(engine, landing, feed, bronze, settle, latest_wins=latest_wins, only=only)
     several = len(arrived.new) > _FILES_PER_COMMIT  # after the first commit nothing could be done again as one step
     engine.admit(sys.maxsize if several else sum(file.size for file in arrived.new))
+    feed = expecting(feed) if expecting and arrived.new else feed
     bronze, taken, outcome = _append_all(engine, root, feed, bronze, arrived, batch, now)
     not_taken = {file.sha256 for file in arrived.new} - {file.sha256 for file in taken}
     # so that they need not be read again only to find that they are known; not those whose twin was refused
@@ -426,7 +429,10 @@ def _recorded(engine: DuckEngine, bronze: lake.Snapshot | None) -> Callable[[str
         return bronze.progress
     if checkpoint is None:
         return later.get
-    return (dict(engine.rows(lake.progress_sql(checkpoint))) | later).get
+    known = lake.known_progress(bronze.root, checkpoint)
+    if known is None:
+        known = lake.keep_progress(bronze.root, checkpoint, lambda: dict(engine.rows(lake.progress_sql(checkpoint))))
+    return (known | later).get
 
 
 def _settled(files: Sequence[Landed], settle: float) -> tuple[list[Landed], list[str]]:

@@ -10,14 +10,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
-from src import console, landing_zone, selection
+from src import console, lake, landing_zone, selection
 from src.bronze import ingest
 from src.commands import Call, Sequence, json_argument, note_before, window_arguments
 from src.errors import BUG_EXIT_CODE, BoathouseError, UsageError
 from src.logger import logger
 from src.problems import Problem
 from src.project import Project, Selection, open_project
-from src.run import runs, summary
+from src.run import runs, settled, summary
 from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
 from src.run.runs import Record, Run
@@ -181,11 +181,16 @@ def _land_samples(project: Project) -> None:
 
 def _tell(project: Project, run: Run) -> None:
     """Open, send and close the incidents of a run. What goes wrong here never fails the run: the next one sends it."""
-    from src import alerts  # once the work is over: importing takes time
-
-    settings, found = project.settings, alerts.of_run(run)
+    settings = project.settings
     try:
+        is_well = not (run.failures or run.landing or run.mostly_rejected)
+        if is_well and settled.is_settled(settings.data_dir, bool(settings.alert_urls)):
+            return
+        from src import alerts  # where there is something to tell: importing takes time
+
+        found = alerts.of_run(run)
         urls = alerts.channels(settings)
         alerts.update(project.engine, settings.data_dir, urls, found, runs.now(), alerts.looked_at(run))
+        lake.keep(settings.data_dir)
     except BoathouseError as error:
         logger.warning("alerts not sent: {}", error)

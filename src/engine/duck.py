@@ -1,11 +1,13 @@
 """DuckDB, the one engine so far: the only module that imports duckdb.
 
 One connection serves a whole run. Lake tables are seen by their names, `layer.domain.table`, as
-views over exactly the files of one version.
+views over exactly the files of one version. The library is loaded with the first statement: that takes longer than all
+that a run with nothing new does.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 import os
@@ -18,9 +20,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
-
-import duckdb
+from typing import TYPE_CHECKING, Any
 
 from src import contract
 from src.engine import functions, outside, unrepeatable
@@ -39,8 +39,10 @@ from src.errors import (
 )
 from src.lake import DataFile, Snapshot, discard
 
+if TYPE_CHECKING:
+    import duckdb
+
 _FIELD = re.compile(r"(STRUCT\(|, )([A-Za-z_]\w*) ")  # the engine quotes a field's name only where it must
-_MISTAKES_IN_SQL = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.SyntaxException)
 _NO_ROOM = ("No space left", "File too large", "Disk quota", "Could not write all bytes")
 MANY_COLUMNS = 500  # more of them are read by one thread
 _MAX_OPEN_PARTITIONS = 2000  # DuckDB's default of 100 cuts a partition into several files beyond it
@@ -115,11 +117,19 @@ class DuckEngine:
     """One DuckDB connection with bounded memory that spills to `spill`.
 
     It opens once it is asked something. `memory_limit`: such as 2GB, or `auto`; `profile`: where what each statement
-    took is kept, if anywhere; `small`: it does small steps alone, see `beside`.
+    took is kept, if anywhere; `small`: it does small steps alone, see `beside`; `share`: the part of that memory that
+    it takes, one of so many.
     """
 
     def __init__(
-        self, *, memory_limit: str, threads: int, spill: Path, profile: Profile | None = None, small: bool = False
+        self,
+        *,
+        memory_limit: str,
+        threads: int,
+        spill: Path,
+        profile: Profile | None = None,
+        small: bool = False,
+        share: int = 1,
     ) -> None:
         self.profile = profile
         self._config: dict[str, str | bool | int | float | list[str]] = {
@@ -131,6 +141,7 @@ class DuckEngine:
             "python_enable_replacements": False,  # no statement reads a variable of this program
         }
         self.threads = threads
+        self._memory_limit, self._share = memory_limit, share
         self._spill = spill
         self._published: dict[str, str] = {}  # SELECTs by lake name
         self._run_date: date | None = None
@@ -150,10 +161,13 @@ class DuckEngine:
 
     @cached_property
     def _connection(self) -> duckdb.DuckDBPyConnection:
+        import duckdb
+
         connection = duckdb.connect(config=self._config)
-        if "memory_limit" not in self._config:
-            [(available,)] = connection.execute(f"SELECT {_MEMORY}").fetchall()
-            connection.execute(f"SET memory_limit = '{automatic_memory(available)}B'")
+        if "memory_limit" not in self._config or self._share > 1:
+            [(memory,)] = connection.execute(f"SELECT {_MEMORY}").fetchall()
+            memory = memory if "memory_limit" in self._config else automatic_memory(memory)
+            connection.execute(f"SET memory_limit = '{memory // self._share}B'")
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET preserve_insertion_order = false")
         connection.execute("SET enable_progress_bar = false")
@@ -191,8 +205,14 @@ class DuckEngine:
         published under the same name. It never spills: what is too much for it is an OutOfMemoryError, which nobody
         but whoever does the step again, by the engine that all memory is for, comes to see.
         """
-        memory = f"{self.memory // 2 // count}B"  # this one keeps what its last step left in memory
-        engine = DuckEngine(memory_limit=memory, threads=1, spill=self._spill, profile=self.profile, small=True)
+        engine = DuckEngine(
+            memory_limit=self._memory_limit,
+            threads=1,
+            spill=self._spill,
+            profile=self.profile,
+            small=True,
+            share=2 * count,  # this one keeps what its last step left in memory
+        )
         engine._run_date = self._run_date
         for known in ("_awaited", "_made", "_names", "_trees", "_types"):  # what is true of every engine
             setattr(engine, known, getattr(self, known))
@@ -219,6 +239,8 @@ class DuckEngine:
     @contextmanager
     def _running(self, sql: str) -> Iterator[None]:
         """Raise the engine's errors as ours, and restart it after an internal one."""
+        import duckdb
+
         timed = self.profile.timed(sql) if self.profile else nullcontext()
         with _translated(sql), timed:
             try:
@@ -319,6 +341,8 @@ class DuckEngine:
 
     def inline(self, sql: str) -> str:
         """Return a statement as a person writes it, made fit to stand in brackets: cut at its semicolon."""
+        import duckdb
+
         encoded = sql.encode()  # the tokens' places count bytes
         ends = [offset for offset, _ in duckdb.tokenize(sql) if encoded[offset : offset + 1] == b";"]
         return encoded[: ends[0] if ends else None].decode() + "\n"
@@ -352,7 +376,7 @@ class DuckEngine:
     @property
     def version(self) -> str:
         """Return the version of DuckDB."""
-        return duckdb.__version__
+        return _version()
 
     @property
     def functions(self) -> Functions:
@@ -409,7 +433,8 @@ class DuckEngine:
     def set_run_date(self, day: date) -> None:
         """Let run_date() be this day in all SQL that follows."""
         self._run_date = day
-        self.execute(_run_date_sql(day))
+        if self._opened:
+            self.execute(_run_date_sql(day))
 
     def parse(self, sql: str) -> dict[str, Any]:
         """Return a SELECT as DuckDB's own parser reads it: the tree that json_serialize_sql gives; not to be changed.
@@ -684,6 +709,19 @@ class DuckEngine:
         return [Reject(file, line, reason, raw or "") for file, line, reason, raw in rows]
 
 
+@cache
+def _version() -> str:
+    """Return the version of the library as its folder beside it says, which loads nothing."""
+    spec = importlib.util.find_spec("duckdb")
+    folder = Path(spec.origin).parent.parent if spec and spec.origin else Path()
+    versions = [path.name for path in folder.glob("duckdb-*.dist-info")]
+    if len(versions) == 1:
+        return versions[0].removeprefix("duckdb-").removesuffix(".dist-info")
+    import duckdb  # installed in another way
+
+    return duckdb.__version__
+
+
 def _run_date_sql(day: date) -> str:
     return f"CREATE OR REPLACE TEMP MACRO {unrepeatable.RUN_DATE}() AS {literal(day)}::DATE"
 
@@ -691,11 +729,18 @@ def _run_date_sql(day: date) -> str:
 @contextmanager
 def _translated(sql: str) -> Iterator[None]:
     """Raise DuckDB's errors as ours, so that no other module has to know them."""
+    import duckdb
+
     try:
         yield
     except BoathouseError:
         raise
-    except _MISTAKES_IN_SQL as error:
+    except (
+        duckdb.ParserException,
+        duckdb.BinderException,
+        duckdb.CatalogException,
+        duckdb.SyntaxException,
+    ) as error:
         raise SqlMistake(str(error), _shown(sql)) from error
     except duckdb.PermissionException as error:
         fix = "name a table as layer.domain.table: a query reads the tables of the lake and nothing else"

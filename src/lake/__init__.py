@@ -8,6 +8,8 @@ from src.lake.formats import stamp as stamp
 from src.lake.known import KNOWN as KNOWN
 from src.lake.known import keep as keep
 from src.lake.known import keep_later as keep_later
+from src.lake.known import keep_progress as keep_progress
+from src.lake.known import known_progress as known_progress
 from src.lake.known import read_known as read_known
 from src.lake.known import recall as recall
 from src.lake.known import write_known as write_known
@@ -48,6 +50,7 @@ from src.lake.maintenance import remove as remove
 from src.lake.maintenance import shorten_log as shorten_log
 from src.lake.maintenance import unordered as unordered
 from src.lake.maintenance import z_order as z_order
+from src.lake.rows import write_rows as write_rows
 from src.lake.tables import APPEND_ONLY as APPEND_ONLY
 from src.lake.tables import BUILT_FROM as BUILT_FROM
 from src.lake.tables import LAYERS as LAYERS

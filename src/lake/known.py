@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from src.lake.tables import Snapshot
 
 KNOWN = ".known"  # beside the lake's tables
 _FILE = "tables.json"
+_PROGRESS = "progress-"
 _FORM = 2  # of what is kept
 _OTHERS_WRITE = 0o022  # of a file's mode
 
@@ -70,6 +71,29 @@ def _recalled(root: Path, line: tuple[str, str]) -> Snapshot | None:
 def keep_later(file: Path, kept: Mapping[str, Any]) -> None:
     """Keep something in a file beside the lake's tables with the next `keep`: who only looks changes nothing."""
     _later[file] = kept
+
+
+def known_progress(root: Path, checkpoint: Path) -> dict[str, int] | None:
+    """Return the progress that a checkpoint of a table's log recorded, by input; None where that is not kept."""
+    file, mark = _progress_file(root), _mark(checkpoint)
+    kept = read_known(file, own=True) if file and mark else {}
+    progress = kept.get("progress")
+    return progress if kept.get("of") == list(mark or ()) and isinstance(progress, dict) else None
+
+
+def keep_progress(root: Path, checkpoint: Path, read: Callable[[], dict[str, int]]) -> dict[str, int]:
+    """Return the progress that `read` finds in a checkpoint, which is kept with the next `keep`."""
+    file, mark = _progress_file(root), _mark(checkpoint)  # before it is read: another one then is not taken for it
+    progress = read()
+    if file and mark:
+        keep_later(file, {"of": mark, "progress": progress})
+    return progress
+
+
+def _progress_file(root: Path) -> Path | None:
+    """Return where the progress of a table is kept; None for one of no lake that was asked for."""
+    data = next((data for data in _file if root.is_relative_to(data)), None)
+    return data / KNOWN / f"{_PROGRESS}{'.'.join(root.relative_to(data).parts)}.json" if data else None
 
 
 def keep(data: Path) -> None:
