@@ -116,6 +116,20 @@ def test_a_run_with_nothing_new_loads_nothing_but_what_looks_for_news(lake: Lake
     assert sorted(loaded & UNUSED) == []
 
 
+def test_a_query_loads_neither_the_delta_library_nor_what_a_run_is(lake: Lake) -> None:
+    shop(lake).good()
+    for path in lake.data.rglob("_delta_log/*"):
+        path.touch()  # as in a lake that was copied, of which nothing is known any more
+    environ = os.environ | {"PROJECT_DIR": str(lake.root), "SETTLE_SECONDS": "0"}
+    subprocess.run([sys.executable, "main.py", "run"], cwd=ROOT, env=environ, capture_output=True, check=True)
+    code = "import sys, main; main.main(['query', 'SELECT day, amount FROM gold.shop.daily']); print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environ, capture_output=True, text=True)
+    *_, shown, loaded = ran.stdout.splitlines()
+    assert shown.split() == ["2024-01-01", "10.00"]
+    assert sorted(set(loaded.split()) & (UNUSED - {"duckdb", "src.proof.columns", "src.masking.resolving"})) == []
+    assert not {"deltalake", "loguru", "src.run.runs"} & set(loaded.split())
+
+
 def test_main_shows_the_blocking_sequence_and_little_else() -> None:
     text = (ROOT / "main.py").read_text(encoding="utf-8")
     layers = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)]

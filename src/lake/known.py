@@ -23,6 +23,7 @@ from src.lake.tables import Snapshot
 KNOWN = ".known"  # beside the lake's tables
 _FILE = "tables.json"
 _PROGRESS = "progress-"
+_READ = ("silver/", "gold/")  # what people read most
 _FORM = 2  # of what is kept
 _OTHERS_WRITE = 0o022  # of a file's mode
 
@@ -110,6 +111,9 @@ def keep(data: Path) -> None:
             continue
         # of one that is kept the state from when its log was read: what was changed since must not count as known
         state = before.state if before and before.snapshot is snapshot else _state(root, snapshot)
+        if name.startswith(_READ):
+            with suppress(BoathouseError):  # whoever reads it is told
+                snapshot.files  # noqa: B018  # so that a query need not load the library
         if state and log.mark(root) == mark:  # after the state
             lines[name] = state, json.dumps(snapshot.facts())
             _kept[root] = _Kept(snapshot, snapshot.known, state)

@@ -26,14 +26,16 @@ from datetime import datetime
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from src import catalog, contract, lake
+from src import catalog, contract, lake, records
 from src.engine import DuckEngine
 from src.errors import UsageError
 from src.project import Unbuilt
-from src.run import runs
-from src.run.revision import Revision
+
+if TYPE_CHECKING:  # who only reads a release does not wait for what a run is
+    from src.run import runs
+    from src.run.revision import Revision
 
 TABLE = "ops.releases"
 _KEY = "release"  # in the commit that adds a release: its versions, so that the newest is one small read
@@ -417,7 +419,7 @@ def record(engine: DuckEngine, data: Path, run: runs.Run, release: Release) -> b
         add(engine, data, run, release)
         return True
     if release.behind != before.behind:
-        runs.append(engine, data, TABLE, Entry, [], info=_info(release))
+        records.append(engine, data, TABLE, Entry, [], info=_info(release))
     return False
 
 
@@ -440,7 +442,7 @@ def add(engine: DuckEngine, data: Path, run: runs.Run, release: Release) -> None
         )
         for name, version in sorted(release.versions.items())
     ]
-    runs.append(engine, data, TABLE, Entry, entries, info=_info(release))
+    records.append(engine, data, TABLE, Entry, entries, info=_info(release))
 
 
 def following(data: Path) -> int:
@@ -482,6 +484,8 @@ def revision_of(engine: DuckEngine, data: Path, run_id: str) -> Revision | None:
     nth, table = _nth(engine, data, run_id), published(engine, data)
     if table is None or "git_commit" not in table.columns:
         return None
+    from src.run.revision import Revision
+
     commit, dirty = engine.one(f"SELECT any_value(git_commit), any_value(git_dirty) FROM releases WHERE nth = {nth}")
     return Revision(commit, bool(dirty)) if commit else None
 
@@ -489,9 +493,9 @@ def revision_of(engine: DuckEngine, data: Path, run_id: str) -> Revision | None:
 def _nth(engine: DuckEngine, data: Path, run_id: str) -> int:
     """Return which of the releases was the newest when a run ended; `releases` is readable then."""
     there = catalog.tables(data)
-    if runs.TABLE not in there or published(engine, data) is None:
+    if catalog.RUNS not in there or published(engine, data) is None:
         raise UsageError("there is no release yet", fix="run `make pipeline` first")
-    catalog.publish(engine, {runs.TABLE: there[runs.TABLE]})
+    catalog.publish(engine, {catalog.RUNS: there[catalog.RUNS]})
     before = "releases" if "releases" in engine.columns("FROM ops.pipeline_runs") else "NULL"
     ended = engine.rows(
         f"SELECT end_time::VARCHAR, {before} FROM ops.pipeline_runs WHERE layer = 'run' AND run_id = '{_word(run_id)}'"
