@@ -49,6 +49,14 @@ def select(kind: type, rows: Sequence[object]) -> str:
     return f"""SELECT {values} FROM (SELECT unnest(from_json({literal(texts)}, '[["VARCHAR"]]')) AS v)"""
 
 
+def write(engine: DuckEngine, table: lake.Snapshot, kind: type, rows: Sequence[object]) -> list[lake.DataFile]:
+    """Write dataclass instances of one kind, one or more, as a file of their table, which no commit names yet."""
+    columns = columns_of(kind)
+    with engine.room() as room:  # all that is asked of the engine, which need not be loaded for it
+        values = [[getattr(row, name) for name in columns] for row in rows]
+        return lake.write_rows(table.root, columns, values, room)
+
+
 def append(
     engine: DuckEngine,
     data: Path,
@@ -59,11 +67,8 @@ def append(
 ) -> None:
     """Append dataclass instances of one kind to a table in one commit."""
     if rows:
-        columns, table = columns_of(kind), open_for(data, table_id, kind)
-        values = [[getattr(row, name) for name in columns] for row in rows]
-        with engine.room() as room:
-            written = lake.write_rows(table.root, columns, values, room)
-        lake.commit(table, add=written, info=info)
+        table = open_for(data, table_id, kind)
+        lake.commit(table, add=write(engine, table, kind, rows), info=info)
         return
     table = _open(data, table_id, kind)
     if info:

@@ -219,14 +219,14 @@ def killed_at(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, after: 
 
 
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("step", ["seal", "write", "commit", "remove"])
+@pytest.mark.parametrize("step", ["seal", "write_rows", "commit", "remove"])
 def test_killed_at_any_step_of_storing_every_read_is_there_once(
     shop: Lake, monkeypatch: pytest.MonkeyPatch, step: str, after: bool
 ) -> None:
     query(shop, f"SELECT * FROM {DAILY}")
     fold(shop)
     query(shop, f"SELECT * FROM {DAILY}")
-    owner = {"seal": spool, "write": DuckEngine, "commit": delta, "remove": spool}[step]
+    owner = spool if step in ("seal", "remove") else delta
     with monkeypatch.context() as patched:
         killed_at(patched, owner, step, after)
         with pytest.raises(Killed):

@@ -10,16 +10,17 @@ name, and is not counted again.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from src import lake, records, spool
-from src.engine import DuckEngine, identifier, literal
+from src.engine import DuckEngine
 from src.reads.record import FOLDER, TABLE, Read
 
 COLUMNS = records.columns_of(Read)
+_TOO_LARGE = 1 << 63
 _SPOOL = "spool:"  # before a file's name, in the table's progress
 
 
@@ -34,9 +35,9 @@ def fold(engine: DuckEngine, data: Path) -> int:
         return 0
     table = records.open_for(data, TABLE, Read)
     new = _unknown(table, sealed)
-    rows = [row for lines in new.values() for row in _rows(lines)]
+    rows = [read for lines in new.values() for read in _reads(lines)]
     if new:
-        written = engine.write(_select(rows), table.root) if rows else []
+        written = records.write(engine, table, Read, rows) if rows else []
         lake.commit(table, add=written, progress={f"{_SPOOL}{name}": 1 for name in new})
     for name in sealed:
         spool.remove(data / FOLDER, name)
@@ -52,8 +53,8 @@ def publish(engine: DuckEngine, data: Path) -> lake.Snapshot | None:
     """Make the table readable by its name, with what is not folded yet; returns what is stored of it."""
     waiting = spool.lines(data / FOLDER)  # first: see above
     table = lake.open_table(lake.table_path(data, TABLE))
-    rows = [row for lines in (_unknown(table, waiting) if table else waiting).values() for row in _rows(lines)]
-    sql = _select(rows)
+    rows = [read for lines in (_unknown(table, waiting) if table else waiting).values() for read in _reads(lines)]
+    sql = records.select(Read, rows)
     if table:
         sql = f"SELECT * FROM {engine.scan(table, evolved=True)} UNION ALL BY NAME {sql}"
     engine.publish(TABLE, sql)
@@ -64,23 +65,29 @@ def _unknown(table: lake.Snapshot, files: Mapping[str, list[dict[str, Any]]]) ->
     return {name: lines for name, lines in files.items() if table.progress(f"{_SPOOL}{name}") is None}
 
 
-def _rows(lines: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return what the table has columns for, of the lines that are records of reads."""
-    return [{name: line.get(name) for name in COLUMNS} for line in lines if _is_moment(line.get("moment"))]
+def _reads(lines: Iterable[Mapping[str, Any]]) -> Iterator[Read]:
+    """Yield the reads that lines are records of; a value of another type than its column's is None."""
+    for line in lines:
+        values = {name: _typed(kind, line.get(name)) for name, kind in COLUMNS.items()}
+        if values["moment"] is not None:
+            yield Read(**values)
 
 
-def _is_moment(value: object) -> bool:
+def _typed(kind: str, value: Any) -> Any:
+    text = value if isinstance(value, str) else json.dumps(value)
     try:
-        return datetime.fromisoformat(str(value)).tzinfo is not None
+        match kind:
+            case _ if value is None:
+                return None
+            case "TIMESTAMP WITH TIME ZONE":
+                moment = datetime.fromisoformat(text)
+                return moment if moment.tzinfo else None
+            case "BOOLEAN":
+                return {"true": True, "false": False}.get(text)
+            case "BIGINT":
+                return number if abs(number := int(text)) < _TOO_LARGE else None
+            case "DOUBLE":
+                return float(text)
     except ValueError:
-        return False
-
-
-def _select(rows: Collection[Mapping[str, Any]]) -> str:
-    """Return a SELECT of rows, typed as the table's columns; a value of another type is NULL."""
-    shape = json.dumps([dict.fromkeys(COLUMNS, "VARCHAR")])
-    values = f"SELECT unnest(from_json({literal(json.dumps(list(rows)))}, {literal(shape)}), max_depth := 2)"
-    columns = ", ".join(
-        f"TRY_CAST({identifier(name)} AS {kind}) AS {identifier(name)}" for name, kind in COLUMNS.items()
-    )
-    return f"SELECT {columns} FROM ({values})"
+        return None
+    return text
