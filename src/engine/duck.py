@@ -563,14 +563,16 @@ class DuckEngine:
         evolved: bool = False,
         located: bool = False,
         row_id: RowId | None = None,
+        file_name: str = "",
     ) -> str:
         """Return SQL that reads exactly these files of a table, with its columns in order and typed.
 
         Partition columns are not in the files; they are read from the hive-style folder names.
         `evolved`: some files may lack newer columns, which are then NULL. `located`: add _at (the
-        file's absolute path) and _nth (the row's place in it); `row_id`: add a number that is one row's alone.
+        file's absolute path) and _nth (the row's place in it); `row_id`: add a number that is one row's alone;
+        `file_name`: add the file's absolute path under this name.
         """
-        names = ", ".join(identifier(name) for name in columns)
+        names = ", ".join(map(identifier, (*columns, file_name) if file_name else columns))
         names += ", _at, file_row_number AS _nth" if located else ""
         names += f", {identifier(row_id.name)}" if row_id else ""
         some = list(files)
@@ -589,6 +591,7 @@ class DuckEngine:
             hive = f", hive_types = {{{kinds}}}"
         options = f"hive_partitioning = {literal(bool(partition_by))}{hive}, union_by_name = {literal(evolved)}"
         options += ", filename = '_at', file_row_number = true" if located else ""
+        options += f", filename = {literal(file_name)}" if file_name else ""
         read = f"read_parquet({literal(paths)}, {options})"
         if row_id:
             number = f"(file_index::BIGINT + {row_id.first_file}) * {RowId.ROWS_A_FILE} + file_row_number"

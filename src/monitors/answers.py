@@ -1,8 +1,8 @@
 """What a monitor asked of a table is not asked again while the table's files are the same.
 
-An answer is known by the text of its SQL, which names every file that it reads, and by the size, times and inode of
-each of these files: no writer changes a file of a table under its name, and one that was damaged, touched or replaced
-all the same is another by the time of its change (ctime), which nobody can set. Only what the last look asked is kept.
+An answer is known by what was asked, and by the name, size, times and inode of each file that was read: no writer
+changes a file of a table under its name, and one that was damaged, touched or replaced all the same is another by the
+time of its change (ctime), which nobody can set. Only what the last look asked is kept.
 """
 
 from __future__ import annotations
@@ -38,20 +38,35 @@ class Answers:
 
     def rows(self, engine: DuckEngine, sql: str, tables: Sequence[lake.Snapshot], ask: Callable[[], _Rows]) -> _Rows:
         """Return the rows of a SELECT that reads one version of each table and nothing else; `ask` runs it."""
-        found = [self._marks_of(table) for table in tables]
-        if None in found:
-            return ask()
-        marks = " ".join(map(str, found))
-        key = hashlib.sha256(f"{engine.version}\n{marks}\n{sql}".encode()).hexdigest()
-        text = self._asked.get(key) or self._kept.get(key)
-        if text is None:
-            rows = ask()
-            try:
-                text = json.dumps(rows, default=_as_json)
-            except TypeError:  # a value that JSON has no form for: it is asked each time
-                return rows
+        found = self.find(engine, sql, tables)
+        return self.take(engine, sql, tables, ask()) if found is None else found
+
+    def find(self, engine: DuckEngine, sql: str, tables: Sequence[lake.Snapshot]) -> _Rows | None:
+        """Return the answer to a question of tables, in any words that are its own; None where it is not kept."""
+        key = self._key(engine, sql, tables)
+        text = (self._asked.get(key) or self._kept.get(key)) if key else None
+        if key is None or text is None:
+            return None
         self._asked[key] = text
-        return [tuple(row) for row in json.loads(text, object_hook=_from_json)]
+        return _rows(text)
+
+    def take(self, engine: DuckEngine, sql: str, tables: Sequence[lake.Snapshot], rows: _Rows) -> _Rows:
+        """Take the answer to a question of tables; returns it as `find` does from now on."""
+        key = self._key(engine, sql, tables)
+        if key is None:
+            return rows
+        try:
+            text = self._asked[key] = json.dumps(rows, default=_as_json)
+        except TypeError:  # a value that JSON has no form for: it is asked each time
+            return rows
+        return _rows(text)
+
+    def _key(self, engine: DuckEngine, sql: str, tables: Sequence[lake.Snapshot]) -> str | None:
+        """Return what a question and the files that it reads are known by; None where one is gone."""
+        marks = [self._marks_of(table) for table in tables]
+        if None in marks:
+            return None
+        return hashlib.sha256(f"{engine.version}\n{' '.join(map(str, marks))}\n{sql}".encode()).hexdigest()
 
     def keep(self) -> None:
         """Keep the answers of this look for the next one, if there are new ones."""
@@ -63,12 +78,17 @@ class Answers:
         key = (table.root, table.version)
         if key not in self._marks:
             try:
-                marks = [lake.file_mark(os.stat(os.path.join(table.root, file.path))) for file in table.files]
+                paths = [os.path.join(table.root, file.path) for file in table.files]
+                marks = [(path, *lake.file_mark(os.stat(path))) for path in paths]
             except OSError:
                 self._marks[key] = None
             else:
                 self._marks[key] = hashlib.sha256(repr(marks).encode()).hexdigest()
         return self._marks[key]
+
+
+def _rows(text: str) -> _Rows:
+    return [tuple(row) for row in json.loads(text, object_hook=_from_json)]
 
 
 _FORMS: dict[str, tuple[type, Callable[[Any], str], Callable[[str], Any]]] = {  # a moment is a date too, so it is first

@@ -57,6 +57,7 @@ def measure(reading: Reading) -> tuple[tuple[Freshness, ...], tuple[Problem, ...
         return (), ()  # nothing ran yet
     rows: list[Freshness] = []
     problems: list[Problem] = []
+    reading.ask_days()
     reaches = Reaches(reading)
     for table in reading.declared:
         limit = table.latency_hours

@@ -7,7 +7,7 @@ is a problem of its own, not the end of the monitoring.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
@@ -19,7 +19,9 @@ from src.engine import identifier, literal
 from src.errors import BoathouseError
 from src.masking.masks import Masks
 from src.masking.reader import masks_of_everybody
+from src.monitors import questions
 from src.monitors.answers import Answers
+from src.monitors.questions import NUMBER, ROWS, Question
 from src.problems import Problem
 from src.project import Project
 from src.run import history, releases, runs
@@ -82,6 +84,32 @@ class Reading:
             return engine.rows(sql)
 
         return self.answers.rows(engine, f"{sql}\n{given}", tables, run)
+
+    def answer(self, question: Question) -> list[tuple[Any, ...]]:
+        """Return the answer to a question about one version of a table."""
+        if not question.table.files:
+            return []
+        engine, data = self.project.engine, self.project.settings.data_dir
+        return self.answers.rows(
+            engine, question.text, [question.table], lambda: questions.ask(engine, data, [question])[0]
+        )
+
+    def answer_together(self, asked: Iterable[Question | None]) -> None:
+        """Ask many tables by as few statements as can be: `answer` then has the answers.
+
+        What cannot be read is left to it, so that one table's damage is no other's.
+        """
+        engine, data = self.project.engine, self.project.settings.data_dir
+        new = [one for one in asked if one and self.answers.find(engine, one.text, [one.table]) is None]
+        for alike in questions.together(new):
+            if len(alike) > 1:
+                try:
+                    found = questions.ask(engine, data, alike)
+                except BoathouseError:
+                    self._given = ""  # an error of the engine's own empties it
+                    continue
+                for one, rows in zip(alike, found, strict=True):
+                    self.answers.take(engine, one.text, [one.table], rows)
 
     @property
     def today(self) -> date:
@@ -182,26 +210,51 @@ class Reading:
         return Business(until, {day: count for day, count in rows.items() if day >= self.since})
 
     def _from_rows(self, table: Table, snapshot: lake.Snapshot) -> Business:
-        name, scan = str(table.business_date), self.scan(snapshot)
+        name = str(table.business_date)
         column, is_date = identifier(name), snapshot.columns[name] == "DATE"
-        select = f"SELECT {column}::DATE, count(*), max({column}) FROM {scan} WHERE"
-        recent = self.bound(snapshot, name, ">=", self.since)
-        # up to the end of today, so that the answer is the same all day as long as no row is dated to come
-        tomorrow = self.bound(snapshot, name, "<", self.today + timedelta(days=1))
-        found = self.ask(f"{select} {recent} AND {tomorrow} GROUP BY 1", snapshot)
+        found = self.answer(self._days_question(table, snapshot))
         if not is_date and any(row[2] > self.now for row in found):
-            until_now = self.bound(snapshot, name, "<=", self.now)
-            found = self.project.engine.rows(f"{select} {recent} AND {until_now} GROUP BY 1")
-        older = f"SELECT max({column}) FROM {scan} WHERE {self.bound(snapshot, name, '<', self.since)}"
+            recent, until_now = (self.bound(snapshot, name, *edge) for edge in ((">=", self.since), ("<=", self.now)))
+            select = f"SELECT {column}::DATE, count(*), max({column}) FROM {self.scan(snapshot)}"
+            found = self.project.engine.rows(f"{select} WHERE {recent} AND {until_now} GROUP BY 1")
+        older = f"SELECT max({column}) FROM {self.scan(snapshot)} WHERE {self.bound(snapshot, name, '<', self.since)}"
         last = max([row[2] for row in found] or self.ask(older, snapshot)[0])
         until = day_start(last + timedelta(days=1)) if last and is_date else last
         return Business(until, {day: count for day, count, _ in found})
 
-    def bound(self, snapshot: lake.Snapshot, column: str, sign: str, edge: date | datetime) -> str:
-        """Return SQL that compares a column with a moment in the column's own type, so that footers rule files out."""
+    def _days_question(self, table: Table, snapshot: lake.Snapshot) -> Question:
+        """Return what is asked of a table's business dates: rows and newest moment of each day.
+
+        It is asked up to the end of today, so that the answer is the same all day as long as no row is dated to come.
+        """
+        name, tomorrow = str(table.business_date), self.today + timedelta(days=1)
+        edges = ((">=", self.since), ("<", tomorrow))
+        bounds = [self.bound(snapshot, name, *edge, of='"~at"') for edge in edges]
+        select = f'SELECT {NUMBER}, "~at"::DATE, count(*), max("~at") FROM {ROWS} GROUP BY 1, 2'
+        return Question(snapshot, select, {"~at": name}, where=" AND ".join(bounds))
+
+    def ask_days(self) -> None:
+        """Ask the tables as they are released for their business days, as far as rows tell them."""
+
+        def question(table: Table) -> Question | None:
+            snapshot = self.table(table.id)
+            if snapshot is None or table.business_date not in snapshot.columns:
+                return None
+            by_log = table.business_date in snapshot.partition_by
+            return self._days_question(table, snapshot) if not by_log and snapshot.files else None
+
+        self.answer_together([self.attempt(table.id, question, table) for table in self.declared])
+
+    def bound(
+        self, snapshot: lake.Snapshot, column: str, sign: str, edge: date | datetime, of: str | None = None
+    ) -> str:
+        """Return SQL that compares a column with a moment in the column's own type, so that footers rule files out.
+
+        `of`: SQL that is the column, where it has another name.
+        """
         day = edge.date() if isinstance(edge, datetime) else edge
         right = f"DATE '{day}'" if snapshot.columns[column] == "DATE" else sql_moment(edge)
-        return f"{identifier(column)} {sign} {right}"
+        return f"{of or identifier(column)} {sign} {right}"
 
     def scan(self, snapshot: lake.Snapshot, *, evolved: bool = False) -> str:
         """Return SQL that reads one version of a table; `evolved`: files may lack newer columns."""
