@@ -10,7 +10,7 @@ bin on either side chance alone could reach 0.1.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ MISSING, REST = "(missing)", "(rest)"
 _FLOOR = 0.0001
 _VALUES = 20
 _WORDS = ("VARCHAR", "BOOLEAN")
+_TENTHS = ", ".join(f"{tenth / 10}" for tenth in range(1, 10))
 _Ask = Callable[[str], list[tuple[Any, ...]]]
 
 
@@ -37,9 +38,18 @@ class Bins:
         if self.values is not None:
             known = f"WHEN list_contains({literal(list(self.values))}::VARCHAR[], {column}::VARCHAR)"
             return f"CASE WHEN {column} IS NULL THEN '{MISSING}' {known} THEN {column}::VARCHAR ELSE '{REST}' END"
-        cases = "".join(f" WHEN {column} <= {edge}::{kind} THEN {literal(f'up to {edge}')}" for edge in self.edges)
-        last = f"more than {self.edges[-1]}" if self.edges else "any"
-        return f"CASE WHEN {column} IS NULL THEN '{MISSING}'{cases} ELSE {literal(last)} END"
+        cases = "".join(
+            f" WHEN {column} <= {edge}::{kind} THEN {literal(self.name(nth))}" for nth, edge in enumerate(self.edges)
+        )
+        return f"CASE WHEN {column} IS NULL THEN '{MISSING}'{cases} ELSE {literal(self.name(len(self.edges)))} END"
+
+    def name(self, nth: int | None) -> str:
+        """Return the name of the bin of values above so many edges; None: of those that are missing."""
+        if nth is None:
+            return MISSING
+        if nth < len(self.edges):
+            return f"up to {self.edges[nth]}"
+        return f"more than {self.edges[-1]}" if self.edges else "any"
 
 
 def bins(ask: _Ask, name: str, kind: str, rows: str) -> Bins:
@@ -49,9 +59,43 @@ def bins(ask: _Ask, name: str, kind: str, rows: str) -> Bins:
     if kind in _WORDS:
         most = f"SELECT {column}::VARCHAR {present} GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {_VALUES}"
         return Bins(values=tuple(value for (value,) in ask(most)))
-    tenths = ", ".join(f"{tenth / 10}" for tenth in range(1, 10))
-    found = ask(f"SELECT quantile_disc({column}, [{tenths}]) {present}")[0][0]
+    found = ask(f"SELECT quantile_disc({column}, [{_TENTHS}]) {present}")[0][0]
     return Bins(edges=tuple(sorted(set(found or ()))))
+
+
+def moved_sql(kind: str, rows: str, group: str) -> str:
+    """Return SQL of how values of this type were spread before and are now, in each group of rows; see `moved`.
+
+    The bins of a group are those that `bins` makes of its values before. `rows` has `group`, "~value" and "~now".
+    """
+    before, now = 'count(*) FILTER (NOT "~now") AS before', 'count(*) FILTER ("~now") AS now'
+    if kind in _WORDS:
+        counted = f'SELECT {group}, "~value"::VARCHAR AS value, {before}, {now} FROM {rows} GROUP BY ALL'
+        most = f"row_number() OVER (PARTITION BY {group} ORDER BY value IS NULL, before DESC, value) <= {_VALUES}"
+        name = f"CASE WHEN value IS NULL THEN '{MISSING}' WHEN before > 0 AND known THEN value ELSE '{REST}' END AS bin"
+        ranked = f"SELECT *, {most} AS known FROM ({counted})"
+        return f"SELECT {group}, {name}, NULL, sum(before)::BIGINT, sum(now)::BIGINT FROM ({ranked}) GROUP BY ALL"
+    present = f'FROM {rows} WHERE NOT "~now" AND "~value" IS NOT NULL'
+    cut = f'SELECT {group}, quantile_disc("~value", [{_TENTHS}]) AS edges {present} GROUP BY {group}'
+    edges = ", ".join(f"edges[{tenth}] AS e{tenth}" for tenth in range(1, 10))
+    above = " + ".join(f'coalesce(r."~value" > e{tenth}, false)::BIGINT' for tenth in range(1, 10))
+    above_edges = f'CASE WHEN r."~value" IS NOT NULL THEN {above} END'
+    return (
+        f"SELECT r.{group}, {above_edges}, any_value(edges), {before}, {now} "
+        f"FROM {rows} AS r LEFT JOIN (SELECT *, {edges} FROM ({cut})) AS c ON r.{group} = c.{group} GROUP BY 1, 2"
+    )
+
+
+def moved(kind: str, counted: Iterable[tuple[Any, ...]]) -> tuple[dict[str, int], dict[str, int]]:
+    """Return what `moved_sql` found in one group as two histograms (bin: rows), before and now."""
+    before: dict[str, int] = {}
+    now: dict[str, int] = {}
+    for found, edges, rows_before, rows_now in counted:
+        name = found if kind in _WORDS else Bins(edges=tuple(edges or ())).name(found)
+        for rows, count in ((before, rows_before), (now, rows_now)):
+            if count:
+                rows[name] = rows.get(name, 0) + count
+    return before, now
 
 
 def psi(before: Mapping[str, float], now: Mapping[str, float]) -> tuple[float, str]:

@@ -6,7 +6,7 @@ import pytest
 from conftest import reader
 
 from src.ml import distributions
-from src.spread import Bins, bins, psi
+from src.spread import Bins, bins, moved, moved_sql, psi
 
 ROWS = (
     "FROM (SELECT i AS weight, CASE WHEN i > 80 THEN 'b' WHEN i > 10 THEN 'a' END AS carrier, i > 50 AS is_heavy, "
@@ -42,3 +42,28 @@ def test_what_is_kept_of_training_says_the_shares_and_is_read_back() -> None:
         )
     )
     assert later == {"up to 10.0": 10}
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("BIGINT", "i * i % 7"),
+        ("BIGINT", "CASE WHEN i > 90 THEN i END"),  # none before
+        ("DECIMAL(9,2)", "CASE WHEN i % 9 > 0 THEN i * i % 70 / 4 END"),
+        ("DOUBLE", "CASE WHEN i > 70 THEN 'inf'::DOUBLE ELSE 1e20 / (i + 1) END"),
+        ("VARCHAR", "CASE WHEN i % 5 > 0 THEN chr((65 + i * i % 40)::INTEGER) END"),
+        ("BOOLEAN", "i % 3 = 0"),
+    ],
+)
+def test_spreads_of_several_groups_are_those_of_each_alone(kind: str, value: str) -> None:
+    ask = reader().rows
+    rows = f'(SELECT i % 3 AS part, i > 60 AS "~now", ({value})::{kind} AS "~value" FROM range(100) t(i))'
+    found: dict[int, list[tuple[object, ...]]] = {}
+    for part, *counted in ask(moved_sql(kind, rows, "part")):
+        found.setdefault(part, []).append(tuple(counted))
+    assert sorted(found) == [0, 1, 2]
+    for part, counted in found.items():
+        alone = f"FROM {rows} WHERE part = {part}"
+        each = bins(ask, "~value", kind, f'{alone} AND NOT "~now"').sql("~value", kind)
+        sides = (f"SELECT {each}, count(*) {alone} AND {side} GROUP BY 1" for side in ('NOT "~now"', '"~now"'))
+        assert moved(kind, counted) == tuple(dict(ask(side)) for side in sides)

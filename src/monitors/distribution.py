@@ -8,17 +8,16 @@ complete ones. Of a retired table nothing is a problem: its last days are few.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
-from typing import Any
 
 from src import spread
 from src.contract import Column, Table
-from src.engine import identifier
 from src.masking.masks import SHOWN
-from src.monitors.reading import GIVEN, Reading
+from src.monitors.questions import NUMBER, ROWS, Question
+from src.monitors.reading import Reading
 from src.problems import Problem
 
 TABLE = "ops.distribution"
@@ -46,11 +45,13 @@ class Distribution:
 
 def measure(reading: Reading) -> tuple[tuple[Distribution, ...], tuple[Problem, ...]]:
     """Measure every watched column of every table; one problem for each table with a column that clearly moved."""
+    tables = [table for table in reading.declared if not table.is_retired]
+    asked = [(table, reading.attempt(table.id, _asked, reading, table)) for table in tables]
+    reading.answer_together(question for _, found in asked for _, question in found or ())
     rows: list[Distribution] = []
-    for table in reading.declared:
-        watched = [column for column in table.columns if column.drift]
-        if watched and not table.is_retired:
-            rows += reading.attempt(table.id, _table, reading, table, watched) or ()
+    for table, found in asked:
+        if found:
+            rows += reading.attempt(table.id, _table, reading, table, found) or ()
     moved: dict[str, list[Distribution]] = {}
     for row in rows:
         if row.verdict == "significant":
@@ -58,34 +59,28 @@ def measure(reading: Reading) -> tuple[tuple[Distribution, ...], tuple[Problem, 
     return tuple(rows), tuple(_problem(reading.yesterday, table, found) for table, found in moved.items())
 
 
-def _table(reading: Reading, table: Table, watched: Sequence[Column]) -> list[Distribution]:
-    snapshot = reading.table(table.id)
-    if snapshot is None or not {str(table.business_date), *(column.name for column in watched)} <= set(
-        snapshot.columns
-    ):
-        return []  # not built yet, or not yet by this contract
-    bound = partial(reading.bound, snapshot, str(table.business_date))
+def _asked(reading: Reading, table: Table) -> list[tuple[Column, Question]]:
+    """Return what is asked of each watched column; nothing of a table that is not built, or not yet by its contract."""
+    watched = [column for column in table.columns if column.drift]
+    snapshot, date = reading.table(table.id) if watched else None, str(table.business_date)
+    if snapshot is None or not {date, *(column.name for column in watched)} <= set(snapshot.columns):
+        return []
+    bound = partial(reading.bound, snapshot, date, of='"~at"')
     split, first = reading.today - timedelta(days=_NOW), reading.today - timedelta(days=_NOW + _BEFORE)
-    names = ", ".join(identifier(column.name) for column in watched)
-    rows_of_both = (
-        f'SELECT {names}, {bound(">=", split)} AS "~now" FROM {reading.scan(snapshot)} '
-        f"WHERE {bound('>=', first)} AND {bound('<', reading.today)}"
-    )
-
-    def ask(sql: str) -> list[tuple[Any, ...]]:
-        return reading.ask(sql, snapshot, given=rows_of_both)
-
-    rows = []
-    for column in watched:
-        cut = spread.bins(ask, column.name, column.type, f'FROM {GIVEN} WHERE NOT "~now"')  # by the baseline alone
-        before, now = (_histogram(ask, cut.sql(column.name, column.type), now) for now in (False, True))
-        rows.append(_row(reading, table, column, before, now))
-    return rows
+    rows = f'(SELECT {NUMBER}, {bound(">=", split)} AS "~now", "~value" FROM {ROWS})'
+    both = f"{bound('>=', first)} AND {bound('<', reading.today)}"
+    return [
+        (
+            column,
+            Question(snapshot, spread.moved_sql(column.type, rows, NUMBER), {"~at": date, "~value": column.name}, both),
+        )
+        for column in watched
+    ]
 
 
-def _histogram(ask: Callable[[str], list[tuple[Any, ...]]], bins: str, now: bool) -> dict[str, int]:
-    side = '"~now"' if now else 'NOT "~now"'
-    return dict(ask(f"SELECT {bins}, count(*) FROM {GIVEN} WHERE {side} GROUP BY 1"))
+def _table(reading: Reading, table: Table, asked: Sequence[tuple[Column, Question]]) -> list[Distribution]:
+    found = ((column, spread.moved(column.type, reading.answer(question))) for column, question in asked)
+    return [_row(reading, table, column, *histograms) for column, histograms in found]
 
 
 def _row(
