@@ -19,8 +19,9 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from deltalake import DeltaTable
@@ -79,13 +80,17 @@ def _live(stage: Path, last: datetime) -> list[tuple[int, int]]:
         for day in range(DAYS if back == LIVED else 1):
             _land(stage / "data/landing", (at - (day + 1) * DAY).replace(tzinfo=None))
         shifts.append((_ms(began), _ms(began) - _ms(at)))
-        runs.now = lambda shift=shift: real() - shift
+        runs.now = partial(_before, real, shift)
         with open_project(load(stage, {})) as project:
             done = pipeline(project, program.carry)
             assert not done.failures, done.error()
             monitors.record(project.engine, project.settings.data_dir, monitors.evaluate(project, runs.now()))
     runs.now = real
     return shifts
+
+
+def _before(real: Callable[[], datetime], shift: timedelta) -> datetime:
+    return real() - shift
 
 
 def _land(landing: Path, midnight: datetime) -> None:
@@ -95,8 +100,8 @@ def _land(landing: Path, midnight: datetime) -> None:
         for row in range(40):
             amount = (row * 37 + nth * 11 + midnight.day) % 900 / 10 * (-1 if row % 10 == 9 else 1)
             key, sold = midnight.toordinal() * 100 + row, midnight + timedelta(minutes=row * 30)
-            amount = "n/a" if row == 39 and nth == 0 and midnight.day % 5 == 0 else f"{amount:.2f}"
-            lines.append(f"{key},{COUNTRIES[(row * row) % 8]},{amount},{sold}")
+            text = "n/a" if row == 39 and nth == 0 and midnight.day % 5 == 0 else f"{amount:.2f}"
+            lines.append(f"{key},{COUNTRIES[(row * row) % 8]},{text},{sold}")
         file = landing / FIRST / f"t{nth}/{midnight:%Y-%m-%d}.csv"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("\n".join(lines) + "\n", "utf-8")
