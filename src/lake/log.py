@@ -253,6 +253,21 @@ def commit_info(root: Path, version: int) -> dict[str, Any]:
         return {}
 
 
+def set_columns(root: Path, version: int) -> list[str] | None:
+    """Return the columns that a table has from one log entry on; None where it sets none, or is gone.
+
+    Raises:
+        MachineError: the entry is damaged.
+    """
+    try:
+        schemas = [action["metaData"].get("schemaString") for action in entry(root, version) if "metaData" in action]
+        return [column["name"] for column in json.loads(schemas[-1])["fields"]] if schemas else None
+    except HistoryGone:
+        return None
+    except (ValueError, TypeError, LookupError) as error:
+        raise damaged(root, f"version {version} has no schema: {error}") from error
+
+
 def digest(path: Path) -> str:
     """Return the SHA-256 of a file."""
     with open(path, "rb") as handle:

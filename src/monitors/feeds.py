@@ -188,11 +188,14 @@ def _came(bronze: lake.Snapshot, known: Iterable[str]) -> list[str]:
     if same:
         return []  # the columns are what they were: the usual case, and told without opening what the table was
     for older in range(version, bronze.version):  # the first version that has columns of the source
+        names = lake.set_columns(bronze.root, older)
+        if names is None and older > version and lake.commit_of(bronze.root, older):
+            continue  # it has those of the version before
         try:
-            then = lake.open_table(bronze.root, older)
+            then = lake.open_table(bronze.root, older) if names is None else None
         except lake.HistoryGone:
             continue
-        had = {name for name in then.columns if name not in SYSTEM_COLUMNS} if then else set()
+        had = {name for name in names or (then.columns if then else ()) if name not in SYSTEM_COLUMNS}
         if had:
             return [name for name in known if name not in had]
     return []
