@@ -94,13 +94,17 @@ class Reading:
             engine, question.text, [question.table], lambda: questions.ask(engine, data, [question])[0]
         )
 
+    def known(self, question: Question) -> list[tuple[Any, ...]] | None:
+        """Return the answer to a question about one version of a table if it was asked before."""
+        return self.answers.find(self.project.engine, question.text, [question.table])
+
     def answer_together(self, asked: Iterable[Question | None]) -> None:
         """Ask many tables by as few statements as can be: `answer` then has the answers.
 
         What cannot be read is left to it, so that one table's damage is no other's.
         """
         engine, data = self.project.engine, self.project.settings.data_dir
-        new = [one for one in asked if one and self.answers.find(engine, one.text, [one.table]) is None]
+        new = [one for one in asked if one and self.known(one) is None]
         for alike in questions.together(new):
             if len(alike) > 1:
                 try:
@@ -217,8 +221,8 @@ class Reading:
             recent, until_now = (self.bound(snapshot, name, *edge) for edge in ((">=", self.since), ("<=", self.now)))
             select = f"SELECT {column}::DATE, count(*), max({column}) FROM {self.scan(snapshot)}"
             found = self.project.engine.rows(f"{select} WHERE {recent} AND {until_now} GROUP BY 1")
-        older = f"SELECT max({column}) FROM {self.scan(snapshot)} WHERE {self.bound(snapshot, name, '<', self.since)}"
-        last = max([row[2] for row in found] or self.ask(older, snapshot)[0])
+        older = [] if found else self.answer(self._last_question(table, snapshot))
+        last = max([row[2] for row in found] or [at for (at,) in older], default=None)
         until = day_start(last + timedelta(days=1)) if last and is_date else last
         return Business(until, {day: count for day, count, _ in found})
 
@@ -233,17 +237,26 @@ class Reading:
         select = f'SELECT {NUMBER}, "~at"::DATE, count(*), max("~at") FROM {ROWS} GROUP BY 1, 2'
         return Question(snapshot, select, {"~at": name}, where=" AND ".join(bounds))
 
+    def _last_question(self, table: Table, snapshot: lake.Snapshot) -> Question:
+        """Return what is asked of a table whose business dates are all older: the newest."""
+        name = str(table.business_date)
+        before = self.bound(snapshot, name, "<", self.since, of='"~at"')
+        return Question(snapshot, f'SELECT {NUMBER}, max("~at") FROM {ROWS} GROUP BY 1', {"~at": name}, where=before)
+
     def ask_days(self) -> None:
         """Ask the tables as they are released for their business days, as far as rows tell them."""
+        by_rows = [(table, found) for table in self.declared if (found := self.attempt(table.id, self._dated, table))]
+        asked = [(*one, self._days_question(*one)) for one in by_rows]
+        self.answer_together(question for *_, question in asked)
+        older = [(table, found) for table, found, question in asked if self.known(question) == []]
+        self.answer_together(self._last_question(*one) for one in older)
 
-        def question(table: Table) -> Question | None:
-            snapshot = self.table(table.id)
-            if snapshot is None or table.business_date not in snapshot.columns:
-                return None
-            by_log = table.business_date in snapshot.partition_by
-            return self._days_question(table, snapshot) if not by_log and snapshot.files else None
-
-        self.answer_together([self.attempt(table.id, question, table) for table in self.declared])
+    def _dated(self, table: Table) -> lake.Snapshot | None:
+        """Return a table as it is released, where its rows tell its business days."""
+        found = self.table(table.id)
+        if found is None or table.business_date not in found.columns or table.business_date in found.partition_by:
+            return None
+        return found if found.files else None
 
     def bound(
         self, snapshot: lake.Snapshot, column: str, sign: str, edge: date | datetime, of: str | None = None
