@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from src.contract import Feed, Seed, Table
     from src.project import Project, Selection
     from src.run.runs import Run
+    from src.workers import Others
 
 ROOT = Path(__file__).resolve().parent
 
@@ -48,6 +49,7 @@ def carry(
     take their load however many of its rows are rejected; `accept_removals`: those of which statements may remove
     however many rows.
     """
+    from src import workers
     from src.run import side_by_side, steps
 
     seeds = project.contracts.seeds_of(chosen.feeds)
@@ -73,11 +75,12 @@ def carry(
             stage = pulling.stage_of(project, run.window, run_id=run.run_id)
             for one in pulling.steps(run, stage, pulled):
                 step(one.name, one.work, one.waits_for, one.source)
-        with side_by_side.opened(project, run, bar) as layers:
-            layers.do([steps.bronze(feed, seeds, partial(_ingest, feed=feed, run=run)) for feed in chosen.feeds])
-            merge = partial(_clean, run=run, full_refresh=full_refresh)
+        with side_by_side.opened(project, run, bar) as layers, workers.opened(project) as others:
+            ingest = partial(_ingest, run=run, others=others)
+            merge = partial(_clean, run=run, full_refresh=full_refresh, others=others)
             merge = partial(merge, accept_rejects=accept_rejects, accept_removals=accept_removals)
-            build = partial(_build, run=run, full_refresh=full_refresh)
+            build = partial(_build, run=run, full_refresh=full_refresh, others=others)
+            layers.do([steps.bronze(feed, seeds, partial(ingest, feed=feed)) for feed in chosen.feeds])
             layers.do([steps.silver(table, partial(merge, table=table)) for table in chosen.silver])
             layers.do([steps.gold(table, partial(build, table=table)) for table in chosen.gold])
 
@@ -88,7 +91,7 @@ def _land(project: Project, seed: Seed, run: Run) -> Outcome:
     return seeds.land(project.landing, seed, run.started, project.settings.settle_seconds)
 
 
-def _ingest(project: Project, feed: Feed, run: Run) -> Outcome:
+def _ingest(project: Project, feed: Feed, run: Run, others: Others) -> Outcome:
     from src.bronze import ingest
 
     return ingest.run(
@@ -101,6 +104,7 @@ def _ingest(project: Project, feed: Feed, run: Run) -> Outcome:
         settle=project.settings.settle_seconds,
         latest_wins=project.contracts.latest_wins(feed),
         expecting=project.expecting,
+        others=others.readers,
     )
 
 
@@ -111,6 +115,7 @@ def _clean(
     full_refresh: Collection[str],
     accept_rejects: Collection[str],
     accept_removals: Collection[str],
+    others: Others,
 ) -> Outcome:
     from src.silver import clean
 
@@ -124,13 +129,14 @@ def _clean(
         full_refresh=table.id in full_refresh,
         accepted_by=user if table.id in accept_rejects else "",
         removals_accepted_by=user if table.id in accept_removals else "",
+        merging=others.merging,
     )
 
 
-def _build(project: Project, table: Table, run: Run, full_refresh: Collection[str]) -> Outcome:
+def _build(project: Project, table: Table, run: Run, full_refresh: Collection[str], others: Others) -> Outcome:
     from src.run import gold_step
 
-    return gold_step.build(project, table, run, full_refresh=table.id in full_refresh)
+    return gold_step.build(project, table, run, full_refresh=table.id in full_refresh, others=others.slabs)
 
 
 def main(argv: list[str], default_project: Path = ROOT, program: str = "main.py") -> int:

@@ -225,6 +225,44 @@ class Settings:
         write="a whole number from 0 to 1024",
         read=partial(_whole, 0, 1024),
     )
+    engine: str = _setting(
+        "local",
+        "Who computes large loads: local, this process; workers, processes of this machine; spark, an Apache Spark"
+        " cluster (docs/scale.md). The answer is the same.",
+        write="local, workers or spark",
+        read=_one_of("local", "workers", "spark"),
+    )
+    workers: int = _setting(
+        0,
+        "How many processes ENGINE=workers has; 0 means one per core.",
+        write="a whole number from 0 to 1024",
+        read=partial(_whole, 0, 1024),
+    )
+    workers_from: str = _setting(
+        "100MB",
+        "From how much Parquet on that a load reads it is dealt out to workers; smaller ones are done faster without.",
+        write="a number and a unit, MB or GB, for example 1GB; 0MB for every load",
+        read=partial(_text, r"([0-9]{1,7}(\.[0-9]+)?(MB|GB))"),
+    )
+    task_memory: str = _setting(
+        "auto",
+        "How much memory the engine of each task of a worker may take; auto is MEMORY_LIMIT's share of one worker.",
+        write="auto, or a number and a unit, MB, GB, MiB or GiB, for example 2GB",
+        read=partial(_text, r"(auto|[1-9][0-9]{0,6}(\.[0-9]+)?(MB|GB|MiB|GiB))"),
+    )
+    staging_dir: Path | None = _setting(
+        None,
+        "Where workers leave rows for one another, gone after a load; a folder that all of them see under this path."
+        " Without one it is .staging in DATA_DIR.",
+        write="a folder (a relative one is meant from the project's folder)",
+        read=_folder,
+    )
+    spark_master: str | None = _setting(
+        None,
+        "The cluster that ENGINE=spark works on.",
+        write="spark://host:port, sc://host:port, yarn, k8s://https://host:port or local[n]",
+        read=partial(_text, r"(spark|sc|k8s)://.+|yarn|local(\[([0-9]+|\*)(,[0-9]+)?\])?"),
+    )
     profile: bool = _setting(
         False,
         "Whether a command ends with what its statements took, wall and processor time; its steps then run one by one.",

@@ -31,6 +31,7 @@ ORDER = [
     ["masking"],
     ["landing", "bronze", "silver", "gold"],
     ["ml"],
+    ["workers"],
     ["run", "model_tests", "draft"],
     ["monitors", "maintenance", "preview"],
     ["causes"],

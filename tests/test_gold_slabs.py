@@ -17,6 +17,7 @@ from torture.histories import History, Tools
 from src import lake as delta
 from src.gold import slabs, written
 from src.gold.slabs import Slabs
+from src.gold.written import Part
 
 HEADER = "order_id,day,amount,updated\n"
 DAILY = "SELECT day, orders, amount FROM gold.shop.daily ORDER BY day"
@@ -35,7 +36,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     monkeypatch.setattr(written, "_ROWS_AT_ONCE", 3)
     once = Slabs._each
 
-    def each(self: Slabs, cut: Any) -> Iterator[str]:
+    def each(self: Slabs, cut: Any) -> Iterator[Part]:
         found.append(len(cut))
         return once(self, cut)
 

@@ -177,7 +177,8 @@ def test_all_errors_are_reported_at_once_with_their_lines(tmp_path: Path) -> Non
             "unknown setting LOGLEVEL",
             f"  where: {env}, line 5",
             "  fix:   write LOG_LEVEL; known are DATA_DIR, LOG_DIR, LOG_LEVEL, LOG_FORMAT, SAMPLE_FEED, SAMPLE_DAYS, "
-            "SAMPLE_SEED, MEMORY_LIMIT, THREADS, PROFILE, SETTLE_SECONDS, BACKUP_REMOTE, BACKUP_KEEP_DAILY, "
+            "SAMPLE_SEED, MEMORY_LIMIT, THREADS, ENGINE, WORKERS, WORKERS_FROM, TASK_MEMORY, STAGING_DIR, "
+            "SPARK_MASTER, PROFILE, SETTLE_SECONDS, BACKUP_REMOTE, BACKUP_KEEP_DAILY, "
             "BACKUP_KEEP_WEEKLY, BACKUP_KEEP_MONTHLY, TIMEZONE, COST_PER_CPU_HOUR, COST_PER_GB_MONTH, COST_CURRENCY, "
             "PAGE_PORT, PAGE_ADDRESS, PAGE_READONLY, PAGE_HOST, PAGE_KEY, MASK, UNMASKED_USERS, UMASK, ALERT_URLS, "
             "RCLONE_CONFIG_..., SOURCE_... and BUDGET_...",
@@ -290,41 +291,41 @@ class Later(Settings):
     """The settings of a later release, which renamed and removed some."""
 
     tombstones: ClassVar[Mapping[str, Tombstone]] = {
-        "WORKERS": Tombstone("THREADS", "0.3.0", "the engine counts threads"),
+        "CORES": Tombstone("THREADS", "0.3.0", "the engine counts threads"),
         "HOOK": Tombstone("ALERT_URLS", "0.3.0", "alerts go through apprise"),
         "FAST_MODE": Tombstone(None, "0.4.0", "every run is fast"),
     }
 
 
 def test_a_renamed_setting_is_taken_over_and_told(tmp_path: Path) -> None:
-    write(tmp_path, "SAMPLE_DAYS=3\nWORKERS=5\nFAST_MODE=yes\n")
+    write(tmp_path, "SAMPLE_DAYS=3\nCORES=5\nFAST_MODE=yes\n")
     settings = load(tmp_path, {"UNRELATED": "x"}, Later)
     assert (settings.threads, settings.sample_days) == (5, 3)
     assert settings.notices == (
-        f"WORKERS is THREADS since 0.3.0: the engine counts threads ({tmp_path / '.env'}, line 2)",
+        f"CORES is THREADS since 0.3.0: the engine counts threads ({tmp_path / '.env'}, line 2)",
         f"FAST_MODE is no setting since 0.4.0: every run is fast ({tmp_path / '.env'}, line 3)",
     )
 
 
 def test_a_successor_that_is_set_wins_over_the_earlier_name(tmp_path: Path) -> None:
     write(tmp_path, "THREADS=2\n")
-    settings = load(tmp_path, {"WORKERS": "5"}, Later)
+    settings = load(tmp_path, {"CORES": "5"}, Later)
     assert settings.threads == 2
-    assert settings.notices == ("WORKERS is THREADS since 0.3.0: the engine counts threads (the environment)",)
+    assert settings.notices == ("CORES is THREADS since 0.3.0: the engine counts threads (the environment)",)
 
 
 def test_a_value_under_an_earlier_name_is_checked_and_its_secret_is_kept(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="THREADS is 'many'") as caught:
-        load(tmp_path, {"WORKERS": "many"}, Later)
-    assert "the environment, as WORKERS" in str(caught.value)
+        load(tmp_path, {"CORES": "many"}, Later)
+    assert "the environment, as CORES" in str(caught.value)
     settings = load(tmp_path, {"HOOK": "slack://token"}, Later)
     assert "slack://token" in settings.secrets()
     assert "token" not in "".join(settings.notices)
 
 
 def test_a_name_that_never_was_a_setting_stays_an_error(tmp_path: Path) -> None:
-    write(tmp_path, "WORKERS=5\nWORKER=5\n")
-    with pytest.raises(UsageError, match="unknown setting WORKER"):
+    write(tmp_path, "CORES=5\nCORE=5\n")
+    with pytest.raises(UsageError, match="unknown setting CORE"):
         load(tmp_path, {}, Later)
 
 

@@ -31,7 +31,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from itertools import accumulate, zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from src import lake, stopping
 from src.bronze import archives, readers
@@ -108,12 +108,14 @@ def arrivals(
     *,
     latest_wins: bool = False,
     only: Collection[Path] | None = None,
+    digests: Callable[[Sequence[Landed]], Iterable[str | OSError]] | None = None,
 ) -> Arrivals:
     """Tell new files from known ones; changes nothing.
 
     `settle`: a file younger than this many seconds must keep its size for that long to be taken.
     `latest_wins`: a table of the feed keeps the row of a key that arrived last, so that a copy is an arrival.
-    `only`: no other files than these, without links in their paths.
+    `only`: no other files than these, without links in their paths. `digests`: what hashes files in place of this
+    process.
     """
     found, refused = _discover(landing, feed)
     if only is not None:
@@ -126,11 +128,12 @@ def arrivals(
     new: list[Landed] = []
     same: list[Landed] = []
     new_bytes: set[str] = set()
-    for file, digest in zip(settled, _digests(settled, engine.threads), strict=True):
-        if isinstance(digest, OSError):
-            refused.append(from_os_error(digest, file.path))
+    hashed = digests(settled) if digests else digests_of(settled, engine.threads)
+    for file, found_hash in zip(settled, hashed, strict=True):
+        if isinstance(found_hash, OSError):
+            refused.append(from_os_error(found_hash, file.path))
             continue
-        file = replace(file, sha256=digest)
+        file = replace(file, sha256=found_hash)
         if _arrives(file, recorded, new_bytes, latest_wins):
             new.append(file)
             new_bytes.add(file.sha256)
@@ -164,21 +167,26 @@ def run(
     latest_wins: bool = False,
     only: Collection[Path] | None = None,
     expecting: Callable[[Feed], Feed] | None = None,
+    others: Readers | None = None,
 ) -> Outcome:
     """Append every new file of a feed to its bronze table, each exactly once; for the options see `arrivals`.
 
-    `expecting` returns the feed with the columns that are read of it: it is asked where a file is new. A file that
-    cannot be read is refused whole and named in the outcome; the others are taken.
+    `expecting` returns the feed with the columns that are read of it: it is asked where a file is new; `others` read
+    in place of this process, where there is much to read. A file that cannot be read is refused whole and named in
+    the outcome; the others are taken.
 
     Raises:
         MachineError: disk full, no permission on the lake; nothing half-written is visible.
     """
     bronze = lake.open_table(root)
-    arrived = arrivals(engine, landing, feed, bronze, settle, latest_wins=latest_wins, only=only)
-    several = len(arrived.new) > _FILES_PER_COMMIT  # after the first commit nothing could be done again as one step
-    engine.admit(sys.maxsize if several else sum(file.size for file in arrived.new))
+    digests = None if others is None or engine.small else others.digests
+    arrived = arrivals(engine, landing, feed, bronze, settle, latest_wins=latest_wins, only=only, digests=digests)
+    size = sum(file.size for file in arrived.new)
+    # after the first commit nothing could be done again as one step; and one load at a time is dealt out
+    alone = len(arrived.new) > _FILES_PER_COMMIT or (others is not None and others.deals(size))
+    engine.admit(sys.maxsize if alone else size)
     feed = expecting(feed) if expecting and arrived.new else feed
-    bronze, taken, outcome = _append_all(engine, root, feed, bronze, arrived, batch, now)
+    bronze, taken, outcome = _append_all(engine, root, feed, bronze, arrived, batch, now, others)
     not_taken = {file.sha256 for file in arrived.new} - {file.sha256 for file in taken}
     # so that they need not be read again only to find that they are known; not those whose twin was refused
     seen = [file.seen for file in arrived.same_bytes if file.sha256 not in not_taken]
@@ -186,6 +194,23 @@ def run(
         progress = {name: value for records in seen for name, value in records.items()}
         bronze = lake.commit(bronze, progress=progress, info={"run_id": batch})
     return replace(outcome, version=bronze.version if bronze else None)
+
+
+# Written data files, the header of every file taken, and why the others were refused, by their names.
+Taken = tuple[list[lake.DataFile], dict[str, tuple[str, ...]], dict[str, BoathouseError]]
+
+
+class Readers(Protocol):
+    """Those who read landed files in place of this process: src/workers/reading.py."""
+
+    def deals(self, size: int) -> bool:
+        """Return whether so many bytes are read by others."""
+
+    def digests(self, files: Sequence[Landed]) -> Iterable[str | OSError]:
+        """Return the hash of each file's bytes, or why they cannot be read."""
+
+    def read_all(self, reader: FileReader, parts: Sequence[Landed]) -> Taken:
+        """Do what `FileReader.read_all` does."""
 
 
 class Ahead(lake.Snapshot):
@@ -241,6 +266,7 @@ def _append_all(
     arrived: Arrivals,
     batch: str,
     now: datetime,
+    others: Readers | None = None,
 ) -> tuple[lake.Snapshot | None, list[Landed], Outcome]:
     """Append the new files to a table, some at a time; returns the table, the files taken, and the outcome."""
     outcome = Outcome(refusals=arrived.refused, notes=_notes(arrived))
@@ -250,7 +276,7 @@ def _append_all(
     with _Looks(feed) as looks:
         for chunk, following in zip_longest(chunks, chunks[1:], fillvalue=()):
             looks.begin((*chunk, *following))
-            bronze, chunk_taken, chunk_outcome = _append(engine, root, feed, bronze, chunk, batch, now, looks)
+            bronze, chunk_taken, chunk_outcome = _append(engine, root, feed, bronze, chunk, batch, now, looks, others)
             taken += chunk_taken
             outcome = outcome.plus(chunk_outcome)
     return bronze, taken, outcome
@@ -458,26 +484,27 @@ def _same(file: Landed) -> bool:
         return False
 
 
-def _digests(files: Sequence[Landed], threads: int) -> Iterator[str | OSError]:
-    """Yield the hash of each file's bytes, or why they cannot be read; several files at once, as hashing lets it."""
-    if len(files) < 2 or sum(file.size for file in files) < _WORTH_A_THREAD:
-        yield from map(_digest, files)
-        return
-    from concurrent.futures import ThreadPoolExecutor
-
-    pool = ThreadPoolExecutor(threads)
-    try:
-        yield from pool.map(_digest, files)
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _digest(file: Landed) -> str | OSError:
+def digest(file: Landed) -> str | OSError:
+    """Return the hash of a file's bytes, or why they cannot be read."""
     try:
         with open(file.path, "rb") as handle:
             return hashlib.file_digest(handle, "sha256").hexdigest()
     except OSError as error:
         return error
+
+
+def digests_of(files: Sequence[Landed], threads: int) -> Iterator[str | OSError]:
+    """Yield the hash of each file's bytes, or why they cannot be read; several files at once, as hashing lets it."""
+    if len(files) < 2 or sum(file.size for file in files) < _WORTH_A_THREAD:
+        yield from map(digest, files)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    pool = ThreadPoolExecutor(threads)
+    try:
+        yield from pool.map(digest, files)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _notes(arrived: Arrivals) -> tuple[str, ...]:
@@ -507,6 +534,7 @@ def _append(
     batch: str,
     now: datetime,
     looks: _Looks,
+    others: Readers | None,
 ) -> tuple[lake.Snapshot, list[Landed], Outcome]:
     """Write and commit one chunk of files; returns also those that were taken."""
     if bronze is None:
@@ -516,14 +544,15 @@ def _append(
     parts = [part for file in files for part in _parts_of(file)]
     # a microsecond apart: the order of the files is that of their rows' arrival
     moments = {part.name: moment for moment, part in enumerate(parts, first)}
-    reading = _FileReader(engine, root, feed, batch, moments, spelling, looks, {}, {})
-    written, headers, refused = _together([reading.read_parts(group) for group in _at_once(feed, parts)])
+    reading = FileReader(engine, root, feed, batch, moments, spelling, looks, {}, {})
+    read_all = others.read_all if others and others.deals(sum(part.size for part in parts)) else FileReader.read_all
+    written, headers, refused = read_all(reading, parts)
     torn = {part.landed.name for part in parts if part.name in refused}
     if any(part.name in headers for part in parts if part.landed.name in torn):
         # an archive is taken whole: what was read of it is thrown away, and the others are taken without it
         lake.discard(root, written)
-        others = [file for file in files if file.name not in torn]
-        bronze, taken, outcome = _append(engine, root, feed, bronze, others, batch, now, looks)
+        whole = [file for file in files if file.name not in torn]
+        bronze, taken, outcome = _append(engine, root, feed, bronze, whole, batch, now, looks, others)
         return bronze, taken, replace(outcome, refusals=(*refused.values(), *outcome.refusals))
     readable = [file for file in files if file.name not in torn]
     moved = [file for file in readable if not _same(file)]
@@ -531,7 +560,7 @@ def _append(
         # what was read may not be what was hashed: throw it away and take these files next run
         lake.discard(root, written)
         steady = [file for file in files if file not in moved]
-        bronze, taken, outcome = _append(engine, root, feed, bronze, steady, batch, now, looks)
+        bronze, taken, outcome = _append(engine, root, feed, bronze, steady, batch, now, looks, others)
         note = f"{len(moved)} files changed while read, taken next run"
         return bronze, taken, replace(outcome, notes=(*outcome.notes, note))
     drift = _drift(bronze, headers)
@@ -594,11 +623,9 @@ def _later_than(bronze: lake.Snapshot, now: datetime) -> int:
 
 
 _Opened = tuple[Landed, readers.Rows]
-# Written data files, the header of every file taken, and why the others were refused, by their names.
-_Taken = tuple[list[lake.DataFile], dict[str, tuple[str, ...]], dict[str, BoathouseError]]
 
 
-def _together(parts: Sequence[_Taken]) -> _Taken:
+def together(parts: Sequence[Taken]) -> Taken:
     """Return what several statements took as if one had."""
     written = [file for part in parts for file in part[0]]
     headers = {name: columns for part in parts for name, columns in part[1].items()}
@@ -606,7 +633,7 @@ def _together(parts: Sequence[_Taken]) -> _Taken:
 
 
 @dataclass(frozen=True)
-class _FileReader:
+class FileReader:
     """Writes the files of one batch as Parquet files of the bronze table.
 
     `spelling` has the source columns by their names in lower case, each as the table or the first file writes it:
@@ -623,7 +650,24 @@ class _FileReader:
     remarks: dict[str, tuple[str, ...]]  # filled while files are opened: what a person should know of each
     left_out: dict[str, Mapping[str, str]]  # as well: its lines that are no rows, with their text
 
-    def read_parts(self, parts: Sequence[Landed]) -> _Taken:
+    @classmethod
+    def alone(
+        cls,
+        engine: DuckEngine,
+        root: Path,
+        feed: Feed,
+        batch: str,
+        moments: Mapping[str, int],
+        spelling: dict[str, str],
+    ) -> FileReader:
+        """Return a reader that looks at each file in its turn."""
+        return cls(engine, root, feed, batch, moments, spelling, _Looks(feed), {}, {})
+
+    def read_all(self, parts: Sequence[Landed]) -> Taken:
+        """Write the files, some at a time."""
+        return together([self.read_parts(group) for group in _at_once(self.feed, parts)])
+
+    def read_parts(self, parts: Sequence[Landed]) -> Taken:
         """Write the files, those in archives unpacked for as long as it takes."""
         if not any(part.archive for part in parts):
             return self.read(parts, {})
@@ -632,7 +676,7 @@ class _FileReader:
             written, headers, others = self.read(on_disk, {}) if on_disk else ([], {}, {})
         return written, headers, refused | others
 
-    def read(self, files: Sequence[Landed], careful: Mapping[str, bool]) -> _Taken:
+    def read(self, files: Sequence[Landed], careful: Mapping[str, bool]) -> Taken:
         """Write the files; those with a line the fast reader cannot split are read again by the careful one."""
         try:
             written, headers, refused = self._write(files, careful)
@@ -644,13 +688,13 @@ class _FileReader:
         lake.discard(self.root, written)
         return self.read(files, {**careful, **{file.name: True for file in files if str(file.path) in troubled}})
 
-    def _read_apart(self, files: Sequence[Landed], careful: Mapping[str, bool], error: BoathouseError) -> _Taken:
+    def _read_apart(self, files: Sequence[Landed], careful: Mapping[str, bool], error: BoathouseError) -> Taken:
         """Read the two halves of the files alone, until the one that stops the engine is found and refused."""
         if isinstance(error, OutOfMemoryError) and self.engine.small:
             raise error  # an engine with more memory may take them all
         if len(files) > 1:
             middle = len(files) // 2
-            return _together([self.read(files[:middle], careful), self.read(files[middle:], careful)])
+            return together([self.read(files[:middle], careful), self.read(files[middle:], careful)])
         if not careful.get(files[0].name):
             return self.read(files, {files[0].name: True})
         if isinstance(error, OutOfMemoryError):
@@ -658,7 +702,7 @@ class _FileReader:
             error = DataError(f"too large: reading it takes more than MEMORY_LIMIT ({error.what})", fix=fix)
         return [], {}, {files[0].name: _of_part(DataError(error.what, where=files[0].path, fix=error.fix), files[0])}
 
-    def _write(self, files: Sequence[Landed], careful: Mapping[str, bool]) -> _Taken:
+    def _write(self, files: Sequence[Landed], careful: Mapping[str, bool]) -> Taken:
         """Write all files that can be opened, in one statement; refuse each of the others by the error that names it.
 
         Raises:

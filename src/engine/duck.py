@@ -150,6 +150,7 @@ class DuckEngine:
         self.small = small
         self._homes = {"temp.main"}
         self._schemas: set[str] = set()  # of lake names, made already
+        self._views: set[str] = set()
         self._types: dict[str, str] = {}  # of expressions without columns
         self._trees: dict[
             str, dict[str, Any]
@@ -191,7 +192,7 @@ class DuckEngine:
             self._opened.close()
         self.__dict__.pop("_connection", None)
         self.__dict__.pop("_scratch", None)
-        self._homes, self._schemas, self._published = {"temp.main"}, set(), {}
+        self._homes, self._schemas, self._views, self._published = {"temp.main"}, set(), set(), {}
 
     def interrupt(self) -> None:
         """End the running statement, if there is one, with an error; another thread calls this."""
@@ -430,6 +431,11 @@ class DuckEngine:
         """
         return outside.find(_nodes(self.parse(sql)))
 
+    @property
+    def run_date(self) -> date | None:
+        """Return what run_date() is in SQL; None where it was not set."""
+        return self._run_date
+
     def set_run_date(self, day: date) -> None:
         """Let run_date() be this day in all SQL that follows."""
         self._run_date = day
@@ -517,6 +523,16 @@ class DuckEngine:
     def view(self, name: str, sql: str) -> None:
         """Give a SELECT a name for the SQL that follows."""
         self.execute(f"CREATE OR REPLACE TEMP VIEW {identifier(name)} AS {sql}")
+        self._views.add(name)
+
+    def drop(self, name: str) -> None:
+        """Forget the table or view of a name, if there is one."""
+        if name in self._views:
+            self.execute(f"DROP VIEW {identifier(name)}")
+            self._views.remove(name)
+            return
+        for home in self._homes:
+            self.execute(f"DROP TABLE IF EXISTS {home}.{identifier(name)}")
 
     def stream(self, name: str, batches: object) -> None:
         """Give an Arrow stream (a RecordBatchReader; readable once) or table a name SQL can read."""

@@ -21,7 +21,7 @@ from src.gold.commit import Commit
 from src.gold.computation import Computation
 from src.gold.cut import Cut
 from src.gold.model import Model
-from src.gold.slabs import Slabs
+from src.gold.slabs import Slabbing, Slabs
 from src.gold.touched import EVERYTHING, Touched
 from src.gold.way import Way
 from src.proof import Proof
@@ -80,11 +80,12 @@ def run(
     batch: str,
     again: Mapping[str, str] | None = None,
     full_refresh: bool = False,
+    others: Slabbing | None = None,
 ) -> Outcome:
     """Bring one gold table up to these versions of its sources; `refers` are the tables its foreign keys name.
 
     `again`: relations of source rows, by source, whose partitions are computed even though no row changed;
-    `full_refresh`: every partition is.
+    `full_refresh`: every partition is; `others` compute in place of this process, where there is much to read.
 
     Raises:
         ContractError: the model does not parse, or does not return what the contract says.
@@ -99,6 +100,7 @@ def run(
         model=Model(engine, table, sources),
         way=way_of(engine, table, gold, sources, proof()),
         commit=Commit(engine, table, root, sources, refers, batch),
+        others=others,
     )
     if gold is None or work.kind == "rebuild" or full_refresh:
         outcome = build.whole(gold)
@@ -153,6 +155,7 @@ class _Build:
     model: Model
     way: Way
     commit: Commit
+    others: Slabbing | None = None
 
     @property
     def cut(self) -> Cut:
@@ -169,7 +172,7 @@ class _Build:
         """Compute everything and replace everything."""
         table = self.model.table
         if not self.has_new_claim(gold):
-            slabs = Slabs(self.model, self.cut).whole() if self.way.is_proven else None
+            slabs = Slabs(self.model, self.cut, self.others).whole() if self.way.is_proven else None
             outcome = self.commit.whole(slabs or [self.model.rows()])
             refuted = way.is_refuted(table, gold)
             return replace(outcome, notes=(f"computed whole: {self.way.why_whole}",)) if refuted else outcome
@@ -183,7 +186,7 @@ class _Build:
         """Compute the partitions in `outputs`, and replace them."""
         outputs, reads = Computation.OUTPUTS, Computation.READS
         if not self.way.claim:
-            slabs = Slabs(self.model, self.cut).among
+            slabs = Slabs(self.model, self.cut, self.others).among
             rows = [self.model.rows_in(outputs)] if self._reads_whole() else slabs(outputs, reads)
             return self.commit.partitions(gold, outputs, rows)
         whole = self._reads_whole()

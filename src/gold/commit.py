@@ -13,7 +13,7 @@ from src.checks.outcome import Outcome
 from src.contract import Table
 from src.engine import DuckEngine, identifier
 from src.gold import laws
-from src.gold.written import Written, written
+from src.gold.written import Part, Written, written
 
 
 def _nothing_more(*relations: str) -> Mapping[str, int]:
@@ -22,7 +22,7 @@ def _nothing_more(*relations: str) -> Mapping[str, int]:
 
 @dataclass(frozen=True)
 class Commit:
-    """One run's commit to one table, of the rows of SELECTs: each is run before the next is asked for.
+    """One run's commit to one table, of the rows of parts: each is written before the next is asked for.
 
     `sources`: in the versions that will have been consumed; `refers`: the tables its foreign keys name; `state`: what
     else is recorded with every commit.
@@ -36,7 +36,7 @@ class Commit:
     batch: str
     state: Mapping[str, int] = field(default_factory=dict)
 
-    def whole(self, rows: Iterable[str], check: Callable[[str], Mapping[str, int]] = _nothing_more) -> Outcome:
+    def whole(self, rows: Iterable[Part], check: Callable[[str], Mapping[str, int]] = _nothing_more) -> Outcome:
         """Replace everything; `check`: looks at the new rows, a relation, and returns more progress to record.
 
         Raises:
@@ -58,7 +58,7 @@ class Commit:
         self,
         gold: lake.Snapshot,
         outputs: str,
-        rows: Iterable[str],
+        rows: Iterable[Part],
         check: Callable[[str, str], object] = _nothing_more,
     ) -> Outcome:
         """Replace the partitions of a relation; one that has no row any more is emptied.

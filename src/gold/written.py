@@ -5,7 +5,7 @@ Readers see nothing of them, nor does the next run if this process dies. What do
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -15,6 +15,8 @@ from src import lake
 from src.contract import Table
 from src.engine import DuckEngine
 
+# Rows to write: a SELECT, or what writes its rows into a folder by itself.
+Part = str | Callable[[Path], list[lake.DataFile]]
 _ROWS_AT_ONCE = 1_000_000  # whose keys are compared by one statement, where it can be done by partitions
 
 
@@ -68,8 +70,8 @@ def in_chunks(files: Iterable[lake.DataFile], partition_by: Sequence[str]) -> It
 
 
 @contextmanager
-def written(engine: DuckEngine, table: Table, root: Path, selects: Iterable[str]) -> Iterator[Written]:
-    """Write the rows of SELECTs, each before the next is asked for; an error in the with-block takes them away.
+def written(engine: DuckEngine, table: Table, root: Path, parts: Iterable[Part]) -> Iterator[Written]:
+    """Write the rows of parts, each before the next is asked for; an error in the with-block takes them away.
 
     Raises:
         BoathouseError: they cannot be computed or written; no file is left.
@@ -77,8 +79,8 @@ def written(engine: DuckEngine, table: Table, root: Path, selects: Iterable[str]
     lake.make_folder(root)
     new = Written(engine, table, root)
     try:
-        for select in selects:
-            new.files.extend(engine.write(select, root, table.partition_by))
+        for part in parts:
+            new.files.extend(engine.write(part, root, table.partition_by) if isinstance(part, str) else part(root))
         yield new
     except BaseException:
         lake.discard(root, new.files)

@@ -134,6 +134,25 @@ class Snapshot:
             "commits": log.known_commits(self.root),
         }
 
+    def only(self, files: Sequence[DataFile]) -> Snapshot:
+        """Return this version as if it had these of its files alone; its log is not opened for what is asked of it."""
+        return Snapshot.of_facts(self.root, self._facts_with(files))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Return how another process has this version: as `only` does, with all files."""
+        return Snapshot.of_facts, (self.root, self._facts_with(self.files))
+
+    def _facts_with(self, files: Sequence[DataFile]) -> dict[str, Any]:
+        return {
+            "version": self.version,
+            "columns": self.columns,
+            "partition_by": self.partition_by,
+            "identity": self.identity,
+            "properties": self.properties,
+            "progress": {},
+            "files": json.dumps([list(vars(file).values()) for file in files]),
+        }
+
     @property
     def known(self) -> int:
         """Return how much of it is known that was asked for one by one."""

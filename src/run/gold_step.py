@@ -8,6 +8,7 @@ from dataclasses import replace
 from src.checks.outcome import Outcome
 from src.contract import Table
 from src.gold import aggregate
+from src.gold.slabs import Slabbing
 from src.project import Project
 from src.run import soft_sources
 from src.run.runs import Run
@@ -17,11 +18,18 @@ _NONE: Mapping[str, str] = {}
 
 
 def build(
-    project: Project, table: Table, run: Run, *, full_refresh: bool = False, again: Mapping[str, str] = _NONE
+    project: Project,
+    table: Table,
+    run: Run,
+    *,
+    full_refresh: bool = False,
+    again: Mapping[str, str] = _NONE,
+    others: Slabbing | None = None,
 ) -> Outcome:
     """Bring a table up to the versions of its sources, or say what it waits for.
 
-    `again`: relations of source rows, by source, whose partitions are computed even though no row changed.
+    `again`: relations of source rows, by source, whose partitions are computed even though no row changed; `others`
+    compute in place of this process, where there is much to read.
 
     Raises:
         BoathouseError: what it reads, or its rows, are not right; nothing was committed.
@@ -41,6 +49,7 @@ def build(
         batch=run.run_id,
         again={name: rows for name, rows in again.items() if name in table.sources},
         full_refresh=full_refresh,
+        others=others,
     )
     return replace(outcome, notes=(*outcome.notes, *reading.notes))
 

@@ -44,6 +44,9 @@ class Batch(StrEnum):
     LOSERS = "losers"
     WINNERS = "winners"
 
+    # Keys in conflict, by name, where there are some. Filled by winners; read by it, and by workers' tasks.
+    IN_CONFLICT = "in_conflict"
+
     # Bronze rows with reasons, with a key that occurs twice or that say their key is gone; and the numbers of those
     # that are not written. Filled, read and dropped by passes.
     JUDGED = "judged"
@@ -68,8 +71,8 @@ class Batch(StrEnum):
     STATEMENTS = "statements"
 
     # The statements that live, those from before among them; the slices of the new ones; the row ids of `incoming`
-    # whose statement lost (good as long as those of `losers`). Filled by statements.contend; LIVE and TOUCHED are read
-    # by statements, history and clean, STALE by incoming.compute.
+    # whose statement lost (good as long as those of `losers`). Filled by statements; LIVE and TOUCHED are read
+    # by it, history and clean, STALE by incoming.keep_winners.
     LIVE = "live"
     TOUCHED = "touched_slices"
     STALE = "stale"

@@ -22,7 +22,7 @@ from src.checks.outcome import Outcome
 from src.contract import PROVENANCE, Feed, Table
 from src.engine import DuckEngine, identifier, literal
 from src.errors import BoathouseError, ContractError, DataError, MachineError
-from src.silver import history, passes, rejects, removals, statements, winners
+from src.silver import contest, passes, rejects, removals, statements, winners
 from src.silver.batch import Batch
 from src.silver.incoming import Source, compute, read_rows, words_of_engine
 
@@ -153,11 +153,12 @@ def run(
     full_refresh: bool = False,
     accepted_by: str = "",
     removals_accepted_by: str = "",
+    merging: Callable[..., Merge] | None = None,
 ) -> Outcome:
     """Bring one silver table up to its feeds' newest versions; `full_refresh`: computed from all of bronze even so.
 
     `accepted_by`: who lets a load through however many of its rows are rejected; `removals_accepted_by`: who lets
-    statements remove however many rows.
+    statements remove however many rows; `merging`: what makes a `Merge` of these arguments, where it is another kind.
 
     Raises:
         ContractError: the contract does not fit the feed, or changed without the version bump it needs.
@@ -168,7 +169,8 @@ def run(
     feeds = {feed.id: lake.open_table(places.bronze[feed.id]) for feed in table.feeds}
     columns = max(len(table.columns), *(len(bronze.columns) for bronze in feeds.values() if bronze), 0)
     with engine.for_columns(columns):
-        merge = Merge(engine, table, places, batch, accepted_by, removals_accepted_by)
+        kind = merging or Merge
+        merge = kind(engine, table, places, batch, accepted_by, removals_accepted_by)
         return _brought_up(merge, feeds, full_refresh)
 
 
@@ -200,6 +202,15 @@ def _brought_up(merge: Merge, feeds: Mapping[str, lake.Snapshot | None], full_re
 
 
 @dataclass(frozen=True)
+class Contest:
+    """The stored files that can hold a key of the new rows, what came of the contest, and how many stored rows left."""
+
+    candidates: Sequence[lake.DataFile]
+    outcome: Outcome
+    superseded: int
+
+
+@dataclass(frozen=True)
 class Merge:
     """One run's work on one table."""
 
@@ -219,7 +230,7 @@ class Merge:
         progress = self._consumed(present)
         identities = {lake.identity_of(feed.id): snapshot.identity for feed, snapshot in present}
         sources = [(feed, bronze, bronze.files) for feed, bronze in present]
-        rows = passes.compute(self.engine, self.table, sources)
+        rows = self._compute_whole(sources)
         outcome = replace(rows.outcome, inserted=rows.count, written=rows.count).conserve(self.table.id)
         if not judged:
             outcome = self._judge(outcome, sources, progress, full_refresh=True)
@@ -254,6 +265,12 @@ class Merge:
         silver = lake.set_properties(silver, properties(self.table, silver))
         return replace(outcome, partitions=partitions_of(written), version=silver.version, audits=audits)
 
+    # -- what may be done by workers in place of this process: src/workers/silver.py
+
+    def _compute_whole(self, sources: Sequence[Source]) -> passes.Rows:
+        """Return the rows of the table, computed from all of bronze."""
+        return passes.compute(self.engine, self.table, sources)
+
     def _written(self, rows: passes.Rows) -> list[lake.DataFile]:
         """Return the files that the rows of the whole table are written to; no commit refers to them yet."""
         root, keys = self.places.table, self.table.partition_by
@@ -261,6 +278,25 @@ class Merge:
         if rows.kept:
             return self.engine.write(rows.parts[0], root, keys, rows.count)
         return self.engine.write_parts(rows.parts, root, keys)
+
+    def _compute(self, silver: lake.Snapshot, sources: Sequence[Source], earlier: statements.Earlier | None) -> Outcome:
+        """Type, check and deduplicate new rows, which will contend with those of `silver`; see `incoming.compute`."""
+        return compute(self.engine, self.table, sources, earlier)
+
+    def _contend(self, silver: lake.Snapshot) -> Contest:
+        """Let the rows of `incoming` contend with the stored rows of their keys."""
+        candidates = self._candidates(silver)
+        stored = self.engine.scan(silver, candidates, located=True)
+        outcome, superseded = contest.against_stored(self.engine, self.table, stored, self._deletions())
+        return Contest(candidates, outcome, superseded)
+
+    def _write(
+        self, silver: lake.Snapshot, rows: str, replaced: Sequence[lake.DataFile], count: int
+    ) -> list[lake.DataFile]:
+        """Return the files that a SELECT of so many rows is written to: new ones, and the rest of replaced files."""
+        return self.engine.write(rows, self.places.table, self.table.partition_by, count)
+
+    # -- the work
 
     def catch_up(self, feed: Feed, bronze: lake.Snapshot) -> Outcome:
         """Consume one feed's new versions.
@@ -291,14 +327,12 @@ class Merge:
         if not new and (earlier is None or progress[lake.empties_of(feed.id)] <= earlier.newest_empty):
             return Outcome(version=lake.commit(silver, progress=progress, info=self.info).version)
         sources = [(feed, bronze, new)]
-        computed = compute(self.engine, self.table, sources, earlier)
+        computed = self._compute(silver, sources, earlier)
         outcome = self._judge(computed, sources, progress, full_refresh=False)
-        candidates = self._candidates(silver)
-        stored = self.engine.scan(silver, candidates, located=True)
-        contested = self._contested if self.table.replaces is None else self._replaced
-        outcome, superseded = contested(outcome, stored)
+        contended = self._contend(silver)
+        outcome = self._with_contest(outcome, contended.outcome)
         kept = self._incoming()
-        replaced, rows = self._merged(silver, candidates, superseded)
+        replaced, rows = self._merged(silver, contended.candidates, contended.superseded)
         untouched = [file for file in silver.files if file not in replaced]
         whole = self.engine.scan(silver, untouched)
         audits = (
@@ -308,64 +342,33 @@ class Merge:
         self._record_deletions(progress, overwrite=False)
         self._record_statements(progress, overwrite=False)
         count = kept + sum(file.rows for file in replaced)
-        written = self.engine.write(rows, self.places.table, self.table.partition_by, count)
+        written = self._write(silver, rows, replaced, count)
         silver = lake.commit(silver, add=written, remove=replaced, progress=progress, info=self.info)
         partitions = partitions_of([*written, *replaced])
         return replace(outcome, partitions=partitions, version=silver.version, audits=audits)
 
-    def _contested(self, outcome: Outcome, stored: str) -> tuple[Outcome, int]:
-        """Let new and stored rows of a key contend; returns what came of it, and how many stored rows leave."""
-        gone = self._deletions()
-        against = f"(SELECT * FROM {stored} UNION ALL BY NAME SELECT * FROM {gone})" if gone else stored
-        row = self.table.row_columns
-        superseded, unchanged, tied = winners.contest(self.engine, self.table, row, against)
-        outcome = self._with_conflicts(outcome, tied)
-        deleted = winners.set_deletions_aside(self.engine, self.table)
-        updated = superseded - winners.removed_by_deletions(self.engine, self.table) if deleted else superseded
-        kept = self._incoming()
-        outcome = replace(
-            outcome, inserted=kept - updated, updated=updated, unchanged=unchanged, deleted=deleted, written=kept
-        ).conserve(self.table.id)
-        return outcome, superseded + history.lay_out(self.engine, self.table, row, stored, gone)
-
-    def _replaced(self, outcome: Outcome, stored: str) -> tuple[Outcome, int]:
-        """Let new rows take the place of the stored rows of their slices; returns the same as `_contested`.
+    def _with_contest(self, outcome: Outcome, came: Outcome) -> Outcome:
+        """Return the outcome of a batch with that of its came.
 
         Raises:
+            DataError: there are conflicts, and the contract takes none; nothing was committed.
             RemovalsError: too many rows would be removed; nothing was committed.
         """
-        beside = statements.added_to(self.engine, self.table, stored)
-        updated, unchanged, tied = winners.contest(self.engine, self.table, self.table.row_columns, beside)
-        outcome = self._with_conflicts(outcome, tied)
-        if self.table.history == "scd2":
-            rows = self._incoming()
-            done = history.lay_out_statements(self.engine, self.table, stored)
-            kept = rows - done.unchanged
-        else:
-            done = statements.replace_rows(self.engine, self.table, stored)
-            kept = self._incoming()
-        updated += done.updated
+        notes = (*outcome.conflict_notes, *came.conflict_notes)
+        conflicts = outcome.conflicts + came.conflicts
+        self._refuse_conflicts(replace(outcome, conflicts=conflicts, conflict_notes=notes))
         outcome = replace(
             outcome,
-            inserted=kept - updated,
-            updated=updated,
-            unchanged=unchanged + done.unchanged,
-            removed=done.removed,
-            written=kept,
+            inserted=came.inserted,
+            updated=came.updated,
+            unchanged=came.unchanged,
+            deleted=came.deleted,
+            removed=came.removed,
+            written=came.written,
+            conflicts=conflicts,
+            conflict_notes=notes,
         ).conserve(self.table.id)
-        superseded = int(self.engine.one(f"SELECT count(*) FROM {Batch.SUPERSEDED}")[0])
-        return self._judge_removals(outcome), superseded
-
-    def _with_conflicts(self, outcome: Outcome, tied: Outcome) -> Outcome:
-        """Return an outcome with the conflicts between new and stored rows.
-
-        Raises:
-            DataError: there are some, and the contract takes none; nothing was committed.
-        """
-        conflict_notes = (*outcome.conflict_notes, *tied.conflict_notes)
-        outcome = replace(outcome, conflicts=outcome.conflicts + tied.conflicts, conflict_notes=conflict_notes)
-        self._refuse_conflicts(outcome)
-        return outcome
+        return self._judge_removals(outcome)
 
     def _consumed(self, sources: Sequence[tuple[Feed, lake.Snapshot]]) -> dict[str, int]:
         """Return the progress to record where these versions of feeds are consumed."""

@@ -58,21 +58,31 @@ def _computed(
     engine: DuckEngine, table: Table, sources: Sequence[Source], earlier: statements.Earlier | None
 ) -> Outcome:
     """Do what `compute` says, with the engine set for the table's number of columns."""
-    read, has_unsplit = _load(engine, table, sources)
+    read, has_unsplit = load(engine, table, sources)
+    notes = tuple[str, ...]()
+    if table.replaces is not None:  # while `incoming` has all rows, those that will be rejected too
+        notes = statements.find(engine, table, sources, earlier)
+        statements.contend(engine, table, earlier)
+    outcome = keep_winners(engine, table, read, has_unsplit=has_unsplit)
+    return replace(outcome, notes=notes)
+
+
+def keep_winners(engine: DuckEngine, table: Table, read: int, *, has_unsplit: bool) -> Outcome:
+    """Leave the rows of `incoming` that pass, one per key, and those with reasons in `rejected`.
+
+    Of a table with `replaces` the statements that live are in `live`. Returns the `read` rows, and how many were
+    quarantined, or lost, and to what.
+    """
     if table.on_conflict == "quarantine":
         winners.reject_conflicts(engine, table, REASONS, VALUES)
     quarantined = reject(engine, Batch.INCOMING, has_unsplit=has_unsplit)
-    sound, stale, notes = f"{REASONS} IS NULL", 0, tuple[str, ...]()
+    sound, stale = f"{REASONS} IS NULL", 0
     if table.replaces is not None:
-        notes = statements.find(engine, table, sources, earlier)
-        stale = statements.contend(engine, table, earlier)
+        stale = statements.list_stale(engine, table)
         sound += f" AND rowid NOT IN (SELECT _id FROM {Batch.STALE})" if stale else ""
     lost = winners.find_losers(engine, table, sound)
-    _keep_winners(
-        engine, read, rejected=quarantined, lost=lost.duplicates + lost.superseded + lost.conflicts, stale=stale
-    )
-    superseded = lost.superseded + stale
-    return replace(lost, read=read, quarantined=quarantined, superseded=superseded, notes=notes)
+    _take_out(engine, read, rejected=quarantined, lost=lost.duplicates + lost.superseded + lost.conflicts, stale=stale)
+    return replace(lost, read=read, quarantined=quarantined, superseded=lost.superseded + stale)
 
 
 def finish(engine: DuckEngine, table: Table) -> Outcome:
@@ -156,7 +166,7 @@ def stored(table: Table, relation: str) -> str:
     return f"SELECT {', '.join(map(identifier, table.stored_columns))} FROM {relation}"
 
 
-def _load(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> tuple[int, bool]:
+def load(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> tuple[int, bool]:
     """Fill `incoming` with typed rows and `unsplit` with the lines no reader could split; returns the rows.
 
     Returns also whether there is an `unsplit`: of most tables it is not made where it would have no row.
@@ -267,7 +277,7 @@ _ROWS_TO_DELETE_FROM = 16_000_000  # beyond, the engine's notes of what is delet
 _REJECTED = (REASONS, VALUES, *PROVENANCE, "_batch")
 
 
-def _keep_winners(engine: DuckEngine, rows: int, *, rejected: int, lost: int, stale: int) -> None:
+def _take_out(engine: DuckEngine, rows: int, *, rejected: int, lost: int, stale: int) -> None:
     """Take the rows that did not pass, and those that lost, alone or with their statement, out of `incoming`."""
     leaving = [f"{REASONS} IS NOT NULL"] if rejected else []
     leaving += [f"rowid IN (SELECT _id FROM {Batch.LOSERS})"] if lost else []

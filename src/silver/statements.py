@@ -23,7 +23,8 @@ from src.silver import winners
 from src.silver.batch import Batch
 from src.silver.project import REASONS, helper_prefix, projection, reduced, source_column
 
-_ARRIVAL = {"_file": "VARCHAR", "_ingested_at": "TIMESTAMP WITH TIME ZONE"}  # what tells a statement from another
+# What tells a statement from another.
+ARRIVAL: dict[str, str] = {"_file": "VARCHAR", "_ingested_at": "TIMESTAMP WITH TIME ZONE"}
 _NAMED = 3  # files by name
 
 
@@ -43,7 +44,7 @@ def columns(engine: DuckEngine, table: Table) -> dict[str, str]:
     """Return the columns by which statements are remembered: those of the slice and the sequence, file and arrival."""
     kinds = {column.name: column.type for column in table.columns}
     names = [*(table.replaces or ()), *table.sequence_columns(engine.column_references)]
-    return {name: kinds[name] for name in names} | _ARRIVAL
+    return {name: kinds[name] for name in names} | ARRIVAL
 
 
 def by_slice(table: Table, one: str, other: str) -> str:
@@ -66,7 +67,7 @@ def find(
     slices = [identifier(name) for name in table.replaces or ()]
     readable = " AND ".join(f"{name} IS NOT NULL" for name in slices) or "true"
     spoken = [f"SELECT DISTINCT {names} FROM {Batch.INCOMING} WHERE {readable}"]
-    by_name = table.reads_of_files(table.replaces or (), engine.column_names) <= _ARRIVAL.keys()
+    by_name = table.reads_of_files(table.replaces or (), engine.column_names) <= ARRIVAL.keys()
     silent: list[str] = []
     for feed, bronze, _ in sources:
         empty = _empty_files(engine, bronze, earlier.newest_empty if earlier else -1)
@@ -82,10 +83,10 @@ def find(
     return _note(table, silent)
 
 
-def contend(engine: DuckEngine, table: Table, earlier: Earlier | None) -> int:
-    """List the rows of `incoming` whose statement lost in `stale` (_id), and the slices that a live one speaks of.
+def contend(engine: DuckEngine, table: Table, earlier: Earlier | None) -> None:
+    """Fill `live` with the statements that live, and `touched` with the slices of which a new one speaks.
 
-    `statements` are those of the batch. Returns how many rows are stale.
+    `statements` are those of the batch.
 
     Raises:
         Entangled: what is live of a slice would come from this batch and from stored rows, which do not show it.
@@ -101,6 +102,10 @@ def contend(engine: DuckEngine, table: Table, earlier: Earlier | None) -> int:
         _list_every_moment(engine, table, spoken)
     else:
         _list_the_newest(engine, table, spoken)
+
+
+def list_stale(engine: DuckEngine, table: Table) -> int:
+    """List the rows of `incoming` whose statement is not in `live` in `stale` (_id); returns how many."""
     same = f"i._file = l._file AND i._ingested_at = l._ingested_at AND {by_slice(table, 'i', 'l')}"
     live = f"(SELECT * FROM {Batch.LIVE} WHERE _new) l"
     return engine.table(
@@ -165,12 +170,12 @@ def _empty_files(engine: DuckEngine, bronze: lake.Snapshot, after: int) -> list[
 def _by_name(engine: DuckEngine, table: Table, feed: Feed, arrivals: Iterable[str]) -> str:
     """Return a SELECT of what the names of files say of slice and sequence, whose columns read nothing else."""
     kinds = columns(engine, table)
-    names = [name for name in kinds if name not in _ARRIVAL]
+    names = [name for name in kinds if name not in ARRIVAL]
     files = " UNION ALL ".join(arrivals)
     if not names:
         return files
     part = reduced(engine, table, names)
-    prefix = helper_prefix(_ARRIVAL)
+    prefix = helper_prefix(ARRIVAL)
     source = f"{{'_file': _file}} AS {identifier(source_column(prefix))}"
     rows = f"SELECT _file, 0::BIGINT AS _row, _ingested_at, '' AS _batch, {source} FROM ({files})"
     return projection(engine, part, rows, prefix, feed)

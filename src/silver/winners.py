@@ -163,9 +163,15 @@ _NAMED = 3  # keys by name
 
 
 def _noted(engine: DuckEngine, table: Table, keys: str) -> tuple[str, ...]:
-    """Return the note of keys, a SELECT of _key, whose rows differ and have nothing to order them."""
-    count = engine.one(f"SELECT count(DISTINCT _key) FROM ({keys})")[0]
-    named = engine.values(f"SELECT DISTINCT _key FROM ({keys}) ORDER BY 1 LIMIT {_NAMED}")
+    """Keep keys, a SELECT of _key, in `in_conflict`; returns the note of them."""
+    engine.table(Batch.IN_CONFLICT, f"SELECT DISTINCT _key FROM ({keys})")
+    return noted(engine, table, Batch.IN_CONFLICT)
+
+
+def noted(engine: DuckEngine, table: Table, keys: str) -> tuple[str, ...]:
+    """Return the note of a relation of keys (_key) whose rows differ and have nothing to order them."""
+    count = engine.one(f"SELECT count(*) FROM {keys}")[0]
+    named = engine.values(f"SELECT _key FROM {keys} ORDER BY 1 LIMIT {_NAMED}")
     more = ", ..." if count > _NAMED else ""
     having = f"the same {', '.join(table.sequence_by)}" if table.sequence_by else "one file"
     won = "the greater content wins" if table.sequence_by else "the last row wins"

@@ -1,0 +1,100 @@
+"""Work on many processes, or many machines: `ENGINE=workers` or `spark`. The answer is that of one machine.
+
+Workers do tasks: the project's own code, with an engine each. What one load needs of them is in `tasks`; `stages` is
+the driver's side; `merging`, `reading` and `slabs` say which stages a step of each layer has; `local` and `spark` are
+who does the tasks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from src.project import Project
+
+if TYPE_CHECKING:
+    from src.bronze.ingest import Readers
+    from src.gold.slabs import Slabbing
+    from src.settings import Settings
+    from src.silver.clean import Merge
+    from src.workers.stages import Runner
+
+_UNITS = {"MB": 10**6, "GB": 10**9}
+_LEAST_MEMORY = 300_000_000  # bytes of a task's engine
+
+
+class Others(Protocol):
+    """Those who do the large loads of each layer in place of this process; None: it does them itself."""
+
+    @property
+    def readers(self) -> Readers | None:
+        """Return those who read landed files."""
+
+    @property
+    def merging(self) -> Callable[..., Merge] | None:
+        """Return what makes the merge of a silver table."""
+
+    @property
+    def slabs(self) -> Slabbing | None:
+        """Return those who compute the partitions of marts."""
+
+
+class _Nobody:
+    """Nobody does anything in place of this process."""
+
+    readers = merging = slabs = None
+
+
+@contextmanager
+def opened(project: Project) -> Iterator[Others]:
+    """Return who does the large loads of a run within a with-block, as ENGINE says.
+
+    Raises:
+        TransientError: the cluster does not answer.
+        UsageError: the settings of the cluster are wrong.
+    """
+    settings = project.settings
+    if settings.engine == "local":
+        yield _Nobody()
+        return
+    from src.workers.stages import Stages  # where there are workers, and nowhere else: importing takes time
+
+    runner = _runner(settings)
+    try:
+        stages = Stages(
+            runner,
+            staging=settings.staging_dir or settings.data_dir.resolve() / ".staging",
+            memory=_memory(project, runner.width),
+            least=_bytes(settings.workers_from),
+            run_date=project.engine.run_date,
+            engine=project.engine.version,
+        )
+        stages.sweep()
+        yield stages
+        stages.sweep()
+    finally:
+        runner.close()
+
+
+def _runner(settings: Settings) -> Runner:
+    if settings.engine == "spark":
+        from src.workers.spark import cluster
+
+        return cluster(settings.spark_master)
+    import os
+
+    from src.workers.local import Processes
+
+    return Processes(settings.workers or os.cpu_count() or 1)
+
+
+def _memory(project: Project, width: int) -> str:
+    """Return what the engine of a task may take: as the settings say, or a worker's share of the driver's."""
+    if project.settings.task_memory != "auto":
+        return project.settings.task_memory
+    return f"{max(_LEAST_MEMORY, project.engine.memory // max(1, width))}B"
+
+
+def _bytes(text: str) -> int:
+    return int(float(text[:-2]) * _UNITS[text[-2:]])
