@@ -10,6 +10,7 @@ from pathlib import Path
 
 from src import lake
 from src.engine import DuckEngine, identifier, literal
+from src.errors import from_os_error
 
 _TYPES = {
     "bool": "BOOLEAN",
@@ -50,11 +51,18 @@ def select(kind: type, rows: Sequence[object]) -> str:
 
 
 def write(engine: DuckEngine, table: lake.Snapshot, kind: type, rows: Sequence[object]) -> list[lake.DataFile]:
-    """Write dataclass instances of one kind, one or more, as a file of their table, which no commit names yet."""
+    """Write dataclass instances of one kind, one or more, as a file of their table, which no commit names yet.
+
+    Raises:
+        MachineError: the disk is full, ...
+    """
     columns = columns_of(kind)
-    with engine.room() as room:  # all that is asked of the engine, which need not be loaded for it
-        values = [[getattr(row, name) for name in columns] for row in rows]
-        return lake.write_rows(table.root, columns, values, room)
+    values = [[getattr(row, name) for name in columns] for row in rows]
+    try:
+        with engine.room() as room:  # all that is asked of the engine, which need not be loaded for it
+            return lake.write_rows(table.root, columns, values, room)
+    except OSError as error:  # there is no room
+        raise from_os_error(error, table.root) from error
 
 
 def append(

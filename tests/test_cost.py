@@ -177,3 +177,11 @@ def test_no_run_fails_for_want_of_its_price(lake: Lake, monkeypatch: pytest.Monk
     monkeypatch.setattr(runs, "append", fail)
     shop(lake).good()
     assert not (lake.data / "ops/cost").exists()
+
+
+def test_where_records_cannot_be_written_that_is_the_machines_error(lake: Lake) -> None:
+    run = shop(lake).good()
+    (lake.data / ".spill").write_text("no folder", "utf-8")
+    with open_project(lake.settings) as project, pytest.raises(MachineError, match="exists"):
+        runs.write(project.engine, lake.data, run)
+    assert lake.rows("SELECT count(*) FROM ops.pipeline_runs") == [(4,)]
