@@ -225,7 +225,8 @@ class Tab:
 
     def violations(self, rule: str = "") -> list[str]:
         """Return what axe-core finds on the screen that is shown, by every rule or one: the rule, the first place."""
-        self.page.evaluate(_axe())
+        if not self.page.evaluate("'axe' in window"):  # it stays until another page is opened
+            self.page.evaluate(_axe())
         options = {"resultTypes": ["violations"], **({"runOnly": [rule]} if rule else {})}
         found = self.page.evaluate("options => axe.run(options).then(found => found.violations)", options)
         return [f"{one['id']}: {one['help']}: {one['nodes'][0]['html'][:200]}" for one in found]

@@ -48,7 +48,7 @@ class Shown:
     def run(self, script: str) -> subprocess.CompletedProcess[str]:
         for shown, there in self.instead.items():
             script = script.replace(shown, there)
-        return bash(self.root, script, SAMPLE_DAYS="7", SETTLE_SECONDS="0", **self.environ)
+        return bash(self.root, script, **{"SAMPLE_DAYS": "7", "SETTLE_SECONDS": "0", **self.environ})
 
     def short(self, text: str) -> str:
         """Text as a document has it: paths from the project's folder."""
@@ -100,11 +100,14 @@ def _steady(text: str) -> Iterator[str]:
 
 
 def copy_project(root: Path) -> None:
-    """Copy it to `root`, and beside it a `uv` that needs no network: it lends this test's Python."""
+    """Copy it to `root`, and beside it a `uv` that needs no network: it lends this test's Python.
+
+    What is compiled comes along: it is what Python would make of the same files, which takes seconds.
+    """
     root.mkdir()
     for path in ROOT.iterdir():
         if path.is_dir() and path.name not in _NOT_COPIED and not path.name.endswith("cache"):
-            shutil.copytree(path, root / path.name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(path, root / path.name)
         elif path.is_file() and path.name not in _NOT_COPIED:
             shutil.copy(path, root)
     for name, text in (("python3", _PYTHON), ("uv", _UV.format(bin=root.parent))):

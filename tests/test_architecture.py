@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 
 from conftest import ROOT
@@ -103,16 +104,22 @@ def parsed(pattern: str) -> dict[str, ast.Module]:
     return {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8"), path) for path in paths}
 
 
-# But for notebooks: they are pages of a project, and import what they like.
-SOURCES = {
-    name: tree for name, tree in parsed("src/**/*.py").items() if not re.fullmatch(r"src/gold/\w+/page.py", name)
-}
-SOURCES |= parsed("main.py")
+@cache  # for each test that asks: parsed as this file is imported, every worker of a run would wait for it
+def sources() -> dict[str, ast.Module]:
+    """The project's own files, but for notebooks: they are pages of a project, and import what they like."""
+    trees = parsed("src/**/*.py") | parsed("main.py")
+    return {name: tree for name, tree in trees.items() if not re.fullmatch(r"src/gold/\w+/page.py", name)}
+
+
+@cache
+def nodes(tree: ast.AST) -> tuple[ast.AST, ...]:
+    """A tree's nodes: every test walks every file."""
+    return tuple(ast.walk(tree))
 
 
 def imports(tree: ast.AST) -> Iterator[str]:
     """Every module that is imported anywhere below a node, `from src import lake` as src.lake."""
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -122,6 +129,7 @@ def imports(tree: ast.AST) -> Iterator[str]:
             yield from (name for name in below if is_module(name))
 
 
+@cache
 def is_module(name: str) -> bool:
     path = ROOT.joinpath(*name.split("."))
     return path.with_suffix(".py").is_file() or path.is_dir()
@@ -165,7 +173,7 @@ def may_import(part: str) -> set[str]:
 
 def test_imports_go_one_way() -> None:
     wrong = []
-    for name, tree in SOURCES.items():
+    for name, tree in sources().items():
         wanted = {part_of(module) for module in imports(tree) if module.startswith(("src.", "main"))}
         wrong += [f"{name} imports {part}" for part in wanted if part not in may_import(part_of(name))]
     assert wrong == []
@@ -173,7 +181,7 @@ def test_imports_go_one_way() -> None:
 
 def test_no_module_imports_itself_through_others() -> None:
     graph = {}
-    for file, tree in SOURCES.items():
+    for file, tree in sources().items():
         name = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         package = name.rpartition(".")[0]  # naming one's own package for a module in it is no circle
         graph[name] = {module for module in imports_at_once(tree) if module.startswith("src.")} - {package}
@@ -182,7 +190,7 @@ def test_no_module_imports_itself_through_others() -> None:
 
 def test_a_library_is_imported_in_its_home_alone() -> None:
     wrong = []
-    for name, tree in SOURCES.items():
+    for name, tree in sources().items():
         for library in libraries(imports(tree)):
             homes, _ = HOMES.get(library, (["no home yet"], WHEN_USED))
             if not name.startswith(tuple(homes)):
@@ -191,7 +199,7 @@ def test_a_library_is_imported_in_its_home_alone() -> None:
 
 
 def test_a_library_is_loaded_when_it_is_used() -> None:
-    early = {(name, library) for name, tree in SOURCES.items() for library in libraries(imports_at_once(tree))}
+    early = {(name, library) for name, tree in sources().items() for library in libraries(imports_at_once(tree))}
     assert {(name, library) for name, library in early if HOMES[library][1] == WHEN_USED} == set()
 
 
@@ -203,11 +211,11 @@ def test_starting_loads_no_library_that_is_loaded_when_used() -> None:
 
 
 def test_a_module_opens_with_its_law() -> None:
-    assert [name for name, tree in SOURCES.items() if not ast.get_docstring(tree)] == []
+    assert [name for name, tree in sources().items() if not ast.get_docstring(tree)] == []
 
 
 def test_no_module_is_a_drawer_for_the_rest() -> None:
-    assert [name for name in SOURCES if re.search(r"util|helper|common|misc", name)] == []
+    assert [name for name in sources() if re.search(r"util|helper|common|misc", name)] == []
 
 
 # -- the field's words
@@ -223,7 +231,7 @@ RIDDLE = re.compile(r"(What|Whether|How|Why|Which|Who|Of|That|When|Where|In)\b")
 
 def identifiers(tree: ast.AST) -> Iterator[str]:
     """Yield every name that a module gives or uses, but for those of modules and of what it calls by keyword."""
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Name):
             yield node.id
         elif isinstance(node, ast.Attribute):
@@ -244,16 +252,16 @@ def functions(tree: ast.AST, public: bool = True) -> Iterator[tuple[ast.Function
 
 
 def test_names_are_the_fields_words() -> None:
-    used = {(name, word) for name, tree in SOURCES.items() for word in identifiers(tree)}
+    used = {(name, word) for name, tree in sources().items() for word in identifiers(tree)}
     assert {(name, word) for name, word in used if word in ALONE or PRIVATE & set(word.lower().split("_"))} == set()
-    made = {(name, function.name) for name, tree in SOURCES.items() for function, _ in functions(tree)}
+    made = {(name, function.name) for name, tree in sources().items() for function, _ in functions(tree)}
     assert {(name, word) for name, word in made if word.lstrip("_") in NAMELESS} == set()
 
 
 def test_every_public_function_has_a_docstring() -> None:
     bare = [
         f"{name}: {function.name}"
-        for name, tree in SOURCES.items()
+        for name, tree in sources().items()
         for function, public in functions(tree)
         if public and not ast.get_docstring(function)
     ]
@@ -264,14 +272,14 @@ def test_every_public_function_has_a_docstring() -> None:
 def test_a_docstring_opens_with_what_a_function_returns_or_does() -> None:
     opening = [
         (name, function.name, ast.get_docstring(function) or "")
-        for name, tree in SOURCES.items()
+        for name, tree in sources().items()
         for function, _ in functions(tree)
     ]
     assert [(name, function) for name, function, text in opening if NO_VERB.match(text)] == []
     classes = [
         (name, node.name, ast.get_docstring(node) or "")
-        for name, tree in SOURCES.items()
-        for node in ast.walk(tree)
+        for name, tree in sources().items()
+        for node in nodes(tree)
         if isinstance(node, ast.ClassDef)
     ]
     assert [(name, kind) for name, kind, text in classes if RIDDLE.match(text)] == []
@@ -302,14 +310,14 @@ def packages_of(names: Iterable[str]) -> set[str]:
 
 
 def test_every_required_package_is_imported_or_stands_where_its_reason_is_told() -> None:
-    trees = SOURCES | parsed("tests/*.py")
+    trees = sources() | parsed("tests/*.py")
     imported = {package for tree in trees.values() for package in packages_of(imports(tree))}
     said, unsaid = required()
     assert (said - imported, unsaid & imported) == (set(), set())
 
 
 def test_every_imported_package_is_required_by_name() -> None:
-    imported = {package for tree in SOURCES.values() for package in packages_of(imports(tree))}
+    imported = {package for tree in sources().values() for package in packages_of(imports(tree))}
     assert imported - required()[0] == set()
 
 
@@ -342,10 +350,10 @@ ASKED_FOR = {("src/contract/versions.py", "delta.userMetadata")}
 
 
 def test_delta_is_known_in_the_lake_alone() -> None:
-    outside = {file: tree for file, tree in SOURCES.items() if not file.startswith("src/lake/")}
+    outside = {file: tree for file, tree in sources().items() if not file.startswith("src/lake/")}
     found = {(file, text) for file, tree in outside.items() for text in texts(tree) if DELTA.search(text)}
     for file, tree in outside.items():
-        keys = [node.slice for node in ast.walk(tree) if isinstance(node, ast.Subscript)]
+        keys = [node.slice for node in nodes(tree) if isinstance(node, ast.Subscript)]
         found |= {(file, str(key.value)) for key in keys if isinstance(key, ast.Constant) and key.value in ACTIONS}
     assert found == ASKED_FOR
 
@@ -359,15 +367,15 @@ TEMPORARY = {Batch: "src/silver/batch.py", Computation: "src/gold/computation.py
 
 def texts(tree: ast.AST) -> Iterator[str]:
     """Every piece of text of the code, without docstrings: of an f-string what stands between its values."""
-    told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(tree):
+    told = {id(node.value) for node in nodes(tree) if isinstance(node, ast.Expr)}
+    for node in nodes(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in told:
             yield node.value
 
 
 def tables_named(tree: ast.AST) -> Iterator[str]:
     """The texts that name a temporary table where it is made: the first argument of `engine.table` and its kind."""
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
             first = node.args[0]
             if node.func.attr in ("table", "stream", "view") and isinstance(first, ast.Constant):
@@ -379,7 +387,7 @@ def test_a_temporary_table_is_named_by_its_owner_alone() -> None:
     in_sql = re.compile(rf"(?<!\w)(?:FROM|JOIN|INTO|UPDATE|TABLE|RENAME TO) (?:temp\.)?(?:{names})\b")
     theirs = {
         file: tree
-        for file, tree in SOURCES.items()
+        for file, tree in sources().items()
         if file.startswith(("src/silver/", "src/gold/", "src/maintenance/")) and file not in TEMPORARY.values()
     }
     wrong = [f"{file}: {text}" for file, tree in theirs.items() for text in texts(tree) if in_sql.search(text)]
@@ -395,8 +403,8 @@ def test_no_two_temporary_tables_share_a_name() -> None:
 def test_no_docstring_says_a_paragraph_twice() -> None:
     kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
     found = []
-    for name, tree in SOURCES.items():
-        for node in (node for node in ast.walk(tree) if isinstance(node, kinds)):
+    for name, tree in sources().items():
+        for node in (node for node in nodes(tree) if isinstance(node, kinds)):
             paragraphs = [text.strip() for text in (ast.get_docstring(node) or "").split("\n\n")]
             found += [f"{name} {getattr(node, 'name', '')}"] if len(set(paragraphs)) < len(paragraphs) else []
     assert found == []

@@ -51,6 +51,22 @@ def shop(lake: Lake, built: Path) -> Lake:
     return lake
 
 
+@pytest.fixture(scope="module")
+def kept(built: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, BackupPlan]:
+    """The shop with its first backup, made once for all tests: a copy of it is the same backup."""
+    root = tmp_path_factory.mktemp("kept") / "shop"
+    shutil.copytree(built, root)
+    return root, backed_up(Lake(root))
+
+
+@pytest.fixture
+def first(shop: Lake, kept: tuple[Path, BackupPlan]) -> BackupPlan:
+    """The first backup, of which the shop has a copy."""
+    root, planned = kept
+    shutil.copytree(root, shop.root, dirs_exist_ok=True)
+    return planned
+
+
 def at(shop: Lake) -> Remote:
     return remote.open_remote(shop.settings)
 
@@ -110,11 +126,10 @@ def data_object(shop: Lake, planned: BackupPlan, table: str) -> Path:
 # -- what comes back
 
 
-def test_a_restored_lake_is_the_release_row_by_row(shop: Lake, tmp_path: Path) -> None:
-    planned = backed_up(shop)
+def test_a_restored_lake_is_the_release_row_by_row(shop: Lake, first: BackupPlan, tmp_path: Path) -> None:
     other = restored(shop, tmp_path / "other")
     with open_engine(shop.settings) as engine:
-        for name, table in planned.manifest.tables.items():
+        for name, table in first.manifest.tables.items():
             scans = []
             for data in (shop.data, other.data):
                 found = delta.open_table(delta.table_path(data, name), table.version)
@@ -129,8 +144,8 @@ def test_a_restored_lake_is_the_release_row_by_row(shop: Lake, tmp_path: Path) -
     ]
 
 
+@pytest.mark.usefixtures("first")
 def test_the_run_after_a_restore_goes_on_where_the_backup_was(shop: Lake, tmp_path: Path) -> None:
-    backed_up(shop)
     other = restored(shop, tmp_path / "other")
     idle = other.good()
     assert [step.records_read for step in idle.steps] == [0, 0, 0]
@@ -193,8 +208,8 @@ def test_a_release_is_backed_up_and_not_what_came_after_it(shop: Lake, capsys: p
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("first")
 def test_the_landing_zone_is_left_alone_by_a_restore(shop: Lake, tmp_path: Path) -> None:
-    backed_up(shop)
     other = Lake(tmp_path / "other")
     waiting = other.land("shop/orders/3.csv", HEAD + "5,2026-01-03,1.00,1\n")
     restored(shop, tmp_path / "other")
@@ -203,15 +218,15 @@ def test_the_landing_zone_is_left_alone_by_a_restore(shop: Lake, tmp_path: Path)
     assert other.findings() == []
 
 
+@pytest.mark.usefixtures("first")
 def test_a_lake_with_tables_is_never_replaced(shop: Lake) -> None:
-    backed_up(shop)
     with pytest.raises(UsageError, match=r"there are tables already: bronze.shop.orders, silver.shop.orders, gold"):
         restore.plan(at(shop), shop.data, None)
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("first")
 def test_records_of_who_looked_first_do_not_refuse_a_restore_and_go_on_in_it(shop: Lake, tmp_path: Path) -> None:
-    backed_up(shop)
     shop.land("shop/orders/3.csv", HEAD + "5,2026-01-03,1.00,1\n")
     shop.good()
     newest = backed_up(shop, days=1)
@@ -236,8 +251,8 @@ def test_records_of_who_looked_first_do_not_refuse_a_restore_and_go_on_in_it(sho
     assert other.findings() == []
 
 
+@pytest.mark.usefixtures("first")
 def test_files_where_tables_go_are_never_replaced(shop: Lake, tmp_path: Path) -> None:
-    backed_up(shop)
     stray = tmp_path / "other" / "data" / "silver" / "notes.txt"
     stray.parent.mkdir(parents=True)
     stray.write_text("mine")
@@ -246,8 +261,8 @@ def test_files_where_tables_go_are_never_replaced(shop: Lake, tmp_path: Path) ->
     assert stray.read_text() == "mine"
 
 
+@pytest.mark.usefixtures("first")
 def test_a_restore_killed_between_its_renames_is_finished_by_the_next(shop: Lake, tmp_path: Path) -> None:
-    backed_up(shop)
     aside = tmp_path / "other" / "data.before-restore"
     landed = aside / "landing" / "shop" / "orders" / "3.csv"
     landed.parent.mkdir(parents=True)
@@ -260,8 +275,8 @@ def test_a_restore_killed_between_its_renames_is_finished_by_the_next(shop: Lake
 # -- what is copied
 
 
+@pytest.mark.usefixtures("first")
 def test_a_second_backup_copies_only_what_is_new(shop: Lake) -> None:
-    backed_up(shop)
     first = objects(shop)
     shop.land("shop/orders/3.csv", HEAD + "5,2026-01-03,1.00,1\n")
     shop.good()
@@ -274,8 +289,9 @@ def test_a_second_backup_copies_only_what_is_new(shop: Lake) -> None:
     assert len(new) == 1  # of three
 
 
-def test_a_backup_of_what_is_backed_up_changes_nothing(shop: Lake, capsys: pytest.CaptureFixture[str]) -> None:
-    first = backed_up(shop)
+def test_a_backup_of_what_is_backed_up_changes_nothing(
+    shop: Lake, first: BackupPlan, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = objects(shop)
     assert backed_up(shop, days=1).idle
     assert backed_up(shop, days=2).idle
@@ -419,8 +435,7 @@ def test_a_lost_file_at_the_remote_is_found_by_drill_and_copied_by_the_next_back
 
 
 @pytest.mark.long
-def test_what_a_drill_found_damaged_is_copied_afresh(shop: Lake, tmp_path: Path) -> None:
-    first = backed_up(shop)
+def test_what_a_drill_found_damaged_is_copied_afresh(shop: Lake, first: BackupPlan, tmp_path: Path) -> None:
     assert last(shop) is not None
     flip(data_object(shop, first, "silver.shop.orders"))
     with pytest.raises(DataError):
@@ -435,8 +450,7 @@ def test_what_a_drill_found_damaged_is_copied_afresh(shop: Lake, tmp_path: Path)
 
 
 @pytest.mark.long
-def test_a_flipped_byte_in_a_manifest_is_found(shop: Lake) -> None:
-    first = backed_up(shop)
+def test_a_flipped_byte_in_a_manifest_is_found(shop: Lake, first: BackupPlan) -> None:
     path = shop.root / "backups" / "manifests" / f"{first.manifest.id}.json"
     path.write_text(path.read_text().replace('"rows": 4', '"rows": 5'))
     with pytest.raises(DataError, match="a damaged manifest"):
@@ -446,8 +460,7 @@ def test_a_flipped_byte_in_a_manifest_is_found(shop: Lake) -> None:
     assert drilled(shop)["silver.shop.orders"] == 4
 
 
-def test_a_drill_goes_by_the_manifest_where_the_lake_has_moved_on(shop: Lake) -> None:
-    first = backed_up(shop)
+def test_a_drill_goes_by_the_manifest_where_the_lake_has_moved_on(shop: Lake, first: BackupPlan) -> None:
     old = delta.open_table(delta.table_path(shop.data, "silver.shop.orders"))
     assert old
     shop.land("shop/orders/3.csv", HEAD + "1,2026-01-01,11.00,3\n")
@@ -463,9 +476,8 @@ def test_a_drill_goes_by_the_manifest_where_the_lake_has_moved_on(shop: Lake) ->
     assert found["bronze.shop.orders"] == 5
 
 
-def test_a_drill_finds_rows_that_are_not_those_of_the_lake(shop: Lake) -> None:
-    planned = backed_up(shop)
-    manifest = planned.manifest
+def test_a_drill_finds_rows_that_are_not_those_of_the_lake(shop: Lake, first: BackupPlan) -> None:
+    manifest = first.manifest
     said = manifest.tables["silver.shop.orders"]
     wrong = {"silver.shop.orders": manifests.BackupTable(said.version, said.rows, "1", said.files)}
     forged = manifests.Manifest(manifest.id, manifest.release, manifest.engine, {**manifest.tables, **wrong})
@@ -572,8 +584,7 @@ def killed(process: subprocess.Popen[str], when: Callable[[], Any]) -> bool:
     return going
 
 
-def test_a_killed_backup_leaves_the_last_good_one(shop: Lake, tmp_path: Path) -> None:
-    first = backed_up(shop)
+def test_a_killed_backup_leaves_the_last_good_one(shop: Lake, first: BackupPlan, tmp_path: Path) -> None:
     shop.land("shop/orders/3.csv", HEAD + "".join(f"{at},2026-02-{at % 28 + 1:02},1.00,1\n" for at in range(10, 90)))
     shop.good()
     before, snapshots = objects(shop), shop.data / backup_records.FOLDER / "snapshot"

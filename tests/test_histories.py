@@ -56,7 +56,7 @@ def test_any_history_gives_what_one_pass_gives(
     histories.live(tools, tmp_path_factory.mktemp("any"), History(family, tuple(operations)))
 
 
-@pytest.mark.parametrize("figure", short([name for name in figures.KINDS if name], 4))
+@pytest.mark.parametrize("figure", short([name for name in figures.KINDS if name], 2))
 def test_a_mart_that_looks_across_days_is_what_one_pass_gives(tools: Tools, tmp_path: Path, figure: str) -> None:
     """The first day gets a row after the others, a later one grows, and a day becomes empty."""
     operations = (
@@ -159,7 +159,7 @@ ANSWERS: dict[str, list[tuple[Any, ...]]] = {
 REPLACED = {"all": ([2], [4]), "named": ([1, 2], [1, 4]), "versions": ([1, 2], [1, 4])}
 
 
-@pytest.mark.parametrize("family", short(oracle.FAMILIES, 3))
+@pytest.mark.parametrize("family", short(oracle.FAMILIES, 1))
 def test_what_came_after_a_backup_is_gone_but_for_what_the_landing_zone_has(
     tools: Tools, tmp_path: Path, family: str
 ) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import short
 
 from src.bronze import readers
 from src.bronze.readers import ndjson_fast
@@ -139,7 +140,7 @@ def keys(line: bytes) -> Sequence[str]:
     return list(value) if isinstance(value, dict) else ()
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", short(range(8), 2))
 def test_odd_lines_among_plain_ones_are_read_alike(engine: DuckEngine, tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     odd = [line for line in LINES if harmless(line)]
@@ -193,7 +194,7 @@ def value(chance: random.Random, deep: int) -> str:
 
 @pytest.mark.parametrize("nested", [0, 3], ids=["flat", "nested"])
 @pytest.mark.parametrize("missing", [0.0, 0.2], ids=["same keys", "some keys missing"])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", short(range(12), 1))
 def test_objects_drawn_by_chance_are_read_alike(
     engine: DuckEngine, tmp_path: Path, seed: int, missing: float, nested: int
 ) -> None:

@@ -234,6 +234,8 @@ def _unreadable(
     engine: DuckEngine, name: str, snapshot: lake.Snapshot, files: Sequence[lake.DataFile]
 ) -> Iterator[str]:
     """Read every column of every file: those that cannot be read, or have not the rows that the log says."""
+    if not files:
+        return
 
     def counted(some: Sequence[lake.DataFile]) -> dict[str, int]:
         kinds, evolved = snapshot.columns, catalog.gains_columns(name)

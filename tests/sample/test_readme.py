@@ -27,7 +27,7 @@ def test_the_two_commands_are_on_the_first_screen() -> None:
 
 def test_what_the_readme_shows_is_what_happens(tmp_path: Path) -> None:
     # one test, not one for each sentence: several workers would each do all of it again
-    shown = done_as_shown(tmp_path / "boathouse", BLOCKS, [NOT_RUN])
+    shown = done_as_shown(tmp_path / "boathouse", BLOCKS, [NOT_RUN], environ={"SAMPLE_DAYS": "2"})
     first_run = next(text for kind, text in BLOCKS if not kind)
     told = [re.escape(shape(part)) for part in first_run.split("...\n")]  # where dots stand, lines are left out
     assert re.fullmatch(" .* ".join(told), shape(shown.printed[0]))
