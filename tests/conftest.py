@@ -105,6 +105,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     That a commit does wait for the disk is what tests/test_lake.py proves.
     """
+    os.environ.setdefault("GOGC", "off")  # rclone is started often, and ends before it has garbage worth collecting
     if not Path(IN_MEMORY).is_mount():
         return
     runs_programs = not os.statvfs(IN_MEMORY).f_flag & os.ST_NOEXEC  # which some tests write and start

@@ -12,17 +12,18 @@ import polars
 import pytest
 from conftest import Lake, shorts
 from deltalake import DeltaTable
-from test_backup import HEAD, at, backed_up, built, clock, drilled, flip, objects, restored, shop
+from test_backup import HEAD, at, backed_up, built, clock, drilled, first, flip, kept, objects, restored, shop
 from torture.rot import rot_many
 
 from src import catalog
 from src import lake as delta
 from src.errors import DataError, MachineError, UsageError
 from src.maintenance import archive, check, drill, manifests, rot
+from src.maintenance.backup import BackupPlan
 from src.project import open_engine, open_project
 from src.run import backup_records, releases
 
-__all__ = ["built", "shop"]  # the fixtures of the tests of backups
+__all__ = ["built", "first", "kept", "shop"]  # the fixtures of the tests of backups
 ORDERS, BRONZE, DAILY = "silver.shop.orders", "bronze.shop.orders", "gold.shop.daily"
 
 
@@ -73,8 +74,7 @@ FOUR = [(1, "10.00"), (2, "21.00"), (3, "5.00"), (4, "7.00")]
 # -- a damaged lake never takes the good backup with it
 
 
-def test_rot_in_the_lake_is_never_copied_over_the_good_backup(shop: Lake) -> None:
-    first = backed_up(shop)
+def test_rot_in_the_lake_is_never_copied_over_the_good_backup(shop: Lake, first: BackupPlan) -> None:
     before = objects(shop)
     flip(data_file(shop, BRONZE))
     with pytest.raises(DataError, match=r"bronze.shop.orders: part-.* has not the bytes that were backed up"):
@@ -85,8 +85,8 @@ def test_rot_in_the_lake_is_never_copied_over_the_good_backup(shop: Lake) -> Non
     assert backed_up(shop).idle
 
 
+@pytest.mark.usefixtures("first")
 def test_a_drill_judges_the_backup_by_its_manifest_and_tells_of_the_lake_apart(shop: Lake) -> None:
-    backed_up(shop)
     flip(data_file(shop, BRONZE))
     with open_engine(shop.settings) as engine:
         found = drill.run(engine, shop.data, at(shop), None, clock(1))
@@ -97,8 +97,8 @@ def test_a_drill_judges_the_backup_by_its_manifest_and_tells_of_the_lake_apart(s
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("first")
 def test_what_rots_before_a_backup_of_new_rows_is_refused_too(shop: Lake) -> None:
-    backed_up(shop)
     old = data_file(shop, BRONZE)
     shop.land("shop/orders/3.csv", HEAD + "5,2026-01-03,1.00,1\n")
     shop.good()
@@ -114,8 +114,8 @@ def test_what_rots_before_a_backup_of_new_rows_is_refused_too(shop: Lake) -> Non
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("first")
 def test_check_names_the_file_whose_bytes_changed_in_any_layer(shop: Lake) -> None:
-    backed_up(shop)
     for table in (BRONZE, ORDERS, DAILY, "ops.pipeline_runs"):
         flip(data_file(shop, table))
         assert (table, "its files are those that were backed up") in [(one.table, one.law) for one in checked(shop)]
@@ -233,10 +233,10 @@ def halve(path: Path) -> None:
         pytest.param(lose, "ops.releases", newest_entry, marks=pytest.mark.long),
     ],
 )
+@pytest.mark.usefixtures("first")
 def test_a_file_that_was_harmed_is_brought_back_as_it_was(
     shop: Lake, harm: Callable[[Path], None], table: str, what: Callable[[Lake, str], Path]
 ) -> None:
-    backed_up(shop)
     path = what(shop, table)
     before = path.read_bytes()
     harm(path)
@@ -251,8 +251,8 @@ def test_a_file_that_was_harmed_is_brought_back_as_it_was(
     assert [step.records_read for step in shop.good().steps] == [0, 0, 0]
 
 
+@pytest.mark.usefixtures("first")
 def test_a_whole_table_of_the_release_is_brought_back(shop: Lake) -> None:
-    backed_up(shop)
     shutil.rmtree(shop.data / "bronze")
     shutil.rmtree(shop.data / "quarantine")
     assert repaired(shop) == 0
@@ -260,11 +260,11 @@ def test_a_whole_table_of_the_release_is_brought_back(shop: Lake) -> None:
     assert [step.records_read for step in shop.good().steps] == [0, 0, 0]
 
 
+@pytest.mark.usefixtures("first")
 def test_what_is_younger_than_the_backup_is_not_repaired_and_is_said(
     shop: Lake, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shop.environ["BROKEN_ON_PURPOSE"] = "1"
-    backed_up(shop)
     shop.land("shop/orders/3.csv", HEAD + "5,2026-01-05,1.00,1\n")
     shop.good()
     found = delta.open_table(delta.table_path(shop.data, DAILY))
@@ -275,10 +275,11 @@ def test_what_is_younger_than_the_backup_is_not_repaired_and_is_said(
     assert f"not repaired: {DAILY}: day=2026-01-05/{path.name} is missing: put it aside" in capsys.readouterr().out
 
 
-def test_what_is_damaged_in_the_backup_too_is_said_and_left(shop: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_damaged_in_the_backup_too_is_said_and_left(
+    shop: Lake, first: BackupPlan, capsys: pytest.CaptureFixture[str]
+) -> None:
     shop.environ["BROKEN_ON_PURPOSE"] = "1"
-    planned = backed_up(shop)
-    for name in planned.manifest.objects:
+    for name in first.manifest.objects:
         path = shop.root / "backups" / "files" / name
         path.write_bytes(b"\0" * path.stat().st_size)
     path = data_file(shop, ORDERS)
@@ -289,9 +290,9 @@ def test_what_is_damaged_in_the_backup_too_is_said_and_left(shop: Lake, capsys: 
     assert path.read_bytes() == flipped
 
 
+@pytest.mark.usefixtures("first")
 def test_a_version_that_was_written_anew_is_another_history_and_no_rot(shop: Lake) -> None:
     """The newest entry was lost, and the next commit took its number: to put it back would take these rows away."""
-    backed_up(shop)
     newest_entry(shop, BRONZE).unlink()
     shop.land("shop/orders/3.csv", HEAD + "5,2026-01-05,1.00,1\n")
     shop.environ["BROKEN_ON_PURPOSE"] = "1"  # what silver has consumed is another matter
@@ -301,8 +302,7 @@ def test_a_version_that_was_written_anew_is_another_history_and_no_rot(shop: Lak
 
 
 @pytest.mark.long
-def test_a_lake_restored_from_an_older_backup_is_not_damaged(shop: Lake, tmp_path: Path) -> None:
-    first = backed_up(shop)
+def test_a_lake_restored_from_an_older_backup_is_not_damaged(shop: Lake, first: BackupPlan, tmp_path: Path) -> None:
     shop.land("shop/orders/3.csv", HEAD + "5,2026-01-03,1.00,1\n")
     shop.good()
     backed_up(shop, days=1)
@@ -315,8 +315,8 @@ def test_a_lake_restored_from_an_older_backup_is_not_damaged(shop: Lake, tmp_pat
     assert checked(other) == []
 
 
+@pytest.mark.usefixtures("first")
 def test_a_hint_that_names_no_checkpoint_is_removed(shop: Lake) -> None:
-    backed_up(shop)
     hint = delta.table_path(shop.data, ORDERS) / "_delta_log" / "_last_checkpoint"
     hint.write_text('{"version":99,"size":3}')
     delta.forget(hint.parents[1])
@@ -349,8 +349,7 @@ def test_the_newest_backup_is_the_one_made_last_whatever_the_clock_said(shop: La
 
 
 @pytest.mark.long
-def test_backups_of_before_there_were_numbers_come_first(shop: Lake) -> None:
-    first = backed_up(shop)
+def test_backups_of_before_there_were_numbers_come_first(shop: Lake, first: BackupPlan) -> None:
     folder = shop.root / "backups" / "manifests"
     old = replace(first.manifest, id="20991231T000000000-abcdef")
     (folder / f"{old.id}.json").write_text(manifests.write(old))
@@ -380,8 +379,8 @@ def test_an_entry_that_is_gone_is_missed_though_a_checkpoint_sums_it_up(shop: La
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("first")
 def test_a_link_that_is_younger_than_the_backup_is_replaced_by_the_file_itself(shop: Lake, tmp_path: Path) -> None:
-    backed_up(shop)
     shop.land("shop/orders/3.csv", HEAD + "5,2026-01-05,1.00,1\n")
     shop.good()
     for path in (newest_entry(shop, BRONZE), data_file(shop, "ops.pipeline_runs")):
@@ -394,12 +393,12 @@ def test_a_link_that_is_younger_than_the_backup_is_replaced_by_the_file_itself(s
     assert not backed_up(shop, days=1).idle
 
 
+@pytest.mark.usefixtures("first")
 def test_files_that_were_taken_again_while_their_entry_was_damaged_are_said(
     shop: Lake, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Bronze forgot that it had them; with the entry back in its place their rows are there twice."""
     shop.environ["BROKEN_ON_PURPOSE"] = "1"
-    backed_up(shop)
     path = newest_entry(shop, BRONZE)
     path.write_text(path.read_text().splitlines()[0] + "\n")  # the commit without its files and their progress
     delta.forget(delta.table_path(shop.data, BRONZE))
@@ -409,8 +408,8 @@ def test_files_that_were_taken_again_while_their_entry_was_damaged_are_said(
     assert said in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("first")
 def test_a_table_of_records_with_the_rows_of_another_is_damage_and_no_crash(shop: Lake) -> None:
-    backed_up(shop)
     backed_up(shop, days=1)
     path, other = data_file(shop, "ops.backups"), data_file(shop, "ops.releases")
     before = path.read_bytes()
@@ -431,9 +430,9 @@ def test_a_bit_in_the_name_of_a_field_is_damage_wherever_it_stands_in_an_entry(s
     assert isinstance(shop.run().failures[BRONZE], MachineError)
 
 
+@pytest.mark.usefixtures("first")
 def test_a_table_of_records_that_is_another_table_is_damage_and_no_crash(shop: Lake) -> None:
     shop.environ["BROKEN_ON_PURPOSE"] = "1"
-    backed_up(shop)
     shutil.rmtree(shop.data / "ops/backups")
     shutil.copytree(shop.data / "ops/releases", shop.data / "ops/backups")
     with open_engine(shop.settings) as engine, pytest.raises(MachineError, match="no records of backups"):
@@ -450,10 +449,10 @@ def test_nothing_that_rots_ends_green_and_wrong(first: int, count: int, bases: i
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("first")
 def test_rows_that_rot_before_any_backup_has_them_are_seen_by_the_hash_in_their_commit(shop: Lake) -> None:
     """Another value, read as one: silver rebuilt from it would agree with it."""
     shop.environ["BROKEN_ON_PURPOSE"] = "1"
-    backed_up(shop)
     shop.land("shop/orders/3.csv", HEAD + "5,2026-01-05,1.00,1\n")
     shop.good()
     bronze = delta.open_table(delta.table_path(shop.data, BRONZE))
