@@ -345,6 +345,7 @@ def test_rows_that_the_clock_dates_before_older_ones_do_not_escape(
 def _oldest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(winners, "order", lambda table, among_equals: f"updated, {among_equals}")
     monkeypatch.setattr(winners, "_narrow_order", lambda table: "_by0, _file")
+    monkeypatch.setattr(winners, "_newest_first", lambda table: "updated")
 
 
 def _ties_by_arrival(monkeypatch: pytest.MonkeyPatch) -> None:

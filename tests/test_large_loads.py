@@ -58,6 +58,8 @@ def sizes(monkeypatch: pytest.MonkeyPatch, rows: int, delete_from: int = 5, file
     monkeypatch.setattr(duck, "_ROWS_AT_ONCE", rows)
     monkeypatch.setattr(winners, "_ROWS_AT_ONCE", rows)
     monkeypatch.setattr(winners, "_BYTES_A_HASH", 1 << 60)
+    monkeypatch.setattr(winners, "_FEW_ROWS", -1)
+    monkeypatch.setattr(incoming, "_FEW_ROWS", -1)
     monkeypatch.setattr(passes, "_FEW_ROWS", rows)
     monkeypatch.setattr(passes, "_ROWS_AT_ONCE", rows)
     monkeypatch.setattr(incoming, "_ROWS_TO_DELETE_FROM", delete_from)
@@ -536,8 +538,9 @@ def test_rows_of_one_key_with_1500_columns_contend_in_300_megabytes(tmp_path: Pa
     with closing(duck.DuckEngine(memory_limit="300MB", threads=2, spill=tmp_path)) as small, small.for_columns(1_500):
         rows = "SELECT range::BIGINT AS _row, 'f' AS _file, now() AS _ingested_at FROM range(9)"
         small.table("incoming", f"SELECT 1 AS k, 7 AS at, {same}, {last}, * FROM ({rows})")
-        assert winners.find_losers(small, table, "true") == Outcome(conflicts=8, conflict_notes=ANY)
-        assert small.values("SELECT _row FROM incoming WHERE rowid NOT IN (SELECT _id FROM losers)") == [8]
+        for thought in (9, 10_000):  # few, and many
+            assert winners.find_losers(small, table, "true", thought) == Outcome(conflicts=8, conflict_notes=ANY)
+            assert small.values("SELECT _row FROM incoming WHERE rowid NOT IN (SELECT _id FROM losers)") == [8]
 
 
 WIDTH = 900

@@ -615,7 +615,7 @@ def test_check_says_so_where_rows_of_bronze_were_never_read(lake: Lake, monkeypa
     lake.land("shop/orders/1.csv", "order_id,day,amount,updated\n1,2024-01-01,10,1\n2,2024-01-01\n")
     lake.good()
     trimmed = project.trimmed
-    monkeypatch.setattr(incoming, "trimmed", lambda *given: trimmed(*given) + " AND false")
+    monkeypatch.setattr(incoming, "trimmed", lambda *given, **brief: trimmed(*given, **brief) + " AND false")
     assert ["bronze has 2 rows, but 1 were read" in finding.found for finding in lake.findings()] == [True]
     monkeypatch.undo()
 

@@ -492,6 +492,10 @@ class DuckEngine:
             self.execute(f"DROP TABLE IF EXISTS {other}.{table}")  # one of the same name from before
         return rows
 
+    def insert(self, name: str, sql: str) -> int:
+        """Add a SELECT's rows to a table that `table` made; returns how many."""
+        return int(self.one(f"INSERT INTO {identifier(name)} {sql}")[0])
+
     def has_room_for(self, size: int) -> bool:
         """Return whether the rows of so many bytes of Parquet fit in memory, beside what is done with them."""
         return size * _UNPACKED * 2 <= self.memory

@@ -15,7 +15,8 @@ FLOATS = {  # how many digits any number keeps; from where on it keeps them (nea
     "FLOAT": (6, "1e-37"),
     "DOUBLE": (15, "1e-307"),
 }
-_NUMBER = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
+_POINTED = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)"
+_NUMBER = rf"{_POINTED}([eE][+-]?[0-9]+)?"
 _WHOLE = r"[+-]?[0-9]+(\.0*)?"
 _MAYBE_THOUSANDS = ".000"  # at its end, a whole number may be thousands that a point sets apart
 _DAY = r"[0-9]{4}[-/ \\][0-9]{1,2}[-/ \\][0-9]{1,2}"
@@ -79,6 +80,18 @@ def is_kept(value: str, typed: str, kind: str, target: str) -> str:
     if target in (kind, "VARCHAR"):
         return "true"
     return _text_is_kept(value, typed, target) if kind == "VARCHAR" else f"TRY_CAST({typed} AS {kind}) = {value}"
+
+
+def is_surely_kept(value: str, typed: str, kind: str, target: str) -> str:
+    """Return SQL that is true of nothing but what `is_kept` is true of: of most values, and it is short."""
+    if kind == "VARCHAR" and target in INTEGERS:
+        return f"{typed} IS NOT NULL AND {_matches(value, '[+-]?[0-9]+')}"
+    if kind == "VARCHAR" and target in FLOATS:
+        length, _ = FLOATS[target]  # without an exponent no number is too near to zero for its digits
+        return f"isfinite({typed}) AND strlen({value}) <= {length} AND {_matches(value, _POINTED)}"
+    if kind == "VARCHAR" and target.startswith("DECIMAL"):
+        return f"{typed} IS NOT NULL AND {_matches(value, _with_fraction(_scale(target)))}"
+    return is_kept(value, typed, kind, target)
 
 
 def stored(typed: str, target: str) -> str:
@@ -153,18 +166,18 @@ def _starts_with_digit(text: str) -> str:
 
 def _moment_is_kept(text: str, typed: str) -> str:
     form = _matches(text, _MOMENT)  # most are seen to be right without: what 24:00 becomes is a midnight
-    usual = " ".join(
-        f"WHEN strlen({text}) = {len(pattern)} THEN CASE WHEN {text} LIKE '{pattern}' THEN true ELSE {form} END"
+    usual = " OR ".join(
+        f"strlen({text}) = {len(pattern)} AND {text} LIKE '{pattern}'"
         for pattern in (_USUAL_MOMENT, "____-__-__T__:__:__Z")
     )
-    judged = f"CASE WHEN epoch_us({typed}) % 86400000000 = 0 THEN {form} {usual} ELSE {form} END"
+    judged = f"CASE WHEN epoch_us({typed}) % 86400000000 <> 0 AND ({usual}) THEN true ELSE {form} END"
     return f"CASE WHEN {typed} {_STORABLE[TIMESTAMP]} AND {_starts_with_digit(text)} THEN {judged} ELSE false END"
 
 
 def _decimal_is_kept(text: str, typed: str, target: str) -> str:
     """Return SQL that is true where there are only zeros beyond the column's fraction digits."""
-    scale = int(target[len("DECIMAL(") : -1].split(",")[1])
-    plain = rf"[+-]?([0-9]+(\.[0-9]{{0,{scale}}}0*)?|\.[0-9]{{0,{scale}}}0*)"
+    scale = _scale(target)
+    plain = _with_fraction(scale)
     mantissa, exponent = _mantissa(text), f"TRY_CAST(regexp_extract({text}, '[eE](.*)$', 1) AS INTEGER)"
     zeros = f"length(regexp_extract(replace({mantissa}, '.', ''), '0*$'))"
     fraction = f"length(split_part({mantissa}, '.', 2)) - {zeros} - {exponent}"
@@ -173,6 +186,15 @@ def _decimal_is_kept(text: str, typed: str, target: str) -> str:
         f"WHEN NOT {_matches(text, _NUMBER)} THEN false WHEN {_digits(text)} = '' THEN {typed} = 0 "
         f"ELSE {typed} IS NOT NULL AND {fraction} <= {scale} END"
     )
+
+
+def _scale(target: str) -> int:
+    return int(target[len("DECIMAL(") : -1].split(",")[1])
+
+
+def _with_fraction(scale: int) -> str:
+    """Return the pattern of numbers with only zeros beyond so many fraction digits."""
+    return rf"[+-]?([0-9]+(\.[0-9]{{0,{scale}}}0*)?|\.[0-9]{{0,{scale}}}0*)"
 
 
 def _float_is_kept(text: str, typed: str, target: str) -> str:

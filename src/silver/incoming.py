@@ -7,6 +7,7 @@ rows that say their key is gone. Nothing is committed here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -23,6 +24,7 @@ from src.silver.project import (
     REASONS,
     VALUES,
     absent,
+    doubted,
     helper_prefix,
     names_of,
     projection,
@@ -58,29 +60,31 @@ def _computed(
     engine: DuckEngine, table: Table, sources: Sequence[Source], earlier: statements.Earlier | None
 ) -> Outcome:
     """Do what `compute` says, with the engine set for the table's number of columns."""
-    read, has_unsplit = load(engine, table, sources)
+    all_pass = _load_few(engine, table, sources)
+    read, has_unsplit = (all_pass, False) if all_pass is not None else load(engine, table, sources)
     notes = tuple[str, ...]()
     if table.replaces is not None:  # while `incoming` has all rows, those that will be rejected too
         notes = statements.find(engine, table, sources, earlier)
         statements.contend(engine, table, earlier)
-    outcome = keep_winners(engine, table, read, has_unsplit=has_unsplit)
+    outcome = keep_winners(engine, table, read, has_unsplit=has_unsplit, all_pass=all_pass is not None)
     return replace(outcome, notes=notes)
 
 
-def keep_winners(engine: DuckEngine, table: Table, read: int, *, has_unsplit: bool) -> Outcome:
+def keep_winners(engine: DuckEngine, table: Table, read: int, *, has_unsplit: bool, all_pass: bool = False) -> Outcome:
     """Leave the rows of `incoming` that pass, one per key, and those with reasons in `rejected`.
 
-    Of a table with `replaces` the statements that live are in `live`. Returns the `read` rows, and how many were
-    quarantined, or lost, and to what.
+    Of a table with `replaces` the statements that live are in `live`. `all_pass`: no row has a reason so far. Returns
+    the `read` rows, and how many were quarantined, or lost, and to what.
     """
     if table.on_conflict == "quarantine":
         winners.reject_conflicts(engine, table, REASONS, VALUES)
-    quarantined = reject(engine, Batch.INCOMING, has_unsplit=has_unsplit)
+    judged = None if all_pass and table.on_conflict != "quarantine" else Batch.INCOMING
+    quarantined = reject(engine, judged, has_unsplit=has_unsplit)
     sound, stale = f"{REASONS} IS NULL", 0
     if table.replaces is not None:
         stale = statements.list_stale(engine, table)
         sound += f" AND rowid NOT IN (SELECT _id FROM {Batch.STALE})" if stale else ""
-    lost = winners.find_losers(engine, table, sound)
+    lost = winners.find_losers(engine, table, sound, read)
     _take_out(engine, read, rejected=quarantined, lost=lost.duplicates + lost.superseded + lost.conflicts, stale=stale)
     return replace(lost, read=read, quarantined=quarantined, superseded=lost.superseded + stale)
 
@@ -132,11 +136,13 @@ def rehearse(engine: DuckEngine, table: Table, feeds: Mapping[str, lake.Snapshot
 # -- the steps
 
 
-def reject(engine: DuckEngine, judged: str, *, has_unsplit: bool) -> int:
+def reject(engine: DuckEngine, judged: str | None, *, has_unsplit: bool) -> int:
     """Fill `rejected` with the judged rows that have reasons and the rows of `unsplit`, if there is one.
 
-    Returns how many they are.
+    Returns how many they are. `judged` is None where all rows pass.
     """
+    if judged is None:
+        return engine.table(Batch.REJECTED, _no_rejects())
     bad = f"SELECT {', '.join(_REJECTED)} FROM {judged} WHERE {REASONS} IS NOT NULL"
     split = f"SELECT * REPLACE (list_transform({REASONS}, lambda r: r.reason) AS {REASONS}), "
     split += f"list_transform({REASONS}, lambda r: r.code) AS {CODES}"
@@ -164,6 +170,31 @@ def has_columns(bronze: lake.Snapshot) -> bool:
 def stored(table: Table, relation: str) -> str:
     """Return a SELECT of the columns that a table stores."""
     return f"SELECT {', '.join(map(identifier, table.stored_columns))} FROM {relation}"
+
+
+_FEW_ROWS = 5_000  # of them a statement's text takes longer to plan than their values to judge
+
+
+def _load_few(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> int | None:
+    """Fill `incoming` with few rows that all pass, and return how many; None where there are more, or a doubt.
+
+    Most small loads have no row that fails: so that is all they are asked first.
+    """
+    landed = _landed(sources)
+    alike = not groups.is_wide(table) and table.sql is None and table.replaces is None
+    if not (landed and landed <= _FEW_ROWS and alike and all(has_columns(bronze) for _, bronze, _ in sources)):
+        return None
+    typed = []
+    with suppress(ContractError, DataError):  # which is said of the statement that judges
+        for feed, bronze, files in sources:
+            columns = columns_of(engine, table, bronze)
+            names = names_read(engine, table, columns)
+            rows = trimmed(engine.scan(bronze, files, columns, evolved=True), names, feed.null_values, brief=True)
+            typed.append(doubted(engine, table, rows, helper_prefix(names), feed, kinds_read(columns, names)))
+        read = engine.table(Batch.INCOMING, " UNION ALL ".join(typed))
+        if read == landed and not engine.one(f"SELECT count({REASONS}) FROM {Batch.INCOMING}")[0]:
+            return read
+    return None
 
 
 def load(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> tuple[int, bool]:
@@ -275,6 +306,11 @@ def _landed(sources: Sequence[Source]) -> int | None:
 
 _ROWS_TO_DELETE_FROM = 16_000_000  # beyond, the engine's notes of what is deleted, 8 bytes a row, crowd memory
 _REJECTED = (REASONS, VALUES, *PROVENANCE, "_batch")
+
+
+def _no_rejects() -> str:
+    kinds = {REASONS: "VARCHAR[]", VALUES: "VARCHAR", **PROVENANCE, "_batch": "VARCHAR", CODES: "VARCHAR[]"}
+    return f"SELECT {', '.join(f'NULL::{kind} AS {name}' for name, kind in kinds.items())} WHERE false"
 
 
 def _take_out(engine: DuckEngine, rows: int, *, rejected: int, lost: int, stale: int) -> None:

@@ -9,9 +9,10 @@ begins (`helper_prefix`), so that no file can take a helper's place.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from src.checks import rules
 from src.contract import PROVENANCE, Column, Feed, Table, place_of
@@ -50,12 +51,15 @@ def id_column(prefix: str) -> str:
     return f"{prefix}id"
 
 
-def trimmed(source: str, columns: Sequence[str], null_values: Sequence[str] = (), row_id: str = "") -> str:
+def trimmed(
+    source: str, columns: Sequence[str], null_values: Sequence[str] = (), row_id: str = "", *, brief: bool = False
+) -> str:
     """Return a bronze relation without outer blanks, the values as they were in a helper column.
 
-    Empty text is NULL, and so is what the feed says means nothing. `row_id`: the column of the rows' numbers, to keep.
+    Empty text is NULL, and so is what the feed says means nothing. `row_id`: the column of the rows' numbers, to keep;
+    `brief`: in short SQL, for few rows.
     """
-    values = [f"{valued(identifier(name), null_values)} AS {identifier(name)}" for name in columns]
+    values = [f"{valued(identifier(name), null_values, brief=brief)} AS {identifier(name)}" for name in columns]
     record = ", ".join(f"{literal(name)}: {identifier(name)}" for name in columns)
     as_they_were = identifier(source_column(helper_prefix(columns)))
     kept = ["_file", "_row", "_ingested_at", "_batch", f"{{{record}}} AS {as_they_were}"]
@@ -95,15 +99,13 @@ def projection(
     columns = table.columns if columns is None else columns
     names = _names_in(engine, table)
     kinds = engine.columns(relation) if kinds is None else kinds
-    sql = _typed(engine, table, names, relation, kinds, prefix, feed, untried, judged=True)
+    sql = _typed(engine, table, names, relation, kinds, prefix, feed, untried, judged="why")
     failures = [
         failure
         for column in columns
         for failure in _failures(column, sorted(names.own[column.name]), prefix, column.name in table.partition_by)
     ]
-    for text in table.sequence_expressions:  # over the columns as they are stored: the row must have a place
-        absent = literal(f"sequenceBy: cannot compute {text}")
-        failures.append(rules.RowRule(f"TRY({{'v': {text}}}) IS NULL", absent, f"sequence:{text}"))
+    failures += _without_place(table)
     has_failed, shown = identifier(f"{prefix}failed"), shown_values(prefix)
     failed = " OR ".join(f"({rule.test})" for rule in failures) or "false"
     reasons = ", ".join(f"CASE WHEN {rule.test} THEN {rules.coded(rule.code, rule.reason)} END" for rule in failures)
@@ -114,6 +116,30 @@ def projection(
         f"AS {REASONS}, "
         f"CASE WHEN {has_failed} THEN {shown} END AS {VALUES} FROM (SELECT *, {failed} AS {has_failed} FROM ({sql}))"
     )
+
+
+def doubted(
+    engine: DuckEngine, table: Table, relation: str, prefix: str, feed: Feed, kinds: Mapping[str, str] | None
+) -> str:
+    """Return a SELECT like that of `projection`, half as long to plan; a row that may not pass has an empty list.
+
+    So it has doubts of some that do pass. Where it has none, what it returns is what `projection` would; where it has
+    one, its rows are good for nothing.
+
+    Raises:
+        ContractError: an expression names a column that is not there, or does not parse.
+    """
+    kinds = engine.columns(relation) if kinds is None else kinds
+    names = _names_in(engine, table)
+    sql = _typed(engine, table, names, relation, kinds, prefix, feed, "", judged="whether")
+    doubts = [_doubt(level, prefix) for level in _levels(table, names)]
+    for column in table.columns:
+        doubts += [f"{identifier(column.name)} IS NULL"] if column.required else []
+        doubts += [f"({rule.test})" for rule in _of_value(column, column.name in table.partition_by)]
+    doubts += [f"({rule.test})" for rule in _without_place(table)]
+    kept = ", ".join(map(identifier, [*(column.name for column in table.columns), *PROVENANCE, "_batch"]))
+    reasons = f"CASE WHEN {' OR '.join(doubts)} THEN []::{rules.CODED} END AS {REASONS}"
+    return f"SELECT {kept}, {reasons}, NULL::VARCHAR AS {VALUES} FROM ({sql})"
 
 
 def unjudged(
@@ -133,7 +159,7 @@ def unjudged(
         ContractError: an expression names a column that is not there, or does not parse.
     """
     kinds = engine.columns(relation) if kinds is None else kinds
-    sql = _typed(engine, table, _names_in(engine, table), relation, kinds, prefix, feed, "", judged=False)
+    sql = _typed(engine, table, _names_in(engine, table), relation, kinds, prefix, feed, "", judged="not")
     names = ", ".join(map(identifier, [*(column.name for column in table.columns), *PROVENANCE, "_batch", row_id]))
     return f"SELECT {names} FROM ({sql})"
 
@@ -148,9 +174,9 @@ def _typed(
     feed: Feed | None,
     untried: str,
     *,
-    judged: bool,
+    judged: _Judged,
 ) -> str:
-    """Return a SELECT that adds the table's columns to a relation, each with its reason where they are `judged`."""
+    """Return a SELECT that adds the table's columns to a relation, and what `judged` asks for; see `_typed_level`."""
     sql = relation
     for level in _levels(table, names):
         sql, kinds = _typed_level(engine, table, level, sql, kinds, prefix, feed, untried, judged=judged)
@@ -303,6 +329,9 @@ class _Reading:
         return identifier(f"{self.prefix}?{self.column.name}")
 
 
+_Judged = Literal["why", "whether", "not"]
+
+
 def _typed_level(
     engine: DuckEngine,
     table: Table,
@@ -313,11 +342,12 @@ def _typed_level(
     feed: Feed | None,
     untried: str,
     *,
-    judged: bool,
+    judged: _Judged,
 ) -> tuple[str, dict[str, str]]:
     """Return a SELECT that adds a level's columns to a relation, and its columns and types.
 
-    `available` are the relation's columns and types. `judged`: each has its reason, and no value where there is one.
+    `available` are the relation's columns and types. `judged`: why, each has its reason, and no value where there is
+    one; whether, the level has a doubt, true for a row of which not all values are surely right; or not.
     """
     spelled = {name.lower(): name for name in available}
     null_values = feed.null_values if feed else ()
@@ -360,13 +390,16 @@ def _typed_level(
     if casts:
         relation = f"SELECT *, {', '.join(casts)} FROM ({relation})"
         hidden += [f"{prefix}={reading.column.name}" for reading in readings if reading.cast != reading.typed]
-    if judged:
+    if judged == "why":
         relation = f"SELECT *, {', '.join(map(_judged, readings))} FROM ({relation})"
+    if judged == "whether":
+        doubt = " OR ".join(f"({test})" for test in map(_doubted, readings) if test != "false") or "false"
+        relation = f"SELECT *, {doubt} AS {_doubt(level, prefix)} FROM ({relation})"
     rest = f"* EXCLUDE ({', '.join(map(identifier, hidden))})" if hidden else "*"
-    values = [f"{r.kept if judged else r.stored} AS {identifier(r.column.name)}" for r in readings]
+    values = [f"{r.kept if judged == 'why' else r.stored} AS {identifier(r.column.name)}" for r in readings]
     kinds = {name: kind for name, kind in available.items() if name not in hidden}
     kinds |= {column.name: column.type for column in level}
-    kinds |= {f"{prefix}?{column.name}": "VARCHAR" for column in level} if judged else {}
+    kinds |= {f"{prefix}?{column.name}": "VARCHAR" for column in level} if judged == "why" else {}
     return f"SELECT {rest}, {', '.join(values)} FROM ({relation})", kinds
 
 
@@ -462,9 +495,28 @@ def _judged(reading: _Reading) -> str:
     if reading.is_json:
         unread = nested.reason(reading.value, reading.typed, reading.column)
         return f"CASE WHEN {reading.broken} THEN {_reason(reading)} ELSE {unread} END AS {reading.reason}"
-    kept = exact.is_kept(reading.value, reading.typed, reading.kind, reading.column.read_as)
-    bad = f"({reading.broken}) OR ({reading.value} IS NOT NULL AND NOT coalesce({kept}, false))"
-    return f"CASE WHEN {bad} THEN {_reason(reading)} END AS {reading.reason}"
+    return f"CASE WHEN {_bad(reading, exact.is_kept)} THEN {_reason(reading)} END AS {reading.reason}"
+
+
+def _doubt(level: Sequence[Column], prefix: str) -> str:
+    """Return the name of the column that says whether a value of a level may not be right."""
+    return identifier(f"{prefix}doubt {level[0].name}")
+
+
+def _doubted(reading: _Reading) -> str:
+    """Return SQL that is true where a value could not be had, or may not be right; it is never NULL."""
+    if reading.is_json:
+        unread = nested.reason(reading.value, reading.typed, reading.column)
+        return f"{reading.broken} OR ({unread}) IS NOT NULL"
+    return _bad(reading, exact.is_surely_kept)
+
+
+def _bad(reading: _Reading, is_kept: Callable[[str, str, str, str], str]) -> str:
+    """Return SQL that is true where a value could not be had; `is_kept` gives SQL that is true where it is right."""
+    kept = is_kept(reading.value, reading.typed, reading.kind, reading.column.read_as)
+    tests = [] if reading.broken == "false" else [reading.broken]
+    tests += [] if kept == "true" else [f"({reading.value} IS NOT NULL AND NOT coalesce({kept}, false))"]
+    return " OR ".join(tests) or "false"
 
 
 def _reason(reading: _Reading) -> str:
@@ -490,6 +542,20 @@ def _failures(column: Column, inputs: Sequence[str], prefix: str, partitioned: b
         read = " AND ".join(f"{identifier(f'{prefix}?{other}')} IS NULL" for other in (column.name, *inputs))
         nothing = literal(f"{column.name}: required, but there is nothing")
         found.append(rules.RowRule(f"{name} IS NULL AND {read}", nothing, f"required:{column.name}"))
-    if partitioned and column.type == "VARCHAR":
-        found.append(rules.no_folder(column))
-    return found + rules.broken(column)
+    return found + _of_value(column, partitioned)
+
+
+def _of_value(column: Column, partitioned: bool) -> list[rules.RowRule]:
+    """Return what is asked of a column's value once it is there."""
+    folders = [rules.no_folder(column)] if partitioned and column.type == "VARCHAR" else []
+    return folders + rules.broken(column)
+
+
+def _without_place(table: Table) -> list[rules.RowRule]:
+    """Return what is asked of a row's columns as they are stored: that it has a place in the sequence."""
+    return [
+        rules.RowRule(
+            f"TRY({{'v': {text}}}) IS NULL", literal(f"sequenceBy: cannot compute {text}"), f"sequence:{text}"
+        )
+        for text in table.sequence_expressions
+    ]

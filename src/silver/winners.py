@@ -8,7 +8,7 @@ looked at closely, so that wide rows never enter a window.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from src.checks import rules
 from src.checks.outcome import Outcome
@@ -19,6 +19,7 @@ from src.silver.batch import Batch
 
 _ARRIVAL = ("_ingested_at", "_file", "_row")
 _ROWS_AT_ONCE = 4_000_000
+_FEW_ROWS = 5_000  # all of them are ranked, also those whose key occurs once: to tell these takes longer
 _BYTES_A_HASH = 100  # of memory, where hashes alone are grouped: a quarter of it is what 10 million took
 
 
@@ -37,19 +38,57 @@ def duplicate_keys(engine: DuckEngine, table: Table, relation: str, rows: int) -
     return repeated(engine, relation, key(table), rows)
 
 
-def find_losers(engine: DuckEngine, table: Table, sound: str) -> Outcome:
-    """List the rows of `incoming` that lose against another of their key in the temporary table `losers` (_id).
+def find_losers(engine: DuckEngine, table: Table, sound: str, rows: int) -> Outcome:
+    """List the rows of `incoming`, about so many, that lose against another of their key in the table `losers` (_id).
 
     Only rows for which `sound`, an SQL condition, is true contend. Returns how many lost, and to what; a note names
     keys in conflict. Where no key occurs twice nothing is listed: there is no such table then.
     """
-    rows = engine.one(f"SELECT count(*) FROM {Batch.INCOMING}")[0]
+    whole = f"SELECT rowid AS _id, * FROM {Batch.INCOMING}"
+
+    def whole_rows(ids: str) -> str:
+        return f"({whole} WHERE rowid IN ({ids}))"
+
+    if rows <= _FEW_ROWS:
+        shared, ordered = _repeated(engine, table, sound)
+        if not shared:
+            return Outcome()
+        if ordered:
+            names, newest = ", ".join(map(identifier, key(table))), _newest_first(table)
+            nth = f"row_number() OVER (PARTITION BY {names} ORDER BY {newest})"
+            placed = f"SELECT rowid AS _id, {nth} AS _place FROM {Batch.INCOMING} WHERE {sound}"
+            return Outcome(superseded=engine.table(Batch.LOSERS, f"SELECT _id FROM ({placed}) WHERE _place > 1"))
+        all_rows = f"(SELECT rowid AS _id, {', '.join(narrow(table))} FROM {Batch.INCOMING} WHERE {sound})"
+        return rank(engine, table, all_rows, rows, whole_rows)
     if not find_shared_keys(engine, table, [(f"{Batch.INCOMING} WHERE {sound}", rows)]):
         return Outcome()
     near = f"SELECT rowid AS _id, {', '.join(narrow(table))} FROM {Batch.INCOMING} WHERE {sound} AND {is_shared(table)}"
     contenders = engine.table(Batch.CONTENDERS, near, large=rows > _ROWS_AT_ONCE)
-    whole = f"SELECT rowid AS _id, * FROM {Batch.INCOMING}"
-    return rank(engine, table, Batch.CONTENDERS, contenders, lambda ids: f"({whole} WHERE rowid IN ({ids}))")
+    return rank(engine, table, Batch.CONTENDERS, contenders, whole_rows)
+
+
+def _repeated(engine: DuckEngine, table: Table, sound: str) -> tuple[bool, bool]:
+    """Return whether a key occurs twice in `incoming`, and whether the sequence alone orders all rows of each key.
+
+    So it does where no two rows of a key are of one moment, nor equal but for their moment.
+    """
+    columns = [column.name for column in table.columns]
+    hashes = [_hashed(key(table)), f"hash({', '.join(map(identifier, columns))})"]
+    if _is_ordered(table):
+        hashes.append(f"hash({', '.join([*map(identifier, key(table)), *sequence(table)])})")
+    rows = engine.rows(f"SELECT {', '.join(hashes)} FROM {Batch.INCOMING} WHERE {sound}")
+    shared, *others = (len(set(values)) < len(rows) for values in zip(*rows, strict=True)) if rows else [False]
+    return shared, len(others) == len(hashes) - 1 == 2 and not any(others)
+
+
+def _is_ordered(table: Table) -> bool:
+    """Return whether a sequence is all that orders rows of a key, but for those of one moment."""
+    plain = not table.delete_when and table.history != "scd2" and table.replaces is None
+    return bool(table.key and table.sequence_by) and plain
+
+
+def _newest_first(table: Table) -> str:
+    return ", ".join(f"{value} DESC NULLS LAST" for value in sequence(table))
 
 
 def find_shared_keys(engine: DuckEngine, table: Table, relations: Sequence[tuple[str, int]]) -> int:
@@ -57,14 +96,25 @@ def find_shared_keys(engine: DuckEngine, table: Table, relations: Sequence[tuple
 
     Returns how many these are.
     """
-    engine.table(Batch.SHARED_KEYS, "SELECT 0::UBIGINT AS _hash WHERE false")
     hashed = _hashed(key(table))
     all_hashes = " UNION ALL ".join(f"SELECT {hashed} AS _hash FROM {relation}" for relation, _ in relations)
     at_once = max(_ROWS_AT_ONCE, engine.memory // _BYTES_A_HASH)  # every part reads all keys again
-    for part in _parts_of("_hash", sum(rows for _, rows in relations), at_once):
-        counted = f"SELECT _hash FROM ({all_hashes}) WHERE {part} GROUP BY 1 HAVING count(*) > 1"
-        engine.execute(f"INSERT INTO {Batch.SHARED_KEYS} {counted}")
-    return int(engine.one(f"SELECT count(*) FROM {Batch.SHARED_KEYS}")[0])
+    return _fill(
+        engine,
+        Batch.SHARED_KEYS,
+        (
+            f"SELECT _hash FROM ({all_hashes}) WHERE {part} GROUP BY 1 HAVING count(*) > 1"
+            for part in _parts_of("_hash", sum(rows for _, rows in relations), at_once)
+        ),
+    )
+
+
+def _fill(engine: DuckEngine, batch: Batch, selects: Iterable[str]) -> int:
+    """Fill a temporary table with the rows of SELECTs, one after the other; returns how many these are."""
+    count = 0
+    for nth, select in enumerate(selects):
+        count += engine.insert(batch, select) if nth else engine.table(batch, select)
+    return count
 
 
 def is_shared(table: Table) -> str:
@@ -107,19 +157,20 @@ def rank(engine: DuckEngine, table: Table, contenders: str, count: int, whole_ro
         f"first_value(_id) {winner} AS _winner",
         f"{_shown_key(table)} AS _key",
     ]
-    none = "SELECT _id, false AS _repeats, false AS _ties, false AS _differs, _id AS _winner, '' AS _key"
-    engine.table(Batch.LOSERS, f"{none} FROM (SELECT * FROM {contenders}) WHERE false")
-    kept = "_id, _repeats, _ties, _differs, _winner, CASE WHEN _ties AND NOT _repeats THEN _key END"
-    for part in parts(key(table), count):
-        some = f"(SELECT * FROM {contenders}) WHERE {part}"
-        ranked = f"SELECT _id, {', '.join(marks)}, row_number() {winner} AS _place FROM {some}"
-        engine.execute(f"INSERT INTO {Batch.LOSERS} SELECT {kept} FROM ({ranked}) WHERE _place > 1")
-    counts = "count(*) FILTER (WHERE _repeats), count(*) FILTER (WHERE _ties AND NOT _repeats), count(*)"
-    duplicates, conflicts, lost = engine.one(f"SELECT {counts} FROM {Batch.LOSERS}")
+    kept = "_id, _repeats, _ties, _differs, _winner, CASE WHEN _ties AND NOT _repeats THEN _key END AS _key"
+    ranked = f"SELECT _id, {', '.join(marks)}, row_number() {winner} AS _place FROM (SELECT * FROM {contenders})"
+    lost = _fill(
+        engine,
+        Batch.LOSERS,
+        (f"SELECT {kept} FROM ({ranked} WHERE {part}) WHERE _place > 1" for part in parts(key(table), count)),
+    )
+    counts = ["_repeats", "_ties AND NOT _repeats", "_ties AND _differs"]
+    asked = ", ".join(f"count(*) FILTER (WHERE {test})" for test in counts)
+    duplicates, conflicts, tied = engine.one(f"SELECT {asked} FROM {Batch.LOSERS}")
     if table.on_conflict == "last":  # the order of arrival is the contract's word
         conflicts = 0
     notes = _noted(engine, table, f"SELECT _key FROM {Batch.LOSERS} WHERE _ties AND NOT _repeats") if conflicts else ()
-    if table.key and moments and table.on_conflict != "last":
+    if tied and table.key and moments and table.on_conflict != "last":
         _order_by_content(engine, table, whole_rows)
     superseded = lost - duplicates - conflicts
     return Outcome(duplicates=duplicates, superseded=superseded, conflicts=conflicts, conflict_notes=notes)
@@ -144,15 +195,12 @@ def _order_by_content(engine: DuckEngine, table: Table, whole_rows: Callable[[st
     tied = f"SELECT DISTINCT _winner FROM {Batch.LOSERS} WHERE _ties AND _differs"
     ids = f"SELECT _id FROM {Batch.LOSERS} WHERE _ties AND _winner IN ({tied}) UNION ALL {tied}"
     count = int(engine.one(f"SELECT count(*) FROM ({ids})")[0])
-    if not count:
-        return
     engine.table(Batch.CONTENDERS, f"FROM {whole_rows(ids)}", large=count > _ROWS_AT_ONCE)
     names = ", ".join(map(identifier, key(table)))
     nth = f"row_number() OVER (PARTITION BY {names} ORDER BY {order(table, _EARLIEST)})"
-    engine.table(Batch.WINNERS, f"SELECT _id FROM {Batch.LOSERS} WHERE false")
-    for part in parts(key(table), count):
-        ranked = f"SELECT _id, {nth} AS _place FROM {Batch.CONTENDERS} WHERE {part}"
-        engine.execute(f"INSERT INTO {Batch.WINNERS} SELECT _id FROM ({ranked}) WHERE _place = 1")
+    ranked = f"SELECT _id, {nth} AS _place FROM {Batch.CONTENDERS}"
+    won = (f"SELECT _id FROM ({ranked} WHERE {part}) WHERE _place = 1" for part in parts(key(table), count))
+    _fill(engine, Batch.WINNERS, won)
     engine.execute(f"DROP TABLE {Batch.CONTENDERS}")
     lost = f"SELECT * FROM ({tied}) WHERE _winner NOT IN (SELECT _id FROM {Batch.WINNERS})"
     engine.execute(f"INSERT INTO {Batch.LOSERS} (_id) {lost}")
@@ -230,6 +278,11 @@ def contest(engine: DuckEngine, table: Table, columns: Mapping[str, str], stored
     Returns (stored rows that lost, new rows that lost, how many of a conflict are among the new ones with a note).
     """
     match = _same_key(table)
+    few = f"SELECT count(*) <= {_FEW_ROWS} FROM {Batch.INCOMING}"
+    if _is_ordered(table) and len(table.sequence_by) == 1 and engine.one(few)[0]:
+        settled = _settled_by_sequence(engine, table, stored, match)
+        if settled is not None:
+            return *settled, Outcome()
     found = engine.table(Batch.STORED, f"SELECT s.* FROM {stored} s SEMI JOIN {Batch.INCOMING} i ON {match}")
     if not found:
         engine.table(Batch.SUPERSEDED, f"SELECT _at, _nth FROM {Batch.STORED}")
@@ -247,15 +300,15 @@ def contest(engine: DuckEngine, table: Table, columns: Mapping[str, str], stored
     if not (table.key and table.sequence_by) or table.on_conflict == "last":
         ties = "false"
     marks = f"{ties} AS _ties, {_shown_key(table)} AS _key"
-    engine.table(
-        Batch.CONTEST, f"SELECT 0 AS _side, rowid AS _id, false AS _ties, '' AS _key FROM {Batch.STORED} WHERE false"
+    ranked = f"SELECT _side, _id, row_number() {winner} AS _place, {marks} FROM (SELECT * FROM ({both})"
+    _fill(
+        engine,
+        Batch.CONTEST,
+        (
+            f"SELECT _side, _id, _ties, _key FROM ({ranked} WHERE {part})) WHERE _place > 1"
+            for part in parts(key(table), 2 * found)
+        ),
     )
-    for part in parts(key(table), 2 * found):
-        ranked = (
-            f"SELECT _side, _id, row_number() {winner} AS _place, {marks} FROM (SELECT * FROM ({both}) WHERE {part})"
-        )
-        engine.execute(f"INSERT INTO {Batch.CONTEST} SELECT _side, _id, _ties, _key FROM ({ranked}) WHERE _place > 1")
-    engine.execute(f"DELETE FROM {Batch.INCOMING} WHERE rowid IN (SELECT _id FROM {Batch.CONTEST} WHERE _side = 1)")
     lost = f"SELECT _id FROM {Batch.CONTEST} WHERE _side = 0"
     superseded = engine.table(
         Batch.SUPERSEDED, f"SELECT _at, _nth FROM {Batch.STORED} WHERE _at IS NOT NULL AND rowid IN ({lost})"
@@ -264,8 +317,31 @@ def contest(engine: DuckEngine, table: Table, columns: Mapping[str, str], stored
         "count(*) FILTER (WHERE _side = 1), count(*) FILTER (WHERE _side = 1 AND _ties), count(*) FILTER (WHERE _ties)"
     )
     lost_new, conflicts, tied = engine.one(f"SELECT {counts} FROM {Batch.CONTEST}")
+    if lost_new:
+        engine.execute(f"DELETE FROM {Batch.INCOMING} WHERE rowid IN (SELECT _id FROM {Batch.CONTEST} WHERE _side = 1)")
     notes = _noted(engine, table, f"SELECT _key FROM {Batch.CONTEST} WHERE _ties") if tied else ()
     return superseded, lost_new - conflicts, Outcome(conflicts=conflicts, conflict_notes=notes)
+
+
+def _settled_by_sequence(engine: DuckEngine, table: Table, stored: str, match: str) -> tuple[int, int] | None:
+    """Do what `contest` does where every two rows of a key are of two moments, and both moments are known.
+
+    Returns how many stored rows lost, and how many new ones; None where it is not so: nothing has changed then.
+    """
+    (moment,) = sequence(table)
+    names = ", ".join(map(identifier, key(table)))
+    new = f"(SELECT {names}, rowid AS _id, {moment} AS _by FROM {Batch.INCOMING}) i"
+    old = f"(SELECT {names}, _at, _nth, {moment} AS _by FROM {stored}) s"
+    newer = "CASE WHEN i._by <> s._by THEN i._by > s._by END AS _newer"
+    engine.table(Batch.CONTEST, f"SELECT s._at, s._nth, i._id, {newer} FROM {old} JOIN {new} ON {match}")
+    pairs = engine.rows(f"SELECT _id, _newer FROM {Batch.CONTEST}")
+    if len(dict(pairs)) < len(pairs) or any(is_newer is None for _, is_newer in pairs):
+        return None
+    superseded = engine.table(Batch.SUPERSEDED, f"SELECT _at, _nth FROM {Batch.CONTEST} WHERE _newer")
+    if superseded < len(pairs):
+        older = f"SELECT _id FROM {Batch.CONTEST} WHERE NOT _newer"
+        engine.execute(f"DELETE FROM {Batch.INCOMING} WHERE rowid IN ({older})")
+    return superseded, len(pairs) - superseded
 
 
 def parts(names: Sequence[str], rows: int) -> list[str]:
