@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from conftest import Lake
+
+from src.checks import audits
 
 HEADER = "order_id,day,amount,updated\n"
 GOOD = HEADER + "1,2024-01-01,10,1\n2,2024-01-01,20,1\n3,2024-01-02,30,1\n4,2024-01-02,40,1\n"
@@ -71,6 +74,21 @@ def test_an_audit_of_severity_error_decides_whether_the_table_is_written(
     assert ("silver.shop.orders" not in run.failures) == passes
     assert lake.rows("SELECT value, passed FROM ops.quality_results") == [(value, passes)]
     assert (lake.data / "silver/shop/orders").exists() == passes
+
+
+def test_audits_of_few_rows_measure_what_those_of_many_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = [rule for place, rule, rows, _, passes in RULES if place == "table" and rows == GOOD and passes]
+    rules += ["{type: sql, query: 'WITH m AS (SELECT max(amount) v FROM ${object}) SELECT v FROM m', mustBe: 40}"]
+    measured = []
+    for most in (audits._FEW_ROWS, -1):
+        monkeypatch.setattr(audits, "_FEW_ROWS", most)
+        lake = Lake(tmp_path / str(most)).shop()
+        with_quality(lake, *rules)
+        for nth, text in enumerate((GOOD, HEADER + "1,2024-01-01,15,2\n")):
+            lake.land(f"shop/orders/{nth}.csv", text)
+            lake.run()
+        measured.append(lake.rows("SELECT * EXCLUDE (run_id, run_time, samples) FROM ops.quality_results ORDER BY ALL"))
+    assert measured[0] == measured[1] != []
 
 
 NOTHING = [

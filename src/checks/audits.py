@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -20,6 +20,7 @@ from src.errors import BoathouseError, ContractError, DataError
 
 AUDITED = "audited"  # the view of the rows that are audited: filled by `run`; foreign keys to the table itself read it
 _SAMPLES = 5
+_FEW_ROWS = 20_000  # they are read once: a statement that names a view twice is planned, and reads its files, twice
 _ROWS = f"SELECT count(*) FROM {AUDITED}"
 
 
@@ -67,8 +68,12 @@ def describe(audit: AuditResult) -> str:
     return shown + (f", such as {audit.samples}" if audit.samples and not audit.passed else "")
 
 
-def run(engine: DuckEngine, table: Table, relation: str, others: Mapping[str, str]) -> tuple[AuditResult, ...]:
+def run(
+    engine: DuckEngine, table: Table, relation: str, others: Mapping[str, str], rows: int | None = None
+) -> tuple[AuditResult, ...]:
     """Audit a table whose rows will be those of `relation`; `others` are relations of the tables it refers to.
+
+    `rows`: about how many they are, where that is known.
 
     Raises:
         AuditError: an audit of severity error failed.
@@ -78,20 +83,33 @@ def run(engine: DuckEngine, table: Table, relation: str, others: Mapping[str, st
     checks += [_referring(relationship, others.get(relationship.to_table)) for relationship in table.relationships]
     if not checks:
         return ()
+    if rows is not None and rows <= _FEW_ROWS:
+        with suppress(BoathouseError):  # which is said of the audit that it is of
+            results = _results(engine, table, checks, f"WITH {AUDITED} AS MATERIALIZED (SELECT * FROM {relation}) ")
+            if all(result.passed for result in results):
+                return results
     engine.view(AUDITED, f"SELECT * FROM {relation}")
-    rows, found, answers = _measured(engine, checks)
+    results = _results(engine, table, checks)
+    if any(not result.passed and result.severity == "error" for result in results):
+        raise AuditError(table, results)
+    return results
+
+
+def _results(engine: DuckEngine, table: Table, checks: Sequence[_Check], rows: str = "") -> tuple[AuditResult, ...]:
+    """Return the results of audits; `rows` is SQL that gives the audited rows their name, where no view does.
+
+    Then there are no samples.
+    """
+    count, found, answers = _measured(engine, checks, rows)
 
     def value(check: _Check) -> float | None:
         if check.bad:
             return float(next(found))
         if check.query == _ROWS:
-            return rows
+            return count
         return _number(table, check, answers[check.query] if answers else engine.rows(check.query))
 
-    results = tuple(_result(engine, check, rows, value(check)) for check in checks)
-    if any(not result.passed and result.severity == "error" for result in results):
-        raise AuditError(table, results)
-    return results
+    return tuple(_result(engine, check, count, value(check), sampled=not rows) for check in checks)
 
 
 def own_query(expectation: Expectation) -> str:
@@ -196,24 +214,24 @@ def _referring(relationship: Relationship, other: str | None) -> _Check:
 
 
 def _measured(
-    engine: DuckEngine, checks: Sequence[_Check]
+    engine: DuckEngine, checks: Sequence[_Check], rows: str
 ) -> tuple[int, Iterator[int], dict[str, Sequence[tuple[Any, ...]]]]:
     """Return how many rows there are, those that meet each condition, and what each query gives.
 
-    All in one statement, as it takes time to bind the rows for each; where that does not run, the queries are left to
-    be asked one by one: an error then says which it is of.
+    All in one statement, as it takes time to bind the rows for each; where that does not run, and a view has the rows,
+    the queries are left to be asked one by one: an error then says which it is of. `rows` is that of `_results`.
     """
     counts = ["count(*)", *(f"count(*) FILTER (WHERE {check.bad})" for check in checks if check.bad)]
     counted = f"SELECT {', '.join(counts)} FROM {AUDITED}"
     queries = list(dict.fromkeys(check.query for check in checks if check.query and check.query != _ROWS))
     answers: dict[str, Sequence[tuple[Any, ...]]] = {}
     if queries:
-        with suppress(BoathouseError):
+        with nullcontext() if rows else suppress(BoathouseError):
             asked = ", ".join(f"({engine.inline(query)})" for query in queries)
-            (*numbers,) = engine.one(f"SELECT c.*, {asked} FROM ({counted}) c")
+            (*numbers,) = engine.one(f"{rows}SELECT c.*, {asked} FROM ({counted}) c")
             answers = {query: [(value,)] for query, value in zip(queries, numbers[len(counts) :], strict=True)}
             return int(numbers[0]), iter(numbers[1 : len(counts)]), answers
-    numbers = list(engine.one(counted))
+    numbers = list(engine.one(f"{rows}{counted}"))
     return int(numbers[0]), iter(numbers[1:]), answers
 
 
@@ -235,7 +253,7 @@ def _number(table: Table, check: _Check, answer: Sequence[tuple[Any, ...]]) -> f
     return None if value is None or math.isnan(value) else value
 
 
-def _result(engine: DuckEngine, check: _Check, rows: int, found: float | None) -> AuditResult:
+def _result(engine: DuckEngine, check: _Check, rows: int, found: float | None, *, sampled: bool) -> AuditResult:
     expectation = check.expectation
     value = found if found is None else float(found)
     if value is not None and expectation.unit == "percent":
@@ -251,7 +269,7 @@ def _result(engine: DuckEngine, check: _Check, rows: int, found: float | None) -
         severity=expectation.severity,
         passed=passed,
         rows=rows,
-        samples=None if passed else _samples(engine, check),
+        samples=_samples(engine, check) if sampled and not passed else None,
         description=expectation.description,
     )
 

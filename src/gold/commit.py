@@ -45,7 +45,7 @@ class Commit:
         with written(self.engine, self.table, self.root, rows) as new:
             progress = {**self.progress, **check(new.relation)}
             self._check(new)
-            audits = self._audit(new.relation)
+            audits = self._audit(new.relation, new.rows)
         gold = self._prepared()
         if not contract.is_current(self.table, gold):  # else the columns are the same: readers compare rows with rows
             progress[lake.BUILT_FROM] = contract.fingerprint(self.table)
@@ -74,7 +74,8 @@ class Commit:
             check(new.relation, beside)
             self._check(new)
             laws.check_key_beside(self.engine, self.table, new.relation, beside)
-            audits = self._audit(f"(SELECT * FROM {beside} UNION ALL BY NAME SELECT * FROM {new.relation})")
+            count = new.rows + sum(file.rows for file in kept)
+            audits = self._audit(f"(SELECT * FROM {beside} UNION ALL BY NAME SELECT * FROM {new.relation})", count)
         gold = lake.commit(gold, add=new.files, remove=replaced, progress=self.progress, info=self.info)
         return _outcome(new.rows, self.engine.one(f"SELECT count(*) FROM {outputs}")[0], gold.version, audits)
 
@@ -97,9 +98,9 @@ class Commit:
         by_partitions = self.table.partition_by and laws.is_key_within_partition(self.table)
         laws.check(self.engine, self.table, new.relation, list(new.by_partitions) if by_partitions else ())
 
-    def _audit(self, relation: str) -> tuple[audits.AuditResult, ...]:
+    def _audit(self, relation: str, rows: int) -> tuple[audits.AuditResult, ...]:
         others = {name: self.engine.scan(other) for name, other in self.refers.items()}
-        return audits.run(self.engine, self.table, relation, others | {self.table.id: audits.AUDITED})
+        return audits.run(self.engine, self.table, relation, others | {self.table.id: audits.AUDITED}, rows)
 
     def _prepared(self) -> lake.Snapshot:
         gold = lake.open_table(self.root)

@@ -12,20 +12,18 @@ evenly among them, the time of the clock too, so that the parts add up to the wh
 from __future__ import annotations
 
 import os
-import re
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 
 # Set to anything, the peak of memory is never set back: for whoever measures the process from outside, since
 # /usr/bin/time and wait4 then tell the peak of the whole command, and not that of its last step.
 KEEP_PEAK = "BOATHOUSE_KEEP_PEAK"
-_SELF = Path("/proc/self")
-_RESET_PEAK = "5"  # to clear_refs: sets the peak back and touches no page
+_SELF = "/proc/self/"
+_RESET_PEAK = b"5"  # to clear_refs: sets the peak back and touches no page
 _MICRO = Decimal("0.000001")
 
 
@@ -59,13 +57,20 @@ class Meter:
 
     def read(self) -> Usage:
         """Return what the process took since the meter was made; the peak of memory since it was last set back."""
-        read, written = _transferred()
+        return self._until(Meter())
+
+    def next(self) -> tuple[Usage, Meter]:
+        """Return what `read` does, and a meter that runs from that very moment on."""
+        follower = Meter()
+        return self._until(follower), follower
+
+    def _until(self, other: Meter) -> Usage:
         return Usage(
-            cpu_seconds=_processor() - self._cpu,
-            wall_seconds=max(time.perf_counter() - self._wall, 0.0),
+            cpu_seconds=other._cpu - self._cpu,
+            wall_seconds=max(other._wall - self._wall, 0.0),
             peak_memory=_peak(),
-            bytes_read=_since(self._bytes[0], read),
-            bytes_written=_since(self._bytes[1], written),
+            bytes_read=_since(self._bytes[0], other._bytes[0]),
+            bytes_written=_since(self._bytes[1], other._bytes[1]),
         )
 
 
@@ -93,10 +98,13 @@ def metered(into: list[Usage]) -> Iterator[None]:
 def _share() -> None:
     """Give each piece of work that goes on its part of what was taken since this was done last."""
     if _going:
-        for shares, part in zip(_going, _parts(_since_last[0].read(), len(_going)), strict=True):
+        taken, meter = _since_last[0].next()
+        for shares, part in zip(_going, _parts(taken, len(_going)), strict=True):
             shares.append(part)
+    else:
+        meter = Meter()
     _reset_peak()
-    _since_last[:] = [Meter()]
+    _since_last[:] = [meter]
 
 
 def _parts(whole: Usage, count: int) -> list[Usage]:
@@ -140,24 +148,35 @@ def _processor() -> Decimal:
 def _transferred() -> tuple[int | None, int | None]:
     """Return the bytes read and written so far; None where the system does not count them."""
     try:
-        text = (_SELF / "io").read_text(encoding="ascii")
+        text = _counts("io")
     except OSError:
         return None, None
-    counts = dict(re.findall(r"^(\w+): (\d+)$", text, re.M))
-    return int(counts["rchar"]), int(counts["wchar"])
+    return int(_value(text, b"rchar:")), int(_value(text, b"wchar:"))
+
+
+def _counts(name: str) -> bytes:
+    """Return what the system says of this process; without a text layer, as each step asks four times."""
+    with open(_SELF + name, "rb", buffering=0) as file:
+        return file.read()
+
+
+def _value(text: bytes, name: bytes) -> bytes:
+    """Return the number behind a name."""
+    return text.partition(name)[2].split(None, 1)[0]
 
 
 def _reset_peak() -> None:
     if can_reset():
         try:
-            (_SELF / "clear_refs").write_text(_RESET_PEAK, encoding="ascii")
+            with open(_SELF + "clear_refs", "wb", buffering=0) as file:
+                file.write(_RESET_PEAK)
         except OSError:
             return  # a sandbox may forbid it: `_peak` then tells the highest so far
 
 
 def can_reset() -> bool:
     """Return whether the peak of memory can be set back here, and nobody asked to keep it."""
-    return KEEP_PEAK not in os.environ and os.access(_SELF / "clear_refs", os.W_OK)
+    return KEEP_PEAK not in os.environ and os.access(_SELF + "clear_refs", os.W_OK)
 
 
 def _peak() -> int | None:
@@ -165,10 +184,10 @@ def _peak() -> int | None:
     if not can_reset():
         return None
     try:
-        found = re.search(r"^VmHWM:\s+(\d+) kB$", (_SELF / "status").read_text(encoding="utf-8"), re.M)
+        text = _counts("status")
     except OSError:
         return None
-    return int(found[1]) * 1024 if found else None
+    return int(_value(text, b"VmHWM:")) * 1024 if b"VmHWM:" in text else None
 
 
 def _since(before: int | None, now: int | None) -> int | None:

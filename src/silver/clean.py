@@ -238,14 +238,14 @@ class Merge:
             before = lake.open_table(self.places.table) if stated else None  # that of other logic is no measure
             outcome = self._judge_removals(replace(outcome, removed=removals.count(self.engine, self.table, before)))
         self._refuse_conflicts(outcome)
-        audits = self.audit(rows.relation) if rows.kept else ()
+        audits = self.audit(rows.relation, rows.count) if rows.kept else ()
         written = self._written(rows)
         try:
             kept = sum(file.rows for file in written)
             outcome = replace(outcome, inserted=kept, written=kept).conserve(self.table.id)
             if not rows.kept:
                 columns, keys = self.table.stored_columns, self.table.partition_by
-                audits = self.audit(self.engine.scan_files(self.places.table, written, columns, keys))
+                audits = self.audit(self.engine.scan_files(self.places.table, written, columns, keys), kept)
             self._quarantine(progress, overwrite=True)
             self._record_deletions(progress, overwrite=True)
             self._record_statements(progress, overwrite=True)
@@ -335,13 +335,13 @@ class Merge:
         replaced, rows = self._merged(silver, contended.candidates, contended.superseded)
         untouched = [file for file in silver.files if file not in replaced]
         whole = self.engine.scan(silver, untouched)
-        audits = (
-            self.audit(f"({self._select(whole)} UNION ALL {self._select(f'({rows})')})") if kept or replaced else ()
-        )
+        count = kept + sum(file.rows for file in replaced)
+        audited = f"({self._select(whole)} UNION ALL {self._select(f'({rows})')})"
+        in_all = count + sum(file.rows for file in untouched)
+        audits = self.audit(audited, in_all) if kept or replaced else ()
         self._quarantine(progress, overwrite=False, rejected=outcome.quarantined)
         self._record_deletions(progress, overwrite=False)
         self._record_statements(progress, overwrite=False)
-        count = kept + sum(file.rows for file in replaced)
         written = self._write(silver, rows, replaced, count)
         silver = lake.commit(silver, add=written, remove=replaced, progress=progress, info=self.info)
         partitions = partitions_of([*written, *replaced])
@@ -472,15 +472,15 @@ class Merge:
         table = lake.open_table(self.places.deletions) if self.table.delete_when else None
         return self.engine.scan(table) if table else None
 
-    def audit(self, relation: str) -> tuple[audits.AuditResult, ...]:
-        """Audit the table whose rows will be those of `relation`."""
+    def audit(self, relation: str, rows: int | None = None) -> tuple[audits.AuditResult, ...]:
+        """Audit the table whose rows will be those of `relation`, about so many where that is known."""
         others = {}
         for name, root in self.places.refers.items():
             if name == self.table.id:
                 others[name] = audits.AUDITED
             elif other := lake.open_table(root):
                 others[name] = self.engine.scan(other)
-        return audits.run(self.engine, self.table, relation, others)
+        return audits.run(self.engine, self.table, relation, others, rows)
 
     def _quarantine(
         self, progress: Mapping[str, int], *, overwrite: bool, waiting: bool = False, rejected: int = -1
