@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
-from conftest import Lake
+import pytest
+from conftest import Lake, short
+from torture import histories, oracle, shared
+from torture.histories import History, Tools
 
 from src import lake as tables
+from src.engine import DuckEngine
+from src.errors import ContractError, DataError, MachineError, TransientError
+from src.workers.local import Processes
+from src.workers.stages import Stages
 
 HEADER = "order_id,day,amount,updated\n"
 WORKERS = {"ENGINE": "workers", "WORKERS": "2", "WORKERS_FROM": "0MB"}
@@ -41,3 +52,144 @@ def test_processes_give_the_rows_versions_and_counts_of_one(tmp_path: Path) -> N
     assert there == here
     assert here[0]["silver.shop.orders"][1] == 2
     assert not (tmp_path / "there/data/.staging").exists(), "what was staged is gone"
+
+
+# -- random histories, each task done twice
+
+
+@pytest.fixture(scope="module")
+def tools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tools]:
+    made = Tools.at(tmp_path_factory.mktemp("histories"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def dealt_out(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let every load of a history be dealt out; gives which tasks were done."""
+    done: list[str] = []
+    deal = Stages.deal
+
+    def counted(self: Stages, table: str, function: Any, tasks: Any, *rest: Any) -> list[Any]:
+        done.extend([function.__name__] * len(tasks))
+        return deal(self, table, function, tasks, *rest)
+
+    monkeypatch.setattr(Stages, "deal", counted)
+    shared.deal_out(monkeypatch)
+    return done
+
+
+@pytest.mark.parametrize("seed", short(range(100, 140), 2))
+def test_a_random_history_by_workers_gives_what_one_pass_gives(
+    tools: Tools, tmp_path: Path, dealt_out: list[str], seed: int
+) -> None:
+    histories.live(tools, tmp_path, histories.history(Random(seed)))
+    assert "hash_files" in dealt_out
+
+
+EVERYTHING = (
+    ("run",),
+    ("land", "b.csv", HEADER + "1,2024-01-02,11,2\n2,2024-01-02,20,1\n2,2024-01-02,20,1\n3,,x,1\n"),
+    ("run",),
+    ("land", "c.csv", HEADER + "2,2024-01-03,21,2\n1,2024-01-01,9,0\n4,2024-01-02,1,1\n4,2024-01-02,2,1\n"),
+    ("run",),
+    ("bump", 5, True),
+    ("run",),
+    ("again",),
+)
+
+
+@pytest.mark.parametrize("family", short(oracle.FAMILIES, 4))
+def test_each_kind_of_table_by_workers_is_what_one_pass_gives(
+    tools: Tools, tmp_path: Path, dealt_out: list[str], family: str
+) -> None:
+    histories.live(tools, tmp_path, History(family, EVERYTHING))
+    assert {"read_files", "type_rows", "probe", "contend", "rewrite"} <= set(dealt_out)
+
+
+# -- failures
+
+
+def kill_once(mark: Path) -> int:
+    """Die like a process that the machine ends, the first time."""
+    if not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return 7
+
+
+def kill_always(mark: Path) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return 7
+
+
+def test_a_task_whose_process_is_killed_is_done_again(tmp_path: Path) -> None:
+    pool = Processes(2)
+    try:
+        assert pool.run(kill_once, [tmp_path / "a", tmp_path / "b", tmp_path / "c"]) == [7, 7, 7]
+    finally:
+        pool.close()
+
+
+def test_a_task_that_kills_every_process_is_given_up_as_worth_trying_again(tmp_path: Path) -> None:
+    pool = Processes(1)
+    with pytest.raises(TransientError, match="1 of 1 tasks did not end in 4 tries"):
+        pool.run(kill_always, [tmp_path])
+
+
+def refuse(engine: DuckEngine, task: str) -> str:
+    if task == "sql":
+        engine.execute("SELEKT 1")
+    if task == "data":
+        raise DataError("no such day", where="1.csv", fix="land it again")
+    return task
+
+
+class Here:
+    """A runner of this process."""
+
+    width = 1
+
+    def run(self, function: Any, tasks: Any) -> list[Any]:
+        return [function(task) for task in tasks]
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def dealing(folder: Path, engine: str) -> Stages:
+    return Stages(Here(), folder, memory="300MB", least=0, run_date=None, engine=engine)
+
+
+def test_the_error_of_a_task_is_the_steps_and_what_others_wrote_is_taken_back(tmp_path: Path) -> None:
+    taken_back: list[str] = []
+    version = DuckEngine(memory_limit="300MB", threads=1, spill=tmp_path).version
+    with pytest.raises(DataError) as caught:
+        dealing(tmp_path, version).deal("shop", refuse, ["a", "data", "b"], taken_back.append)
+    assert (caught.value.what, caught.value.where, caught.value.fix) == ("no such day", "1.csv", "land it again")
+    assert taken_back == ["a", "b"]
+    with pytest.raises(ContractError, match="syntax error"):
+        dealing(tmp_path, version).deal("shop", refuse, ["sql"])
+
+
+def test_a_worker_with_another_engine_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(MachineError, match=r"a worker has DuckDB .*, the driver 1\.0\.0"):
+        dealing(tmp_path, "1.0.0").deal("shop", refuse, ["a"])
+
+
+def test_the_shares_of_files_are_in_order_and_about_as_large(tmp_path: Path) -> None:
+    files = [tables.DataFile(str(at), size, 1) for at, size in enumerate((5, 1, 1, 1, 5, 1, 1, 1))]
+    found = Stages(Processes(2), tmp_path, "1GB", 0, None, "").shares(files)
+    assert [[file.path for file in share] for share in found] == [["0", "1", "2", "3"], ["4", "5", "6", "7"]]
+    assert Stages(Processes(2), tmp_path, "1GB", 0, None, "").shares([]) == []
+
+
+def test_what_a_run_that_died_staged_is_swept_by_the_next(tmp_path: Path) -> None:
+    shop = Lake(tmp_path, {}).shop()
+    shop.land("shop/orders/1.csv", HEADER + LOADS[0][0])
+    left = shop.data / ".staging/of-a-run-that-died"
+    left.mkdir(parents=True)
+    (left / "part.parquet").touch()
+    shop.environ |= WORKERS
+    shop.good()
+    assert not left.exists()

@@ -4,6 +4,7 @@ python -m tests.torture --kills 1000 --histories 10000
 python -m tests.torture --seed 4711     the history of one seed again, made as small as it still fails
 python -m tests.torture --scene 12      the kills of one scene again
 python -m tests.torture --rot 200       200 scenes of rot; --first 7 --rot 1 plays the one of seed 7 again
+python -m tests.torture --workers       every load is dealt out to workers, each task twice
 python -m tests.torture --calls 14      14 scenes in which calls fail, 60 of each; --tries 0 lets each call fail
 """
 
@@ -19,7 +20,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, as_
 from random import Random
 from typing import Any
 
-from torture import histories
+from torture import histories, shared
 from torture.calls import fail_many
 from torture.histories import Sum, live_many
 from torture.kills import kill_many
@@ -37,7 +38,9 @@ def _many(words: argparse.Namespace) -> Sum:
     total, started, told = Sum(), time.monotonic(), time.monotonic()
     context = multiprocessing.get_context("spawn")
     started_workers = context.Value("i", 0)
-    with ProcessPoolExecutor(words.jobs, context, histories.settle, (started_workers,), max_tasks_per_child=20) as pool:
+    with ProcessPoolExecutor(
+        words.jobs, context, settle, (started_workers, words.workers), max_tasks_per_child=20
+    ) as pool:
         for enough, next_task in (
             (lambda: total.kills >= words.kills, _scenes(pool, words.first)),
             (lambda: False, _chunks(pool, words.first, words.histories)),
@@ -77,12 +80,19 @@ def _all(words: argparse.Namespace, tasks: Iterable[tuple[Callable[..., Sum], An
     total, started = Sum(), time.monotonic()
     context = multiprocessing.get_context("spawn")
     started_workers = context.Value("i", 0)
-    with ProcessPoolExecutor(words.jobs, context, histories.settle, (started_workers,)) as pool:
+    with ProcessPoolExecutor(words.jobs, context, settle, (started_workers, words.workers)) as pool:
         for task in as_completed([pool.submit(task[0], *task[1:]) for task in tasks]):
             total.add(task.result())
             print(*task.result().differences, sep="\n", flush=True)
             print(total.line(time.monotonic() - started), flush=True)
     return total
+
+
+def settle(workers: Any, dealt_out: bool) -> None:
+    """Keep a worker of the pool on one core; its histories' loads are `dealt_out` or not."""
+    histories.settle(workers)
+    if dealt_out:
+        shared.deal_out()
 
 
 def _scenes(pool: ProcessPoolExecutor, first: int) -> Callable[[], Future[Sum] | None]:
@@ -117,7 +127,10 @@ def main(typed: list[str]) -> int:
     parser.add_argument("--calls", type=int, help="play so many scenes in which calls fail, and nothing else")
     parser.add_argument("--tries", type=int, default=60, help="calls that fail in each of these; 0: every one")
     parser.add_argument("--scene", type=int, help="kill one scene again, at each of its points")
+    parser.add_argument("--workers", action="store_true", help="let every load be dealt out to workers")
     words = parser.parse_args(typed)
+    if words.workers:
+        shared.deal_out()
     if words.seed is not None:
         print(histories.history(Random(words.seed)))
         total = live_many(words.seed, 1)
