@@ -193,3 +193,17 @@ def test_what_a_run_that_died_staged_is_swept_by_the_next(tmp_path: Path) -> Non
     shop.environ |= WORKERS
     shop.good()
     assert not left.exists()
+
+
+def test_the_plan_says_which_steps_are_dealt_out_and_by_which_stages(tmp_path: Path) -> None:
+    shop = Lake(tmp_path, {}).shop()
+    shop.land("shop/orders/1.csv", HEADER + LOADS[0][0])
+    assert not [step for step in shop.planned() if "dealt out" in step.why]
+    shop.environ |= WORKERS
+    assert [step.why for step in shop.planned()][:1] == ["1 new files; dealt out to workers: hash, read"]
+    shop.good()
+    assert not [step for step in shop.planned() if "dealt out" in step.why]
+    shop.edit("silver/shop/orders.yaml", "decimal(18,2)", "decimal(18,3)")
+    shop.edit("silver/shop/orders.yaml", "version: 1.0.0", "version: 2.0.0")
+    [_, silver, _] = shop.planned()
+    assert silver.why.endswith("; dealt out to workers: type, probe, contend, rewrite")

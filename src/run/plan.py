@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from src import console, contract, lake
+from src import console, contract, lake, workers
 from src.bronze import ingest
 from src.contract import Seed, Table
 from src.errors import BoathouseError
@@ -94,10 +94,13 @@ def read_plan(project: Project, chosen: Selection, window: Window) -> RunPlan:
         if to_land:
             moving.add(feed.id)
         failing |= {feed.id} if arrived.refused or any(would[name] == "fail" for name in own) else set()
-        steps.append(_step(feed.id, *_bronze(arrived, to_land), forecast))
+        what, why = _bronze(arrived, to_land)
+        why += workers.stages_of(project.settings, "bronze", sum(file.size for file in arrived.new))
+        steps.append(_step(feed.id, what, why, forecast))
     every = {feed.id for feed in chosen.feeds} | {one.id for one in (*chosen.silver, *chosen.gold)}
     for table in (*chosen.silver, *chosen.gold):
         what, why = _judged(project, table, moving, every, failing)
+        why += _dealt_out(project, table, what)
         failing |= {table.id} if what == "fail" or failing.intersection(blocking(table)) else set()
         forecast.table(table)
         steps.append(_step(table.id, what, why, forecast))
@@ -226,6 +229,18 @@ def _judged(
     if what != "nothing":
         moving.add(table.id)
     return what, ", ".join((why, *notes))
+
+
+def _dealt_out(project: Project, table: Table, what: str) -> str:
+    """Return by which stages workers do a step, where its size is known before it begins."""
+    settings = project.settings
+    if settings.engine == "local" or what in ("nothing", "fail"):
+        return ""
+    if table.layer == "silver" and what not in ("build", "rebuild"):
+        return ""  # how much is new is known once bronze has it
+    read = [found for name in upstream(table) if (found := project.table(name))]
+    by_partitions = table.layer == "silver" or way_of(project, table).is_proven
+    return workers.stages_of(settings, table.layer, sum(one.size for one in read)) if by_partitions else ""
 
 
 def _work(project: Project, table: Table, moving: set[str], last_good: Mapping[str, lake.Snapshot]) -> tuple[str, str]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from src.workers.stages import Runner
 
 _UNITS = {"MB": 10**6, "GB": 10**9}
+_STAGES = {"bronze": ("hash", "read"), "silver": ("type", "probe", "contend", "rewrite"), "gold": ("aggregate",)}
 _LEAST_MEMORY = 300_000_000  # bytes of a task's engine
 
 
@@ -75,6 +76,13 @@ def opened(project: Project) -> Iterator[Others]:
         stages.sweep()
     finally:
         runner.close()
+
+
+def stages_of(settings: Settings, layer: str, size: int) -> str:
+    """Return, to follow other text, by which stages workers do a step that reads so many bytes; '' for none."""
+    if settings.engine == "local" or not size or size < _bytes(settings.workers_from):
+        return ""
+    return f"; dealt out to {settings.engine}: {', '.join(_STAGES[layer])}"
 
 
 def _runner(settings: Settings) -> Runner:
