@@ -125,7 +125,7 @@ def land(lake: Lake, random: Random) -> Iterator[str]:
     for at in range(random.randint(1, 5)):
         names = [*VALUES]
         random.shuffle(names)
-        text = rows_of(random, names, random.randint(0, 16), random.choice((0, 0, 0.01, 0.03, 1)))
+        text = rows_of(random, names, random.randint(0, 40), random.choice((0, 0, 0.01, 0.03, 1)))
         if random.random() < 0.3:
             head, *lines = text.splitlines()
             note = random.choice(("note", "other"))
