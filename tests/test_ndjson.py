@@ -5,19 +5,24 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import short
+from conftest import Lake, short
 
-from src.bronze import readers
+from src.bronze import ingest, readers
 from src.bronze.readers import ndjson_fast
+from src.bronze.readers.ndjson_in_turn import ndjson_in_turn
 from src.contract import Feed
 from src.engine import DuckEngine, identifier
 from src.errors import DataError
+from src.lake import open_table
+from src.project import open_project
 
 FEED = Feed("shop", "events", "shop/events/*.ndjson", "ndjson")
 # So many, or so long, that the file is worth the fast way.
@@ -100,6 +105,7 @@ def is_fast(engine: DuckEngine, path: Path, feed: Feed = FEED) -> bool:
             found(engine, readers.read(engine, feed, path))
         assert again.value.what == refused.what
         return False
+    read_in_one_pass(engine, path, exact, feed)
     rows = ndjson_fast.ndjson_by_engine(engine, feed, path)
     if rows is None:
         return False
@@ -108,6 +114,31 @@ def is_fast(engine: DuckEngine, path: Path, feed: Feed = FEED) -> bool:
     for ours, theirs in zip(values, exact[1], strict=True):
         assert ours == theirs
     return True
+
+
+def read_in_one_pass(
+    engine: DuckEngine, path: Path, exact: tuple[tuple[str, ...], list[tuple[Any, ...]]], feed: Feed = FEED
+) -> int | None:
+    """How many lines the engine marks while it proves the others, which are as the exact way gives them.
+
+    None: it does not come to that; the file is read in another way.
+    """
+    rows = ndjson_in_turn(feed, path)
+    if rows is None:
+        return None
+    try:
+        columns, values = found(engine, rows)
+    except DataError:
+        return None
+    if engine.take_rejects() or len(values) != len(exact[1]):
+        return None
+    marked: int = sum(row[-2] == readers.UNPROVEN for row in values)
+    assert marked or columns == exact[0]
+    for ours, theirs in zip(values, exact[1], strict=True):
+        of_column = dict(zip(exact[0], theirs, strict=False))
+        if ours[-2] != readers.UNPROVEN:
+            assert ours == (*map(of_column.pop, columns), *theirs[-3:]) and set(of_column.values()) <= {None}
+    return marked
 
 
 def land(folder: Path, lines: Sequence[bytes], end: bytes = b"\n", last: bytes | None = None) -> Path:
@@ -260,3 +291,125 @@ def test_a_file_of_which_most_is_odd_or_whose_keys_differ_by_case_is_left_to_the
     assert not is_fast(engine, land(tmp_path, [*PLAIN, b'{"A":1}']))
     assert not is_fast(engine, land(tmp_path, PLAIN), replace(FEED, encoding="latin-1"))
     assert not is_fast(engine, land(tmp_path, [b'{"a":1}']))
+
+
+# -- read and proven in one pass
+
+
+# Files of every form: what their first lines are, and so how the engine proves a line.
+FORMS = {
+    "text": PLAIN,
+    "numbers": [b'{"a":%d,"b":"x y","n":1.5,"t":true}' % n for n in range(1_200)],
+    "numbers to be quoted": [b'{"a":%d,"b":"x y","n":1.10}' % n for n in range(1_200)],
+    "null": [b'{"a": "%d", "b": null, "n": 1}' % n for n in range(1_200)],
+    "null at times": [b'{"a": null, "b": "", "n": %d}' % n for n in range(500)]
+    + [b'{"a": "%d", "b": "x", "n": null}' % n for n in range(1_000)],
+    "nested": [b'{"a":"%d","b":[1,{"c":2}],"n":"1"}' % n for n in range(1_200)],
+    "keys missing": [b'{"a": %d, "b": "x"}' % n if n % 3 else b'{"n":"1"}' for n in range(3_000)],
+    "one key": [b'{"a":%d}' % n for n in range(4_000)],
+    "one text": [b'{"a":"%d"}' % n for n in range(4_000)],
+    "escaped": [b'{"a\\"\xc3\xa9":"%d","b":"\\u00e9","n":"\\"x"}' % n for n in range(1_200)],
+}
+FORGED = [  # which would be given again with wrong values, if the proof had a hole
+    *(b'{"a":"","b":"","n":""}', b'{"a":,"b":"x y","n":,"t":}', b'{"a":}', b'{"a":null}', b'{"a":"}', b'{"":""}'),
+    *(b'{"a":NaN,"b":"x y","n":-inf,"t":true}', b'{"a":Infinity,"b":"x","n":nan,"t":true}', b'{"a":1.10}'),
+    *(b'{"a":"1","a":"2"}', b'{"a":1,"a":2}', b'{"a":1,"a":[",","b"]}', b'{"a":[1.5]}', b'{"a":{}}', b'{"a":NaN}'),
+    *(b'{"a":[1,1.50],"b":"x y","n":1.5,"t":true}', b'{"a":"\\u0031"}', b'{"a":"1\\/2","b":"x y","n":"1"}'),
+    *(b'{"a":"[1,",",2]","b":"x","n":"1","a":[1,",",2]}', b'{"a":true,"b":"x","n":false,"t":null}', b'{"":1}'),
+    *(b'{"a":123456789012345678901}', b'{"a":0.00001}', b'{"a":1e5}', b'{"a":-0}', b'{"a":"true"}', b'{"a":"null"}'),
+    *(b'{"a":-0,"b":"x y","n":-0.0,"t":true}', b'{"a": "1", "b": 2, "n": "3"}', b'{"a":"NaN","b":"x","n":"[1]"}'),
+    *(b'{"a":"null","b":"null","n":"null"}', b'{"a": "1", "b": "null", "n": null}', b'{"a": null, "b": "", "n": }'),
+    *(b'{"a":1,"b":"x\\"y","n":1.50,"t":true}', b'{"a":1,"b":"x\\"y","n":1234567890123456789012,"t":true}'),
+    *(b'{"a":{"c":1.10},"b":"x","n":1}', b'{"a": 1, "b": "x", "n": "1", "n": "1"}', b'{"b":"x","b":"x"}', b'{"A":1}'),
+    b'{"a":' + b"[" * 1_200 + b"]" * 1_200 + b',"b":"x y","n":1.5,"t":true}',
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_line_that_the_engine_proves_while_it_reads_is_what_the_exact_way_gives(
+    engine: DuckEngine, tmp_path: Path, form: str
+) -> None:
+    path = land(tmp_path, FORMS[form])
+    assert read_in_one_pass(engine, path, found(engine, readers.read_carefully(engine, FEED, path))) == 0
+    odd = [line for line in [*FORGED, *LINES] if line.strip() and len(line) < 1_000_000 and is_one_row(line)]
+    path = land(tmp_path, [*FORMS[form], *odd])
+    marked = read_in_one_pass(engine, path, found(engine, readers.read_carefully(engine, FEED, path)))
+    assert marked is not None and len(odd) // 2 < marked <= len(odd)
+
+
+def test_a_file_that_cannot_be_proven_in_one_pass_is_not_begun_so(engine: DuckEngine, tmp_path: Path) -> None:
+    for line in [
+        *(b'{"":"","b":"%d"}', b'{"":%d}', b'{"a":%d}\n{"A":2}', b'{"a":[1.10,%d],"b":1.10}', b'{"a":1.10}\n{"b":%d}'),
+        *(b'{"a":"\xff%d"}', b'{"a":%d}\n{', b'{"a":%d}\r{"a":2}', b"[%d]"),
+        b"{" + b",".join(b'"key %d":"x"' % n for n in range(101)) + b',"a":%d}',
+    ]:
+        path = land(tmp_path, [line % n for n in range(4_000)])
+        assert ndjson_in_turn(FEED, path) is None
+    path = land(
+        tmp_path, [b"{" + b",".join(b'"key %d":"%d"' % (key, n) for key in range(100)) + b"}" for n in range(99)]
+    )
+    assert read_in_one_pass(engine, path, found(engine, readers.read_carefully(engine, FEED, path))) == 0
+    assert ndjson_in_turn(replace(FEED, encoding="latin-1"), path) is None
+    assert ndjson_in_turn(FEED, path.rename(tmp_path / "1.ndjson.gz")) is None
+
+
+def is_one_row(line: bytes) -> bool:
+    """Whether the engine's reader of lines takes it as one."""
+    try:
+        return line.decode().isprintable() and harmless(line)
+    except UnicodeDecodeError:
+        return False
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("form", FORMS)
+def test_each_odd_line_is_proven_or_marked_alone(engine: DuckEngine, tmp_path: Path, form: str) -> None:
+    for line in [*FORGED, *LINES]:
+        for lines in ([*FORMS[form], line], [line, *FORMS[form]]):
+            is_fast(engine, land(tmp_path, lines))
+
+
+MANY_FILES = {
+    "0.ndjson": [],
+    "1.ndjson": [b'{"a":1,"a":2}'],
+    "2.ndjson": [b'{"Z":"1.10","n":1.10}'],  # a column that its first lines do not have
+    "3.ndjson": [b'{"z":"1"}', b'{"y":[1, 2.50]}'],
+    "4.ndjson": [b'{"a":"\xff"}', b'{"a":"\x01"}', b'{"a":"\0"}'],
+    "5.ndjson": [b"", b'{"a":"after a blank line"}', b'{"a":'],
+    "6.ndjson": [b'{"a":"6","b":"","n":"","z":""}'],
+    "7.ndjson": [b'{"a":"' + b"long" * 600_000 + b'"}'],
+    "8.ndjson": [b'{"a":"8","b":"","n":""}'],
+}
+
+
+@pytest.mark.parametrize("at_once", [50, 2])
+def test_files_with_lines_that_are_not_proven_are_read_again_and_the_table_is_the_same(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, at_once: int
+) -> None:
+    lake.shop()
+    for name, odd in MANY_FILES.items():
+        lake.land(f"shop/events/{name}", b"\n".join([*odd, *PLAIN] if name == "6.ndjson" else [*PLAIN, *odd]))
+    monkeypatch.setattr(ingest, "_FILES_AT_ONCE", at_once)
+    found: list[tuple[Any, ...]] = []
+    proven: list[str] = []
+    read_proven = readers.read_proven
+
+    def spied(engine: DuckEngine, feed: Feed, path: Path) -> readers.Rows:
+        proven.append(path.name)
+        return read_proven(engine, feed, path)
+
+    for worth in (1 << 40, 32 << 10):
+        monkeypatch.setattr(sys.modules["src.bronze.readers.ndjson_in_turn"], "WORTH_IT", worth)
+        if found:
+            monkeypatch.setattr(readers, "read_proven", spied)
+        with open_project(lake.settings) as project:
+            root, now = tmp_path / str(worth), datetime(2031, 1, 1, tzinfo=UTC)
+            done = ingest.run(project.engine, project.landing, root, FEED, batch="b", now=now, settle=0)
+            table = open_table(root)
+            assert table
+            rows = project.engine.rows(f"SELECT * FROM {project.engine.scan(table, evolved=True)} ORDER BY _file, _row")
+        found.append((list(table.columns), rows, done.read, done.files, done.notes, done.refusals))
+    assert found[0] == found[1]
+    assert set(found[1][0]) >= {"a", "b", "n", "Z", "y"} and found[1][2] == 9_012
+    # with two at a time the second file's lines are a quarter of those read so far: the others are proven at once
+    assert sorted(set(proven)) == [f"{n}.ndjson" for n in ([1, 2, 3, 4, 5, 7] if at_once == 50 else range(1, 9))]

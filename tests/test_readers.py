@@ -54,10 +54,13 @@ def taken(engine: DuckEngine, rows: readers.Rows) -> list[tuple[Any, ...]]:
 
 def values(engine: DuckEngine, feed: Feed, path: Path) -> list[tuple[Any, ...]]:
     """The values of a file that has no rejects; both ways must give the same rows, numbered without a gap."""
-    fast, careful = readers.read(engine, feed, path), readers.read_carefully(engine, feed, path)
-    assert fast.columns == careful.columns
+    careful = readers.read_carefully(engine, feed, path)
     rows = taken(engine, careful)
-    assert taken(engine, fast) == rows
+    for read in readers.ways(feed)[:-1]:
+        fast = read(engine, feed, path)
+        found = taken(engine, fast)
+        marked = read is readers.read and any(row[-2] == readers.UNPROVEN for row in found)
+        assert marked or (fast.columns == careful.columns and found == rows)
     assert engine.take_rejects() == []
     assert [row[-3:] for row in rows] == [(number, None, None) for number in range(1, len(rows) + 1)]
     return [row[:-3] for row in rows]
@@ -71,7 +74,7 @@ def rejects(engine: DuckEngine, feed: Feed, path: Path) -> list[tuple[Any, ...]]
         fast = taken(engine, readers.read(engine, feed, path))
     except DataError:
         fast = []
-    assert engine.take_rejects() or fast in ([], rows)
+    assert engine.take_rejects() or fast in ([], rows) or any(row[-2] == readers.UNPROVEN for row in fast)
     return rows
 
 

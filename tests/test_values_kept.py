@@ -45,7 +45,7 @@ def taken(engine: DuckEngine, rows: readers.Rows) -> list[Row]:
 def kept(engine: DuckEngine, feed: Feed, path: Path) -> tuple[tuple[str, ...], list[Row]] | None:
     """The columns and rows of a file; None where it is refused. What the fast reader takes, the careful one takes so.
 
-    The fast one may say that it cannot: by an error, or by lines that it puts aside.
+    The fast one may say that it cannot: by an error, or by lines that it puts aside or marks.
     """
     try:
         careful = readers.read_carefully(engine, feed, path)
@@ -58,7 +58,8 @@ def kept(engine: DuckEngine, feed: Feed, path: Path) -> tuple[tuple[str, ...], l
     except DataError:
         engine.take_rejects()
         return None if rows is None else (careful.columns, rows)
-    if not engine.take_rejects() and not (found == [] and b"\r" in path.read_bytes()):
+    marked = any(row[-2] == readers.UNPROVEN for row in found)
+    if not engine.take_rejects() and not marked and not (found == [] and b"\r" in path.read_bytes()):
         assert rows is not None and fast.columns == careful.columns and found == rows
     return None if rows is None else (careful.columns, rows)
 

@@ -7,7 +7,9 @@ cannot be read to its end, or whose header cannot be trusted, is refused whole.
 `read` leaves UTF-8 CSV and Parquet to the engine, whose CSV reader puts the lines it cannot split aside, unnumbered
 (`take_rejects`). A file that has such lines is read again by `read_carefully`, which numbers and keeps them. Both
 give the same rows of a file without such lines. Of NDJSON the engine reads the lines for which it is proven that it
-loses nothing; the others are read exactly and stand in their places, so that both ways give the same rows of any file.
+loses nothing. `read` has that proven by the engine itself, in the pass that reads them, and marks a line that is not
+(UNPROVEN). A file with such lines is read again by `read_proven`: lines that cannot be proven are read exactly and are
+put in their places, so that it gives the same rows of any file as `read_carefully`.
 
 What reads a format is imported where a file of it has landed, as importing takes time.
 
@@ -16,7 +18,7 @@ An empty value is '', never NULL: NULL says that the record has no such value (J
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from src.bronze.readers.csv_fast import csv_by_engine, is_common
 from src.bronze.readers.expected import refuse_foreign
 from src.bronze.readers.first_bytes import as_its_bytes_say
 from src.bronze.readers.records import SYSTEM_COLUMNS as SYSTEM_COLUMNS
+from src.bronze.readers.records import UNPROVEN as UNPROVEN
 from src.bronze.readers.records import Records, streamed
 from src.bronze.readers.records import Rows as Rows
 from src.bronze.readers.refusals import refusing
@@ -41,6 +44,19 @@ def read(engine: DuckEngine, feed: Feed, path: Path) -> Rows:
     with refusing(path):
         feed, notes = as_its_bytes_say(feed, path)
         return _of_the_feed(engine, feed, path, _fast(engine, feed, path) or _exact(engine, feed, path), notes)
+
+
+def read_proven(engine: DuckEngine, feed: Feed, path: Path) -> Rows:
+    """Return the rows of an NDJSON file, whatever its lines are; else as `read`."""
+    with refusing(path):
+        feed, notes = as_its_bytes_say(feed, path)
+        rows = _proven(engine, feed, path) or _exact(engine, feed, path)
+        return _of_the_feed(engine, feed, path, rows, notes)
+
+
+def ways(feed: Feed) -> Sequence[Callable[[DuckEngine, Feed, Path], Rows]]:
+    """Return the ways to read a feed's files, each for those that the one before it does not take to their end."""
+    return (read, read_proven, read_carefully) if feed.format == "ndjson" else (read, read_carefully)
 
 
 def needs_no_engine(feed: Feed) -> bool:
@@ -90,10 +106,16 @@ def _fast(engine: DuckEngine, feed: Feed, path: Path) -> Rows | None:
 
         return parquet_of_known_schema(engine, path)
     if feed.format == "ndjson":
-        from src.bronze.readers.ndjson_fast import ndjson_by_engine
+        from src.bronze.readers.ndjson_in_turn import ndjson_in_turn
 
-        return ndjson_by_engine(engine, feed, path)
+        return ndjson_in_turn(feed, path) or _proven(engine, feed, path)
     return None
+
+
+def _proven(engine: DuckEngine, feed: Feed, path: Path) -> Rows | None:
+    from src.bronze.readers.ndjson_fast import ndjson_by_engine
+
+    return ndjson_by_engine(engine, feed, path)
 
 
 def _exact(engine: DuckEngine, feed: Feed, path: Path) -> Rows:

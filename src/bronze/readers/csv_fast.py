@@ -58,11 +58,11 @@ class _Kind:
 
     def rows(self, files: Sequence[str]) -> Rows:
         """Return each row with its file's index and its number in that file."""
-        sql = _numbered(self.columns, files, self.options, self.ended)
+        sql = numbered(self.columns, files, self.options, self.ended)
         return Rows(self.columns, sql, files=tuple(files), kind=self)
 
 
-def _numbered(columns: tuple[str, ...], files: Sequence[str], options: str, ended: bool) -> str:
+def numbered(columns: tuple[str, ...], files: Sequence[str], options: str, ended: bool) -> str:
     """Return SQL of each row with its file's index and its number, which is counted from the row that began the file.
 
     Windows without an order let rows stream by in one thread, in the order in which the reader, which is not parallel

@@ -1,4 +1,4 @@
-"""NDJSON by the engine: fast for the lines that it is proven to read exactly; the others are left to `json_objects`.
+"""NDJSON by the engine where it is proven to read a line exactly; the other lines are left to `json_objects`.
 
 A file is read twice, as the exact way does: once for its keys and the proof of each line, and again when the engine
 asks for rows. It takes the values of proven lines itself; for an odd line it is handed what the exact reader says of
@@ -17,6 +17,7 @@ from typing import Any
 
 from src.bronze.readers.files import blocks
 from src.bronze.readers.json_objects import Object, clashing, objects_in_lines
+from src.bronze.readers.ndjson_in_turn import WORTH_IT
 from src.bronze.readers.ndjson_proof import ProvenLines, in_batches, prove_lines, with_numbers_quoted
 from src.bronze.readers.records import Rows, checked
 from src.bronze.readers.text import is_utf_8, no_text_reason, shown
@@ -27,7 +28,6 @@ from src.errors import DataError
 _BLOCK = 4 << 20  # bytes of lines proven at once
 _LONGEST = 16 << 20  # bytes of a line
 _KEPT = 1 << 20  # bytes of a file that is kept in memory between its two readings
-_WORTH_IT = 32 << 10  # bytes of a file: a shorter one is read before the engine has begun
 _MOST_COLUMNS = 500  # for each of them the engine goes through the keys of a line
 
 
@@ -38,7 +38,7 @@ def ndjson_by_engine(engine: DuckEngine, feed: Feed, path: Path) -> Rows | None:
     """
     import pyarrow as pa
 
-    if not is_utf_8(feed) or path.stat().st_size < _WORTH_IT:
+    if not is_utf_8(feed) or path.stat().st_size < WORTH_IT:
         return None
     seen = _Seen()
     for block in _blocks(path):

@@ -14,23 +14,26 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from src.bronze.readers.json_objects import clashing
 from src.engine import DuckEngine, literal
 
-_MOST_KEYS = 100  # in a pattern, whose size is limited
+MOST_KEYS = 100  # in a pattern, whose size is limited
 _ROWS_PER_BATCH = 4_096  # what a thread of the engine takes at once
 
 _HEX = "[0-9a-fA-F]"
 _UNIT = f"[1-9a-cefA-CEF]{_HEX}{{3}}|0[1-9a-fA-F]{_HEX}{{2}}|00[1-9a-fA-F]{_HEX}|000[1-9a-fA-F]|[dD][0-7]{_HEX}{{2}}"
 _PAIR = rf"[dD][89abAB]{_HEX}{{2}}\\u[dD][c-fC-F]{_HEX}{{2}}"
 _TEXT = r'"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt])*"'
-_ANY_TEXT = rf'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u(?:{_UNIT}|{_PAIR})))*"'  # no NUL, no half of a surrogate pair
-_NUMBER = r'(": *)(-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)'  # behind a key
+ANY_TEXT = rf'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u(?:{_UNIT}|{_PAIR})))*"'  # no NUL, no half of a surrogate pair
+NUMBER = r'(": *)(-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)'  # behind a key
+QUOTED = r'\1"\2"'  # what stands for it
+KEPT_NUMBER = r"0|-?[1-9][0-9]{0,17}|-?(?:0|[1-9][0-9]{0,8})\.[0-9]{0,4}[1-9]"  # the engine writes it as it came
 
+TEXT_SQL = "TRY(json(line))::VARCHAR"
 # `line` as it came, `text` as the engine writes it, without blanks between its marks; NULL if it is no JSON.
 _NESTED_OR_NO_NUMBER = literal(r'":(-?(?i:nan|inf)|[\[{])')
 _NO_NUMBER = literal(r"(?i)[:,\[]-?(nan|inf(inity)?)[,\]}]")
@@ -65,10 +68,10 @@ def prove_lines(engine: DuckEngine, lines: Any, keys: tuple[str, ...]) -> Proven
 
     found: dict[int, tuple[str, ...]] = {}
     quoted, rest = None, pa.repeat(True, len(lines))
-    if 0 < len(keys) <= _MOST_KEYS:
+    if 0 < len(keys) <= MOST_KEYS:
         rest = pc.invert(_fitting(lines, keys, _TEXT))
         if pc.any(rest).as_py():
-            fitting = _fitting(with_numbers_quoted(lines), keys, _ANY_TEXT)
+            fitting = _fitting(with_numbers_quoted(lines), keys, ANY_TEXT)
             quoted, rest = pc.and_(rest, fitting), pc.and_not(rest, fitting)
         if not pc.all(rest).as_py():
             found[pc.index(rest, False).as_py()] = keys
@@ -87,7 +90,7 @@ def with_numbers_quoted(lines: Any) -> Any:
     """Return the lines with each number behind a key between quotes, so that it is read as it is written."""
     import pyarrow.compute as pc
 
-    return pc.replace_substring_regex(lines, _NUMBER, r'\1"\2"')
+    return pc.replace_substring_regex(lines, NUMBER, QUOTED)
 
 
 def in_batches(batch: Any) -> Iterator[Any]:
@@ -95,15 +98,27 @@ def in_batches(batch: Any) -> Iterator[Any]:
     return (batch.slice(start, _ROWS_PER_BATCH) for start in range(0, len(batch), _ROWS_PER_BATCH))
 
 
-def _fitting(lines: Any, keys: tuple[str, ...], text: str) -> Any:
-    """Return a mask of the lines that are objects of these keys, in this order, with plain values.
+def compared_sql(columns: Sequence[str]) -> str:
+    """Return SQL that is true for a `line` whose `text` (TEXT_SQL) proves it, and whose keys are among these columns.
 
-    `text` is the pattern of a text.
+    Which of them may be equal but for their case, the caller knows.
     """
+    once = "len(list_distinct(json_keys(text))) = len(json_keys(text))"
+    known = f"list_has_all({literal(list(columns))}, json_keys(text))"
+    return f"coalesce({_PROVEN} AND {once} AND {known}, false)"
+
+
+def fitting_pattern(keys: Sequence[str], value: str) -> str:
+    """Return the pattern of lines that are objects of these keys, in this order, with values of a pattern."""
+    names = (re.escape(json.dumps(key, ensure_ascii=False)) for key in keys)
+    return r"^ *\{ *" + " *, *".join(f"{name} *: *(?:{value})" for name in names) + r" *\} *$"
+
+
+def _fitting(lines: Any, keys: tuple[str, ...], text: str) -> Any:
+    """Return a mask of the lines that fit the pattern of plain values, of which `text` is that of a text."""
     import pyarrow.compute as pc
 
-    names = (re.escape(json.dumps(key, ensure_ascii=False)) for key in keys)
-    pattern = r"^ *\{ *" + " *, *".join(f"{name} *: *(?:{text}|true|false|null)" for name in names) + r" *\} *$"
+    pattern = fitting_pattern(keys, f"{text}|true|false|null")
     return pc.fill_null(pc.match_substring_regex(lines, pattern), False)
 
 

@@ -27,6 +27,7 @@ SYSTEM_COLUMNS = {
     "_raw": "VARCHAR",
 }
 UNNAMED = "_unnamed"  # the column of values whose name is empty: a data frame's index in CSV, the key "" in JSON
+UNPROVEN = "\x01 not proven"  # stands for the reason: of this row something may be lost; its file is read again
 _ROWS_PER_BATCH = 4_096  # small enough that Python's garbage collector does not go over the rows again and again
 _VALUES_PER_BATCH = 500_000  # many columns make shorter batches
 _TEXT_PER_BATCH = 16 << 20  # characters: long values make shorter batches, so memory stays bounded
