@@ -7,6 +7,7 @@
 #                         what sources that are not files need as well, also whenever it is called later
 #   ./setup.sh --page     what the page in the browser needs, --notebook what notebooks beside it need, likewise
 #   ./setup.sh --ml       what models of machine learning need, likewise (make train asks for it)
+#   ./setup.sh --spark    what a driver of an Apache Spark cluster needs, likewise (ENGINE=spark)
 #   ./setup.sh --quiet    says nothing when there is nothing to do
 #
 # It checks first and changes nothing when something is missing; it can be repeated, interrupted and run
@@ -19,7 +20,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 readonly OLDEST=3.11
 readonly FOLDERS=(data/landing data logs)
 readonly STAMP=.venv/.ready
-readonly EXTRAS=(connectors page notebook ml)  # .venv/.connectors is there once --connectors was asked for, and so on
+readonly EXTRAS=(connectors page notebook ml spark)  # .venv/.connectors is there once --connectors was asked for, and so on
 readonly IN_DEV=(connectors page ml)  # those that requirements-dev.txt includes
 readonly PROBE='import sys; print("%d.%d.%d" % sys.version_info[:3])'
 

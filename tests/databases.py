@@ -67,7 +67,7 @@ def postgres() -> Iterator[Server]:
         (folder / "password").chmod(0o644)
         options = ["-A", "scram-sha-256", "-U", ADMIN, f"--pwfile={folder}/password", "-E", "UTF8", "--locale=C.UTF-8"]
         _call("postgres", [str(initdb), "-D", f"{folder}/data", "--no-sync", *options])
-        port = _free_port()
+        port = free_port()
         settings = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", "shared_buffers=16MB"]
         command = [str(initdb.with_name("postgres")), "-D", f"{folder}/data", "-p", str(port)]
         command += [part for setting in settings for part in ("-c", setting)]
@@ -98,7 +98,7 @@ def mariadb() -> Iterator[Server]:
         common = ["--no-defaults", f"--datadir={folder}/data"]
         options = ["--auth-root-authentication-method=normal", "--skip-test-db", "--innodb-log-file-size=4M"]
         _call("mysql", [str(install), *common, *options])
-        port, path = _free_port(), f"{folder}/socket"
+        port, path = free_port(), f"{folder}/socket"
         settings = [f"--port={port}", f"--socket={path}", "--bind-address=127.0.0.1", "--innodb-buffer-pool-size=8M"]
         settings += [f"--pid-file={folder}/pid", "--innodb-flush-log-at-trx-commit=0", "--skip-log-bin"]
 
@@ -188,7 +188,7 @@ def _running(
         stop()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

@@ -83,6 +83,7 @@ HOMES: dict[str, tuple[list[str], str]] = {
     "skops": (["src/ml/"], WHEN_USED),
     "numpy": (["src/ml/"], WHEN_USED),
     "threadpoolctl": (["src/ml/"], WHEN_USED),
+    "pyspark": (["src/workers/spark.py"], WHEN_USED),
     "dotenv": (["src/settings.py"], WHEN_USED),
 }
 # Libraries whose package has another name.
@@ -287,7 +288,7 @@ def test_a_docstring_opens_with_what_a_function_returns_or_does() -> None:
 
 # -- requirements.txt, and the optional ones
 
-OPTIONAL = ("requirements-connectors.txt", "requirements-page.txt", "requirements-notebook.txt", "requirements-ml.txt")
+OPTIONAL = tuple(f"requirements-{name}.txt" for name in ("connectors", "page", "notebook", "ml", "spark"))
 
 
 def required() -> tuple[set[str], set[str]]:

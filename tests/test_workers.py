@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -30,11 +30,13 @@ TABLES = ("bronze.shop.orders", "silver.shop.orders", "quarantine.shop.orders", 
 TIMED = {"run_id", "start_time", "end_time", "latency", "predicted_seconds", "peak_memory"}
 
 
-def lived(root: Path, environ: dict[str, str]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """What two loads leave: the rows and the version of each table, and the records of the steps."""
+def lived(
+    root: Path, environ: dict[str, str], loads: Sequence[Sequence[str]] = LOADS
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """What loads leave: the rows and the version of each table, and the records of the steps."""
     shop = Lake(root, dict(environ)).shop()
     records = []
-    for nth, load in enumerate(LOADS):
+    for nth, load in enumerate(loads):
         for part, text in enumerate(load):
             shop.land(f"shop/orders/{nth}-{part}.csv", HEADER + text)
         records += [{k: v for k, v in vars(step).items() if k not in TIMED} for step in shop.good().steps]
@@ -158,7 +160,7 @@ class Here:
 
 
 def dealing(folder: Path, engine: str) -> Stages:
-    return Stages(Here(), folder, memory="300MB", least=0, run_date=None, engine=engine)
+    return Stages(Here(), folder, memory=lambda width: "300MB", least=0, run_date=None, engine=engine)
 
 
 def test_the_error_of_a_task_is_the_steps_and_what_others_wrote_is_taken_back(tmp_path: Path) -> None:
@@ -179,9 +181,9 @@ def test_a_worker_with_another_engine_is_refused_by_name(tmp_path: Path) -> None
 
 def test_the_shares_of_files_are_in_order_and_about_as_large(tmp_path: Path) -> None:
     files = [tables.DataFile(str(at), size, 1) for at, size in enumerate((5, 1, 1, 1, 5, 1, 1, 1))]
-    found = Stages(Processes(2), tmp_path, "1GB", 0, None, "").shares(files)
+    found = Stages(Processes(2), tmp_path, lambda width: "1GB", 0, None, "").shares(files)
     assert [[file.path for file in share] for share in found] == [["0", "1", "2", "3"], ["4", "5", "6", "7"]]
-    assert Stages(Processes(2), tmp_path, "1GB", 0, None, "").shares([]) == []
+    assert Stages(Processes(2), tmp_path, lambda width: "1GB", 0, None, "").shares([]) == []
 
 
 def test_what_a_run_that_died_staged_is_swept_by_the_next(tmp_path: Path) -> None:

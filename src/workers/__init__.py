@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from src.project import Project
@@ -66,7 +67,7 @@ def opened(project: Project) -> Iterator[Others]:
         stages = Stages(
             runner,
             staging=settings.staging_dir or settings.data_dir.resolve() / ".staging",
-            memory=_memory(project, runner.width),
+            memory=partial(_memory, project),
             least=_bytes(settings.workers_from),
             run_date=project.engine.run_date,
             engine=project.engine.version,
@@ -89,7 +90,7 @@ def _runner(settings: Settings) -> Runner:
     if settings.engine == "spark":
         from src.workers.spark import cluster
 
-        return cluster(settings.spark_master)
+        return cluster(settings.spark_master, settings.log_dir / "spark.log")
     import os
 
     from src.workers.local import Processes

@@ -46,7 +46,9 @@ class Sized(Protocol):
 class Runner(Protocol):
     """The workers: a pool of processes, or a cluster."""
 
-    width: int  # how many it does at once
+    @property
+    def width(self) -> int:
+        """Return how many it does at once."""
 
     def run(self, function: Callable[[T], A], tasks: Sequence[T]) -> list[A]:
         """Return the answers of a function to tasks, in their order; a task whose worker is lost is done again.
@@ -96,12 +98,13 @@ class Stage:
 class Stages:
     """Deals tasks out to workers; `staging`: a folder that driver and workers see under the same path.
 
-    `memory`: what the engine of each task may take; `least`: bytes of files from which on a load is dealt out.
+    `memory`: what the engine of each of so many tasks may take; `least`: bytes of files from which on a load is dealt
+    out.
     """
 
     runner: Runner
     staging: Path
-    memory: str
+    memory: Callable[[int], str]
     least: int
     run_date: date | None
     engine: str  # its version
@@ -149,7 +152,8 @@ class Stages:
         if not tasks:
             return []
         began = time.monotonic()
-        jobs = [Job(function, task, self.memory, self.run_date, self.engine) for task in tasks]
+        memory = self.memory(self.runner.width)
+        jobs = [Job(function, task, memory, self.run_date, self.engine) for task in tasks]
         answers = self.runner.run(perform, jobs)
         wall = time.monotonic() - began
         self.done.append(Stage(table, function.__name__, len(tasks), wall, sum(answer.cpu for answer in answers)))

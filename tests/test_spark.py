@@ -1,0 +1,91 @@
+"""What an Apache Spark cluster makes of a load is what one machine makes of it, whoever of it dies.
+
+Where Java or pyspark is missing, what needs a cluster is skipped.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, Lake
+from databases import free_port as free_port
+from spark_cluster import Spark, cluster, connect
+from test_workers import HEADER, LOADS, lived
+
+
+@pytest.fixture(scope="module")
+def spark() -> Iterator[Spark]:
+    with cluster() as running:
+        yield running
+
+
+@pytest.mark.long
+def test_a_cluster_gives_the_rows_versions_and_counts_of_one_machine(spark: Spark, tmp_path: Path) -> None:
+    there = spark.call("lived", tmp_path / "there", spark.settings)
+    assert there == lived(tmp_path / "here", {})
+    assert not (tmp_path / "there/data/.staging").exists(), "what was staged is gone"
+
+
+def test_a_task_whose_worker_is_killed_is_done_again(spark: Spark, tmp_path: Path) -> None:
+    there = spark.call("killed_once", tmp_path / "there", spark.settings, "rewrite", tmp_path / "killed")
+    assert (tmp_path / "killed").exists()
+    assert there == lived(tmp_path / "here", {})
+
+
+def test_a_driver_killed_amid_a_load_leaves_the_lake_as_it_was_and_the_next_run_finishes(
+    spark: Spark, tmp_path: Path
+) -> None:
+    shop, rows = Lake(tmp_path).shop(), "SELECT * EXCLUDE (_ingested_at) FROM silver.shop.orders ORDER BY order_id"
+    shop.land("shop/orders/0.csv", HEADER + "".join(LOADS[0]))
+    shop.good()
+    before = shop.rows(rows)
+    shop.land("shop/orders/1.csv", HEADER + "".join(LOADS[1]))
+    command = [sys.executable, "main.py", "run", "--project", str(tmp_path)]
+    environ = spark.environ | spark.settings | {"SETTLE_SECONDS": "0"}
+    with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+        while not list(shop.data.glob(".staging/*/**/*.parquet")):
+            assert run.poll() is None
+            time.sleep(0.01)
+        run.send_signal(signal.SIGKILL)
+    assert shop.rows(rows) == before
+    assert list((shop.data / ".staging").iterdir()) != []
+    subprocess.run(command, cwd=ROOT, env=environ, check=True, capture_output=True)
+    assert [row[0] for row in shop.rows(rows)] == [1, 2, 4, 5]
+    assert not (shop.data / ".staging").exists()
+    assert shop.findings() == []
+
+
+@pytest.mark.long
+def test_a_connect_server_gives_what_the_cluster_gives(spark: Spark, tmp_path: Path) -> None:
+    pytest.importorskip("pandas", reason="no client of Spark Connect: ./setup.sh --spark")
+    with connect(spark) as server:
+        there = server.call("lived", tmp_path / "there", server.settings, LOADS[:1])
+        assert there == lived(tmp_path / "here", {}, LOADS[:1])
+
+
+def test_a_cluster_that_does_not_answer_is_a_failure_in_passing_and_nothing_is_changed(tmp_path: Path) -> None:
+    pytest.importorskip("pyspark", reason="no pyspark: ./setup.sh --spark")
+    shop = Lake(tmp_path).shop()
+    shop.land("shop/orders/0.csv", HEADER + LOADS[0][0])
+    for master in ("spark://127.0.0.1:{}", "spark://127.0.0.1:{},localhost:{}"):
+        ended = shop.typed("run", ENGINE="spark", SPARK_MASTER=master.format(free_port(), free_port()), JAVA_HOME="x")
+        assert ended.returncode == 6, ended.stderr
+        assert "the cluster does not answer: 127.0.0.1:" in ended.stderr
+        assert not (shop.data / "bronze").exists()
+
+
+def test_what_is_missing_of_the_settings_or_the_packages_is_named(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake.shop()
+    ended = lake.typed("run", ENGINE="spark")
+    assert ended.returncode == 2
+    assert "ENGINE=spark needs SPARK_MASTER" in ended.stderr
+    monkeypatch.setitem(sys.modules, "pyspark", None)
+    ended = lake.typed("run", ENGINE="spark", SPARK_MASTER="local")
+    assert ended.returncode == 2
+    assert "requirements-spark.txt" in ended.stderr
