@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from src.engine import DuckEngine
 from src.errors import BoathouseError, MachineError
+from src.logger import logger
 
 if TYPE_CHECKING:
     from src.bronze.ingest import Readers
@@ -156,7 +157,9 @@ class Stages:
         jobs = [Job(function, task, memory, self.run_date, self.engine) for task in tasks]
         answers = self.runner.run(perform, jobs)
         wall = time.monotonic() - began
-        self.done.append(Stage(table, function.__name__, len(tasks), wall, sum(answer.cpu for answer in answers)))
+        cpu = sum(answer.cpu for answer in answers)
+        self.done.append(Stage(table, function.__name__, len(tasks), wall, cpu))
+        logger.debug(f"{table}: {function.__name__}, {len(tasks)} tasks: {wall:.2f} s, {cpu:.2f} s of processors")
         if failed := [answer.error for answer in answers if answer.error]:
             for answer in answers:
                 if answer.error is None:
