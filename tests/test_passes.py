@@ -209,9 +209,9 @@ def test_rows_that_are_not_all_written_are_not_committed(lake: Lake, monkeypatch
     monkeypatch.setattr(passes, "_FEW_ROWS", 0)
     lake.shop()
     lake.land("shop/orders/1.csv", "order_id,day,amount,updated\n1,2024-01-01,50,1\n2,2024-01-02,1,1\n")
-    whole = passes._Passes._passing
+    whole = passes.Passes._passing
     with monkeypatch.context() as patch:
-        patch.setattr(passes._Passes, "_passing", lambda self, piece: f"{whole(self, piece)} LIMIT 1")
+        patch.setattr(passes.Passes, "_passing", lambda self, piece: f"{whole(self, piece)} LIMIT 1")
         failed = str(lake.run().failures["silver.shop.orders"])
     assert "2 rows read, but 1 inserted" in failed
     assert not (lake.data / "silver/shop/orders").exists()

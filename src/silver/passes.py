@@ -74,7 +74,7 @@ def compute(engine: DuckEngine, table: Table, sources: Sequence[incoming.Source]
     """
     if fits(table, sources):
         with engine.for_columns(len(table.columns)):
-            return _Passes(engine, table, sources).rows()
+            return Passes(engine, table, sources).rows()
     outcome = incoming.compute(engine, table, sources)
     done = incoming.finish(engine, table)
     count = int(engine.one(f"SELECT count(*) FROM {Batch.INCOMING}")[0])
@@ -83,13 +83,17 @@ def compute(engine: DuckEngine, table: Table, sources: Sequence[incoming.Source]
 
 
 def fits(table: Table, sources: Sequence[incoming.Source]) -> bool:
-    """Return whether a table's rows are to be computed so: many, and each by itself but for which row of a key wins."""
-    many = sum(file.rows for _, _, files in sources for file in files) > _FEW_ROWS
+    """Return whether a table's rows are to be computed so: there are many, and they can be."""
+    return sum(file.rows for _, _, files in sources for file in files) > _FEW_ROWS and can_be(table, sources)
+
+
+def can_be(table: Table, sources: Sequence[incoming.Source]) -> bool:
+    """Return whether a table's rows can be computed so: each by itself but for which row of a key wins."""
     alone = table.key and table.sql is None and table.replaces is None and table.history != "scd2"
     typed = [bronze for _, bronze, _ in sources if incoming.has_columns(bronze)]
     taken = {name.lower() for bronze in typed for name in bronze.columns} & RowId.TAKEN
     numbered = typed and not taken
-    return bool(many and alone and numbered) and table.on_conflict != "quarantine" and not groups.is_wide(table)
+    return bool(alone and numbered) and table.on_conflict != "quarantine" and not groups.is_wide(table)
 
 
 @dataclass(frozen=True)
@@ -102,28 +106,34 @@ class _Source:
     number: str
 
 
-class _Passes:
-    """The passes over one table's sources."""
+class Passes:
+    """The passes over one table's sources; the first file has number `first` where others have those before it."""
 
-    def __init__(self, engine: DuckEngine, table: Table, sources: Sequence[incoming.Source]) -> None:
+    def __init__(self, engine: DuckEngine, table: Table, sources: Sequence[incoming.Source], first: int = 0) -> None:
         self.engine, self.table, self.sources = engine, table, sources
-        firsts = [sum(len(files) for _, _, files in sources[:at]) for at in range(len(sources))]
+        firsts = [first + sum(len(files) for _, _, files in sources[:at]) for at in range(len(sources))]
         pieces = [_Piece(*source, first) for source, first in zip(sources, firsts, strict=True)]
         self.pieces = [piece for piece in pieces if incoming.has_columns(piece.bronze)]
 
     def rows(self) -> Rows:
         """Return the rows that stay, of which each pass but the last is done."""
-        split = self._judge()
+        split = self.count_rows()
+        winners.find_shared_keys(self.engine, self.table, self.rows_of_keys())
+        self.judge()
         quarantined = incoming.reject(self.engine, Batch.JUDGED, has_unsplit=True)
         lost = self._contend()
-        away, deleted = self._set_aside()
+        away, deleted = self.set_aside()
         unsplit = self.engine.one(f"SELECT count(*) FROM {Batch.UNSPLIT}")[0]
         outcome = replace(lost, read=split + unsplit, quarantined=quarantined, deleted=deleted)
-        pieces = [part for piece in self.pieces for part in (piece.cut() if self.table.partition_by else [piece])]
-        return Rows(tuple(map(self._passing, pieces)), split - away, outcome)
+        return Rows(self.passing(), split - away, outcome)
 
-    def _judge(self) -> int:
-        """Fill `judged` and `rejected`; returns how many rows a reader could split.
+    def passing(self) -> tuple[str, ...]:
+        """Return SELECTs of the rows that are not in `away`."""
+        pieces = [part for piece in self.pieces for part in (piece.cut() if self.table.partition_by else [piece])]
+        return tuple(map(self._passing, pieces))
+
+    def count_rows(self) -> int:
+        """Fill `unsplit`; returns how many rows a reader could split.
 
         Raises:
             DataError: not every row of bronze was seen.
@@ -131,23 +141,28 @@ class _Passes:
         split = sum(self._count(piece) for piece in self.pieces)
         unsplit = incoming.find_unsplit(self.engine, self.sources)
         incoming.conserve(self.table, self.sources, split + unsplit)
-        keys = [(f"({self._unjudged(piece)})", sum(file.rows for file in piece.files)) for piece in self.pieces]
-        winners.find_shared_keys(self.engine, self.table, keys)
+        return split
+
+    def rows_of_keys(self) -> list[tuple[str, int]]:
+        """Return relations of all rows, of which the key alone is to be asked, each with how many there are."""
+        return [(f"({self._unjudged(piece)})", sum(file.rows for file in piece.files)) for piece in self.pieces]
+
+    def judge(self) -> None:
+        """Fill `judged`, given the keys that occur twice."""
         columns = winners.narrow(self.table, f"{REASONS} IS NULL", f"{REASONS} IS NULL AND _shared")
         kept = ", ".join(["_id", REASONS, VALUES, "_batch", "_shared", *columns])
         judged = " UNION ALL ".join(map(self._judged, self.pieces))
         shared = f"SELECT *, {winners.is_shared(self.table)} AS _shared FROM ({judged})"
         wanted = f"{REASONS} IS NOT NULL OR _shared OR _gone"
         self.engine.table(Batch.JUDGED, f"SELECT * FROM (SELECT {kept} FROM ({shared})) WHERE {wanted}")
-        return split
 
     def _contend(self) -> Outcome:
         """Fill `losers`; returns how many lost, and to what."""
         contenders = f"{Batch.JUDGED} WHERE {REASONS} IS NULL AND _shared"
         count = int(self.engine.one(f"SELECT count(*) FROM {contenders}")[0])
-        return winners.rank(self.engine, self.table, contenders, count, self._whole)
+        return winners.rank(self.engine, self.table, contenders, count, self.whole)
 
-    def _set_aside(self) -> tuple[int, int]:
+    def set_aside(self) -> tuple[int, int]:
         """Fill `away` and `deleted`; returns how many rows these hold."""
         lost = f"SELECT _id FROM {Batch.LOSERS}"
         gone = f"SELECT _id FROM {Batch.JUDGED} WHERE _gone AND _id NOT IN ({lost})"
@@ -156,7 +171,7 @@ class _Passes:
         deleted = 0
         if self.table.delete_when:
             says_so = self.engine.one(f"SELECT count(*) FROM ({gone})")[0]
-            rows = self._whole(gone) if says_so else f"({incoming.no_rows(self.table)})"
+            rows = self.whole(gone) if says_so else f"({incoming.no_rows(self.table)})"
             deleted = self.engine.table(Batch.DELETED, f"FROM {rows}")
         self.engine.execute(f"DROP TABLE {Batch.JUDGED}")
         return away, deleted
@@ -191,7 +206,7 @@ class _Passes:
         rows, kinds = trimmed(rows, names, piece.feed.null_values, number.name), incoming.kinds_read(columns, names)
         return _Source(rows, helper_prefix(names), kinds | {number.name: "BIGINT"} if kinds else None, number.name)
 
-    def _whole(self, ids: str) -> str:
+    def whole(self, ids: str) -> str:
         """Return a relation of the typed rows with these ids, a SELECT of _id."""
         semi = f"SEMI JOIN ({ids}) a ON a._id = {{id}}"
         return f"({' UNION ALL '.join(self._unjudged(piece, semi) for piece in self.pieces)})"

@@ -352,6 +352,11 @@ def parts(names: Sequence[str], rows: int) -> list[str]:
     return _parts_of(_hashed(names), rows, _ROWS_AT_ONCE)
 
 
+def hashed_key(table: Table) -> str:
+    """Return SQL of the hash of a row's key."""
+    return _hashed(key(table))
+
+
 def _hashed(names: Sequence[str]) -> str:
     return f"hash({', '.join(map(identifier, names))})"
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial, reduce
-from operator import add
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,9 +23,9 @@ from src.silver import clean, incoming, passes, statements, winners
 from src.silver.batch import Batch
 from src.silver.clean import Contest
 from src.silver.incoming import Source
-from src.workers import tasks
+from src.workers import narrow, tasks
 from src.workers.stages import Stages
-from src.workers.tasks import Cut, Staged
+from src.workers.tasks import Cut, Staged, together
 
 T = TypeVar("T")
 
@@ -41,6 +40,7 @@ class _Load:
     superseded: Staged
     candidates: Sequence[lake.DataFile] = ()
     against: Outcome = field(default_factory=Outcome)
+    write: Callable[[], list[lake.DataFile]] | None = None  # of rows that go from bronze straight into their files
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,8 @@ class SharedMerge(clean.Merge):
     def _compute_whole(self, sources: Sequence[Source]) -> passes.Rows:
         if not self._deals(sources):
             return super()._compute_whole(sources)
+        if passes.can_be(self.table, sources):
+            return self._passed(sources)
         computed = self._computed(sources, None, None)
         load = self._loads[-1]
         outcome = replace(computed, deleted=load.against.deleted, unchanged=load.against.unchanged)
@@ -82,7 +84,7 @@ class SharedMerge(clean.Merge):
         if not self._loads:
             return super()._written(rows)
         lake.make_folder(self.places.table)
-        return self._rewritten(None, ())
+        return self._loads[-1].write() if self._loads[-1].write else self._rewritten(None, ())
 
     def _write(
         self, silver: lake.Snapshot, rows: str, replaced: Sequence[lake.DataFile], count: int
@@ -130,7 +132,7 @@ class SharedMerge(clean.Merge):
         read = sum(one.read for one in typed)
         if table.sql is None:  # which may make other rows of a row
             incoming.conserve(table, sources, read)
-        rows = reduce(add, (one.rows for one in typed), Staged(folder, tasks.typed_columns(table)))
+        rows = together((one.rows for one in typed), folder, tasks.typed_columns(table))
         live, touched, notes = self._state(typed, sources, earlier, folder)
         stored = gone = None
         if silver:
@@ -160,27 +162,88 @@ class SharedMerge(clean.Merge):
         self, load: _Load, typed: Sequence[tasks.Typed], contended: Sequence[tasks.Contended], outcome: Outcome
     ) -> Outcome:
         """Take what the stages left: rows as views of the driver, counts as one outcome of the batch."""
-
-        def together(parts: Iterable[Staged], columns: Mapping[str, str]) -> Staged:
-            return reduce(add, parts, Staged(load.folder, columns))
-
+        folder = load.folder
         rejects = [*(one.rejected for one in typed), *(one.rejected for one in contended)]
-        rejected = together(rejects, tasks.REJECTED)
-        load.rows = together((one.rows for one in contended), self.table.stored_columns)
-        load.superseded = together((one.superseded for one in contended), tasks.LOCATED)
+        rejected = together(rejects, folder, tasks.REJECTED)
+        load.rows = together((one.rows for one in contended), folder, self.table.stored_columns)
+        load.superseded = together((one.superseded for one in contended), folder, tasks.LOCATED)
         self._show(Batch.REJECTED, rejected)
         self._show(Batch.INCOMING, load.rows)
         self._show(Batch.SUPERSEDED, load.superseded)
         if self.table.delete_when:
-            self._show(Batch.DELETED, together((one.deleted for one in contended), self.table.row_columns))
+            self._show(Batch.DELETED, together((one.deleted for one in contended), folder, self.table.row_columns))
         batch = reduce(Outcome.plus, (one.batch for one in contended), Outcome())
         against = reduce(Outcome.plus, (one.against for one in contended), Outcome())
-        keys = [together((getattr(one, name) for one in contended), tasks.CONFLICTS) for name in ("conflicts", "tied")]
+        keys = [
+            together((getattr(one, name) for one in contended), folder, tasks.CONFLICTS)
+            for name in ("conflicts", "tied")
+        ]
         batch_notes, against_notes = (self._noted(found) for found in keys)
         load.against = replace(against, conflict_notes=against_notes)
         return replace(
             batch, read=outcome.read, quarantined=rejected.rows, notes=outcome.notes, conflict_notes=batch_notes
         )
+
+    def _passed(self, sources: Sequence[Source]) -> passes.Rows:
+        """Do all narrow passes but the last, in which rows are written."""
+        table, folder = self.table, self.stages.new_folder()
+        load = _Load(folder, Cut((), 1), Staged(folder, table.stored_columns), Staged(folder, tasks.LOCATED))
+        self._loads.append(load)
+        shares = self._numbered(sources, folder)
+        buckets = self.stages.buckets(tasks.size(file for _, _, files in sources for file in files))
+        by_hash = Cut(("_hash",), buckets)
+        hashes = together(
+            self._dealt(narrow.hash_keys, [narrow.Hashing(share, by_hash) for share in shares]), folder, narrow.HASHES
+        )
+        counts = [narrow.Counting(hashes.part(number)) for number in range(buckets)]
+        shared = together(self._dealt(narrow.find_shared, counts), folder, narrow.HASHES)
+        by_key = Cut(tuple(map(identifier, winners.key(table))), buckets)
+        judged = self._dealt(narrow.judge, [narrow.Judging(share, shared, by_key) for share in shares])
+        contenders = [one.contenders for one in judged]
+        all_contenders = together(contenders, folder, contenders[0].columns)
+        ranges = narrow.Ranges(tuple(narrow.first_id(share.first) for share in shares[1:]), len(shares))
+        ranks = [
+            narrow.Ranking(tuple(shares), part, ranges)
+            for number in range(buckets)
+            if (part := all_contenders.part(number)).files
+        ]
+        ranked = self._dealt(narrow.rank, ranks)
+        losers = together((one.losers for one in ranked), folder, narrow.IDS)
+        rejected = together((one.rejected for one in judged), folder, tasks.REJECTED)
+        self._show(Batch.REJECTED, rejected)
+        lost = reduce(Outcome.plus, (one.outcome for one in ranked), Outcome())
+        notes = self._noted(together((one.conflicts for one in ranked), folder, tasks.CONFLICTS))
+        read = sum(one.read for one in judged)
+        deleted = sum(one.gone for one in judged) - sum(one.gone for one in ranked)
+        outcome = replace(lost, read=read, quarantined=rejected.rows, deleted=deleted, notes=(), conflict_notes=notes)
+        writes = [
+            narrow.Writing(share, self.places.table, one.judged, losers.part(number))
+            for number, (share, one) in enumerate(zip(shares, judged, strict=True))
+        ]
+        load.write = partial(self._write_passing, writes)
+        return passes.Rows((), read - rejected.rows - losers.rows - deleted, outcome)
+
+    def _write_passing(self, writes: Sequence[narrow.Writing]) -> list[lake.DataFile]:
+        """Return the files that the rows which stay are written to."""
+
+        def take_back(one: narrow.WrittenRows) -> None:
+            lake.discard(self.places.table, one.files)
+
+        found = self.stages.deal(self.table.id, narrow.write_passing, writes, take_back)
+        if self.table.delete_when:
+            gone = (one.deleted for one in found)
+            self._show(Batch.DELETED, together(gone, self._loads[-1].folder, self.table.row_columns))
+        return [file for one in found for file in one.files]
+
+    def _numbered(self, sources: Sequence[Source], folder: Path) -> list[narrow.Share]:
+        """Return the shares of bronze, whose files are numbered through."""
+        shares: list[narrow.Share] = []
+        first = 0
+        for feed, bronze, files in sources:
+            for share in self.stages.shares(files) if incoming.has_columns(bronze) else [tuple(files)]:
+                shares.append(narrow.Share(self.table, feed, bronze.only(share), first, folder))
+                first += len(share)
+        return shares
 
     def _type(self, sources: Sequence[Source], folder: Path, cut: Cut) -> list[tasks.Typed]:
         shares = [
@@ -202,9 +265,9 @@ class SharedMerge(clean.Merge):
         if table.replaces is None:
             return None, None, ()
         kinds = statements.columns(engine, table)
-        self._show(Batch.INCOMING, reduce(add, (one.spoken for one in typed), Staged(folder, kinds)))
+        self._show(Batch.INCOMING, together((one.spoken for one in typed), folder, kinds))
         arrivals = {name: kinds[name] for name in statements.ARRIVAL}
-        self._show(Batch.UNSPLIT, reduce(add, (one.unsplit for one in typed), Staged(folder, arrivals)))
+        self._show(Batch.UNSPLIT, together((one.unsplit for one in typed), folder, arrivals))
         notes = statements.find(engine, table, sources, earlier)
         statements.contend(engine, table, earlier)
         live, touched = (
@@ -229,7 +292,7 @@ class SharedMerge(clean.Merge):
             tasks.Probing(self.table, stored.only(share), columns, located, typed, folder, cut)
             for share in self.stages.shares(files)
         ]
-        return reduce(add, self._dealt(tasks.probe, shares), Staged(folder, columns))
+        return together(self._dealt(tasks.probe, shares), folder, columns)
 
     def _rewritten(self, silver: lake.Snapshot | None, replaced: Sequence[lake.DataFile]) -> list[lake.DataFile]:
         """Return the files with the rows of the load, and those that shared a file with a superseded one."""

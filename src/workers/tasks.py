@@ -13,7 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from pathlib import Path
+from typing import Protocol
 
 from src import lake
 from src.bronze import ingest
@@ -63,6 +66,11 @@ class Staged:
         return engine.scan_files(self.root, self.files, self.columns)
 
 
+def together(parts: Iterable[Staged], root: Path, columns: Mapping[str, str]) -> Staged:
+    """Return the rows of several parts; these columns, where there is none."""
+    return reduce(add, parts, Staged(root, columns))
+
+
 @dataclass(frozen=True)
 class Cut:
     """SQL whose hash says which of `count` numbers a row has; a row is cut alike wherever its types are the same."""
@@ -76,7 +84,19 @@ class Cut:
         return f"(hash({', '.join(self.by) or '1'}) % {self.count})::INTEGER"
 
 
-def stage(engine: DuckEngine, sql: str, root: Path, columns: Mapping[str, str], cut: Cut | None = None) -> Staged:
+class Numbering(Protocol):
+    """A way to cut rows: SQL of the number that a row has among `count`."""
+
+    @property
+    def number(self) -> str:
+        """Return SQL of a row's number."""
+
+    @property
+    def count(self) -> int:
+        """Return how many numbers there are."""
+
+
+def stage(engine: DuckEngine, sql: str, root: Path, columns: Mapping[str, str], cut: Numbering | None = None) -> Staged:
     """Write rows into the staging folder, cut if that is asked for."""
     names = ", ".join(map(identifier, columns))
     if cut is None:
@@ -250,14 +270,14 @@ def contend(engine: DuckEngine, task: Contending) -> Contended:
         rejected = Staged(root, REJECTED)
         if batch.quarantined:
             rejected = stage(engine, f"FROM {Batch.REJECTED}", root, REJECTED)
-        conflicts = _in_conflict(engine, batch, root)
+        conflicts = in_conflict(engine, batch, root)
         superseded, tied = Staged(root, LOCATED), Staged(root, CONFLICTS)
         if task.stored is None:
             done = incoming.finish(engine, table)
         else:
             gone = task.gone.relation(engine) if task.gone else None
             done, lost = contest.against_stored(engine, table, task.stored.relation(engine), gone)
-            tied = _in_conflict(engine, done, root)
+            tied = in_conflict(engine, done, root)
             superseded = stage(engine, f"FROM {Batch.SUPERSEDED}", root, LOCATED) if lost else superseded
         deleted = Staged(root, table.row_columns)
         if table.delete_when:
@@ -266,7 +286,8 @@ def contend(engine: DuckEngine, task: Contending) -> Contended:
         return Contended(batch, done, rows, rejected, deleted, superseded, conflicts, tied)
 
 
-def _in_conflict(engine: DuckEngine, outcome: Outcome, root: Path) -> Staged:
+def in_conflict(engine: DuckEngine, outcome: Outcome, root: Path) -> Staged:
+    """Return the keys in conflict that an outcome counts."""
     if not outcome.conflict_notes:
         return Staged(root, CONFLICTS)
     return stage(engine, f"FROM {Batch.IN_CONFLICT}", root, CONFLICTS)
