@@ -39,7 +39,7 @@ def _many(words: argparse.Namespace) -> Sum:
     context = multiprocessing.get_context("spawn")
     started_workers = context.Value("i", 0)
     with ProcessPoolExecutor(
-        words.jobs, context, settle, (started_workers, words.workers), max_tasks_per_child=20
+        words.jobs, context, shared.settle, (started_workers, words.workers), max_tasks_per_child=20
     ) as pool:
         for enough, next_task in (
             (lambda: total.kills >= words.kills, _scenes(pool, words.first)),
@@ -80,19 +80,12 @@ def _all(words: argparse.Namespace, tasks: Iterable[tuple[Callable[..., Sum], An
     total, started = Sum(), time.monotonic()
     context = multiprocessing.get_context("spawn")
     started_workers = context.Value("i", 0)
-    with ProcessPoolExecutor(words.jobs, context, settle, (started_workers, words.workers)) as pool:
+    with ProcessPoolExecutor(words.jobs, context, shared.settle, (started_workers, words.workers)) as pool:
         for task in as_completed([pool.submit(task[0], *task[1:]) for task in tasks]):
             total.add(task.result())
             print(*task.result().differences, sep="\n", flush=True)
             print(total.line(time.monotonic() - started), flush=True)
     return total
-
-
-def settle(workers: Any, dealt_out: bool) -> None:
-    """Keep a worker of the pool on one core; its histories' loads are `dealt_out` or not."""
-    histories.settle(workers)
-    if dealt_out:
-        shared.deal_out()
 
 
 def _scenes(pool: ProcessPoolExecutor, first: int) -> Callable[[], Future[Sum] | None]:

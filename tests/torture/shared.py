@@ -38,3 +38,10 @@ def deal_out(patched: pytest.MonkeyPatch | None = None) -> None:
     patched.setattr("src.workers._runner", lambda settings: Twice())
     for name, value in SETTINGS.items():
         patched.setitem(histories.ENVIRON, name, value)
+
+
+def settle(workers: Any, dealt_out: bool) -> None:
+    """Keep a worker of the pool on one core; the loads of its histories are `dealt_out` or not."""
+    histories.settle(workers)
+    if dealt_out:
+        deal_out()
