@@ -67,8 +67,8 @@ class Counting:
 
 def find_shared(engine: DuckEngine, task: Counting) -> Staged:
     """Return the hashes that occur twice."""
-    twice = f"SELECT _hash FROM {task.hashes.relation(engine)} GROUP BY 1 HAVING count(*) > 1"
-    return stage(engine, twice, task.hashes.root, HASHES)
+    repeated = f"SELECT _hash FROM {task.hashes.relation(engine)} GROUP BY 1 HAVING count(*) > 1"
+    return stage(engine, repeated, task.hashes.root, HASHES)
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def rank(engine: DuckEngine, task: Ranking) -> Ranked:
 
 @dataclass(frozen=True)
 class Ranges:
-    """Which of `count` numbers a row has, by its id: `ends` are the first ids beyond each of them but the last."""
+    """The number, of `count`, that a row has by its id: `ends` are the first ids beyond each of them but the last."""
 
     ends: tuple[int, ...]
     count: int
