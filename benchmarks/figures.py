@@ -67,6 +67,10 @@ class Measured:
         row = self.rows.get((scenario, task, contender))
         return row.seconds if row else None
 
+    def cpu_seconds(self, scenario: str, task: str, contender: str = OWN) -> float | None:
+        row = self.rows.get((scenario, task, contender))
+        return row.cpu_seconds if row else None
+
     def gigabytes(self, scenario: str, task: str, contender: str = OWN) -> float | None:
         row = self.rows.get((scenario, task, contender))
         return row.peak_mib * MIB_IN_GB if row else None

@@ -260,6 +260,15 @@ def check(bench: Bench) -> Iterator[list[Entry]]:
     yield found
 
 
+def workers(bench: Bench) -> Iterator[list[Entry]]:
+    """The whole history at once, by the process of the run itself and by two processes that it deals tasks out to."""
+    size = bench.size("10m")
+    files, task = bench.history(size), f"first load of {size}"
+    environ = {"ENGINE": "workers", "WORKERS": "2"}
+    two = replace(bench.boathouse, name=f"{bench.boathouse.name}, ENGINE=workers", slug="workers", environ=environ)
+    yield bench.measured([Entrant(one, task, _load(one, files)) for one in (bench.boathouse, two)], LONG)
+
+
 def backfill(bench: Bench) -> Iterator[list[Entry]]:
     """Everything computed again, against the first load: both must end with the same tables."""
     one = bench.boathouse
@@ -314,6 +323,7 @@ SCENARIOS: dict[str, Callable[[Bench], Iterator[list[Entry]]]] = {
     "daily-300k": partial(daily, rows=300_000),
     "days": days,
     "check": check,
+    "workers": workers,
     "late": late,
     "backfill": backfill,
 }

@@ -26,6 +26,7 @@ TITLES = {
     "idle": "Nothing new, a query, and the list of commands",
     "days": "1,095 daily runs, one after the other",
     "check": "A check of everything",
+    "workers": "Two processes as workers",
     "backfill": "A backfill of everything",
 }
 INTRODUCTION = """\

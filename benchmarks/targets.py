@@ -69,6 +69,14 @@ def _check() -> Target:
     return Target(what, 2.0, "x", lambda m: ratio(m.seconds("check", task, one), m.seconds("check", task, other)))
 
 
+def _workers() -> Target:
+    task, other = "first load of 10m", f"{OWN}, ENGINE=workers"
+    what = f"{task}, two workers: processor seconds against one process"
+    return Target(
+        what, 1.2, "x", lambda m: ratio(m.cpu_seconds("workers", task, other), m.cpu_seconds("workers", task))
+    )
+
+
 def _bounded(folder: str, most: float) -> Target:
     def grown(m: Measured) -> float | None:
         return ratio(m.bytes_of("days", folder, "1092"), m.bytes_of("days", folder, "364"))
@@ -105,4 +113,5 @@ TARGETS = (
     _bounded("logs", 1.1),
     _bounded("landing zone", 1.1),
     _check(),
+    _workers(),
 )
