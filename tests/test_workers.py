@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
-from conftest import Lake, short
+from conftest import ROOT, Lake, short
 from torture import histories, oracle, shared
 from torture.histories import History, Tools
 
@@ -137,6 +140,33 @@ def test_a_task_that_kills_every_process_is_given_up_as_worth_trying_again(tmp_p
     pool = Processes(1)
     with pytest.raises(TransientError, match="1 of 1 tasks did not end in 4 tries"):
         pool.run(kill_always, [tmp_path])
+
+
+ENDLESS = """
+import os, pathlib, sys, time
+from src.workers.local import Processes
+
+def wait_for_ever(path):
+    pathlib.Path(path).write_text(str(os.getpid()))
+    time.sleep(600)
+
+if __name__ == "__main__":
+    Processes(1).run(wait_for_ever, [sys.argv[1]])
+"""
+
+
+def test_processes_end_with_a_driver_that_is_killed(tmp_path: Path) -> None:
+    script, mark = tmp_path / "endless.py", tmp_path / "pid"
+    script.write_text(ENDLESS)
+    with subprocess.Popen([sys.executable, script, mark], env={**os.environ, "PYTHONPATH": str(ROOT)}) as driver:
+        while not (mark.exists() and mark.read_text()):
+            assert driver.poll() is None
+            time.sleep(0.05)
+        driver.kill()
+    end = time.monotonic() + 60
+    while Path(f"/proc/{mark.read_text()}").exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{mark.read_text()}").exists()
 
 
 def refuse(engine: DuckEngine, task: str) -> str:

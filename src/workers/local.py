@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -15,6 +16,7 @@ from src.errors import TransientError
 T = TypeVar("T")
 A = TypeVar("A")
 _TRIES = 4  # as often as Spark begins a task whose worker is lost
+_WHEN_PARENT_DIES = 1  # PR_SET_PDEATHSIG of prctl(2); a process whose pool is gone waits for tasks for ever
 _UNTIL_NEXT_LOOK = 0.5  # seconds: a wait without an end would not heed Ctrl-C
 
 
@@ -62,7 +64,7 @@ class Processes:
     def _opened(self) -> ProcessPoolExecutor:
         if self._pool is None:
             # anew, not as a copy of this process: the threads of the engine would not be in it, and their locks would
-            self._pool = ProcessPoolExecutor(self.width, mp_context=get_context("spawn"), initializer=_leave_signals)
+            self._pool = ProcessPoolExecutor(self.width, mp_context=get_context("spawn"), initializer=_begin)
         return self._pool
 
     def close(self) -> None:
@@ -82,7 +84,9 @@ def _awaited(future: Future[A]) -> A:
             return future.result(_UNTIL_NEXT_LOOK)
 
 
-def _leave_signals() -> None:
-    """Let the driver alone heed Ctrl-C, which every process of a terminal gets: it ends the others."""
+def _begin() -> None:
+    """Let the driver alone heed Ctrl-C, which every process of a terminal gets: it ends the others, dead or alive."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    with suppress(OSError, AttributeError):  # Linux alone has it
+        ctypes.CDLL(None).prctl(_WHEN_PARENT_DIES, signal.SIGKILL)
