@@ -112,6 +112,25 @@ def test_each_kind_of_table_by_workers_is_what_one_pass_gives(
     assert {"read_files", "type_rows", "probe", "contend", "rewrite"} <= set(dealt_out)
 
 
+def test_a_feed_that_has_nothing_but_rejects_is_read_beside_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loaded(root: Path, environ: dict[str, str]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+        shop = Lake(root, environ).shop()
+        late = "{server: late, type: local, path: shop/late/*.jsonl, format: ndjson}"
+        shop.edit("silver/shop/orders.yaml", "schema:\n", f"  - {late}\nschema:\n")
+        shop.land("shop/orders/1.csv", HEADER + LOADS[0][0])
+        shop.land("shop/late/1.jsonl", "no object\n")
+        shop.good()
+        rejects = shop.rows("SELECT _file, _row, _reasons FROM quarantine.shop.orders ORDER BY ALL")
+        return shop.rows("SELECT order_id, amount, _file FROM silver.shop.orders ORDER BY ALL"), rejects
+
+    here = loaded(tmp_path / "here", {})
+    assert [file for file, *_ in here[1]] == ["shop/late/1.jsonl", "shop/orders/1.csv"]
+    monkeypatch.setattr("src.workers._runner", lambda settings: shared.Twice())
+    assert loaded(tmp_path / "there", dict(shared.SETTINGS)) == here
+
+
 # -- failures
 
 

@@ -62,7 +62,8 @@ class SharedMerge(clean.Merge):
     def _compute_whole(self, sources: Sequence[Source]) -> passes.Rows:
         if not self._deals(sources):
             return super()._compute_whole(sources)
-        if passes.can_be(self.table, sources):
+        have_columns = all(incoming.has_columns(bronze) for _, bronze, _ in sources)
+        if have_columns and passes.can_be(self.table, sources):
             return self._passed(sources)
         computed = self._computed(sources, None, None)
         load = self._loads[-1]
@@ -240,7 +241,7 @@ class SharedMerge(clean.Merge):
         shares: list[narrow.Share] = []
         first = 0
         for feed, bronze, files in sources:
-            for share in self.stages.shares(files) if incoming.has_columns(bronze) else [tuple(files)]:
+            for share in self.stages.shares(files):
                 shares.append(narrow.Share(self.table, feed, bronze.only(share), first, folder))
                 first += len(share)
         return shares

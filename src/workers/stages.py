@@ -134,7 +134,7 @@ class Stages:
 
     def deals(self, size: int) -> bool:
         """Return whether a load that reads so many bytes of files is dealt out; a smaller one is the driver's."""
-        return size >= self.least
+        return size >= max(1, self.least)
 
     def deal(
         self,
