@@ -38,8 +38,9 @@ def test_a_task_whose_worker_is_killed_is_done_again(spark: Spark, tmp_path: Pat
     assert there == lived(tmp_path / "here", {})
 
 
-def test_a_driver_killed_amid_a_load_leaves_the_lake_as_it_was_and_the_next_run_finishes(
-    spark: Spark, tmp_path: Path
+@pytest.mark.parametrize("ended", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
+def test_a_driver_ended_amid_a_load_leaves_the_lake_as_it_was_and_the_next_run_finishes(
+    spark: Spark, tmp_path: Path, ended: signal.Signals
 ) -> None:
     shop, rows = Lake(tmp_path).shop(), "SELECT * EXCLUDE (_ingested_at) FROM silver.shop.orders ORDER BY order_id"
     shop.land("shop/orders/0.csv", HEADER + "".join(LOADS[0]))
@@ -52,9 +53,10 @@ def test_a_driver_killed_amid_a_load_leaves_the_lake_as_it_was_and_the_next_run_
         while not list(shop.data.glob(".staging/*/**/*.parquet")):
             assert run.poll() is None
             time.sleep(0.01)
-        run.send_signal(signal.SIGKILL)
+        run.send_signal(ended)
+        assert run.wait() == (130 if ended == signal.SIGINT else -ended)
     assert shop.rows(rows) == before
-    assert list((shop.data / ".staging").iterdir()) != []
+    assert ended == signal.SIGINT or list((shop.data / ".staging").iterdir()) != []
     subprocess.run(command, cwd=ROOT, env=environ, check=True, capture_output=True)
     assert [row[0] for row in shop.rows(rows)] == [1, 2, 4, 5]
     assert not (shop.data / ".staging").exists()

@@ -6,6 +6,7 @@ row of a table: so no value depends on its types, its time zone or its shuffle.
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import re
@@ -15,7 +16,8 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -33,6 +35,7 @@ _PROJECT = str(Path(__file__).resolve().parents[2])  # the folder with src, unde
 _CONNECT = "sc://"
 _PORTS = {"spark": 7077, "sc": 15002, "k8s": 443}  # where an address has none
 _KNOCK = 5.0  # seconds that a cluster has to answer
+_BETWEEN_LOOKS, _LOOKS = 10.0, 6  # seconds, and how many looks find nobody until a master is gone for good
 _UNTIL_EXECUTORS = 300.0  # seconds that it has to give us the first worker
 _MORE = 1.0  # seconds in which no other worker joined: those are all
 _MANY = 100_000  # rows of a range: more than a cluster has cores
@@ -62,7 +65,9 @@ def cluster(master: str | None, log: Path) -> Runner:
     if not master.startswith(_CONNECT) and not (os.environ.get("JAVA_HOME") or shutil.which("java")):
         fix = "install Java 17 (openjdk-17-jre-headless), or ask a Spark Connect server, sc://, which needs none here"
         raise MachineError(f"SPARK_MASTER={master} needs Java on this machine, which is not there", fix=fix)
-    _knock(master)
+    if silence := _silence(master):  # Spark itself would try for a minute
+        fix = "start the cluster, or correct SPARK_MASTER; nothing was changed, and another run tries again"
+        raise TransientError(f"the cluster does not answer: {silence}", where=master, fix=fix)
     return Cluster(master, log)
 
 
@@ -73,6 +78,7 @@ class Cluster:
         self._master, self._log = master, log
         self._session: SparkSession | None = None
         self._width = 0
+        self._is_lost = False  # the master was gone too long: what is tried again does not wait for it as long again
         self._turn = threading.Lock()  # steps that go side by side begin one session
 
     @property
@@ -146,27 +152,51 @@ class Cluster:
 
     def _asked(self, session: SparkSession, action: Callable[[], A]) -> A:
         stopping.check()
+        if self._is_lost and (silence := _silence(self._master)):
+            raise self._unavailable(f"does not answer any more: {silence}")
         try:
-            with stopping.interrupting(session.interruptAll):
+            with stopping.interrupting(session.interruptAll), self._watched(session):
                 return action()
         except Exception as error:
             stopping.check()
             raise self._gone(error) from error
 
+    @contextmanager
+    def _watched(self, session: SparkSession) -> Iterator[None]:
+        """Cancel what goes on within a with-block once a master is gone: Spark waits for its return without an end."""
+        over = threading.Event()
+
+        def watch() -> None:
+            silent = 0
+            while silent < _LOOKS and not over.wait(_BETWEEN_LOOKS):
+                silent = silent + 1 if _silence(self._master) else 0
+            if not over.is_set():
+                self._is_lost = True
+                session.interruptAll()
+
+        if self._master.startswith("spark://"):
+            threading.Thread(target=watch, daemon=True, name="spark").start()
+        try:
+            yield
+        finally:
+            over.set()
+
     def _gone(self, error: Exception) -> Exception:
         """Return an error of Spark as ours, others as they are; one of a task is none: it comes back as an answer."""
-        if not isinstance(error, OSError) and type(error).__module__.partition(".")[0] not in {
-            "pyspark",
-            "py4j",
-            "grpc",
-        }:
+        if type(error).__module__.partition(".")[0] not in _OF_SPARK and not isinstance(error, OSError):
             return error
         text = str(error)
         if _NODE_LACKS.search(text):
             found = next(line.strip() for line in text.splitlines() if _NODE_LACKS.search(line))
             return MachineError(f"a node of the cluster cannot do a task: {found}", where=self._master, fix=_ALIKE)
+        silence = _silence(self._master)
+        return self._unavailable(
+            f"does not answer any more: {silence}" if silence else f"ended a load: {_first_line(error)}"
+        )
+
+    def _unavailable(self, what: str) -> TransientError:
         fix = f"nothing half-written is visible, the next run finishes; Spark's own lines are in {self._log}"
-        return TransientError(f"the cluster ended a load: {_first_line(error)}", where=self._master, fix=fix)
+        return TransientError(f"the cluster {what}", where=self._master, fix=fix)
 
 
 def _collected(session: SparkSession, function: Callable[[T], A], tasks: Sequence[T]) -> list[tuple[int, Any]]:
@@ -213,6 +243,7 @@ def _started(master: str, log: Path) -> SparkSession:
     from pyspark.java_gateway import launch_gateway
     from pyspark.sql import SparkSession
 
+    logging.getLogger().addHandler(logging.NullHandler())  # what py4j logs of an interrupt is raised as well
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # of the workers: the same path on every node
     conf = SparkConf().setMaster(master).setAppName("boathouse")
     conf.set("spark.speculation", "true")  # a task may be done twice: what it writes are new files
@@ -250,19 +281,16 @@ def _is_here(address: tuple[str, int]) -> bool:
     return address[0] in {"localhost", "127.0.0.1", "::1", "[::1]"}
 
 
-def _knock(master: str) -> None:
-    """Refuse a cluster that does not answer: Spark itself would try for a minute."""
-    addresses = _addresses(master)
+def _silence(master: str) -> str:
+    """Return why a cluster does not answer; '' where it does, or where nobody can know."""
     errors = []
-    for host, port in addresses:
+    for host, port in _addresses(master):
         try:
             socket.create_connection((host.strip("[]"), port), _KNOCK).close()
-            return
+            return ""
         except OSError as error:
             errors.append(f"{host}:{port}: {error.strerror or error}")
-    if addresses:
-        fix = "start the cluster, or correct SPARK_MASTER; nothing was changed, and another run tries again"
-        raise TransientError(f"the cluster does not answer: {'; '.join(errors)}", where=master, fix=fix)
+    return "; ".join(errors)
 
 
 def _first_line(error: BaseException) -> str:

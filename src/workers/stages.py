@@ -179,6 +179,8 @@ class Stages:
 
     def shares(self, files: Sequence[F]) -> list[tuple[F, ...]]:
         """Return files in about as many bytes for each task, in their order, so that neighbours stay together."""
+        if not files:
+            return []  # without asking how many workers there are, for which a cluster would begin
         size = sum(file.size for file in files)
         count = min(len(files), max(self.runner.width, -(-size // _BYTES_A_TASK)))
         shares: list[list[F]] = [[] for _ in range(count)]
