@@ -389,7 +389,7 @@ def test_a_run_without_a_source_imports_nothing_of_them(lake: Lake) -> None:
     lake.shop()
     code = (
         "import sys, main; main.main(['run', '--project', sys.argv[1]]); "
-        "print([name for name in sys.modules if name.startswith(('src.landing', 'requests', 'tenacity'))])"
+        "print([name for name in sys.modules if name.startswith(('src.landing.', 'requests', 'tenacity'))])"
     )
     ran = subprocess.run([sys.executable, "-c", code, str(lake.root)], cwd=ROOT, capture_output=True, text=True)
     assert ran.stdout.splitlines()[-1] == "[]"

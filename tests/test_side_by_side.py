@@ -448,8 +448,8 @@ def test_what_the_process_takes_is_shared_among_the_steps_that_go_on_and_adds_up
     ]
 
     class Scripted:
-        def read(self) -> Usage:
-            return spent.pop(0)
+        def next(self) -> tuple[Usage, Scripted]:
+            return spent.pop(0), self
 
     monkeypatch.setattr(metering, "Meter", Scripted)
     first: list[Usage] = []

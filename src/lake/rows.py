@@ -5,18 +5,22 @@ It is loaded for the commit anyhow, and to load the engine takes longer than all
 
 from __future__ import annotations
 
+import re
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from shutil import move
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from src.errors import DataError
 from src.lake.errors import translated
 from src.lake.log import DataFile
 
+_PLAIN_PATH = re.compile("[A-Za-z0-9_=./-]+")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -33,7 +37,7 @@ def write_rows(root: Path, columns: Mapping[str, str], rows: Sequence[Sequence[A
     from arro3.core import Table
     from deltalake import ColumnProperties, WriterProperties, write_deltalake
 
-    with translated(root):
+    with translated(root), _readable(room) as folder:
         values = zip(*rows, strict=True)
         table = Table.from_pydict(
             {name: _array(kind, of_one) for (name, kind), of_one in zip(columns.items(), values, strict=True)}
@@ -42,11 +46,24 @@ def write_rows(root: Path, columns: Mapping[str, str], rows: Sequence[Sequence[A
         # file is on the disk
         small = ColumnProperties(statistics_enabled="CHUNK")  # no index of the pages, of which there is one
         properties = WriterProperties(compression="ZSTD", default_column_properties=small)
-        write_deltalake(room / "rows", table, writer_properties=properties)
-        [written] = (room / "rows").glob("*.parquet")
+        write_deltalake(folder / "rows", table, writer_properties=properties)
+        [written] = (folder / "rows").glob("*.parquet")
         name = f"part-{uuid.uuid4()}.parquet"
         move(written, root / name)
         return [DataFile(name, (root / name).stat().st_size, len(rows))]
+
+
+@contextmanager
+def _readable(room: Path) -> Iterator[Path]:
+    """Return the room, or for the length of a with-block another one: the library's writer takes no [ or # in a path.
+
+    What reads tables, and commits to them, does.
+    """
+    if _PLAIN_PATH.fullmatch(str(room)):
+        yield room
+        return
+    with TemporaryDirectory() as folder:
+        yield Path(folder)
 
 
 def _array(kind: str, values: Sequence[Any]) -> Any:
