@@ -38,7 +38,8 @@ def test_a_task_whose_worker_is_killed_is_done_again(spark: Spark, tmp_path: Pat
     assert there == lived(tmp_path / "here", {})
 
 
-@pytest.mark.parametrize("ended", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("ended", [signal.SIGKILL, signal.SIGINT])
 def test_a_driver_ended_amid_a_load_leaves_the_lake_as_it_was_and_the_next_run_finishes(
     spark: Spark, tmp_path: Path, ended: signal.Signals
 ) -> None:

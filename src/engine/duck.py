@@ -151,6 +151,7 @@ class DuckEngine:
         self._homes = {"temp.main"}
         self._schemas: set[str] = set()  # of lake names, made already
         self._views: set[str] = set()
+        self._closed = False
         self._types: dict[str, str] = {}  # of expressions without columns
         self._trees: dict[
             str, dict[str, Any]
@@ -164,6 +165,8 @@ class DuckEngine:
     def _connection(self) -> duckdb.DuckDBPyConnection:
         import duckdb
 
+        if self._closed:
+            raise RuntimeError("the engine is closed")
         connection = duckdb.connect(config=self._config)
         if "memory_limit" not in self._config or self._share > 1:
             [(memory,)] = connection.execute(f"SELECT {_MEMORY}").fetchall()
@@ -183,6 +186,7 @@ class DuckEngine:
 
     def close(self) -> None:
         """Close the connection; no statement can run afterwards."""
+        self._closed = True
         if self._opened:
             self._opened.close()
 
