@@ -121,36 +121,26 @@ class Snapshot:
 
     def facts(self) -> dict[str, Any]:
         """Return what is known of this version, as JSON has it; its files where they were asked for."""
-        return {
-            "version": self.version,
-            "columns": self.columns,
-            "partition_by": self.partition_by,
-            "identity": self.identity,
-            "properties": self.properties,
-            "progress": self._progress,
-            "files": json.dumps([list(vars(file).values()) for file in self.files])
-            if self._listed is None and "files" in self.__dict__
-            else self._listed,
-            "commits": log.known_commits(self.root),
-        }
+        listed = _as_text(self.files) if self._listed is None and "files" in self.__dict__ else self._listed
+        return {**self._facts_with(listed, self._progress), "commits": log.known_commits(self.root)}
 
     def only(self, files: Sequence[DataFile]) -> Snapshot:
         """Return this version as if it had these of its files alone; its log is not opened for what is asked of it."""
-        return Snapshot.of_facts(self.root, self._facts_with(files))
+        return Snapshot.of_facts(self.root, self._facts_with(_as_text(files), {}))
 
     def __reduce__(self) -> tuple[object, ...]:
         """Return how another process has this version: as `only` does, with all files."""
-        return Snapshot.of_facts, (self.root, self._facts_with(self.files))
+        return Snapshot.of_facts, (self.root, self._facts_with(_as_text(self.files), {}))
 
-    def _facts_with(self, files: Sequence[DataFile]) -> dict[str, Any]:
+    def _facts_with(self, files: str | None, progress: Mapping[str, int | None]) -> dict[str, Any]:
         return {
             "version": self.version,
             "columns": self.columns,
             "partition_by": self.partition_by,
             "identity": self.identity,
             "properties": self.properties,
-            "progress": {},
-            "files": json.dumps([list(vars(file).values()) for file in files]),
+            "progress": progress,
+            "files": files,
         }
 
     @property
@@ -333,6 +323,11 @@ class Snapshot:
                 where=self.root,
                 fix="another engine switched this on; restore the table, or rewrite it without the feature",
             )
+
+
+def _as_text(files: Sequence[DataFile]) -> str:
+    """Return files as `Snapshot.of_facts` takes them."""
+    return json.dumps([list(vars(file).values()) for file in files])
 
 
 def identity_of(source: str) -> str:

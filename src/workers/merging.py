@@ -202,7 +202,7 @@ class SharedMerge(clean.Merge):
         judged = self._dealt(narrow.judge, [narrow.Judging(share, shared, by_key) for share in shares])
         contenders = [one.contenders for one in judged]
         all_contenders = together(contenders, folder, contenders[0].columns)
-        ranges = narrow.Ranges(tuple(narrow.first_id(share.first) for share in shares[1:]), len(shares))
+        ranges = narrow.Ranges(tuple(narrow.first_id(share.first) for share in shares[1:]))
         ranks = [
             narrow.Ranking(tuple(shares), part, ranges)
             for number in range(buckets)

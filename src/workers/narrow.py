@@ -156,7 +156,11 @@ class Ranges:
     """The number, of `count`, that a row has by its id: `ends` are the first ids beyond each of them but the last."""
 
     ends: tuple[int, ...]
-    count: int
+
+    @property
+    def count(self) -> int:
+        """Return how many numbers there are."""
+        return len(self.ends) + 1
 
     @property
     def number(self) -> str:

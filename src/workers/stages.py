@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -75,23 +75,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Answer:
-    """The value that one task gave, or the error that it ended with; who did it, and the seconds it took."""
+    """The value that one task gave, or the error that it ended with; and the seconds of the processor it took."""
 
     value: Any
     error: BoathouseError | None
-    worker: int  # the process
-    wall: float
-    cpu: float
-
-
-@dataclass(frozen=True)
-class Stage:
-    """The cost of one stage: tasks, the seconds of the driver, and the processor seconds of the workers."""
-
-    table: str
-    name: str
-    tasks: int
-    wall: float
     cpu: float
 
 
@@ -109,7 +96,6 @@ class Stages:
     least: int
     run_date: date | None
     engine: str  # its version
-    done: list[Stage] = field(default_factory=list)
 
     @property
     def merging(self) -> Callable[..., Merge]:
@@ -158,7 +144,6 @@ class Stages:
         answers = self.runner.run(perform, jobs)
         wall = time.monotonic() - began
         cpu = sum(answer.cpu for answer in answers)
-        self.done.append(Stage(table, function.__name__, len(tasks), wall, cpu))
         logger.debug(f"{table}: {function.__name__}, {len(tasks)} tasks: {wall:.2f} s, {cpu:.2f} s of processors")
         if failed := [answer.error for answer in answers if answer.error]:
             for answer in answers:
@@ -197,7 +182,7 @@ class Stages:
 
 def perform(job: Job) -> Answer:
     """Return the answer to a task, done by an engine of its own; an error that a person can act on is an answer too."""
-    wall, cpu = time.monotonic(), time.process_time()
+    cpu = time.process_time()
     value, error = None, None
     spill = Path(tempfile.gettempdir()) / f"boathouse-{os.getpid()}"
     try:
@@ -212,7 +197,7 @@ def perform(job: Job) -> Answer:
             shutil.rmtree(spill, ignore_errors=True)
     except BoathouseError as found:
         error = _sendable(found)
-    return Answer(value, error, os.getpid(), time.monotonic() - wall, time.process_time() - cpu)
+    return Answer(value, error, time.process_time() - cpu)
 
 
 def _check_version(job: Job, engine: DuckEngine) -> None:
