@@ -83,6 +83,11 @@ def _text(pattern: str, text: str) -> str:
     return text
 
 
+def _memory(text: str) -> str:
+    """Return an amount of memory as the engine reads it, or auto."""
+    return _text(r"(auto|[1-9][0-9]{0,6}(\.[0-9]+)?(MB|GB|MiB|GiB))", text)
+
+
 def _truth(text: str) -> bool:
     """Return a truth: true or false, or another of the words for them."""
     word = text.lower()
@@ -216,7 +221,7 @@ class Settings:
         "How much memory the engine may take before it spills to disk; a run takes up to 400 MB beside it."
         " auto is a quarter of the machine's memory, at least 600 MB and at most 4 GB.",
         write="auto, or a number and a unit, MB, GB, MiB or GiB, for example 2GB",
-        read=partial(_text, r"(auto|[1-9][0-9]{0,6}(\.[0-9]+)?(MB|GB|MiB|GiB))"),
+        read=_memory,
     )
     threads: int = _setting(
         0,
@@ -248,7 +253,7 @@ class Settings:
         "auto",
         "How much memory the engine of each task of a worker may take; auto is MEMORY_LIMIT's share of one worker.",
         write="auto, or a number and a unit, MB, GB, MiB or GiB, for example 2GB",
-        read=partial(_text, r"(auto|[1-9][0-9]{0,6}(\.[0-9]+)?(MB|GB|MiB|GiB))"),
+        read=_memory,
     )
     staging_dir: Path | None = _setting(
         None,
