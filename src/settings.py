@@ -251,7 +251,8 @@ class Settings:
     )
     task_memory: str = _setting(
         "auto",
-        "How much memory the engine of each task of a worker may take; auto is MEMORY_LIMIT's share of one worker.",
+        "How much memory the engine of each task of a worker may take. auto is MEMORY_LIMIT's share of one worker; on a"
+        " cluster a core's part of a quarter of the memory of the machine that does the task, 300 MB to 4 GB.",
         write="auto, or a number and a unit, MB, GB, MiB or GiB, for example 2GB",
         read=_memory,
     )

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from src.engine import DuckEngine, Reject, SqlMistake, identifier, literal
-from src.engine.duck import automatic_memory
+from src.engine.duck import automatic_memory, automatic_memory_of_core
 from src.engine.profile import Profile
 from src.errors import BoathouseError, ContractError, DataError, MachineError
 from src.lake import DataFile
@@ -495,6 +495,19 @@ def test_nothing_is_ever_downloaded_or_read_from_the_program(engine: DuckEngine)
 )
 def test_an_automatic_limit_is_a_quarter_of_the_machine_within_bounds(machine: int, limit: int) -> None:
     assert automatic_memory(machine * 80 // 100) == limit
+
+
+@pytest.mark.parametrize(
+    ("machine", "cores", "limit"),
+    [
+        (64_000_000_000, 16, 1_000_000_000),
+        (512_000_000_000, 16, 4_000_000_000),
+        (8_000_000_000, 4, 500_000_000),
+        (16_000_000_000, 64, 300_000_000),
+    ],
+)
+def test_a_core_has_its_part_of_a_quarter_of_the_machine_within_bounds(machine: int, cores: int, limit: int) -> None:
+    assert automatic_memory_of_core(machine * 80 // 100, cores) == limit
 
 
 def test_an_engine_with_an_automatic_limit_has_it_after_a_restart_too(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,10 +19,12 @@ from torture import histories, oracle, shared
 from torture.histories import History, Tools
 
 from src import lake as tables
-from src.engine import DuckEngine
+from src import workers
+from src.engine import DuckEngine, memory_of_core
 from src.errors import ContractError, DataError, MachineError, TransientError
+from src.project import open_project
 from src.workers.local import Processes
-from src.workers.stages import Stages
+from src.workers.stages import Job, Stages, perform
 
 HEADER = "order_id,day,amount,updated\n"
 WORKERS = {"ENGINE": "workers", "WORKERS": "2", "WORKERS_FROM": "0MB"}
@@ -226,6 +229,19 @@ def test_the_error_of_a_task_is_the_steps_and_what_others_wrote_is_taken_back(tm
 def test_a_worker_with_another_engine_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(MachineError, match=r"a worker has DuckDB .*, the driver 1\.0\.0"):
         dealing(tmp_path, "1.0.0").deal("shop", refuse, ["a"])
+
+
+def memory_of(engine: DuckEngine, task: None) -> int:
+    return engine.memory
+
+
+def test_a_task_on_a_cluster_takes_what_a_core_of_its_own_machine_has(tmp_path: Path) -> None:
+    with open_project(Lake(tmp_path, {"ENGINE": "spark", "MEMORY_LIMIT": "64GB"}).shop().settings) as project:
+        memory, version = workers._memory(project, 1), project.engine.version
+    assert memory == "auto", "and not of the driver's"
+    near = partial(pytest.approx, rel=0.05)  # the engine rounds what it says
+    assert perform(Job(memory_of, None, memory, None, version)).value == near(memory_of_core())
+    assert perform(Job(memory_of, None, "400MB", None, version)).value == near(400_000_000)
 
 
 def test_the_shares_of_files_are_in_order_and_about_as_large(tmp_path: Path) -> None:

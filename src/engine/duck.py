@@ -57,6 +57,7 @@ _UNPACKED = 12  # rows take about so many times the memory of the Parquet files 
 _MEMORY = "parse_formatted_bytes(current_setting('memory_limit'))"
 AUTOMATIC = "auto"  # the memory limit that is made of the machine's memory
 _LEAST_MEMORY, _MOST_MEMORY = 600_000_000, 4_000_000_000  # bytes of an automatic limit
+LEAST_OF_A_CORE = 300_000_000  # bytes of an engine that has one core among others
 _functions: list[Functions] = []  # what listing them gave, which takes as long as opening an engine
 
 
@@ -87,6 +88,24 @@ def automatic_memory(unlimited: int) -> int:
     that the process is in, has.
     """
     return max(_LEAST_MEMORY, min(unlimited * 100 // 80 // 4, _MOST_MEMORY))
+
+
+def automatic_memory_of_core(unlimited: int, cores: int) -> int:
+    """Return the bytes that an engine may take which has one of the machine's cores: its part of a quarter of all.
+
+    At least 300 MB and at most 4 GB; `unlimited` is that of `automatic_memory`.
+    """
+    return max(LEAST_OF_A_CORE, min(unlimited * 100 // 80 // 4 // cores, _MOST_MEMORY))
+
+
+@cache
+def memory_of_core() -> int:
+    """Return the bytes that an engine with one core of this machine, or of its control group, may take."""
+    import duckdb
+
+    with duckdb.connect() as connection:  # without settings: what the engine finds out about the machine
+        [(unlimited, cores)] = connection.execute(f"SELECT {_MEMORY}, current_setting('threads')").fetchall()
+    return automatic_memory_of_core(unlimited, cores)
 
 
 @dataclass(frozen=True)

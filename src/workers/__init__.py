@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from src.engine import AUTOMATIC, LEAST_OF_A_CORE
 from src.project import Project
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 _UNITS = {"MB": 10**6, "GB": 10**9}
 _STAGES = {"bronze": ("hash", "read"), "silver": ("type", "probe", "contend", "rewrite"), "gold": ("aggregate",)}
-_LEAST_MEMORY = 300_000_000  # bytes of a task's engine
 
 
 class Others(Protocol):
@@ -99,10 +99,14 @@ def _runner(settings: Settings) -> Runner:
 
 
 def _memory(project: Project, width: int) -> str:
-    """Return what the engine of a task may take: as the settings say, or a worker's share of the driver's."""
-    if project.settings.task_memory != "auto":
-        return project.settings.task_memory
-    return f"{max(_LEAST_MEMORY, project.engine.memory // max(1, width))}B"
+    """Return what the engine of a task may take: as the settings say, or a worker's share of the driver's.
+
+    On a cluster, of whose machines the driver knows nothing, `auto` is left to the task: see `stages.perform`.
+    """
+    settings = project.settings
+    if settings.task_memory != AUTOMATIC or settings.engine == "spark":
+        return settings.task_memory
+    return f"{max(LEAST_OF_A_CORE, project.engine.memory // max(1, width))}B"
 
 
 def _bytes(text: str) -> int:

@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from src.engine import DuckEngine
+from src.engine import AUTOMATIC, DuckEngine, memory_of_core
 from src.errors import BoathouseError, MachineError
 from src.logger import logger
 
@@ -64,7 +64,10 @@ class Runner(Protocol):
 
 @dataclass(frozen=True)
 class Job:
-    """One task as a worker gets it: what to do, with how much memory, by which version of the engine."""
+    """One task as a worker gets it: what to do, with how much memory, by which version of the engine.
+
+    `memory`: such as 2GB; `auto` is what a core of the worker's own machine has.
+    """
 
     function: Callable[[DuckEngine, Any], Any]
     task: Any
@@ -184,9 +187,10 @@ def perform(job: Job) -> Answer:
     """Return the answer to a task, done by an engine of its own; an error that a person can act on is an answer too."""
     cpu = time.process_time()
     value, error = None, None
+    memory = f"{memory_of_core()}B" if job.memory == AUTOMATIC else job.memory
     spill = Path(tempfile.gettempdir()) / f"boathouse-{os.getpid()}"
     try:
-        engine = DuckEngine(memory_limit=job.memory, threads=1, spill=spill)
+        engine = DuckEngine(memory_limit=memory, threads=1, spill=spill)
         try:
             _check_version(job, engine)
             if job.run_date:
