@@ -17,6 +17,7 @@ from src.silver.batch import Batch
 
 # Imports go one way: a part may import those above it, never one beside or below it.
 ORDER = [
+    ["dataclass"],
     ["errors", "stopping"],
     ["logger"],
     ["console", "problems"],

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from src.dataclass import dataclass
 from src.errors import BoathouseError, DataError
 
 if TYPE_CHECKING:

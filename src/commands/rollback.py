@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from src import console
 from src.commands import Call, json_argument, show
+from src.dataclass import dataclass
 from src.maintenance import rollback
 from src.project import open_project
 from src.run import releases

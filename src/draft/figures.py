@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from src.contract import Table
+from src.dataclass import dataclass
 from src.draft.judging import Verdict
 from src.engine import DuckEngine, identifier
 

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from src import catalog, console, contract, lake, permissions
 from src.checks.sameness import repeated, unequal
 from src.contract import PROVENANCE, Contracts, Table
+from src.dataclass import dataclass
 from src.engine import DuckEngine, identifier
 from src.errors import BoathouseError, MachineError
 from src.gold import recomputed

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from src import catalog, lake
+from src.dataclass import dataclass
 from src.engine import DuckEngine
 from src.errors import BoathouseError
 from src.maintenance import archive

@@ -7,11 +7,12 @@ A shorter retention is a purge: it is asked for by name and confirmed, because r
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from src import catalog, lake
+from src.dataclass import dataclass
 from src.errors import UsageError
 from src.maintenance import moved
 from src.project import Project

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+
+from src.dataclass import dataclass
 
 Values = tuple[str | None, ...]
 Same = Callable[[str, str | None, str | None], bool]  # column, expected, found

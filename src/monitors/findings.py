@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from src import lake
+from src.dataclass import dataclass
 from src.engine import DuckEngine
 from src.monitors import (
     budget,

@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from src import lake
 from src.contract import MlModel, Table
+from src.dataclass import dataclass
 from src.engine import identifier
 from src.monitors.reading import GIVEN, Reading
 

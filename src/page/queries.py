@@ -9,10 +9,11 @@ import json
 import os
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
+from src.dataclass import dataclass
 from src.errors import from_os_error
 from src.settings import struck
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from src.dataclass import dataclass
 from src.engine import DuckEngine
 from src.errors import BoathouseError
 from src.proof.expressions import (

@@ -13,10 +13,11 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
+from src.dataclass import dataclass
 from src.errors import LockedError, from_os_error
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+
+from src.dataclass import dataclass
 
 Select = Callable[[Collection[str]], str | None]
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from src import lake
 from src.bronze.ingest import FileReader, Landed, Taken, digests_of, together
+from src.dataclass import dataclass
 from src.workers import tasks
 from src.workers.stages import Stages
 
