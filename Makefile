@@ -195,7 +195,7 @@ lint: ready-dev ## ruff and mypy
 format: ready-dev ## put the code into shape
 	@$(PYTHON) -m ruff check --fix $(TOOLS) && $(PYTHON) -m ruff format $(TOOLS)
 
-torture: ready-dev ## kill runs and live random histories at length (N=1000 kills, HISTORIES=10000; ARGS="--rot 200": rot)
+torture: ready-dev ## kill runs and live random histories at length (N=1000 kills, HISTORIES=10000; ARGS="--rot 200": rot, "--spark-kills 20": a cluster)
 	@$(PYTHON) -m tests.torture --kills $(or $(N),100) --histories $(or $(HISTORIES),1000) $(ARGS)
 
 bench: ready-dev ## measure speed and memory

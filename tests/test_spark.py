@@ -5,6 +5,7 @@ Where Java or pyspark is missing, what needs a cluster is skipped.
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -15,8 +16,10 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, Lake
 from databases import free_port as free_port
-from spark_cluster import Spark, cluster, connect
+from spark_cluster import call, cluster, connect
 from test_workers import HEADER, LOADS, lived
+
+from benchmarks.cluster import Spark
 
 
 @pytest.fixture(scope="module")
@@ -27,13 +30,13 @@ def spark() -> Iterator[Spark]:
 
 @pytest.mark.long
 def test_a_cluster_gives_the_rows_versions_and_counts_of_one_machine(spark: Spark, tmp_path: Path) -> None:
-    there = spark.call("lived", tmp_path / "there", spark.settings)
+    there = call(spark, "lived", tmp_path / "there", spark.settings)
     assert there == lived(tmp_path / "here", {})
     assert not (tmp_path / "there/data/.staging").exists(), "what was staged is gone"
 
 
 def test_a_task_whose_worker_is_killed_is_done_again(spark: Spark, tmp_path: Path) -> None:
-    there = spark.call("killed_once", tmp_path / "there", spark.settings, "rewrite", tmp_path / "killed")
+    there = call(spark, "killed_once", tmp_path / "there", spark.settings, "rewrite", tmp_path / "killed")
     assert (tmp_path / "killed").exists()
     assert there == lived(tmp_path / "here", {})
 
@@ -65,10 +68,20 @@ def test_a_driver_ended_amid_a_load_leaves_the_lake_as_it_was_and_the_next_run_f
 
 
 @pytest.mark.long
+def test_whoever_of_a_cluster_dies_at_a_random_moment_no_history_ends_otherwise(spark: Spark) -> None:
+    """`python -m tests.torture --spark-kills 20 --spark 30` does the same at length, on a cluster of its own."""
+    command = [sys.executable, "-m", "tests.torture", "--spark-kills", "6", "--spark", "2"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 x driver, 1 x executor, 1 x task, 1 x worker, 1 x python, 1 x java" in done.stdout
+    assert re.search(r" 2 histories, .* 0 differences", done.stdout)
+
+
+@pytest.mark.long
 def test_a_connect_server_gives_what_the_cluster_gives(spark: Spark, tmp_path: Path) -> None:
     pytest.importorskip("pandas", reason="no client of Spark Connect: ./setup.sh --spark")
     with connect(spark) as server:
-        there = server.call("lived", tmp_path / "there", server.settings, LOADS[:1])
+        there = call(server, "lived", tmp_path / "there", server.settings, LOADS[:1])
         assert there == lived(tmp_path / "here", {}, LOADS[:1])
 
 

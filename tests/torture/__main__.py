@@ -5,6 +5,8 @@ python -m tests.torture --seed 4711     the history of one seed again, made as s
 python -m tests.torture --scene 12      the kills of one scene again
 python -m tests.torture --rot 200       200 scenes of rot; --first 7 --rot 1 plays the one of seed 7 again
 python -m tests.torture --workers       every load is dealt out to workers, each task twice
+python -m tests.torture --spark 30      30 histories on an Apache Spark cluster of this machine, which is begun for it
+python -m tests.torture --spark-kills 20    20 kills of its processes and of drivers
 python -m tests.torture --calls 14      14 scenes in which calls fail, 60 of each; --tries 0 lets each call fail
 """
 
@@ -20,7 +22,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, as_
 from random import Random
 from typing import Any
 
-from torture import histories, shared
+from torture import cluster, histories, shared
 from torture.calls import fail_many
 from torture.histories import Sum, live_many
 from torture.kills import kill_many
@@ -121,6 +123,8 @@ def main(typed: list[str]) -> int:
     parser.add_argument("--tries", type=int, default=60, help="calls that fail in each of these; 0: every one")
     parser.add_argument("--scene", type=int, help="kill one scene again, at each of its points")
     parser.add_argument("--workers", action="store_true", help="let every load be dealt out to workers")
+    parser.add_argument("--spark", type=int, default=0, help="live so many histories on a cluster, and nothing else")
+    parser.add_argument("--spark-kills", type=int, default=0, help="kill so many of a cluster, and nothing else")
     words = parser.parse_args(typed)
     if words.workers:
         shared.deal_out()
@@ -135,6 +139,8 @@ def main(typed: list[str]) -> int:
         total = _rotten(words)
     elif words.calls is not None:
         total = _failing(words)
+    elif words.spark or words.spark_kills:
+        total = cluster.many(words.first, words.spark_kills, words.spark)
     else:
         total = _many(words)
     return 1 if total.differences else 0

@@ -16,11 +16,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 import duckdb
 from loguru import logger
@@ -61,6 +61,7 @@ class Job:
     at: int = 0
     after: float = 0
     failure: Failure | None = None
+    environ: Mapping[str, str] = field(default_factory=dict)  # settings beside those of every history
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Ended:
 
 def perform(job: Job) -> None:
     """Do the action as main.py does it."""
-    settings = replace(load(Path(job.root), histories.ENVIRON), root=Path(job.source).parent)
+    settings = replace(load(Path(job.root), {**histories.ENVIRON, **job.environ}), root=Path(job.source).parent)
     kind, *words = job.action
     with open_project(settings) as project:
         if kind == "backfill":
@@ -241,7 +242,14 @@ def scene(tools: Tools, root: Path, seed: int, action: str) -> Scene:
     return Scene(seed, shop, words.get(action, ("run",)), (*seen, (shop.rules, shop.expected())))
 
 
-def play(killing: Killer, staged: Scene, scratch: Path, *, points: int | None, instants: int) -> Sum:
+class Kills(Protocol):
+    """Who does jobs, and kills on the way."""
+
+    def do(self, job: Job) -> Ended:
+        """Do a job; returns how it ended."""
+
+
+def play(killing: Kills, staged: Scene, scratch: Path, *, points: int | None, instants: int) -> Sum:
     """Kill a scene's action at its points (a sample of so many; None: each) and at random instants.
 
     Raises:
@@ -268,7 +276,7 @@ def play(killing: Killer, staged: Scene, scratch: Path, *, points: int | None, i
 
 
 def _trial(
-    killing: Killer, staged: Scene, root: Path, at: int, after: float, random: Random, twin: oracle.Rows, tally: Sum
+    killing: Kills, staged: Scene, root: Path, at: int, after: float, random: Random, twin: oracle.Rows, tally: Sum
 ) -> None:
     tally.kills += killing.do(staged.job(root, at, after)).killed
     see(staged, root)
