@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from src.engine import DuckEngine, identifier
 
@@ -12,6 +13,7 @@ _STORED, _COMPUTED = "unlike_stored", "unlike_computed"  # temporary tables: row
 _ROW = '"~row"'  # an alias that no column has, as it would hide the row
 
 Surplus = Callable[[str, str], str]  # a SELECT of the rows that one SELECT has too many against another
+Sums = dict[int, tuple[int, int]]  # of each bucket its rows, and the sum of their hashes
 
 
 def exactly(one: str, other: str) -> str:
@@ -26,30 +28,31 @@ def unequal(
     computed: str,
     surplus: Surplus = exactly,
     inexact: Sequence[str] = (),
+    summed: tuple[Sums, Sums] | None = None,
 ) -> Iterator[str]:
     """Yield how many rows one relation has too many and lacks against another, with an example; nothing if equal.
 
-    `columns` are those that are compared; the `inexact` of them may differ where `surplus` lets them.
+    `columns` are those that are compared; the `inexact` of them may differ where `surplus` lets them. `summed`: the
+    `sums` of both, where they are known.
     """
     names = ", ".join(map(identifier, columns))
-    exact = ", ".join(identifier(name) for name in columns if name not in inexact)
-    hashed = f"hash({exact})" if exact else "0::UBIGINT"
+    exact, hashed = _hashed(columns, inexact)
     sides = [f"SELECT {names} FROM {side}" for side in (stored, computed)]
-    sums = [_sums(engine, f"{hashed} % {_BUCKETS}", f"hash({names})", side) for side in sides]
-    unlike = sorted(bucket for bucket in {*sums[0], *sums[1]} if sums[0].get(bucket) != sums[1].get(bucket))
+    one, other = summed or [sums(engine, columns, side, inexact) for side in (stored, computed)]
+    unlike = sorted(bucket for bucket in {*one, *other} if one.get(bucket) != other.get(bucket))
     if not unlike:
         return
-    most = max(sum(found[bucket][0] for bucket in unlike if bucket in found) for found in sums)
+    most = max(sum(found[bucket][0] for bucket in unlike if bucket in found) for found in (one, other))
     among = f"{hashed} % {_BUCKETS} IN ({', '.join(map(str, unlike))})"
     for table, side in zip((_STORED, _COMPUTED), sides, strict=True):
         engine.table(table, f"SELECT * FROM ({side}) WHERE {among}", large=most > _ROWS_AT_ONCE)
     count = 1 + most // _ROWS_AT_ONCE if exact else 1
     # by other bits of the hash than the buckets, of which only some are there
     parts = ["true"] if count == 1 else [f"{hashed} // {_BUCKETS} % {count} = {part}" for part in range(count)]
-    for label, one, other in (("should not be there", _STORED, _COMPUTED), ("missing", _COMPUTED, _STORED)):
+    for label, having, lacking in (("should not be there", _STORED, _COMPUTED), ("missing", _COMPUTED, _STORED)):
         rows, example = 0, ""
         for part in parts:
-            extra = surplus(f"SELECT * FROM {one} WHERE {part}", f"SELECT * FROM {other} WHERE {part}")
+            extra = surplus(f"SELECT * FROM {having} WHERE {part}", f"SELECT * FROM {lacking} WHERE {part}")
             if found := engine.one(f"SELECT count(*) FROM ({extra})")[0]:
                 example = example or engine.one(f"SELECT {_ROW}::VARCHAR FROM ({extra}) {_ROW} LIMIT 1")[0]
                 rows += found
@@ -58,10 +61,31 @@ def unequal(
     engine.execute(f"DROP TABLE {_STORED}; DROP TABLE {_COMPUTED}")
 
 
-def _sums(engine: DuckEngine, bucket: str, row: str, side: str) -> dict[int, tuple[int, int]]:
-    """Return how many rows each bucket has, and the sum of their hashes: as many and the same rows give the same."""
-    found = engine.rows(f"SELECT {bucket}, count(*), sum(({row})::HUGEINT) FROM ({side}) GROUP BY 1")
-    return {number: (rows, total) for number, rows, total in found}
+def sums(engine: DuckEngine, columns: Sequence[str], relation: str, inexact: Sequence[str] = ()) -> Sums:
+    """Return how many rows of each bucket a relation has, and the sum of their hashes.
+
+    As many and the same rows give the same; the sums of parts of a relation add up to its own.
+    """
+    names = ", ".join(map(identifier, columns))
+    _, hashed = _hashed(columns, inexact)
+    side = f"SELECT {names} FROM {relation}"
+    counted = f"SELECT {hashed} % {_BUCKETS}, count(*), sum((hash({names}))::HUGEINT) FROM ({side}) GROUP BY 1"
+    return {number: (rows, total) for number, rows, total in engine.rows(counted)}
+
+
+def added(parts: Iterable[Sums]) -> Sums:
+    """Return the sums of a relation, given those of its parts."""
+    rows, totals = Counter[int](), Counter[int]()
+    for part in parts:
+        rows.update({number: count for number, (count, _) in part.items()})
+        totals.update({number: total for number, (_, total) in part.items()})
+    return {number: (count, totals[number]) for number, count in rows.items()}
+
+
+def _hashed(columns: Sequence[str], inexact: Sequence[str]) -> tuple[str, str]:
+    """Return the columns that are compared exactly, as SQL, and SQL of their hash."""
+    exact = ", ".join(identifier(name) for name in columns if name not in inexact)
+    return exact, f"hash({exact})" if exact else "0::UBIGINT"
 
 
 def repeated(engine: DuckEngine, relation: str, columns: Sequence[str], rows: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from functools import partial
 
-from src import console
+from src import console, workers
 from src.commands import Call, json_argument, show
 from src.maintenance import check
 from src.maintenance.check import CheckResult
@@ -22,8 +22,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(call: Call) -> int:
     args, remote = call.args, partial(open_remote, call.settings)
-    with open_project(call.settings) as project:
-        checked = check.check_project(project, remote, quick=args.quick, seed=args.seed)
+    with open_project(call.settings) as project, workers.dealing(project, beside_runs=True) as stages:
+        checked = check.check_project(project, remote, quick=args.quick, seed=args.seed, stages=stages)
     show(call, checked, _print)
     return int(bool(checked.findings))
 

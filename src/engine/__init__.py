@@ -13,3 +13,4 @@ from src.engine.mistakes import SqlMistake as SqlMistake
 from src.engine.patterns import HIDDEN as HIDDEN
 from src.engine.patterns import pattern as pattern
 from src.engine.patterns import quoted as quoted
+from src.engine.room import room_beside as room_beside

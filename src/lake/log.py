@@ -8,6 +8,7 @@ import os
 import re
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import field
@@ -37,6 +38,7 @@ class DataFile:
 _LOG = "_delta_log"
 _ENTRY, _CHECKPOINT = re.compile(rf"{_LOG}/(\d{{20}})\.json"), re.compile(rf"{_LOG}/(\d{{20}})\.checkpoint\.")
 _NEEDED = {"add": ("path",), "remove": ("path",), "txn": ("appId", "version")}
+_SYNCED_AT_ONCE, _FEW_TO_SYNC = 16, 32  # 5,000 new files one by one 1.9 s, by 4 threads 0.9, by 16 0.2
 _COARSE = 5  # CLOCK_REALTIME_COARSE, by the number that Linux knows it by
 Mark = tuple[int, str, int, int, int]
 FileMark = tuple[int, int, int, int]
@@ -399,13 +401,19 @@ def sync_files(root: Path, paths: Sequence[str]) -> None:
     """Force data files, and the folders that name them, to disk."""
     folders: set[str] = set()
     for path in paths:
-        sync(os.path.join(root, path))
         folder = os.path.dirname(path)
         while folder not in folders:
             folders.add(folder)
             folder = os.path.dirname(folder)
-    for folder in folders:
-        sync(os.path.join(root, folder))
+    names = [os.path.join(root, path) for path in (*paths, *folders)]
+    if len(names) < _FEW_TO_SYNC:
+        for name in names:
+            sync(name)
+        return
+    from concurrent.futures import ThreadPoolExecutor  # where many are: importing takes time
+
+    with ThreadPoolExecutor(_SYNCED_AT_ONCE) as threads:  # each waits for the disk, which writes many in one go
+        deque(threads.map(sync, names), maxlen=0)
 
 
 def sync(path: str | Path) -> None:

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from src import catalog, console, contract, lake, permissions
-from src.checks.sameness import repeated, unequal
+from src.checks.sameness import unequal
 from src.contract import PROVENANCE, Contracts, Table
 from src.dataclass import dataclass
 from src.engine import DuckEngine, identifier
@@ -24,6 +26,7 @@ from src.errors import BoathouseError, MachineError
 from src.gold import recomputed
 from src.maintenance import archive, rot
 from src.maintenance.manifests import Manifest
+from src.maintenance.reading import Reading, SharedReading, Stored, evolved
 from src.masking.concealing import concealed_text
 from src.masking.reader import masks_of
 from src.ml import point_in_time, scored_laws
@@ -32,8 +35,12 @@ from src.permissions import Loose
 from src.project import Project, Unbuilt
 from src.remote import Remote
 from src.run import backup_records, history, releases, runs
-from src.silver import passes, statements, winners
+from src.silver import statements, winners
 from src.silver.batch import Batch
+from src.silver.incoming import Source
+
+if TYPE_CHECKING:
+    from src.workers.stages import Stages
 
 
 @dataclass(frozen=True)
@@ -66,11 +73,17 @@ class CheckResult:
 
 
 def check_project(
-    project: Project, open_remote: Callable[[], Remote], *, quick: bool, seed: int | None = None
+    project: Project,
+    open_remote: Callable[[], Remote],
+    *,
+    quick: bool,
+    seed: int | None = None,
+    stages: Stages | None = None,
 ) -> CheckResult:
     """Check every table of a project, with the newest backup at the remote unless `quick`; changes nothing.
 
-    `seed`: draws the moments at which what tables of features read is cut; None: others each time.
+    `seed`: draws the moments at which what tables of features read is cut; None: others each time. `stages`: what deals
+    large tables out to workers, if anything.
     """
     seed = secrets.randbelow(2**32) if seed is None else seed
     data = project.settings.data_dir
@@ -85,8 +98,8 @@ def check_project(
                 bar.done()
                 bar.start(name)
 
-        found = run(project.engine, data, project.contracts, project.marts, copy, quick=quick, say=say, seed=seed)
-        findings = tuple(found)
+        lake_of = project.engine, data, project.contracts, project.marts
+        findings = tuple(run(*lake_of, copy, quick=quick, say=say, seed=seed, stages=stages))
     masks = masks_of(project)
     findings = tuple(
         replace(one, found=concealed_text(one.found)) if masks.covers(one.table) else one for one in findings
@@ -116,33 +129,35 @@ def run(
     quick: bool = False,
     say: Callable[[str], None] = lambda name: None,
     seed: int = 0,
+    stages: Stages | None = None,
 ) -> Iterator[Finding]:
     """Yield every law that does not hold on the lake at `data`.
 
     `say` is told of each table before its files are read, and of one of silver or gold before it is computed again.
-    `quick`: of the files the sizes only; `seed` draws the moments at which what tables of features read is cut.
+    `quick`: of the files the sizes only; `seed` draws the moments at which what tables of features read is cut;
+    `stages`: what deals large tables out to workers, if anything.
     """
+    reading = SharedReading(engine, stages) if stages else Reading(engine)
     rotten = set()
-    for damage in rot.find(engine, data, copy.remote, copy.manifest, say) if copy else ():
+    for damage in rot.find(engine, data, copy.remote, copy.manifest, say, reading) if copy else ():
         rotten.add(damage.table)
         yield Finding(damage.table, "its files are those that were backed up", f"{damage.path} {damage.found}")
     whole = {}
-    for name, root, found in files(engine, data, quick=quick, say=say):
+    for name, root, found in files(reading, data, quick=quick, say=say):
         yield from found
         if not found and name not in rotten:
             whole[name] = root
     yield from _gone(data, contracts, marts)
     for feed in contracts.feeds:
         if feed in whole:
-            yield from _each(feed, "rows are only ever added", partial(_bronze, engine, whole[feed]))
+            yield from _each(feed, "rows are only ever added", partial(_bronze, reading, feed, whole[feed]))
     for table in contracts.silver.values():
         if _readable(table, [feed.id for feed in table.feeds], whole):
             say(table.id)
-            yield from _each(table.id, "one row per key", partial(_keys, engine, table, whole))
-            yield from _each(
-                table.id, "the log tells which file can hold a key", partial(_bounds, engine, whole[table.id])
-            )
-            yield from _each(table.id, "one pass gives the same", partial(_silver, engine, table, whole))
+            yield from _each(table.id, "one row per key", partial(_keys, reading, table, whole))
+            bounds = partial(_bounds, reading, table.id, whole[table.id])
+            yield from _each(table.id, "the log tells which file can hold a key", bounds)
+            yield from _each(table.id, "one pass gives the same", partial(_silver, reading, table, whole))
             yield from _each(table.id, "the table says its version", partial(_tags, table, whole))
     released = _released(data)
     for table in (*contracts.silver.values(), *marts):
@@ -184,13 +199,13 @@ def _readable(table: Table, needs: Iterable[str], whole: Mapping[str, Path]) -> 
 
 
 def files(
-    engine: DuckEngine, data: Path, *, quick: bool = False, say: Callable[[str], None] = lambda name: None
+    reading: Reading, data: Path, *, quick: bool = False, say: Callable[[str], None] = lambda name: None
 ) -> Iterator[tuple[str, Path, list[Finding]]]:
     """Yield every table on disk, and what is wrong with its log and its files."""
     released = _released(data)
     for name, root in catalog.tables(data).items():
         say(name)
-        read = partial(_damage, engine, name, root, released.get(name), quick=quick)
+        read = partial(_damage, reading, name, root, released.get(name), quick=quick)
         yield name, root, list(_each(name, "the table opens and its files are whole", read))
 
 
@@ -202,7 +217,7 @@ def _released(data: Path) -> dict[str, int]:
         return {}
 
 
-def _damage(engine: DuckEngine, name: str, root: Path, released: int | None, *, quick: bool) -> Iterator[str]:
+def _damage(reading: Reading, name: str, root: Path, released: int | None, *, quick: bool) -> Iterator[str]:
     """Yield what is wrong with the log, and with files of the newest and the released version."""
     for entry, found in lake.broken(root):
         yield f"{entry}: {found}"
@@ -215,7 +230,7 @@ def _damage(engine: DuckEngine, name: str, root: Path, released: int | None, *, 
         damage = list(_misshapen(root, files))
         yield from damage
         if not damage and not quick:
-            yield from _unreadable(engine, name, snapshot, files)
+            yield from _unreadable(reading, evolved(name, snapshot.only(files)), lake.hashes(snapshot))
 
 
 def _misshapen(root: Path, files: Iterable[lake.DataFile]) -> Iterator[str]:
@@ -231,44 +246,21 @@ def _misshapen(root: Path, files: Iterable[lake.DataFile]) -> Iterator[str]:
             yield f"{file.path} does not begin and end as Parquet does"
 
 
-def _unreadable(
-    engine: DuckEngine, name: str, snapshot: lake.Snapshot, files: Sequence[lake.DataFile]
-) -> Iterator[str]:
-    """Read every column of every file: those that cannot be read, or have not the rows that the log says."""
-    if not files:
+def _unreadable(reading: Reading, stored: Stored, recorded: Mapping[str, str]) -> Iterator[str]:
+    """Yield the files that cannot be read, or have not the rows or the hash that the log says."""
+    if not stored.files:
         return
-
-    def counted(some: Sequence[lake.DataFile]) -> dict[str, int]:
-        kinds, evolved = snapshot.columns, catalog.gains_columns(name)
-        taken = {"_at", "file_row_number"} & {column.lower() for column in kinds}  # a source's: no place to locate by
-        if taken and len(some) > 1:
-            return {path: count for file in some for path, count in counted([file]).items()}
-        if taken:
-            scan = engine.scan(snapshot, some, evolved=evolved)
-            read = f"SELECT count(*), bit_xor(hash({', '.join(map(identifier, kinds))})) FROM {scan}"
-            return {str(snapshot.root / file.path): int(engine.one(read)[0]) for file in some}
-        scan = engine.scan(snapshot, some, evolved=evolved, located=True)
-        columns = ", ".join(map(identifier, kinds))
-        rows = engine.rows(f"SELECT _at, count(*), bit_xor(hash({columns})) FROM {scan} GROUP BY _at")
-        return {path: count for path, count, _ in rows}
-
-    try:
-        found = counted(files)
-    except BoathouseError:  # not every error of the engine says which file it was
-        found = {}
-        for file in files:
-            try:
-                found |= counted([file])
-            except BoathouseError as error:
-                yield f"{file.path} cannot be read: {error.what}"
-                return
-    recorded = lake.hashes(snapshot)
-    for file in files:
-        if recorded.get(file.path) not in (None, lake.digest(snapshot.root / file.path)):
+    found = reading.read(stored, [file.path for file in stored.files if file.path in recorded])
+    for path, why in [one.unreadable for one in found if one.unreadable][:1]:
+        yield f"{path} cannot be read: {why}"
+        return
+    rows = {path: count for one in found for path, count in one.rows.items()}
+    digests = {path: digest for one in found for path, digest in one.digests.items()}
+    for file in stored.files:
+        if digests.get(file.path) != recorded.get(file.path):
             yield f"{file.path} has not the bytes that were committed"
-        rows = found.get(str(snapshot.root / file.path), 0)
-        if rows != file.rows:
-            yield f"{file.path} has {rows} rows, the log says {file.rows}"
+        if rows[file.path] != file.rows:
+            yield f"{file.path} has {rows[file.path]} rows, the log says {file.rows}"
 
 
 def _gone(data: Path, contracts: Contracts, marts: Sequence[Table]) -> Iterator[Finding]:
@@ -292,71 +284,67 @@ def _is_parquet(path: Path) -> bool:
 # -- bronze
 
 
-def _bronze(engine: DuckEngine, root: Path) -> Iterator[str]:
+def _bronze(reading: Reading, name: str, root: Path) -> Iterator[str]:
     bronze = _opened(root)
     if not bronze.append_only:
         yield "not append-only: the table's property is not set"
     not_text = [name for name, kind in bronze.columns.items() if not name.startswith("_") and kind != "VARCHAR"]
     if not_text:
         yield f"{', '.join(not_text)} not kept as text"
-    scan = engine.scan(bronze, evolved=True)
-    if duplicate_keys := repeated(engine, scan, tuple(PROVENANCE), bronze.rows):
+    stored = Stored(name, bronze, evolved=True)
+    if duplicate_keys := reading.repeated(stored, tuple(PROVENANCE)):
         yield f"{duplicate_keys} rows of a file are there more than once"
-    arrived = f"SELECT count(*) AS rows, max(_row) AS last FROM {scan} GROUP BY _file, _ingested_at"
-    lost = engine.one(f"SELECT coalesce(sum(last - rows), 0)::BIGINT FROM ({arrived}) WHERE rows < last")[0]
-    if lost:
+    if lost := reading.lost(stored):
         yield f"{lost} rows of files, by their numbers, are not there"
 
 
 # -- silver
 
 
-def _keys(engine: DuckEngine, table: Table, whole: Mapping[str, Path]) -> Iterator[str]:
-    silver = _opened(whole[table.id])
-    scan = engine.scan(silver)
-    if duplicate_keys := winners.duplicate_keys(engine, table, scan, silver.rows):
+def _keys(reading: Reading, table: Table, whole: Mapping[str, Path]) -> Iterator[str]:
+    stored = Stored(table.id, _opened(whole[table.id]))
+    if duplicate_keys := reading.repeated(stored, winners.key(table)):
         yield f"{duplicate_keys} keys with more than one row"
 
 
-def _bounds(engine: DuckEngine, root: Path) -> Iterator[str]:
+def _bounds(reading: Reading, name: str, root: Path) -> Iterator[str]:
     silver = _opened(root)
     if not silver.indexed:
         return
     bounds = {str(root / file.path): file.bounds.get(silver.indexed) for file in silver.files}
-    scan = engine.scan(silver, located=True)
-    key = identifier(silver.indexed)
-    for path, *ends in engine.rows(f"SELECT _at, min({key})::VARCHAR, max({key})::VARCHAR FROM {scan} GROUP BY 1"):
+    for path, least, most in reading.bounds(Stored(name, silver)):
         logged = bounds[path]
-        if logged and logged != tuple(ends):
-            yield f"{path} has {silver.indexed} from {' to '.join(ends)}, the log says {' to '.join(logged)}"
+        if logged and logged != (least, most):
+            yield f"{path} has {silver.indexed} from {least} to {most}, the log says {' to '.join(logged)}"
 
 
-def _silver(engine: DuckEngine, table: Table, whole: Mapping[str, Path]) -> Iterator[str]:
-    silver = _opened(whole[table.id])
+def _silver(reading: Reading, table: Table, whole: Mapping[str, Path]) -> Iterator[str]:
+    engine, silver = reading.engine, _opened(whole[table.id])
     table = _as_built(engine, table, silver)
     if not contract.is_current(table, silver):
         return  # the contract moved on since: the next run rebuilds the table
     reached = {feed.id: _reached(silver, feed.id) for feed in table.feeds}
-    rows = _one_pass(engine, table, whole, reached)
     names = [name for name in table.stored_columns if name not in PROVENANCE]
-    yield from unequal(engine, names, engine.scan(silver), rows.relation)
     beside = [("quarantine", ["_reasons", "_values", *PROVENANCE], "", Batch.REJECTED)]
     if table.replaces is not None:
         beside.append(("statements", list(statements.columns(engine, table)), "DISTINCT", Batch.STATEMENTS))
-    for layer, names, once, batch in beside:
-        name = f"{layer}.{table.domain}.{table.name}"
-        if name not in whole:
-            continue  # told already
-        found = _opened(whole[name])
-        # after a crash between their commits it is ahead of its table until the next run
-        ahead = {feed: max(_reached(silver, feed), _reached(found, feed)) for feed in reached}
-        if ahead != reached:
-            _one_pass(engine, table, whole, ahead)
-            reached = ahead
-        kept = ", ".join(map(identifier, names))
-        stored = f"(SELECT {once} {kept} FROM {engine.scan(found, evolved=True)})"
-        for what in unequal(engine, names, stored, batch):
-            yield f"{layer}: {what}"
+    with ExitStack() as computed:
+        rows = computed.enter_context(reading.one_pass(table, _sources(table, whole, reached)))
+        yield from reading.unequal(names, Stored(table.id, silver), rows)
+        for layer, names, once, batch in beside:
+            name = f"{layer}.{table.domain}.{table.name}"
+            if name not in whole:
+                continue  # told already
+            found = _opened(whole[name])
+            # after a crash between their commits it is ahead of its table until the next run
+            ahead = {feed: max(_reached(silver, feed), _reached(found, feed)) for feed in reached}
+            if ahead != reached:
+                computed.enter_context(reading.one_pass(table, _sources(table, whole, ahead)))
+                reached = ahead
+            kept = ", ".join(map(identifier, names))
+            stored = f"(SELECT {once} {kept} FROM {engine.scan(found, evolved=True)})"
+            for what in unequal(engine, names, stored, batch):
+                yield f"{layer}: {what}"
 
 
 def _reached(table: lake.Snapshot, feed: str) -> int:
@@ -364,14 +352,11 @@ def _reached(table: lake.Snapshot, feed: str) -> int:
     return -1 if version is None else version
 
 
-def _one_pass(engine: DuckEngine, table: Table, whole: Mapping[str, Path], reached: Mapping[str, int]) -> passes.Rows:
-    """Return the rows of a table, computed from all of bronze up to these versions; fills `rejected`."""
-    sources = []
-    for feed in table.feeds:
-        if reached[feed.id] >= 0:
-            bronze = _opened(whole[feed.id], reached[feed.id])
-            sources.append((feed, bronze, bronze.files))
-    return passes.compute(engine, table, sources)
+def _sources(table: Table, whole: Mapping[str, Path], reached: Mapping[str, int]) -> list[Source]:
+    """Return all of bronze up to these versions."""
+    feeds = [feed for feed in table.feeds if reached[feed.id] >= 0]
+    there = [(feed, _opened(whole[feed.id], reached[feed.id])) for feed in feeds]
+    return [(feed, bronze, bronze.files) for feed, bronze in there]
 
 
 # -- gold

@@ -18,6 +18,7 @@ from src.dataclass import dataclass
 from src.errors import BoathouseError, UsageError, from_os_error
 from src.maintenance import archive, check, rot
 from src.maintenance.manifests import Manifest
+from src.maintenance.reading import Reading
 from src.maintenance.rot import Damage
 from src.project import Project, new_run_id
 from src.remote import Remote
@@ -60,7 +61,7 @@ def plan(project: Project, remote: Remote, manifest: Manifest) -> RepairPlan:
     lost = [(one.table, f"{one.path} {one.found}, and is damaged in the backup too") for one in gone]
     linked = {name: _links(root) for name, root in catalog.tables(data).items()}
     damaged = {one.table for one in damage} | {name for name, paths in linked.items() if paths}
-    found = check.files(project.engine, data)
+    found = check.files(Reading(project.engine), data)
     lost += [(one.table, one.found) for _, _, findings in found for one in findings if one.table not in damaged]
     better = {one.root / one.path for one in back}
     links = [path for paths in linked.values() for path in paths if path not in better]

@@ -8,8 +8,9 @@ whose version was then rewritten, as a restore of an older backup does it too: t
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from src import catalog, lake
 from src.dataclass import dataclass
@@ -17,6 +18,7 @@ from src.engine import DuckEngine
 from src.errors import BoathouseError
 from src.maintenance import archive
 from src.maintenance.manifests import BackupFile, BackupTable, Manifest
+from src.maintenance.reading import Reading
 from src.remote import Remote
 from src.run import backup_records, releases
 
@@ -39,16 +41,25 @@ class Damage:
 
 
 def find(
-    engine: DuckEngine, data: Path, remote: Remote, manifest: Manifest, say: Callable[[str], None] = lambda name: None
+    engine: DuckEngine,
+    data: Path,
+    remote: Remote,
+    manifest: Manifest,
+    say: Callable[[str], None] = lambda name: None,
+    reading: Reading | None = None,
 ) -> Iterator[Damage]:
-    """Compare the lake with a backup by hash, file by file; `say` is told of each table. Changes nothing."""
+    """Compare the lake with a backup by hash, file by file; `say` is told of each table. Changes nothing.
+
+    `reading`: who reads the files, where that is not the engine of this process.
+    """
     if not catalog.holding(data):
         return  # no lake: that is not repaired file by file
     try:
         released = releases.newest(data)
     except BoathouseError:  # what is damaged there is among what is found
         released = {}
-    comparison = _Comparison(remote, manifest, _descends(engine, data, manifest), released)
+    reading = reading or Reading(engine)
+    comparison = _Comparison(reading, remote, manifest, _descends(engine, data, manifest), released)
     for name, table in manifest.tables.items():
         say(name)
         yield from comparison.damage_of(name, lake.table_path(data, name), table)
@@ -69,11 +80,26 @@ def listed(damage: Collection[Damage], most: int = 3) -> str:
     return "; ".join([*shown, *(["..."] if len(damage) > most else [])])
 
 
+class _BackedUp(NamedTuple):
+    """A data file of the lake, its path in the table, and what the backup has of it."""
+
+    here: Path
+    path: str
+    file: BackupFile
+
+    @property
+    def size(self) -> int:
+        """Return its bytes."""
+        return self.file.size
+
+
 class _Comparison:
     """Compares the tables of one lake with one backup."""
 
-    def __init__(self, remote: Remote, manifest: Manifest, descends: bool, released: Mapping[str, int]) -> None:
-        self._remote, self._descends, self._released = remote, descends, released
+    def __init__(
+        self, reading: Reading, remote: Remote, manifest: Manifest, descends: bool, released: Mapping[str, int]
+    ) -> None:
+        self._reading, self._remote, self._descends, self._released = reading, remote, descends, released
         self._hashes = {file.sha256 for table in manifest.tables.values() for file in table.files.values()}
 
     def damage_of(self, name: str, root: Path, table: BackupTable) -> Iterator[Damage]:
@@ -87,8 +113,8 @@ class _Comparison:
         log = [Damage(name, root, *one) for one in self._log(root, table)]
         yield from log
         needed = None if log else self._vouched(name, root)
-        for path, file in table.files.items():
-            found = "" if lake.is_log_file(path) else _differs(root / path, file)
+        data = [_BackedUp(root / path, path, file) for path, file in table.files.items() if not lake.is_log_file(path)]
+        for (_, path, file), found in zip(data, self._reading.differs(name, data, _difference), strict=True):
             if found and (found != GONE or needed is None or path in needed):
                 yield Damage(name, root, path, found, file)
 
@@ -140,6 +166,10 @@ class _Comparison:
                 return archive.fetched(self._remote, file, Path(folder)).read_bytes()
             except BoathouseError:
                 return None
+
+
+def _difference(engine: DuckEngine, files: Sequence[_BackedUp]) -> list[str]:
+    return [_differs(one.here, one.file) for one in files]
 
 
 def _differs(path: Path, file: BackupFile) -> str:

@@ -7,12 +7,14 @@ who does the tasks.
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from src.engine import AUTOMATIC, LEAST_OF_A_CORE
+from src.engine import AUTOMATIC, LEAST_OF_A_CORE, room_beside
 from src.project import Project
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from src.gold.slabs import Slabbing
     from src.settings import Settings
     from src.silver.clean import Merge
-    from src.workers.stages import Runner
+    from src.workers.stages import Runner, Stages
 
 _UNITS = {"MB": 10**6, "GB": 10**9}
 _STAGES = {"bronze": ("hash", "read"), "silver": ("type", "probe", "contend", "rewrite"), "gold": ("aggregate",)}
@@ -56,27 +58,52 @@ def opened(project: Project) -> Iterator[Others]:
         TransientError: the cluster does not answer.
         UsageError: the settings of the cluster are wrong.
     """
+    with dealing(project) as stages:
+        yield stages or _Nobody()
+
+
+@contextmanager
+def dealing(project: Project, *, beside_runs: bool = False) -> Iterator[Stages | None]:
+    """Return what deals tasks out to workers within a with-block; None where ENGINE says that this process does all.
+
+    `beside_runs`: the lake's lock is not held. Then rows are staged in another folder than that of runs, who sweep it.
+
+    Raises:
+        TransientError: the cluster does not answer.
+        UsageError: the settings of the cluster are wrong.
+    """
     settings = project.settings
     if settings.engine == "local":
-        yield _Nobody()
+        yield None
         return
     from src.workers.stages import Stages  # where there are workers, and nowhere else: importing takes time
 
+    staging = settings.staging_dir or settings.data_dir.resolve() / ".staging"
     runner = _runner(settings)
     try:
-        stages = Stages(
-            runner,
-            staging=settings.staging_dir or settings.data_dir.resolve() / ".staging",
-            memory=partial(_memory, project),
-            least=_bytes(settings.workers_from),
-            run_date=project.engine.run_date,
-            engine=project.engine.version,
-        )
-        stages.sweep()
-        yield stages
-        stages.sweep()
+        with _room_beside(staging) if beside_runs else nullcontext(staging) as folder:
+            stages = Stages(
+                runner,
+                staging=folder,
+                memory=partial(_memory, project),
+                least=_bytes(settings.workers_from),
+                run_date=project.engine.run_date,
+                engine=project.engine.version,
+            )
+            stages.sweep()
+            yield stages
+            stages.sweep()
     finally:
         runner.close()
+
+
+@contextmanager
+def _room_beside(staging: Path) -> Iterator[Path]:
+    """Make a staging folder for the length of a with-block that no run sweeps; workers of other users see it too."""
+    beside = staging.with_name(f"{staging.name}-beside-runs")
+    with room_beside(beside) as room:
+        room.chmod(stat.S_IMODE(beside.stat().st_mode))
+        yield room / "staged"
 
 
 def stages_of(settings: Settings, layer: str, size: int) -> str:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from src import lake
 from src.checks.outcome import Outcome
-from src.contract import Feed
+from src.contract import Feed, Table
 from src.dataclass import dataclass
 from src.engine import DuckEngine, identifier, literal
 from src.silver import clean, incoming, passes, statements, winners
@@ -42,6 +42,31 @@ class _Load:
     candidates: Sequence[lake.DataFile] = ()
     against: Outcome = field(default_factory=Outcome)
     write: Callable[[], list[lake.DataFile]] | None = None  # of rows that go from bronze straight into their files
+
+
+@contextmanager
+def one_pass(engine: DuckEngine, table: Table, sources: Sequence[Source], stages: Stages) -> Iterator[Staged | None]:
+    """Return the rows of a table, computed from these sources and staged for the length of a with-block.
+
+    None, where these are few: then nothing was done. Those with reasons are in `rejected`; no file is written into the
+    table's folder.
+    """
+    if not stages.deals(tasks.size(file for _, _, files in sources for file in files)):
+        yield None
+        return
+    folder = stages.new_folder()
+    places = clean.Places.of_table(table, folder.joinpath)
+    places.table.mkdir()
+    merge = SharedMerge(engine, table, places, "", stages=stages)
+    try:
+        with merge._staging():
+            merge._compute_whole(sources)
+            load = merge._loads[-1]
+            written = tuple(load.write()) if load.write else ()
+            whole = Staged(places.table, table.stored_columns, written, table.partition_by)
+            yield whole if load.write else load.rows
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass(frozen=True)
@@ -197,7 +222,7 @@ class SharedMerge(clean.Merge):
         hashes = together(
             self._dealt(narrow.hash_keys, [narrow.Hashing(share, by_hash) for share in shares]), folder, narrow.HASHES
         )
-        counts = [narrow.Counting(hashes.part(number)) for number in range(buckets)]
+        counts = [narrow.Counting(part) for number in range(buckets) if (part := hashes.part(number)).files]
         shared = together(self._dealt(narrow.find_shared, counts), folder, narrow.HASHES)
         by_key = Cut(tuple(map(identifier, winners.key(table))), buckets)
         judged = self._dealt(narrow.judge, [narrow.Judging(share, shared, by_key) for share in shares])

@@ -48,6 +48,7 @@ class Staged:
     root: Path
     columns: Mapping[str, str]
     files: Files = ()
+    partition_by: tuple[str, ...] = ()  # columns that the names of folders say
 
     def __add__(self, other: Staged) -> Staged:
         return Staged(self.root, self.columns, self.files + other.files)
@@ -63,7 +64,7 @@ class Staged:
 
     def relation(self, engine: DuckEngine) -> str:
         """Return a relation of the rows."""
-        return engine.scan_files(self.root, self.files, self.columns)
+        return engine.scan_files(self.root, self.files, self.columns, self.partition_by)
 
 
 def together(parts: Iterable[Staged], root: Path, columns: Mapping[str, str]) -> Staged:

@@ -26,7 +26,7 @@ from deltalake import DeltaTable
 from deltalake.table import TableAlterer, TableOptimizer
 
 import main
-from src import catalog, lake
+from src import catalog, lake, workers
 from src.commands.run import pipeline
 from src.contract import Contracts, Table
 from src.engine import DuckEngine
@@ -433,7 +433,8 @@ class Shop:
 
     def check(self) -> None:
         project = self.project()
-        found = check.run(project.engine, self.data, project.contracts, project.marts)
+        with workers.dealing(project, beside_runs=True) as stages:
+            found = list(check.run(project.engine, self.data, project.contracts, project.marts, stages=stages))
         _refuse("check", [f"{one.table}: {one.law}: {one.found}" for one in found])
 
 

@@ -1,0 +1,135 @@
+"""Maintenance by workers does what it does in one process."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Lake
+from torture import shared
+
+from src import lake as tables
+from src import workers
+from src.engine import DuckEngine
+from src.maintenance import check
+from src.project import open_project
+
+HEADER = "order_id,day,amount,updated\n"
+FILES = (
+    "1,2024-01-01,10,1\n2,2024-01-02,20,1\n3,2024-01-02,x,1\n",
+    "1,2024-01-01,9,0\n4,2024-01-03,5,1\n",
+    "1,2024-01-01,11,2\n2,2024-01-02,20,0\n5,2024-01-02,7,1\n",
+    "4,2024-01-05,6,2\n6,2024-01-06,y,1\n",
+)
+BRONZE, SILVER, QUARANTINE = "bronze.shop.orders", "silver.shop.orders", "quarantine.shop.orders"
+
+
+@pytest.fixture
+def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let whatever is dealt out be done by two workers of this process; gives which tasks they did."""
+    names: list[str] = []
+
+    class Workers:
+        width = 2
+
+        def run(self, function: Callable[[Any], Any], tasks: Sequence[Any]) -> list[Any]:
+            names.extend(task.function.__name__ for task in tasks)
+            return [pickle.loads(pickle.dumps(function(pickle.loads(pickle.dumps(task))))) for task in tasks]
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+    monkeypatch.setattr("src.workers._runner", lambda settings: Workers())
+    return names
+
+
+def by_workers(shop: Lake) -> Lake:
+    return replace(shop, environ=shop.environ | shared.SETTINGS)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Lake:
+    made = Lake(tmp_path, {}).shop()
+    for part, text in enumerate(FILES):
+        made.land(f"shop/orders/{part}.csv", HEADER + text)
+        made.good()
+    return made
+
+
+# -- check
+
+
+def found_by_workers(shop: Lake) -> list[check.Finding]:
+    with open_project(by_workers(shop).settings) as project, workers.dealing(project, beside_runs=True) as stages:
+        assert stages
+        return list(check.run(project.engine, shop.data, project.contracts, project.marts, stages=stages))
+
+
+def change(shop: Lake, name: str, sql: str, gone: str = "false") -> None:
+    """Commit other rows in place of the files that hold some, as no step would."""
+    found = tables.open_table(tables.table_path(shop.data, name))
+    assert found
+    engine = DuckEngine(memory_limit="300MB", threads=1, spill=shop.root / "spill")
+    holding = set(engine.values(f"SELECT _at FROM {engine.scan(found, evolved=True, located=True)} WHERE {gone}"))
+    removed = [file for file in found.files if str(found.root / file.path) in holding]
+    new = engine.write(sql.format(rows=engine.scan(found, evolved=True)), found.root, found.partition_by)
+    engine.close()
+    tables.commit(found, add=new, remove=removed)
+
+
+def edit_log(shop: Lake, name: str, old: str, new: str) -> None:
+    """Let the first entry of a log that says something say something else."""
+    root = tables.table_path(shop.data, name)
+    log = next(path for path in sorted((root / "_delta_log").glob("*.json")) if old in path.read_text())
+    log.write_text(log.read_text().replace(old, new, 1))
+    tables.forget(root)
+
+
+def test_check_by_workers_finds_what_one_process_finds(
+    shop: Lake, done: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit_log(shop, SILVER, r"minValues\": {\"order_id\": 2", r"minValues\": {\"order_id\": 1")
+    change(shop, BRONZE, "SELECT * FROM {rows} WHERE order_id = '2' AND _file = 'shop/orders/0.csv'")
+    change(shop, BRONZE, "SELECT * REPLACE (7 AS _row, 'x' AS _file) FROM {rows} WHERE order_id = '5'")
+    change(shop, SILVER, "SELECT * REPLACE (8 AS amount) FROM {rows} WHERE order_id = 1")
+    change(shop, SILVER, "SELECT * FROM {rows} WHERE false", gone="order_id = 5")
+    change(shop, QUARANTINE, "SELECT * FROM {rows} WHERE false", gone="_file = 'shop/orders/3.csv'")
+    found = shop.findings()
+    assert found_by_workers(shop) == found, "computed in passes"
+    assert {"_read", "_hash", "find_shared", "_count_arrived", "_bounds", "_sum", "judge", "write_passing"} <= set(done)
+    monkeypatch.setattr("src.silver.passes.can_be", lambda table, sources: False)
+    assert found_by_workers(shop) == found, "computed side by side"
+    assert {"type_rows", "contend"} <= set(done)
+    assert not list(shop.data.glob(".staging*")), "what was staged is gone"
+    assert [(one.table, one.law, re.sub(r", such as.*|.*parquet has ", "", one.found)) for one in found] == [
+        (BRONZE, "rows are only ever added", "1 rows of a file are there more than once"),
+        (BRONZE, "rows are only ever added", "6 rows of files, by their numbers, are not there"),
+        (SILVER, "one row per key", "1 keys with more than one row"),
+        (SILVER, "the log tells which file can hold a key", "order_id from 2 to 2, the log says 1 to 2"),
+        (SILVER, "one pass gives the same", "1 rows should not be there"),
+        (SILVER, "one pass gives the same", "1 rows missing"),
+        (SILVER, "one pass gives the same", "quarantine: 1 rows missing"),
+    ]
+
+
+def test_check_by_workers_names_the_files_that_one_process_names(shop: Lake, done: list[str]) -> None:
+    bronze = tables.open_table(tables.table_path(shop.data, BRONZE))
+    assert bronze
+    edit_log(shop, BRONZE, r"{\"numRecords\": 2", r"{\"numRecords\": 3")
+    edit_log(shop, BRONZE, tables.hashes(bronze)[bronze.files[0].path], "0" * 64)
+    found = found_by_workers(shop)
+    assert found == shop.findings()
+    assert [one.found.partition(".parquet ")[2] for one in found] == [
+        "has not the bytes that were committed",
+        "has 2 rows, the log says 3",
+    ]
+    for file in bronze.files:
+        (bronze.root / file.path).write_bytes(b"PAR1" + bytes(file.size - 8) + b"PAR1")
+    found = found_by_workers(shop)
+    assert found == shop.findings()
+    assert [one.table for one in found] == [BRONZE]
