@@ -52,7 +52,7 @@ PULLED = $(if $(SOURCE),--source="$$SOURCE") $(if $(SLICE),--slice="$$SLICE") $(
 DRY = $(if $(DRY_RUN),--dry-run)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline draft plan preview status health report alerts query check repair schema-version upgrade vacuum optimize backup restore
+.PHONY: help setup pipeline draft plan explain preview status health report alerts query check repair schema-version upgrade vacuum optimize backup restore
 .PHONY: pull sources tables describe adopt page incident access cost models
 .PHONY: drill schedule rotate-logs docs new wheel test proof lint format torture bench clean ready ready-page ready-ml ready-dev train
 .PHONY: morning afternoon week month month-end
@@ -81,6 +81,9 @@ draft: ready ## a first contract, ready to run: FILES=data/landing/shop/orders/*
 
 plan: ready ## what a run would do and why, how much it would read and how long it would take; changes nothing
 	@$(PYTHON) main.py plan $(CHOSEN)
+
+explain: ready ## where a number comes from: TABLE=sales.daily_revenue WHERE="order_date = '2011-11-14'" (LIMIT=n)
+	@$(PYTHON) main.py explain $(if $(LIMIT),--limit="$$LIMIT") --where="$$WHERE" -- "$$TABLE"
 
 preview: ready ## what a contract makes of what has landed, or a model of what is published: TABLE=shop.orders (LIMIT=n); changes nothing
 	@$(PYTHON) main.py preview $(if $(LIMIT),--limit="$$LIMIT") -- "$$TABLE"

@@ -35,7 +35,7 @@ ORDER = [
     ["ml"],
     ["workers"],
     ["run", "model_tests", "draft"],
-    ["monitors", "maintenance", "preview"],
+    ["monitors", "maintenance", "preview", "explain"],
     ["causes"],
     ["alerts"],
     ["facts"],

@@ -31,6 +31,7 @@ ARGUMENTS = {
     "checklist": ["morning"],
     "confirm": ["--table", "bronze.shop.orders", "--day", "2024-01-01", "--reason", "holiday"],
     "describe": ["silver.shop.orders"],
+    "explain": ["silver.shop.orders", "--where", "true"],
     "preview": ["silver.shop.orders"],
     "quarantine": ["list"],
     "query": ["SELECT 1"],

@@ -118,7 +118,7 @@ def words_of_engine(engine: DuckEngine, table: Table, sources: Sequence[Source],
         row = f"(SELECT * FROM {scan} WHERE _file = {literal(reason.file)} AND _row = {reason.row})"
         try:
             part = reduced(engine, table, [reason.column]) if groups.is_wide(table) else table
-            engine.rows(_typed(engine, part, feed, columns, row, reason.column))
+            engine.rows(typed_rows(engine, part, feed, columns, row, reason.column))
         except BoathouseError as error:
             return f"{error.what}, in `{expression}`"
     return None
@@ -219,7 +219,7 @@ def load(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> tuple[i
             wide.append((feed, names, scan))
         else:
             relation = engine.scan(bronze, files, columns, evolved=True)
-            typed.append(_typed(engine, table, feed, columns, relation))
+            typed.append(typed_rows(engine, table, feed, columns, relation))
     read = engine.table(Batch.INCOMING, " UNION ALL ".join(typed or [no_rows(table)]), large=large)
     for feed, names, scan in wide:
         groups.drop(engine, table, feed)
@@ -234,7 +234,7 @@ def load(engine: DuckEngine, table: Table, sources: Sequence[Source]) -> tuple[i
     return read, True
 
 
-def _typed(
+def typed_rows(
     engine: DuckEngine, table: Table, feed: Feed, columns: Mapping[str, str], relation: str, untried: str = ""
 ) -> str:
     """Return a SELECT of the typed rows of a relation of bronze rows, whose columns are given."""

@@ -1,0 +1,57 @@
+"""Show where a number comes from: the rows, lines and files that it was computed from, and what was left out.
+
+Of rows of a mart the rows of its sources, each with the line that brought it and by how much the numbers move without
+it; of rows of silver the lines that contended for their place, and the rows of marts that they are part of. What is
+shown is proven: over these rows alone the model gives the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from src import console
+from src.commands import Call, json_argument, read_by_user, show
+from src.errors import UsageError
+from src.explain.explaining import Explainer, key_condition
+from src.explain.printed import print_explanation
+from src.masking.masks import note
+from src.masking.reader import masks_of
+from src.project import open_project
+from src.run import releases
+from src.selection import table_named
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("table", help="gold.sales.daily_revenue, silver.shop.orders; or the end of the name")
+    parser.add_argument("--where", help="which of its rows, as SQL: \"day = '2026-01-31' and country = 'Norway'\"")
+    parser.add_argument(
+        "--key", action="append", default=[], metavar="NAME=VALUE", help="which of its rows, by columns"
+    )
+    parser.add_argument("--limit", type=int, default=10, help="how many rows of each kind to show (default: 10)")
+    parser.add_argument("--brief", action="store_true", help="without what was left out, which reads all of bronze")
+    parser.add_argument("--newest", action="store_true", help="the newest versions, not those of the last release")
+    json_argument(parser)
+
+
+def run(call: Call) -> int:
+    args = call.args
+    if args.limit < 0:
+        raise UsageError(f"--limit {args.limit}", fix="give 0 or more")
+    if bool(args.where) == bool(args.key):
+        raise UsageError("no row is named" if not args.where else "--where and --key", fix="give one of --where, --key")
+    with read_by_user(call, "explain") as reading, open_project(call.settings) as project:
+        table, masks = table_named(project, args.table), masks_of(project)
+        reading.contracts, reading.masked = project.contracts, masks.covers(table.id)
+        reading.of_table(table.id, tuple(table.stored_columns))  # also where it fails
+        release = releases.Release() if args.newest else releases.newest_release(call.settings.data_dir)
+        explainer = Explainer(project, release.versions, release.as_of, masks, args.limit, args.brief)
+        asked = f"--where {args.where}" if args.where else " ".join(f"--key {pair}" for pair in args.key)
+        found = explainer.explain(table, args.where or key_condition(table, args.key), asked)
+        read = {name: tuple(stored.columns) for name, stored in project.built(set(found.tables())).items()}
+        for name, columns in read.items():
+            reading.of_table(name, columns)
+        reading.rows, reading.masked = found.rows, any(map(masks.covers, read))
+        show(call, found, print_explanation)
+        if masked := note(masks, read):
+            console.note(masked)
+    return 0

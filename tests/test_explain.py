@@ -1,0 +1,170 @@
+"""explain: a number comes with the rows, lines and files it was computed from, and with what was left out of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from conftest import DAILY, Lake
+
+HEADER = "order_id,day,amount,updated\n"
+
+
+@pytest.fixture
+def shop(lake: Lake) -> Lake:
+    """Two days of a shop: a correction, a copy, a row that cannot be read."""
+    lake.shop()
+    lake.land("shop/orders/1.csv", HEADER + "1,2026-01-05,10.00,1\n2,2026-01-05,30.00,1\n3,2026-01-06,4.00,1\n")
+    lake.good()
+    lake.land("shop/orders/2.csv", HEADER + "3,2026-01-05,5.50,2\n2,2026-01-05,30.00,1\n4,2026-01-05,much,1\n")
+    lake.good()
+    return lake
+
+
+def explained(lake: Lake, *words: str) -> dict[str, Any]:
+    """What explain shows as JSON."""
+    done = lake.typed("explain", *words, "--json")
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def places(rows: list[dict[str, Any]]) -> list[tuple[str, int, int, str]]:
+    """Where the lines of rows stand."""
+    lines = [row["line"] for row in rows]
+    return [(line["file"], line["row"], line["line"], line["text"]) for line in lines]
+
+
+def test_a_number_comes_with_its_lines_those_that_move_it_most_first_and_with_what_was_left_out(shop: Lake) -> None:
+    found = explained(shop, "gold.shop.daily", "--where", "day = '2026-01-05'")
+    assert (found["rows"], found["widened"], found["model"]) == (1, None, "src/gold/shop/daily.sql")
+    assert found["shown"][0]["values"] == {"day": "2026-01-05", "orders": 3, "amount": 45.5}
+    [source] = found["sources"]
+    assert (source["table"], source["rows"]) == ("silver.shop.orders", 3)
+    assert places(source["shown"]) == [
+        ("shop/orders/1.csv", 2, 3, "2,2026-01-05,30.00,1"),
+        ("shop/orders/1.csv", 1, 2, "1,2026-01-05,10.00,1"),
+        ("shop/orders/2.csv", 1, 2, "3,2026-01-05,5.50,2"),
+    ]
+    assert [row["moves"] for row in source["shown"]] == [
+        {"orders": 1, "amount": 30.0},
+        {"orders": 1, "amount": 10.0},
+        {"orders": 1, "amount": 5.5},
+    ]
+    runs = shop.rows("SELECT run_id FROM ops.pipeline_runs WHERE layer = 'bronze' ORDER BY start_time")
+    assert [row["line"]["run"] for row in source["shown"]] == [runs[0][0], runs[0][0], runs[1][0]]
+    left_out = source["not_counted"]
+    assert left_out["counts"] == {"rejected": 1, "superseded": 1}
+    assert [(one["why"], one["reason"], one["line"]["text"]) for one in left_out["rows"]] == [
+        ("rejected", "amount: cannot read much as decimal(18,2)", "4,2026-01-05,much,1"),
+        ("superseded", "the same as shop/orders/1.csv, row 2", "2,2026-01-05,30.00,1"),
+    ]
+
+
+def test_a_row_that_a_later_one_moved_elsewhere_was_left_out_of_where_it_was(shop: Lake) -> None:
+    shop.land("shop/orders/3.csv", HEADER + "9,2026-01-06,1.00,1\n")
+    shop.good()
+    [source] = explained(shop, "gold.shop.daily", "--key", "day=2026-01-06")["sources"]
+    assert source["rows"] == 1
+    [lost] = source["not_counted"]["rows"]
+    assert (lost["why"], lost["reason"]) == ("superseded", "updated 1 is before 2 of shop/orders/2.csv, row 1")
+
+
+def test_a_row_of_silver_comes_with_the_lines_that_lost_and_the_rows_of_marts_it_is_part_of(shop: Lake) -> None:
+    found = explained(shop, "silver.shop.orders", "--key", "order_id=3")
+    assert places(found["shown"]) == [("shop/orders/2.csv", 1, 2, "3,2026-01-05,5.50,2")]
+    assert [one["line"]["text"] for one in found["not_counted"]["rows"]] == ["3,2026-01-06,4.00,1"]
+    assert found["part_of"] == [{"table": "gold.shop.daily", "key": {"day": "2026-01-05"}}]
+
+
+def test_marts_of_marts_are_followed_down_to_the_lines(shop: Lake) -> None:
+    shop.add_largest("SELECT day, orders, amount FROM gold.shop.daily QUALIFY rank() OVER (ORDER BY amount DESC) = 1")
+    shop.edit("gold/shop/contract.yaml", "version: 1.0.0", "version: 1.1.0")
+    shop.good()
+    [through] = explained(shop, "gold.shop.largest", "--where", "true")["sources"]
+    assert (through["table"], through["rows"]) == ("gold.shop.daily", 1)
+    [source] = through["through"]["sources"]
+    assert [place[0] for place in places(source["shown"])] == [
+        "shop/orders/1.csv",
+        "shop/orders/1.csv",
+        "shop/orders/2.csv",
+    ]
+
+
+def test_a_number_is_explained_as_it_was_released_though_a_source_has_gone_on(shop: Lake) -> None:
+    model = DAILY.replace("SELECT day", "SELECT CASE WHEN sum(amount) > 50 THEN error('stop') ELSE day END AS day", 1)
+    shop.write("gold/shop/daily.sql", model.replace("GROUP BY day", "GROUP BY orders.day"))
+    shop.edit("gold/shop/contract.yaml", "version: 1.0.0", "version: 1.1.0")
+    shop.good()
+    shop.land("shop/orders/3.csv", HEADER + "9,2026-01-05,7.00,1\n")
+    assert "stop" in str(shop.run().failures["gold.shop.daily"])
+    [source] = explained(shop, "gold.shop.daily", "--key", "day=2026-01-05")["sources"]
+    assert source["rows"] == 3  # the line of the run that failed is in silver, and not in this number
+
+
+def test_a_number_of_another_version_of_its_contract_is_not_explained_by_this_one(shop: Lake) -> None:
+    shop.write("gold/shop/daily.sql", DAILY.replace("sum(amount)", "max(amount)"))
+    shop.edit("gold/shop/contract.yaml", "version: 1.0.0", "version: 1.1.0")
+    done = shop.typed("explain", "gold.shop.daily", "--where", "true")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "gold.shop.daily was built by another version of its contract" in done.stderr
+
+
+PYTHON = """
+import polars as pl
+
+def model(tables):
+    orders = tables["silver.shop.orders"]
+    return orders.group_by("day").agg(pl.len().cast(pl.Int64).alias("orders"), pl.sum("amount").cast(pl.Decimal(18, 2)))
+"""
+
+
+def test_a_model_in_python_is_traced_by_running_it_over_less(shop: Lake) -> None:
+    (shop.root / "src/gold/shop/daily.sql").unlink()
+    shop.write("gold/shop/daily.py", PYTHON)
+    reads = "transformSourceObjects: [silver.shop.orders]"
+    shop.edit(
+        "gold/shop/contract.yaml",
+        "{name: orders, logicalType: integer, physicalType: bigint}",
+        "{name: orders, logicalType: integer, physicalType: bigint, " + reads + "}",
+    )
+    shop.edit("gold/shop/contract.yaml", "version: 1.0.0", "version: 1.1.0")
+    shop.good()
+    found = explained(shop, "gold.shop.daily", "--key", "day=2026-01-05")
+    assert (found["widened"], found["sources"][0]["rows"]) == (None, 3)
+    assert found["sources"][0]["not_counted"]["unknown"] == "a model in Python"
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (("--where", "day = '2030-01-01'"), "no row of gold.shop.daily has --where day = '2030-01-01'"),
+        (("--where", "day ="), "syntax error"),
+        (("--where", "true LIMIT 1"), "more than a condition"),
+        (("--where", "exists (select 1 from read_csv('/etc/passwd'))"), "read_csv() in a condition"),
+        (("--where", "nothing = 1"), "no column nothing"),
+        (("--key", "nothing=1"), "--key nothing=1"),
+        (("--key", "day=soon"), "--key day=soon"),
+        ((), "no row is named"),
+        (("--where", "true", "--key", "day=2026-01-05"), "--where and --key"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_what_names_no_row_is_refused_by_what_is_wrong(shop: Lake, words: tuple[str, ...], what: str) -> None:
+    done = shop.typed("explain", "gold.shop.daily", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert what in done.stderr and "fix:" in done.stderr
+
+
+def test_it_is_shown_as_text_line_by_line(shop: Lake) -> None:
+    text = shop.typed("explain", "daily", "--key", "day=2026-01-05", "--limit", "1").stdout
+    assert text.splitlines()[1:8] == [
+        "  day 2026-01-05, orders 3, amount 45.50",
+        "  computed by src/gold/shop/daily.sql",
+        "  proven: over these rows alone the model gives the same",
+        "  silver.shop.orders, version 2: 3 rows, of which 1 are shown",
+        *[line for line in text.splitlines() if line.startswith("    shop/orders/1.csv, row 2 (line 3), run ")][:1],
+        "      2,2026-01-05,30.00,1",
+        "      without it: orders -1, amount -30.00",
+    ]
