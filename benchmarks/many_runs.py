@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import bisect
-import logging
 import os
 import re
 import shutil
@@ -26,6 +25,7 @@ from functools import partial
 from pathlib import Path
 
 from deltalake import DeltaTable
+from loguru import logger
 
 import main as program
 from benchmarks import machine
@@ -281,7 +281,7 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=0, help="of timing looks at it")
     parser.add_argument("--against", type=Path, help="another clone, to be timed beside this one")
     args = parser.parse_args()
-    logging.disable()
+    logger.remove()
     build(args.folder.resolve(), args.domains, args.runs)
     if args.rounds:
         look(args.folder.resolve(), args.against, args.rounds)

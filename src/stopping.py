@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+WATCHER = "stop"  # the name of the thread that learns of signals; it never imports anything
 _SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "TERM"}
 _asked: list[signal.Signals] = []
 _rung = threading.Event()  # once a stop is asked for: what ends the pauses of threads that no signal reaches
@@ -37,7 +38,7 @@ def heeded() -> Iterator[None]:
     arrived, bell = os.pipe()
     os.set_blocking(bell, False)
     bell_before = signal.set_wakeup_fd(bell, warn_on_full_buffer=False)
-    watcher = threading.Thread(target=_watch, args=(arrived,), daemon=True, name="stop")
+    watcher = threading.Thread(target=_watch, args=(arrived,), daemon=True, name=WATCHER)
     watcher.start()
     try:
         yield

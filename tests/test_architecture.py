@@ -59,6 +59,7 @@ HOMES: dict[str, tuple[list[str], str]] = {
     "fastexcel": (["src/bronze/workbooks/"], WHEN_USED),
     "python_calamine": (["src/bronze/workbooks/"], WHEN_USED),
     "xlsxwriter": (["src/demo/", "src/exports.py"], WHEN_USED),
+    "loguru": (["src/logger.py", "src/run/logs.py"], WHEN_USED),
     "rich": (["src/console.py"], WHEN_USED),
     "filelock": (["src/run/lock.py"], WHEN_USED),
     "apprise": (["src/alerts/messages.py"], WHEN_USED),

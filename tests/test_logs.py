@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import logging
 import os
 import re
 import subprocess
@@ -15,11 +14,11 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, Lake, typed
+from loguru import logger
 
 from src import __version__
 from src.commands.rotate_logs import print_plan
 from src.errors import MachineError
-from src.logger import logger
 from src.maintenance import rotate_logs
 from src.run import logs, rotation
 
@@ -27,18 +26,14 @@ SECRET = "hunter2-and-more"
 # A command that logs on a day that is not today: what it says is stamped as if the clock stood there.
 SAY = """
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from src.run import logs
 logs.start(Path(sys.argv[1]), level="INFO", secrets=[], console_level="ERROR")
 from src.logger import logger
 year, month, day = map(int, sys.argv[2].split("-"))
-def stand(record):
-    record.created = datetime(year, month, day, 12, tzinfo=UTC).timestamp()
-    return True
-logger.addFilter(stand)
+moved = logger.patch(lambda said: said.update(time=said["time"].replace(year=year, month=month, day=day, hour=12)))
 for text in sys.argv[3:]:
-    logger.info(text)
+    moved.info(text)
 """
 TODAY = date(2026, 11, 21)
 
@@ -47,7 +42,8 @@ TODAY = date(2026, 11, 21)
 def folder(tmp_path: Path) -> Iterator[Path]:
     """A log folder that is not there yet; afterwards nothing is logged any more."""
     yield tmp_path / "some" / "logs"
-    logs.stop()
+    logger.remove()
+    logger.configure(patcher=lambda record: None)
 
 
 def start(folder: Path, *secrets: str, console_level: str = "INFO", form: logs.Form = "text") -> None:
@@ -70,11 +66,11 @@ def connect(password: str) -> None:
 
 def test_a_secret_is_struck_out_of_messages_and_tracebacks(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     start(folder, SECRET, "other")
-    logger.warning("the remote says %s and %s", f"https://me:{SECRET}@example.org", "other")
+    logger.warning("the remote says {} and {}", f"https://me:{SECRET}@example.org", "other")
     try:
         connect(SECRET)
     except ConnectionError as error:
-        logger.error("a bug: %s: %s", type(error).__name__, error, exc_info=error)
+        logger.opt(exception=error).error("a bug: {}: {}", type(error).__name__, error)
     told = written(folder)
     assert "the remote says https://me:***@example.org and ***" in told
     assert "a bug: ConnectionError: refused: user=me password=***" in told
@@ -92,7 +88,7 @@ def test_the_console_has_one_line_a_message_and_no_traceback(folder: Path, capsy
     try:
         connect("x")
     except ConnectionError as error:
-        logger.critical("a bug: %s", type(error).__name__, exc_info=error)
+        logger.opt(exception=error).critical("a bug: {}", type(error).__name__)
     lines = [re.sub(r"^\d\d:\d\d:\d\dZ ", "", line) for line in capsys.readouterr().err.splitlines()]
     assert lines == ["INFO    bronze.shop.orders: 1 files", "CRITICAL a bug: ConnectionError"]
 
@@ -115,11 +111,11 @@ def test_a_traceback_shows_no_values_of_variables(folder: Path, capsys: pytest.C
 def test_braces_and_markup_in_messages_and_tracebacks_stand_as_they_are(folder: Path) -> None:
     start(folder)
     odd = "{not a field} {0} <red>markup</red> {extra[x]} %s \\"
-    logger.info("%s", odd)
+    logger.info("{}", odd)
     try:
         raise ValueError(odd)
     except ValueError:
-        logger.exception("failed with %s", odd)
+        logger.exception("failed with {}", odd)
     assert written(folder).count(odd) == 3  # twice as a message, once as what the error says
 
 
@@ -128,7 +124,7 @@ def test_the_console_says_what_matters_to_it_and_the_file_what_matters_to_it(
 ) -> None:
     start(folder, console_level="ERROR")
     for level in ("DEBUG", "INFO", "ERROR"):
-        logger.log(logging.getLevelNamesMapping()[level], f"of level {level}")
+        logger.log(level, f"of level {level}")
     assert re.findall(r"of level (\w+)", written(folder)) == ["INFO", "ERROR"]
     assert re.findall(r"of level (\w+)", capsys.readouterr().err) == ["ERROR"]
 
@@ -167,7 +163,7 @@ def test_the_lines_of_a_run_have_its_id(lake: Lake) -> None:
 def test_as_json_each_message_is_one_object_in_one_line_with_no_secret(folder: Path) -> None:
     odd = 'hunter2"\\\u00e4'  # as JSON writes it, it would no longer be found
     start(folder, odd, form="json")
-    logger.info("two\nlines %s of {} %s", "%s", odd)
+    logger.info("two\nlines {} of %s {}", "{x}", odd)
     logs.begin_run("r1")
     try:
         connect(odd)
@@ -175,7 +171,7 @@ def test_as_json_each_message_is_one_object_in_one_line_with_no_secret(folder: P
         logger.exception("a bug")
     first, second = (json.loads(line) for line in written(folder).splitlines())
     assert datetime.fromisoformat(first.pop("time")).tzinfo == UTC
-    message = "two\nlines %s of {} ***"
+    message = "two\nlines {x} of %s ***"
     assert first == {"level": "INFO", "run_id": None, "command": "backfill", "message": message}
     assert (second["level"], second["run_id"], second["message"]) == ("ERROR", "r1", "a bug")
     assert second["exception"].startswith("Traceback (most recent call last):\n")
@@ -259,7 +255,7 @@ def test_a_day_is_one_of_utc_wherever_the_machine_stands(folder: Path) -> None:
 
 
 def test_the_times_of_the_file_and_of_the_console_are_those_of_utc(folder: Path) -> None:
-    code = SAY.replace('console_level="ERROR"', 'console_level="INFO"').replace("logger.addFilter(stand)", "")
+    code = SAY.replace('console_level="ERROR"', 'console_level="INFO"').replace("moved.info", "logger.info")
     before = datetime.now(UTC).replace(microsecond=0)
     command = [sys.executable, "-c", code, str(folder), "2026-11-21", "here"]
     ran = subprocess.run(command, cwd=ROOT, env=os.environ | {"TZ": "Asia/Tokyo"}, capture_output=True, check=True)
@@ -289,7 +285,7 @@ def rotated(folder: Path, today: date = TODAY) -> list[str]:
 
 def test_a_log_is_14_days_old_by_the_day_in_its_name_and_goes_after_that(folder: Path) -> None:
     put(folder, "app.2026-11-06.log", "app.2026-11-07.log", "cron.2026-11-06.2.log", "cron.2026-11-07.log")
-    put(folder, "app.2026-11-05_00-00-01_000123.log", "app.2026-11-19_00-00-01_000123.log")  # an earlier release's
+    put(folder, "app.2026-11-05_00-00-01_000123.log", "app.2026-11-19_00-00-01_000123.log")  # loguru's names
     with gzip.open(folder / "app.2026-10-01.log.gz", "wt") as packed:
         packed.write("packed by hand\n")
     for path in folder.iterdir():
@@ -426,14 +422,29 @@ def test_the_command_rotates_the_folder_that_the_settings_name(tmp_path: Path) -
     assert names(tmp_path) == ["app.2026-11-01.log"]
 
 
-# -- a log that cannot be written
+# -- loguru, loaded late
 
 
-def test_a_log_that_cannot_be_written_is_said_on_the_console_and_stops_nothing(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    start(folder, SECRET, console_level="ERROR")
-    (folder / "app.log").unlink()
-    (folder / "app.log").mkdir()
-    logger.info("a line with %s", SECRET)
-    assert capsys.readouterr().err.startswith("error: the log cannot be written: ")
+def loaded_after(code: str, folder: Path) -> str:
+    """What a process of its own prints: `code` has the logger started, at `folder`."""
+    started = f"from pathlib import Path; from src.run import logs; import sys; folder = Path({str(folder)!r}); "
+    started += "logs.start(folder, level='INFO', secrets=['hunter2-and-more'], console_level='ERROR'); "
+    ran = subprocess.run([sys.executable, "-c", started + code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return ran.stdout.strip()
+
+
+def test_loguru_is_loaded_with_the_first_line_and_without_asyncio(folder: Path) -> None:
+    seen = "print('loguru' in sys.modules, 'asyncio' in sys.modules)"
+    assert loaded_after(seen, folder) == "False False"
+    late = "from src.logger import logger; logger.info('hunter2-and-more'); "
+    assert loaded_after(late + seen, folder) == "True False"
+    assert (folder / "app.log").read_text(encoding="utf-8").endswith("***\n")
+    then = "import asyncio; print(asyncio.run(asyncio.sleep(0, 'as ever')))"
+    assert loaded_after(late + then, folder) == "as ever"
+
+
+def test_code_of_a_project_that_logs_by_loguru_itself_says_no_secret_either(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text("from loguru import logger\nlogger.info('hunter2-and-more')\n", "utf-8")
+    loaded_after(f"from src.gold.model import load_module; load_module(Path({str(tmp_path / 'model.py')!r}))", folder)
+    text = (folder / "app.log").read_text(encoding="utf-8")
+    assert text.endswith("***\n") and "hunter2" not in text

@@ -497,11 +497,13 @@ def shown(data: Path) -> tuple[list[str], str | None]:
     return [step.table_id for step in found.steps], found.at
 
 
-def test_a_log_line_of_a_step_that_is_tried_again_names_the_step(
-    lake: Lake, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_log_line_of_a_step_that_is_tried_again_names_the_step(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    from loguru import logger
+
     from src.errors import TransientError
 
+    lines: list[str] = []
+    sink = logger.add(lambda message: lines.append(message.record["message"]), level="WARNING")
     monkeypatch.setattr(runs, "_RETRIES", (0.0,))
     errors = [TransientError("busy")]
 
@@ -511,8 +513,8 @@ def test_a_log_line_of_a_step_that_is_tried_again_names_the_step(
         return Outcome()
 
     record: Record = new_run().step("gold.shop.daily", work)
-    warnings = [line.getMessage() for line in caplog.records if line.levelname == "WARNING"]
-    assert (record.status, warnings) == ("success", ["gold.shop.daily: trying again in 0.0 s: busy"])
+    logger.remove(sink)
+    assert (record.status, lines) == ("success", ["gold.shop.daily: trying again in 0.0 s: busy"])
 
 
 if __name__ == "__main__":

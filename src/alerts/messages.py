@@ -177,7 +177,7 @@ def _notified(number: int, url: str, title: str, body: str, kind: str) -> bool:
 
     channel, error = _opened(url)
     if channel is None:
-        logger.error("alerts: URL %s of ALERT_URLS: %s", number, error)
+        logger.error("alerts: URL {} of ALERT_URLS: {}", number, error)
         return False
     sender = Apprise()
     sender.add(channel)
@@ -185,7 +185,7 @@ def _notified(number: int, url: str, title: str, body: str, kind: str) -> bool:
         taken = sender.notify(body, title=title, notify_type=NotifyType(kind), body_format=NotifyFormat.TEXT)
         if not taken:
             why = struck(" ".join(_reasons(log.getvalue())), _secrets(url))
-            logger.error("alerts: URL %s of ALERT_URLS (%s) took nothing: %s", number, channel.service_name, why)
+            logger.error("alerts: URL {} of ALERT_URLS ({}) took nothing: {}", number, channel.service_name, why)
     return bool(taken)
 
 

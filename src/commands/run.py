@@ -193,4 +193,4 @@ def _tell(project: Project, run: Run) -> None:
         alerts.update(project.engine, settings.data_dir, urls, found, runs.now(), alerts.looked_at(run))
         lake.keep(settings.data_dir)
     except BoathouseError as error:
-        logger.warning("alerts not sent: %s", error)
+        logger.warning("alerts not sent: {}", error)

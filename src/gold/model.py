@@ -19,6 +19,7 @@ from src.engine import DuckEngine, identifier, literal
 from src.errors import ContractError
 from src.gold.computation import Computation
 from src.gold.cut import Cut
+from src.logger import load as load_logger
 
 
 @dataclass(frozen=True)
@@ -207,6 +208,7 @@ def load_module(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise ContractError("cannot be imported", where=path)
+    load_logger()  # for its code may log by loguru itself
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

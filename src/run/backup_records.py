@@ -101,12 +101,12 @@ def record(engine: DuckEngine, data: Path, row: Backup) -> bool:
     try:
         known += _stored(engine, data)
     except BoathouseError as error:
-        logger.warning("the records of backups cannot be read: %s", error)
+        logger.warning("the records of backups cannot be read: {}", error)
     _keep(data, replace(_with_revision(engine, data, row), number=_next(known)))
     try:
         append(engine, data)
     except BoathouseError as error:
-        logger.warning("the record of %s %s waits for the next command: %s", row.kind, row.backup, error)
+        logger.warning("the record of {} {} waits for the next command: {}", row.kind, row.backup, error)
         return False
     return True
 
@@ -135,7 +135,7 @@ def _with_revision(engine: DuckEngine, data: Path, row: Backup) -> Backup:
     try:
         revision = releases.revision_of(engine, data, row.release) if row.release else None
     except BoathouseError as error:
-        logger.warning("the commit of release %s cannot be read: %s", row.release, error.what)
+        logger.warning("the commit of release {} cannot be read: {}", row.release, error.what)
         revision = None
     return replace(row, git_commit=revision.commit, git_dirty=revision.dirty) if revision else row
 

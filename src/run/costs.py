@@ -71,7 +71,7 @@ def record(project: Project, run: Run) -> None:
     try:
         _record(project, run)
     except BoathouseError as error:
-        logger.warning("what run %s took is not recorded: %s", run.run_id, error)
+        logger.warning("what run {} took is not recorded: {}", run.run_id, error)
 
 
 def _record(project: Project, run: Run) -> None:

@@ -6,39 +6,24 @@ Every line says of which run and command it is. The file has the traceback of a 
 from __future__ import annotations
 
 import json
-import logging
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
+from datetime import UTC
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from src import console
-from src.errors import BoathouseError
-from src.logger import NAME, logger
+from src.logger import logger, when_loaded
 from src.run import rotation
 from src.settings import struck
+
+if TYPE_CHECKING:
+    from loguru import Logger, Record
 
 Form = Literal["text", "json"]
 _NONE = "-"  # stands for the run id of a line before a run has one
 _fields = {"run_id": _NONE, "command": _NONE}  # of every line of this process, which does one command
-
-
-class _Sink(logging.Handler):
-    """One of the places that messages go to, from a level on; `write` takes one, without secrets, and its record."""
-
-    def __init__(self, level: str, secrets: Sequence[str], write: Callable[[str, logging.LogRecord], object]) -> None:
-        super().__init__(level)
-        self._secrets, self._write = secrets, write
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write the message; that it cannot be written is said on the console and stops nothing."""
-        library = record.name.partition(".")[0]
-        message = record.getMessage() if record.name == NAME else f"{library}: {record.getMessage()}"
-        try:
-            self._write(console.plain_lines(struck(message, self._secrets)), record)
-        except (BoathouseError, OSError) as error:
-            console.complain(struck(f"the log cannot be written: {error}", self._secrets))
+_CONSOLE = "{time:HH:mm:ss!UTC}Z {level: <7} {message}"
 
 
 def start(
@@ -50,23 +35,30 @@ def start(
         MachineError: the file cannot be written.
     """
 
-    def show(message: str, record: logging.LogRecord) -> None:
-        print(f"{_moment(record):%H:%M:%S}Z {record.levelname: <7} {message}", file=sys.stderr)
+    def strike(record: Record) -> None:
+        record["message"] = console.plain_lines(struck(record["message"], secrets))
+        record["extra"].update(_fields)
 
-    def keep(message: str, record: logging.LogRecord) -> None:
-        log.write(line(message, record, secrets), _moment(record))
+    def short(record: Record) -> str:
+        return _CONSOLE + "\n"
+
+    def set_up(logger: Logger) -> None:
+        logger.remove()
+        logger.configure(patcher=strike)
+        # diagnose, the default, would show the values of variables in tracebacks, and secrets among them
+        logger.add(sys.stderr, level=console_level, format=short, diagnose=False)
+        # the format is empty: the sink writes the line itself, so that no brace of a message is taken for a field
+        logger.add(
+            lambda message: log.write(line(message.record, secrets), message.record["time"]),
+            level=level,
+            format=lambda record: "",
+            diagnose=False,
+        )
 
     _fields.update(run_id=_NONE, command=command)
     log = rotation.Log(folder / rotation.APP)
     line = _json_line if form == "json" else _text_line
-    stop()
-    logger.handlers[:] = [_Sink(console_level, secrets, show), _Sink(level, secrets, keep)]
-    logger.setLevel(level)
-
-
-def stop() -> None:
-    """Send log messages nowhere any more."""
-    logger.handlers.clear()
+    when_loaded(set_up)
 
 
 def begin_run(run_id: str) -> None:
@@ -74,56 +66,62 @@ def begin_run(run_id: str) -> None:
     _fields["run_id"] = run_id
 
 
-def _text_line(message: str, record: logging.LogRecord, secrets: Sequence[str]) -> str:
-    fields = (_time(record, " "), f"{record.levelname: <8}", _fields["run_id"], _fields["command"])
-    return " | ".join((*fields, message)) + "\n" + _traceback(record, secrets)
+def _text_line(record: Record, secrets: Sequence[str]) -> str:
+    extra = record["extra"]
+    fields = (_time(record, " "), f"{record['level'].name: <8}", extra["run_id"], extra["command"])
+    return " | ".join((*fields, record["message"])) + "\n" + _traceback(record, secrets)
 
 
-def _json_line(message: str, record: logging.LogRecord, secrets: Sequence[str]) -> str:
+def _json_line(record: Record, secrets: Sequence[str]) -> str:
     """Return the message as one JSON object in one line; secrets are struck out before, for JSON escapes letters."""
+    extra = record["extra"]
     entry = {
         "time": _time(record, "T"),
-        "level": record.levelname,
-        "run_id": None if _fields["run_id"] == _NONE else _fields["run_id"],
-        "command": _fields["command"],
-        "message": message,
+        "level": record["level"].name,
+        "run_id": None if extra["run_id"] == _NONE else extra["run_id"],
+        "command": extra["command"],
+        "message": record["message"],
     }
     if trace := _traceback(record, secrets):
         entry["exception"] = trace
     return json.dumps(entry, ensure_ascii=False) + "\n"
 
 
-def _moment(record: logging.LogRecord) -> datetime:
-    return datetime.fromtimestamp(record.created, UTC)
-
-
-def _time(record: logging.LogRecord, separator: str) -> str:
-    moment = _moment(record)
+def _time(record: Record, separator: str) -> str:
+    moment = record["time"].astimezone(UTC)
     return f"{moment:%Y-%m-%d}{separator}{moment:%H:%M:%S}.{moment.microsecond // 1000:03}Z"
 
 
-def _traceback(record: logging.LogRecord, secrets: Sequence[str]) -> str:
+def _traceback(record: Record, secrets: Sequence[str]) -> str:
     """Return the traceback, secrets struck out of it; nothing where there is none."""
-    if not record.exc_info or record.exc_info[1] is None:
-        return ""
     import traceback
 
-    return console.plain_lines(struck("".join(traceback.format_exception(*record.exc_info)), secrets))
+    failure = record["exception"]
+    if failure is None:
+        return ""
+    lines = traceback.format_exception(failure.type, failure.value, failure.traceback)
+    return console.plain_lines(struck("".join(lines), secrets))
 
 
 def warn(notices: Iterable[str]) -> None:
     """Write each notice to the log and the console as a warning."""
     for notice in notices:
-        logger.warning("%s", notice)
+        logger.warning("{}", notice)
 
 
 def take_in(library: str) -> None:
     """Write what a library tells Python's own logging, from warnings on, to the log and the console."""
+    import logging
+
+    class Taking(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            logger.opt(exception=record.exc_info).log(record.levelname, "{}: {}", library, record.getMessage())
+
     theirs = logging.getLogger(library)
-    theirs.handlers, theirs.propagate = [*logger.handlers], False
+    theirs.handlers, theirs.propagate = [Taking()], False
     theirs.setLevel(logging.WARNING)
 
 
 def bug(error: BaseException) -> None:
     """Leave the traceback of what nobody foresaw in the log."""
-    logger.critical("a bug: %s: %s", type(error).__name__, error, exc_info=error)
+    logger.opt(exception=error).critical("a bug: {}: {}", type(error).__name__, error)

@@ -40,7 +40,7 @@ def recorded_run(
         logs.begin_run(run_id)
         window = window or runs.window(started.date(), None, None)
         run = Run(run_id, window, runs.now, command, kind, full_refresh, relative=project.relative)
-        logger.info("run %s: %s, Boathouse %s", run_id, command, __version__)
+        logger.info("run {}: {}, Boathouse {}", run_id, command, __version__)
         run.started_by = by
         run.profile = project.engine.profile
         run.masks = cache(partial(_masks, project))
@@ -82,12 +82,12 @@ def _fold(project: Project) -> None:
     try:
         reads.fold(project.engine, project.settings.data_dir)
     except (BoathouseError, OSError) as error:
-        logger.warning("what was read is not stored yet: %s", error)
+        logger.warning("what was read is not stored yet: {}", error)
 
 
 def _tell(run: Run, release: releases.Release) -> None:
     """Say which tables stay behind or have old sources, in the log and in the run's own record, if it did steps."""
     lines = [releases.describe(standing) for standing in release.behind.values()] if run.steps else []
     for line in lines:
-        logger.warning("readers see %s", line)
+        logger.warning("readers see {}", line)
     run.note(lines)

@@ -3,8 +3,8 @@
 A day is a day of UTC, like every other time that the lake keeps: none has 23 hours, and every machine agrees.
 Whoever writes the first line of a day first moves the logs of earlier days aside: `app.log` becomes
 `app.2026-11-20.log`. Nobody holds a log open, each line is appended by itself, so it does not matter how many
-processes write, how short they are, or which of them lives over midnight. The library's own rotation goes by one
-process; it is not used.
+processes write, how short they are, or which of them lives over midnight. loguru's own rotation goes by the time
+a file was made, and by one process; it is not used.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SCHEDULED = "cron.log"  # what the scheduled jobs print
 PAGE = "page.log"  # what the commands print that were started from the page
 KEPT = timedelta(days=14)
 _OURS = (APP, SCHEDULED, PAGE)
-# A log of an earlier day, also one that somebody packed, or that an earlier release named.
+# A log of an earlier day, also one that somebody packed, or that loguru named when rotation was its own.
 _DATED = re.compile(r"(?:app|cron|page)\.(\d{4}-\d\d-\d\d)(?:_\d\d-\d\d-\d\d_\d{6})?(?:\.\d+)?\.log(?:\.gz)?")
 _DAY = re.compile(rb'(?:\{"time": ")?(\d{4}-\d\d-\d\d)(?!\d)')  # begins a line of text, or one of JSON
 _LOOKED_AT = 100  # lines: a log that something else wrote to may open with some that say no day

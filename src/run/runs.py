@@ -321,7 +321,7 @@ class Run:
         )
         record = _with(record, self._expected("run"))
         self.records.append(record)
-        logger.info("run %s: %s, %s records, %.1f s", self.run_id, status, f"{record.records_read:,}", record.latency)
+        logger.info("run {}: {}, {:,} records, {:.1f} s", self.run_id, status, record.records_read, record.latency)
         return record
 
     def counted(self, releases: int) -> None:
@@ -388,7 +388,7 @@ class Run:
         try:
             return self.expect(step, outcome)
         except BoathouseError as error:  # no run fails for want of a forecast
-            logger.warning("nothing is predicted: %s", error)
+            logger.warning("nothing is predicted: {}", error)
             self.expect = lambda step, outcome: Expected()
             return Expected()
 
@@ -396,7 +396,7 @@ class Run:
         for audit in audits:
             self.audits.append(Audited(self.run_id, self.clock(), table_id, **vars(audit)))
             if not audit.passed and audit.severity == "warning":
-                logger.warning("%s: %s", table_id, describe_audit(audit))
+                logger.warning("{}: {}", table_id, describe_audit(audit))
 
     def _record(self, begun: Begun, ended: datetime, outcome: Outcome, error: Exception | None) -> Record:
         layer, domain, table = begun.table_id.split(".")
@@ -481,7 +481,7 @@ def _attempt(table_id: str, work: Callable[[], Outcome]) -> tuple[Outcome, Excep
         except TransientError as error:
             if pause is None:
                 return Outcome(), error
-            logger.warning("%s: trying again in %s s: %s", table_id, pause, error)
+            logger.warning("{}: trying again in {} s: {}", table_id, pause, error)
             stopping.pause(pause)
         except Exception as error:  # a step's failure must not stop the steps that do not need it
             stopping.check()
@@ -491,9 +491,9 @@ def _attempt(table_id: str, work: Callable[[], Outcome]) -> tuple[Outcome, Excep
 
 def _log_failure(table_id: str, error: Exception) -> None:
     if isinstance(error, BoathouseError):
-        logger.error("%s", _error_text(table_id, error))
+        logger.error("{}", _error_text(table_id, error))
     else:
-        logger.error("%s: a bug: %s: %s", table_id, type(error).__name__, error, exc_info=error)
+        logger.opt(exception=error).error("{}: a bug: {}: {}", table_id, type(error).__name__, error)
 
 
 def _error_text(table_id: str, error: Exception) -> str:

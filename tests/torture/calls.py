@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import logging
 import shutil
 import subprocess
 import sys
@@ -18,6 +17,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+
+from loguru import logger
 
 from src.errors import BoathouseError, translated
 from torture import histories, kills, rot
@@ -35,7 +36,7 @@ def attempt(job: Job) -> int:
     Raises:
         Exception: what is no failure of ours, and so a bug.
     """
-    logging.disable()
+    logger.remove()
     fails = ctypes.CDLL(None)
     failure = job.failure or Failure(0, 0, False)
     fails.calls_fail(job.root.encode(), ctypes.c_long(failure.at), failure.error, failure.onwards)

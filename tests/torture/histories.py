@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import logging
 import os
 import shutil
 import tempfile
@@ -24,6 +23,7 @@ import duckdb
 from conftest import DAILY, MART, ORDERS
 from deltalake import DeltaTable
 from deltalake.table import TableAlterer, TableOptimizer
+from loguru import logger
 
 import main
 from src import catalog, lake, workers
@@ -854,7 +854,7 @@ def settle(workers: Any) -> None:
 @contextmanager
 def scratch() -> Iterator[tuple[Path, Tools]]:
     """A folder in memory where there is one, and tools."""
-    logging.disable()
+    logger.remove()
     memory = Path("/dev/shm")
     home = Path(tempfile.mkdtemp(prefix="torture-", dir=memory if os.access(memory, os.W_OK) else None))
     tools = Tools.at(home)

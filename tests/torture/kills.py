@@ -8,7 +8,6 @@ one child for each line it reads, which is what a thousand kills need.
 from __future__ import annotations
 
 import json
-import logging
 import os
 import shutil
 import signal
@@ -24,6 +23,7 @@ from random import Random
 from typing import Any, Protocol
 
 import duckdb
+from loguru import logger
 
 import main
 from src import contract
@@ -104,7 +104,7 @@ def _insist(run: Run) -> None:
 
 def child(job: Job) -> int:
     """Do one job in this process, unless it kills itself on the way; returns the points passed."""
-    logging.disable()
+    logger.remove()
     passed, counted = 0, count(1)
 
     def point() -> None:
