@@ -21,9 +21,8 @@ A finding may follow from several causes: mending one of them is then not enough
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from src.dataclass import dataclass
 from src.problems import CLASSES, Problem
 
 _QUIET = "quiet"

@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from src import console
-from src.dataclass import dataclass
 from src.engine import DuckEngine, identifier, literal
 from src.errors import DataError, UsageError, from_os_error
 

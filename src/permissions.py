@@ -10,9 +10,9 @@ import os
 import shlex
 import stat
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from src.dataclass import dataclass
 from src.settings import ENV_FILE, Settings
 
 _OTHERS = stat.S_IRWXO

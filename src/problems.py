@@ -17,9 +17,8 @@ The class of an incident follows from what a reader of the tables loses, by one 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
-
-from src.dataclass import dataclass
 
 CLASSES = ("P1", "P2", "P3", "P4")  # the most urgent first
 

@@ -9,7 +9,7 @@ import sys
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -18,7 +18,6 @@ from pathlib import Path
 from src import catalog, console, contract, lake, proof, stopping
 from src.checks import audits
 from src.contract import Contracts, Feed, Table
-from src.dataclass import dataclass
 from src.engine import DuckEngine
 from src.engine.profile import Profile
 from src.errors import ContractError, ContractErrors, UsageError

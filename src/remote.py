@@ -12,12 +12,11 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
-from src.dataclass import dataclass
 from src.errors import AuthError, BoathouseError, DataError, MachineError, TransientError, UsageError
 from src.settings import REMOTE_PREFIX, Settings, struck
 

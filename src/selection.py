@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from src.contract import Table
-from src.dataclass import dataclass
 from src.errors import UsageError, nearest
 from src.project import Project, Selection, select, upstream
 

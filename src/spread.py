@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from src.dataclass import dataclass
 from src.engine import identifier, literal
 
 ROWS_PER_BIN = 20

@@ -17,7 +17,6 @@ from src.silver.batch import Batch
 
 # Imports go one way: a part may import those above it, never one beside or below it.
 ORDER = [
-    ["dataclass"],
     ["errors", "stopping"],
     ["logger"],
     ["console", "problems"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
@@ -13,7 +14,6 @@ from src.alerts.incidents import Event, Incident, append, folded, open_incidents
 from src.alerts.past import read_numbered
 from src.alerts.response import Deadline, Kept, described
 from src.causes import Families
-from src.dataclass import dataclass
 from src.engine import DuckEngine
 from src.errors import UsageError
 

@@ -28,12 +28,11 @@ The moments in the table only grow, whatever the clocks of the processes that wr
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from src import lake
-from src.dataclass import dataclass
 from src.engine import DuckEngine, identifier
 from src.problems import CLASSES
 from src.run import runs

@@ -11,12 +11,12 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from src.alerts.incidents import Incident
-from src.dataclass import dataclass
 from src.logger import logger
 from src.settings import Settings, struck
 

@@ -7,13 +7,13 @@ moments only grow, so the number of an opening never changes. An incident that i
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
 from src.alerts import response
 from src.alerts.incidents import Event, Incident, folded, read_every
 from src.alerts.response import ANSWERS, Deadline
-from src.dataclass import dataclass
 from src.engine import DuckEngine
 
 

@@ -9,11 +9,11 @@ counts. Working days are Monday to Friday in UTC; what begins on a weekend begin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 
 from src.alerts.incidents import Event
-from src.dataclass import dataclass
 
 _STARTS = ("opened", "escalated")
 ANSWERS = ("acked", "snoozed")

@@ -11,11 +11,11 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from src.bronze.readers.files import BLOCK, most_unpacked
 from src.contract.patterns import PACKED, is_archive
-from src.dataclass import dataclass
 from src.errors import DataError, from_os_error
 
 _ENCRYPTED = 1  # flag of a member

@@ -26,7 +26,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from itertools import accumulate, zip_longest
@@ -40,7 +40,6 @@ from src.bronze.readers import SYSTEM_COLUMNS
 from src.checks.outcome import Outcome
 from src.contract import Feed
 from src.contract.patterns import FilePattern, is_archive
-from src.dataclass import dataclass
 from src.engine import DuckEngine, identifier, literal
 from src.errors import BoathouseError, DataError, OutOfMemoryError, from_os_error
 

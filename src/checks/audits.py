@@ -10,11 +10,11 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from src.contract import Expectation, Relationship, Table
-from src.dataclass import dataclass
 from src.engine import DuckEngine, identifier, literal
 from src.errors import BoathouseError, ContractError, DataError
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from src.dataclass import dataclass
 from src.errors import BoathouseError, DataError
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ import os
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import date
 from importlib import import_module
 from pathlib import Path
@@ -22,7 +23,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from src import __version__, console, errors, permissions, stopping
-from src.dataclass import dataclass
 from src.errors import BUG_EXIT_CODE, BoathouseError, UsageError, translated
 from src.settings import Settings, defaults, load, struck
 

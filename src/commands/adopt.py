@@ -6,12 +6,12 @@ Writes src/silver/<domain>/<table>.yaml for each of its tables, as drafts; --std
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
 from src import console
 from src.commands import Call, json_argument, show
 from src.contract import adopt
-from src.dataclass import dataclass
 from src.errors import UsageError
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 
 from src import console
 from src.commands import Call, json_argument, show
-from src.dataclass import dataclass
 from src.maintenance import backup
 from src.maintenance.backup import BackupPlan
 from src.project import open_engine

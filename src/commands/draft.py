@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from src import console, contract
 from src.commands import Call, day, json_argument, show
 from src.contract import Feed
-from src.dataclass import dataclass
 from src.draft.drafting import Draft, draft
 from src.draft.landed import LandedTable, sources
 from src.draft.marts import MartDraft, draft_mart, is_mart

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from src import console
 from src.commands import Call, json_argument, show
-from src.dataclass import dataclass
 from src.maintenance import archive, drill, rot
 from src.maintenance.manifests import Manifest
 from src.project import open_engine

@@ -6,10 +6,10 @@ Nothing is overwritten: a folder that holds anything is refused.
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
 from src.commands import Call, json_argument, show
-from src.dataclass import dataclass
 from src.init import layout
 from src.run import runs
 

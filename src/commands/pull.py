@@ -11,13 +11,13 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 from src import console
 from src.commands import Call, day, json_argument, show
 from src.commands.run import finish
 from src.contract import Feed
-from src.dataclass import dataclass
 from src.errors import UsageError
 from src.landing import registry
 from src.landing.conditions import Condition

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 
 from src.commands import Call, json_argument, show
 from src.commands.run import finish
-from src.dataclass import dataclass
 from src.project import Selection, downstream, open_project, upstream
 from src.run.kinds import RunKind
 from src.run.recorded import recorded_run

@@ -6,12 +6,11 @@ A lake that has tables is refused. Killed on the way, a restore goes on next tim
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from src import console
 from src.commands import Call, json_argument, read_by_user, show
-from src.dataclass import dataclass
 from src.maintenance import restore
 from src.project import open_engine
 from src.remote import open_remote

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import timedelta
 
 from src import console, lake, landing_zone, selection
 from src.bronze import ingest
 from src.commands import Call, Sequence, json_argument, note_before, window_arguments
-from src.dataclass import dataclass
 from src.errors import BUG_EXIT_CODE, BoathouseError, UsageError
 from src.logger import logger
 from src.problems import Problem

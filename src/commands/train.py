@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from src import console
@@ -18,7 +19,6 @@ from src.checks.outcome import Outcome
 from src.commands import Call, json_argument, show
 from src.contract import MlModel
 from src.contract.errors import hint
-from src.dataclass import dataclass
 from src.errors import BoathouseError, UsageError
 from src.ml import artefacts, registry, training
 from src.ml.dataset import TooFewError, UnreleasedError

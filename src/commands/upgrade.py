@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from src import __version__, catalog, console, lake
 from src.commands import Call, json_argument, show
-from src.dataclass import dataclass
 from src.maintenance import upgrade
 from src.maintenance.upgrade import TableUpgrade
 from src.project import open_project

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from src.dataclass import dataclass
 from src.errors import BoathouseError, ContractError, from_os_error, nearest
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")

@@ -15,11 +15,10 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from src.contract.model import Column, Feed, Names, Table
-from src.dataclass import dataclass
 
 _ALWAYS = object()  # no default: the fact is always recorded
 _OWN = {"name", "columns", "feeds"}  # what holds the facts, and is none

@@ -7,7 +7,7 @@ used. The standard has no words for it, so the file has a form of its own; the f
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from src.contract.custom import CustomProperties, is_number, is_text, is_whole
 from src.contract.errors import ContractFile, hint, listed, shown
 from src.contract.model import UNITS, Table
 from src.contract.versions import SEMVER
-from src.dataclass import dataclass
 from src.errors import BoathouseError
 
 LAYER = "models"  # of the tables that hold the trained versions: models.<domain>.<name>

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from src.contract.patterns import FilePattern
-from src.dataclass import dataclass
 
 if TYPE_CHECKING:
     from open_data_contract_standard.model import OpenDataContractStandard

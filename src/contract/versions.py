@@ -12,13 +12,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, Protocol
 
 from src.contract.facts import changes, fingerprint, fingerprint_of, logic, with_unknown
 from src.contract.model import Table
-from src.dataclass import dataclass
 from src.errors import ContractError
 
 SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")

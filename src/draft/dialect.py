@@ -9,7 +9,7 @@ import codecs
 import re
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 
@@ -18,7 +18,6 @@ from src.bronze.readers.files import blocks
 from src.bronze.readers.text import MARKS, lines_of
 from src.contract import Feed
 from src.contract.model import Names
-from src.dataclass import dataclass
 
 _LINES = 1_000  # from which the delimiter is known
 _HEADER_WITHIN = 50  # records above which it is looked for

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -14,7 +14,6 @@ from src.bronze import ingest
 from src.bronze.readers import SYSTEM_COLUMNS
 from src.checks.outcome import Outcome
 from src.contract import Feed, Table
-from src.dataclass import dataclass
 from src.draft import fitting, null_words, reading
 from src.draft.choosing import choose, partitions
 from src.draft.fields import Field, Rows, add_examples, common, find_fields

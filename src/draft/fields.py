@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 from src import lake
 from src.bronze.readers import SYSTEM_COLUMNS
-from src.dataclass import dataclass
 from src.draft.names import column_names
 from src.engine import DuckEngine, identifier, literal
 from src.silver.project import trimmed

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from src.contract import Table
-from src.dataclass import dataclass
 from src.draft.judging import Verdict
 from src.engine import DuckEngine, identifier
 

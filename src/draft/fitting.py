@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from src.dataclass import dataclass
 from src.draft import shapes
 from src.draft.names import snake_case
 from src.engine import DuckEngine, identifier, literal

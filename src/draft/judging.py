@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from src.contract import TIMESTAMP
-from src.dataclass import dataclass
 from src.draft import nearly, shapes
 from src.draft.fields import Field, Rows, values
 from src.draft.names import is_date, is_id, is_version

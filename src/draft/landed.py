@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from src.bronze import archives
 from src.contract import Seed, Source
 from src.contract.documents import SEEDS
 from src.contract.patterns import ARCHIVE, PACKED, FilePattern, is_archive
-from src.dataclass import dataclass
 from src.draft.names import snake_case
 from src.errors import DataError, UsageError
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import getpass
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
 from src import catalog
 from src.contract.documents import entries
-from src.dataclass import dataclass
 from src.draft.written import scalar
 from src.engine import DuckEngine, identifier
 from src.errors import ContractError, UsageError

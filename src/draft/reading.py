@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -12,7 +12,6 @@ from src.bronze.readers.text import lines_of
 from src.bronze.readers.xlsx import sheets_of
 from src.contract import Feed
 from src.contract.model import Names
-from src.dataclass import dataclass
 from src.draft import dialect
 from src.draft.fitting import Misfit
 from src.draft.landed import LandedTable

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field, fields
+from dataclasses import dataclass, field, fields
 
 from src.console import plain
 from src.contract import Feed, Source
 from src.contract.model import Names
-from src.dataclass import dataclass
 
 _WIDTH = 150  # characters of a line before its comment
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*( [A-Za-z0-9_]+)*")

@@ -16,13 +16,13 @@ import stat
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from datetime import date
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src import contract
-from src.dataclass import dataclass
 from src.engine import functions, outside, unrepeatable
 from src.engine.functions import Functions
 from src.engine.mistakes import SqlMistake, UnparsedError

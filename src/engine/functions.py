@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from src.dataclass import dataclass
 from src.engine.unrepeatable import RUN_DATE
 
 LISTED = "SELECT function_name, function_type, macro_definition FROM duckdb_functions()"

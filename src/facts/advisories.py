@@ -16,14 +16,13 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import date
 from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 from urllib.request import Request, urlopen
 
-from src.dataclass import dataclass
 from src.maintenance.command_line import PRODUCT
 
 _KEPT = Path(".security.json")

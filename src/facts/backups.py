@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
-from src.dataclass import dataclass
 from src.errors import BoathouseError
 from src.project import Project
 from src.run import backup_records

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
-from src.dataclass import dataclass
 from src.engine import literal
 from src.facts.savings.reading import Savings, read_savings
 from src.project import Project

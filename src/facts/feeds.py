@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
 from src.bronze import ingest
 from src.contract import Feed
-from src.dataclass import dataclass
 from src.engine import literal
 from src.project import Project
 from src.run import history, pulling

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from src import catalog, reads
-from src.dataclass import dataclass
 from src.engine import literal
 from src.monitors import freshness, storage
 from src.project import Project

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 
 from src import alerts
 from src.alerts import NumberedIncident
 from src.causes import Families
-from src.dataclass import dataclass
 from src.engine import literal
 from src.errors import UsageError
 from src.facts.families import read_families, read_standings

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from src import causes, lake, project
 from src.alerts import Incident
 from src.causes import Cause, Families
-from src.dataclass import dataclass
 from src.errors import BoathouseError
 from src.facts import findings, wording
 from src.facts.backups import BackupFacts, read_backup

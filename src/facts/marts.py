@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 from src import lake
 from src.contract import Mart, Table
-from src.dataclass import dataclass
 from src.engine import identifier
 from src.errors import UsageError, from_os_error
 from src.facts.measures import Course, read_course

@@ -7,11 +7,10 @@ last day counts. Rows dated to come are left out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from src.contract import Measure, Table
-from src.dataclass import dataclass
 from src.engine import DuckEngine, identifier, literal
 from src.lake import Snapshot
 from src.masking.masks import Masks

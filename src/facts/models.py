@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
 from src.contract import MlModel
 from src.contract.ml import METRICS
-from src.dataclass import dataclass
 from src.errors import BoathouseError
 from src.facts.wording import ago, pluralized
 from src.ml import registry

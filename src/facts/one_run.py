@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
 from src import catalog
-from src.dataclass import dataclass
 from src.engine import identifier, literal
 from src.project import Project
 from src.run import history, lock, progress, releases, runs

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from src import catalog, reads
-from src.dataclass import dataclass
 from src.engine import DuckEngine, literal
 from src.views.access import TABLES, by_pattern
 from src.views.access import UNREAD_DAYS as UNREAD_DAYS

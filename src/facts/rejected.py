@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
 from src import lake
 from src.catalog import SelectOf
-from src.dataclass import dataclass
 from src.engine import DuckEngine, literal
 from src.maintenance import quarantine
 from src.maintenance.quarantine import Waiver

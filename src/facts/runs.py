@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from src.dataclass import dataclass
 from src.engine import identifier, literal
 from src.project import Project
 from src.run import history

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from src import catalog, lake
-from src.dataclass import dataclass
 from src.engine import identifier
 from src.masking.masks import Masks, note
 from src.project import Project

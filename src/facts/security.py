@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from src import catalog, permissions
-from src.dataclass import dataclass
 from src.facts.advisories import Advisories, read_advisories
 from src.maintenance import quarantine
 from src.masking.reader import masks_of_records

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from src import catalog, records
 from src.contract import Column, Feed, Table, wording
-from src.dataclass import dataclass
 from src.engine import literal
 from src.ml.versions import Version
 from src.monitors import storage

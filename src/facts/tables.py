@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 from src import catalog, contract, lake
-from src.dataclass import dataclass
 from src.errors import BoathouseError
 from src.monitors.freshness import Freshness
 from src.project import Project, with_models

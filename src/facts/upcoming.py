@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from src.dataclass import dataclass
 from src.errors import BoathouseError
 from src.maintenance import jobs, schedule
 from src.monitors import Findings

@@ -7,14 +7,13 @@ exactly these from the sources and replaces them in one commit; one that became 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from src import contract, lake
 from src.checks.outcome import Outcome
 from src.contract import Table
-from src.dataclass import dataclass
 from src.engine import DuckEngine
 from src.gold import laws, way
 from src.gold.claims import Claim, Refuted

@@ -7,9 +7,9 @@ the table itself, which is computed whole from then on, until its contract chang
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from random import Random
 
-from src.dataclass import dataclass
 from src.errors import DataError
 from src.gold.compare import differences
 from src.gold.computation import Computation

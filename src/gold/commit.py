@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from src import contract, lake
 from src.checks import audits
 from src.checks.outcome import Outcome
 from src.contract import Table
-from src.dataclass import dataclass
 from src.engine import DuckEngine, identifier
 from src.gold import laws
 from src.gold.written import Part, Written, written

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from src import lake
 from src.contract import Table
-from src.dataclass import dataclass
 from src.engine import DuckEngine, identifier, literal
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from src import lake
 from src.contract import Table
-from src.dataclass import dataclass
 from src.engine import DuckEngine, identifier, literal
 from src.errors import ContractError
 from src.gold.computation import Computation

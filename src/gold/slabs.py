@@ -8,12 +8,12 @@ calendar brings, and those without a partition, which no table may have.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Protocol
 
 from src import lake
-from src.dataclass import dataclass
 from src.gold.computation import Computation
 from src.gold.cut import Cut
 from src.gold.model import Model

@@ -7,9 +7,9 @@ touches none.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from src import lake
-from src.dataclass import dataclass
 from src.engine import identifier
 from src.gold.computation import Computation
 from src.gold.cut import Cut

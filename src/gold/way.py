@@ -9,11 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from src import contract, lake
 from src.contract import Table
-from src.dataclass import dataclass
 from src.engine import DuckEngine, identifier
 from src.proof import Proof, Refusal
 

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
 from src import lake
 from src.contract import Table
-from src.dataclass import dataclass
 from src.engine import DuckEngine
 
 # Rows to write: a SELECT, or what writes its rows into a folder by itself.

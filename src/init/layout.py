@@ -7,11 +7,11 @@ becomes `.NAME`, so that no tool takes a template for its own settings. Nothing 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
 from src import settings
-from src.dataclass import dataclass
 from src.errors import UsageError, from_os_error
 from src.init import pin
 

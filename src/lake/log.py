@@ -11,12 +11,11 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from src.dataclass import dataclass
 from src.errors import MachineError
 from src.lake.errors import HistoryGone, damaged
 

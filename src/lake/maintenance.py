@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
-from src.dataclass import dataclass
 from src.lake.errors import HistoryGone, translated
 from src.lake.log import DataFile, checkpoints, commit_of, lifetimes, make_durable
 from src.lake.tables import Snapshot, changes, commit, published

@@ -18,13 +18,12 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from src.dataclass import dataclass
 from src.errors import BoathouseError, MachineError
 from src.lake import formats, log
 from src.lake.errors import NO_SUCH_VERSION, HistoryGone, damaged, translated

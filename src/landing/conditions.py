@@ -7,8 +7,8 @@ rows there say, as text. An account with several rows is one whose slices fit wh
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from src.dataclass import dataclass
 from src.engine import DuckEngine, identifier, literal
 from src.errors import ContractError, DataError, UsageError
 from src.landing.connector import Account, Slice

@@ -25,14 +25,13 @@ account, its other slices alone), and ContractError the feed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from math import inf
 from pathlib import Path
 from typing import Any, Protocol
 
 from src.contract import Feed, Source
-from src.dataclass import dataclass
 from src.errors import AuthError, TransientError
 from src.settings import Settings
 

@@ -19,13 +19,13 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Any
 
 from src.contract import custom
 from src.contract.errors import hint, listed
-from src.dataclass import dataclass
 from src.errors import AuthError, ContractError, DataError, TransientError
 from src.landing import deletions
 from src.landing.connector import Answer, Asked, Landed, Option, Slice

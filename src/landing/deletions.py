@@ -15,12 +15,12 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, NamedTuple
 
-from src.dataclass import dataclass
 from src.errors import DataError
 from src.landing.connector import Answer
 

@@ -16,6 +16,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -24,7 +25,6 @@ from src import lake
 from src.checks.outcome import Outcome
 from src.contract import Feed
 from src.contract.patterns import FilePattern
-from src.dataclass import dataclass
 from src.errors import ContractError
 from src.landing.connector import Landed, Slice
 from src.landing.patience import GaveUpError

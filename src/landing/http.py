@@ -10,14 +10,13 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-from src.dataclass import dataclass
 from src.errors import AuthError, BoathouseError, ContractError, TransientError
 from src.landing import json_text
 from src.landing.connector import BusyError, NotYetError

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from src.dataclass import dataclass
 from src.landing.connector import BusyError
 from src.landing.http import retry_after
 from src.landing.meta_errors import LimitError

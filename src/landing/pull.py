@@ -13,14 +13,13 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 from src.checks.outcome import Outcome
 from src.contract import Feed, Source
-from src.dataclass import dataclass
 from src.errors import BoathouseError, TransientError, translated
 from src.landing import accounts, patience, registry, seeds
 from src.landing import options as written

@@ -6,9 +6,8 @@ loses nothing: a slice without a record is asked for again, and what is the same
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, datetime
-
-from src.dataclass import dataclass
 
 LANDED, SAME, EMPTY, NOT_YET, FAILED = "landed", "same", "empty", "not_yet", "failed"
 ANSWERED = (LANDED, SAME, EMPTY)  # the source said what there is

@@ -12,6 +12,7 @@ import io
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,6 @@ from src.checks.outcome import Outcome
 from src.contract import Feed, Seed
 from src.contract.documents import SEEDS, AsWritten, parse_rows
 from src.contract.errors import ContractFile
-from src.dataclass import dataclass
 from src.errors import BoathouseError, ContractError, ContractErrors, from_os_error
 from src.landing.connector import Slice
 from src.landing.files import FeedFolder, FileAnswer, outcome

@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from src import lake
-from src.dataclass import dataclass
 from src.errors import DataError, UsageError
 from src.maintenance import manifests
 from src.maintenance.manifests import BackupFile, Manifest

@@ -7,11 +7,11 @@ writes exactly these. Raw data is never deleted.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from functools import partial
 
 from src.contract import Table
-from src.dataclass import dataclass
 from src.engine import identifier
 from src.errors import UsageError
 from src.gold import aggregate

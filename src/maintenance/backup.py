@@ -8,12 +8,11 @@ next one uses or removes, and the backups before it as they were.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from src import catalog, lake
-from src.dataclass import dataclass
 from src.engine import DuckEngine
 from src.errors import BoathouseError, DataError
 from src.maintenance import archive, manifests, moved, pinned_release, rot

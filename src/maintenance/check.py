@@ -12,7 +12,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 from src import catalog, console, contract, lake, permissions
 from src.checks.sameness import unequal
 from src.contract import PROVENANCE, Contracts, Table
-from src.dataclass import dataclass
 from src.engine import DuckEngine, identifier
 from src.errors import BoathouseError, MachineError
 from src.gold import recomputed

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from src import lake
-from src.dataclass import dataclass
 from src.engine import DuckEngine
 from src.errors import DataError
 from src.maintenance import archive, moved, pinned_release, restore, rot

@@ -13,11 +13,11 @@ import shlex
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from src import author, console
-from src.dataclass import dataclass
 from src.errors import LockedError, MachineError, TransientError, exit_codes
 from src.maintenance import command_line, moved
 from src.run import rotation, runs

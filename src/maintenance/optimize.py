@@ -8,12 +8,11 @@ log that has ten or more entries since the last.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from src import catalog, lake
 from src.contract import Table
-from src.dataclass import dataclass
 from src.maintenance import moved
 from src.project import Project
 from src.run import maintenance_records

@@ -12,10 +12,10 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from src import catalog, lake
-from src.dataclass import dataclass
 from src.engine import DuckEngine, identifier
 from src.errors import MachineError, UsageError, from_os_error
 from src.run import releases

@@ -7,12 +7,12 @@ the table rebuilt from bronze, so that the row is in exactly one of the two plac
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
 from src import catalog, console, lake
 from src.catalog import SelectOf, as_it_is
-from src.dataclass import dataclass
 from src.engine import DuckEngine, literal
 from src.errors import UsageError
 from src.run import runs

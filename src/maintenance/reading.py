@@ -9,13 +9,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from src import catalog, lake
 from src.checks.sameness import Sums, added, repeated, sums, unequal
 from src.contract import Table
-from src.dataclass import dataclass
 from src.engine import DuckEngine, identifier
 from src.errors import BoathouseError
 from src.silver import passes

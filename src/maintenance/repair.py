@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from src import catalog, lake
-from src.dataclass import dataclass
 from src.errors import BoathouseError, UsageError, from_os_error
 from src.maintenance import archive, check, rot
 from src.maintenance.manifests import Manifest

@@ -8,9 +8,9 @@ active again that was so when the release was scored; no trained version is lost
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from src import catalog, lake
-from src.dataclass import dataclass
 from src.ml import registry
 from src.ml.scored import SCORED_BY, SCORED_WITH
 from src.ml.versions import Status

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from src import catalog, lake
-from src.dataclass import dataclass
 from src.engine import DuckEngine
 from src.errors import BoathouseError
 from src.maintenance import archive

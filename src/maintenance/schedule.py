@@ -9,10 +9,10 @@ from __future__ import annotations
 import difflib
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from src.dataclass import dataclass
 from src.errors import MachineError, UsageError
 from src.maintenance import command_line, cron, jobs, moved, timers
 

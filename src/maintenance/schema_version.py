@@ -7,12 +7,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from src import console, contract, lake
 from src.contract import Table
-from src.dataclass import dataclass
 from src.errors import ContractError
 from src.maintenance import moved
 from src.project import new_run_id, open_engine

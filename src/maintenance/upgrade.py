@@ -11,10 +11,10 @@ records that it has seen it; the release follows, as it does after `optimize`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from src import catalog, lake
-from src.dataclass import dataclass
 from src.project import Project, select
 from src.run.runs import Run
 

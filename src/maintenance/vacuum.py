@@ -7,12 +7,11 @@ A shorter retention is a purge: it is asked for by name and confirmed, because r
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from src import catalog, lake
-from src.dataclass import dataclass
 from src.errors import UsageError
 from src.maintenance import moved
 from src.project import Project

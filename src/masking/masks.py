@@ -10,11 +10,10 @@ null      nothing
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import asdict, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from src.catalog import SelectOf, as_it_is
-from src.dataclass import dataclass
 from src.engine import DuckEngine, identifier, literal
 
 SHOWN = "***"  # what stands for a part that is masked

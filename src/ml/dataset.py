@@ -14,12 +14,12 @@ ones only the quick outcomes are known, and these are not like the others: a del
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from src import lake
 from src.contract import MlModel, Table
-from src.dataclass import dataclass
 from src.engine import DuckEngine, identifier, literal
 from src.errors import ContractError, DataError, UsageError
 from src.ml.frames import Feature, features_of, read_frame, selected

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
-from src.dataclass import dataclass
 from src.engine import identifier
 from src.spread import ROWS_PER_BIN, Bins, bins, psi
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from src.contract.ml import LOWER_IS_BETTER, METRICS
-from src.dataclass import dataclass
 
 BINS = 10  # of the calibration, equally wide
 PRIOR_ROWS = 10  # rows of the overall rate that a value's own rate is mixed with, so that few rows tell little

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from src.contract import Table
-from src.dataclass import dataclass
 from src.engine import DuckEngine, identifier
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ sums of floats differ by their order, are rounded away.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from src.dataclass import dataclass
 from src.engine import DuckEngine
 from src.ml import artefacts
 from src.ml.frames import Feature, Kind, read_features, read_frame

@@ -8,12 +8,11 @@ that came in between all the same is refused, as every commit names the count of
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 
 from src import lake, records
-from src.dataclass import dataclass
 from src.engine import DuckEngine, identifier, literal
 from src.errors import UsageError
 from src.ml.versions import Status, Version

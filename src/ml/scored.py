@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 
 from src.contract import Column, Contracts, Table
 from src.contract.ml import SCORE_COLUMNS, MlModel
-from src.dataclass import dataclass
 from src.engine import identifier, literal
 
 SCORED_WITH = "scored:version"  # progress of a scored table: the version that was active when it was computed; 0: none

@@ -7,9 +7,9 @@ features still say is what its version says of them: recomputed, not compared wi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from src import lake
-from src.dataclass import dataclass
 from src.engine import DuckEngine, identifier
 from src.gold import compare
 from src.ml import artefacts, predicting, registry

@@ -7,12 +7,12 @@ version are still those it was scored by. What describes a row and is no feature
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from src import lake
 from src.contract.ml import SCORE_COLUMNS
-from src.dataclass import dataclass
 from src.engine import DuckEngine, identifier, literal
 from src.gold import compare
 from src.gold.computation import Computation

@@ -17,13 +17,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from src import lake
 from src.contract import MlModel
-from src.dataclass import dataclass
 from src.errors import BoathouseError, DataError
 from src.ml import registry
 from src.ml.artefacts import libraries, open_estimator, require_extra, write_artefact

@@ -5,10 +5,9 @@ The view `ops.ml_models` has those of all models, without what only a machine re
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-
-from src.dataclass import dataclass
 
 
 class Status(StrEnum):

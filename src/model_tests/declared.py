@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from src.contract import Table
-from src.dataclass import dataclass
 
 REASONS = "_reasons"  # of an expected row of quarantine
 FILE = "_file"  # of a row that lands: the file that brings it, where its name matters

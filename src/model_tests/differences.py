@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-
-from src.dataclass import dataclass
+from dataclasses import dataclass
 
 Values = tuple[str | None, ...]
 Same = Callable[[str, str | None, str | None], bool]  # column, expected, found

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from src.contract.errors import hint
-from src.dataclass import dataclass
 from src.errors import BoathouseError, ContractError, from_os_error
 from src.model_tests.declared import Nested
 

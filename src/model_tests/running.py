@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from glob import escape
@@ -25,7 +25,6 @@ from src.bronze.readers import SYSTEM_COLUMNS
 from src.contract import Feed, Table
 from src.contract.errors import hint
 from src.contract.patterns import FilePattern
-from src.dataclass import dataclass
 from src.engine import DuckEngine, identifier
 from src.errors import BoathouseError, ContractError
 from src.gold import aggregate

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
 
 from src import spread
 from src.contract import Column, Table
-from src.dataclass import dataclass
 from src.masking.masks import SHOWN
 from src.monitors.questions import NUMBER, ROWS, Question
 from src.monitors.reading import Reading

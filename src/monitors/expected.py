@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from src import landing_zone
-from src.dataclass import dataclass
 from src.engine import literal
 from src.errors import TransientError
 from src.monitors.reading import Reading, sql_moment

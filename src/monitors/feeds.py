@@ -17,12 +17,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from src import lake
 from src.bronze.readers import SYSTEM_COLUMNS
 from src.contract import Column, Feed, Table
-from src.dataclass import dataclass
 from src.engine import identifier, literal
 from src.masking.masks import SHOWN
 from src.monitors.questions import NUMBER, ROWS, Question

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from src import lake
-from src.dataclass import dataclass
 from src.engine import DuckEngine
 from src.monitors import (
     budget,

@@ -18,11 +18,11 @@ is built from is there: what never arrived cannot be late, and a step that fails
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from src import lake
 from src.contract import Table
-from src.dataclass import dataclass
 from src.monitors.reach import Reach, Reaches
 from src.monitors.reading import Reading, day_start
 from src.problems import Problem

@@ -7,12 +7,12 @@ there is no row; whether the business rests on that day is for the reader to say
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
 
 from src import console
 from src.contract import Table
-from src.dataclass import dataclass
 from src.engine import identifier
 from src.lake import Snapshot
 from src.project import Project

@@ -8,9 +8,9 @@ named `run`.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
-from src.dataclass import dataclass
 from src.monitors.reading import Reading, sql_moment
 from src.problems import Problem
 from src.run import history, runs

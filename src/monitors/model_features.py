@@ -12,11 +12,11 @@ the same and never judged.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from src import lake, spread
 from src.contract import MlModel, Table
-from src.dataclass import dataclass
 from src.engine import identifier
 from src.ml.distributions import SPANS, Distribution, read_distributions
 from src.ml.versions import Version

@@ -15,14 +15,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from src import lake
 from src.contract import MlModel, Table
-from src.dataclass import dataclass
 from src.engine import identifier
 from src.monitors.reading import GIVEN, Reading
 

@@ -6,11 +6,11 @@ when a model is new, are counted apart: they are right or wrong by nobody's fore
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from src import lake
 from src.contract import MlModel, Table
-from src.dataclass import dataclass
 from src.monitors.reading import Reading
 
 TABLE = "ops.ml_predictions"

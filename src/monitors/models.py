@@ -10,11 +10,10 @@ Nothing of machine learning is imported: all figures are SELECTs, and a project 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from src.contract import MlModel, Table
-from src.dataclass import dataclass
 from src.engine import identifier, literal
 from src.ml import registry
 from src.ml.versions import Status, Version

@@ -8,10 +8,10 @@ audits, from five audits on in both spans). Of a retired table it is no problem:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from src.dataclass import dataclass
 from src.monitors import freshness
 from src.monitors.reading import Reading, sql_moment
 from src.problems import Problem

@@ -7,14 +7,13 @@ takes longer still. So one scan reads the files of all of them, and each row has
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from src import contract
-from src.dataclass import dataclass
 from src.engine import DuckEngine, identifier, literal
 from src.errors import DataError
 from src.lake import DataFile, Snapshot

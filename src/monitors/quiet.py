@@ -19,12 +19,12 @@ weeks is told no more.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from src import landing_zone
 from src.bronze import ingest
 from src.contract import Feed
-from src.dataclass import dataclass
 from src.engine import literal
 from src.monitors.reading import DAYS, Reading, sql_moment
 from src.problems import Problem

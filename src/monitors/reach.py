@@ -17,14 +17,13 @@ What has no date at all reaches as far as the last run that went through it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 
 from src import lake
 from src.bronze import ingest
 from src.contract import Table
-from src.dataclass import dataclass
 from src.monitors.reading import Business, Reading
 
 BY_RUN, BY_ARRIVAL = "the last run", "_ingested_at"

@@ -8,14 +8,13 @@ is a problem of its own, not the end of the monitoring.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from typing import Any, ParamSpec, TypeVar
 
 from src import catalog, lake
 from src.contract import Table
-from src.dataclass import dataclass
 from src.engine import identifier, literal
 from src.errors import BoathouseError
 from src.masking.masks import Masks

@@ -28,14 +28,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
 from src import catalog, lake
 from src.contract import Table, Watch
-from src.dataclass import dataclass
 from src.engine import DuckEngine, identifier
 from src.monitors import freshness, sources, volume, weekday
 from src.monitors.reading import Business, Reading, day_start

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from src.contract import Feed, Source
-from src.dataclass import dataclass
 from src.errors import ContractErrors
 from src.project import Project
 

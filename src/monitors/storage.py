@@ -12,10 +12,10 @@ bytes per row). Near 1 for bronze, and for gold, whose rows all count as new whe
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from src import catalog, lake
-from src.dataclass import dataclass
 from src.monitors.reading import Reading, sql_moment
 from src.problems import Problem
 from src.run import runs

@@ -16,12 +16,12 @@ Figures are kept of every table. A problem is only what somebody waits for: the 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from statistics import median
 
 from src.contract import Table
-from src.dataclass import dataclass
 from src.engine import DuckEngine
 from src.errors import UsageError
 from src.monitors import weekday

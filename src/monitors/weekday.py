@@ -19,10 +19,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from statistics import median
-
-from src.dataclass import dataclass
 
 DAYS = 7  # the last complete days, which are judged
 WEEKS, LEAST_DAYS = 9, 4

@@ -14,11 +14,10 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from src.dataclass import dataclass
 from src.engine import pattern, quoted
 from src.engine.room import room_beside
 from src.errors import UsageError

@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment
 
 from src.contract import Column, Table
-from src.dataclass import dataclass
 from src.errors import from_os_error
 from src.facts import Facts, State, read_facts
 from src.facts.marts import MartFacts, read_mart

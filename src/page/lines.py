@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from src.dataclass import dataclass
 from src.facts import Facts, State, TableFacts
 from src.facts.tables import SIGNS
 from src.origins import users

@@ -12,12 +12,12 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from src import catalog, lake
-from src.dataclass import dataclass
 from src.facts import Facts, read_facts
 from src.masking.masks import Masks
 from src.masking.reader import masks_of_page

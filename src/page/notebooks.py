@@ -15,11 +15,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
 
-from src.dataclass import dataclass
 from src.errors import UsageError
 from src.page.guard import Access, Guard, Rules
 

@@ -9,11 +9,10 @@ import json
 import os
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from src.dataclass import dataclass
 from src.errors import from_os_error
 from src.settings import struck
 

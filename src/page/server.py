@@ -15,12 +15,12 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
 
 from src.author import author
-from src.dataclass import dataclass
 from src.errors import UsageError
 from src.page import asking, rendering
 from src.page.app import Page, build

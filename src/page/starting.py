@@ -12,10 +12,10 @@ import subprocess
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from src.author import VARIABLE
-from src.dataclass import dataclass
 from src.errors import LockedError, UsageError, from_os_error
 from src.maintenance import command_line
 from src.page.rendering import ago

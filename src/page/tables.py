@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from markupsafe import Markup
 
-from src.dataclass import dataclass
 from src.errors import BoathouseError
 from src.facts import Facts, KnownCause, State, TableFacts
 from src.facts import table as facts_of

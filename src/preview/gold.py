@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,6 @@ from src import lake
 from src.checks import audits
 from src.checks.audits import AuditResult
 from src.contract import Table
-from src.dataclass import dataclass
 from src.engine import DuckEngine, identifier, literal
 from src.errors import BoathouseError
 from src.gold import compare, laws

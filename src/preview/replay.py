@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from src import contract, lake
 from src.contract import Table
-from src.dataclass import dataclass
 from src.errors import UsageError
 from src.project import Project, downstream
 from src.silver import incoming

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from src.checks import audits
 from src.checks.audits import AuditError, AuditResult
 from src.contract import Table
-from src.dataclass import dataclass
 from src.engine import DuckEngine, identifier
 from src.errors import BoathouseError
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,6 @@ from src.checks import audits
 from src.checks.audits import AuditResult
 from src.checks.outcome import Outcome
 from src.contract import PROVENANCE, Feed, Table
-from src.dataclass import dataclass
 from src.engine import DuckEngine
 from src.errors import BoathouseError
 from src.preview.rows import ColumnFigures, Refusal, audited, figures, first_rows, refusal

@@ -10,10 +10,9 @@ of "any column" of the tables in its FROM: a reference without a name. A count o
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-from src.dataclass import dataclass
 from src.engine import DuckEngine
 
 Node: TypeAlias = Mapping[str, Any]

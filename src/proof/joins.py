@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from src.dataclass import dataclass
 from src.proof.expressions import Call, Dependency, Expression, NullExtended, Tag, null_extended
 from src.proof.reasoning import Reasoning
 from src.proof.refusals import Refused

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from src.dataclass import dataclass
 from src.proof.expressions import BOUND, Call, Expression, Opaque
 from src.proof.refusals import Refused
 from src.proof.relations import Relation

@@ -5,9 +5,8 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from src.dataclass import dataclass
 from src.engine import DuckEngine
 from src.errors import BoathouseError
 from src.proof.expressions import (

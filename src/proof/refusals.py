@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
-
-from src.dataclass import dataclass
 
 WHOLE = "`refresh: full` where it has to be so; or claim `refresh: partitions`, which every run checks"
 

@@ -8,10 +8,9 @@ A relation without a dependency does not depend on the cut at all.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from src.dataclass import dataclass
 from src.proof.expressions import Dependency, Expression, Tag
 
 Pair = tuple[Expression, Expression]

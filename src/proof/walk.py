@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-from src.dataclass import dataclass
 from src.engine import DuckEngine, unrepeatable
 from src.errors import BoathouseError, ContractError
 from src.proof import lookback as looking_back

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from src.contract import Contracts
-from src.dataclass import dataclass
 
 TABLE = "ops.access"
 FOLDER = ".access"  # of the spool, below the data folder

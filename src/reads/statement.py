@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from src.dataclass import dataclass
 from src.engine import DuckEngine, pattern, quoted
 from src.errors import BoathouseError
 from src.reads.record import Reading

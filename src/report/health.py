@@ -8,11 +8,11 @@ cron sends a mail exactly when there is something to do.
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from datetime import datetime
 
 from src import alerts, monitors
 from src.alerts import Incident, Message
-from src.dataclass import dataclass
 from src.facts import KnownCause, findings, read_facts, read_families, read_standings
 from src.facts.wording import is_housekeeping, one_line, pluralized
 from src.monitors import Findings

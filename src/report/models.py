@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from src import console
-from src.dataclass import dataclass
 from src.errors import UsageError, nearest
 from src.facts.models import ModelFacts, VersionFacts, read_models, state
 from src.facts.wording import pluralized

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 
 from src import alerts
 from src.alerts import Kept
-from src.dataclass import dataclass
 from src.facts import growth
 from src.facts.growth import Amount, Growth
 from src.facts.wording import moment, pluralized, size

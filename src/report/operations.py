@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 
-from src.dataclass import dataclass
 from src.errors import BoathouseError
 from src.facts.cost import CostFacts, read_cost
 from src.facts.models import ModelFacts, read_models

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from html import escape
 
-from src.dataclass import dataclass
 from src.report import plots
 from src.report.plots import Plot
 

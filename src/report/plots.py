@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
-
-from src.dataclass import dataclass
 
 _WIDTH, _HEIGHT = 760.0, 170.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 6.0, 16.0, 20.0

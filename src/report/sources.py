@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from src import console
 from src.contract import Feed
-from src.dataclass import dataclass
 from src.errors import BoathouseError
 from src.landing import pull, records, registry
 from src.landing.connector import Notice

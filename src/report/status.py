@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from src import console
-from src.dataclass import dataclass
 from src.facts import BackupFacts, DomainFacts, Facts, KnownCause, RunFacts, TableFacts, Upcoming, read_facts, wording
 from src.facts.models import state
 from src.facts.tables import SIGNS, read_beside

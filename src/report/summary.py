@@ -7,11 +7,11 @@ that cannot be read is said so among the problems, and everything else is read a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 
 from src import alerts, causes
-from src.dataclass import dataclass
 from src.engine import literal
 from src.facts import (
     BackupFacts,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from src import catalog, console, contract, lake
 from src.contract import Column, Table
-from src.dataclass import dataclass
 from src.errors import BoathouseError, UsageError
 from src.facts.table import downstream_of
 from src.masking.masks import Masks, note

@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from src.dataclass import dataclass
 from src.errors import from_os_error
 from src.facts import wording
 from src.report import monthly, pages, sections

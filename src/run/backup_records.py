@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from src import catalog, lake
-from src.dataclass import dataclass
 from src.engine import DuckEngine
 from src.errors import BoathouseError, from_os_error
 from src.logger import logger

@@ -8,10 +8,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from src.dataclass import dataclass
 from src.errors import from_os_error
 from src.run.backup_records import FOLDER
 

@@ -12,12 +12,12 @@ month, so the rows hold bytes; `ops.cost_daily` has what a day of them costs, on
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from src import catalog, lake
-from src.dataclass import dataclass
 from src.errors import BoathouseError
 from src.logger import logger
 from src.project import Project

@@ -14,6 +14,7 @@ known here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 from statistics import median
@@ -22,7 +23,6 @@ from typing import TypeVar
 from src import contract, lake
 from src.checks.outcome import Outcome
 from src.contract import Table
-from src.dataclass import dataclass
 from src.project import Project
 from src.run import history
 from src.run.kinds import RunKind

@@ -13,11 +13,10 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from src.dataclass import dataclass
 from src.errors import LockedError, from_os_error
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from src.dataclass import dataclass
 from src.project import Project
 from src.run import runs
 from src.run.runs import Run

@@ -16,9 +16,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from decimal import Decimal
-
-from src.dataclass import dataclass
 
 # Set to anything, the peak of memory is never set back: for whoever measures the process from outside, since
 # /usr/bin/time and wait4 then tell the peak of the whole command, and not that of its last step.

@@ -6,12 +6,12 @@ Beside it stands how much it would read and how long it would take, by earlier r
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 
 from src import console, contract, lake, workers
 from src.bronze import ingest
 from src.contract import Seed, Table
-from src.dataclass import dataclass
 from src.errors import BoathouseError
 from src.gold import aggregate
 from src.gold.way import Way

@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from src.dataclass import dataclass
 from src.run.runs import Record, Run
 
 _FILE = ".progress.jsonl"

@@ -7,13 +7,13 @@ each of them, and not waited for again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
 
 from src import catalog, lake
 from src.checks.outcome import Outcome
 from src.contract import Feed
-from src.dataclass import dataclass
 from src.errors import AuthError, BoathouseError, TransientError
 from src.landing import pull, records, registry
 from src.landing.conditions import Condition

@@ -9,10 +9,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-
-from src.dataclass import dataclass
 
 CODE = ("src/silver", "src/gold", ".env.example")  # contracts, models and the settings template of a project
 _PATIENCE = 10.0  # seconds; it takes a hundredth of one

@@ -13,11 +13,11 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import count, islice
 from pathlib import Path
 
-from src.dataclass import dataclass
 from src.errors import from_os_error
 from src.run import lock
 

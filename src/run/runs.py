@@ -7,7 +7,7 @@ each audit.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -16,7 +16,6 @@ from src import __version__, catalog, stopping
 from src.checks.audits import AuditError, AuditResult
 from src.checks.audits import describe as describe_audit
 from src.checks.outcome import Outcome
-from src.dataclass import dataclass
 from src.engine import DuckEngine
 from src.engine.profile import Profile
 from src.errors import BoathouseError, PartialError, TransientError, UsageError, translated

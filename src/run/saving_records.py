@@ -7,14 +7,13 @@ that is dismissed stays so until it is reopened, whatever is seen.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 
 from src import catalog, lake
-from src.dataclass import dataclass
 from src.engine import DuckEngine
 from src.run import runs
 

@@ -14,14 +14,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from queue import SimpleQueue
 
 from src import stopping
 from src.checks.outcome import Outcome
 from src.console import ProgressBar
-from src.dataclass import dataclass
 from src.errors import OutOfMemoryError
 from src.project import Project
 from src.run.runs import Begun, Done, Run

@@ -7,11 +7,11 @@ it. A source that never was right counts as empty, as an optional one does.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from functools import partial
 
 from src import contract, lake
 from src.contract import Table
-from src.dataclass import dataclass
 from src.errors import MachineError
 from src.project import Project, Unbuilt, lineage, readable, referenced, waits_for
 from src.proof import Proof, Refusal

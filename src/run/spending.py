@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from math import ceil
 
 from src import catalog
-from src.dataclass import dataclass
 from src.engine import DuckEngine, literal
 from src.project import Project
 from src.run import costs

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatch
 
 from src.contract import TIMESTAMP, Column, Feed, Table
-from src.dataclass import dataclass
 from src.engine import DuckEngine, literal
 from src.errors import BoathouseError, nearest
 from src.silver import exact

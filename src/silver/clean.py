@@ -12,7 +12,7 @@ import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +20,6 @@ from src import contract, lake
 from src.checks import audits
 from src.checks.outcome import Outcome
 from src.contract import PROVENANCE, Feed, Table
-from src.dataclass import dataclass
 from src.engine import DuckEngine, identifier, literal
 from src.errors import BoathouseError, ContractError, DataError, MachineError
 from src.silver import contest, passes, rejects, removals, statements, winners

@@ -12,12 +12,11 @@ lie side by side (`fits` says which) is computed by these.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from src import lake
 from src.checks.outcome import Outcome
 from src.contract import Feed, Table
-from src.dataclass import dataclass
 from src.engine import DuckEngine, RowId, identifier
 from src.silver import groups, incoming, winners
 from src.silver.batch import Batch

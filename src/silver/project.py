@@ -11,12 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from src.checks import rules
 from src.contract import PROVENANCE, Column, Feed, Table, place_of
-from src.dataclass import dataclass
 from src.engine import DuckEngine, SqlMistake, identifier, literal
 from src.errors import ContractError, DataError, nearest
 from src.silver import exact, nested

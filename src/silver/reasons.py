@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
-from src.dataclass import dataclass
 from src.engine import DuckEngine, literal
 from src.silver.batch import Batch
 

@@ -8,10 +8,10 @@ all the same, where it can be looked at, and waits: the next run judges it toget
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from src.checks.outcome import Outcome
 from src.contract import Table
-from src.dataclass import dataclass
 from src.engine import DuckEngine
 from src.errors import DataError
 from src.silver import causes, reasons

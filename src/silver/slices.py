@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from src import contract, lake
 from src.checks.outcome import Outcome
 from src.contract import Table
-from src.dataclass import dataclass
 from src.engine import DuckEngine, identifier
 from src.errors import ContractError
 from src.silver.batch import Batch

@@ -13,11 +13,11 @@ again. So it is enough to compare the slices that a batch speaks of with what wa
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from src import lake
 from src.checks.outcome import Outcome
 from src.contract import Feed, Table
-from src.dataclass import dataclass
 from src.engine import DuckEngine, identifier, literal
 from src.silver import winners
 from src.silver.batch import Batch

@@ -10,7 +10,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial, reduce
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +18,6 @@ from typing import Any, TypeVar
 from src import lake
 from src.checks.outcome import Outcome
 from src.contract import Feed, Table
-from src.dataclass import dataclass
 from src.engine import DuckEngine, identifier, literal
 from src.silver import clean, incoming, passes, statements, winners
 from src.silver.batch import Batch

@@ -6,12 +6,12 @@ handed over on the way. A row is known by the number of its bronze file among al
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from src import lake
 from src.checks.outcome import Outcome
 from src.contract import Feed, Table
-from src.dataclass import dataclass
 from src.engine import DuckEngine, RowId
 from src.silver import incoming, winners
 from src.silver.batch import Batch

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from src import lake
 from src.bronze.ingest import FileReader, Landed, Taken, digests_of, together
-from src.dataclass import dataclass
 from src.workers import tasks
 from src.workers.stages import Stages
 

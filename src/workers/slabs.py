@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from src import lake
-from src.dataclass import dataclass
 from src.gold.computation import Computation
 from src.gold.cut import Cut
 from src.gold.model import Model

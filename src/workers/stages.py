@@ -14,12 +14,12 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from src.dataclass import dataclass
 from src.engine import AUTOMATIC, DuckEngine, memory_of_core
 from src.errors import BoathouseError, MachineError
 from src.logger import logger

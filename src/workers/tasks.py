@@ -12,6 +12,7 @@ with its hash alone, so that a bucket gives what all rows would.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -23,7 +24,6 @@ from src.bronze.ingest import FileReader, Landed
 from src.checks import rules
 from src.checks.outcome import Outcome
 from src.contract import PROVENANCE, Feed, Table
-from src.dataclass import dataclass
 from src.engine import DuckEngine, identifier
 from src.gold import cut as gold_cut
 from src.gold import laws

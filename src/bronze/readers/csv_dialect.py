@@ -12,11 +12,11 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 
 from src.bronze.readers.records import Record
 from src.contract import Feed
-from src.dataclass import dataclass
 
 DELIMITERS = (",", ";", "\t", "|")  # the usual ones
 _LONGEST_SEARCH = 16 << 20  # characters in which the end of a quoted value is looked for, beyond its first line

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from codecs import BOM_UTF8
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -15,7 +16,6 @@ from src.bronze.readers.lines import take_header
 from src.bronze.readers.records import Rows
 from src.bronze.readers.text import is_utf_8, lines_of
 from src.contract import Feed
-from src.dataclass import dataclass
 from src.engine import MANY_COLUMNS, identifier, literal
 
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import re
 import zipfile
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from src.bronze.readers.files import opened
 from src.bronze.readers.refusals import contract_of
 from src.bronze.readers.text import MARKS, encoding_of
 from src.contract import Feed
-from src.dataclass import dataclass
 from src.errors import DataError
 
 _LOOKED_AT = 512  # bytes

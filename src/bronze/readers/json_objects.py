@@ -10,6 +10,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
@@ -18,7 +19,6 @@ from typing import Any, TypeVar
 from src.bronze.readers.files import BLOCK
 from src.bronze.readers.records import UNNAMED
 from src.bronze.readers.text import NO_TEXT, quoted
-from src.dataclass import dataclass
 from src.errors import DataError
 
 Object = dict[str, Any] | str  # an object's values as text, or why it has none

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -14,7 +14,6 @@ from src.bronze.readers.expected import refuse_title_rows
 from src.bronze.readers.refusals import contract_of
 from src.bronze.readers.text import lines_of, no_text_reason, quoted, read_otherwise, shown
 from src.contract import Feed
-from src.dataclass import dataclass
 from src.errors import DataError
 
 

@@ -11,7 +11,7 @@ import json
 import uuid
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ from src.bronze.readers.ndjson_proof import ProvenLines, in_batches, prove_lines
 from src.bronze.readers.records import Rows, checked
 from src.bronze.readers.text import is_utf_8, no_text_reason, shown
 from src.contract import Feed
-from src.dataclass import dataclass
 from src.engine import DuckEngine, identifier, literal
 from src.errors import DataError
 

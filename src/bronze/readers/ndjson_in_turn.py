@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from codecs import BOM_UTF8
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,7 +35,6 @@ from src.bronze.readers.ndjson_proof import (
 from src.bronze.readers.records import UNNAMED, UNPROVEN, Rows, checked
 from src.bronze.readers.text import is_utf_8
 from src.contract import Feed
-from src.dataclass import dataclass
 from src.engine import identifier, literal
 
 WORTH_IT = 32 << 10  # bytes of a file: a shorter one is read before the engine has begun

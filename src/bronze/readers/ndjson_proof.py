@@ -15,10 +15,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from src.bronze.readers.json_objects import clashing
-from src.dataclass import dataclass
 from src.engine import DuckEngine, literal
 
 MOST_KEYS = 100  # in a pattern, whose size is limited

@@ -12,6 +12,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ from src.bronze.readers.files import pattern
 from src.bronze.readers.parquet_pages import damaged_page, has_checksums, schema_bytes
 from src.bronze.readers.records import Rows, checked
 from src.bronze.readers.refusals import unreadable
-from src.dataclass import dataclass
 from src.engine import DuckEngine, identifier, literal
 from src.errors import DataError
 

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from src.bronze.readers.refusals import contract_of
 from src.bronze.readers.text import LONGEST_LINE, NO_TEXT, quoted, shown
 from src.contract import Feed
-from src.dataclass import dataclass
 from src.engine import DuckEngine, identifier
 from src.errors import DataError
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from xml.parsers import expat
@@ -23,7 +23,6 @@ from src.bronze.readers.records import Records
 from src.bronze.readers.refusals import contract_of
 from src.bronze.readers.text import LONGEST_LINE
 from src.contract import Feed
-from src.dataclass import dataclass
 from src.errors import DataError
 
 _DEEPEST = 200  # elements in each other, in one record

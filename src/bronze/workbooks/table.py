@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain, islice
 
 from src.bronze import headers
 from src.bronze.workbooks.cells import Cell, NoValue, Row, Sheet, Unreadable
-from src.dataclass import dataclass
 
 Values = list[str | None]
 Record = tuple[Values | str, str]  # values in column order, or the reason why there are none; then the row's text

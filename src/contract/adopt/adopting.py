@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ from src.contract.adopt.changes import Change, Changes, objects, snake
 from src.contract.adopt.refused import loaded, without_refused
 from src.contract.adopt.tables import Names, adopted_table
 from src.contract.errors import ContractFile, listed
-from src.dataclass import dataclass
 from src.errors import BoathouseError, ContractError, ContractErrors
 
 _WIDTH = 120

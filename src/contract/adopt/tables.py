@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from src.contract.adopt.changes import Changes, objects, snake
 from src.contract.adopt.properties import RESERVED, adopted_property, called, with_vendor
 from src.contract.model import OPERATORS
-from src.dataclass import dataclass
 
 _KEPT = "name tenant tags dataProduct description support price team roles authoritativeDefinitions contractCreatedTs"
 _FORMATS = {  # of ours: how others call it

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from src.dataclass import dataclass
 from src.facts.checklists.afternoon import QUESTIONS as AFTERNOON
 from src.facts.checklists.month import QUESTIONS as MONTH
 from src.facts.checklists.month_end import QUESTIONS as MONTH_END

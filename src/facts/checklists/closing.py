@@ -6,11 +6,11 @@ A month is closed by the first release that was made when it was over.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from src import lake
 from src.contract import Table
-from src.dataclass import dataclass
 from src.engine import identifier
 from src.facts.checklists.nights import named
 from src.facts.checklists.steps import Found, Look, NothingRecordedError, Todo, fine, to_do, unknown

@@ -7,7 +7,7 @@ cannot be told either. Where the monitors could not read every table, no step th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
@@ -15,7 +15,6 @@ from typing import Any
 
 from src import alerts, catalog
 from src.alerts import Kept, NumberedIncident
-from src.dataclass import dataclass
 from src.errors import BoathouseError
 from src.facts import read_facts
 from src.facts.feeds import Landed, read_landed

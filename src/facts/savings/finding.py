@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 
 from src import catalog, lake
 from src.contract import Table
-from src.dataclass import dataclass
 from src.project import Project
 from src.run import costs, history, spending
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from src.dataclass import dataclass
 from src.errors import BoathouseError, UsageError, nearest
 from src.facts import findings
 from src.facts.savings import columns, files, history, unchanged, unread, whole

@@ -18,7 +18,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from itertools import chain
@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-from src.dataclass import dataclass
 from src.errors import AuthError, ContractError, TransientError, nearest
 from src.landing import json_text, options
 from src.landing.connector import Answer, Asked, BusyError, NotYetError, Option, Slice

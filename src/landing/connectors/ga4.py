@@ -18,7 +18,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import partial
 from json.encoder import encode_basestring_ascii as quoted
@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from src.dataclass import dataclass
 from src.errors import AuthError, BoathouseError, ContractError, TransientError
 from src.landing.connector import AccountError, Answer, Asked, BusyError, NotYetError, Option, Slice
 from src.landing.http import reason_of, retry_after

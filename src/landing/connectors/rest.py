@@ -9,12 +9,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urljoin, urlsplit
 
-from src.dataclass import dataclass
 from src.errors import ContractError
 from src.landing import json_text, registry
 from src.landing.connector import Answer, Asked, Forgotten, NotYetError, Option, Slice

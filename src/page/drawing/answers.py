@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from src.dataclass import dataclass
 from src.facts.measures import OTHERS, SERIES, Series
 from src.page.asking import Answer
 from src.page.drawing import charts

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from src.dataclass import dataclass
 from src.facts.measures import OTHERS, Series
 from src.page.drawing.marks import box, framed, label, line, titled
 

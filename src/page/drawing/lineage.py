@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from src.dataclass import dataclass
 from src.page.drawing.marks import box as rectangle
 from src.page.drawing.marks import framed, titled
 from src.page.drawing.marks import label as text_at

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from src.contract import Table
-from src.dataclass import dataclass
 from src.facts.measures import Course, Series
 from src.page.drawing import charts
 from src.page.drawing.charts import NARROW, WIDE, figure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from starlette.requests import Request
@@ -10,7 +11,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from src import selection
-from src.dataclass import dataclass
 from src.page import starting
 from src.page.app import page_of
 from src.page.drawing import bar

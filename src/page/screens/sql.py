@@ -7,6 +7,7 @@ whoever is sent one reads the question before it is asked.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from src import catalog, lake
-from src.dataclass import dataclass
 from src.facts import Facts, TableFacts
 from src.page import asking, queries
 from src.page.app import Page, form_of, page_of
