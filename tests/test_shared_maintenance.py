@@ -133,3 +133,33 @@ def test_check_by_workers_names_the_files_that_one_process_names(shop: Lake, don
     found = found_by_workers(shop)
     assert found == shop.findings()
     assert [one.table for one in found] == [BRONZE]
+
+
+# -- backfill
+
+
+def test_a_backfill_by_workers_writes_its_slice_and_the_marts_of_it_anew(
+    shop: Lake, done: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("src.gold.aggregate._SMALL", -1)
+
+    def amounts(name: str) -> list[tuple[Any, ...]]:
+        return shop.rows(f"SELECT * FROM {name} ORDER BY ALL")
+
+    orders, daily = "(SELECT order_id, day::VARCHAR, amount::INTEGER FROM silver.shop.orders)", "gold.shop.daily"
+    right = [(1, "2024-01-01", 11), (2, "2024-01-02", 20), (4, "2024-01-05", 6), (5, "2024-01-02", 7)]
+    before = amounts(daily)
+    change(
+        shop, SILVER, "SELECT * REPLACE (order_id + 5 AS amount) FROM {rows} WHERE order_id < 3", gone="order_id < 3"
+    )
+    shop.good()
+    assert amounts(orders) != right
+    here = ("--table", SILVER, "--start", "2024-01-01", "--end", "2024-01-05")
+    assert by_workers(shop).command("backfill", *here) == 0
+    assert (amounts(orders), amounts(daily)) == (right, before)
+    assert {"judge", "write_rows", "aggregate"} <= set(done)
+    recorded = "FROM ops.pipeline_runs WHERE layer = 'silver' ORDER BY start_time DESC LIMIT 1"
+    [step] = shop.rows(f"SELECT records_read, updated, partitions {recorded}")
+    assert step == (4, 4, 3)
+    assert shop.findings() == []
+    assert not (shop.data / ".staging").exists(), "what was staged is gone"

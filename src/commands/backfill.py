@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from src import console
+from src import console, workers
 from src.commands import Call, day, json_argument, show
 from src.commands.run import finish
 from src.maintenance import backfill
@@ -26,15 +26,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(call: Call) -> int:
     args = call.args
     with open_project(call.settings) as project:
+        chosen = args.table, args.start, args.end, args.where
         if args.dry_run:
-            planned = backfill.plan(project, args.table, args.start, args.end, args.where)
-            show(call, backfill.partitions(planned), _print_partitions)
+            with workers.dealing(project, beside_runs=True) as others:
+                planned = backfill.plan(project, *chosen, others)
+                show(call, backfill.partitions(planned), _print_partitions)
             return 0
-        with recorded_run(project, RunKind.BACKFILL, f"backfill {args.table}") as current:
-            planned = backfill.plan(project, args.table, args.start, args.end, args.where)
+        recorded = recorded_run(project, RunKind.BACKFILL, f"backfill {args.table}")
+        with recorded as current, workers.opened(project) as others:
+            planned = backfill.plan(project, *chosen, others)
             _print_partitions(backfill.partitions(planned))
             print()
-            backfill.execute(project, planned, current)
+            backfill.execute(project, planned, current, others)
         return finish(call, project, current)
 
 

@@ -84,7 +84,7 @@ class Commit:
         texts = ", ".join(f"{identifier(name)}::VARCHAR" for name in self.table.partition_by)
         within = set(self.engine.rows(f"SELECT {texts} FROM {outputs}"))
         replaced = [file for file in gold.files if gold.partition_of(file) in within]
-        return [file for file in gold.files if file not in replaced], replaced
+        return lake.without(gold.files, replaced), replaced
 
     def seen(self, gold: lake.Snapshot) -> Outcome:
         """Record that the sources moved without changing a row."""

@@ -33,6 +33,7 @@ from src.lake.log import progress_sql as progress_sql
 from src.lake.log import recorded as recorded
 from src.lake.log import set_columns as set_columns
 from src.lake.log import sync as sync
+from src.lake.log import without as without
 from src.lake.log import written_at as written_at
 from src.lake.maintenance import LOG_ENTRIES as LOG_ENTRIES
 from src.lake.maintenance import SMALL as SMALL

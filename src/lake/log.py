@@ -9,7 +9,7 @@ import re
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +32,12 @@ class DataFile:
     rows: int
     partition: Mapping[str, str | None] = field(default_factory=dict)
     bounds: Mapping[str, tuple[str, str]] = field(default_factory=dict, compare=False)
+
+
+def without(files: Iterable[DataFile], others: Iterable[DataFile]) -> list[DataFile]:
+    """Return the files of a table that are not among others of it."""
+    paths = {file.path for file in others}
+    return [file for file in files if file.path not in paths]
 
 
 _LOG = "_delta_log"

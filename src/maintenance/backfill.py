@@ -20,6 +20,7 @@ from src.project import Project, Unbuilt, blocking, downstream, sources, waits_f
 from src.run import gold_step
 from src.run.runs import Run
 from src.silver import clean, slices
+from src.workers import Others
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,17 @@ class BackfillPlan:
     partitions: Mapping[str, list[str]]  # by table
 
 
-def plan(project: Project, table_id: str, start: date | None, end: date | None, where: str | None) -> BackfillPlan:
+def plan(
+    project: Project,
+    table_id: str,
+    start: date | None,
+    end: date | None,
+    where: str | None,
+    others: Others | None = None,
+) -> BackfillPlan:
     """Compute a slice of a silver table, or name that of a gold table; changes nothing.
+
+    `others` compute large tables in place of this process.
 
     Raises:
         UsageError: no such table, an empty slice description, or a condition a gold table cannot have.
@@ -45,9 +55,8 @@ def plan(project: Project, table_id: str, start: date | None, end: date | None, 
         raise UsageError(f"{table.id} has no slice to compute: its rows are scored one by one", fix=fix)
     if table.layer == "gold":
         return _gold_plan(project, table, start, end, where)
-    part = slices.cut(
-        project.engine, table, clean.Places.of_table(table, project.path), _condition(table, start, end, where)
-    )
+    places, condition = clean.Places.of_table(table, project.path), _condition(table, start, end, where)
+    part = slices.cut(project.engine, table, places, condition, others.whole if others else None)
     again = {table.id: part.changed}
     gold = _ready_below(project, table)
     direct = [mart for mart in gold if table.id in mart.sources]
@@ -68,14 +77,16 @@ def partitions(planned: BackfillPlan) -> list[PlannedPartition]:
     return [PlannedPartition(table, name) for table, names in planned.partitions.items() for name in names]
 
 
-def execute(project: Project, planned: BackfillPlan, run: Run) -> None:
-    """Write what was planned, as steps of a run."""
+def execute(project: Project, planned: BackfillPlan, run: Run, others: Others | None = None) -> None:
+    """Write what was planned, as steps of a run; `others` are those of `plan`."""
     engine, batch = project.engine, run.run_id
     if planned.part:
         places = clean.Places.of_table(planned.table, project.path)
         run.step(planned.table.id, partial(slices.backfill, engine, planned.table, places, planned.part, batch=batch))
     for mart in planned.gold:
-        work = partial(gold_step.build, project, mart, run, again=planned.again)
+        work = partial(
+            gold_step.build, project, mart, run, again=planned.again, others=others.slabs if others else None
+        )
         run.step(mart.id, work, needs=blocking(mart))
 
 

@@ -333,7 +333,7 @@ class Merge:
         outcome = self._with_contest(outcome, contended.outcome)
         kept = self._incoming()
         replaced, rows = self._merged(silver, contended.candidates, contended.superseded)
-        untouched = [file for file in silver.files if file not in replaced]
+        untouched = lake.without(silver.files, replaced)
         whole = self.engine.scan(silver, untouched)
         count = kept + sum(file.rows for file in replaced)
         audited = f"({self._select(whole)} UNION ALL {self._select(f'({rows})')})"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from src.gold.slabs import Slabbing
     from src.settings import Settings
     from src.silver.clean import Merge
+    from src.silver.slices import Computing
     from src.workers.stages import Runner, Stages
 
 _UNITS = {"MB": 10**6, "GB": 10**9}
@@ -40,6 +41,10 @@ class Others(Protocol):
         """Return what makes the merge of a silver table."""
 
     @property
+    def whole(self) -> Computing | None:
+        """Return what computes a silver table whole, of which a slice is wanted."""
+
+    @property
     def slabs(self) -> Slabbing | None:
         """Return those who compute the partitions of marts."""
 
@@ -47,7 +52,7 @@ class Others(Protocol):
 class _Nobody:
     """Nobody does anything in place of this process."""
 
-    readers = merging = slabs = None
+    readers = merging = whole = slabs = None
 
 
 @contextmanager

@@ -45,27 +45,37 @@ class _Load:
 
 @contextmanager
 def one_pass(engine: DuckEngine, table: Table, sources: Sequence[Source], stages: Stages) -> Iterator[Staged | None]:
-    """Return the rows of a table, computed from these sources and staged for the length of a with-block.
+    """Return what `staged_whole` does for the length of a with-block; nothing is left of it then."""
+    apart = replace(stages, staging=stages.new_folder())
+    try:
+        yield staged_whole(engine, table, sources, apart)
+    finally:
+        _forget(engine)
+        apart.sweep()
 
-    None, where these are few: then nothing was done. Those with reasons are in `rejected`; no file is written into the
-    table's folder.
+
+def staged_whole(engine: DuckEngine, table: Table, sources: Sequence[Source], stages: Stages) -> Staged | None:
+    """Return the rows of a table, computed from these sources; they lie in the staging folder until it is swept.
+
+    None, where the sources are small: then nothing was done. Rows with reasons are in `rejected`; no file is written
+    into the table's folder.
     """
     if not stages.deals(tasks.size(file for _, _, files in sources for file in files)):
-        yield None
-        return
-    folder = stages.new_folder()
-    places = clean.Places.of_table(table, folder.joinpath)
+        return None
+    places = clean.Places.of_table(table, stages.new_folder().joinpath)
     places.table.mkdir()
     merge = SharedMerge(engine, table, places, "", stages=stages)
-    try:
-        with merge._staging():
-            merge._compute_whole(sources)
-            load = merge._loads[-1]
-            written = tuple(load.write()) if load.write else ()
-            whole = Staged(places.table, table.stored_columns, written, table.partition_by)
-            yield whole if load.write else load.rows
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    merge._compute_whole(sources)
+    load = merge._loads[-1]
+    if load.write is None:
+        return load.rows
+    return Staged(places.table, table.stored_columns, tuple(load.write()), table.partition_by)
+
+
+def _forget(engine: DuckEngine) -> None:
+    """Let the driver's engine forget staged rows, which it has as views."""
+    for name in (Batch.INCOMING, Batch.UNSPLIT, Batch.REJECTED, Batch.DELETED, Batch.SUPERSEDED):
+        engine.drop(name)
 
 
 @dataclass(frozen=True)
@@ -134,8 +144,7 @@ class SharedMerge(clean.Merge):
             yield
         finally:
             for load in self._loads:
-                for name in (Batch.INCOMING, Batch.UNSPLIT, Batch.REJECTED, Batch.DELETED, Batch.SUPERSEDED):
-                    self.engine.drop(name)
+                _forget(self.engine)
                 shutil.rmtree(load.folder, ignore_errors=True)
             self._loads.clear()
 

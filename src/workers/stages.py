@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from src.bronze.ingest import Readers
     from src.gold.slabs import Slabbing
     from src.silver.clean import Merge
+    from src.silver.slices import Computing
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -113,6 +114,13 @@ class Stages:
         from src.workers.reading import SharedReaders
 
         return SharedReaders(self)
+
+    @property
+    def whole(self) -> Computing:
+        """Return what computes a silver table whole, of which a slice is wanted."""
+        from src.workers.slicing import whole
+
+        return partial(whole, stages=self)
 
     @property
     def slabs(self) -> Slabbing:

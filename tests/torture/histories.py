@@ -635,8 +635,8 @@ def _backfill(shop: Shop, cut: tuple[str, str | None, str | None, str | None]) -
 def refill(project: Project, table: str, start: str | None, end: str | None, where: str | None) -> Run:
     """`main.py backfill`, without what it prints."""
     first, last = (date.fromisoformat(day) if day else None for day in (start, end))
-    with recorded_run(project, RunKind.BACKFILL, f"backfill {table}") as this:
-        backfill.execute(project, backfill.plan(project, table, first, last, where), this)
+    with recorded_run(project, RunKind.BACKFILL, f"backfill {table}") as this, workers.opened(project) as others:
+        backfill.execute(project, backfill.plan(project, table, first, last, where, others), this, others)
     return this
 
 
