@@ -145,4 +145,4 @@ def main(argv: list[str], default_project: Path = ROOT, program: str = "main.py"
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    stopping.leave(main(sys.argv[1:]))

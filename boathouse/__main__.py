@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 _HERE = Path(__file__).resolve().parent
 PRODUCT = _HERE if (_HERE / "main.py").is_file() else _HERE.parent  # in a clone, main.py lies beside this folder
@@ -27,5 +28,14 @@ def main() -> int:
     return run(sys.argv[1:], Path.cwd(), "boathouse")
 
 
+def program() -> NoReturn:
+    """Do what `main` does, and end the process with its exit code."""
+    code = main()
+
+    from src import stopping
+
+    stopping.leave(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

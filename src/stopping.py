@@ -9,12 +9,15 @@ work may wait for hours. A thread of our own learns of the signal from a pipe, a
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import NoReturn
 
 WATCHER = "stop"  # the name of the thread that learns of signals; it never imports anything
 _SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "TERM"}
@@ -99,6 +102,22 @@ def at_once() -> None:
     """Let a signal end the process with its one line, while programs are loading and nothing has begun."""
     for number in _SIGNALS:
         signal.signal(number, _exit)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process with this exit code, once what was to be done at its end is done and what was printed is out.
+
+    Python itself would first take every module and object apart: an eighth of the time of a run with nothing new. It
+    does where a thread still works, which it waits for, and where a profiler waits for the end.
+    """
+    alone = all(thread.daemon or thread is threading.main_thread() for thread in threading.enumerate())
+    if not alone or sys.getprofile():
+        sys.exit(code)
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # whoever read it has gone
+            stream.flush()
+    os._exit(code)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

@@ -52,6 +52,7 @@ HOMES: dict[str, tuple[list[str], str]] = {
     "deltalake": (["src/lake/"], WHEN_USED),
     "arro3": (["src/lake/"], WHEN_USED),
     "duckdb": (["src/engine/"], WHEN_USED),
+    "_duckdb": (["src/engine/"], WHEN_USED),
     "polars": (["src/gold/", "src/demo/", "src/ml/"], WHEN_USED),
     "pyarrow": (["src/bronze/readers"], WHEN_USED),
     "fastavro": (["src/bronze/readers/avro.py"], WHEN_USED),
@@ -88,6 +89,7 @@ HOMES: dict[str, tuple[list[str], str]] = {
 }
 # Libraries whose package has another name.
 PACKAGES = {
+    "_duckdb": "duckdb",
     "arro3": "arro3-core",
     "dotenv": "python-dotenv",
     "google": "google-cloud-bigquery",

@@ -1491,7 +1491,7 @@ def test_reading_contracts_imports_no_engine_and_no_model() -> None:
         "import sys, pathlib; from src import contract, errors\n"
         "try: contract.load(pathlib.Path('src'))\n"
         "except errors.ContractErrors: pass\n"
-        "print([name for name in ('duckdb', 'sqlglot', 'pydantic', 'polars', 'deltalake') if name in sys.modules])"
+        "print([name for name in ('_duckdb', 'sqlglot', 'pydantic', 'polars', 'deltalake') if name in sys.modules])"
     )
     ran = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"

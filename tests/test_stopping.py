@@ -164,3 +164,14 @@ def test_a_query_sees_no_variable_of_the_program_and_no_file_by_its_name(lake: L
     lake.good()
     for name in ("found", "'src/silver/shop/orders.yaml'"):
         assert ended(lake, "query", f"SELECT * FROM {name}")[0] == 2
+
+
+@pytest.mark.parametrize(
+    "thread", ["", "threading.Thread(target=lambda: (time.sleep(0.2), print('thread'))).start(); "]
+)
+def test_a_process_leaves_with_its_code_after_its_last_words_and_its_threads(thread: str) -> None:
+    code = "import atexit, threading, time; from src import stopping; atexit.register(print, 'last'); "
+    code += f"print('first'); {thread}stopping.leave(3)"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    words = ["first", "thread", "last"] if thread else ["first", "last"]
+    assert (ran.returncode, ran.stdout.split(), ran.stderr) == (3, words, "")

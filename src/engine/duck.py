@@ -2,7 +2,8 @@
 
 One connection serves a whole run. Lake tables are seen by their names, `layer.domain.table`, as
 views over exactly the files of one version. The library is loaded with the first statement: that takes longer than all
-that a run with nothing new does.
+that a run with nothing new does. Loaded is its compiled part, `_duckdb`, whose connections and errors `duckdb` hands
+on: what that adds in Python takes three times as long to load, and is needed for Arrow alone.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from src.errors import (
 from src.lake import DataFile, Snapshot, discard
 
 if TYPE_CHECKING:
-    import duckdb
+    import _duckdb as duckdb
 
 _FIELD = re.compile(r"(STRUCT\(|, )([A-Za-z_]\w*) ")  # the engine quotes a field's name only where it must
 _NO_ROOM = ("No space left", "File too large", "Disk quota", "Could not write all bytes")
@@ -101,7 +102,7 @@ def automatic_memory_of_core(unlimited: int, cores: int) -> int:
 @cache
 def memory_of_core() -> int:
     """Return the bytes that an engine with one core of this machine, or of its control group, may take."""
-    import duckdb
+    import _duckdb as duckdb
 
     with duckdb.connect() as connection:  # without settings: what the engine finds out about the machine
         [(unlimited, cores)] = connection.execute(f"SELECT {_MEMORY}, current_setting('threads')").fetchall()
@@ -182,7 +183,7 @@ class DuckEngine:
 
     @cached_property
     def _connection(self) -> duckdb.DuckDBPyConnection:
-        import duckdb
+        import _duckdb as duckdb
 
         if self._closed:
             raise RuntimeError("the engine is closed")
@@ -263,7 +264,7 @@ class DuckEngine:
     @contextmanager
     def _running(self, sql: str) -> Iterator[None]:
         """Raise the engine's errors as ours, and restart it after an internal one."""
-        import duckdb
+        import _duckdb as duckdb
 
         timed = self.profile.timed(sql) if self.profile else nullcontext()
         with _translated(sql), timed:
@@ -365,7 +366,7 @@ class DuckEngine:
 
     def inline(self, sql: str) -> str:
         """Return a statement as a person writes it, made fit to stand in brackets: cut at its semicolon."""
-        import duckdb
+        import _duckdb as duckdb
 
         encoded = sql.encode()  # the tokens' places count bytes
         ends = [offset for offset, _ in duckdb.tokenize(sql) if encoded[offset : offset + 1] == b";"]
@@ -563,6 +564,8 @@ class DuckEngine:
 
     def stream(self, name: str, batches: object) -> None:
         """Give an Arrow stream (a RecordBatchReader; readable once) or table a name SQL can read."""
+        import duckdb  # noqa: F401  # which teaches connections to read Arrow
+
         self._connection.register(name, batches)
 
     def unstream(self, name: str) -> None:
@@ -571,6 +574,8 @@ class DuckEngine:
 
     def arrow(self, sql: str, rows_per_batch: int = 50_000) -> Any:
         """Return a SELECT's rows as a stream of Arrow record batches."""
+        import duckdb  # noqa: F401  # which adds `sql` to connections
+
         with self._running(sql):
             return self._connection.sql(sql).to_arrow_reader(rows_per_batch)
 
@@ -777,7 +782,7 @@ def _run_date_sql(day: date) -> str:
 @contextmanager
 def _translated(sql: str) -> Iterator[None]:
     """Raise DuckDB's errors as ours, so that no other module has to know them."""
-    import duckdb
+    import _duckdb as duckdb
 
     try:
         yield

@@ -46,7 +46,7 @@ def _shown(token: str, kind: object, known: Collection[str]) -> str:
 
 def _tokens(sql: str) -> Iterator[tuple[str, str]]:
     """Yield the words of a statement with their kinds; a word that is glued to a number is a part of it (0xFF)."""
-    import duckdb
+    import _duckdb as duckdb
 
     encoded = sql.encode()  # the tokens' places count bytes
     starts = [(start, kind.name) for start, kind in duckdb.tokenize(sql)]
