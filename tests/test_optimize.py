@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import pytest
 from conftest import ORDERS, Lake
 
 from src import lake as delta
+from src.engine import DuckEngine
 from src.errors import ContractError, LockedError
 from src.maintenance import optimize
 from src.project import open_project
@@ -61,6 +63,25 @@ def test_five_small_files_of_a_partition_become_one_and_four_stay(
     capsys.readouterr()
     assert do(lake) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "0 changed"
+
+
+def test_rows_of_small_files_keep_their_order_when_they_are_joined(tmp_path: Path) -> None:
+    engine = DuckEngine(memory_limit="1GB", threads=8, spill=tmp_path / "spill")
+    table = delta.create(tmp_path / "numbers", {"n": "BIGINT", "day": "DATE"}, ("day",), delta.index("n", "BIGINT"))
+    for nth in range(12):
+        sql = f"SELECT range + {nth * 1000} AS n, DATE '2024-01-01' AS day FROM range(1000)"
+        table = delta.commit(table, add=engine.write(sql, table.root, ("day",)))
+    [one] = delta.crowded(table)
+    numbers = f"SELECT n FROM {engine.scan(table)}"
+    step = optimize.Optimization("silver.of.numbers", table, (one,), (), (), False)
+    joined = optimize.compact(engine, step)
+    [file] = joined.files
+    assert (file.rows, file.partition, file.bounds) == (12_000, {"day": "2024-01-01"}, {"n": ("0", "11999")})
+    in_order = engine.values(f"SELECT n FROM {engine.scan(joined, located=True)} ORDER BY _nth")
+    with engine.in_order():
+        assert in_order == engine.values(numbers)
+    assert delta.changes(joined, table.version) == delta.Changes((), ())
+    engine.close()
 
 
 def test_nothing_is_computed_again_after_it_and_the_release_goes_with_it(lake: Lake) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +14,8 @@ import pytest
 from conftest import Lake
 from torture import shared
 
+from src import catalog, workers
 from src import lake as tables
-from src import workers
 from src.engine import DuckEngine
 from src.maintenance import check
 from src.project import open_project
@@ -163,3 +164,30 @@ def test_a_backfill_by_workers_writes_its_slice_and_the_marts_of_it_anew(
     assert step == (4, 4, 3)
     assert shop.findings() == []
     assert not (shop.data / ".staging").exists(), "what was staged is gone"
+
+
+# -- optimize
+
+
+def test_optimize_by_workers_joins_the_files_that_one_process_joins(
+    tmp_path: Path, done: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = Lake(tmp_path / "here", {}).shop()
+    for number in range(5):
+        here.land(f"shop/orders/{number}.csv", f"{HEADER}{number},2024-01-01,{9 - number},1\n")
+        here.good()
+    shutil.copytree(here.root, tmp_path / "there")
+    left = []
+    for shop in (here, by_workers(replace(here, root=tmp_path / "there"))):
+        assert shop.command("optimize") == 0
+        printed = capsys.readouterr().out
+        versions = {name: tables.open_table(root) for name, root in catalog.tables(shop.data).items() if "shop" in name}
+        files = {name: [replace(f, path="") for f in found.files] for name, found in versions.items() if found}
+        left.append((printed, files, {name: found.version for name, found in versions.items() if found}))
+        assert shop.rows("SELECT order_id, amount::INTEGER FROM silver.shop.orders ORDER BY 1")[3:] == [(3, 6), (4, 5)]
+        assert shop.findings() == []
+    assert left[1] == left[0]
+    assert [len(left[1][1][name]) for name in (BRONZE, SILVER)] == [1, 1]
+    assert "join" in done
+    log = tables.table_path(tmp_path / "there/data", SILVER) / f"_delta_log/{left[1][2][SILVER]:020d}.json"
+    assert '"dataChange":true' not in log.read_text()

@@ -294,6 +294,16 @@ class DuckEngine:
             with suppress(BoathouseError):  # a connection in trouble: what follows tells it, and runs slower
                 self.execute(f"SET threads = {self.threads}; RESET disabled_optimizers")
 
+    @contextmanager
+    def in_order(self) -> Iterator[None]:
+        """Let the statements inside write rows in the order in which they read them."""
+        self.execute("SET preserve_insertion_order = true")
+        try:
+            yield
+        finally:
+            with suppress(BoathouseError):  # a connection in trouble: what follows tells it
+                self.execute("SET preserve_insertion_order = false")
+
     # -- running SQL
 
     def execute(self, sql: str) -> None:

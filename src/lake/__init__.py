@@ -43,10 +43,10 @@ from src.lake.maintenance import behind as behind
 from src.lake.maintenance import bytes_on_disk as bytes_on_disk
 from src.lake.maintenance import bytes_written as bytes_written
 from src.lake.maintenance import checkpoint as checkpoint
-from src.lake.maintenance import compact as compact
 from src.lake.maintenance import crowded as crowded
 from src.lake.maintenance import expired as expired
 from src.lake.maintenance import footer_size as footer_size
+from src.lake.maintenance import joinable as joinable
 from src.lake.maintenance import log_files as log_files
 from src.lake.maintenance import remove as remove
 from src.lake.maintenance import shorten_log as shorten_log

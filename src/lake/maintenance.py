@@ -102,12 +102,21 @@ def crowded(snapshot: Snapshot) -> dict[tuple[str | None, ...], tuple[DataFile, 
     return {partition: tuple(files) for partition, files in small.items() if len(files) >= SMALL_FILES}
 
 
-def compact(snapshot: Snapshot, partition: Sequence[str | None]) -> Snapshot:
-    """Write the small files of one partition as few large ones; no row changes, and no reader of changes sees one."""
-    with translated(snapshot.root):
-        where, table = _only(snapshot, partition), snapshot.moving()
-        table.optimize.compact(where, target_size=_TARGET)
-        return published(snapshot, table)
+def joinable(snapshot: Snapshot, partitions: Collection[Sequence[str | None]]) -> list[tuple[DataFile, ...]]:
+    """Return the small files of these partitions in groups, each of one partition, of which one file can be made."""
+    groups: list[list[DataFile]] = []
+    for partition, files in crowded(snapshot).items():
+        if partition not in partitions:
+            continue
+        size = 0
+        groups.append([])
+        for file in files:
+            if groups[-1] and size + file.size > _TARGET:
+                groups.append([])
+                size = 0
+            groups[-1].append(file)
+            size += file.size
+    return [tuple(group) for group in groups if len(group) > 1]
 
 
 def unordered(snapshot: Snapshot) -> tuple[tuple[str | None, ...], ...]:

@@ -550,11 +550,13 @@ def commit(
     progress: Mapping[str, int] | None = None,
     info: Mapping[str, str] | None = None,
     overwrite: Mapping[str, str] | None = None,
+    same_rows: bool = False,
 ) -> Snapshot:
     """Publish files and progress in one atomic log entry, on disk when this returns.
 
     Give no files to record progress alone. `overwrite` (columns and types) replaces the whole
-    content and the schema. Every commit should name its progress: two writers that consumed the
+    content and the schema. `same_rows`: the files added have the rows of those removed, so that no reader
+    of changes sees one. Every commit should name its progress: two writers that consumed the
     same source then collide instead of writing twice.
 
     Of a table to which rows are only ever added it says the hash of each file: nothing else can make these rows again,
@@ -572,7 +574,9 @@ def commit(
         if snapshot.append_only:
             hashes = {file.path: log.digest(snapshot.root / file.path) for file in add}
             info = {**(info or {}), _HASHES: json.dumps(hashes)}
-        actions = [_add_action(file, snapshot) for file in add] + [_remove_action(file) for file in remove]
+        changed = not same_rows
+        actions = [_add_action(file, snapshot, changed) for file in add]
+        actions += [_remove_action(file, changed) for file in remove]
         schema, partition_by = _schema(overwrite or snapshot.columns), list(snapshot.partition_by)
         table = snapshot.moving()
         table.create_write_transaction(
@@ -737,7 +741,7 @@ def _is_plain(file: DataFile) -> bool:
     return _PLAIN_PATH.fullmatch(file.path) is not None and all(value not in _MAYBE_NULL for value in values)
 
 
-def _add_action(file: DataFile, table: Snapshot) -> Any:
+def _add_action(file: DataFile, table: Snapshot, changed: bool) -> Any:
     from deltalake.transaction import AddAction
 
     facts: dict[str, Any] = {"numRecords": file.rows}
@@ -750,15 +754,15 @@ def _add_action(file: DataFile, table: Snapshot) -> Any:
         size=file.size,
         partition_values=dict(file.partition),
         modification_time=int(time.time() * 1000),
-        data_change=True,
+        data_change=changed,
         stats=json.dumps(facts),  # of no other column: see _PROPERTIES
     )
 
 
-def _remove_action(file: DataFile) -> Any:
+def _remove_action(file: DataFile, changed: bool) -> Any:
     from deltalake.transaction import RemoveAction
 
-    return RemoveAction(file.path, True, int(time.time() * 1000), file.size, dict(file.partition))
+    return RemoveAction(file.path, changed, int(time.time() * 1000), file.size, dict(file.partition))
 
 
 def _commit_properties(progress: Mapping[str, int], info: Mapping[str, str]) -> Any:

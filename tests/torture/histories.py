@@ -724,7 +724,9 @@ def make_vacuum(project: Project, hours: int) -> None:
 def make_optimize(project: Project) -> None:
     """`make optimize`, without what it prints."""
     with recorded_run(project, RunKind.OPTIMIZE, "optimize") as this:
-        list(optimize.execute(optimize.plan(project.settings.data_dir, project.contracts.silver), this))
+        steps = optimize.plan(project.settings.data_dir, project.contracts.silver)
+        with workers.dealing(project) as stages:
+            list(optimize.execute(project.engine, steps, this, stages))
 
 
 def _make_vacuum(shop: Shop, hours: int) -> None:
