@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TextIO
 
-from src import console, lake, reads
+from src import console, lake, reads, store
 from src.engine import DuckEngine
 from src.errors import BoathouseError, ContractError, DataError, UsageError, nearest
 from src.reads import Readable, Reading
@@ -41,8 +40,7 @@ def _below(name: str, folder: Path) -> Iterator[tuple[str, Path]]:
         yield name, folder
         return
     try:
-        with os.scandir(folder) as found:
-            inside = sorted(path.name for path in found if path.is_dir(follow_symlinks=False))
+        inside = store.folders_in(folder)
     except OSError:
         return  # as `os.walk` has it: what cannot be listed holds no table
     for each in inside:

@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from src import console
+from src import console, store
 from src.engine import DuckEngine, identifier, literal
 from src.errors import DataError, UsageError, from_os_error
 
@@ -46,7 +46,7 @@ def target_of(text: str, data: Path, layers: tuple[str, ...], *, force: bool) ->
     known = (*_COPIED, *_WRITTEN)
     if path.suffix.lower() not in known:
         raise UsageError(f"no format of {path.name}", where=path, fix=f"let its name end in {', '.join(known)}")
-    if any(path.resolve().is_relative_to((data / layer).resolve()) for layer in layers):
+    if not store.is_remote(data) and any(path.resolve().is_relative_to((data / layer).resolve()) for layer in layers):
         raise UsageError("a place of the lake's own tables", where=path, fix="name a file elsewhere")
     if not path.parent.is_dir():
         raise UsageError("no such folder", where=path.parent, fix="make it, or name another")

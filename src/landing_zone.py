@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
+from src import store
 from src.problems import Problem
 from src.project import Project
 
@@ -33,6 +34,10 @@ def problem(project: Project, day: date) -> Problem | None:
 def files(project: Project) -> Iterator[Path]:
     """Yield the files that are in the landing zone, without those of seeds."""
     home, seeds = project.landing, project.contracts.seeds
+    if store.is_remote(home):
+        names = (name for name, _ in store.files_below(home))
+        yield from (home / name for name in names if not any(seed.is_file(name) for seed in seeds))
+        return
     for path in home.rglob("*"):
         if path.is_file() and not any(seed.is_file(path.relative_to(home).as_posix()) for seed in seeds):
             yield path

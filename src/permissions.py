@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from src import store
 from src.settings import ENV_FILE, Settings
 
 _OTHERS = stat.S_IRWXO
@@ -43,7 +44,7 @@ def loose(settings: Settings) -> tuple[Loose, ...]:
 
 def _found(settings: Settings) -> Iterator[Loose]:
     closed = int(settings.umask, 8) & _OTHERS
-    folders = {"the lake": settings.data_dir, "the logs": settings.log_dir}
+    folders = {"the lake": store.beside(settings.data_dir), "the logs": settings.log_dir}
     if ":" not in settings.backup_remote:
         folders["the backups"] = settings.root / Path(settings.backup_remote).expanduser()
     for what, path in folders.items():

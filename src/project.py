@@ -15,7 +15,7 @@ from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-from src import catalog, console, contract, lake, proof, stopping
+from src import catalog, console, contract, lake, proof, stopping, store
 from src.checks import audits
 from src.contract import Contracts, Feed, Table
 from src.engine import DuckEngine
@@ -66,7 +66,7 @@ class Project:
     def proof(self, table: Table) -> Proof:
         """Return the proof that a gold table's partitions stand alone, or why they do not; kept beside the lake."""
         tables = {**self.contracts.silver, **{mart.id: mart for mart in self.marts}}
-        return proof.stored_proof(self.engine, table, tables, self.settings.data_dir / ".proofs")
+        return proof.stored_proof(self.engine, table, tables, store.beside(self.settings.data_dir) / ".proofs")
 
     def expecting(self, feed: Feed) -> Feed:
         """Return the feed with the names of the columns that its tables read, none where an expression is no SQL."""
@@ -259,7 +259,7 @@ def open_engine(settings: Settings) -> Iterator[DuckEngine]:
     catalog.refuse_newer(settings.data_dir)
     threads = settings.threads or os.cpu_count() or 1
     profile = Profile() if settings.profile else None
-    spill = settings.data_dir / ".spill"
+    spill = store.beside(settings.data_dir) / ".spill"
     running = DuckEngine(memory_limit=settings.memory_limit, threads=threads, spill=spill, profile=profile)
     try:
         with stopping.interrupting(running.interrupt):
@@ -312,7 +312,7 @@ def read_contracts(settings: Settings) -> tuple[Contracts, str]:
     Raises:
         ContractErrors: contracts that are not what they should be, all of them at once.
     """
-    file = settings.data_dir / lake.KNOWN / _CONTRACTS
+    file = lake.known_folder(settings.data_dir) / _CONTRACTS
     contracts, found, new = contract.load_known(settings.source, lake.read_known(file, own=True))
     if new:
         lake.keep_later(file, new)
@@ -330,7 +330,7 @@ def on_engine(
         ContractErrors: models that are not what they should be.
     """
     contracts = _dated(contracts, run_date or datetime.now(UTC).date() - timedelta(days=1), engine)
-    file = settings.data_dir / lake.KNOWN / _MODELS
+    file = lake.known_folder(settings.data_dir) / _MODELS
     judged = hashlib.sha256(f"{found} {_judge()} {engine.version}".encode()).hexdigest() if found else ""
     kept = lake.read_known(file, own=True) if judged else {}
     sources = kept.get("sources")

@@ -17,6 +17,7 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
+from src import store
 from src.errors import AuthError, BoathouseError, DataError, MachineError, TransientError, UsageError
 from src.settings import REMOTE_PREFIX, Settings, struck
 
@@ -180,7 +181,7 @@ def open_remote(settings: Settings) -> Remote:
     """
     remote = named_remote(settings, settings.backup_remote, f"BACKUP_REMOTE={settings.backup_remote}")
     folder = Path(remote.path)
-    if not _NAMED.fullmatch(remote.path) and folder.is_relative_to(settings.data_dir.resolve()):
+    if not _NAMED.fullmatch(remote.path) and store.is_below(folder, store.home(settings.data_dir)):
         fix = "name a folder outside of it, best on another disk: what takes the lake away would take them too"
         raise UsageError("backups inside the lake", where=f"BACKUP_REMOTE={settings.backup_remote}", fix=fix)
     return remote

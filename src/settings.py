@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 from urllib.parse import quote, quote_plus
 
+from src import store
 from src.errors import UsageError, from_os_error, nearest
 
 if TYPE_CHECKING:
@@ -69,6 +70,15 @@ def _folder(text: str) -> Path:
     if set("%\\") & set(text):
         raise ValueError("% and backslash mean something else to the Delta library")
     return Path(text)
+
+
+def _lake(text: str) -> Path:
+    """Return where a lake lies: a folder as it is written, or a bucket of an object store."""
+    if "://" not in text:
+        return _folder(text)
+    if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]+(/[A-Za-z0-9_.=-]+)*/?", text):
+        raise ValueError("no bucket and prefix that every library reads alike")
+    return store.location(text)
 
 
 def _one_of(*choices: str) -> Callable[[str], str]:
@@ -175,9 +185,9 @@ class Settings:
     root: Path = field(default_factory=Path.cwd)  # the project's folder, whose settings these are
     data_dir: Path = _setting(
         Path("data"),
-        "The lake: landing zone, tables and run records.",
-        write="a folder; a relative one is meant from the project's folder",
-        read=_folder,
+        "The lake: landing zone, tables and run records; a folder, or a bucket (docs/object-storage.md).",
+        write="a folder (a relative one is meant from the project's folder) or s3://bucket/prefix",
+        read=_lake,
     )
     log_dir: Path = _setting(
         Path("logs"),
@@ -389,6 +399,7 @@ class Settings:
     notices: tuple[str, ...] = field(default=(), repr=False)  # of settings that were renamed or removed
     remotes: Mapping[str, str] = field(default_factory=dict, repr=False)  # RCLONE_CONFIG_*
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)  # SOURCE_*
+    aws: Mapping[str, str] = field(default_factory=dict, repr=False)  # AWS_*
     budgets: Mapping[str, Decimal] = field(  # BUDGET_*, by the setting's name
         default_factory=dict, metadata={"write": _BUDGET, "read": _budget}
     )
@@ -414,6 +425,7 @@ class Settings:
         declared = [part for value in vars(self).values() if isinstance(value, Secret) for part in _parts(value)]
         remote = [value for name, value in self.remotes.items() if not name.endswith(_NOT_SECRET)]
         own = [value for name, value in self.credentials.items() if not name.endswith(SINCE)]
+        own += [value for name, value in self.aws.items() if name in store.SECRET]
         found = {value for value in [*declared, *remote, *own] if len(value) >= _SHORTEST_SECRET}
         return tuple(sorted(found, key=lambda value: (-len(value), value)))
 
@@ -486,6 +498,12 @@ _TEMPLATE_TAIL = f"""\
 # {REMOTE_PREFIX}OFFSITE_TYPE=s3
 # {REMOTE_PREFIX}OFFSITE_SECRET_ACCESS_KEY=...
 
+# The object store where DATA_DIR is s3://bucket/prefix, in the words of every library: docs/object-storage.md.
+# {store.PREFIX}ACCESS_KEY_ID=...
+# {store.PREFIX}SECRET_ACCESS_KEY=...
+# {store.PREFIX}REGION=eu-west-1
+# {store.PREFIX}ENDPOINT_URL=https://s3.example.com
+
 # Credentials of the sources that contracts name: {SOURCE_PREFIX}<NAME>_<KEY>; `make sources` says which are asked for.
 # {SOURCE_PREFIX}SHOP_PASSWORD=...
 # The day it was made, with {SINCE} at the end of its name, lets the weekly security review tell how old it is.
@@ -495,7 +513,7 @@ _TEMPLATE_TAIL = f"""\
 
 def _registry(model: type[Settings]) -> dict[str, Field[Any]]:
     """Return the settings a person writes, by environment name."""
-    ours = {"root", "remotes", "credentials", "budgets", "notices"}
+    ours = {"root", "remotes", "credentials", "aws", "budgets", "notices"}
     return {one.name.upper(): one for one in fields(model) if one.name not in ours}
 
 
@@ -511,7 +529,7 @@ def _template_entry(name: str, field: Field[Any], sample_feed: bool) -> str:
 
 
 def _is_setting(name: str, known: Container[str]) -> bool:
-    return name in known or name.startswith((REMOTE_PREFIX, SOURCE_PREFIX, BUDGET_PREFIX))
+    return name in known or name.startswith((REMOTE_PREFIX, SOURCE_PREFIX, BUDGET_PREFIX, store.PREFIX))
 
 
 def _take_over(chosen: dict[str, tuple[str, str]], tombstones: Mapping[str, Tombstone]) -> list[str]:
@@ -576,7 +594,8 @@ def _unknown(name: str, known: Collection[str], where: str) -> UsageError:
     near = nearest(name, known)
     hint = f"write {near}" if near else "remove the line"
     names = ", ".join(known)
-    fix = f"{hint}; known are {names}, {REMOTE_PREFIX}..., {SOURCE_PREFIX}... and {BUDGET_PREFIX}..."
+    prefixes = f"{REMOTE_PREFIX}..., {SOURCE_PREFIX}..., {store.PREFIX}... and {BUDGET_PREFIX}..."
+    fix = f"{hint}; known are {names}, {prefixes}"
     return UsageError(f"unknown setting {name}", where=where, fix=fix)
 
 
@@ -591,6 +610,7 @@ def _validate(
     remotes = {name: value for name, (value, _) in chosen.items() if name.startswith(REMOTE_PREFIX)}
     credentials = {name: value for name, (value, _) in chosen.items() if name.startswith(SOURCE_PREFIX)}
     errors += _no_days(credentials, chosen)
+    aws = {name: value for name, (value, _) in chosen.items() if name.startswith(store.PREFIX)}
     values: dict[str, object] = {}
     for name, declared in _registry(model).items():
         if name in chosen:
@@ -599,7 +619,7 @@ def _validate(
     budgets = {
         name: _value(name, amount, *found, errors) for name, found in chosen.items() if name.startswith(BUDGET_PREFIX)
     }
-    others = {"remotes": remotes, "credentials": credentials, "budgets": budgets, "notices": tuple(notices)}
+    others = {"remotes": remotes, "credentials": credentials, "aws": aws, "budgets": budgets, "notices": tuple(notices)}
     return None if errors else _made(model, root.absolute(), {**values, **others})
 
 

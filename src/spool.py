@@ -18,6 +18,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from src import store
+
 _ENDING = ".jsonl"
 _SEAL = b'\n{"sealed": true}\n'
 _FOLDER_MODE, _FILE_MODE = 0o770, 0o660  # less what the umask takes
@@ -30,6 +32,9 @@ def add(folder: Path, record: Mapping[str, Any]) -> None:
         OSError: the folder cannot be written; nothing was added.
     """
     line = b"\n" + json.dumps(record).encode("ascii") + b"\n"
+    if store.is_remote(folder):  # to an object nothing is added: each line is one, sealed as it is made
+        (folder / f"{uuid.uuid4()}{_ENDING}").write_bytes(line + _SEAL)
+        return
     folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
     for path in _files(folder):
         # one that is gone is not made again: what is under its name is stored already
@@ -56,8 +61,8 @@ def is_empty(folder: Path) -> bool:
 
 def seal(folder: Path) -> dict[str, list[dict[str, Any]]]:
     """Seal every file, and return the records of those that are: nothing is added to them any more."""
-    found = {}
-    for path in _files(folder):
+    found = lines(folder) if store.is_remote(folder) else {}
+    for path in () if store.is_remote(folder) else _files(folder):
         with suppress(FileNotFoundError, PermissionError), _held(path) as file:
             if file is None:
                 continue  # a line is being added: the next one takes it
@@ -74,7 +79,7 @@ def remove(folder: Path, name: str) -> None:
 
 def _files(folder: Path) -> list[Path]:
     try:
-        return sorted(path for path in folder.iterdir() if path.suffix == _ENDING)
+        return sorted(folder / name for name in store.names_in(folder) if name.endswith(_ENDING))
     except OSError:
         return []  # there is none, or none that we may see
 

@@ -95,7 +95,7 @@ FROM silver.shop.orders GROUP BY day
 """
 
 
-pytest_plugins = ["browser"]  # the page that is served, and the browser before it
+pytest_plugins = ["browser", "object_store"]  # the page that is served, and the browser before it
 IN_MEMORY = "/dev/shm"
 ROOM = 6 << 30  # bytes: the folders of all tests take less than two
 

@@ -19,7 +19,7 @@ from src.silver.batch import Batch
 ORDER = [
     ["errors", "stopping"],
     ["logger"],
-    ["console", "problems"],
+    ["console", "problems", "store"],
     ["settings", "views", "author", "spool"],
     ["contract", "remote", "permissions"],
     ["lake"],
@@ -44,7 +44,7 @@ ORDER = [
     ["main"],
 ]
 # What stands beside the order, and what it may import.
-APART = {"demo": {"errors"}}
+APART = {"demo": {"errors", "store"}}
 
 AT_ONCE, WHEN_USED = "at once", "when used"
 # One library, one home: where each may be imported, and when. A run with nothing to do is mostly imports.
@@ -85,6 +85,10 @@ HOMES: dict[str, tuple[list[str], str]] = {
     "numpy": (["src/ml/"], WHEN_USED),
     "threadpoolctl": (["src/ml/"], WHEN_USED),
     "pyspark": (["src/workers/spark.py"], WHEN_USED),
+    "fsspec": (["src/store/objects.py"], AT_ONCE),
+    "s3fs": (["src/store/objects.py"], AT_ONCE),
+    "upath": (["src/store/objects.py"], AT_ONCE),
+    "botocore": (["src/store/objects.py"], AT_ONCE),
     "dotenv": (["src/settings.py"], WHEN_USED),
 }
 # Libraries whose package has another name.
@@ -95,6 +99,7 @@ PACKAGES = {
     "google": "google-cloud-bigquery",
     "jwt": "pyjwt",
     "sklearn": "scikit-learn",
+    "upath": "universal-pathlib",
     "yaml": "pyyaml",
 }
 # The heading of requirements.txt below which stands what nothing imports by name, each with its reason.
@@ -290,7 +295,7 @@ def test_a_docstring_opens_with_what_a_function_returns_or_does() -> None:
 
 # -- requirements.txt, and the optional ones
 
-OPTIONAL = tuple(f"requirements-{name}.txt" for name in ("connectors", "page", "notebook", "ml", "spark"))
+OPTIONAL = tuple(f"requirements-{name}.txt" for name in ("connectors", "page", "notebook", "ml", "spark", "s3"))
 
 
 def required() -> tuple[set[str], set[str]]:

@@ -65,7 +65,7 @@ def test_the_list_of_commands_waits_for_no_engine_no_layer_and_no_command() -> N
     )
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = {name.split(".")[1] for name in ran.stdout.splitlines()[-1].split() if name != "src"}
-    assert loaded == {"author", "commands", "console", "errors", "permissions", "settings", "stopping"}
+    assert loaded == {"author", "commands", "console", "errors", "permissions", "settings", "stopping", "store"}
     assert not [name for name in ran.stdout.splitlines()[-1].split() if name.startswith("src.commands.")]
 
 

@@ -181,7 +181,7 @@ def test_all_errors_are_reported_at_once_with_their_lines(tmp_path: Path) -> Non
             "SPARK_MASTER, PROFILE, SETTLE_SECONDS, BACKUP_REMOTE, BACKUP_KEEP_DAILY, "
             "BACKUP_KEEP_WEEKLY, BACKUP_KEEP_MONTHLY, TIMEZONE, COST_PER_CPU_HOUR, COST_PER_GB_MONTH, COST_CURRENCY, "
             "PAGE_PORT, PAGE_ADDRESS, PAGE_READONLY, PAGE_HOST, PAGE_KEY, MASK, UNMASKED_USERS, UMASK, ALERT_URLS, "
-            "RCLONE_CONFIG_..., SOURCE_... and BUDGET_...",
+            "RCLONE_CONFIG_..., SOURCE_..., AWS_... and BUDGET_...",
             "THREADS again, set in line 1",
             f"  where: {env}, line 6",
             "  fix:   keep one of them",
@@ -271,16 +271,16 @@ def test_the_template_differs_from_the_defaults_in_the_sample_feed_alone(tmp_pat
 def test_every_line_of_the_template_can_be_uncommented(tmp_path: Path) -> None:
     plain = load(write(tmp_path, ""), {"SAMPLE_FEED": "true"})
     entries = [line.removeprefix("# ") for line in env_template().splitlines() if "=" in line.split(" ")[-1]]
-    ours = [entry for entry in entries if not entry.startswith(("RCLONE", "SOURCE", "BUDGET"))]
-    assert len(ours) == len(fields(Settings)) - 5
+    ours = [entry for entry in entries if not entry.startswith(("RCLONE", "AWS", "SOURCE", "BUDGET"))]
+    assert len(ours) == len(fields(Settings)) - 6
     settings = load(write(tmp_path, "\n".join(entries)), {})
-    assert replace(settings, remotes={}, credentials={}) == plain
+    assert replace(settings, remotes={}, credentials={}, aws={}) == plain
 
 
 def test_the_table_names_every_setting_with_its_default() -> None:
     rows = settings_table().splitlines()
     assert rows[0] == "| setting | default | meaning |"
-    assert len(rows) == 2 + len(fields(Settings)) - 5
+    assert len(rows) == 2 + len(fields(Settings)) - 6
     assert "| `SAMPLE_FEED` | `false` | Whether the sample company's files are landed" in settings_table()
 
 

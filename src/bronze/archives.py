@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from src import store
 from src.bronze.readers.files import BLOCK, most_unpacked
 from src.contract.patterns import PACKED, is_archive
 from src.errors import DataError, from_os_error
@@ -32,7 +33,7 @@ class Member:
 def members(path: Path) -> list[str]:
     """Return the names of the files in an archive; none where it cannot be read."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with _zip_file(path) as archive:
             return [entry.filename for entry in archive.infolist() if _is_file(entry)]
     except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError):
         return []
@@ -100,9 +101,13 @@ def _extracted(archive: zipfile.ZipFile, path: Path, name: str, target: Path) ->
     return target
 
 
+def _zip_file(path: Path) -> zipfile.ZipFile:
+    return zipfile.ZipFile(store.open_binary(path) if store.is_remote(path) else path)
+
+
 def _opened(path: Path) -> zipfile.ZipFile:
     try:
-        return zipfile.ZipFile(path)
+        return _zip_file(path)
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         raise _refusal(path, f"damaged zip file: {_why(error)}", "land it again, whole") from error
     except OSError as error:

@@ -33,7 +33,7 @@ from itertools import accumulate, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from src import lake, stopping
+from src import lake, stopping, store
 from src.bronze import archives, readers
 from src.bronze.archives import Member
 from src.bronze.readers import SYSTEM_COLUMNS
@@ -54,6 +54,7 @@ _SMALL_AT_ONCE = 32 << 20  # bytes: files of these that are smaller together may
 _LONG_COLUMN = 400_000  # bytes of a statement's files, packed or not, for each column: some 20,000 rows or more
 _NUMBERS = re.compile("([0-9]+)")
 _WORTH_A_THREAD = 4 << 20  # bytes of files that are looked at beside other work
+_ASKED_AT_ONCE = 16  # objects: their bytes are waited for longer than hashed
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_INGESTED = "ingested_at"  # progress: microseconds of the newest _ingested_at
 
@@ -70,6 +71,7 @@ class Landed:
     members: tuple[Member, ...] = ()  # of an archive: the files in it that are the feed's
     archive: Landed | None = None  # the one that this is a file of
     member: str = ""  # its name there
+    origin: Path | None = None  # the object whose bytes lie at `path`
 
     @property
     def landed(self) -> Landed:
@@ -119,7 +121,7 @@ def arrivals(
     """
     found, refused = _discover(landing, feed)
     if only is not None:
-        found = [file for file in found if file.path.resolve() in only]
+        found = [file for file in found if store.home(file.path) in only]
     recorded = _recorded(engine, bronze)
     unread = [file for file in found if recorded(f"stat:{file.name}") != file.mark]
     known = len(found) - len(unread)
@@ -305,7 +307,7 @@ class _Looks:
         """Look at these files, in their order, those that were not begun before."""
         new = [file for file in files if file.name not in self._begun and not file.members]
         is_little = len(files) < 2 or sum(file.size for file in files) < _WORTH_A_THREAD
-        if is_little or not readers.needs_no_engine(self._feed):
+        if is_little or not readers.needs_no_engine(self._feed) or store.is_remote(files[0].path):
             return
         from concurrent.futures import ThreadPoolExecutor
 
@@ -322,8 +324,11 @@ class _Looks:
 def unclaimed(landing: Path, feeds: Iterable[Feed]) -> list[str]:
     """Return files in the landing zone that no feed takes, so that none is overlooked in silence."""
     patterns = [FilePattern(feed.path) for feed in feeds]
-    folders = ((Path(folder).relative_to(landing), files) for folder, _, files in os.walk(landing))
-    names = ((folder / file).as_posix() for folder, files in folders for file in files)
+    if store.is_remote(landing):
+        names = (name for name, _ in store.files_below(landing))
+    else:
+        folders = ((Path(folder).relative_to(landing), files) for folder, _, files in os.walk(landing))
+        names = ((folder / file).as_posix() for folder, files in folders for file in files)
     found: list[str] = []
     of_folder: dict[str, list[FilePattern]] = {}  # most feeds differ by their folder, which is looked at once
     plain: dict[str, list[FilePattern]] = {}
@@ -349,6 +354,8 @@ def unclaimed(landing: Path, feeds: Iterable[Feed]) -> list[str]:
 
 
 def _discover(landing: Path, feed: Feed) -> tuple[list[Landed], list[BoathouseError]]:
+    if store.is_remote(landing):
+        return _discover_objects(landing, feed), []
     found: list[Landed] = []
     refused: list[BoathouseError] = []
     home = landing.resolve()
@@ -373,12 +380,26 @@ def _discover(landing: Path, feed: Feed) -> tuple[list[Landed], list[BoathouseEr
             if not stat.S_ISREG(facts.st_mode):
                 kind = "a folder" if stat.S_ISDIR(facts.st_mode) else "not a regular file"
                 raise DataError(f"{name} is {kind}", where=path, fix=f"move it away: {feed.path} takes files only")
-            found.append(Landed(path, name, _mark(facts), facts.st_size))
+            found.append(Landed(path, name, _mark(store.facts_of(facts)), facts.st_size))
         except DataError as error:
             refused.append(error)
         except OSError as error:
             refused.append(from_os_error(error, path))
     return found, refused
+
+
+def _discover_objects(landing: Path, feed: Feed) -> list[Landed]:
+    """Return the objects of the landing zone that may be the feed's: names are texts, and there are no links."""
+    pattern = FilePattern(feed.path)
+    folder = pattern.fixed_folder
+    below = store.files_below(landing / folder if folder else landing)
+    names = ((f"{folder}/{name}" if folder else name, facts) for name, facts in below)
+    found = [
+        Landed(landing / name, name, _mark(facts), facts.size)
+        for name, facts in names
+        if pattern.may_take(name) and not _ignored(name.rpartition("/")[2])
+    ]
+    return sorted(found, key=lambda file: _as_a_person_would(file.path))
 
 
 def _as_a_person_would(path: Path) -> tuple[list[list[str | int]], str]:
@@ -432,12 +453,12 @@ def _parts_of(file: Landed) -> list[Landed]:
     ] or [file]
 
 
-def _mark(facts: os.stat_result) -> int:
+def _mark(facts: store.Facts) -> int:
     """Return 63 bits that change when a file's bytes may have changed: of its size, times and inode.
 
     The change time cannot be set back by a program, so `cp -p` or `touch` over a file is noticed.
     """
-    identity = f"{facts.st_size}:{facts.st_mtime_ns}:{facts.st_ctime_ns}:{facts.st_ino}"
+    identity = f"{facts.size}:{facts.modified}:{facts.changed}:{facts.inode}"
     return int.from_bytes(hashlib.sha256(identity.encode()).digest()[:8], "big") >> 1
 
 
@@ -462,8 +483,11 @@ def _recorded(engine: DuckEngine, bronze: lake.Snapshot | None) -> Callable[[str
 
 
 def _settled(files: Sequence[Landed], settle: float) -> tuple[list[Landed], list[str]]:
-    """Split off the files whose size or time still changes; waits at most `settle` seconds, once for all."""
-    young = [file for file in files if _age(file.path) < settle]
+    """Split off the files whose size or time still changes; waits at most `settle` seconds, once for all.
+
+    An object is there once it is whole.
+    """
+    young = [file for file in files if not store.is_remote(file.path) and _age(file.path) < settle]
     if young:
         stopping.pause(max(0.0, settle - max(0.0, min(_age(file.path) for file in young))))
     moving = {file.name for file in young if not _same(file)}
@@ -479,7 +503,7 @@ def _age(path: Path) -> float:
 
 def _same(file: Landed) -> bool:
     try:
-        return _mark(file.path.stat()) == file.mark
+        return _mark(store.facts(file.path)) == file.mark
     except OSError:
         return False
 
@@ -487,7 +511,7 @@ def _same(file: Landed) -> bool:
 def digest(file: Landed) -> str | OSError:
     """Return the hash of a file's bytes, or why they cannot be read."""
     try:
-        with open(file.path, "rb") as handle:
+        with store.open_binary(file.path) as handle:
             return hashlib.file_digest(handle, "sha256").hexdigest()
     except OSError as error:
         return error
@@ -495,12 +519,13 @@ def digest(file: Landed) -> str | OSError:
 
 def digests_of(files: Sequence[Landed], threads: int) -> Iterator[str | OSError]:
     """Yield the hash of each file's bytes, or why they cannot be read; several files at once, as hashing lets it."""
-    if len(files) < 2 or sum(file.size for file in files) < _WORTH_A_THREAD:
+    is_remote = bool(files) and store.is_remote(files[0].path)
+    if len(files) < 2 or (sum(file.size for file in files) < _WORTH_A_THREAD and not is_remote):
         yield from map(digest, files)
         return
     from concurrent.futures import ThreadPoolExecutor
 
-    pool = ThreadPoolExecutor(threads)
+    pool = ThreadPoolExecutor(_ASKED_AT_ONCE if is_remote else threads)
     try:
         yield from pool.map(digest, files)
     finally:
@@ -670,10 +695,11 @@ class FileReader:
 
     def read_parts(self, parts: Sequence[Landed]) -> Taken:
         """Write the files, those in archives unpacked for as long as it takes."""
-        if not any(part.archive for part in parts):
+        if not any(part.archive or store.is_remote(part.path) for part in parts):
             return self.read(parts, self._careful(parts))
         with self.engine.room() as room:
             on_disk, refused = _unpacked(parts, room)
+            on_disk = _fetched(on_disk, room)
             written, headers, others = self.read(on_disk, self._careful(on_disk)) if on_disk else ([], {}, {})
         return written, headers, refused | others
 
@@ -809,10 +835,23 @@ def _unpacked(parts: Sequence[Landed], room: Path) -> tuple[list[Landed], dict[s
     return on_disk, refused
 
 
+def _fetched(parts: Sequence[Landed], room: Path) -> list[Landed]:
+    """Copy the objects among the files into a room, as every reader reads files of this machine alone.
+
+    What comes is what was hashed, or it is thrown away after: see `_append`.
+    """
+    objects = [part for part in parts if store.is_remote(part.path)]
+    local = {part.name: room / f"object-{nth}" / part.path.name for nth, part in enumerate(objects)}
+    for path in local.values():
+        path.parent.mkdir()
+    store.fetch([part.path for part in objects], list(local.values()))
+    return [replace(part, path=local[part.name], origin=part.path) if part.name in local else part for part in parts]
+
+
 def _of_part(error: DataError, file: Landed) -> DataError:
     """Return an error with the name of the file, where it was read from another place than the landing zone."""
     if file.archive is None:
-        return error
+        return DataError(error.what, where=file.origin, fix=error.fix) if file.origin else error
     return DataError(error.what, where=file.archive.path / file.member, fix=error.fix)
 
 

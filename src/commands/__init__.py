@@ -2,7 +2,8 @@
 
 A file `schema_version.py` is the command `schema-version`. Its docstring is the help (the first line stands in the
 list of all commands), `arguments(parser)` adds its arguments, `run(call)` does it and returns the exit code. A module
-may say `NEEDS_PROJECT = False`: it then runs where no project is, with the default settings and no log.
+may say `NEEDS_PROJECT = False`: it then runs where no project is, with the default settings and no log; and
+`NEEDS_FOLDER = True`: it is refused where the lake is in an object store.
 
 Only the chosen command is imported, so that a run pays for no other; the list of all imports none.
 """
@@ -22,7 +23,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from src import __version__, console, errors, permissions, stopping
+from src import __version__, console, errors, permissions, stopping, store
 from src.errors import BUG_EXIT_CODE, BoathouseError, UsageError, translated
 from src.settings import Settings, defaults, load, struck
 
@@ -235,6 +236,21 @@ def _settings(command: ModuleType, named: Path | None, default: Path, environ: M
     return load(root, environ)
 
 
+def _refuse_bucket(name: str, settings: Settings) -> None:
+    """Refuse what this release does only where the lake is a folder, before anything is done.
+
+    Raises:
+        UsageError: naming it.
+    """
+    if not store.is_remote(settings.data_dir):
+        return
+    refused = [name] if getattr(module(name), "NEEDS_FOLDER", False) else []
+    refused += ["ENGINE=spark"] if settings.engine == "spark" else []
+    for what in refused:
+        fix = "docs/object-storage.md says what works on a bucket, and what to do instead"
+        raise UsageError(f"{what} works on a lake in a folder only", where=f"DATA_DIR={settings.data_dir}", fix=fix)
+
+
 def _ended(name: str, read: Callable[[], Settings], act: Callable[[Settings], int]) -> int:
     """Read the settings, start the log, act; a failure becomes one message and an exit code."""
     from src.run import logs
@@ -248,6 +264,7 @@ def _ended(name: str, read: Callable[[], Settings], act: Callable[[Settings], in
         level = "WARNING" if sys.stdout.isatty() or not beats else settings.log_level
         if getattr(module(name), "NEEDS_PROJECT", True):
             permissions.apply(settings)
+            store.use(settings.aws)
             logs.start(
                 settings.log_dir,
                 level=settings.log_level,
@@ -257,6 +274,7 @@ def _ended(name: str, read: Callable[[], Settings], act: Callable[[Settings], in
                 form=settings.log_format,
             )
             logs.warn(settings.notices)
+            _refuse_bucket(name, settings)
         return act(settings)
     except (Exception, KeyboardInterrupt) as error:
         if code := stopping.exit_code():  # whatever a library made of it on the way

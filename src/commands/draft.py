@@ -37,6 +37,9 @@ class Drafts:
     marts: tuple[MartDraft, ...] = ()
 
 
+NEEDS_FOLDER = True
+
+
 def arguments(parser: argparse.ArgumentParser) -> None:
     help_of_files = "files, or a folder, in the landing zone; or a folder of src/gold"
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help=help_of_files)

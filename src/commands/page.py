@@ -7,6 +7,8 @@ import argparse
 from src.commands import Call
 from src.errors import UsageError
 
+NEEDS_FOLDER = True
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=_port, help="a port of this machine; 0: one that is free (default: PAGE_PORT)")

@@ -17,6 +17,8 @@ from src.remote import open_remote
 from src.run import releases, runs
 from src.run.revision import Revision, made_with
 
+NEEDS_FOLDER = True
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backup", metavar="ID", help="which one (default: the newest)")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import fnmatch
+import itertools
 import re
 from collections.abc import Sequence
 from functools import cached_property
@@ -38,6 +39,12 @@ class FilePattern:
     def only_folder(self) -> str | None:
         """Return the one folder of its files, relative to the landing zone; None where several may be."""
         return None if set("*?[") & set(self._folder) else self._folder
+
+    @property
+    def fixed_folder(self) -> str:
+        """Return the innermost folder that all of its files are in, relative to the landing zone, "" for itself."""
+        parts = self._folder.split("/") if self._folder else []
+        return "/".join(itertools.takewhile(lambda part: not set("*?[") & set(part), parts))
 
     def find(self, landing: Path) -> set[Path]:
         """Return the files below the landing zone that may be the feed's: those of a name that fits, and archives.

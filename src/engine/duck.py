@@ -23,7 +23,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from src import contract
+from src import contract, store
 from src.engine import functions, outside, unrepeatable
 from src.engine.functions import Functions
 from src.engine.mistakes import SqlMistake, UnparsedError
@@ -42,6 +42,8 @@ from src.lake import DataFile, Snapshot, discard
 
 if TYPE_CHECKING:
     import _duckdb as duckdb
+
+    from src.store.objects import Files
 
 _FIELD = re.compile(r"(STRUCT\(|, )([A-Za-z_]\w*) ")  # the engine quotes a field's name only where it must
 _NO_ROOM = ("No space left", "File too large", "Disk quota", "Could not write all bytes")
@@ -180,6 +182,7 @@ class DuckEngine:
         self._names: dict[str, frozenset[str]] = {}  # of the columns in expressions
         self._awaited: list[Callable[[], Collection[str]]] = []  # statements to be parsed once one of them is wanted
         self._scanned: set[str] = set()
+        self._objects: Files | None = None  # of object stores, once a statement is about one
 
     @cached_property
     def _connection(self) -> duckdb.DuckDBPyConnection:
@@ -214,6 +217,7 @@ class DuckEngine:
         """Give back all memory: tables, streams and published names are gone. It opens again once it is asked."""
         if self._opened:
             self._opened.close()
+        self._objects = None
         self.__dict__.pop("_connection", None)
         self.__dict__.pop("_scratch", None)
         self._homes, self._schemas, self._views, self._published = {"temp.main"}, set(), set(), {}
@@ -268,12 +272,28 @@ class DuckEngine:
 
         timed = self.profile.timed(sql) if self.profile else nullcontext()
         with _translated(sql), timed:
+            if store.SCHEME in sql:
+                self._reach_objects()
             try:
                 yield
             except (duckdb.InternalException, duckdb.FatalException) as error:
                 self._reopen()
                 what = f"the engine stopped with an error of its own ({_first_line(error)})"
                 raise DataError(what, where=_shown(sql), fix=_DEFECT) from error
+            except duckdb.Error as error:
+                failure = self._objects.take_failure() if self._objects else None
+                if failure is None:
+                    raise
+                raise failure from error  # of which the engine hands on the text alone
+
+    def _reach_objects(self) -> Files:
+        """Return the objects of stores, which the engine reads and writes from now on."""
+        if self._objects is None:
+            from src.store.objects import Files
+
+            self._objects = Files(self._spill)
+            self._connection.register_filesystem(self._objects)
+        return self._objects
 
     @contextmanager
     def for_columns(self, count: int) -> Iterator[None]:
@@ -635,7 +655,10 @@ class DuckEngine:
         names += f", {identifier(row_id.name)}" if row_id else ""
         some = list(files)
         self.admit(sum(file.size for file in some))
-        paths = [os.path.join(root, file.path) for file in some]
+        folder = str(root)
+        paths = [os.path.join(folder, file.path) for file in some]
+        if some and store.is_remote(folder):
+            self._reach_objects().sizes.update(zip(paths, (file.size for file in some), strict=True))
         self._scanned.update(paths)
         empty = "SELECT " + ", ".join(f"NULL::{kind} AS {identifier(name)}" for name, kind in columns.items())
         if not paths:
@@ -710,7 +733,7 @@ class DuckEngine:
             DataError: a partition value is empty text; no file is left.
             MachineError: the disk is full, ...; no file is left.
         """
-        if not os.path.isdir(root):
+        if not store.is_remote(root) and not os.path.isdir(root):
             raise MachineError("no such table folder", where=root)
         options = "FORMAT parquet, COMPRESSION zstd, RETURN_STATS" + (_OF_MANY_TEXTS if many_texts else "")
         if partition_by:
@@ -735,9 +758,11 @@ class DuckEngine:
         written = self.rows(f"COPY ({sql}) TO {literal(target)} ({options})")
         for path, rows, size, _footer, statistics, partition, *_ in written:
             if rows == 0:
-                os.unlink(path)
+                store.remove(root, [os.path.relpath(path, str(root))])
                 continue
-            files.append(DataFile(os.path.relpath(path, root), size, rows, dict(partition or {}), _bounds(statistics)))
+            files.append(
+                DataFile(os.path.relpath(path, str(root)), size, rows, dict(partition or {}), _bounds(statistics))
+            )
         return files
 
     def _parts(self, sql: str, column: str) -> list[str]:
@@ -836,6 +861,8 @@ def _io_error(error: duckdb.IOException, sql: str) -> BoathouseError:
 
 def _share_folders(root: Path, files: Iterable[DataFile]) -> None:
     """Give the folders of new files the mode of their table's: the engine makes none that a group may write."""
+    if store.is_remote(root):
+        return
     mode = stat.S_IMODE(root.stat().st_mode)
     folders = {folder for file in files for folder in Path(file.path).parents if folder.name}
     for folder in map(root.joinpath, folders):
@@ -850,7 +877,7 @@ def _refuse_misleading_folders(root: Path, partition_by: Sequence[str]) -> None:
     DuckDB takes partition values from any folder of a path, also from those above the table.
     """
     wanted = {name.lower() for name in partition_by}
-    for folder in root.absolute().parts:
+    for folder in str(root).split("/") if store.is_remote(root) else root.absolute().parts:
         if "=" in folder and folder.partition("=")[0].lower() in wanted:
             fix = "rename the folder, or move the lake (DATA_DIR)"
             raise MachineError(f"the folder {folder} above the table looks like a partition", where=root, fix=fix)

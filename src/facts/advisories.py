@@ -23,6 +23,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 from urllib.request import Request, urlopen
 
+from src import store
 from src.maintenance.command_line import PRODUCT
 
 _KEPT = Path(".security.json")
@@ -156,7 +157,7 @@ def _advisory(name: str, version: str, one: Mapping[str, object]) -> Advisory:
 
 def _kept(data: Path, pins: Sequence[tuple[str, str]], today: date) -> Advisories | None:
     try:
-        kept = json.loads((data / _KEPT).read_text(encoding="utf-8"))
+        kept = json.loads((store.beside(data) / _KEPT).read_text(encoding="utf-8"))
         if kept["day"] != today.isoformat() or kept["pins"] != [list(pin) for pin in pins]:
             return None
         found = (Advisory(**{**one, "fixed_in": tuple(one["fixed_in"])}) for one in kept["found"])
@@ -167,12 +168,13 @@ def _kept(data: Path, pins: Sequence[tuple[str, str]], today: date) -> Advisorie
 
 def _keep(data: Path, pins: Sequence[tuple[str, str]], today: date, found: Advisories) -> None:
     """Keep an answer; where there is no writing the index is asked again next time."""
-    if not data.is_dir():
+    folder = store.beside(data)
+    if not folder.is_dir():
         return
     text = json.dumps({"day": today.isoformat(), "pins": pins, "found": [asdict(one) for one in found.found]})
-    part = data / f"{_KEPT}.{os.getpid()}.part"
+    part = folder / f"{_KEPT}.{os.getpid()}.part"
     try:
         part.write_text(text, encoding="utf-8")
-        os.replace(part, data / _KEPT)
+        os.replace(part, folder / _KEPT)
     except OSError:
         part.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from src import store
 from src.errors import BoathouseError
 from src.lake import log, tables
 from src.lake.tables import Snapshot
@@ -43,9 +44,14 @@ _lines: dict[Path, dict[str, tuple[str, str]]] = {}
 _later: dict[Path, Mapping[str, Any]] = {}  # what is to be kept too, by its file
 
 
+def known_folder(data: Path) -> Path:
+    """Return the folder of what is known of a lake: in it, or for a bucket on this machine."""
+    return store.beside(data) / KNOWN
+
+
 def recall(data: Path) -> None:
     """Take what is kept of the lake's tables for open, each once it is asked for, as far as its log is the same."""
-    file = data / KNOWN / _FILE
+    file = known_folder(data) / _FILE
     found = _mark(file)
     if found is None or _file.get(data) == found:
         return  # this process has read or written it
@@ -93,18 +99,19 @@ def keep_progress(root: Path, checkpoint: Path, read: Callable[[], dict[str, int
 
 def _progress_file(root: Path) -> Path | None:
     """Return where the progress of a table is kept; None for one of no lake that was asked for."""
-    data = next((data for data in _file if root.is_relative_to(data)), None)
-    return data / KNOWN / f"{_PROGRESS}{'.'.join(root.relative_to(data).parts)}.json" if data else None
+    data = next((data for data in _file if store.is_below(root, data)), None)
+    name = f"{_PROGRESS}{'.'.join(root.relative_to(data).parts)}.json" if data else ""
+    return known_folder(data) / name if data else None
 
 
 def keep(data: Path) -> None:
     """Keep what is known of the lake's tables, if it is more than what is kept, and what was to be kept later."""
-    for file in [file for file in _later if file.is_relative_to(data)]:
+    for file in [file for file in _later if file.is_relative_to(store.beside(data))]:
         write_known(file, _later.pop(file), own=True)
-    found = {root: known for root, known in tables.known().items() if root.is_relative_to(data)}
+    found = {root: known for root, known in tables.known().items() if store.is_below(root, data)}
     if all(_is_kept(root, snapshot) for root, (_, snapshot) in found.items()):
         return
-    lines = {name: line for name, line in _lines.get(data, {}).items() if log.is_table(data / name)}
+    lines = {name: line for name, line in _lines.get(data, {}).items() if tables.is_table(data / name)}
     for root, (mark, snapshot) in found.items():
         name, before = root.relative_to(data).as_posix(), _kept.get(root)
         if before and _is_kept(root, snapshot) and name in lines:
@@ -119,8 +126,9 @@ def keep(data: Path) -> None:
             _kept[root] = _Kept(snapshot, snapshot.known, state)
         else:
             lines.pop(name, None)
-    write_known(data / KNOWN / _FILE, {"form": _FORM, "tables": lines})
-    if written := _mark(data / KNOWN / _FILE):
+    file = known_folder(data) / _FILE
+    write_known(file, {"form": _FORM, "tables": lines})
+    if written := _mark(file):
         _file[data], _lines[data] = written, lines
 
 
@@ -140,7 +148,7 @@ def _state(root: Path, snapshot: Snapshot) -> str:
 
 def _mark(file: Path) -> log.FileMark | None:
     try:
-        return log.file_mark(os.stat(file))
+        return log.mark_of(file)
     except OSError:
         return None
 

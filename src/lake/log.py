@@ -9,13 +9,14 @@ import re
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from src import store
 from src.errors import MachineError
 from src.lake.errors import HistoryGone, damaged
 
@@ -45,6 +46,7 @@ _ENTRY, _CHECKPOINT = re.compile(rf"{_LOG}/(\d{{20}})\.json"), re.compile(rf"{_L
 _NEEDED = {"add": ("path",), "remove": ("path",), "txn": ("appId", "version")}
 _SYNCED_AT_ONCE, _FEW_TO_SYNC = 16, 32  # 5,000 new files one by one 1.9 s, by 4 threads 0.9, by 16 0.2
 _COARSE = 5  # CLOCK_REALTIME_COARSE, by the number that Linux knows it by
+_SKEW = 900 * 10**9  # nanoseconds by which a clock may differ from the store's: it refuses requests of any other
 Mark = tuple[int, str, int, int, int]
 FileMark = tuple[int, int, int, int]
 
@@ -58,14 +60,49 @@ class Commit:
     sets_columns: bool  # or other properties of the table
 
 
+_OBJECT: FileMark = (0, 0, 0, 0)
 _NO_MARKS: Mapping[str, FileMark] = {}
 # What was read of entries: an entry is the same as long as its file has the same size, times and inode.
 _commits: dict[Path, dict[int, tuple[FileMark, Commit]]] = {}
 _hashes: dict[Path, dict[int, tuple[FileMark, int | None]]] = {}
 
 
+_SHARED = "ops"  # the folder of records, of which some are written without the lake's lock
+_held: list[tuple[Callable[[], None], Path | None]] = []  # what tells whether a lock is still held, and of which lake
+
+
+@contextmanager
+def while_held(check: Callable[[], None], lake: Path | None = None) -> Iterator[None]:
+    """Ask `check` before each change of a table within a with-block; it raises once a lock is held no more.
+
+    `lake`: the one whose tables nobody else changes meanwhile.
+    """
+    held = check, lake
+    _held.append(held)
+    try:
+        yield
+    finally:
+        _held.remove(held)
+
+
+def check_held() -> None:
+    """Raise what those of `while_held` raise."""
+    for check, _ in tuple(_held):
+        check()
+
+
+def is_changed_here_alone(root: Path) -> bool:
+    """Return whether nobody but this process changes a table of an object store, as it holds the lake's lock."""
+    lakes = [lake for _, lake in _held if lake]
+    return any(store.is_below(root, lake) and not store.is_below(root, lake / _SHARED) for lake in lakes)
+
+
 def mark(root: Path) -> Mark | None:
     """Return the number of log entries and the newest one's file: name, size, time, inode. None for no log."""
+    if store.is_remote(root):
+        found = {name: file for name, file in _remote_files(root).items() if name.endswith((".json", ".parquet"))}
+        newest = max(found, default="")
+        return (len(found), newest, found[newest].size, *found[newest][2:]) if found else None
     try:
         folder = os.path.join(root, _LOG)
         names = [name for name in os.listdir(folder) if name.endswith((".json", ".parquet"))]
@@ -78,14 +115,31 @@ def mark(root: Path) -> Mark | None:
     return len(names), newest, facts.st_size, facts.st_mtime_ns, facts.st_ino
 
 
+def _remote_files(root: Path) -> dict[str, store.Facts]:
+    """Return the files of the log of a table in an object store."""
+    return store.files_in(f"{root}/{_LOG}")
+
+
 def file_mark(facts: os.stat_result) -> FileMark:
     """Return what is another once a file is written to, replaced or touched: size, times of change, inode."""
     return facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino
 
 
+def mark_of(path: str | Path) -> FileMark:
+    """Return the mark of a file, as `file_mark` makes it of its facts.
+
+    Raises:
+        OSError: there is none.
+    """
+    return store.facts(path) if store.is_remote(path) else file_mark(os.stat(path))
+
+
 def entry_marks(root: Path, versions: range) -> dict[str, FileMark]:
     """Return the marks of those log entries that are there, by the names of their files."""
     found: dict[str, FileMark] = {}
+    if store.is_remote(root):
+        there = _remote_files(root) if versions else {}
+        return {name: there[name] for version in versions if (name := f"{version:020d}.json") in there}
     for name in (f"{version:020d}.json" for version in versions):
         with suppress(FileNotFoundError):
             found[name] = file_mark(os.stat(os.path.join(root, _LOG, name)))
@@ -106,8 +160,12 @@ def state(root: Path, unchanged_since: int | None = None, but: Mapping[str, File
     It is '' where one may have been after the moment `unchanged_since`, which `file_time` gave, `but` those that are as
     these marks say.
     """
-    with os.scandir(os.path.join(root, _LOG)) as found:
-        marks = sorted((one.name, *file_mark(one.stat())) for one in found)
+    if store.is_remote(root):
+        marks = sorted((name, *facts) for name, facts in _remote_files(root).items())
+        unchanged_since = None if unchanged_since is None else unchanged_since - _SKEW
+    else:
+        with os.scandir(os.path.join(root, _LOG)) as found:
+            marks = sorted((one.name, *file_mark(one.stat())) for one in found)
     if unchanged_since is not None:
         late = (one for one in marks if one[3] >= unchanged_since)  # by the time of its last change
         if any(but.get(name) != tuple(mark) for name, *mark in late):
@@ -122,13 +180,22 @@ def commit_of(root: Path, version: int) -> Commit | None:
         MachineError: the entry is damaged.
     """
     try:
-        mark = file_mark(os.stat(f"{root}/{_LOG}/{version:020d}.json"))
+        mark = _entry_mark(root, version)
         known = _commits.setdefault(root, {})
         if version not in known or known[version][0] != mark:
             known[version] = mark, _read_commit(root, version)
     except (FileNotFoundError, HistoryGone):
         return None
     return known[version][1]
+
+
+def _entry_mark(root: Path, version: int) -> FileMark:
+    """Return the mark of a log entry; one in an object store is not asked for, as it is written where there is none.
+
+    Raises:
+        OSError: there is none.
+    """
+    return _OBJECT if store.is_remote(root) else file_mark(os.stat(f"{root}/{_LOG}/{version:020d}.json"))
 
 
 def _read_commit(root: Path, version: int) -> Commit:
@@ -169,10 +236,13 @@ def entry(root: Path, version: int) -> Iterator[dict[str, Any]]:
         HistoryGone: the entry is not there.
         MachineError: it is not JSON, or an action lacks a field.
     """
-    path = Path(os.path.join(root, _LOG, f"{version:020d}.json"))
+    path = root / _LOG / f"{version:020d}.json"
     try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
+        if store.is_remote(path):
+            text = store.read(path).decode()
+        else:
+            with open(path, encoding="utf-8") as file:
+                text = file.read()
     except FileNotFoundError:
         raise HistoryGone(f"damaged table: no log entry {version}", where=root) from None
     except UnicodeDecodeError as error:
@@ -209,7 +279,7 @@ def broken(root: Path) -> Iterator[tuple[str, str]]:
         try:
             if version not in there:
                 yield name, "is missing"
-            elif (root / _LOG / name).is_symlink():
+            elif not store.is_remote(root) and (root / _LOG / name).is_symlink():
                 yield name, "is a symbolic link"
             elif not list(entry(root, version)):  # all of it is read
                 yield name, "is empty: its commit is lost"
@@ -225,7 +295,7 @@ def entry_hash(root: Path, version: int) -> int | None:
     """
     known = _hashes.setdefault(root, {})
     try:
-        mark = file_mark(os.stat(f"{root}/{_LOG}/{version:020d}.json"))
+        mark = _entry_mark(root, version)
         if version not in known or known[version][0] != mark:
             known[version] = mark, _hash_of_entry(root, version)
     except (FileNotFoundError, NotADirectoryError):
@@ -277,8 +347,10 @@ def set_columns(root: Path, version: int) -> list[str] | None:
 
 
 def digest(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with open(path, "rb") as handle:
+    """Return the SHA-256 of a file; of an object that this process just wrote it is known."""
+    if store.is_remote(path) and (known := store.take_hash(path)):
+        return known
+    with store.open_binary(path) as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
@@ -296,9 +368,8 @@ def lifetimes(root: Path) -> dict[str, tuple[int, int | None]]:
     Files whose log entries were cleaned up are missing, or seem to begin with version 0.
     """
     found: dict[str, tuple[int, int | None]] = {}
-    for path in sorted((root / _LOG).glob("*.json")):
-        version = int(path.stem) if path.stem.isdigit() else -1
-        for action in entry(root, version) if version >= 0 else ():
+    for version in sorted(entry_versions(root)):
+        for action in entry(root, version):
             if add := action.get("add"):
                 found[unquote(add["path"])] = (version, None)
             elif gone := action.get("remove"):
@@ -309,7 +380,7 @@ def lifetimes(root: Path) -> dict[str, tuple[int, int | None]]:
 
 def is_table(root: Path) -> bool:
     """Return whether a folder is a table: it holds a log."""
-    return (root / _LOG).is_dir()
+    return store.is_folder(root / _LOG)
 
 
 def is_log_file(path: str) -> bool:
@@ -329,17 +400,21 @@ def checkpoint_version(path: str) -> int | None:
 
 def entry_versions(root: Path) -> set[int]:
     """Return the versions of which the log has an entry."""
+    return {int(name[:-5]) for name in _names(root) if name.endswith(".json") and name[:-5].isdigit()}
+
+
+def _names(root: Path) -> list[str]:
+    """Return the names of the files of a log; of no log none."""
     try:
-        names = os.listdir(root / _LOG)
-    except FileNotFoundError:
-        return set()
-    return {int(name[:-5]) for name in names if name.endswith(".json") and name[:-5].isdigit()}
+        return store.names_in(root / _LOG)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def checkpoints(root: Path) -> list[int]:
     """Return the versions of which the log has a checkpoint."""
-    names = (path.name[:20] for path in (root / _LOG).glob("*.checkpoint*.parquet"))
-    return [int(name) for name in names if name.isdigit()]
+    names = (name for name in _names(root) if ".checkpoint" in name and name.endswith(".parquet"))
+    return [int(name[:20]) for name in names if name[:20].isdigit()]
 
 
 def misleading_hint(root: Path) -> Path | None:
@@ -392,6 +467,8 @@ def make_durable(root: Path, versions: range) -> None:
     delta-rs never calls fsync: without this a power loss could take a commit back after the next
     layer has consumed it.
     """
+    if store.is_remote(root):
+        return  # the library hears that an object is there once the store keeps it
     log = os.path.join(root, _LOG)
     for version in versions:
         for name in (f"{version:020d}.json", f"{version:020d}.checkpoint.parquet"):
@@ -404,6 +481,8 @@ def make_durable(root: Path, versions: range) -> None:
 
 def sync_files(root: Path, paths: Sequence[str]) -> None:
     """Force data files, and the folders that name them, to disk."""
+    if store.is_remote(root):
+        return
     folders: set[str] = set()
     for path in paths:
         folder = os.path.dirname(path)
@@ -423,8 +502,4 @@ def sync_files(root: Path, paths: Sequence[str]) -> None:
 
 def sync(path: str | Path) -> None:
     """Force a file or folder to disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    store.sync(path)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
+from src import store
 from src.lake.errors import HistoryGone, translated
 from src.lake.log import DataFile, checkpoints, commit_of, lifetimes, make_durable
 from src.lake.tables import Snapshot, changes, commit, published
@@ -45,6 +46,8 @@ def expired(snapshot: Snapshot, hours: int, keep: Collection[int], now: float) -
         named = snapshot._table.vacuum(
             hours, dry_run=True, enforce_retention_duration=False, full=True, keep_versions=list(keep) or None
         )
+    if store.is_remote(root):
+        return _expired_objects(root, named, now)
     paths = {_on_disk(root, name) for name in named}
     young = {path for path in paths if _mtime(root / path) > now - _WRITING}
     # alerts and backups are recorded without the lake's lock: theirs may be between file and commit
@@ -55,12 +58,24 @@ def expired(snapshot: Snapshot, hours: int, keep: Collection[int], now: float) -
     return tuple(Leftover(path, (root / path).stat().st_size) for path in sorted(paths) if (root / path).exists())
 
 
+def _expired_objects(root: Path, named: Iterable[str], now: float) -> tuple[Leftover, ...]:
+    """Return those of the objects that the library names as expired; it leaves none half-written behind."""
+    there = dict(store.files_below(root))
+    paths = {name if name in there else unquote(name) for name in named}
+    young = {path for path in paths & there.keys() if there[path].modified > (now - _WRITING) * 1e9}
+    paths -= young - set(lifetimes(root)) if young else set()
+    return tuple(Leftover(path, there[path].size) for path in sorted(paths & there.keys()))
+
+
 def remove(root: Path, files: Iterable[Leftover]) -> None:
     """Remove files that no reader needs any more, and the folders that became empty.
 
     No commit says so, and none is needed: the log names a file of an older version whether it is there or not.
     """
     with translated(root):
+        if store.is_remote(root):
+            store.remove(root, [file.path for file in files])
+            return
         folders: set[Path] = set()
         for file in files:
             (root / file.path).unlink(missing_ok=True)
@@ -87,10 +102,10 @@ def shorten_log(snapshot: Snapshot) -> int:
     """Remove log entries that are past their retention and before a checkpoint; returns how many went."""
     log = snapshot.root / "_delta_log"
     checkpoint(snapshot)
-    before = len(list(log.iterdir()))
+    before = len(store.names_in(log))
     with translated(snapshot.root):
         snapshot._table.cleanup_metadata()
-    return before - len(list(log.iterdir()))
+    return before - len(store.names_in(log))
 
 
 def crowded(snapshot: Snapshot) -> dict[tuple[str | None, ...], tuple[DataFile, ...]]:
@@ -150,13 +165,15 @@ def footer_size(root: Path, file: DataFile) -> int:
     Raises:
         MachineError: the file cannot be read.
     """
-    with translated(root), open(root / file.path, "rb") as handle:
+    with translated(root), store.open_binary(root / file.path) as handle:
         handle.seek(-_TAIL, os.SEEK_END)
         return int.from_bytes(handle.read(4), "little") + _TAIL
 
 
 def bytes_on_disk(root: Path) -> int:
     """Return the bytes of every file below a table's folder: older versions and the log too."""
+    if store.is_remote(root):
+        return sum(found.size for _, found in store.files_below(root))
     total, folders = 0, [str(root)]
     while folders:  # not pathlib: a lake of 600 tables has 50,000 files, and this takes a tenth of the time
         with os.scandir(folders.pop()) as found:
@@ -185,7 +202,7 @@ def log_files(snapshot: Snapshot) -> list[str]:
     The last checkpoint at or before it and every commit since the oldest that is still there without a gap.
     `_last_checkpoint` is not among them: it may name a checkpoint of a later version, and nobody needs it.
     """
-    names = sorted(path.name for path in (snapshot.root / "_delta_log").iterdir())
+    names = sorted(store.names_in(snapshot.root / "_delta_log"))
     numbered = {name: int(found[1]) for name in names if (found := _IN_LOG.match(name))}
     commits = {version for name, version in numbered.items() if name.endswith(f"{version:020d}.json")}
     oldest = snapshot.version
@@ -198,8 +215,9 @@ def log_files(snapshot: Snapshot) -> list[str]:
         for name, version in numbered.items()
         if (version == last if ".checkpoint." in name else oldest <= version <= snapshot.version)
     ]
-    sidecars = (snapshot.root / "_delta_log" / "_sidecars").glob("*.parquet")
-    return [f"_delta_log/{name}" for name in kept] + [f"_delta_log/_sidecars/{path.name}" for path in sidecars]
+    sidecars = snapshot.root / "_delta_log" / "_sidecars"
+    parts = [name for name in store.names_in(sidecars) if name.endswith(".parquet")] if sidecars.is_dir() else []
+    return [f"_delta_log/{name}" for name in kept] + [f"_delta_log/_sidecars/{name}" for name in parts]
 
 
 def _only(snapshot: Snapshot, partition: Sequence[str | None]) -> list[tuple[str, str, str]] | None:

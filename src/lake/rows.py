@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from shutil import move
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from src import store
 from src.errors import DataError
 from src.lake.errors import translated
 from src.lake.log import DataFile
@@ -49,8 +49,9 @@ def write_rows(root: Path, columns: Mapping[str, str], rows: Sequence[Sequence[A
         write_deltalake(folder / "rows", table, writer_properties=properties)
         [written] = (folder / "rows").glob("*.parquet")
         name = f"part-{uuid.uuid4()}.parquet"
-        move(written, root / name)
-        return [DataFile(name, (root / name).stat().st_size, len(rows))]
+        size = written.stat().st_size
+        store.take(written, root / name)
+        return [DataFile(name, size, len(rows))]
 
 
 @contextmanager

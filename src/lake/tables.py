@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from src import store
 from src.errors import BoathouseError, MachineError
 from src.lake import formats, log
 from src.lake.errors import NO_SUCH_VERSION, HistoryGone, damaged, translated
@@ -55,6 +56,7 @@ _PLAIN_NAME = re.compile("[A-Za-z_][A-Za-z_0-9]*")
 _newest: dict[Path, tuple[log.Mark, Snapshot]] = {}
 # The marks that were looked at, while everything is to be seen at one moment.
 _looked: ContextVar[dict[Path, log.Mark | None] | None] = ContextVar("_looked", default=None)
+_unchanged: dict[Path, log.Mark | None] = {}  # the marks of tables that nobody else changes now
 _turns: dict[Path, threading.RLock] = {}  # of whoever loads a table
 # What earlier processes knew of tables, each looked at when the table is first opened: src/lake/known.py.
 _earlier: dict[Path, Callable[[], Snapshot | None]] = {}
@@ -201,7 +203,12 @@ class Snapshot:
             return self._loaded
 
     def moving(self) -> DeltaTable:
-        """Return the library's table to change it: it moves on to the next version, this snapshot keeps its own."""
+        """Return the library's table to change it: it moves on to the next version, this snapshot keeps its own.
+
+        Raises:
+            LockedError: this process held the lake, and does no more.
+        """
+        log.check_held()
         table, self._loaded = self._table, None
         return table
 
@@ -407,6 +414,11 @@ def table_path(data: Path, table_id: str) -> Path:
     return data.joinpath(*table_id.split("."))
 
 
+def is_table(root: Path) -> bool:
+    """Return whether a folder is a table; of one that was opened it is known."""
+    return (store.is_remote(root) and root in _newest) or log.is_table(root)
+
+
 def open_table(root: Path, version: int | None = None) -> Snapshot | None:
     """Return the newest (or the given) version of the table at root; None where there is no table.
 
@@ -449,11 +461,24 @@ def one_moment() -> Iterator[None]:
 
 def _mark(root: Path) -> log.Mark | None:
     seen = _looked.get()
+    if seen is None and store.is_remote(root) and log.is_changed_here_alone(root):
+        seen = _unchanged
     if seen is None:
         return log.mark(root)
     if root not in seen:
         seen[root] = log.mark(root)
     return seen[root]
+
+
+def _keep_newest(root: Path, mark: log.Mark, snapshot: Snapshot) -> None:
+    """Take note of the newest version of a table, which a commit of this process made."""
+    _newest[root] = mark, snapshot
+    _unchanged.pop(root, None)
+
+
+def forget_marks() -> None:
+    """Look at each log again: from now on, or until now, other processes may change tables."""
+    _unchanged.clear()
 
 
 def tell(kept: Mapping[Path, Callable[[], Snapshot | None]]) -> None:
@@ -467,6 +492,7 @@ def tell(kept: Mapping[Path, Callable[[], Snapshot | None]]) -> None:
 def forget(root: Path) -> None:
     """Read a table's log from disk at its next opening: somebody changed an entry of it, which no writer ever does."""
     _newest.pop(root, None)
+    _unchanged.pop(root, None)
     _earlier.pop(root, None)
 
 
@@ -487,6 +513,8 @@ def _load(root: Path, version: int | None = None) -> DeltaTable:
 
 def _refuse_misread_folder(root: Path) -> None:
     """Refuse a folder that the Delta library (1.6.6) writes to by its name, and looks for by another: %41 as A."""
+    if store.is_remote(root):
+        return  # the setting takes no such name
     path = str(root.absolute())
     taken_for = unquote(path).replace("\\", "/")
     if taken_for != path:
@@ -500,6 +528,8 @@ def make_folder(root: Path) -> None:
     Raises:
         MachineError: no room, no permission, or a name that the Delta library takes for another.
     """
+    if store.is_remote(root):
+        return  # objects need none
     _refuse_misread_folder(root)
     with translated(root):
         fresh = [folder for folder in (root, *root.parents) if not folder.exists()]
@@ -522,6 +552,7 @@ def create(
     """
     from deltalake import DeltaTable
 
+    log.check_held()
     make_folder(root)
     from_version = -1
     if replace and (existing := open_table(root)):
@@ -539,6 +570,7 @@ def create(
         snapshot = Snapshot(root, table)
         snapshot.own = log.entry_marks(root, range(from_version + 1, snapshot.version + 1))
         log.make_durable(root, range(from_version + 1, snapshot.version + 1))
+    _unchanged.pop(root, None)
     return snapshot
 
 
@@ -592,7 +624,7 @@ def commit(
         # the only entry since this version is our own
         after = snapshot.followed(table, add, remove, progress or {})
         log.make_durable(snapshot.root, range(after.version, after.version + 1))
-        _newest[snapshot.root] = mark, after
+        _keep_newest(snapshot.root, mark, after)
         return after
 
 
@@ -634,7 +666,7 @@ def check_restorable(root: Path, version: int) -> Snapshot:
         old = None
     if old is None:
         raise MachineError(f"version {version} is no longer in the log", where=root, fix=fix)
-    lost = sum(not (root / file.path).exists() for file in old.files)
+    lost = len(store.missing(root, [file.path for file in old.files]))
     if lost:
         raise MachineError(f"vacuum removed {lost} files of version {version}", where=root, fix=fix)
     return old
@@ -679,9 +711,11 @@ def changes(snapshot: Snapshot, since: int) -> Changes:
             gone = action.get("remove")
             if gone and gone["dataChange"] and added.pop(gone["path"], None) is None:
                 removed[gone["path"]] = logged_file(gone)
-    for file in (*added.values(), *removed.values()):
-        if not (snapshot.root / file.path).exists():
-            raise HistoryGone(f"{file.path} is gone", where=snapshot.root)
+    paths = [file.path for file in (*added.values(), *removed.values())]
+    if store.is_remote(snapshot.root):  # a request each: those that the version still has are not gone
+        paths = list({*paths} - {file.path for file in snapshot.files})
+    for path in store.missing(snapshot.root, paths):
+        raise HistoryGone(f"{path} is gone", where=snapshot.root)
     return Changes(tuple(added.values()), tuple(removed.values()), rebuilt)
 
 
@@ -712,8 +746,9 @@ def hashes(snapshot: Snapshot) -> dict[str, str]:
 
 def discard(root: Path, files: Sequence[DataFile]) -> None:
     """Remove written files that no commit will refer to, and the folders below the table's that are empty then."""
-    for file in files:
-        (root / file.path).unlink(missing_ok=True)
+    store.remove(root, [file.path for file in files])
+    if store.is_remote(root):
+        return
     folders = {folder for file in files for folder in Path(file.path).parents if folder.name}
     for folder in sorted(folders, reverse=True):  # one in another before that
         if (root / folder).is_dir() and not any((root / folder).iterdir()):
@@ -731,7 +766,7 @@ def published(before: Snapshot, table: DeltaTable) -> Snapshot:
     after._continue(before)
     log.make_durable(before.root, range(before.version + 1, after.version + 1))
     if mark:
-        _newest[before.root] = mark, after
+        _keep_newest(before.root, mark, after)
     return after
 
 

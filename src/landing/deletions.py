@@ -21,6 +21,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, NamedTuple
 
+from src import store
 from src.errors import DataError
 from src.landing.connector import Answer
 
@@ -149,7 +150,7 @@ def _list(names: Names, path: Path | None) -> Iterator[bytes]:
 
 
 def _lines(path: Path) -> Iterator[bytes]:
-    with gzip.open(path, "rb") as file:
+    with store.open_binary(path) as packed, gzip.open(packed, "rb") as file:
         try:
             yield from file
         except (OSError, EOFError, zlib.error) as error:

@@ -21,7 +21,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from src import lake
+from src import lake, store
 from src.checks.outcome import Outcome
 from src.contract import Feed
 from src.contract.patterns import FilePattern
@@ -111,7 +111,7 @@ class FeedFolder:
 
     def clean(self) -> None:
         """Remove what pulls that were killed left behind; the caller holds the lake."""
-        for leftover in self.path.glob(f"{_HIDDEN}*"):
+        for leftover in self._unseen.glob(f"{_HIDDEN}*"):
             remove(leftover)
 
     def remembered(self, name: str) -> Landed | None:
@@ -132,8 +132,14 @@ class FeedFolder:
 
     def hidden(self, moment: datetime) -> Path:
         """Return the path of a file or folder that nobody sees, on the same disk as the feed's files."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        return self.path / f"{_HIDDEN}{moment.strftime(_MOMENT)}"
+        folder = self._unseen
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{_HIDDEN}{moment.strftime(_MOMENT)}"
+
+    @property
+    def _unseen(self) -> Path:
+        """Return the folder of what is not whole yet, on this machine: the feed's own, or one beside a bucket."""
+        return store.beside(self.path) if store.is_remote(self.path) else self.path
 
     def relative(self, path: Path) -> str:
         """Return a file's name below the landing zone."""
@@ -286,7 +292,8 @@ class FileAnswer:
         size, sha256 = source.stat().st_size, lake.digest(source)
         if path.is_file() and lake.digest(path) == sha256:
             facts = source.stat()
-            os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))  # so that it is not copied again for its time
+            if not store.is_remote(path):
+                os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))  # so that it is not copied again for its time
             return Statement(SAME, size, sha256, path, name)
         self._publish(source, path, aged=False)
         return Statement(LANDED, size, sha256, path, name)
@@ -296,6 +303,9 @@ class FileAnswer:
 
         Its time is set back by as long as bronze waits for a fresh file to settle: it is whole, so nobody has to wait.
         """
+        if store.is_remote(path):
+            store.take(hidden, path)
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         if aged:
             moment = self._now.timestamp() - self._settled
@@ -392,6 +402,7 @@ def _is_empty(path: Path) -> bool:
 
 
 def _blocks(path: Path) -> Iterator[bytes]:
-    with gzip.open(path, "rb") if path.suffix == _PACKED else open(path, "rb") as file:
+    with store.open_binary(path) as stored:
+        file = gzip.GzipFile(fileobj=stored) if path.suffix == _PACKED else stored
         while block := file.read(_BLOCK):
             yield block

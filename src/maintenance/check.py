@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src import catalog, console, contract, lake, permissions
+from src import catalog, console, contract, lake, permissions, store
 from src.checks.sameness import unequal
 from src.contract import PROVENANCE, Contracts, Table
 from src.engine import DuckEngine, identifier
@@ -233,6 +233,9 @@ def _damage(reading: Reading, name: str, root: Path, released: int | None, *, qu
 
 
 def _misshapen(root: Path, files: Iterable[lake.DataFile]) -> Iterator[str]:
+    if store.is_remote(root):
+        yield from _misshapen_objects(root, files)
+        return
     for file in files:
         path = root / file.path
         if path.is_symlink():
@@ -243,6 +246,17 @@ def _misshapen(root: Path, files: Iterable[lake.DataFile]) -> Iterator[str]:
             yield f"{file.path} has {path.stat().st_size} bytes, the log says {file.size}"
         elif not _is_parquet(path):
             yield f"{file.path} does not begin and end as Parquet does"
+
+
+def _misshapen_objects(root: Path, files: Iterable[lake.DataFile]) -> Iterator[str]:
+    """Yield what `_misshapen` does, of what the store lists: their rows tell whether they are Parquet."""
+    there = dict(store.files_below(root))
+    for file in files:
+        found = there.get(file.path)
+        if found is None:
+            yield f"{file.path} is missing"
+        elif found.size != file.size:
+            yield f"{file.path} has {found.size} bytes, the log says {file.size}"
 
 
 def _unreadable(reading: Reading, stored: Stored, recorded: Mapping[str, str]) -> Iterator[str]:

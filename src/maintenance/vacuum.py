@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from src import catalog, lake
+from src import catalog, lake, store
 from src.errors import UsageError
 from src.maintenance import moved
 from src.project import Project
@@ -70,12 +70,11 @@ def _step(name: str, root: Path, released: int | None, hours: int, now: float) -
     table = lake.open_table(root)
     if table is None:
         raise UsageError(f"{name} is no table", where=root)
-    there = (path for path in root.rglob("*") if path.is_file())
-    on_disk = [path for path in there if not lake.is_log_file(path.relative_to(root).as_posix())]
+    on_disk = {path: facts for path, facts in store.files_below(root) if not lake.is_log_file(path)}
     gone = lake.expired(table, hours, () if released in (None, table.version) else (released,), now)
     # a release is found in the log of ops.releases, so that stays whole: one entry for each run
     shorten = name != releases.TABLE and released in (None, table.version)
-    size = sum(path.stat().st_size for path in on_disk)
+    size = sum(facts.size for facts in on_disk.values())
     return TableVacuum(name, root, table.version, len(on_disk), size, gone, shorten)
 
 
@@ -83,12 +82,13 @@ def _versions_gone(step: TableVacuum) -> set[int]:
     """Return the versions of a table that are whole now and not after the step."""
     lives = lake.lifetimes(step.root)
     going = {file.path for file in step.gone}
+    missing = set(store.missing(step.root, lives.keys() - going))
     before, after = set(range(step.version + 1)), set(range(step.version + 1))
     for path, (since, until) in lives.items():
         held_in = range(since, step.version + 1 if until is None else until)
         if path in going:
             after.difference_update(held_in)
-        elif not (step.root / path).exists():
+        elif path in missing:
             before.difference_update(held_in)
     return before - after
 

@@ -10,6 +10,8 @@ import os
 import secrets
 from pathlib import Path
 
+from src import store
+
 _FILE = Path(".masking") / "key"
 _BYTES = 32
 
@@ -23,9 +25,12 @@ def read_key(data: Path) -> str | None:
         pass
     except OSError:
         return None  # of another user: the hashes are null then
-    if not data.is_dir():
-        return None
     try:
+        if store.is_remote(data):
+            store.create(path, secrets.token_hex(_BYTES).encode())  # of two that make one at once, the first counts
+            return _read(path)
+        if not data.is_dir():
+            return None
         path.parent.mkdir(exist_ok=True)
         part = path.with_name(f"key.{os.getpid()}.part")
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from src import store
 from src.engine import DuckEngine
 from src.errors import BoathouseError
 from src.masking.key import read_key
@@ -91,7 +92,7 @@ def _last(data: Path) -> Masks:
     """Return the masks that were told last; of tables that these do not know everything is masked."""
     key = read_key(data)
     try:
-        kept: Mapping[str, Any] = json.loads((data / _LAST).read_text(encoding="utf-8"))
+        kept: Mapping[str, Any] = json.loads((store.beside(data) / _LAST).read_text(encoding="utf-8"))
         return Masks.from_json({**kept, "key": key, "off": False})
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Masks(key=key)
@@ -99,9 +100,11 @@ def _last(data: Path) -> Masks:
 
 def _keep(data: Path, masks: Masks) -> None:
     """Keep the masks for when contracts cannot be read; where there is no writing that is no failure."""
-    path = data / _LAST
+    path = store.beside(data) / _LAST
     text = json.dumps({**masks.as_json(), "key": None}, indent=1, sort_keys=True)
     try:
+        if store.is_remote(data):
+            path.parent.mkdir(exist_ok=True)
         if path.parent.is_dir() and (not path.exists() or path.read_text(encoding="utf-8") != text):
             part = path.with_name(f"{path.name}.{os.getpid()}.part")
             with os.fdopen(

@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from src import lake
+from src import lake, store
 from src.engine import DuckEngine
 
 _FILE = "answers.json"
@@ -28,7 +28,7 @@ class Answers:
     """The answers that are kept beside a lake, and what one look asked of them."""
 
     def __init__(self, data: Path) -> None:
-        self._file = data / lake.KNOWN / _FILE
+        self._file = lake.known_folder(data) / _FILE
         self._asked: dict[str, str] = {}
         self._marks: dict[tuple[Path, int], str | None] = {}
 
@@ -78,13 +78,27 @@ class Answers:
         key = (table.root, table.version)
         if key not in self._marks:
             try:
-                paths = [os.path.join(table.root, file.path) for file in table.files]
-                marks = [(path, *lake.file_mark(os.stat(path))) for path in paths]
+                marks = _marks(table)
             except OSError:
                 self._marks[key] = None
             else:
                 self._marks[key] = hashlib.sha256(repr(marks).encode()).hexdigest()
         return self._marks[key]
+
+
+def _marks(table: lake.Snapshot) -> list[tuple[object, ...]]:
+    """Return the path and mark of each file of a table.
+
+    Raises:
+        OSError: one is gone.
+    """
+    if store.is_remote(table.root):
+        there = dict(store.files_below(table.root))
+        if {file.path for file in table.files} - there.keys():
+            raise FileNotFoundError(table.root)
+        return [(f"{table.root}/{file.path}", *there[file.path]) for file in table.files]
+    paths = [os.path.join(table.root, file.path) for file in table.files]
+    return [(path, *lake.file_mark(os.stat(path))) for path in paths]
 
 
 def _rows(text: str) -> _Rows:

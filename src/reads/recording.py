@@ -16,7 +16,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from src import contract, spool
+from src import contract, spool, store
 from src.engine import HIDDEN
 from src.errors import BoathouseError, DataError
 from src.reads.classes import classify
@@ -121,7 +121,7 @@ def _described(error: BaseException, reading: Reading) -> str:
 
 
 def _add(data: Path, read: Read) -> None:
-    if not data.is_dir():
+    if not store.is_remote(data) and not data.is_dir():
         return  # no lake, and nothing of it was read
     try:
         spool.add(data / FOLDER, {**asdict(read), "moment": read.moment.isoformat()})

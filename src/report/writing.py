@@ -7,13 +7,13 @@ so that no other file in the folder is touched, whatever its age.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from src import store
 from src.errors import from_os_error
 from src.facts import wording
 from src.report import monthly, pages, sections
@@ -91,13 +91,11 @@ def _remove_old(folder: Path, today: date) -> Iterator[Path]:
 
 def _written(path: Path, content: bytes) -> bool:
     """Replace a file in one step, so that nobody opens half a page; return False where it is the same already."""
-    fresh = path.with_name(f".{path.name}.new")
     try:
         if path.is_file() and path.read_bytes() == content:
             return False
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_bytes(content)
-        os.replace(fresh, path)
+        store.write(path, content)
     except OSError as error:
         raise from_os_error(error, path) from error
     return True

@@ -20,7 +20,7 @@ from itertools import combinations
 from statistics import median
 from typing import TypeVar
 
-from src import contract, lake
+from src import contract, lake, store
 from src.checks.outcome import Outcome
 from src.contract import Table
 from src.project import Project
@@ -178,7 +178,7 @@ def _taken(project: Project, feed_id: str, outcome: Outcome, run_id: str) -> int
                 if any(mark.startswith("file:") for mark in marks):  # else it notes files of the same bytes
                     names |= {mark.removeprefix("stat:") for mark in marks if mark.startswith("stat:")}
             if len(names) >= outcome.files:
-                return sum((project.landing / name).stat().st_size for name in names)
+                return sum(store.facts(project.landing / name).size for name in names)
     except (lake.HistoryGone, OSError):
         pass
     return None

@@ -1,7 +1,8 @@
 """One run at a time: a lock that names its holder and dies with it.
 
 The lock itself is the operating system's (flock), so a killed holder frees it at once. What the
-holder said of itself lies beside it; found after a kill, it tells the next run who did not finish.
+holder said of itself lies beside it; found after a kill, it tells the next run who did not finish. A lake in an
+object store is held by a lease: src/run/lease.py.
 
 What must not wait for a run, however long it hangs, has a small lock of its own beside the lake's: it is
 waited for, not refused, and nobody is named, for it is held for moments.
@@ -11,13 +12,22 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from src import store
 from src.errors import LockedError, from_os_error
+
+if TYPE_CHECKING:
+    from src.run.lease import Found
+
+_LEASE = ".lock"  # ends the name of a lease
+_ASKED_AGAIN = 0.5  # seconds until a lease that is waited for is asked for again
 
 
 @dataclass(frozen=True)
@@ -30,10 +40,13 @@ class Holder:
     command: str
     run_id: str
     by: str = ""
+    lost: bool = False  # its lease ran out
 
     @property
     def is_dead(self) -> bool:
-        """Return whether its process is gone; of one on another machine that is not known."""
+        """Return whether its process is gone; of one on another machine only its lease tells it."""
+        if self.lost:
+            return True
         if self.host != os.uname().nodename:
             return False
         try:
@@ -53,6 +66,11 @@ def lock_lake(data: Path, *, command: str, run_id: str, now: datetime, by: str =
         LockedError: another process holds it; the message says which and since when.
         MachineError: there is no writing in `data`.
     """
+    me = Holder(os.getpid(), os.uname().nodename, now.isoformat(timespec="seconds"), command, run_id, by)
+    if store.is_remote(data):
+        with _leased(data / _LEASE, me) as dead:
+            yield dead
+        return
     from filelock import FileLock, Timeout
 
     card = data / ".holder.json"
@@ -66,7 +84,7 @@ def lock_lake(data: Path, *, command: str, run_id: str, now: datetime, by: str =
         raise from_os_error(error, data) from error
     try:
         dead = _read(card)
-        _write(card, Holder(os.getpid(), os.uname().nodename, now.isoformat(timespec="seconds"), command, run_id, by))
+        _write(card, me)
         try:
             yield dead
         except KeyboardInterrupt:
@@ -87,6 +105,10 @@ def waited(data: Path, name: str, seconds: float) -> Iterator[None]:
         LockedError: it was not let go in time.
         MachineError: there is no writing in `data`.
     """
+    if store.is_remote(data):
+        with _waited_lease(data / f".{name}{_LEASE}", name, seconds):
+            yield
+        return
     from filelock import FileLock, Timeout
 
     lock = FileLock(data / f".{name}.lock", timeout=seconds)
@@ -106,7 +128,59 @@ def waited(data: Path, name: str, seconds: float) -> Iterator[None]:
 
 def holder(data: Path) -> Holder | None:
     """Return who holds the lake at `data`, or died while holding it; None where no record of a holder is left."""
+    if store.is_remote(data):
+        from src.run import lease
+
+        return _holder(lease.read(data / _LEASE))
     return _read(data / ".holder.json")
+
+
+@contextmanager
+def _leased(path: Path, me: Holder) -> Iterator[Holder | None]:
+    """Hold a lease for the length of a with-block, as `lock_lake` does."""
+    from src.run.lease import Held, Lease
+
+    lease = Lease(path, asdict(me))
+    try:
+        dead = _holder(lease.acquire())
+    except Held as held:
+        raise _taken(_holder(held.found)) from None
+    unfinished = False
+    try:
+        with lease.renewed(path.parent):
+            yield dead
+    except KeyboardInterrupt:
+        unfinished = True  # as with a card that stays
+        raise
+    finally:
+        lease.release(unfinished=unfinished)
+
+
+@contextmanager
+def _waited_lease(path: Path, name: str, seconds: float) -> Iterator[None]:
+    """Hold a lease once whoever holds it lets go, as `waited` does."""
+    from src.run.lease import Held, Lease
+
+    lease, until = Lease(path, {}), time.monotonic() + seconds
+    while True:
+        try:
+            lease.acquire()
+            break
+        except Held:
+            if time.monotonic() > until:
+                fix = "try again in a moment; a lock whose process is dead is free after a minute"
+                raise LockedError(f"the lock of {name} was held for {seconds:g} s", where=path, fix=fix) from None
+        time.sleep(_ASKED_AGAIN)
+    try:
+        with lease.renewed():
+            yield
+    finally:
+        lease.release()
+
+
+def _holder(found: Found | None) -> Holder | None:
+    """Return the holder that a lease names."""
+    return Holder(**{**found.about, "lost": found.free or found.ran_out}) if found and found.about else None
 
 
 def _taken(holder: Holder | None) -> LockedError:
@@ -114,7 +188,7 @@ def _taken(holder: Holder | None) -> LockedError:
         return LockedError("another run is just starting or ending", fix="try again in a moment")
     return LockedError(
         f"another run is going: {holder.command} (process {holder.pid} on {holder.host}, since {holder.since})",
-        fix="wait for it to end; a lock whose process is dead is taken over by itself",
+        fix="wait for it to end; a lock whose process is dead is taken over by itself, of a bucket after a minute",
     )
 
 

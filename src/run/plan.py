@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from src import console, contract, lake, workers
+from src import console, contract, lake, store, workers
 from src.bronze import ingest
 from src.contract import Seed, Table
 from src.errors import BoathouseError
@@ -185,7 +185,7 @@ def _total(steps: Sequence[PlannedStep], forecast: Forecast) -> Total | None:
 
 def _bytes(files: Iterable[ingest.Landed]) -> int | None:
     try:
-        return sum(file.path.stat().st_size for file in files)
+        return sum(store.facts(file.path).size for file in files)
     except OSError:
         return None  # one was moved away since it was listed
 

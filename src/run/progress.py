@@ -14,6 +14,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import IO, Any
 
+from src import store
 from src.run.runs import Record, Run
 
 _FILE = ".progress.jsonl"
@@ -32,7 +33,7 @@ class Progress:
 @contextmanager
 def shown(data: Path, run: Run) -> Iterator[None]:
     """Let a run show its steps to whoever watches within a with-block; what it showed is removed then."""
-    path = data / _FILE
+    path = store.beside(data) / _FILE
     try:
         file = path.open("w", encoding="utf-8", buffering=1)
     except OSError:  # nobody can watch
@@ -49,7 +50,7 @@ def shown(data: Path, run: Run) -> Iterator[None]:
 def read(data: Path, run_id: str) -> Progress | None:
     """Return how far a run has come; None where it is over, or told nothing yet."""
     try:
-        text = (data / _FILE).read_text(encoding="utf-8")
+        text = (store.beside(data) / _FILE).read_text(encoding="utf-8")
         lines = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
     except (OSError, ValueError):
         return None

@@ -21,12 +21,12 @@ def is_settled(data: Path, has_channels: bool) -> bool:
         MachineError: the log of the events is damaged.
     """
     table = lake.open_table(lake.table_path(data, ALERTS))
-    return table is None or lake.read_known(data / lake.KNOWN / _FILE, own=True) == _state(table, has_channels)
+    return table is None or lake.read_known(lake.known_folder(data) / _FILE, own=True) == _state(table, has_channels)
 
 
 def keep_settled(data: Path, has_channels: bool, events: lake.Snapshot) -> None:
     """Keep with the next `lake.keep` that `is_settled` by these events."""
-    lake.keep_later(data / lake.KNOWN / _FILE, _state(events, has_channels))
+    lake.keep_later(lake.known_folder(data) / _FILE, _state(events, has_channels))
 
 
 def _state(table: lake.Snapshot, has_channels: bool) -> dict[str, Any]:

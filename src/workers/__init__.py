@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from src import store
 from src.engine import AUTOMATIC, LEAST_OF_A_CORE, room_beside
 from src.project import Project
 
@@ -83,7 +84,7 @@ def dealing(project: Project, *, beside_runs: bool = False) -> Iterator[Stages |
         return
     from src.workers.stages import Stages  # where there are workers, and nowhere else: importing takes time
 
-    staging = settings.staging_dir or settings.data_dir.resolve() / ".staging"
+    staging = settings.staging_dir or store.home(store.beside(settings.data_dir)) / ".staging"
     runner = _runner(settings)
     try:
         with _room_beside(staging) if beside_runs else nullcontext(staging) as folder:

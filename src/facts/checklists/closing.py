@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from src import lake
+from src import lake, store
 from src.contract import Table
 from src.engine import identifier
 from src.facts.checklists.nights import named
@@ -213,7 +213,7 @@ def report_written(look: Look) -> Found:
     todo = Todo("P4", f"the report of {name} is not written", f"make report MONTH={name}")
     if not path.is_file():
         return to_do("not written", [todo])
-    written = datetime.fromtimestamp(path.stat().st_mtime, look.now.tzinfo)
+    written = datetime.fromtimestamp(store.facts(path).modified / 1e9, look.now.tzinfo)
     if written.date() < look.next_month <= look.today:
         return to_do(f"written {moment(written)}, before the month was over", [todo])
     return fine(f"{look.project.relative(str(path))}, written {moment(written)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from datetime import timedelta
 
+from src import store
 from src.errors import from_os_error
 from src.facts import growth
 from src.facts.checklists.nights import named
@@ -106,7 +107,7 @@ def _days(days: float) -> str:
 
 def _room(look: Look) -> tuple[int, int]:
     """Return the bytes free on the lake's disk, and all of them."""
-    data = look.project.settings.data_dir.absolute()
+    data = store.beside(look.project.settings.data_dir).absolute()
     there = next(folder for folder in (data, *data.parents) if folder.exists())
     try:
         found = shutil.disk_usage(there)

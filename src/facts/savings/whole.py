@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from src import lake
+from src import lake, store
 from src.engine import identifier
 from src.facts.savings.finding import Finding, Looking
 from src.lake import Snapshot
@@ -52,7 +52,7 @@ def _before(newest: Snapshot) -> Snapshot | None:
         except lake.HistoryGone:
             return None
         if older is not None and older.files != newest.files:
-            there = all((older.root / file.path).exists() for file in older.files)
+            there = not store.missing(older.root, [file.path for file in older.files])
             return older if there and older.files and older.columns == newest.columns else None
     return None
 

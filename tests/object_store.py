@@ -1,0 +1,75 @@
+"""An S3 server of this machine, in a process of its own that ends with the tests; each lake has a bucket of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import fsspec
+import pytest
+from conftest import Lake
+
+from src import store
+
+# by itself: within this process a library that waits for the server without letting Python go on would wait forever
+_SERVER = """
+import logging, sys
+from moto.server import ThreadedMotoServer
+
+logging.getLogger("werkzeug").setLevel(logging.ERROR)
+server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+server.start()
+print("http://%s:%s" % server.get_host_and_port(), flush=True)
+sys.stdin.read()  # until whoever started it is gone
+"""
+
+
+@dataclass
+class BucketLake(Lake):
+    """A project whose lake is in a bucket."""
+
+    @property
+    def data(self) -> Path:
+        return store.location(self.environ["DATA_DIR"])
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[dict[str, str]]:
+    """What the environment says of a server that is up."""
+    pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
+    program = [sys.executable, "-c", _SERVER]
+    with subprocess.Popen(program, stdin=pipe, stdout=pipe, stderr=nowhere, text=True) as server:
+        assert server.stdout and server.stdin
+        endpoint = server.stdout.readline().strip()
+        try:
+            yield {
+                "AWS_ENDPOINT_URL": endpoint,
+                "AWS_ACCESS_KEY_ID": "someone",
+                "AWS_SECRET_ACCESS_KEY": "not-to-be-seen",
+                "AWS_REGION": "eu-west-1",
+                "AWS_ALLOW_HTTP": "true",
+            }
+        finally:
+            server.kill()
+
+
+@pytest.fixture
+def bucket_lake(tmp_path: Path, s3_server: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketLake]:
+    """An empty project whose lake is in a bucket; when the test is over, every law must hold on what it left."""
+    root = tmp_path / "with-a-bucket"
+    environ = {**s3_server, "XDG_CACHE_HOME": str(root / "cache")}
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    (root / "src" / "silver").mkdir(parents=True)
+    (root / "src" / "gold").mkdir()
+    bucket = f"lake-{uuid.uuid4().hex}"
+    fsspec.filesystem("s3").mkdir(bucket)
+    made = BucketLake(root, {**environ, "DATA_DIR": f"s3://{bucket}/house/lake"})
+    data = made.data
+    yield made
+    if store.is_folder(data / "bronze"):
+        assert made.findings() == []

@@ -1,0 +1,239 @@
+"""A lake in an object store: the same rows, laws and locks as in a folder, on a real server of S3."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, Lake
+from object_store import BucketLake
+
+from src import lake as lakes
+from src.errors import LockedError, UsageError
+from src.run import lease, lock, runs
+from src.run.lease import Held, Lease
+from src.settings import load
+
+FIRST = "order_id,day,amount,updated\n1,2024-01-01,10,1\n2,2024-01-01,20,1\n3,2024-01-02,x,1\n"
+SECOND = "order_id,day,amount,updated\n2,2024-01-03,25,2\n4,2024-01-01,40,1\n4,2024-01-01,40,1\n"
+OF_BOTH = {
+    "silver.shop.orders": [(1, "2024-01-01", "10.00", 1), (2, "2024-01-03", "25.00", 2), (4, "2024-01-01", "40.00", 1)],
+    "gold.shop.daily": [("2024-01-01", 2, "50.00"), ("2024-01-03", 1, "25.00")],
+}
+
+
+def rows_of_both(lake: Lake) -> dict[str, list[tuple[object, ...]]]:
+    silver = lake.rows("SELECT order_id, day::VARCHAR, amount::VARCHAR, updated FROM silver.shop.orders ORDER BY 1")
+    gold = lake.rows("SELECT day::VARCHAR, orders, amount::VARCHAR FROM gold.shop.daily ORDER BY 1")
+    return {"silver.shop.orders": silver, "gold.shop.daily": gold}
+
+
+def test_a_lake_in_a_bucket_has_the_rows_and_versions_of_one_in_a_folder(lake: Lake, bucket_lake: BucketLake) -> None:
+    versions = []
+    for one in (lake, bucket_lake):
+        one.shop()
+        one.land("shop/orders/1.csv", FIRST)
+        one.good()
+        one.land("shop/orders/2.csv", SECOND)
+        one.good()
+        assert rows_of_both(one) == OF_BOTH
+        assert one.rows("SELECT _file, _reasons[1] LIKE '%amount%' FROM quarantine.shop.orders") == [
+            ("shop/orders/1.csv", True)
+        ]
+        tables = ("bronze.shop.orders", *OF_BOTH)
+        versions.append(
+            [found.version for name in tables if (found := lakes.open_table(one.data / name.replace(".", "/")))]
+        )
+    assert versions[0] == versions[1]
+
+
+def test_a_second_run_on_a_bucket_changes_nothing_and_a_corrected_object_is_taken(bucket_lake: BucketLake) -> None:
+    bucket_lake.shop()
+    bucket_lake.land("shop/orders/1.csv", FIRST)
+    assert bucket_lake.typed("run", **bucket_lake.environ).returncode == 0
+    again = bucket_lake.typed("run", **bucket_lake.environ)
+    assert "Processed 0 records (0 changed" in again.stdout
+    bucket_lake.land("shop/orders/1.csv", FIRST.replace("1,2024-01-01,10,1", "1,2024-01-01,11,2"))
+    bucket_lake.good()
+    assert bucket_lake.rows("SELECT amount::VARCHAR FROM silver.shop.orders WHERE order_id = 1") == [("11.00",)]
+
+
+def test_commands_that_look_and_that_maintain_work_on_a_bucket(bucket_lake: BucketLake) -> None:
+    bucket_lake.shop()
+    bucket_lake.land("shop/orders/1.csv", FIRST)
+    bucket_lake.good()
+    release = bucket_lake.rows("SELECT max(run_id) FROM ops.releases")[0][0]
+    bucket_lake.land("shop/orders/2.csv", SECOND)
+    bucket_lake.good()
+    for words in (["status"], ["plan"], ["vacuum"], ["optimize"]):
+        ended = bucket_lake.typed(*words, **bucket_lake.environ)
+        assert ended.returncode == 0, (words, ended.stdout, ended.stderr)
+    asked = bucket_lake.typed("query", "SELECT count(*) FROM gold.shop.daily", "--format", "csv", **bucket_lake.environ)
+    assert asked.stdout == "count_star()\n2\n"
+    assert bucket_lake.typed("rollback", "--to", release, **bucket_lake.environ).returncode == 0
+    assert bucket_lake.rows("SELECT order_id FROM silver.shop.orders ORDER BY 1") == [(1,), (2,)]
+
+
+def test_what_needs_a_folder_is_refused_by_name(bucket_lake: BucketLake) -> None:
+    ended = bucket_lake.typed("restore", **bucket_lake.environ)
+    assert (ended.returncode, "restore works on a lake in a folder only" in ended.stderr) == (2, True)
+    assert "docs/object-storage.md" in ended.stderr
+
+
+def test_one_run_holds_a_bucket_and_the_other_is_told_by_whom(bucket_lake: BucketLake) -> None:
+    data = bucket_lake.data
+    with (
+        lock.lock_lake(data, command="make pipeline", run_id="r1", now=runs.now()),
+        pytest.raises(LockedError, match="another run is going: make pipeline"),
+        lock.lock_lake(data, command="make vacuum", run_id="r2", now=runs.now()),
+    ):
+        pass
+    with lock.lock_lake(data, command="make vacuum", run_id="r3", now=runs.now()) as dead:
+        assert dead is None
+        assert lock.holder(data).command == "make vacuum"  # type: ignore[union-attr]  # it is held
+
+
+def test_a_lease_that_ran_out_is_taken_by_one_of_those_who_want_it(bucket_lake: BucketLake) -> None:
+    path = bucket_lake.data / ".lock"
+    killed = Lease(path, {"command": "make pipeline"}, seconds=1)
+    killed.acquire()
+
+    def take(_: int) -> bool:
+        try:
+            found = Lease(path, {"command": "make vacuum"}).acquire()
+        except Held:
+            return False
+        assert found and found.about == {"command": "make pipeline"}
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(take, range(8))) == [False] * 8
+        until = time.monotonic() + 20
+        while not lease.read(path).ran_out:  # type: ignore[union-attr]  # it is there
+            assert time.monotonic() < until
+            time.sleep(0.2)
+        assert sum(pool.map(take, range(8))) == 1
+
+
+def test_whoever_lost_the_lease_commits_nothing_more(bucket_lake: BucketLake) -> None:
+    path, root = bucket_lake.data / ".lock", bucket_lake.data / "ops" / "notes"
+    table = lakes.create(root, {"note": "VARCHAR"})
+    slow = Lease(path, {}, seconds=2)
+    slow.acquire()
+    with slow.renewed():
+        assert lakes.commit(table, progress={"one": 1}).version == 1
+        path.unlink()  # as somebody does by hand who believes that nobody holds it
+        Lease(path, {}).acquire()
+        until = time.monotonic() + 10
+        while slow.holds and time.monotonic() < until:
+            time.sleep(0.1)
+        with pytest.raises(LockedError, match="lost the lake's lock"):
+            lakes.commit(lakes.open_table(root), progress={"one": 2})  # type: ignore[arg-type]  # it is there
+    lakes.forget(root)
+    assert lakes.open_table(root).version == 1  # type: ignore[union-attr]  # it is there
+
+
+# A run whose process ends at once before a commit, as by kill -9, and whose lease is short.
+KILLED = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+import main
+from src import lake
+from src.lake import tables
+from src.run import lease
+from src.silver import clean
+
+lease.SECONDS = 1.0
+left = int(sys.argv[2])
+commit = lake.commit
+
+def counted(*args, **options):
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), 9)
+    return commit(*args, **options)
+
+lake.commit = counted
+sys.exit(main.main(["run", "--project", sys.argv[3]]))
+"""
+
+
+@pytest.mark.parametrize("commits", [1, *(pytest.param(n, marks=pytest.mark.long) for n in (0, 2, 3, 4, 5, 6, 8))])
+def test_a_run_that_was_killed_is_finished_by_the_next(bucket_lake: BucketLake, commits: int) -> None:
+    bucket_lake.shop()
+    bucket_lake.land("shop/orders/1.csv", FIRST)
+    bucket_lake.land("shop/orders/2.csv", SECOND)
+    environ = {**bucket_lake.environ, "PATH": "/usr/bin:/bin", "XDG_CACHE_HOME": str(bucket_lake.root / "cache2")}
+    program = [sys.executable, "-c", KILLED, str(ROOT), str(commits), str(bucket_lake.root)]
+    killed = subprocess.run(program, env=environ, capture_output=True, check=False)
+    assert killed.returncode == -9, killed.stderr.decode()
+    until = time.monotonic() + 20
+    while not lease.read(bucket_lake.data / ".lock").ran_out:  # type: ignore[union-attr]  # it is there
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    run = bucket_lake.good()
+    assert rows_of_both(bucket_lake) == OF_BOTH
+    assert [record.error_class for record in run.records if record.run_id != run.run_id] == ["interrupted"]
+
+
+def test_threads_that_share_a_reader_of_an_object_read_each_its_own_place(
+    bucket_lake: BucketLake, tmp_path: Path
+) -> None:
+    from src.store.objects import Files, Reader
+
+    content = bytes(range(256)) * 2000
+    (bucket_lake.data / "thing").write_bytes(content)
+    reader = Reader(Files(tmp_path), f"{bucket_lake.data}/thing", len(content))
+    together = threading.Barrier(8)
+
+    def read(nth: int) -> bytes:
+        reader.seek(nth * 1000)
+        together.wait()  # all have sought before one reads
+        return reader.read(500)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(read, range(8))) == [content[nth * 1000 : nth * 1000 + 500] for nth in range(8)]
+
+
+def _no_bucket(lake: BucketLake) -> None:
+    lake.environ["DATA_DIR"] = "s3://nowhere-to-be-found/lake"
+
+
+@pytest.mark.parametrize(("spoil", "code", "text"), [(_no_bucket, 2, "no such bucket")])
+def test_what_is_wrong_with_a_store_is_told(
+    bucket_lake: BucketLake, spoil: Callable[[BucketLake], None], code: int, text: str
+) -> None:
+    bucket_lake.shop()
+    spoil(bucket_lake)
+    ended = bucket_lake.typed("run", **bucket_lake.environ)
+    assert (ended.returncode, text in ended.stderr) == (code, True), ended.stderr
+
+
+def test_a_missing_library_is_named_with_what_installs_it() -> None:
+    program = "import sys; sys.modules['s3fs'] = None\nfrom src import store\nstore.location('s3://bucket/lake')"
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "s3fs is not installed" in ended.stderr
+    assert "./setup.sh --s3" in ended.stderr
+
+
+def test_the_secret_of_a_store_is_hidden_and_its_names_may_stand_in_env(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("AWS_SECRET_ACCESS_KEY=from-the-file\nAWS_REGION=eu-west-1\n")
+    settings = load(tmp_path, {})
+    assert settings.aws == {"AWS_SECRET_ACCESS_KEY": "from-the-file", "AWS_REGION": "eu-west-1"}
+    assert settings.secrets() == ("from-the-file",)
+    assert "from-the-file" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "text", ["gs://bucket/lake", "s3://", "s3://bucket/a b", "s3://bucket//lake", "s3://bucket/a%41"]
+)
+def test_a_place_that_libraries_would_read_in_two_ways_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UsageError, match="DATA_DIR is"):
+        load(tmp_path, {"DATA_DIR": text})
