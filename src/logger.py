@@ -5,6 +5,7 @@ What is to be set up by then is handed over before: see src/run/logs.py.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from loguru import Logger
     from loguru import logger as logger
 
+_OWN_SINK = "LOGURU_AUTOINIT"  # whether importing loguru adds a sink, which takes as long as a step
 _turn = threading.RLock()
 _waiting: list[Callable[[Logger], None]] = []
 _loaded: list[Logger] = []
@@ -41,19 +43,21 @@ def load() -> Logger:
 
 
 def _imported() -> Logger:
-    """Import loguru, without asyncio where nobody has that yet.
+    """Import loguru, without its own sink, and without asyncio where nobody has that yet.
 
     loguru asks it for one function, which is called where a sink is a coroutine; asyncio is most of what the import
     takes. Where other threads run that import anything, one of them may be importing it too, and gets it whole.
     """
     others = [thread for thread in threading.enumerate() if thread.name != stopping.WATCHER]
-    if {"loguru", "asyncio"} & sys.modules.keys() or len(others) > 1:
-        from loguru import logger
-    else:
+    is_whole = bool({"loguru", "asyncio"} & sys.modules.keys()) or len(others) > 1
+    os.environ[_OWN_SINK] = "no"
+    if not is_whole:
         sys.modules["asyncio"] = _StandIn("asyncio")
-        try:
-            from loguru import logger
-        finally:
+    try:
+        from loguru import logger
+    finally:
+        del os.environ[_OWN_SINK]
+        if not is_whole:
             del sys.modules["asyncio"]
     return logger
 

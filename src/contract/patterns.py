@@ -9,7 +9,7 @@ import fnmatch
 import itertools
 import re
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 
 from src.errors import from_os_error
@@ -76,19 +76,21 @@ class FilePattern:
         return self._fits(name) or (is_archive(name) and not self.of_archives)
 
     def _fits(self, name: str) -> bool:
-        return self._names.match(name) is not None
-
-    @cached_property
-    def _names(self) -> re.Pattern[str]:
-        packing = _EXTENSION.search(self._last)
-        packed = packing is not None and packing[0].lower() in PACKED
-        stem = self._last[: -len(packing[0])] if packing and packed else self._last
-        own = _in_any_case(stem) + (_in_any_case(packing[0]) if packing and packed else "")
-        names = [own, *(own + _in_any_case(ending) for ending in PACKED)]
-        return re.compile("|".join(map(fnmatch.translate, names)))
+        return _names(self._last).match(name) is not None
 
     def _is_folder(self, parts: Sequence[str]) -> bool:
         return _fit(parts, self._folder.split("/") if self._folder else [])
+
+
+@cache  # most feeds of a project call their files alike
+def _names(last: str) -> re.Pattern[str]:
+    """Return what takes the files of a path that ends so."""
+    packing = _EXTENSION.search(last)
+    packed = packing is not None and packing[0].lower() in PACKED
+    stem = last[: -len(packing[0])] if packing and packed else last
+    own = _in_any_case(stem) + (_in_any_case(packing[0]) if packing and packed else "")
+    names = [own, *(own + _in_any_case(ending) for ending in PACKED)]
+    return re.compile("|".join(map(fnmatch.translate, names)))
 
 
 def _in_any_case(name: str) -> str:

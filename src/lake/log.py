@@ -58,13 +58,13 @@ class Commit:
     timestamp: int | None  # None: it does not say
     written: int
     sets_columns: bool  # or other properties of the table
+    hash: int  # 63 bits of what it says
 
 
 _OBJECT: FileMark = (0, 0, 0, 0)
 _NO_MARKS: Mapping[str, FileMark] = {}
 # What was read of entries: an entry is the same as long as its file has the same size, times and inode.
 _commits: dict[Path, dict[int, tuple[FileMark, Commit]]] = {}
-_hashes: dict[Path, dict[int, tuple[FileMark, int | None]]] = {}
 
 
 _SHARED = "ops"  # the folder of records, of which some are written without the lake's lock
@@ -202,10 +202,18 @@ def _read_commit(root: Path, version: int) -> Commit:
     actions = list(entry(root, version))
     stamps = [action["commitInfo"].get("timestamp", 0) for action in actions if "commitInfo" in action]
     written = sum(action["add"].get("size") or 0 for action in actions if "add" in action)
-    return Commit(min(stamps, default=None), written, any("metaData" in action for action in actions))
+    sets_columns = any("metaData" in action for action in actions)
+    return Commit(min(stamps, default=None), written, sets_columns, _hash_of(actions))
 
 
-def known_commits(root: Path) -> list[tuple[int, FileMark, int | None, int, bool]]:
+def _hash_of(actions: Iterable[Mapping[str, Any]]) -> int:
+    """Return 63 bits of a hash of what no other entry has in common: files' paths, what was consumed, the moment."""
+    every = [(kind, facts) for action in actions for kind, facts in action.items()]
+    distinct = [[kind, *map(facts.get, ("path", "appId", "version", "id", "timestamp"))] for kind, facts in every]
+    return int.from_bytes(hashlib.sha256(json.dumps(distinct).encode()).digest()[:8], "big") >> 1
+
+
+def known_commits(root: Path) -> list[tuple[int, FileMark, int | None, int, bool, int]]:
     """Return what is known of a log's entries, to be kept; `know_commits` takes it."""
     found = _commits.get(root, {})
     return [(version, mark, *vars(commit).values()) for version, (mark, commit) in found.items()]
@@ -288,28 +296,9 @@ def broken(root: Path) -> Iterator[tuple[str, str]]:
 
 
 def entry_hash(root: Path, version: int) -> int | None:
-    """Return 63 bits of the hash of what a log entry says; None where there is none, as log clean-up leaves it.
-
-    Of each action what no other entry has in common with it: the file's path, what was consumed, the moment. An entry
-    is read once as long as it is the same file: that of a load of many files takes as long as a step.
-    """
-    known = _hashes.setdefault(root, {})
-    try:
-        mark = _entry_mark(root, version)
-        if version not in known or known[version][0] != mark:
-            known[version] = mark, _hash_of_entry(root, version)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return known[version][1]
-
-
-def _hash_of_entry(root: Path, version: int) -> int | None:
-    try:
-        actions = [(kind, facts) for action in entry(root, version) for kind, facts in action.items()]
-    except (HistoryGone, NotADirectoryError):
-        return None
-    distinct = [[kind, *map(facts.get, ("path", "appId", "version", "id", "timestamp"))] for kind, facts in actions]
-    return int.from_bytes(hashlib.sha256(json.dumps(distinct).encode()).digest()[:8], "big") >> 1
+    """Return 63 bits of the hash of what a log entry says; None where there is none, as log clean-up leaves it."""
+    found = commit_of(root, version)
+    return found.hash if found else None
 
 
 def logged_file(action: Mapping[str, Any]) -> DataFile:

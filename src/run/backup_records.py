@@ -18,9 +18,9 @@ from src.engine import DuckEngine
 from src.errors import BoathouseError, from_os_error
 from src.logger import logger
 from src.run import releases, runs
+from src.run.backup_sizes import FOLDER as FOLDER
 
 TABLE = "ops.backups"
-FOLDER = ".backup"  # below the lake: the lock of backups, their snapshot while they run, records that wait
 
 
 @dataclass(frozen=True)

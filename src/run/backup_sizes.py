@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from src.errors import from_os_error
-from src.run.backup_records import FOLDER
 
+FOLDER = ".backup"  # below the lake: the lock of backups, their snapshot while they run, records that wait
 _FILE = "stored.json"  # below the lake, in the folder of backups
 
 

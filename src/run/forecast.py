@@ -13,11 +13,10 @@ known here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from statistics import median
 from typing import TypeVar
 
 from src import contract, lake, store
@@ -208,13 +207,19 @@ def _past(project: Project) -> list[dict[str, Done]]:
     return list(done.values())
 
 
+def _median(values: Iterable[float]) -> float:
+    from statistics import median  # where something is predicted: importing takes time
+
+    return median(values)
+
+
 def _rows(past: Sequence[Mapping[str, Done]], feed_id: str, files: int, size: int | None) -> int | None:
     """Return the rows expected in new files, by the rows per byte or per file of runs before; None without any."""
     done = [run[feed_id] for run in past if feed_id in run and run[feed_id].files and run[feed_id].rows][-_LAST:]
     sized = [one.rows / one.bytes for one in done if one.bytes]
     if sized and size is not None:
-        return round(size * median(sized))
-    return round(files * median(one.rows / one.files for one in done)) if done else None
+        return round(size * _median(sized))
+    return round(files * _median(one.rows / one.files for one in done)) if done else None
 
 
 def _points(
@@ -260,10 +265,10 @@ class _Line:
         """Return the line fitted to these values. `steep`: it passes through 0 rather than below it."""
         pairs = list(zip(at, values, strict=True))
         slopes = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in combinations(pairs, 2) if a[0] != b[0]]
-        slope = max(0.0, median(slopes)) if slopes else 0.0
-        start = median(value - slope * x for x, value in pairs)
+        slope = max(0.0, _median(slopes)) if slopes else 0.0
+        start = _median(value - slope * x for x, value in pairs)
         if steep and start < 0:
-            start, slope = 0.0, median(value / x for x, value in pairs)
+            start, slope = 0.0, _median(value / x for x, value in pairs)
         return cls(start, slope, sum(abs(start + slope * x - value) for x, value in pairs))
 
     def value_at(self, x: int) -> float:

@@ -18,12 +18,11 @@ from src.run import rotation
 from src.settings import struck
 
 if TYPE_CHECKING:
-    from loguru import Logger, Record
+    from loguru import Logger, Message, Record
 
 Form = Literal["text", "json"]
 _NONE = "-"  # stands for the run id of a line before a run has one
 _fields = {"run_id": _NONE, "command": _NONE}  # of every line of this process, which does one command
-_CONSOLE = "{time:HH:mm:ss!UTC}Z {level: <7} {message}"
 
 
 def start(
@@ -39,21 +38,22 @@ def start(
         record["message"] = console.plain_lines(struck(record["message"], secrets))
         record["extra"].update(_fields)
 
-    def short(record: Record) -> str:
-        return _CONSOLE + "\n"
-
     def set_up(logger: Logger) -> None:
         logger.remove()
         logger.configure(patcher=strike)
-        # diagnose, the default, would show the values of variables in tracebacks, and secrets among them
-        logger.add(sys.stderr, level=console_level, format=short, diagnose=False)
-        # the format is empty: the sink writes the line itself, so that no brace of a message is taken for a field
-        logger.add(
-            lambda message: log.write(line(message.record, secrets), message.record["time"]),
-            level=level,
-            format=lambda record: "",
-            diagnose=False,
-        )
+        stderr, (shown, kept) = sys.stderr, (logger.level(name).no for name in (console_level, level))
+
+        def write(message: Message) -> None:
+            record = message.record
+            if record["level"].no >= shown:
+                print(_console_line(record), file=stderr)
+            if record["level"].no >= kept:
+                log.write(line(record, secrets), record["time"])
+
+        # One sink for both places: adding one takes as long as a step. Its format is empty as it writes the lines
+        # itself, so that no brace of a message is taken for a field; diagnose, the default, would show the values of
+        # variables in tracebacks, and secrets among them.
+        logger.add(write, level=min(shown, kept), format=lambda record: "", diagnose=False)
 
     _fields.update(run_id=_NONE, command=command)
     log = rotation.Log(folder / rotation.APP)
@@ -64,6 +64,10 @@ def start(
 def begin_run(run_id: str) -> None:
     """Put the id of a run into every line from now on, also those that follow its end: a bug, an alert not sent."""
     _fields["run_id"] = run_id
+
+
+def _console_line(record: Record) -> str:
+    return f"{record['time'].astimezone(UTC):%H:%M:%S}Z {record['level'].name: <7} {record['message']}"
 
 
 def _text_line(record: Record, secrets: Sequence[str]) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -82,6 +81,8 @@ def _git(root: Path, *args: str) -> str | None:
     program = shutil.which("git")
     if program is None or not any((folder / ".git").exists() for folder in (root, *root.parents)):
         return None
+    import subprocess  # where there is a repository: importing takes time
+
     # the repository is that of the folder, whatever the process that started this one works in (a hook of git, say)
     environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     environ |= {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}

@@ -8,6 +8,7 @@ comes first and is as short as it was. `objects` knows the libraries, and is imp
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -223,13 +224,13 @@ def create(path: Path, data: bytes) -> bool:
 
 
 def take(source: Path, target: Path) -> None:
-    """Give a file of this machine another place, on the same disk or in an object store; it is there once it is whole.
+    """Give a file of this machine another place; on the same disk, or in an object store, it is there once it is whole.
 
     Raises:
         OSError: it cannot be written.
     """
     if not is_remote(target):
-        os.replace(source, target)
+        shutil.move(source, target)
         return
     with open(source, "rb") as file:
         _objects().upload(file, str(target))
