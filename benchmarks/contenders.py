@@ -102,6 +102,11 @@ class Boathouse:
         command = self.command(state, str(HERE / "bronze.py"), form)
         return Command(command.argv, command.cwd, {**command.environ, "PYTHONPATH": str(self.code)})
 
+    def committing(self, state: Path, count: int, words: Sequence[str]) -> Command:
+        """The command that commits so many files to a table, or with other words makes these files."""
+        command = self.command(state, str(HERE / "commit.py"), str(state / "table"), str(count), *words)
+        return Command(command.argv, command.cwd, {**command.environ, "PYTHONPATH": str(self.code)})
+
     def tables(self, state: Path) -> Mapping[str, Place]:
         data = state / "data"
         return {

@@ -109,3 +109,55 @@ def _sqlmesh() -> Peer:
 def everyone() -> list[Peer]:
     """The peers, in the order of the tables."""
     return [_dbt("merge"), _dbt("delete+insert"), _sqlmesh(), _dlt(), _tutorial()]
+
+
+@dataclass
+class SparkDelta:
+    """Spark itself with Delta tables, on the same cluster; as the cluster's driver it is of the cluster's version.
+
+    The jars are fetched once, as Spark fetches them for whoever writes `spark.jars.packages`.
+    """
+
+    master: str = ""
+    name: str = "Spark and Delta"
+    slug: str = "spark-delta"
+    folder: str = "spark_delta"
+    environ: Mapping[str, str] = field(default_factory=dict)
+    jars: Sequence[Path] = ()
+
+    def prepare(self, bench: Path) -> None:
+        packages = (HERE / "peers" / self.folder / "packages.txt").read_text(encoding="utf-8").split()
+        ivy = bench / "venvs" / self.folder
+        self.jars = _delta_jars(ivy)
+        if self.jars:
+            return
+        ivy.mkdir(parents=True, exist_ok=True)
+        print(f"fetching {', '.join(packages)}", flush=True)
+        fetch = (
+            "import sys; from pyspark.sql import SparkSession; b = SparkSession.builder.master('local[1]'); "
+            "b.config('spark.jars.packages', sys.argv[1]).config('spark.jars.ivy', sys.argv[2])"
+            ".config('spark.driver.host', '127.0.0.1').config('spark.driver.bindAddress', '127.0.0.1')"
+            ".config('spark.ui.enabled', 'false').getOrCreate().stop()"
+        )
+        command = [sys.executable, "-c", fetch, ",".join(packages), str(ivy)]
+        told = subprocess.run(command, capture_output=True, text=True, check=False)
+        self.jars = _delta_jars(ivy)
+        if told.returncode or not self.jars:
+            raise Missing(f"{', '.join(packages)} cannot be fetched:\n{told.stderr[-1000:]}")
+
+    def load(self, state: Path, files: Sequence[Path]) -> Command:
+        shutil.rmtree(state / "landing", ignore_errors=True)
+        (state / "landing").mkdir()
+        for file in files:
+            (state / "landing" / file.name).symlink_to(file.resolve())
+        jars = ",".join(map(str, self.jars))
+        words = [sys.executable, str(HERE / "peers" / self.folder / "load.py")]
+        return Command(words, state, {**self.environ, "SPARK_MASTER": self.master, "DELTA_JARS": jars})
+
+    def tables(self, state: Path) -> Mapping[str, Place]:
+        return {table: f"delta:{state}/{table}" for table in TABLES}
+
+
+def _delta_jars(ivy: Path) -> list[Path]:
+    """The two that Spark needs to read and write Delta tables; what else they name, Spark has."""
+    return sorted([*ivy.glob("jars/io.delta_delta-spark_*.jar"), *ivy.glob("jars/io.delta_delta-storage-*.jar")])

@@ -10,11 +10,13 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import machine, scenarios, shops
+from benchmarks.cluster import cluster as spark_cluster
 from benchmarks.contenders import Boathouse, Contender, Floor
 from benchmarks.days import Diary, library
 from benchmarks.many import ManyTables
 from benchmarks.measure import Command, run
-from benchmarks.peers import Peer
+from benchmarks.parts import Watch, stages, weighed
+from benchmarks.peers import Peer, SparkDelta
 from benchmarks.scenarios import Entrant, Entry
 
 # rows and days of a history; 1m-37-days and 30m-1095-days have as many rows a day as 10m
@@ -31,6 +33,8 @@ HISTORIES = {
 LITTLE = "600MB"  # the MEMORY_LIMIT of those who take part with little memory
 ROOM = {"MEMORY_LIMIT": "4GB"}  # what a state is prepared with: it is not measured, and 30m come in one load
 PEERS_UP_TO = 10_000_000  # rows of the largest history that peers are asked to load
+SMALL_JAVA = {"spark.executor.memory": "512m", "spark.driver.memory": "512m"}  # unless a contender asks for more
+COMMITS = (1_000, 10_000, 100_000)  # files of one commit
 OFTEN, SHORT, LONG = 9, 5, 3  # rounds
 WEEK, QUARTER = 7, 91  # days
 QUERY = "SELECT country, sum(revenue) AS revenue FROM gold.orders.daily_revenue GROUP BY country ORDER BY revenue DESC"
@@ -269,6 +273,59 @@ def workers(bench: Bench) -> Iterator[list[Entry]]:
     yield bench.measured([Entrant(one, task, _load(one, files)) for one in (bench.boathouse, two)], LONG)
 
 
+def cluster(bench: Bench) -> Iterator[list[Entry]]:
+    """The whole history at once: by one process, by two that it deals tasks out to, and by a cluster of two workers.
+
+    Spark with Delta tables does the same work on the same cluster. A cluster has its master and its workers running
+    already; of each run is measured what its driver and its executors take, from the start of the driver to its end.
+    """
+    size = bench.size("10m")
+    files, task, one = bench.history(size), f"first load of {size}", bench.boathouse
+    peer = SparkDelta()
+    peer.prepare(bench.folder)
+    shared = {"WORKERS_FROM": "10MB", "LOG_LEVEL": "DEBUG"}
+    with spark_cluster(memory="4g", options=SMALL_JAVA) as spark:
+        peer = replace(peer, master=spark.master, environ=spark.environ)
+        workers = {"ENGINE": "workers", "WORKERS": "2", **shared}
+        on_spark = {**spark.environ, **spark.settings, **shared}
+        everyone: list[tuple[Contender, Watch]] = [
+            (one, Watch()),
+            (replace(one, name=f"{one.name}, ENGINE=workers", slug="workers", environ=workers), Watch()),
+            (replace(one, name=f"{one.name}, ENGINE=spark", slug="spark", environ=on_spark), Watch(spark)),
+            (peer, Watch(spark)),
+        ]
+        entrants = [Entrant(who, task, _load(who, files), run=watch.run) for who, watch in everyone]
+        entries = bench.measured(entrants, 1)
+        for (who, watch), entry in zip(everyone, entries, strict=True):
+            entry.parts = watch.parts
+            if who.slug in ("workers", "spark"):
+                entry.stages = stages(bench.folder / "work" / who.slug / "logs/app.log")
+        yield entries
+
+
+def scale(bench: Bench) -> Iterator[list[Entry]]:
+    """What a load that is dealt out is made of: its stages, its driver, and one commit of many files by the driver."""
+    size, one, watch = bench.sizes[0], bench.boathouse, Watch()
+    environ = {"ENGINE": "workers", "WORKERS": "2", "WORKERS_FROM": "1MB", "LOG_LEVEL": "DEBUG"}
+    two = replace(one, name=f"{one.name}, ENGINE=workers", slug="workers", environ=environ)
+    files = bench.history(size)
+    [entry] = bench.measured([Entrant(two, f"first load of {size}", _load(two, files), run=watch.run)], 1)
+    state = bench.folder / "work" / two.slug
+    entry.parts, entry.stages = watch.parts, stages(state / "logs/app.log")
+    landed = {"bytes": sum(file.stat().st_size for file in files), "files": len(files)}
+    kinds = {name: Path(place.partition(":")[2]) for name, place in two.tables(state).items() if isinstance(place, str)}
+    entry.sizes = {"landed": landed, **weighed(kinds)}
+    yield [entry]
+    found = []
+    for count in COMMITS:
+        commit, make = (partial(one.committing, count=count, words=words) for words in ([], ["--make"]))
+        entrant = Entrant(one, f"a commit of {count:,} files", commit, compared=[], before=make)
+        found += bench.measured([entrant], 1)
+        log = bench.folder / "work" / one.slug / "table/_delta_log" / f"{1:020}.json"
+        found[-1].sizes = {"log entry": {"bytes": log.stat().st_size, "files": count}}
+    yield found
+
+
 def backfill(bench: Bench) -> Iterator[list[Entry]]:
     """Everything computed again, against the first load: both must end with the same tables."""
     one = bench.boathouse
@@ -324,6 +381,8 @@ SCENARIOS: dict[str, Callable[[Bench], Iterator[list[Entry]]]] = {
     "days": days,
     "check": check,
     "workers": workers,
+    "scale": scale,
+    "cluster": cluster,
     "late": late,
     "backfill": backfill,
 }

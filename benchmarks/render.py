@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import plan, plots, results
+from benchmarks import cost, plan, plots, results
 from benchmarks.contenders import HERE
 from benchmarks.figures import FLOOR, OWN, Measured, Results, Row, rows
 from benchmarks.targets import TARGETS, Target
 
 PAGE = Path("docs/performance.md")
 PLOTS = Path("docs/performance")
+SCALE = Path("docs/scale.md")
 TITLES = {
     "first": "First load",
     "large": "First load of 30 million rows with little memory",
@@ -27,6 +28,8 @@ TITLES = {
     "days": "1,095 daily runs, one after the other",
     "check": "A check of everything",
     "workers": "Two processes as workers",
+    "scale": "The stages of a load",
+    "cluster": "A cluster of two workers, and Spark with Delta on it",
     "backfill": "A backfill of everything",
 }
 INTRODUCTION = """\
@@ -68,6 +71,14 @@ def write(root: Path) -> None:
     for name, svg in drawn(found).items():
         (root / PLOTS / name).write_text(svg, encoding="utf-8")
     (root / PAGE).write_text(page(found, (HERE / "findings.md").read_text(encoding="utf-8")), encoding="utf-8")
+    (root / SCALE).write_text(with_cost((root / SCALE).read_text(encoding="utf-8"), found), encoding="utf-8")
+
+
+def with_cost(text: str, found: Results) -> str:
+    """The text of docs/scale.md with its tables of cost as the results have them."""
+    first, last = "<!-- cost -->\n", "<!-- /cost -->"
+    before, _, rest = text.partition(first)
+    return f"{before}{first}{cost.section(found)}{last}{rest.partition(last)[2]}"
 
 
 def page(found: Results, findings: str) -> str:
@@ -155,7 +166,39 @@ def _scenario(scenario: str, title: str, found: Results, measured: Measured) -> 
     if scenario == "days":
         return [*parts, *_days(listed[0], found[scenario]["entries"][0].get("sizes", {}), measured)]
     head = "| task | contender | seconds | from - to | x floor | cpu s | memory MiB | written MiB |"
-    return [*parts, head, "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |", *_lines(listed, measured), ""]
+    parts += [head, "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |", *_lines(listed, measured), ""]
+    return [*parts, *_shares(found[scenario]["entries"]), *_stages(found[scenario]["entries"])]
+
+
+def _shares(entries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What driver and workers took, of those whose parts were looked at."""
+    looked_at = [one for one in entries if one.get("parts")]
+    if not looked_at:
+        return
+    yield from ("Of the last round, each part; bytes are those of files and of sockets:", "")
+    yield "| contender | part | cpu s | share | memory MiB | read MiB | written MiB |"
+    yield "| --- | --- | ---: | ---: | ---: | ---: | ---: |"
+    for one in looked_at:
+        everyone = sum(part["cpu_seconds"] for part in one["parts"].values()) or 1
+        for name, part in one["parts"].items():
+            yield (
+                f"| {one['contender']} | {name} | {part['cpu_seconds']:.2f} | {part['cpu_seconds'] / everyone:.0%} | "
+                f"{part['peak_mib']:.0f} | {part['read_mib']:.0f} | {part['written_mib']:.0f} |"
+            )
+    yield ""
+
+
+def _stages(entries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What each stage took, of those that deal work out."""
+    dealing = [one for one in entries if one.get("stages")]
+    if not dealing:
+        return
+    yield from ("| contender | stage | tasks | seconds | cpu s |", "| --- | --- | ---: | ---: | ---: |")
+    for one in dealing:
+        for name, stage in one["stages"].items():
+            took = f"{stage['seconds']:.2f} | {stage['cpu_seconds']:.2f}"
+            yield f"| {one['contender']} | {name} | {stage['tasks']:.0f} | {took} |"
+    yield ""
 
 
 def _lines(listed: Sequence[Row], measured: Measured) -> Iterator[str]:

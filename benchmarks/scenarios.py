@@ -36,6 +36,7 @@ class Entrant:
     label: str = ""  # its name, where one contender takes part twice
     goes_on: bool = False  # in `state` as it was left, by the entrants before it; nothing is copied or thrown away
     before: Callable[[Path], Command] | None = None  # run once the state is there, outside of the measurement
+    run: Callable[[Command], Figures] = run  # who runs it and says what it took
 
     @property
     def name(self) -> str:
@@ -52,6 +53,8 @@ class Entry:
     result: dict[str, Any] = field(default_factory=dict)
     failed: str = ""
     sizes: dict[str, dict[str, int]] = field(default_factory=dict)  # bytes of folders, by round; where they are told
+    parts: dict[str, dict[str, float]] = field(default_factory=dict)  # of the last round: of driver and workers
+    stages: dict[str, dict[str, float]] = field(default_factory=dict)  # of the last round: what was dealt out
 
     def record(self) -> dict[str, Any]:
         rounds = [{name: round(value, 4) for name, value in one._asdict().items()} for one in self.rounds]
@@ -73,7 +76,7 @@ def measured(entrants: Sequence[Entrant], rounds: int, work: Path, said: Callabl
                 state = started(entrant, work)
                 if entrant.before:
                     run(entrant.before(state))
-                entry.rounds.append(run(entrant.command(state)))
+                entry.rounds.append(entrant.run(entrant.command(state)))
             except Failed as failure:
                 entry.failed = failure.how
                 said(f"{entrant.name}, {entrant.task}: {failure}")

@@ -13,11 +13,12 @@ import duckdb
 import pytest
 from conftest import ROOT
 
-from benchmarks import generate, measure, plan, plots, render, results, scenarios, shops
-from benchmarks.contenders import HERE, Boathouse, Contender, Floor
+from benchmarks import cost, generate, measure, plan, plots, render, results, scenarios, shops
+from benchmarks.contenders import HERE, Boathouse, Contender, Floor, Missing
 from benchmarks.figures import LESSON
 from benchmarks.generate import COLUMNS, History
 from benchmarks.many import ManyTables
+from benchmarks.parts import Watch, stages
 from benchmarks.plan import Bench
 from benchmarks.scenarios import Entrant, Unequal
 from benchmarks.targets import LITTLE
@@ -196,6 +197,8 @@ def test_the_page_is_what_the_newest_results_render_to() -> None:
     assert (ROOT / render.PAGE).read_text(encoding="utf-8") == render.page(found, findings), fix
     drawn = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / render.PLOTS).glob("*")}
     assert drawn == render.drawn(found), fix
+    scale = (ROOT / render.SCALE).read_text(encoding="utf-8")
+    assert scale == render.with_cost(scale, found), fix
 
 
 MACHINE = {
@@ -247,6 +250,85 @@ def test_days_in_a_row_are_compared_by_their_medians_and_folders_by_their_bytes(
     assert "| 1,095 daily runs: landing zone of three years against one | 1.1 x | 2.00 x | **missed** |" in page
 
 
+LOG = """\
+2026-01-01 00:00:01.000Z | DEBUG    | 1 | run | bronze: hash_files, 4 tasks: 0.50 s, 1.00 s of processors
+2026-01-01 00:00:02.000Z | DEBUG    | 1 | run | bronze.shop.orders: read_files, 4 tasks: 1.25 s, 30.00 s of processors
+2026-01-01 00:00:03.000Z | DEBUG    | 1 | run | bronze.shop.late: read_files, 2 tasks: 0.25 s, 6.00 s of processors
+2026-01-01 00:00:04.000Z | DEBUG    | 1 | run | silver.shop.orders: rank, 2 tasks: 0.10 s, 2.00 s of processors
+"""
+
+
+def a_load(log: Path) -> list[dict[str, object]]:
+    """A load of 10 million rows and 1 GB by two workers, and a commit of 1,000 files."""
+    log.write_text(LOG)
+    parts = {
+        "driver": {"cpu_seconds": 3.0, "read_mib": 1.0, "written_mib": 1.0, "peak_mib": 200.0},
+        "worker 1": {"cpu_seconds": 21.0, "read_mib": 900.0, "written_mib": 300.0, "peak_mib": 150.0},
+        "worker 2": {"cpu_seconds": 6.0, "read_mib": 700.0, "written_mib": 310.0, "peak_mib": 150.0},
+    }
+    load = entry("Boathouse, ENGINE=workers", [20.0], task="first load of 10m")
+    sizes = {
+        name: {"bytes": size, "files": 365}
+        for name, size in {"landed": 10**9, "bronze": 3 * 10**8, "silver": 1}.items()
+    }
+    rows = {"bronze": 10_000_000, "rejected": 500_000, "silver": 9_000_000}
+    load |= {
+        "result": {name: {"rows": count} for name, count in rows.items()},
+        "parts": parts,
+        "stages": stages(log),
+        "sizes": sizes,
+    }
+    commit = entry("Boathouse", [4.0], task="a commit of 1,000 files")
+    return [load, commit | {"sizes": {"log entry": {"bytes": 400_000, "files": 1_000}}}]
+
+
+def test_what_a_load_takes_on_many_nodes_follows_from_its_stages_and_how_they_are_cut(tmp_path: Path) -> None:
+    found = {"scale": {"machine": MACHINE, "missing": {}, "entries": a_load(tmp_path / "app.log")}}
+    one = cost.measured(found)
+    assert one is not None
+    little, much = (cost.estimate(one, landed, nodes) for landed, nodes in ((1e9, 1), (1e13, 200)))
+    assert (little.tasks, little.buckets, little.rows) == (16, 16, 10_000_000)
+    assert little.seconds == pytest.approx(1 / 16 + 36 / 16 + 2 / 16)
+    assert (much.tasks, much.buckets, much.staged_files) == (23_438, 200, 4_687_600)
+    assert much.processor == pytest.approx(390_000)
+    assert much.seconds == pytest.approx(370_000 / 3_200 + 20_000 / 200)  # however many cores: 200 buckets
+    assert much.shared == pytest.approx(500_000 * 8 * 10_000)
+    assert much.hashing == pytest.approx(3_000)
+    assert much.committed == 23_438
+    assert much.committing == pytest.approx(93.752)
+    page = cost.section(found)
+    assert "| bronze: read them (`read_files`) | 6 | 3.60 | 36.0 |" in page
+    assert "The driver took 3.0 s of the processor, 10% of all" in page
+    assert "Each worker read 700 to 900 MiB and wrote 300 to 310 MiB." in page
+    assert "| 1,000 | 4.0 | 4.00 | 100 | 0.4 |" in page
+
+
+def test_the_page_says_what_driver_and_workers_and_each_stage_took(tmp_path: Path) -> None:
+    found = {"scale": {"machine": MACHINE, "missing": {}, "entries": a_load(tmp_path / "app.log")}}
+    page = render.page(found, "")
+    assert "| Boathouse, ENGINE=workers | worker 1 | 21.00 | 70% | 150 | 900 | 300 |" in page
+    assert "| Boathouse, ENGINE=workers | read_files | 6 | 1.50 | 36.00 |" in page
+
+
+WORKING = """
+import multiprocessing
+def spin(n): return sum(i * i for i in range(n))
+if __name__ == "__main__":
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        pool.map(spin, [8_000_000] * 4, chunksize=1)
+"""
+
+
+def test_the_parts_of_a_run_are_its_driver_and_each_process_of_its_pool(tmp_path: Path) -> None:
+    (tmp_path / "working.py").write_text(WORKING)
+    watch = Watch()
+    figures = watch.run(measure.Command([sys.executable, "working.py"], tmp_path))
+    assert list(watch.parts) == ["driver", "worker 1", "worker 2"]
+    took = {name: part["cpu_seconds"] for name, part in watch.parts.items()}
+    assert took["driver"] < min(took["worker 1"], took["worker 2"])
+    assert sum(took.values()) == pytest.approx(figures.cpu_seconds, abs=1.0)
+
+
 def test_tasks_of_the_same_product_stay_beside_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(results, "FOLDER", tmp_path)
 
@@ -284,13 +366,25 @@ def test_every_table_of_many_has_a_contract_and_a_dbt_model(tmp_path: Path) -> N
 def test_every_scenario_runs_in_its_short_form(tmp_path: Path) -> None:
     bench = Bench(tmp_path, ["20k-20-days"], 1, False, True, Boathouse(), Floor(), [])
     bench.boathouse.prepare(tmp_path)
-    without = set() if any(Path("/usr/lib").glob("*/faketime")) else {"days"}
+    without = {"cluster"} if any(Path("/usr/lib").glob("*/faketime")) else {"cluster", "days"}
     for name in sorted(set(plan.SCENARIOS) - without, key=lambda name: (name == "days", name)):  # last: its state stays
         entries = [one for found in plan.SCENARIOS[name](bench) for one in found]
         assert [(one.task, one.failed) for one in entries if one.failed or not one.rounds] == [], name
     if "days" not in without:
         kept = [path.name for path in (tmp_path / "work/boathouse/logs").glob("app.*")]
         assert sorted(kept)[:2] == ["app.2025-12-18.log", "app.2025-12-19.log"]  # of 20 days, as old as they are
+
+
+@pytest.mark.long
+def test_a_cluster_and_spark_with_delta_on_it_end_with_the_same_tables(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, ["20k-20-days"], 1, False, True, Boathouse(), Floor(), [])
+    bench.boathouse.prepare(tmp_path)
+    try:
+        [entries] = plan.SCENARIOS["cluster"](bench)
+    except Missing as reason:
+        pytest.skip(str(reason))
+    assert [one.contender for one in entries if one.failed or not one.result] == []
+    assert {name for one in entries for name in one.parts} == {"driver", "worker 1", "worker 2"}
 
 
 def test_the_longest_bar_fills_the_plot_and_others_their_share() -> None:

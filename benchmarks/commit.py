@@ -1,0 +1,40 @@
+"""One commit of many files to a table, by the driver alone: what a load of any size ends with.
+
+Usage: python commit.py FOLDER FILES, in a copy of the product; with --make it only makes the files
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from src import lake
+
+COLUMNS = {"order_id": "BIGINT", "revenue": "DECIMAL(18,2)", "order_date": "DATE"}
+DAYS = 365
+
+
+def make(folder: Path, count: int) -> None:
+    """Make files as small as can be: what they hold, a commit of a table that may change does not read."""
+    for day in range(min(DAYS, count)):
+        (folder / f"order_date=2025-{day:03d}").mkdir(parents=True)
+    for number in range(count):
+        (folder / _path(number)).write_bytes(b"x")
+
+
+def commit(folder: Path, count: int) -> None:
+    table = lake.create(folder, COLUMNS, ("order_date",), lake.index("order_id", "BIGINT"))
+    bounds = {"order_id": ("1", "1000000")}
+    files = [
+        lake.DataFile(_path(number), 1, 1000, {"order_date": "2025-01-01"}, bounds=bounds) for number in range(count)
+    ]
+    lake.commit(table, add=files, progress={"bronze.orders.order_lines": 1})
+
+
+def _path(number: int) -> str:
+    return f"order_date=2025-{number % DAYS:03d}/{number:08d}-0123-4567-89ab-cdef01234567.parquet"
+
+
+if __name__ == "__main__":
+    work = make if "--make" in sys.argv else commit
+    work(Path(sys.argv[1]), int(sys.argv[2]))
