@@ -9,6 +9,7 @@ import resource
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from operator import eq, ge, gt, le, lt, ne
@@ -520,6 +521,15 @@ def test_the_log_tells_the_bounds_of_the_indexed_column_where_they_are_exact_and
     assert told == rows | (ends | {"nullCount": {"key": 0}} if bounds else {})
     [file] = reopened(root).files
     assert file.bounds == ({"key": tuple(map(str, bounds))} if bounds else {})
+
+
+def test_a_commit_records_the_hash_that_the_writer_of_a_file_found_and_finds_that_of_others(
+    engine: DuckEngine, root: Path
+) -> None:
+    table = lake.create(root, {"id": "BIGINT"}, properties=lake.APPEND_ONLY)
+    [hashed], [other] = numbers(engine, root, 1, 2), numbers(engine, root, 3, 4)
+    table = lake.commit(table, add=[replace(hashed, sha256="5" * 64), other])
+    assert lake.hashes(table) == {hashed.path: "5" * 64, other.path: lake.digest(root / other.path)}
 
 
 def test_bounds_are_known_after_a_checkpoint_and_compaction_and_of_files_that_came_before_not(

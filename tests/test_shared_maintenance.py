@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from conftest import Lake
+from test_audit import with_quality
 from torture import shared
 
 from src import catalog, workers
@@ -191,3 +192,36 @@ def test_optimize_by_workers_joins_the_files_that_one_process_joins(
     assert "join" in done
     log = tables.table_path(tmp_path / "there/data", SILVER) / f"_delta_log/{left[1][2][SILVER]:020d}.json"
     assert '"dataChange":true' not in log.read_text()
+
+
+# -- audits
+
+AUDITED = (
+    "{type: library, metric: rowCount, mustBeGreaterThan: 1}",
+    "{type: library, metric: duplicateValues, arguments: {properties: [day]}, mustBeLessThan: 9}",
+    '{type: sql, id: debt, query: "SELECT sum(amount) FROM ${object}", mustBeGreaterThan: 1}',
+)
+VALID = "quality: [{type: library, metric: invalidValues, arguments: {validValues: ['20.00']}, mustBeLessThan: 3}]"
+
+
+def test_audits_of_a_load_by_workers_measure_what_those_of_one_process_measure(
+    tmp_path: Path, done: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("src.checks.audits._FEW_ROWS", -1)
+    measured = []
+    for name in ("here", "there"):
+        shop = Lake(tmp_path / name, {}).shop()
+        with_quality(shop, *AUDITED)
+        shop.edit("silver/shop/orders.yaml", '"decimal(18,2)", required: true', f'"decimal(18,2)", {VALID}')
+        shop = by_workers(shop) if name == "there" else shop
+        for part, text in enumerate(FILES):
+            shop.land(f"shop/orders/{part}.csv", HEADER + text)
+            assert ("silver.shop.orders" in shop.run().failures) == (part >= 2)
+        measured.append(shop.rows("SELECT * EXCLUDE (run_id, run_time, samples) FROM ops.quality_results ORDER BY ALL"))
+    assert measured[1] == measured[0]
+    values = [
+        row[0]
+        for row in shop.rows("SELECT value FROM ops.quality_results WHERE rule = 'invalidValues' ORDER BY run_time")
+    ]
+    assert values == [1, 2, 3, 3]
+    assert "count_rows" in done

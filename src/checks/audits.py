@@ -22,6 +22,8 @@ AUDITED = "audited"  # the view of the rows that are audited: filled by `run`; f
 _SAMPLES = 5
 _FEW_ROWS = 20_000  # they are read once: a statement that names a view twice is planned, and reads its files, twice
 _ROWS = f"SELECT count(*) FROM {AUDITED}"
+# Returns how many rows are audited, and how many of them meet each of these conditions.
+Counting = Callable[[Sequence[str]], Sequence[int]]
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,16 @@ def describe(audit: AuditResult) -> str:
 
 
 def run(
-    engine: DuckEngine, table: Table, relation: str, others: Mapping[str, str], rows: int | None = None
+    engine: DuckEngine,
+    table: Table,
+    relation: str,
+    others: Mapping[str, str],
+    rows: int | None = None,
+    counting: Counting | None = None,
 ) -> tuple[AuditResult, ...]:
     """Audit a table whose rows will be those of `relation`; `others` are relations of the tables it refers to.
 
-    `rows`: about how many they are, where that is known.
+    `rows`: about how many they are, where that is known; `counting`: what counts them in place of this engine.
 
     Raises:
         AuditError: an audit of severity error failed.
@@ -89,18 +96,20 @@ def run(
             if all(result.passed for result in results):
                 return results
     engine.view(AUDITED, f"SELECT * FROM {relation}")
-    results = _results(engine, table, checks)
+    results = _results(engine, table, checks, counting=counting)
     if any(not result.passed and result.severity == "error" for result in results):
         raise AuditError(table, results)
     return results
 
 
-def _results(engine: DuckEngine, table: Table, checks: Sequence[_Check], rows: str = "") -> tuple[AuditResult, ...]:
+def _results(
+    engine: DuckEngine, table: Table, checks: Sequence[_Check], rows: str = "", counting: Counting | None = None
+) -> tuple[AuditResult, ...]:
     """Return the results of audits; `rows` is SQL that gives the audited rows their name, where no view does.
 
-    Then there are no samples.
+    Then there are no samples. `counting` is that of `run`.
     """
-    count, found, answers = _measured(engine, checks, rows)
+    count, found, answers = _measured(engine, checks, rows, counting)
 
     def value(check: _Check) -> float | None:
         if check.bad:
@@ -110,6 +119,11 @@ def _results(engine: DuckEngine, table: Table, checks: Sequence[_Check], rows: s
         return _number(table, check, answers[check.query] if answers else engine.rows(check.query))
 
     return tuple(_result(engine, check, count, value(check), sampled=not rows) for check in checks)
+
+
+def counts_of(conditions: Sequence[str]) -> list[str]:
+    """Return SQL of how many rows there are, and how many of them meet each condition."""
+    return ["count(*)", *(f"count(*) FILTER (WHERE {condition})" for condition in conditions)]
 
 
 def own_query(expectation: Expectation) -> str:
@@ -214,15 +228,19 @@ def _referring(relationship: Relationship, other: str | None) -> _Check:
 
 
 def _measured(
-    engine: DuckEngine, checks: Sequence[_Check], rows: str
+    engine: DuckEngine, checks: Sequence[_Check], rows: str, counting: Counting | None
 ) -> tuple[int, Iterator[int], dict[str, Sequence[tuple[Any, ...]]]]:
     """Return how many rows there are, those that meet each condition, and what each query gives.
 
     All in one statement, as it takes time to bind the rows for each; where that does not run, and a view has the rows,
-    the queries are left to be asked one by one: an error then says which it is of. `rows` is that of `_results`.
+    the queries are left to be asked one by one: an error then says which it is of. `rows` and `counting` are those of
+    `_results`.
     """
-    counts = ["count(*)", *(f"count(*) FILTER (WHERE {check.bad})" for check in checks if check.bad)]
+    conditions = [check.bad for check in checks if check.bad]
+    counts = counts_of(conditions)
     counted = f"SELECT {', '.join(counts)} FROM {AUDITED}"
+    if counting:
+        counted = f"SELECT {', '.join(map(str, counting(conditions)))}"
     queries = list(dict.fromkeys(check.query for check in checks if check.query and check.query != _ROWS))
     answers: dict[str, Sequence[tuple[Any, ...]]] = {}
     if queries:

@@ -9,9 +9,9 @@ import re
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -25,7 +25,8 @@ from src.lake.errors import HistoryGone, damaged
 class DataFile:
     """One Parquet file of a table: path relative to the table, bytes, rows, partition values as text.
 
-    `bounds` are the least and the greatest value of columns, as text, as far as they are known.
+    `bounds` are the least and the greatest value of columns, as text, as far as they are known; `sha256`: the hash of
+    its bytes, where whoever wrote it found it out.
     """
 
     path: str
@@ -33,6 +34,11 @@ class DataFile:
     rows: int
     partition: Mapping[str, str | None] = field(default_factory=dict)
     bounds: Mapping[str, tuple[str, str]] = field(default_factory=dict, compare=False)
+    sha256: str = field(default="", compare=False)
+
+    def with_bounds_of(self, columns: Collection[str]) -> DataFile:
+        """Return the file with the bounds of these of its columns alone: those of all take 10 KB a file of 40."""
+        return replace(self, bounds={name: ends for name, ends in self.bounds.items() if name in columns})
 
 
 def without(files: Iterable[DataFile], others: Iterable[DataFile]) -> list[DataFile]:
@@ -199,17 +205,26 @@ def _entry_mark(root: Path, version: int) -> FileMark:
 
 
 def _read_commit(root: Path, version: int) -> Commit:
-    actions = list(entry(root, version))
-    stamps = [action["commitInfo"].get("timestamp", 0) for action in actions if "commitInfo" in action]
-    written = sum(action["add"].get("size") or 0 for action in actions if "add" in action)
-    sets_columns = any("metaData" in action for action in actions)
-    return Commit(min(stamps, default=None), written, sets_columns, _hash_of(actions))
+    timestamp, written, sets_columns = None, 0, False
+    distinct: list[list[Any]] = []
+    for action in entry(root, version):  # one at a time: a load of 100,000 files has as many
+        if "commitInfo" in action:
+            stamp = action["commitInfo"].get("timestamp", 0)
+            timestamp = stamp if timestamp is None else min(timestamp, stamp)
+        if "add" in action:
+            written += action["add"].get("size") or 0
+        sets_columns = sets_columns or "metaData" in action
+        distinct += map(_distinct, action, action.values())
+    return Commit(timestamp, written, sets_columns, _hash_of(distinct))
 
 
-def _hash_of(actions: Iterable[Mapping[str, Any]]) -> int:
-    """Return 63 bits of a hash of what no other entry has in common: files' paths, what was consumed, the moment."""
-    every = [(kind, facts) for action in actions for kind, facts in action.items()]
-    distinct = [[kind, *map(facts.get, ("path", "appId", "version", "id", "timestamp"))] for kind, facts in every]
+def _distinct(kind: str, facts: Mapping[str, Any]) -> list[Any]:
+    """Return what no other entry has in common with an action: the file's path, what was consumed, the moment."""
+    return [kind, *map(facts.get, ("path", "appId", "version", "id", "timestamp"))]
+
+
+def _hash_of(distinct: Sequence[Sequence[Any]]) -> int:
+    """Return 63 bits of a hash."""
     return int.from_bytes(hashlib.sha256(json.dumps(distinct).encode()).digest()[:8], "big") >> 1
 
 
@@ -245,17 +260,7 @@ def entry(root: Path, version: int) -> Iterator[dict[str, Any]]:
         MachineError: it is not JSON, or an action lacks a field.
     """
     path = root / _LOG / f"{version:020d}.json"
-    try:
-        if store.is_remote(path):
-            text = store.read(path).decode()
-        else:
-            with open(path, encoding="utf-8") as file:
-                text = file.read()
-    except FileNotFoundError:
-        raise HistoryGone(f"damaged table: no log entry {version}", where=root) from None
-    except UnicodeDecodeError as error:
-        raise damaged(path, "not text in UTF-8") from error
-    for line in text.split("\n"):
+    for line in _lines(root, path, version):
         if line.strip():
             try:
                 action = json.loads(line)
@@ -263,6 +268,20 @@ def entry(root: Path, version: int) -> Iterator[dict[str, Any]]:
                 raise damaged(path, f"not JSON: {error}") from error
             _refuse_maimed(path, action)
             yield action
+
+
+def _lines(root: Path, path: Path, version: int) -> Iterator[str]:
+    """Yield the lines of a log entry, which may be of many megabytes."""
+    try:
+        if store.is_remote(path):
+            yield from store.read(path).decode().split("\n")
+            return
+        with open(path, encoding="utf-8", newline="\n") as file:
+            yield from file
+    except FileNotFoundError:
+        raise HistoryGone(f"damaged table: no log entry {version}", where=root) from None
+    except UnicodeDecodeError as error:
+        raise damaged(path, "not text in UTF-8") from error
 
 
 def _refuse_maimed(path: Path, action: object) -> None:

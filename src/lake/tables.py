@@ -18,7 +18,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -173,11 +173,7 @@ class Snapshot:
             and all(_is_plain(file) for file in add)
         ):
             gone = {file.path for file in remove}
-            named = {self.indexed} if self.indexed else set()
-            new = (
-                replace(file, bounds={name: ends for name, ends in file.bounds.items() if name in named})
-                for file in add
-            )
+            new = (file.with_bounds_of((self.indexed,) if self.indexed else ()) for file in add)
             vars(after)["files"] = (*new, *(file for file in self.files if file.path not in gone))
         return after
 
@@ -334,7 +330,7 @@ class Snapshot:
 
 def _as_text(files: Sequence[DataFile]) -> str:
     """Return files as `Snapshot.of_facts` takes them."""
-    return json.dumps([list(vars(file).values()) for file in files])
+    return json.dumps([(file.path, file.size, file.rows, file.partition, file.bounds) for file in files])
 
 
 def identity_of(source: str) -> str:
@@ -604,7 +600,7 @@ def commit(
         # data first: a log entry must never refer to a file that a power loss can still take away
         log.sync_files(snapshot.root, [file.path for file in add])
         if snapshot.append_only:
-            hashes = {file.path: log.digest(snapshot.root / file.path) for file in add}
+            hashes = {file.path: file.sha256 or log.digest(snapshot.root / file.path) for file in add}
             info = {**(info or {}), _HASHES: json.dumps(hashes)}
         changed = not same_rows
         actions = [_add_action(file, snapshot, changed) for file in add]

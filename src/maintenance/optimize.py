@@ -120,7 +120,10 @@ def join(engine: DuckEngine, task: Joining) -> list[lake.DataFile]:
         rows = engine.one(f"SELECT count(*) FROM {scan}")[0]
         many_texts = task.many_texts and rows > _ROW_GROUP
         new = engine.write(f"SELECT {names} FROM {scan}", table.root / folder, many_texts=many_texts)
-    new = [replace(file, path=str(folder / file.path), partition=first.partition) for file in new]
+    indexed = (table.indexed,) if table.indexed else ()
+    new = [
+        replace(file.with_bounds_of(indexed), path=str(folder / file.path), partition=first.partition) for file in new
+    ]
     if sum(file.rows for file in new) != rows:
         lake.discard(table.root, new)
         raise DataError(f"{rows} rows were read and {sum(file.rows for file in new)} written", where=table.root)

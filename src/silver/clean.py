@@ -245,7 +245,8 @@ class Merge:
             outcome = replace(outcome, inserted=kept, written=kept).conserve(self.table.id)
             if not rows.kept:
                 columns, keys = self.table.stored_columns, self.table.partition_by
-                audits = self.audit(self.engine.scan_files(self.places.table, written, columns, keys), kept)
+                relation = self.engine.scan_files(self.places.table, written, columns, keys)
+                audits = self.audit(relation, kept, self._counting_of(written))
             self._quarantine(progress, overwrite=True)
             self._record_deletions(progress, overwrite=True)
             self._record_statements(progress, overwrite=True)
@@ -296,6 +297,16 @@ class Merge:
         """Return the files that a SELECT of so many rows is written to: new ones, and the rest of replaced files."""
         return self.engine.write(rows, self.places.table, self.table.partition_by, count)
 
+    def _counting_of(self, written: Sequence[lake.DataFile]) -> audits.Counting | None:
+        """Return what counts the rows of a whole table, which were just written; None: the engine."""
+        return None
+
+    def _counting(
+        self, silver: lake.Snapshot, untouched: Sequence[lake.DataFile], replaced: Sequence[lake.DataFile]
+    ) -> audits.Counting | None:
+        """Return what counts the rows of a table after a merge; None: the engine."""
+        return None
+
     # -- the work
 
     def catch_up(self, feed: Feed, bronze: lake.Snapshot) -> Outcome:
@@ -338,7 +349,8 @@ class Merge:
         count = kept + sum(file.rows for file in replaced)
         audited = f"({self._select(whole)} UNION ALL {self._select(f'({rows})')})"
         in_all = count + sum(file.rows for file in untouched)
-        audits = self.audit(audited, in_all) if kept or replaced else ()
+        counting = self._counting(silver, untouched, replaced)
+        audits = self.audit(audited, in_all, counting) if kept or replaced else ()
         self._quarantine(progress, overwrite=False, rejected=outcome.quarantined)
         self._record_deletions(progress, overwrite=False)
         self._record_statements(progress, overwrite=False)
@@ -472,15 +484,20 @@ class Merge:
         table = lake.open_table(self.places.deletions) if self.table.delete_when else None
         return self.engine.scan(table) if table else None
 
-    def audit(self, relation: str, rows: int | None = None) -> tuple[audits.AuditResult, ...]:
-        """Audit the table whose rows will be those of `relation`, about so many where that is known."""
+    def audit(
+        self, relation: str, rows: int | None = None, counting: audits.Counting | None = None
+    ) -> tuple[audits.AuditResult, ...]:
+        """Audit the table whose rows will be those of `relation`, about so many where that is known.
+
+        `counting`: what counts them in place of this process.
+        """
         others = {}
         for name, root in self.places.refers.items():
             if name == self.table.id:
                 others[name] = audits.AUDITED
             elif other := lake.open_table(root):
                 others[name] = self.engine.scan(other)
-        return audits.run(self.engine, self.table, relation, others, rows)
+        return audits.run(self.engine, self.table, relation, others, rows, counting)
 
     def _quarantine(
         self, progress: Mapping[str, int], *, overwrite: bool, waiting: bool = False, rejected: int = -1

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from src import lake
+from src.checks.audits import Counting
 from src.checks.outcome import Outcome
 from src.contract import Feed, Table
 from src.engine import DuckEngine, identifier, literal
@@ -128,6 +129,33 @@ class SharedMerge(clean.Merge):
         if not self._loads:
             return super()._write(silver, rows, replaced, count)
         return self._rewritten(silver, replaced)
+
+    def _counting_of(self, written: Sequence[lake.DataFile]) -> Counting | None:
+        rows = Staged(self.places.table, self.table.stored_columns, tuple(written), self.table.partition_by)
+        return partial(self._counted, [(rows, None)]) if self._loads else None
+
+    def _counting(
+        self, silver: lake.Snapshot, untouched: Sequence[lake.DataFile], replaced: Sequence[lake.DataFile]
+    ) -> Counting | None:
+        if not self._loads:
+            return None
+        load, stored = self._loads[-1], self._stored(silver)
+        staying = (replace(stored, files=tuple(replaced)), load.superseded)
+        return partial(self._counted, [(replace(stored, files=tuple(untouched)), None), staying, (load.rows, None)])
+
+    def _stored(self, silver: lake.Snapshot) -> Staged:
+        """Return the rows of the table as those that are staged."""
+        return Staged(silver.root, self.table.stored_columns, silver.files, silver.partition_by)
+
+    def _counted(self, parts: Sequence[tuple[Staged, Staged | None]], conditions: Sequence[str]) -> list[int]:
+        """Return how many rows these parts have, and how many meet each condition; each part but for other rows."""
+        shares = [
+            tasks.Counting(self.table, replace(rows, files=some), but, tuple(conditions))
+            for rows, but in parts
+            for some in self.stages.shares(rows.files)
+        ]
+        found = self._dealt(tasks.count_rows, shares)
+        return [sum(numbers) for numbers in zip(*found, strict=True)] or [0] * (1 + len(conditions))
 
     # -- the stages
 

@@ -17,7 +17,7 @@ from src.silver import incoming, winners
 from src.silver.batch import Batch
 from src.silver.passes import Passes
 from src.silver.project import REASONS
-from src.workers.tasks import REJECTED, Cut, Staged, in_conflict, stage
+from src.workers.tasks import REJECTED, Cut, Staged, as_logged, in_conflict, stage
 
 HASHES = {"_hash": "UBIGINT"}
 IDS = {"_id": "BIGINT"}
@@ -198,7 +198,8 @@ def write_passing(engine: DuckEngine, task: Writing) -> WrittenRows:
         deleted = Staged(root, table.row_columns)
         if table.delete_when:
             deleted = stage(engine, f"FROM {Batch.DELETED}", root, table.row_columns)
-        return WrittenRows(engine.write_parts(passes.passing(), task.root, table.partition_by), deleted)
+        written = engine.write_parts(passes.passing(), task.root, table.partition_by)
+        return WrittenRows(as_logged(table, written), deleted)
 
 
 def first_id(file: int) -> int:

@@ -17,7 +17,7 @@ from src.silver import slices
 from src.silver.incoming import Source
 from src.workers.merging import staged_whole
 from src.workers.stages import Stages
-from src.workers.tasks import Staged
+from src.workers.tasks import Staged, as_logged
 
 
 @dataclass(frozen=True)
@@ -68,4 +68,4 @@ def write_rows(engine: DuckEngine, task: Writing) -> list[lake.DataFile]:
     names = ", ".join(map(identifier, task.rows.columns))  # with what another program added
     rows = f"SELECT {names} FROM {relation} WHERE {task.condition}"
     with engine.for_columns(len(task.table.columns)):
-        return engine.write(rows, task.root, task.table.partition_by, task.rows.rows)
+        return as_logged(task.table, engine.write(rows, task.root, task.table.partition_by, task.rows.rows))

@@ -12,7 +12,7 @@ with its hash alone, so that a bucket gives what all rows would.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import Protocol
 from src import lake
 from src.bronze import ingest
 from src.bronze.ingest import FileReader, Landed
-from src.checks import rules
+from src.checks import audits, rules
 from src.checks.outcome import Outcome
 from src.contract import PROVENANCE, Feed, Table
 from src.engine import DuckEngine, identifier
@@ -62,9 +62,9 @@ class Staged:
         """Return the rows with this number."""
         return Staged(self.root, self.columns, tuple(f for f in self.files if f.partition.get(_NUMBER) == str(number)))
 
-    def relation(self, engine: DuckEngine) -> str:
-        """Return a relation of the rows."""
-        return engine.scan_files(self.root, self.files, self.columns, self.partition_by)
+    def relation(self, engine: DuckEngine, *, located: bool = False) -> str:
+        """Return a relation of the rows; `located` is that of `DuckEngine.scan_files`."""
+        return engine.scan_files(self.root, self.files, self.columns, self.partition_by, located=located)
 
 
 def together(parts: Iterable[Staged], root: Path, columns: Mapping[str, str]) -> Staged:
@@ -144,7 +144,9 @@ class FilesRead:
 def read_files(engine: DuckEngine, task: Reading) -> FilesRead:
     """Write landed files as rows of the bronze table; no commit refers to them yet."""
     reader = FileReader.alone(engine, task.root, task.feed, task.batch, task.moments, dict(task.spelling))
-    return FilesRead(reader.read_all(task.parts), reader.spelling, reader.remarks, reader.left_out)
+    files, headers, refused = reader.read_all(task.parts)
+    hashed = [replace(file, bounds={}, sha256=lake.digest(task.root / file.path)) for file in files]
+    return FilesRead((hashed, headers, refused), reader.spelling, reader.remarks, reader.left_out)
 
 
 # -- silver: type, probe, contest, rewrite
@@ -317,7 +319,31 @@ def rewrite(engine: DuckEngine, task: Rewriting) -> list[lake.DataFile]:
         rows += f" UNION ALL BY NAME SELECT {', '.join(map(identifier, stored.columns))} FROM {survivors}"
         count += stored.rows
     with engine.for_columns(len(task.table.columns)):
-        return engine.write(rows, task.root, task.table.partition_by, count)
+        return as_logged(task.table, engine.write(rows, task.root, task.table.partition_by, count))
+
+
+def as_logged(table: Table, files: Sequence[lake.DataFile]) -> list[lake.DataFile]:
+    """Return files with the bounds that a log has of a table's files, as the driver gets those of all tasks."""
+    return [file.with_bounds_of(table.key[:1]) for file in files]
+
+
+@dataclass(frozen=True)
+class Counting:
+    """Rows of a table, but for some by where they lie, of which those are to be counted that meet conditions."""
+
+    table: Table
+    rows: Staged
+    but: Staged | None
+    conditions: tuple[str, ...]
+
+
+def count_rows(engine: DuckEngine, task: Counting) -> list[int]:
+    """Return how many rows there are, and how many meet each condition."""
+    with engine.for_columns(len(task.table.columns)):
+        relation = task.rows.relation(engine, located=task.but is not None)
+        if task.but:
+            relation += f" t ANTI JOIN {task.but.relation(engine)} USING (_at, _nth)"
+        return list(engine.one(f"SELECT {', '.join(audits.counts_of(task.conditions))} FROM {relation}"))
 
 
 def located(columns: Mapping[str, str]) -> dict[str, str]:
@@ -358,4 +384,4 @@ def aggregate(engine: DuckEngine, task: Aggregating) -> list[lake.DataFile]:
     with written(engine, task.table, task.root, [rows]) as new:
         if laws.is_key_within_partition(task.table):
             laws.check(engine, task.table, new.relation, list(new.by_partitions))
-    return new.files
+    return as_logged(task.table, new.files)
