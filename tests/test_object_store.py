@@ -15,6 +15,7 @@ from conftest import ROOT, Lake
 from object_store import BucketLake
 
 from src import lake as lakes
+from src import store
 from src.errors import LockedError, UsageError
 from src.run import lease, lock, runs
 from src.run.lease import Held, Lease
@@ -80,10 +81,56 @@ def test_commands_that_look_and_that_maintain_work_on_a_bucket(bucket_lake: Buck
     assert bucket_lake.rows("SELECT order_id FROM silver.shop.orders ORDER BY 1") == [(1,), (2,)]
 
 
+def test_a_backup_of_a_bucket_copies_what_is_new_and_is_restored_into_another(bucket_lake: BucketLake) -> None:
+    bucket_lake.shop()
+    bucket_lake.land("shop/orders/1.csv", FIRST)
+    bucket_lake.good()
+    assert bucket_lake.command("backup") == 0
+    bucket_lake.land("shop/orders/2.csv", SECOND)
+    bucket_lake.good()
+    assert bucket_lake.command("backup") == 0
+    assert bucket_lake.rows("SELECT bytes_copied < bytes FROM ops.backups ORDER BY number") == [(False,), (True,)]
+    assert bucket_lake.command("drill") == 0
+    restored = BucketLake(bucket_lake.root, {**bucket_lake.environ, "DATA_DIR": f"{bucket_lake.data}-restored"})
+    (restored.data / lock.RESTORING).write_bytes(b"")  # as a restore that was killed leaves it
+    (restored.data / "silver" / "shop" / "half.parquet").write_bytes(b"half")
+    assert "a restore was not finished" in restored.typed("run", **restored.environ).stderr
+    assert restored.command("restore") == 0
+    assert rows_of_both(restored) == OF_BOTH
+    assert restored.findings() == []
+    run = restored.good()
+    assert [record.records_read for record in run.steps] == [0, 0, 0]
+    with pytest.raises(UsageError, match="there are objects in bronze already"):
+        restored.command("restore")
+
+
+def test_a_file_that_is_gone_from_a_bucket_is_named_and_brought_back(bucket_lake: BucketLake) -> None:
+    bucket_lake.shop()
+    bucket_lake.land("shop/orders/1.csv", FIRST)
+    bucket_lake.good()
+    assert bucket_lake.command("backup") == 0
+    root = bucket_lake.data / "silver" / "shop" / "orders"
+    lost = next(name for name, _ in store.files_below(root) if name.endswith(".parquet"))
+    (root / lost).unlink()
+    assert f"{lost} is missing" in [finding.found for finding in bucket_lake.findings()]
+    assert bucket_lake.command("repair") == 0
+    assert bucket_lake.findings() == []
+
+
 def test_what_needs_a_folder_is_refused_by_name(bucket_lake: BucketLake) -> None:
-    ended = bucket_lake.typed("restore", **bucket_lake.environ)
-    assert (ended.returncode, "restore works on a lake in a folder only" in ended.stderr) == (2, True)
+    ended = bucket_lake.typed("page", **bucket_lake.environ)
+    assert (ended.returncode, "page works on a lake in a folder only" in ended.stderr) == (2, True)
     assert "docs/object-storage.md" in ended.stderr
+
+
+@pytest.mark.long
+def test_workers_give_the_rows_of_one_process_on_a_bucket(bucket_lake: BucketLake) -> None:
+    bucket_lake.shop()
+    bucket_lake.environ |= {"ENGINE": "workers", "WORKERS": "2", "WORKERS_FROM": "0MB"}
+    for nth, content in enumerate((FIRST, SECOND)):
+        bucket_lake.land(f"shop/orders/{nth}.csv", content)
+        bucket_lake.good()
+    assert rows_of_both(bucket_lake) == OF_BOTH
 
 
 def test_one_run_holds_a_bucket_and_the_other_is_told_by_whom(bucket_lake: BucketLake) -> None:

@@ -43,9 +43,6 @@ class Backup:
     notes: tuple[str, ...]
 
 
-NEEDS_FOLDER = True
-
-
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="say what would be copied; copy nothing")
     json_argument(parser)

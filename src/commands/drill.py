@@ -15,8 +15,6 @@ from src.run import runs
 
 FOUND = 1  # the exit code of a check that found something
 
-NEEDS_FOLDER = True
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backup", metavar="ID", help="which one (default: the newest)")

@@ -7,7 +7,7 @@ import argparse
 from src.commands import Call
 from src.errors import UsageError
 
-NEEDS_FOLDER = True
+NEEDS_FOLDER = True  # its SQL runs in a process that has no credential
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,8 +12,6 @@ from src.project import open_project
 from src.remote import open_remote
 from src.run import runs
 
-NEEDS_FOLDER = True
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="say what would be brought back")

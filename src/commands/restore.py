@@ -9,7 +9,7 @@ import argparse
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from src import console
+from src import console, store
 from src.commands import Call, json_argument, read_by_user, show
 from src.maintenance import restore
 from src.project import open_engine
@@ -17,12 +17,10 @@ from src.remote import open_remote
 from src.run import releases, runs
 from src.run.revision import Revision, made_with
 
-NEEDS_FOLDER = True
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backup", metavar="ID", help="which one (default: the newest)")
-    parser.add_argument("--to", metavar="FOLDER", type=Path, help="where to (default: DATA_DIR)")
+    parser.add_argument("--to", metavar="FOLDER", type=_place, help="where to (default: DATA_DIR)")
     parser.add_argument("--dry-run", action="store_true", help="say what would be restored; restore nothing")
     json_argument(parser)
 
@@ -52,7 +50,7 @@ class Restore:
 
 def run(call: Call) -> int:
     args, remote = call.args, open_remote(call.settings)
-    target = (args.to.expanduser() if args.to else call.settings.data_dir).resolve()
+    target = store.home(args.to or call.settings.data_dir)
     manifest = restore.plan(remote, target, args.backup)
     tables = [
         RestoredTable(name, table.version, table.rows, len(table.files), sum(f.size for f in table.files.values()))
@@ -74,6 +72,11 @@ def run(call: Call) -> int:
     text = f"restored backup {manifest.id} to {target}: {len(opened)} tables, {total:,} rows, all opened and verified"
     show(call, replace(found, restored=True, revision=revision), lambda _: print(f"{text}\n{made_with(revision)}"))
     return 0
+
+
+def _place(text: str) -> Path:
+    """Return a folder, or a place in an object store."""
+    return store.location(text) if store.is_remote(text) else Path(text).expanduser()
 
 
 def _print_tables(found: Restore) -> None:

@@ -7,12 +7,12 @@ next one uses or removes, and the backups before it as they were.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from src import catalog, lake
+from src import catalog, lake, store
 from src.engine import DuckEngine
 from src.errors import BoathouseError, DataError
 from src.maintenance import archive, manifests, moved, pinned_release, rot
@@ -98,9 +98,9 @@ def plan(engine: DuckEngine, data: Path, remote: Remote, taken: Taken, name: str
     paths: dict[str, Path] = {}
     for table_id, table in taken.tables.items():
         known = old.tables.get(table_id) if old else None
-        files = _files(table, known, there)
+        files = _files(table, known, there, taken.stored[table_id].root, taken.objects.get(table_id, {}))
         same = known and old and old.engine == version and known.files == files
-        tables[table_id] = known if known and same else _table(engine, table_id, table, files)
+        tables[table_id] = known if known and same else _table(engine, table_id, taken.stored[table_id], files)
         paths |= {file.name: table.root / path for path, file in files.items()}
     number = 1 + max((backup_records.order(name)[0] for name in listed.names), default=0)
     manifest = Manifest(f"{number:06d}-{name}", taken.release, version, tables)
@@ -215,19 +215,30 @@ def _newest(engine: DuckEngine, data: Path, remote: Remote, names: list[str]) ->
         return None, f"{error.what}, {error.where}"
 
 
-def _files(table: lake.Snapshot, old: BackupTable | None, there: set[str]) -> dict[str, BackupFile]:
+def _files(
+    table: lake.Snapshot, old: BackupTable | None, there: set[str], stored: Path, objects: Mapping[str, int]
+) -> dict[str, BackupFile]:
     """Return a table's files with their hashes; those of data files that are at the remote are not computed again.
+
+    `objects` are data files with their bytes that lie in an object store, below `stored`: the others are copied here.
 
     Raises:
         DataError: one that goes there now has not the bytes that were committed.
     """
     root, found = table.root, {}
     recorded = lake.hashes(table)
-    for path in sorted(path for path in root.rglob("*") if path.is_file()):
-        name, size = path.relative_to(root).as_posix(), path.stat().st_size
+    here = {path.relative_to(root).as_posix(): path.stat().st_size for path in root.rglob("*") if path.is_file()}
+
+    def same_at_remote(name: str, size: int) -> BackupFile | None:
         known = old.files.get(name) if old and not lake.is_log_file(name) else None
-        same = known and known.size == size and known.name in there
-        found[name] = known if known and same else BackupFile(size, lake.digest(path))
+        return known if known and known.size == size and known.name in there else None
+
+    new = [name for name, size in objects.items() if not same_at_remote(name, size)]
+    for name in new:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+    store.fetch([stored / name for name in new], [root / name for name in new])
+    for name, size in sorted({**here, **objects}.items()):
+        found[name] = same_at_remote(name, size) or BackupFile(size, lake.digest(root / name))
         if recorded.get(name, found[name].sha256) != found[name].sha256:
             fix = "`make check` names the damage, docs/runbook.md says what to do; the backups are as they were"
             raise DataError(f"{name} has not the bytes that were committed", where=root, fix=fix)

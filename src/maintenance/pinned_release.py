@@ -3,6 +3,9 @@
 A table's files never change, so a hard link is a copy that costs nothing; what a vacuum takes from the lake
 meanwhile stays in the snapshot. It is made again where a file went before its link was there, and it is a lake
 of its own: every table in it is opened, at the version that was pinned, before anything is copied from it.
+
+Objects have no links. Of a lake in an object store the logs are copied, and `Taken.objects` says which data files there
+are; what is new of these the backup copies itself, and fails where a vacuum was faster.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from src import catalog, lake
+from src import catalog, lake, store
 from src.engine import DuckEngine, identifier
 from src.errors import MachineError, UsageError, from_os_error
 from src.run import releases
@@ -32,6 +35,8 @@ class Taken:
     folder: Path
     release: str
     tables: Mapping[str, lake.Snapshot]
+    stored: Mapping[str, lake.Snapshot]  # where the rows of each lie
+    objects: Mapping[str, Mapping[str, int]]  # by table, the data files that lie there and not here, with their bytes
 
 
 @contextmanager
@@ -42,20 +47,26 @@ def taken(engine: DuckEngine, data: Path) -> Iterator[Taken]:
         UsageError: there is no release yet.
         MachineError: files of the release are gone or damaged, or there is no room.
     """
-    folder = data / FOLDER / "snapshot"
+    folder = store.beside(data) / FOLDER / "snapshot"
     try:
         for tries_left in reversed(range(_TRIES)):
             shutil.rmtree(folder, ignore_errors=True)  # also that of a process which was killed
             try:
                 release, versions = pinned(engine, data)
                 sources = {name: _opened(lake.table_path(data, name), version) for name, version in versions.items()}
-                tables = {name: _copied(name, sources, lake.table_path(folder, name)) for name in sources}
+                objects: dict[str, dict[str, int]] = {}
+                if store.is_remote(data):
+                    roots = {name: lake.table_path(folder, name) for name in sources}
+                    objects = {name: _objects(name, sources, roots[name]) for name in sources}
+                    tables = {name: _reopened(source, roots[name]) for name, source in sources.items()}
+                else:
+                    tables = {name: _copied(name, sources, lake.table_path(folder, name)) for name in sources}
                 break
             except (lake.HistoryGone, FileNotFoundError) as error:
                 if not tries_left:
                     fix = "run `make pipeline`, which makes a new release; `make check` names what is missing"
                     raise MachineError(f"the newest release is not whole: {error}", where=data, fix=fix) from error
-        yield Taken(folder, release, tables)
+        yield Taken(folder, release, tables, sources if objects else tables, objects)
     except OSError as error:
         raise from_os_error(error) from error
     finally:
@@ -108,15 +119,39 @@ def _copied(name: str, sources: Mapping[str, lake.Snapshot], root: Path) -> lake
     for path in _unread(name, sources):
         if not (root / path).exists():
             link(source.root / path, root / path)
+    table = _reopened(source, root)
+    for file in table.files:
+        _refuse_other_size(source, file, (root / file.path).stat().st_size)
+    return table
+
+
+def _objects(name: str, sources: Mapping[str, lake.Snapshot], root: Path) -> dict[str, int]:
+    """Copy one table's log out of an object store; return the bytes of its data files that lie there."""
+    source = sources[name]
+    paths = lake.log_files(source)
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+    store.fetch([source.root / path for path in paths], [root / path for path in paths])
+    there = dict(store.files_below(source.root))
+    for file in source.files:
+        if file.path not in there:
+            raise lake.HistoryGone(f"{file.path} is gone", where=source.root)
+        _refuse_other_size(source, file, there[file.path].size)
+    return {path: there[path].size for path in {*(file.path for file in source.files), *_unread(name, sources)}}
+
+
+def _reopened(source: lake.Snapshot, root: Path) -> lake.Snapshot:
+    """Open a table where its log was copied to."""
     table = _opened(root, None)
     if table.version != source.version:
-        raise lake.HistoryGone(f"{name} opens at version {table.version}, not {source.version}")
-    for file in table.files:
-        found = (root / file.path).stat().st_size
-        if found != file.size:
-            what = f"damaged table: {file.path} has {found} bytes, the log says {file.size}"
-            raise MachineError(what, where=source.root, fix="`make check` names the damage; backups are as they were")
+        raise lake.HistoryGone(f"{source.root} opens at version {table.version}, not {source.version}")
     return table
+
+
+def _refuse_other_size(source: lake.Snapshot, file: lake.DataFile, found: int) -> None:
+    if found != file.size:
+        what = f"damaged table: {file.path} has {found} bytes, the log says {file.size}"
+        raise MachineError(what, where=source.root, fix="`make check` names the damage; backups are as they were")
 
 
 def _unread(name: str, sources: Mapping[str, lake.Snapshot]) -> list[str]:

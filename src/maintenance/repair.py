@@ -7,14 +7,13 @@ because it is younger or damaged there too, is named, with what else can be done
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from src import catalog, lake
+from src import catalog, lake, store
 from src.errors import BoathouseError, UsageError, from_os_error
 from src.maintenance import archive, check, rot
 from src.maintenance.manifests import Manifest
@@ -71,6 +70,8 @@ def plan(project: Project, remote: Remote, manifest: Manifest) -> RepairPlan:
 
 def _links(root: Path) -> list[Path]:
     """Return the files of a table that are links to a file: readers do not mind, backups do."""
+    if store.is_remote(root):
+        return []
     return [path for path in sorted(root.rglob("*")) if path.is_symlink() and path.is_file()]
 
 
@@ -85,6 +86,7 @@ def execute(
     """
     data, started = project.settings.data_dir, clock()
     run_id = new_run_id(started)
+    fetched = store.beside(data) / backup_records.FOLDER / "repair"
     with lock.lock_lake(data, command="make repair", run_id=run_id, now=started):
         copied, failed, copied_back = 0, [], list[Damage]()
         for _ in range(_TURNS):
@@ -96,7 +98,7 @@ def execute(
                 _replace(with_copy, link)
             for damage in planned.back:
                 try:
-                    _bring(remote, damage, data / backup_records.FOLDER / "repair")
+                    _bring(remote, damage, fetched)
                     copied += damage.file.size
                     copied_back.append(damage)
                 except BoathouseError as error:
@@ -105,7 +107,7 @@ def execute(
             if planned.idle or failed:
                 break
         failed += [(damage.table, what) for damage in copied_back if (what := _taken_again(damage, manifest))]
-        shutil.rmtree(data / backup_records.FOLDER / "repair", ignore_errors=True)
+        shutil.rmtree(fetched, ignore_errors=True)
     row = manifest.described(run_id, "repair", started, clock(), remote.path, copied, "; ".join(w for _, w in failed))
     with lock.lock_lake(data / backup_records.FOLDER, command="make repair", run_id=run_id, now=started):
         backup_records.record(project.engine, data, row)
@@ -128,7 +130,7 @@ def _taken_again(damage: Damage, manifest: Manifest) -> str:
 
 def _replace(fresh: Path, path: Path) -> None:
     lake.sync(fresh)
-    os.replace(fresh, path)  # of a link it replaces the link, not what that leads to
+    store.take(fresh, path)  # of a link it replaces the link, not what that leads to
     lake.sync(path.parent)
 
 
@@ -138,7 +140,8 @@ def _bring(remote: Remote, damage: Damage, folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         fetched = archive.fetched(remote, damage.file, folder)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not store.is_remote(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
         _replace(fetched, path)
         lake.forget(damage.root)
     except OSError as error:

@@ -3,6 +3,9 @@
 All of it is fetched beside the lake, every file compared with its hash, every table opened; one rename then
 makes it the lake. Killed before, it goes on next time from what was fetched; a lake that has tables is refused. Records
 alone (`ops`) are none: whoever looked at the health of an empty lake left some. They go on in the restored tables.
+
+In an object store nothing is renamed: an object `.restoring` says, before the first of the lake is written, that it is
+not whole, and goes with the last. Until then nobody else can hold the lake, and the next restore begins again.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from src import catalog, lake
+from src import catalog, lake, store
 from src.engine import DuckEngine, identifier
 from src.errors import DataError, UsageError, from_os_error
 from src.maintenance import archive, manifests, moved, pinned_release
@@ -46,6 +49,10 @@ def execute(
     """
     started = clock()
     run_id = new_run_id(started)
+    if store.is_remote(target):
+        with lock.lock_lake(target, command="make restore", run_id=run_id, now=started, restoring=True):
+            _refuse_lake(target)
+            return _uploaded(engine, remote, manifest, target, run_id, started, clock)
     fetched = target.with_name(f"{target.name}.restoring")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -65,6 +72,35 @@ def execute(
         return {name: _opened(lake.table_path(target, name), table.version) for name, table in manifest.tables.items()}
     except OSError as error:
         raise from_os_error(error) from error
+
+
+def _uploaded(
+    engine: DuckEngine,
+    remote: Remote,
+    manifest: Manifest,
+    target: Path,
+    run_id: str,
+    started: datetime,
+    clock: Callable[[], datetime],
+) -> dict[str, lake.Snapshot]:
+    """Make the backup the lake in an object store, as `execute` does: data files first, then the logs."""
+    mark, folder = target / lock.RESTORING, store.beside(target) / "restoring"
+    try:
+        whole = fetch(remote, manifest, folder)
+        size = sum(manifest.objects.values())
+        row = manifest.described(run_id, "restore", started, clock(), remote.path, size)
+        backup_records.append(engine, whole, row)
+        mark.write_bytes(manifest.id.encode())
+        for layer in catalog.LAYERS:  # what a restore left that was killed
+            store.remove(target / layer, [path for path, _ in store.files_below(target / layer)])
+        files = [(name, path) for name, root in catalog.tables(whole).items() for path, _ in store.files_below(root)]
+        for name, path in sorted(files, key=lambda one: (lake.is_log_file(one[1]), *one)):
+            store.take(lake.table_path(whole, name) / path, lake.table_path(target, name) / path)
+        mark.unlink()
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise from_os_error(error) from error
+    return {name: _opened(lake.table_path(target, name), table.version) for name, table in manifest.tables.items()}
 
 
 def fetch(remote: Remote, manifest: Manifest, folder: Path) -> Path:
@@ -167,6 +203,13 @@ def _refuse_lake(target: Path) -> None:
         UsageError: the folder holds tables other than records, or files where tables go.
     """
     fix = "restore to another folder (TO=folder), or move this one away"
+    if store.is_remote(target):
+        if (target / lock.RESTORING).exists():
+            return  # all of it is from a restore that was killed
+        for layer in catalog.LAYERS:  # records too: they could not be merged so that a kill does no harm
+            if store.is_folder(target / layer):
+                raise UsageError(f"there are objects in {layer} already", where=target, fix="name an empty prefix")
+        return
     there = catalog.holding(target)
     if there:
         raise UsageError(f"there are tables already: {', '.join(there)}", where=target, fix=fix)

@@ -7,13 +7,12 @@ and goes into the table by this command or, where that fails, by the next.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from src import catalog, lake
+from src import catalog, lake, store
 from src.engine import DuckEngine
 from src.errors import BoathouseError, from_os_error
 from src.logger import logger
@@ -175,10 +174,8 @@ def _typed(row: dict[str, object]) -> Backup:
 
 def _keep(data: Path, row: Backup) -> None:
     path = data / FOLDER / "records" / f"{row.run_id}.json"
-    fresh = path.with_suffix(".new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_text(json.dumps(asdict(row), default=datetime.isoformat), encoding="utf-8")
-        os.replace(fresh, path)
+        store.write(path, json.dumps(asdict(row), default=datetime.isoformat).encode())
     except OSError as error:
         raise from_os_error(error, path) from error

@@ -6,11 +6,11 @@ Runs read it (`ops.cost`); a backup does not hold the lake, so it appends to no 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from src import store
 from src.errors import from_os_error
 
 FOLDER = ".backup"  # below the lake: the lock of backups, their snapshot while they run, records that wait
@@ -32,11 +32,9 @@ def keep(data: Path, sizes: BackupSizes) -> None:
         MachineError: there is no writing in the lake.
     """
     path = data / FOLDER / _FILE
-    fresh = path.with_suffix(".new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_text(json.dumps(asdict(sizes)), encoding="utf-8")
-        os.replace(fresh, path)
+        store.write(path, json.dumps(asdict(sizes)).encode())
     except OSError as error:
         raise from_os_error(error, path) from error
 

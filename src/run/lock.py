@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src import store
-from src.errors import LockedError, from_os_error
+from src.errors import LockedError, MachineError, from_os_error
 
 if TYPE_CHECKING:
     from src.run.lease import Found
 
+RESTORING = ".restoring"  # an object of a lake in an object store that is not whole yet
 _LEASE = ".lock"  # ends the name of a lease
 _ASKED_AGAIN = 0.5  # seconds until a lease that is waited for is asked for again
 
@@ -59,16 +60,22 @@ class Holder:
 
 
 @contextmanager
-def lock_lake(data: Path, *, command: str, run_id: str, now: datetime, by: str = "") -> Iterator[Holder | None]:
+def lock_lake(
+    data: Path, *, command: str, run_id: str, now: datetime, by: str = "", restoring: bool = False
+) -> Iterator[Holder | None]:
     """Hold the lake at `data` for the length of a with-block; gives the holder that died without letting go.
+
+    `restoring`: also where a restore into an object store was killed, which nobody but another restore may go on from.
 
     Raises:
         LockedError: another process holds it; the message says which and since when.
-        MachineError: there is no writing in `data`.
+        MachineError: there is no writing in `data`, or a restore was killed there.
     """
     me = Holder(os.getpid(), os.uname().nodename, now.isoformat(timespec="seconds"), command, run_id, by)
     if store.is_remote(data):
         with _leased(data / _LEASE, me) as dead:
+            if not restoring and (data / RESTORING).exists():
+                raise MachineError("a restore was not finished", where=data, fix="run `make restore` again")
             yield dead
         return
     from filelock import FileLock, Timeout
