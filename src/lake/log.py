@@ -190,7 +190,7 @@ def commit_of(root: Path, version: int) -> Commit | None:
         known = _commits.setdefault(root, {})
         if version not in known or known[version][0] != mark:
             known[version] = mark, _read_commit(root, version)
-    except (FileNotFoundError, HistoryGone):
+    except (FileNotFoundError, NotADirectoryError, HistoryGone):
         return None
     return known[version][1]
 
