@@ -117,8 +117,7 @@ def run(
         return build.commit.seen(gold)
     if found == EVERYTHING or not build.way.by_partitions or build.has_new_claim(gold):
         return build.whole(gold)
-    touched.widen(table.lookback)
-    return build.partitions(gold)
+    return build.partitions(gold, *touched.widen(table.lookback))
 
 
 def way_of(
@@ -173,8 +172,8 @@ class _Build:
         table = self.model.table
         if not self.has_new_claim(gold):
             slabs = Slabs(self.model, self.cut, self.others).whole() if self.way.is_proven else None
+            refuted = way.is_refuted(table, gold)  # before the commit, after which the log would be read again for it
             outcome = self.commit.whole(slabs or [self.model.rows()])
-            refuted = way.is_refuted(table, gold)
             return replace(outcome, notes=(f"computed whole: {self.way.why_whole}",)) if refuted else outcome
 
         def check(rows: str) -> Mapping[str, int]:
@@ -182,9 +181,8 @@ class _Build:
 
         return self._claimed(lambda: self.commit.whole([self.model.rows()], check))
 
-    def partitions(self, gold: lake.Snapshot) -> Outcome:
-        """Compute the partitions in `outputs`, and replace them."""
-        outputs, reads = Computation.OUTPUTS, Computation.READS
+    def partitions(self, gold: lake.Snapshot, outputs: str, reads: str) -> Outcome:
+        """Compute the partitions in a relation, whose rows depend on those in another, and replace them."""
         if not self.way.claim:
             slabs = Slabs(self.model, self.cut, self.others).among
             rows = [self.model.rows_in(outputs)] if self._reads_whole() else slabs(outputs, reads)

@@ -69,7 +69,9 @@ class Commit:
             DataError: as `whole`.
         """
         with written(self.engine, self.table, self.root, rows) as new:
-            kept, replaced = self.split(gold, outputs)
+            within = self._partitions(outputs)
+            replaced = [file for file in gold.files if gold.partition_of(file) in within]
+            kept = lake.without(gold.files, replaced)
             beside = self.engine.scan(gold, kept)
             check(new.relation, beside)
             self._check(new)
@@ -77,14 +79,12 @@ class Commit:
             count = new.rows + sum(file.rows for file in kept)
             audits = self._audit(f"(SELECT * FROM {beside} UNION ALL BY NAME SELECT * FROM {new.relation})", count)
         gold = lake.commit(gold, add=new.files, remove=replaced, progress=self.progress, info=self.info)
-        return _outcome(new.rows, self.engine.one(f"SELECT count(*) FROM {outputs}")[0], gold.version, audits)
+        return _outcome(new.rows, len(within), gold.version, audits)
 
-    def split(self, gold: lake.Snapshot, outputs: str) -> tuple[list[lake.DataFile], list[lake.DataFile]]:
-        """Return the files of the stored table outside of some partitions, and those in them."""
+    def _partitions(self, outputs: str) -> set[tuple[str, ...]]:
+        """Return the partitions in a relation as their values' text."""
         texts = ", ".join(f"{identifier(name)}::VARCHAR" for name in self.table.partition_by)
-        within = set(self.engine.rows(f"SELECT {texts} FROM {outputs}"))
-        replaced = [file for file in gold.files if gold.partition_of(file) in within]
-        return lake.without(gold.files, replaced), replaced
+        return set(self.engine.rows(f"SELECT {texts} FROM {outputs}"))
 
     def seen(self, gold: lake.Snapshot) -> Outcome:
         """Record that the sources moved without changing a row."""

@@ -18,11 +18,12 @@ class Computation(StrEnum):
     # Read by maintenance.check and model_tests. Of a table of scores, for Commit, it is filled by ml.scored_rows.
     RESULT = "result"
 
-    # Partitions that a change of the sources touches. Filled by Touched.find, read by Touched.widen.
+    # Partitions that a change of the sources touches. Filled by Touched.find. Without a lookback they are those to
+    # compute and to read, too.
     TOUCHED = "touched"
 
-    # Partitions to compute, and those whose rows are read for them. Filled by Touched.widen. Read by aggregate, which
-    # hands them to Model, Claim and Commit. Of a table of scores filled by ml.scored_rows, for Commit.
+    # Partitions to compute, and those whose rows are read for them, with a lookback. Filled by Touched.widen. Read by
+    # aggregate, which hands them to Model, Claim and Commit. Of a table of scores filled by ml.scored_rows, for Commit.
     OUTPUTS = "outputs"
     READS = "reads"
 

@@ -54,20 +54,19 @@ class Touched:
             return 0
         return self.cut.engine.table(Computation.TOUCHED, f"FROM ({' UNION '.join(found)}) WHERE {self.cut.in_one}")
 
-    def widen(self, lookback: int) -> None:
-        """Widen `touched` to `outputs`, the partitions to compute, and `reads`, those that their rows depend on.
+    def widen(self, lookback: int) -> tuple[Computation, Computation]:
+        """Return the tables of the partitions to compute, and of those that their rows depend on.
 
         With a lookback of N a partition's rows depend on the N partitions before it, so the N that
-        follow a touched one are computed again, and the N before each of these are read.
+        follow a touched one are computed again, and the N before each of these are read: `outputs` and `reads`.
         """
         engine, names = self.cut.engine, self.cut.names
         if not lookback:
-            engine.table(Computation.OUTPUTS, f"FROM {Computation.TOUCHED}")
-            engine.table(Computation.READS, f"FROM {Computation.TOUCHED}")
-            return
+            return Computation.TOUCHED, Computation.TOUCHED
         number_present(self.cut)
         engine.table(Computation.OUTPUTS, neighbours(Computation.TOUCHED, names, 1, lookback))
         engine.table(Computation.READS, neighbours(Computation.OUTPUTS, names, -lookback, 0))
+        return Computation.OUTPUTS, Computation.READS
 
     def _partitions(self, name: str, moved: lake.Changes) -> str:
         source = self.cut.sources[name]

@@ -342,7 +342,7 @@ class Merge:
         outcome = self._judge(computed, sources, progress, full_refresh=False)
         contended = self._contend(silver)
         outcome = self._with_contest(outcome, contended.outcome)
-        kept = self._incoming()
+        kept = self._incoming() if self.table.history == "scd2" else contended.outcome.written
         replaced, rows = self._merged(silver, contended.candidates, contended.superseded)
         untouched = lake.without(silver.files, replaced)
         whole = self.engine.scan(silver, untouched)
