@@ -41,7 +41,7 @@ export ACCEPT_REMOVALS SOURCE SLICE WHERE START END PORT N DAYS DISMISS REOPEN R
 override MODEL := $(value MODEL)
 override AS_OF := $(value AS_OF)
 override PROMOTE := $(value PROMOTE)
-export MODEL AS_OF PROMOTE
+export MODEL AS_OF PROMOTE BEFORE AFTER
 override MONTH := $(value MONTH)
 export MONTH
 
@@ -52,7 +52,7 @@ PULLED = $(if $(SOURCE),--source="$$SOURCE") $(if $(SLICE),--slice="$$SLICE") $(
 DRY = $(if $(DRY_RUN),--dry-run)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline draft plan explain preview status health report alerts query check repair schema-version upgrade vacuum optimize backup restore
+.PHONY: help setup pipeline draft plan diff explain preview status health report alerts query check repair schema-version upgrade vacuum optimize backup restore
 .PHONY: pull sources tables describe adopt page incident access cost models
 .PHONY: drill schedule rotate-logs docs new wheel test proof lint format torture bench clean ready ready-page ready-ml ready-dev train
 .PHONY: morning afternoon week month month-end
@@ -81,6 +81,9 @@ draft: ready ## a first contract, ready to run: FILES=data/landing/shop/orders/*
 
 plan: ready ## what a run would do and why, how much it would read and how long it would take; changes nothing
 	@$(PYTHON) main.py plan $(CHOSEN)
+
+diff: ready ## what differs between the last two releases, by table, key and cell: (BEFORE=run AFTER=run, TABLE=silver.shop.orders, LIMIT=n)
+	@$(PYTHON) main.py diff $(if $(LIMIT),--limit="$$LIMIT") $(if $(TABLE),--table="$$TABLE") -- $$BEFORE $$AFTER
 
 explain: ready ## where a number comes from: TABLE=sales.daily_revenue WHERE="order_date = '2011-11-14'" (LIMIT=n)
 	@$(PYTHON) main.py explain $(if $(LIMIT),--limit="$$LIMIT") --where="$$WHERE" -- "$$TABLE"

@@ -168,3 +168,67 @@ def test_it_is_shown_as_text_line_by_line(shop: Lake) -> None:
         "      2,2026-01-05,30.00,1",
         "      without it: orders -1, amount -30.00",
     ]
+
+
+# -- between two releases
+
+
+def runs(lake: Lake) -> list[str]:
+    """The runs of all releases, the oldest first."""
+    return [run_id for (run_id,) in lake.rows("SELECT run_id FROM ops.releases GROUP BY run_id ORDER BY min(number)")]
+
+
+def test_the_parts_of_a_difference_are_what_happened_to_the_rows_file_by_file_and_add_up(shop: Lake) -> None:
+    shop.land("shop/orders/3.csv", HEADER + "1,2026-01-05,12.00,3\n7,2026-01-05,1.00,1\n8,2026-01-05,2.00,1\n")
+    shop.good()
+    first, _, last = runs(shop)
+    found = explained(shop, "gold.shop.daily", "--key", "day=2026-01-05", "--diff", first, last)
+    assert (found["numbers_before"], found["numbers_after"]) == (
+        {"orders": 2, "amount": 40.0},
+        {"orders": 5, "amount": 50.5},
+    )
+    assert [(part["what"], part["file"], part["rows"], part["moves"]) for part in found["parts"]] == [
+        ("corrected", "shop/orders/3.csv", 1, {"amount": 2.0}),
+        ("new", "shop/orders/2.csv", 1, {"orders": 1, "amount": 5.5}),
+        ("new", "shop/orders/3.csv", 2, {"orders": 2, "amount": 3.0}),
+    ]
+    assert found["adds_up"]
+    gone = explained(shop, "gold.shop.daily", "--key", "day=2026-01-06", "--diff", first, last)
+    assert [(part["what"], part["moves"]) for part in gone["parts"]] == [("left", {"orders": -1, "amount": -4.0})]
+
+
+def test_what_another_model_makes_of_the_same_rows_is_a_part_of_its_own(shop: Lake) -> None:
+    shop.write("gold/shop/daily.sql", DAILY.replace("sum(amount)", "2 * sum(amount)"))
+    shop.edit("gold/shop/contract.yaml", "version: 1.0.0", "version: 1.1.0")
+    shop.good()
+    _, before, after = runs(shop)
+    found = explained(shop, "gold.shop.daily", "--key", "day=2026-01-05", "--diff", before, after)
+    assert [(part["what"], part["moves"]) for part in found["parts"]] == [("contract", {"amount": 45.5})]
+    assert found["adds_up"]
+
+
+def test_two_releases_differ_by_table_key_and_cell(shop: Lake) -> None:
+    done = shop.typed("diff", "--json")
+    found = json.loads(done.stdout)
+    assert [found["before"], found["after"]] == runs(shop)
+    tables = {one["table"]: one for one in found["tables"]}
+    assert list(tables) == ["bronze.shop.orders", "quarantine.shop.orders", "silver.shop.orders", "gold.shop.daily"]
+    silver = tables["silver.shop.orders"]["differences"]
+    assert (silver["added"], silver["removed"], silver["changed"]) == (0, 0, 1)
+    assert silver["cells"] == {"day": 1, "amount": 1, "updated": 1}
+    assert silver["changes"][1] == {"key": {"order_id": 3}, "column": "amount", "before": "4.00", "after": "5.50"}
+    gold = tables["gold.shop.daily"]["differences"]  # without a key
+    assert (gold["added_rows"], gold["removed"]) == ([{"day": "2026-01-05", "orders": 3, "amount": 45.5}], 2)
+    last = runs(shop)[-1]
+    assert "No row differs." in shop.typed("diff", last, last).stdout
+
+
+def test_releases_and_tables_that_are_not_there_are_refused_by_name(shop: Lake) -> None:
+    first, last = runs(shop)
+    for words, what in {
+        (first,): "1 run",
+        (first, "20200101"): "no run 20200101",
+        (first, last, "--table", "gold.shop.weekly"): "no table gold.shop.weekly",
+    }.items():
+        done = shop.typed("diff", *words)
+        assert (done.returncode, done.stdout) == (2, "") and what in done.stderr and "fix:" in done.stderr

@@ -146,6 +146,8 @@ COMMANDS = (
     ("preview", "silver.shop.orders"),
     ("preview", "gold.shop.people"),
     ("preview", "gold.cast.cast"),
+    ("diff",),
+    ("diff", "--json"),
     ("explain", "silver.shop.orders", "--where", "true"),
     ("explain", "gold.shop.people", "--where", "true"),
     ("inspect",),

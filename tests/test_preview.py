@@ -187,7 +187,7 @@ def test_a_mart_is_compared_with_what_is_published_by_its_key(lake: Lake) -> Non
     assert (found.rows, compared.published, compared.added, compared.removed, compared.changed) == (3, 3, 1, 1, 1)
     assert [str(row["day"]) for row in (*compared.added_rows, *compared.removed_rows)] == ["2025-01-01", "2024-01-01"]
     [change] = compared.changes
-    assert (str(change.key["day"]), change.column, change.published, change.computed) == (
+    assert (str(change.key["day"]), change.column, change.before, change.after) == (
         "2024-01-02",
         "amount",
         "20.00",

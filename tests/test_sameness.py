@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from src.checks import sameness
+from src.checks.compare import differences
 from src.checks.sameness import repeated, unequal
 from src.engine import DuckEngine
-from src.gold.compare import differences
 
 ROWS = "SELECT n AS id, (n % 7)::VARCHAR AS t, n / 3.0::DOUBLE AS share FROM range(5000) r(n)"
 

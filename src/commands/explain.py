@@ -1,5 +1,8 @@
 """Show where a number comes from: the rows, lines and files that it was computed from, and what was left out.
 
+With `--diff` why the numbers of one row of a mart are others in a later release: what happened to the rows behind it,
+file by file, each with its part of the difference.
+
 Of rows of a mart the rows of its sources, each with the line that brought it and by how much the numbers move without
 it; of rows of silver the lines that contended for their place, and the rows of marts that they are part of. What is
 shown is proven: over these rows alone the model gives the same.
@@ -13,7 +16,8 @@ from src import console
 from src.commands import Call, json_argument, read_by_user, show
 from src.errors import UsageError
 from src.explain.explaining import Explainer, key_condition
-from src.explain.printed import print_explanation
+from src.explain.moved import explain_movement
+from src.explain.printed import print_explanation, print_movement
 from src.masking.masks import note
 from src.masking.reader import masks_of
 from src.project import open_project
@@ -27,6 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--key", action="append", default=[], metavar="NAME=VALUE", help="which of its rows, by columns"
     )
+    parser.add_argument("--diff", nargs=2, metavar=("RUN_A", "RUN_B"), help="why its numbers differ in two releases")
     parser.add_argument("--limit", type=int, default=10, help="how many rows of each kind to show (default: 10)")
     parser.add_argument("--brief", action="store_true", help="without what was left out, which reads all of bronze")
     parser.add_argument("--newest", action="store_true", help="the newest versions, not those of the last release")
@@ -43,10 +48,20 @@ def run(call: Call) -> int:
         table, masks = table_named(project, args.table), masks_of(project)
         reading.contracts, reading.masked = project.contracts, masks.covers(table.id)
         reading.of_table(table.id, tuple(table.stored_columns))  # also where it fails
+        where = args.where or key_condition(table, args.key)
+        asked = f"--where {args.where}" if args.where else " ".join(f"--key {pair}" for pair in args.key)
+        if args.diff:
+            data, (before, after) = call.settings.data_dir, args.diff
+            earlier, later = (
+                Explainer(project, releases.named(project.engine, data, run_id), {}, masks) for run_id in args.diff
+            )
+            moved = explain_movement((earlier, later), (before, after), table, where, asked)
+            reading.rows = 1
+            show(call, moved, print_movement)
+            return 0
         release = releases.Release() if args.newest else releases.newest_release(call.settings.data_dir)
         explainer = Explainer(project, release.versions, release.as_of, masks, args.limit, args.brief)
-        asked = f"--where {args.where}" if args.where else " ".join(f"--key {pair}" for pair in args.key)
-        found = explainer.explain(table, args.where or key_condition(table, args.key), asked)
+        found = explainer.explain(table, where, asked)
         read = {name: tuple(stored.columns) for name, stored in project.built(set(found.tables())).items()}
         for name, columns in read.items():
             reading.of_table(name, columns)

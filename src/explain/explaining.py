@@ -121,29 +121,48 @@ class Explainer:
             UsageError: there is no such row, or the condition is none; a table of scores.
             ContractError: the contract has moved on since the rows were made.
         """
-        stored = self._opened(table)
-        numbered = NumberedRows(self.project.engine, stored, 0)
-        seen = self.masks.relation(self.project.engine, table.id, stored.columns, f"({numbered.select()})")
-        try:
-            _check_condition(self.project.engine, where)
-            self.project.engine.table("explained_numbers", f"SELECT {ROW_ID} AS number FROM {seen} WHERE {where}")
-        except (ContractError, DataError) as error:
-            fix = f"write it over the columns {', '.join(stored.columns)}"
-            raise UsageError(error.what, where=asked, fix=error.fix or fix) from error
-        self.project.engine.table("explained_rows", numbered.picked("temp.explained_numbers"))
-        found = self._explained(table, stored, "temp.explained_rows", 0)
+        stored = self.opened(table)
+        found = self._explained(table, stored, self.rows(table, stored, where, asked, "explained_rows"), 0)
         if not found.rows:
             fix = f'see its rows: main.py query "SELECT * FROM {table.id} LIMIT 10"'
             raise UsageError(f"no row of {table.id} has {asked}", fix=fix)
         return found
 
+    def rows(self, table: Table, stored: lake.Snapshot, where: str, asked: str, into: str) -> str:
+        """Return a relation of the rows that meet a condition over the table's columns as they are read.
+
+        Raises:
+            UsageError: the condition is none.
+        """
+        engine, numbered = self.project.engine, NumberedRows(self.project.engine, stored, 0)
+        seen = self.masks.relation(engine, table.id, stored.columns, f"({numbered.select()})")
+        try:
+            _check_condition(engine, where)
+            engine.table(f"{into}_numbers", f"SELECT {ROW_ID} AS number FROM {seen} WHERE {where}")
+        except (ContractError, DataError) as error:
+            fix = f"write it over the columns {', '.join(stored.columns)}"
+            raise UsageError(error.what, where=asked, fix=error.fix or fix) from error
+        engine.table(into, numbered.picked(f"temp.{into}_numbers"))
+        return f"temp.{into}"
+
+    def as_it_was_built(self, table: Table, stored: lake.Snapshot) -> Table:
+        """Return a table with the run date of its rows, which run_date() is from then on.
+
+        Raises:
+            ContractError: the contract has moved on since.
+        """
+        made = contract.as_stored(table, stored.properties)
+        if made.run_date:
+            self.project.engine.set_run_date(made.run_date)
+        if not contract.is_current(made, stored):
+            fix = "run `make pipeline`, so that its rows are those of the contract as it is now"
+            raise ContractError(f"{table.id} was built by another version of its contract", where=table.path, fix=fix)
+        return made
+
     # -- what is explained
 
     def _explained(self, table: Table, stored: lake.Snapshot, rows: str, depth: int) -> Explanation:
         engine = self.project.engine
-        made = contract.as_stored(table, stored.properties)
-        if made.run_date:
-            engine.set_run_date(made.run_date)
         count = int(engine.one(f"SELECT count(*) FROM {rows}")[0])
         found = Explanation(
             table.id,
@@ -156,9 +175,7 @@ class Explainer:
         )
         if not count:
             return found
-        if not contract.is_current(made, stored):
-            fix = "run `make pipeline`, so that its rows are those of the contract as it is now"
-            raise ContractError(f"{table.id} was built by another version of its contract", where=table.path, fix=fix)
+        made = self.as_it_was_built(table, stored)
         if table.layer == "silver":
             return self._of_silver(found, made, stored, rows)
         return self._of_gold(found, made, stored, rows, depth)
@@ -175,9 +192,9 @@ class Explainer:
         return replace(found, shown=shown, not_counted=lost, part_of=parts)
 
     def _of_gold(self, found: Explanation, table: Table, stored: lake.Snapshot, rows: str, depth: int) -> Explanation:
-        tracer = self._tracer(table, stored, f"explained_{depth}")
+        tracer = self.tracer(table, stored, f"explained_{depth}")
         trace = tracer.trace(rows)
-        shown = tuple(SourceRow(values) for values in self._values(table, f"(FROM {rows} LIMIT {self.limit})"))
+        shown = tuple(SourceRow(values) for values in self.values(table, f"(FROM {rows} LIMIT {self.limit})"))
         sources = tuple(self._source(tracer, trace, name, rows, depth) for name in tracer.sources)
         return replace(found, shown=shown, widened=trace.widened, sources=sources)
 
@@ -274,7 +291,7 @@ class Explainer:
             if table.id not in mart.declared_sources or mart.scored_by or mart.python:
                 continue
             try:
-                tracer = self._tracer(mart, self._opened(mart), "explained_part")
+                tracer = self.tracer(mart, self.opened(mart), "explained_part")
             except UsageError:
                 continue  # not built yet
             if tracer.sources[table.id].version != stored.version:
@@ -290,7 +307,7 @@ class Explainer:
 
     # -- tables
 
-    def _opened(self, table: Table) -> lake.Snapshot:
+    def opened(self, table: Table) -> lake.Snapshot:
         stored = lake.open_table(self.project.path(table.id), self.versions.get(table.id))
         if stored is None:
             raise UsageError(f"{table.id} is not built yet", fix="run `make pipeline` first")
@@ -312,7 +329,7 @@ class Explainer:
             None if version in (None, Unbuilt.NEVER) else lake.check_restorable(self.project.path(name), int(version))
         )
 
-    def _tracer(self, table: Table, stored: lake.Snapshot, into: str) -> Tracer:
+    def tracer(self, table: Table, stored: lake.Snapshot, into: str) -> Tracer:
         sources = {
             name: self._consumed(stored, name) or Unbuilt(self.project.declared(name))
             for name in table.declared_sources
@@ -326,7 +343,7 @@ class Explainer:
 
     # -- as people read them
 
-    def _values(self, table: Table, relation: str) -> list[Row]:
+    def values(self, table: Table, relation: str) -> list[Row]:
         names = list(table.stored_columns)
         select = self.masks.relation(self.project.engine, table.id, table.stored_columns, relation)
         rows = self.project.engine.rows(f"SELECT {', '.join(map(identifier, names))} FROM {select}")
@@ -334,7 +351,7 @@ class Explainer:
 
     def _with_lines(self, table: Table, origins: Origins, relation: str) -> tuple[SourceRow, ...]:
         lines = origins.lines(relation)
-        rows = self._values(table, relation)
+        rows = self.values(table, relation)
         found = []
         for row in rows:
             line = lines.get((row["_file"], row["_row"], row["_ingested_at"]))

@@ -8,6 +8,7 @@ from typing import Any
 from src import console
 from src.explain.bronze import Line
 from src.explain.explaining import Explanation, NotCounted, SourceRow, SourceRows
+from src.explain.moved import Movement
 
 _LONGEST = 60  # characters of a value
 
@@ -15,6 +16,36 @@ _LONGEST = 60  # characters of a value
 def print_explanation(found: Explanation) -> None:
     """Print where rows came from."""
     _print(found, "")
+
+
+_HAPPENED = {
+    "left": "rows left, of {file}",
+    "corrected": "rows corrected by {file}",
+    "new": "rows new from {file}",
+    "others": "rows of other files",
+    "contract": "another model, or other rows behind it that are the same now",
+}
+
+
+def print_movement(found: Movement) -> None:
+    """Print why the numbers of a row are others in a later release, each number for itself."""
+    print(f"{found.table} where {_pairs(found.key)}, from run {found.before} to run {found.after}")
+    names = {**found.numbers_before, **found.numbers_after}
+    changed = [n for n in names if any(n in part.moves for part in found.parts)]
+    for name in changed:
+        rows = [(f"release {found.before}", found.numbers_before.get(name))]
+        for part in found.parts:
+            if name in part.moves:
+                what = _HAPPENED[part.what].format(file=part.file or part.source)
+                counted = f"{part.source}: {part.rows:,} {what}" if part.rows else what
+                rows.append((counted, f"{part.moves[name]:+,}"))
+        rows.append((f"release {found.after}", found.numbers_after.get(name)))
+        print()
+        console.table((name, ""), rows)
+    if not changed:
+        print("No number differs.")
+    elif not found.adds_up:
+        console.note("the parts do not make all of the difference: a model or a source is another than it was")
 
 
 def _print(found: Explanation, indent: str) -> None:

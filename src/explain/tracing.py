@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from src import lake
+from src.checks import compare
 from src.contract import PROVENANCE, Table
 from src.engine import DuckEngine, identifier, literal
 from src.explain.numbered import ROW_ID, NumberedRows
 from src.explain.rewriting import NotRewritten, Rewriting
-from src.gold import compare
 from src.gold.cut import Cut
 from src.gold.model import Model
 from src.proof import Proof
@@ -66,7 +66,7 @@ class Tracer:
         """
         why = None
         try:
-            found = self._python(rows) if self.table.python else self._rewritten(rows)
+            found = self._python(rows) if self.table.python else self._rewritten(rows, self.itself)
             if self.gives(found.picked, rows):
                 return found
             why = "over the rows that its model names alone, it gives others"
@@ -81,6 +81,16 @@ class Tracer:
         """Return which of the sources one is."""
         return list(self.sources).index(name)
 
+    def behind(self, rows: str) -> Trace:
+        """Return what is behind the rows that have the dimensions of some rows, whatever their numbers are.
+
+        Of a model in Python those behind the rows themselves.
+
+        Raises:
+            NotRewritten: as `trace`; the model has a construct without a rule.
+        """
+        return self.trace(rows) if self.table.python else self._rewritten(rows, self.dimensions)
+
     @property
     def numbered(self) -> dict[str, NumberedRows]:
         """Return the model's sources with numbers for their rows."""
@@ -88,16 +98,14 @@ class Tracer:
 
     # -- ways
 
-    def _rewritten(self, rows: str) -> Trace:
+    def _rewritten(self, rows: str, key: Sequence[str]) -> Trace:
         numbered, sql = self.numbered, self.engine.inline(str(self.table.sql))
         carried = self._unused("_why", sql)
         selects = {name.lower(): source.select() for name, source in numbered.items()}
         rewritten = Rewriting(self.engine, selects, ROW_ID, carried).rewritten(sql)
         for name, table in self.sources.items():  # subqueries that decide which rows stay are left as they are
             self.engine.publish(name, f"SELECT * FROM {self.engine.scan(table)}")
-        own = (
-            f"SELECT unnest({identifier(carried)}) AS number FROM ({rewritten}) o WHERE {self.among(rows, self.itself)}"
-        )
+        own = f"SELECT unnest({identifier(carried)}) AS number FROM ({rewritten}) o WHERE {self.among(rows, key)}"
         self.engine.table(self.into, f"SELECT DISTINCT number FROM ({own})")
         return Trace(f"temp.{self.into}", numbered, None)
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
+from src.checks.compare import differences
 from src.errors import DataError
-from src.gold.compare import differences
 from src.gold.computation import Computation
 from src.gold.cut import Cut
 from src.gold.model import Model

@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from src import lake
+from src.checks import compare
 from src.contract import Table
 from src.engine import DuckEngine, identifier
-from src.gold import compare, laws
+from src.gold import laws
 from src.gold.computation import Computation
 from src.gold.model import Model
 from src.gold.written import in_chunks

@@ -9,12 +9,13 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from src.checks.audits import AuditError, AuditResult
+from src.checks.comparison import Change, Differences
 from src.checks.outcome import Outcome
 from src.errors import BoathouseError
 from src.masking.masks import SHOWN, TableMasks
@@ -23,6 +24,7 @@ _QUOTE = re.compile(r"(?<!\w)['\"]|['\"](?!\w)")  # one that opens or closes, no
 _EXAMPLE = re.compile(r"(such as|for example|cannot read) .*")
 _REASON = re.compile(r"(rows? (?:was|were) rejected)(?:, [^:\n]*)?: (?!let through by).*")
 E = TypeVar("E", bound=BoathouseError)
+D = TypeVar("D", bound=Differences)
 _DIGITS = re.compile(r"\d{5,}")
 
 
@@ -40,6 +42,31 @@ def concealed_text(text: str) -> str:
 def concealed_audits(audits: Iterable[AuditResult], masks: TableMasks) -> tuple[AuditResult, ...]:
     """Return results of audits whose samples are without the values of masked columns."""
     return tuple(replace(audit, samples=concealed_samples(audit.samples, masks)) for audit in audits)
+
+
+def concealed_rows(rows: Iterable[Mapping[str, Any]], masks: TableMasks) -> tuple[dict[str, Any], ...]:
+    """Return rows without the values of masked columns."""
+    return tuple({name: _concealed(name, value, masks) for name, value in row.items()} for row in rows)
+
+
+def concealed_differences(found: D, masks: TableMasks) -> D:
+    """Return differences whose examples are without the values of masked columns."""
+    return replace(
+        found,
+        added_rows=concealed_rows(found.added_rows, masks),
+        removed_rows=concealed_rows(found.removed_rows, masks),
+        changes=tuple(_concealed_change(one, masks) for one in found.changes),
+    )
+
+
+def _concealed_change(one: Change, masks: TableMasks) -> Change:
+    key = {name: _concealed(name, value, masks) for name, value in one.key.items()}
+    before, after = (_concealed(one.column, value, masks) for value in (one.before, one.after))
+    return replace(one, key=key, before=before, after=after)
+
+
+def _concealed(name: str, value: Any, masks: TableMasks) -> Any:
+    return SHOWN if value is not None and masks.of_column(name) else value
 
 
 def concealed_samples(samples: str | None, masks: TableMasks) -> str | None:

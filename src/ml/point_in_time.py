@@ -14,12 +14,12 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from src import lake
+from src.checks import compare
 from src.contract import Table
 from src.contract.features import ROWS
 from src.contract.model import MOMENTS
 from src.engine import DuckEngine, identifier, literal
 from src.errors import ContractError
-from src.gold import compare
 from src.gold.computation import Computation
 from src.gold.model import Model
 

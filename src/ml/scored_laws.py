@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from src import lake
+from src.checks import compare
 from src.engine import DuckEngine, identifier
-from src.gold import compare
 from src.ml import artefacts, predicting, registry
 from src.ml.scored import SCORED_BY, SCORED_WITH, Scored
 from src.ml.scored_rows import Scoring

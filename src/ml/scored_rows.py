@@ -12,9 +12,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from src import lake
+from src.checks import compare
 from src.contract.ml import SCORE_COLUMNS
 from src.engine import DuckEngine, identifier, literal
-from src.gold import compare
 from src.gold.computation import Computation
 from src.ml.scored import Scored
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -10,47 +10,26 @@ from typing import Any
 from src import lake
 from src.checks import audits
 from src.checks.audits import AuditResult
+from src.checks.comparison import Differences, Side, differences, first_rows
 from src.contract import Table
-from src.engine import DuckEngine, identifier, literal
+from src.engine import DuckEngine
 from src.errors import BoathouseError
-from src.gold import compare, laws
+from src.gold import laws
 from src.gold.computation import Computation
 from src.gold.model import Model
 from src.ml import scoring
 from src.ml.scored import scored_table
-from src.preview.rows import ColumnFigures, Refusal, audited, figures, first_rows, refusal
+from src.preview.rows import ColumnFigures, Refusal, audited, figures, refusal
 from src.project import Project, Unbuilt, referenced
 from src.run import releases
 
-_EXAMPLES = 5  # of each kind of difference
-
 
 @dataclass(frozen=True)
-class Change:
-    """One column of one row that is not what is published: the row's key, and the values as text."""
+class Comparison(Differences):
+    """The computed rows against the published ones."""
 
-    key: dict[str, Any]
-    column: str
-    published: str | None
-    computed: str | None
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """The computed rows against the published ones, by the key; without one a changed row is one removed, one added.
-
-    Columns that one side alone has, or has with another type, are not compared.
-    """
-
-    as_of: str | None  # the run whose data is published
-    published: int
-    added: int
-    removed: int
-    changed: int
-    not_compared: tuple[str, ...]
-    added_rows: tuple[dict[str, Any], ...]
-    removed_rows: tuple[dict[str, Any], ...]
-    changes: tuple[Change, ...]
+    as_of: str | None = None  # the run whose data is published
+    published: int = 0
 
 
 @dataclass(frozen=True)
@@ -158,63 +137,6 @@ def _audits(
 
 
 def _compared(engine: DuckEngine, table: Table, published: lake.Snapshot, as_of: str | None) -> Comparison:
-    before, after = published.columns, {column.name: column.type for column in table.columns}
-    both = {name: kind for name, kind in after.items() if before.get(name) == kind}
-    stored, computed = engine.scan(published), str(Computation.RESULT)
-    keyed = bool(table.key) and set(table.key) <= both.keys()
-    added, removed = (
-        _without(table, both, one, other, keyed=keyed) for one, other in ((computed, stored), (stored, computed))
-    )
-    changed = _changed(table, both, stored, computed) if keyed else None
-    order = table.key if keyed else ()
-    return Comparison(
-        as_of=as_of,
-        published=published.rows,
-        added=_count(engine, added),
-        removed=_count(engine, removed),
-        changed=_count(engine, changed) if changed else 0,
-        not_compared=tuple(name for name in {**before, **after} if name not in both),
-        added_rows=first_rows(engine, f"({added})", both, _EXAMPLES, order),
-        removed_rows=first_rows(engine, f"({removed})", both, _EXAMPLES, order),
-        changes=tuple(_changes(engine, table, both, changed)) if changed else (),
-    )
-
-
-def _count(engine: DuckEngine, select: str) -> int:
-    return int(engine.one(f"SELECT count(*) FROM ({select})")[0])
-
-
-def _without(table: Table, columns: Mapping[str, str], one: str, other: str, *, keyed: bool) -> str:
-    """Return a SELECT of the rows of one relation that the other has not, by the key or else as they are."""
-    names = ", ".join(map(identifier, columns))
-    if not keyed:
-        return compare.surplus(columns, f"SELECT {names} FROM {one}", f"SELECT {names} FROM {other}")
-    keys = ", ".join(map(identifier, table.key))
-    return f"SELECT {names} FROM {one} ANTI JOIN (SELECT {keys} FROM {other}) USING ({keys})"
-
-
-def _changed(table: Table, columns: Mapping[str, str], stored: str, computed: str) -> str:
-    """Return a SELECT of the rows of a key that both have and that differ: the key, and a struct of each side."""
-    keys = ", ".join(map(identifier, table.key))
-    rest = {name: kind for name, kind in columns.items() if name not in table.key}
-    same = " AND ".join(compare.is_same(identifier(name), kind) for name, kind in rest.items()) or "true"
-    texts = [f"a.{identifier(n)}::VARCHAR AS {identifier(f'a {n}')}" for n in rest]
-    texts += [f"b.{identifier(n)}::VARCHAR AS {identifier(f'b {n}')}" for n in rest]
-    texts += [f"NOT ({compare.is_same(identifier(n), kind)}) AS {identifier(f'd {n}')}" for n, kind in rest.items()]
-    shown = ", ".join([keys, *texts])
-    return f"SELECT {shown} FROM {stored} a JOIN {computed} b USING ({keys}) WHERE NOT ({same})"
-
-
-def _changes(engine: DuckEngine, table: Table, columns: Mapping[str, str], changed: str) -> Iterator[Change]:
-    """Yield what differs in the first of the changed rows, column by column."""
-    rest = [name for name in columns if name not in table.key]
-    keys = ", ".join(map(identifier, table.key))
-    listed = ", ".join(
-        f"{{'column': {literal(n)}, 'before': {identifier(f'a {n}')}, 'after': {identifier(f'b {n}')}, "
-        f"'differs': {identifier(f'd {n}')}}}"
-        for n in rest
-    )
-    rows = engine.rows(f"SELECT {keys}, [{listed}] FROM ({changed}) ORDER BY {keys} LIMIT {_EXAMPLES}")
-    for *values, parts in rows:
-        key = dict(zip(table.key, values, strict=True))
-        yield from (Change(key, part["column"], part["before"], part["after"]) for part in parts if part["differs"])
+    computed = {column.name: column.type for column in table.columns}
+    sides = Side(published.columns, engine.scan(published)), Side(computed, str(Computation.RESULT))
+    return Comparison(**vars(differences(engine, table.key, *sides)), as_of=as_of, published=published.rows)

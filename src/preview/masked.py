@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
 
-from src.masking.concealing import concealed_audits, concealed_text
+from src.masking.concealing import concealed_audits, concealed_differences, concealed_rows, concealed_text
 from src.masking.masks import SHOWN, Masks, TableMasks
-from src.preview.gold import Change, Comparison, MartPreview
+from src.preview.gold import MartPreview
 from src.preview.rows import ColumnFigures, Refusal
 from src.preview.silver import SilverPreview
 from src.silver.reasons import Reason
@@ -27,7 +25,7 @@ def masked_silver(found: SilverPreview, masks: Masks) -> SilverPreview:
         reasons=tuple(_reason(one, own) for one in found.reasons),
         audits=concealed_audits(found.audits, own),
         columns=tuple(_figures(one, own) for one in found.columns),
-        first=_rows(found.first, own),
+        first=concealed_rows(found.first, own),
     )
 
 
@@ -39,10 +37,10 @@ def masked_mart(found: MartPreview, masks: Masks) -> MartPreview:
     return replace(
         found,
         refusals=tuple(map(_refusal, found.refusals)),
-        comparison=_comparison(found.comparison, own) if found.comparison else None,
+        comparison=concealed_differences(found.comparison, own) if found.comparison else None,
         audits=concealed_audits(found.audits, own),
         columns=tuple(_figures(one, own) for one in found.columns),
-        first=_rows(found.first, own),
+        first=concealed_rows(found.first, own),
     )
 
 
@@ -54,29 +52,6 @@ def _figures(one: ColumnFigures, own: TableMasks) -> ColumnFigures:
     return replace(one, least=None, greatest=None) if own.of_column(one.column) else one
 
 
-def _rows(rows: Iterable[Mapping[str, Any]], own: TableMasks) -> tuple[dict[str, Any], ...]:
-    return tuple({name: _value(name, value, own) for name, value in row.items()} for row in rows)
-
-
-def _value(name: str, value: Any, own: TableMasks) -> Any:
-    return SHOWN if value is not None and own.of_column(name) else value
-
-
 def _reason(one: Reason, own: TableMasks) -> Reason:
     text = one.text if one.column.lower() in own.quoted else f"{one.code}: {SHOWN}"
     return replace(one, text=text, values=SHOWN)
-
-
-def _comparison(found: Comparison, own: TableMasks) -> Comparison:
-    return replace(
-        found,
-        added_rows=_rows(found.added_rows, own),
-        removed_rows=_rows(found.removed_rows, own),
-        changes=tuple(_change(one, own) for one in found.changes),
-    )
-
-
-def _change(one: Change, own: TableMasks) -> Change:
-    key = {name: _value(name, value, own) for name, value in one.key.items()}
-    published, computed = (_value(one.column, value, own) for value in (one.published, one.computed))
-    return replace(one, key=key, published=published, computed=computed)

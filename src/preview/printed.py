@@ -139,7 +139,7 @@ def _print_comparison(found: Comparison) -> None:
     if found.changes:
         print("\nchanged, for example")
         cells = [
-            (*map(_cell, change.key.values()), change.column, _cut(change.published), _cut(change.computed))
+            (*map(_cell, change.key.values()), change.column, _cut(change.before), _cut(change.after))
             for change in found.changes
         ]
         console.table((*found.changes[0].key, "column", "published", "computed"), cells, grouped=False)

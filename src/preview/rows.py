@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from src.checks import audits
 from src.checks.audits import AuditError, AuditResult
@@ -61,16 +60,6 @@ def figures(engine: DuckEngine, relation: str, columns: Mapping[str, str]) -> tu
 
 def _estimate(engine: DuckEngine, relation: str, column: str) -> int:
     return int(engine.one(f"SELECT approx_count_distinct({column}) FROM {relation}")[0])
-
-
-def first_rows(
-    engine: DuckEngine, relation: str, columns: Iterable[str], limit: int, order: Sequence[str] = ()
-) -> tuple[dict[str, Any], ...]:
-    """Return the first rows of a relation, by the columns of `order` or else by all that are shown."""
-    names = list(columns)
-    by = ", ".join(map(identifier, order)) or "ALL"
-    rows = engine.rows(f"SELECT {', '.join(map(identifier, names))} FROM {relation} ORDER BY {by} LIMIT {limit}")
-    return tuple(dict(zip(names, row, strict=True)) for row in rows)
 
 
 def audited(

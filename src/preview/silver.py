@@ -13,11 +13,12 @@ from src import lake
 from src.bronze import ingest
 from src.checks import audits
 from src.checks.audits import AuditResult
+from src.checks.comparison import first_rows
 from src.checks.outcome import Outcome
 from src.contract import PROVENANCE, Feed, Table
 from src.engine import DuckEngine
 from src.errors import BoathouseError
-from src.preview.rows import ColumnFigures, Refusal, audited, figures, first_rows, refusal
+from src.preview.rows import ColumnFigures, Refusal, audited, figures, refusal
 from src.project import Project, referenced
 from src.silver import clean, incoming, reasons, rejects, removals, statements
 from src.silver.batch import Batch

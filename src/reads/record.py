@@ -19,7 +19,7 @@ class Read:
 
     moment: datetime
     user: str  # of the system; "ann, from the page" of the page
-    kind: str  # query | export | page | report | restore | notebook | preview | quarantine | describe | explain
+    kind: str  # query | export | page | report | restore | notebook | preview | quarantine | describe | explain | diff
     tables: str  # a JSON list
     columns: str  # a JSON object: the columns that were read, by table; of a count of rows none
     classified: str  # a JSON object: the class of each of these columns that has one, by table.column

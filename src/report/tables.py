@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from src import catalog, console, contract, lake
+from src.checks.comparison import first_rows
 from src.contract import Column, Table
 from src.errors import BoathouseError, UsageError
 from src.facts.table import downstream_of
 from src.masking.masks import Masks, note
-from src.preview.rows import ColumnFigures, figures, first_rows
+from src.preview.rows import ColumnFigures, figures
 from src.project import Project, learns_from
 from src.project import upstream as upstream_of
 from src.run import releases

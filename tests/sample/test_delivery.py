@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 from conftest import ROOT, Lake
+from explained import trace_rows
 
 from src import catalog
 from src.demo import delivery as demo
@@ -856,3 +857,9 @@ def test_a_few_customers_change_from_week_to_week() -> None:
     for before, after in pairwise(weeks):
         assert 5 <= len(set(after) - set(before)) <= 16
     assert demo.customers(date(2024, 1, 1), 7) == demo.customers(date(2025, 1, 6), 7)  # before the first change
+
+
+def test_each_number_of_a_mart_is_explained_by_rows_over_which_alone_its_model_gives_it(company: Lake) -> None:
+    failed, tables = trace_rows(company, each=1)
+    assert failed == []
+    assert len(tables) >= 5

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from conftest import ROOT, Lake
+from explained import trace_rows
 
 from src.demo import kpi as demo
 from src.lake import open_table
@@ -413,3 +414,9 @@ def test_no_source_makes_an_empty_mart_and_an_account_that_is_not_listed_an_unkn
     seed.write_text(seed.read_text() + "meta_ads,act_109,act_109,beacon,Beacon\n")
     lake.good()
     assert lake.rows(funnel) == [("beacon", 77, None, Decimal("0.00"))]
+
+
+def test_each_number_of_a_mart_is_explained_by_rows_over_which_alone_its_model_gives_it(apps: Lake) -> None:
+    failed, tables = trace_rows(apps, each=1)
+    assert failed == []
+    assert len(tables) >= 5
