@@ -47,8 +47,10 @@ SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 WIDE, PHONE = (1440, 900), (390, 844)
 MARKUP = "<script>alert('markup')</script>"
 # Addresses of the sample company's page that show each screen of src/page/screens, by the screen's file.
+EXPLAINED = "/explain?table=gold.kpi.dim_apps&key=app_id=harbor"
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "backfill": ("/backfill", "/confirm"),
+    "explain": (EXPLAINED, f"{EXPLAINED}&all=1"),
     "feeds": ("/feeds",),
     "quarantine": ("/quarantine",),
     "sql": ("/sql",),

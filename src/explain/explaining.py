@@ -308,6 +308,11 @@ class Explainer:
     # -- tables
 
     def opened(self, table: Table) -> lake.Snapshot:
+        """Return the version of a table that is explained.
+
+        Raises:
+            UsageError: it is not built yet, or is a table of scores.
+        """
         stored = lake.open_table(self.project.path(table.id), self.versions.get(table.id))
         if stored is None:
             raise UsageError(f"{table.id} is not built yet", fix="run `make pipeline` first")
@@ -330,6 +335,7 @@ class Explainer:
         )
 
     def tracer(self, table: Table, stored: lake.Snapshot, into: str) -> Tracer:
+        """Return what traces rows of a mart's table to the versions of its sources that it was computed from."""
         sources = {
             name: self._consumed(stored, name) or Unbuilt(self.project.declared(name))
             for name in table.declared_sources
@@ -344,6 +350,7 @@ class Explainer:
     # -- as people read them
 
     def values(self, table: Table, relation: str) -> list[Row]:
+        """Return the rows of a relation of a table as people read them."""
         names = list(table.stored_columns)
         select = self.masks.relation(self.project.engine, table.id, table.stored_columns, relation)
         rows = self.project.engine.rows(f"SELECT {', '.join(map(identifier, names))} FROM {select}")

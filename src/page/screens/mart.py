@@ -17,6 +17,7 @@ from src.page import asking, markdown, notebooks
 from src.page.app import Page, page_of
 from src.page.asking import Job, Taken
 from src.page.drawing import measures
+from src.page.screens.explain import addresses
 from src.page.sending import sent, while_connected
 from src.run import releases
 
@@ -54,6 +55,7 @@ def mart(request: Request) -> Response:
         **shown(found),
         whole=table is None,
         notebook=_notebook(found),
+        explained=addresses(found, masks),
     )
 
 
