@@ -267,10 +267,17 @@ def test_the_plan_says_which_steps_are_dealt_out_and_by_which_stages(tmp_path: P
     shop.land("shop/orders/1.csv", HEADER + LOADS[0][0])
     assert not [step for step in shop.planned() if "dealt out" in step.why]
     shop.environ |= WORKERS
-    assert [step.why for step in shop.planned()][:1] == ["1 new files; dealt out to workers: hash, read"]
+    assert [step.why for step in shop.planned()][:1] == ["1 new files; 0.0 MB dealt out to workers: hash, read"]
     shop.good()
     assert not [step for step in shop.planned() if "dealt out" in step.why]
     shop.edit("silver/shop/orders.yaml", "decimal(18,2)", "decimal(18,3)")
     shop.edit("silver/shop/orders.yaml", "version: 1.0.0", "version: 2.0.0")
     [_, silver, _] = shop.planned()
-    assert silver.why.endswith("; dealt out to workers: type, probe, contend, rewrite")
+    assert silver.why.endswith("; 0.0 MB dealt out to workers: hash keys, find shared, judge, rank, write")
+    shop.edit(
+        "silver/shop/orders.yaml",
+        "value: [updated]}",
+        "value: [updated]}\n      - {property: onConflict, value: quarantine}",
+    )
+    [_, silver, _] = shop.planned()
+    assert silver.why.endswith("; 0.0 MB dealt out to workers: type, contend, rewrite")

@@ -22,7 +22,7 @@ from src.run import binding, releases, soft_sources
 from src.run.forecast import Forecast
 from src.run.releases import Standing
 from src.run.runs import Expected, Window
-from src.silver import clean
+from src.silver import clean, incoming, passes
 
 
 @dataclass(frozen=True)
@@ -238,9 +238,14 @@ def _dealt_out(project: Project, table: Table, what: str) -> str:
         return ""
     if table.layer == "silver" and what not in ("build", "rebuild"):
         return ""  # how much is new is known once bronze has it
-    read = [found for name in upstream(table) if (found := project.table(name))]
-    by_partitions = table.layer == "silver" or way_of(project, table).is_proven
-    return workers.stages_of(settings, table.layer, sum(one.size for one in read)) if by_partitions else ""
+    stored = {name: found for name in upstream(table) if (found := project.table(name))}
+    size = sum(one.size for one in stored.values())
+    if table.layer == "gold":
+        return workers.stages_of(settings, "gold", size) if way_of(project, table).is_proven else ""
+    feeds = project.contracts.feeds
+    sources = [(feeds[name], bronze, ()) for name, bronze in stored.items() if name in feeds]
+    in_passes = all(incoming.has_columns(bronze) for _, bronze, _ in sources) and passes.can_be(table, sources)
+    return workers.stages_of(settings, "passes" if in_passes else "silver", size)
 
 
 def _work(project: Project, table: Table, moving: set[str], last_good: Mapping[str, lake.Snapshot]) -> tuple[str, str]:

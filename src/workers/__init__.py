@@ -27,7 +27,12 @@ if TYPE_CHECKING:
     from src.workers.stages import Runner, Stages
 
 _UNITS = {"MB": 10**6, "GB": 10**9}
-_STAGES = {"bronze": ("hash", "read"), "silver": ("type", "probe", "contend", "rewrite"), "gold": ("aggregate",)}
+_STAGES = {  # of a silver table computed whole, in narrow passes or not
+    "bronze": ("hash", "read"),
+    "silver": ("type", "contend", "rewrite"),
+    "passes": ("hash keys", "find shared", "judge", "rank", "write"),
+    "gold": ("aggregate",),
+}
 
 
 class Others(Protocol):
@@ -112,11 +117,14 @@ def _room_beside(staging: Path) -> Iterator[Path]:
         yield room / "staged"
 
 
-def stages_of(settings: Settings, layer: str, size: int) -> str:
-    """Return, to follow other text, by which stages workers do a step that reads so many bytes; '' for none."""
+def stages_of(settings: Settings, kind: str, size: int) -> str:
+    """Return, to follow other text, by which stages workers do a step that reads so many bytes; '' for none.
+
+    `kind`: the step's layer, or passes, of a silver table that is computed whole in narrow passes.
+    """
     if settings.engine == "local" or not size or size < _bytes(settings.workers_from):
         return ""
-    return f"; dealt out to {settings.engine}: {', '.join(_STAGES[layer])}"
+    return f"; {size / 1e6:,.1f} MB dealt out to {settings.engine}: {', '.join(_STAGES[kind])}"
 
 
 def _runner(settings: Settings) -> Runner:
