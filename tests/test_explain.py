@@ -170,6 +170,18 @@ def test_it_is_shown_as_text_line_by_line(shop: Lake) -> None:
     ]
 
 
+def test_all_rows_behind_a_number_are_written_as_a_file(shop: Lake) -> None:
+    done = shop.typed("explain", "daily", "--key", "day=2026-01-05", "--limit", "1", "--output", "behind.csv")
+    assert "note: 3 rows in" in done.stdout
+    rows = (shop.root / "behind.csv").read_text(encoding="utf-8").splitlines()
+    assert sorted(row.split(",")[0] for row in rows) == ["1", "2", "3", "order_id"]
+    refused = shop.typed(
+        "explain", "daily", "--key", "day=2026-01-05", "--output", "no.csv", "--source", "silver.shop.x"
+    )
+    assert (refused.returncode, (shop.root / "no.csv").exists()) == (2, False)
+    assert "no source silver.shop.x" in refused.stderr
+
+
 # -- between two releases
 
 

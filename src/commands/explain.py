@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 
-from src import console
+from src import catalog, console, exports
 from src.commands import Call, json_argument, read_by_user, show
 from src.errors import UsageError
 from src.explain.explaining import Explainer, key_condition
@@ -33,6 +33,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--diff", nargs=2, metavar=("RUN_A", "RUN_B"), help="why its numbers differ in two releases")
     parser.add_argument("--limit", type=int, default=10, help="how many rows of each kind to show (default: 10)")
+    parser.add_argument("--output", metavar="FILE", help="all rows of a source: .parquet, .csv, .json or .xlsx")
+    parser.add_argument("--source", help="of which source --output has the rows, where there are several")
+    parser.add_argument("--force", action="store_true", help="write over a file that is there")
     parser.add_argument("--brief", action="store_true", help="without what was left out, which reads all of bronze")
     parser.add_argument("--newest", action="store_true", help="the newest versions, not those of the last release")
     json_argument(parser)
@@ -67,6 +70,10 @@ def run(call: Call) -> int:
             reading.of_table(name, columns)
         reading.rows, reading.masked = found.rows, any(map(masks.covers, read))
         show(call, found, print_explanation)
+        if args.output:
+            path = exports.target_of(args.output, call.settings.data_dir, catalog.LAYERS, force=args.force)
+            written = exports.write(project.engine, explainer.behind(table, args.source), path)
+            console.note(f"{written.rows:,} rows in {written.path}")
         if masked := note(masks, read):
             console.note(masked)
     return 0

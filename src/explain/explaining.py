@@ -128,6 +128,21 @@ class Explainer:
             raise UsageError(f"no row of {table.id} has {asked}", fix=fix)
         return found
 
+    def behind(self, table: Table, source: str | None) -> str:
+        """Return a SELECT of all rows behind what was explained last, as people read them: of one of its sources.
+
+        Raises:
+            UsageError: it has several, and none or another one is named.
+        """
+        names = list(table.declared_sources) if table.layer == "gold" else [table.id]
+        name = names[0] if len(names) == 1 and source is None else source
+        if name not in names:
+            what = "rows of several sources" if source is None else f"no source {source}"
+            raise UsageError(what, where=table.id, fix=f"name one with --source: {', '.join(names)}")
+        kept = f"temp.explained_0_{names.index(name)}" if table.layer == "gold" else "temp.explained_rows"
+        declared = self.project.declared(name)
+        return f"SELECT * FROM {self.masks.relation(self.project.engine, name, declared.stored_columns, kept)}"
+
     def rows(self, table: Table, stored: lake.Snapshot, where: str, asked: str, into: str) -> str:
         """Return a relation of the rows that meet a condition over the table's columns as they are read.
 
