@@ -31,7 +31,7 @@ def as_it_is(table: str, columns: Mapping[str, str]) -> str:
 
 def tables(data: Path) -> dict[str, Path]:
     """Return the folder of every table on disk, by table id; a table's own folders are not looked into."""
-    return {name: root for layer in LAYERS for name, root in _below(layer, data / layer)}
+    return lake.listed(data, lambda: dict(one for layer in LAYERS for one in _below(layer, data / layer)))
 
 
 def _below(name: str, folder: Path) -> Iterator[tuple[str, Path]]:

@@ -20,7 +20,7 @@ _SERVER = """
 import logging, sys
 from moto.server import ThreadedMotoServer
 
-logging.getLogger("werkzeug").setLevel(logging.ERROR)
+logging.basicConfig(filename=sys.argv[1], level=logging.INFO, format="%(name)s %(message)s")
 server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
 server.start()
 print("http://%s:%s" % server.get_host_and_port(), flush=True)
@@ -37,16 +37,24 @@ class BucketLake(Lake):
         return store.location(self.environ["DATA_DIR"])
 
 
+def requests_to(server: dict[str, str]) -> int:
+    """How many requests a server had so far, whichever library made them."""
+    lines = Path(server["LOG_OF_S3"]).read_text().splitlines()
+    return sum(line.startswith("werkzeug 127.0.0.1 - - ") for line in lines)
+
+
 @pytest.fixture(scope="session")
-def s3_server() -> Iterator[dict[str, str]]:
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """What the environment says of a server that is up."""
+    log = tmp_path_factory.mktemp("s3") / "requests.log"
     pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
-    program = [sys.executable, "-c", _SERVER]
+    program = [sys.executable, "-c", _SERVER, str(log)]
     with subprocess.Popen(program, stdin=pipe, stdout=pipe, stderr=nowhere, text=True) as server:
         assert server.stdout and server.stdin
         endpoint = server.stdout.readline().strip()
         try:
             yield {
+                "LOG_OF_S3": str(log),
                 "AWS_ENDPOINT_URL": endpoint,
                 "AWS_ACCESS_KEY_ID": "someone",
                 "AWS_SECRET_ACCESS_KEY": "not-to-be-seen",

@@ -79,6 +79,7 @@ from src.lake.tables import identity_of as identity_of
 from src.lake.tables import index as index
 from src.lake.tables import is_another as is_another
 from src.lake.tables import is_table as is_table
+from src.lake.tables import listed as listed
 from src.lake.tables import make_folder as make_folder
 from src.lake.tables import one_moment as one_moment
 from src.lake.tables import open_table as open_table

@@ -57,6 +57,7 @@ _newest: dict[Path, tuple[log.Mark, Snapshot]] = {}
 # The marks that were looked at, while everything is to be seen at one moment.
 _looked: ContextVar[dict[Path, log.Mark | None] | None] = ContextVar("_looked", default=None)
 _unchanged: dict[Path, log.Mark | None] = {}  # the marks of tables that nobody else changes now
+_listed: dict[Path, dict[str, Path]] = {}  # their folders, by lake
 _turns: dict[Path, threading.RLock] = {}  # of whoever loads a table
 # What earlier processes knew of tables, each looked at when the table is first opened: src/lake/known.py.
 _earlier: dict[Path, Callable[[], Snapshot | None]] = {}
@@ -475,6 +476,19 @@ def _keep_newest(root: Path, mark: log.Mark, snapshot: Snapshot) -> None:
 def forget_marks() -> None:
     """Look at each log again: from now on, or until now, other processes may change tables."""
     _unchanged.clear()
+    _listed.clear()
+
+
+def listed(data: Path, read: Callable[[], dict[str, Path]]) -> dict[str, Path]:
+    """Return the tables of a lake as `read` lists them, once for as long as nobody but this process makes one.
+
+    So it is of a lake in an object store, where each folder is a request.
+    """
+    if not (store.is_remote(data) and log.is_changed_here_alone(data / LAYERS[0])):
+        return read()
+    if data not in _listed:
+        _listed[data] = read()
+    return dict(_listed[data])
 
 
 def tell(kept: Mapping[Path, Callable[[], Snapshot | None]]) -> None:
@@ -567,6 +581,7 @@ def create(
         snapshot.own = log.entry_marks(root, range(from_version + 1, snapshot.version + 1))
         log.make_durable(root, range(from_version + 1, snapshot.version + 1))
     _unchanged.pop(root, None)
+    _listed.clear()
     return snapshot
 
 
