@@ -41,7 +41,8 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         def run(self, function: Callable[[Any], Any], tasks: Sequence[Any]) -> list[Any]:
             names.extend(task.function.__name__ for task in tasks)
-            return [pickle.loads(pickle.dumps(function(pickle.loads(pickle.dumps(task))))) for task in tasks]
+            with shared.engines_that_open_at_once():
+                return [pickle.loads(pickle.dumps(function(pickle.loads(pickle.dumps(task))))) for task in tasks]
 
         def close(self) -> None:
             """Nothing is open."""
