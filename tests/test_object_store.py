@@ -214,7 +214,7 @@ sys.exit(main.main(["run", "--project", sys.argv[3]]))
 """
 
 
-@pytest.mark.parametrize("commits", [1, *(pytest.param(n, marks=pytest.mark.long) for n in (0, 2, 3, 4, 5, 6, 8))])
+@pytest.mark.parametrize("commits", [1, *(pytest.param(n, marks=pytest.mark.long) for n in (0, 2, 3, 4, 5, 6))])
 def test_a_run_that_was_killed_is_finished_by_the_next(bucket_lake: BucketLake, commits: int) -> None:
     bucket_lake.shop()
     bucket_lake.land("shop/orders/1.csv", FIRST)
