@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from conftest import DAILY, Lake
+from deltalake import DeltaTable
 
 HEADER = "order_id,day,amount,updated\n"
 
@@ -109,6 +110,14 @@ def test_a_number_of_another_version_of_its_contract_is_not_explained_by_this_on
     done = shop.typed("explain", "gold.shop.daily", "--where", "true")
     assert (done.returncode, done.stdout) == (3, "")
     assert "gold.shop.daily was built by another version of its contract" in done.stderr
+
+
+def test_a_number_that_its_model_does_not_give_is_no_explanation(shop: Lake) -> None:
+    shop.environ["BROKEN_ON_PURPOSE"] = "yes"
+    DeltaTable(str(shop.data / "gold/shop/daily")).update({"amount": "99.00"})
+    done = shop.typed("explain", "gold.shop.daily", "--where", "true", "--newest")
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "its model does not give these rows" in done.stderr
 
 
 PYTHON = """

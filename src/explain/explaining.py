@@ -150,13 +150,15 @@ class Explainer:
             UsageError: the condition is none.
         """
         engine, numbered = self.project.engine, NumberedRows(self.project.engine, stored, 0)
-        seen = self.masks.relation(engine, table.id, stored.columns, f"({numbered.select()})")
         try:
+            seen = self.masks.relation(engine, table.id, stored.columns, f"({numbered.select()})")
             _check_condition(engine, where)
             engine.table(f"{into}_numbers", f"SELECT {ROW_ID} AS number FROM {seen} WHERE {where}")
         except (ContractError, DataError) as error:
             fix = f"write it over the columns {', '.join(stored.columns)}"
             raise UsageError(error.what, where=asked, fix=error.fix or fix) from error
+        except NotRewritten as refused:
+            raise UsageError(f"{table.id} is {refused}", where=asked, fix="take the column away") from refused
         engine.table(into, numbered.picked(f"temp.{into}_numbers"))
         return f"temp.{into}"
 
@@ -208,7 +210,11 @@ class Explainer:
 
     def _of_gold(self, found: Explanation, table: Table, stored: lake.Snapshot, rows: str, depth: int) -> Explanation:
         tracer = self.tracer(table, stored, f"explained_{depth}")
-        trace = tracer.trace(rows)
+        try:
+            trace = tracer.trace(rows)
+        except NotRewritten as refused:
+            what = f"over all that {table.id} was computed from, its model does not give these rows: {refused}"
+            raise DataError(what, where=table.model, fix="see what `make check` finds in it") from refused
         shown = tuple(SourceRow(values) for values in self.values(table, f"(FROM {rows} LIMIT {self.limit})"))
         sources = tuple(self._source(tracer, trace, name, rows, depth) for name in tracer.sources)
         return replace(found, shown=shown, widened=trace.widened, sources=sources)

@@ -36,7 +36,7 @@ class NumberedRows:
             NotRewritten: it has a column of a name that is needed.
         """
         if taken := sorted({name.lower() for name in self.table.columns} & _TAKEN):
-            raise NotRewritten(f"a source with a column {taken[0]}")
+            raise NotRewritten(f"a table with a column {taken[0]}, which is needed to number its rows")
         names = ", ".join(map(identifier, self.table.columns))
         if isinstance(self.table, Unbuilt) or not self.table.files:
             return f"SELECT {names}, NULL::BIGINT AS {ROW_ID} FROM {self.engine.scan(self.table)} WHERE false"
