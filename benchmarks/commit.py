@@ -1,6 +1,6 @@
-"""One commit of many files to a table, by the driver alone: what a load of any size ends with.
+"""One commit of many files to a table, by the driver alone, and then the table opened by another process.
 
-Usage: python commit.py FOLDER FILES, in a copy of the product; with --make it only makes the files
+Usage: python commit.py FOLDER FILES WORK, in a copy of the product; WORK: make (the files), commit or open
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ def make(folder: Path, count: int) -> None:
 
 
 def commit(folder: Path, count: int) -> None:
+    """Commit the files to a new table."""
     table = lake.create(folder, COLUMNS, ("order_date",), lake.index("order_id", "BIGINT"))
     bounds = {"order_id": ("1", "1000000")}
     files = [
@@ -31,10 +32,16 @@ def commit(folder: Path, count: int) -> None:
     lake.commit(table, add=files, progress={"bronze.orders.order_lines": 1})
 
 
+def read(folder: Path, count: int) -> None:
+    """Open the table and list its files, as the next run does."""
+    table = lake.open_table(folder)
+    assert table and len(table.files) == count
+
+
 def _path(number: int) -> str:
     return f"order_date=2025-{number % DAYS:03d}/{number:08d}-0123-4567-89ab-cdef01234567.parquet"
 
 
 if __name__ == "__main__":
-    work = make if "--make" in sys.argv else commit
+    work = {"make": make, "commit": commit, "open": read}[sys.argv[3]]
     work(Path(sys.argv[1]), int(sys.argv[2]))

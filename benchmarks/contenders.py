@@ -102,9 +102,9 @@ class Boathouse:
         command = self.command(state, str(HERE / "bronze.py"), form)
         return Command(command.argv, command.cwd, {**command.environ, "PYTHONPATH": str(self.code)})
 
-    def committing(self, state: Path, count: int, words: Sequence[str]) -> Command:
-        """The command that commits so many files to a table, or with other words makes these files."""
-        command = self.command(state, str(HERE / "commit.py"), str(state / "table"), str(count), *words)
+    def committing(self, state: Path, count: int, work: str) -> Command:
+        """The command that does a work of `commit.py` with so many files."""
+        command = self.command(state, str(HERE / "commit.py"), str(state / "table"), str(count), work)
         return Command(command.argv, command.cwd, {**command.environ, "PYTHONPATH": str(self.code)})
 
     def tables(self, state: Path) -> Mapping[str, Place]:

@@ -17,6 +17,7 @@ from benchmarks.parts import DRIVER
 GB = 1e9
 A_TASK = 128e6  # bytes of files that one task reads, and the most buckets: as in src/workers/stages.py
 MOST_BUCKETS = 200
+A_COMMIT = 250  # landed files that bronze commits together, each read by one task: as in src/bronze/ingest.py
 CORES = 16  # of a node
 SIZES = ((10 * GB, 1), (100 * GB, 10), (1_000 * GB, 50), (10_000 * GB, 200))  # landed, nodes
 BY_LANDED, BY_BUCKET = ("hash_files", "read_files"), ("find_shared", "rank")  # other stages: by bytes of bronze
@@ -35,7 +36,7 @@ STAGES = {
 
 @dataclass(frozen=True)
 class Measured:
-    """One load, and what a commit of each number of files took."""
+    """One load, and what a commit of each number of files took, and then to open the table."""
 
     rows: int
     repeated: int  # of these, rows that lost against another of their key
@@ -45,6 +46,7 @@ class Measured:
     stages: Mapping[str, Mapping[str, float]]
     parts: Mapping[str, Mapping[str, float]]
     commits: Mapping[int, tuple[float, float, float, int]]  # seconds, cpu, MiB of memory, bytes of the entry
+    openings: Mapping[int, tuple[float, float, float, int]]  # as well, of the table that such a commit left
 
     @property
     def per_commit_file(self) -> float:
@@ -68,7 +70,6 @@ class Estimate:
     bucket: float  # bytes of hashes in one bucket
     shared: float  # bytes of the hashes that occur twice, all of which every task that judges holds
     committed: int  # files of silver's commit, at least
-    hashing: float  # seconds of the driver, which hashes the new files of bronze
     committing: float  # seconds of the driver, for silver's commit
     log_entry: float  # bytes
 
@@ -77,7 +78,10 @@ def measured(found: Results) -> Measured | None:
     """What the scenario `scale` has measured, where it has."""
     entries = {one["task"]: one for one in found.get("scale", {"entries": []})["entries"] if not one["failed"]}
     loads = [one for task, one in entries.items() if task.startswith("first load of ")]
-    commits = {one["sizes"]["log entry"]["files"]: one for one in entries.values() if "log entry" in one["sizes"]}
+    commits, openings = (
+        {one["sizes"]["log entry"]["files"]: _taken(one) for task, one in entries.items() if task.startswith(kind)}
+        for kind in ("a commit of ", "opening a table of ")
+    )
     if not loads or not commits:
         return None
     load = loads[-1]
@@ -90,11 +94,12 @@ def measured(found: Results) -> Measured | None:
         silver_files=load["sizes"]["silver"]["files"],
         stages=load["stages"],
         parts=load["parts"],
-        commits={files: _commit(one) for files, one in sorted(commits.items())},
+        commits=dict(sorted(commits.items())),
+        openings=openings,
     )
 
 
-def _commit(entry: Mapping[str, Any]) -> tuple[float, float, float, int]:
+def _taken(entry: Mapping[str, Any]) -> tuple[float, float, float, int]:
     took = entry["rounds"][0]
     return took["seconds"], took["cpu_seconds"], took["peak_mib"], entry["sizes"]["log entry"]["bytes"]
 
@@ -109,10 +114,10 @@ def estimate(one: Measured, landed: float, nodes: int) -> Estimate:
     for name, stage in one.stages.items():
         cpu = stage["cpu_seconds"] * times
         cut = max(cores, math.ceil(landed / A_TASK)) if name in BY_LANDED else buckets if name in BY_BUCKET else tasks
+        cut = min(cut, A_COMMIT) if name == "read_files" else cut
         processor += cpu
         seconds += cpu / min(cores, cut)
     committed = max(one.silver_files, tasks)
-    rate = one.stages["hash_files"]["cpu_seconds"] / one.landed
     most = max(one.commits)
     return Estimate(
         landed=landed,
@@ -126,7 +131,6 @@ def estimate(one: Measured, landed: float, nodes: int) -> Estimate:
         bucket=one.rows * times * HASH_BYTES / buckets,
         shared=one.repeated * times * HASH_BYTES,
         committed=committed,
-        hashing=bronze * rate,
         committing=committed * one.per_commit_file,
         log_entry=committed * one.commits[most][3] / most,
     )
@@ -168,13 +172,19 @@ def _measured_tables(one: Measured, machine: Mapping[str, Any]) -> Iterator[str]
         f"Each worker read {read} MiB and wrote {written} MiB. "
         f"What landed became {one.bronze / 1e6:.0f} MB of bronze and {one.silver_files} files of silver.",
         "",
-        "One commit by the driver, which forces each file to disk before it names it:",
+        "One commit by the driver, which forces each file to disk before it names it, and the table opened and its "
+        "files listed by another process:",
         "",
-        "| files | seconds | of the processor | memory MiB | log entry MB |",
-        "| ---: | ---: | ---: | ---: | ---: |",
+        "| files | commit, s | of the processor | memory MiB | log entry MB "
+        "| open, s | of the processor | memory MiB |",
+        f"|{' ---: |' * 8}",
     )
     for files, (seconds, cpu, peak, entry) in one.commits.items():
-        yield f"| {files:,} | {seconds:.1f} | {cpu:.2f} | {peak:.0f} | {entry / 1e6:.1f} |"
+        opened, opened_cpu, opened_peak, _ = one.openings[files]
+        yield (
+            f"| {files:,} | {seconds:.1f} | {cpu:.2f} | {peak:.0f} | {entry / 1e6:.1f} | "
+            f"{opened:.1f} | {opened_cpu:.2f} | {opened_peak:.0f} |"
+        )
 
 
 def _estimates(one: Measured) -> Iterator[str]:
@@ -184,7 +194,6 @@ def _estimates(one: Measured) -> Iterator[str]:
         f"nodes of {CORES} cores",
         "processor hours",
         "seconds of all stages",
-        "driver: hash bronze, s",
         "driver: commit silver, s",
         "tasks of a silver stage",
         "files staged by `hash_keys`",
@@ -203,7 +212,7 @@ def _estimates(one: Measured) -> Iterator[str]:
         load = estimate(one, landed, nodes)
         yield (
             f"| {landed / GB:,.0f} GB | {load.rows / 1e6:,.0f} | {nodes} | {load.processor / 3600:,.1f} | "
-            f"{load.seconds:,.0f} | {load.hashing:,.0f} | {load.committing:,.0f} | {load.tasks:,} | "
+            f"{load.seconds:,.0f} | {load.committing:,.0f} | {load.tasks:,} | "
             f"{load.staged_files:,} | {load.bucket / 1e6:,.1f} | {load.shared / 1e6:,.0f} | "
             f"{load.log_entry / 1e6:,.1f} |"
         )

@@ -304,7 +304,7 @@ def cluster(bench: Bench) -> Iterator[list[Entry]]:
 
 
 def scale(bench: Bench) -> Iterator[list[Entry]]:
-    """What a load that is dealt out is made of: its stages, its driver, and one commit of many files by the driver."""
+    """What a load that is dealt out is made of: its stages, its driver, and a table of many files by the driver."""
     size, one, watch = bench.sizes[0], bench.boathouse, Watch()
     environ = {"ENGINE": "workers", "WORKERS": "2", "WORKERS_FROM": "1MB", "LOG_LEVEL": "DEBUG"}
     two = replace(one, name=f"{one.name}, ENGINE=workers", slug="workers", environ=environ)
@@ -318,11 +318,16 @@ def scale(bench: Bench) -> Iterator[list[Entry]]:
     yield [entry]
     found = []
     for count in COMMITS:
-        commit, make = (partial(one.committing, count=count, words=words) for words in ([], ["--make"]))
-        entrant = Entrant(one, f"a commit of {count:,} files", commit, compared=[], before=make)
-        found += bench.measured([entrant], 1)
-        log = bench.folder / "work" / one.slug / "table/_delta_log" / f"{1:020}.json"
-        found[-1].sizes = {"log entry": {"bytes": log.stat().st_size, "files": count}}
+        make, commit, read = (partial(one.committing, count=count, work=work) for work in ("make", "commit", "open"))
+        many, table = f"{count:,} files", bench.folder / "work" / one.slug
+        entrants = [
+            Entrant(one, f"a commit of {many}", commit, state=table, compared=[], before=make),
+            Entrant(one, f"opening a table of {many}", read, state=table, compared=[], goes_on=True),
+        ]
+        found += bench.measured(entrants, 1)
+        log = table / "table/_delta_log" / f"{1:020}.json"
+        for entry in found[-2:]:
+            entry.sizes = {"log entry": {"bytes": log.stat().st_size, "files": count}}
     yield found
 
 

@@ -20,6 +20,7 @@ from torture.histories import History, Tools
 
 from src import lake as tables
 from src import workers
+from src.bronze import ingest, readers
 from src.engine import DuckEngine, memory_of_core
 from src.errors import ContractError, DataError, MachineError, TransientError
 from src.project import open_project
@@ -132,6 +133,28 @@ def test_a_feed_that_has_nothing_but_rejects_is_read_beside_another(
     assert [file for file, *_ in here[1]] == ["shop/late/1.jsonl", "shop/orders/1.csv"]
     monkeypatch.setattr("src.workers._runner", lambda settings: shared.Twice())
     assert loaded(tmp_path / "there", dict(shared.SETTINGS)) == here
+
+
+def test_files_that_workers_read_are_not_looked_at_by_the_driver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[Path] = []
+    look = readers.look
+
+    def noted(feed: Any, path: Path) -> Any:
+        looked.append(path)
+        return look(feed, path)
+
+    monkeypatch.setattr(readers, "look", noted)
+    monkeypatch.setattr(ingest, "_WORTH_A_THREAD", 0)
+    for root, environ in ((tmp_path / "here", {}), (tmp_path / "there", WORKERS)):
+        looked.clear()
+        shop = Lake(root, environ).shop()
+        for part in range(3):
+            shop.land(f"shop/orders/{part}.csv", HEADER + f"{part},2024-01-01,1,1\n")
+        shop.good()
+        assert shop.rows("SELECT count(*) FROM bronze.shop.orders") == [(3,)]
+        assert len(looked) == (0 if environ else 3)
 
 
 # -- failures

@@ -277,7 +277,7 @@ def _append_all(
     chunks = [arrived.new[start : start + _FILES_PER_COMMIT] for start in starts]
     with _Looks(feed) as looks:
         for chunk, following in zip_longest(chunks, chunks[1:], fillvalue=()):
-            looks.begin((*chunk, *following))
+            looks.begin([file for some in (chunk, following) if not _is_dealt(some, others) for file in some])
             bronze, chunk_taken, chunk_outcome = _append(engine, root, feed, bronze, chunk, batch, now, looks, others)
             taken += chunk_taken
             outcome = outcome.plus(chunk_outcome)
@@ -570,7 +570,7 @@ def _append(
     # a microsecond apart: the order of the files is that of their rows' arrival
     moments = {part.name: moment for moment, part in enumerate(parts, first)}
     reading = FileReader(engine, root, feed, batch, moments, spelling, looks, {}, {}, {})
-    read_all = others.read_all if others and others.deals(sum(part.size for part in parts)) else FileReader.read_all
+    read_all = others.read_all if others and _is_dealt(parts, others) else FileReader.read_all
     written, headers, refused = read_all(reading, parts)
     torn = {part.landed.name for part in parts if part.name in refused}
     if any(part.name in headers for part in parts if part.landed.name in torn):
@@ -610,6 +610,11 @@ def _append(
         read=rows, inserted=rows, written=rows, files=len(readable), refusals=tuple(refused.values()), notes=notes
     )
     return bronze, readable, outcome
+
+
+def _is_dealt(files: Sequence[Landed], others: Readers | None) -> bool:
+    """Return whether files are read by others, who look at them as well."""
+    return others is not None and others.deals(sum(file.size for file in files))
 
 
 def _without_rows(
