@@ -139,8 +139,8 @@ class SharedReading(Reading):
             cut = Cut(("_hash",), self.stages.buckets(stored.table.size))
             shares = [_ToHash(some, tuple(columns), folder, cut) for some in self._shares(stored)]
             hashes = together(self._dealt(stored.name, _hash, shares), folder, narrow.HASHES)
-            counts = [narrow.Counting(part) for number in range(cut.count) if (part := hashes.part(number)).files]
-            shared = together(self._dealt(stored.name, narrow.find_shared, counts), folder, narrow.HASHES)
+            full = [part for part in hashes.parts(cut.count) if part.files]
+            shared = together(self._dealt(stored.name, narrow.find_shared, full), folder, narrow.HASHES)
             if not shared.rows:
                 return 0
             names = ", ".join(map(identifier, columns))

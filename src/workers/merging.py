@@ -205,18 +205,10 @@ class SharedMerge(clean.Merge):
             deletions = lake.open_table(self.places.deletions) if table.delete_when else None
             if deletions:
                 gone = self._probe(deletions, deletions.files, table.row_columns, rows, cut)
+        stored_parts, gone_parts = (some.parts(buckets) if some else [None] * buckets for some in (stored, gone))
         contends = [
-            tasks.Contending(
-                table,
-                rows.part(number),
-                stored.part(number) if stored else None,
-                gone.part(number) if gone else None,
-                live,
-                touched,
-                folder,
-                homes,
-            )
-            for number in range(buckets)
+            tasks.Contending(table, new, old, deleted, live, touched, folder, homes)
+            for new, old, deleted in zip(rows.parts(buckets), stored_parts, gone_parts, strict=True)
         ]
         contended = self._dealt(tasks.contend, contends)
         return self._collected(load, typed, contended, replace(Outcome(), read=read, notes=notes))
@@ -258,18 +250,14 @@ class SharedMerge(clean.Merge):
         hashes = together(
             self._dealt(narrow.hash_keys, [narrow.Hashing(share, by_hash) for share in shares]), folder, narrow.HASHES
         )
-        counts = [narrow.Counting(part) for number in range(buckets) if (part := hashes.part(number)).files]
-        shared = together(self._dealt(narrow.find_shared, counts), folder, narrow.HASHES)
+        full = [part for part in hashes.parts(buckets) if part.files]
+        shared = together(self._dealt(narrow.find_shared, full), folder, narrow.HASHES)
         by_key = Cut(tuple(map(identifier, winners.key(table))), buckets)
         judged = self._dealt(narrow.judge, [narrow.Judging(share, shared, by_key) for share in shares])
         contenders = [one.contenders for one in judged]
         all_contenders = together(contenders, folder, contenders[0].columns)
         ranges = narrow.Ranges(tuple(narrow.first_id(share.first) for share in shares[1:]))
-        ranks = [
-            narrow.Ranking(tuple(shares), part, ranges)
-            for number in range(buckets)
-            if (part := all_contenders.part(number)).files
-        ]
+        ranks = [narrow.Ranking(tuple(shares), part, ranges) for part in all_contenders.parts(buckets) if part.files]
         ranked = self._dealt(narrow.rank, ranks)
         losers = together((one.losers for one in ranked), folder, narrow.IDS)
         rejected = together((one.rejected for one in judged), folder, tasks.REJECTED)
@@ -280,8 +268,8 @@ class SharedMerge(clean.Merge):
         deleted = sum(one.gone for one in judged) - sum(one.gone for one in ranked)
         outcome = replace(lost, read=read, quarantined=rejected.rows, deleted=deleted, notes=(), conflict_notes=notes)
         writes = [
-            narrow.Writing(share, self.places.table, one.judged, losers.part(number))
-            for number, (share, one) in enumerate(zip(shares, judged, strict=True))
+            narrow.Writing(share, self.places.table, one.judged, lost_here)
+            for share, one, lost_here in zip(shares, judged, losers.parts(ranges.count), strict=True)
         ]
         load.write = partial(self._write_passing, writes)
         return passes.Rows((), read - rejected.rows - losers.rows - deleted, outcome)
@@ -364,8 +352,8 @@ class SharedMerge(clean.Merge):
         for file, home in zip(replaced, self._homes_of(silver, replaced, load.homes), strict=True):
             of_home.setdefault(home, []).append(file)
         shares = []
-        for home in range(load.homes.count):
-            rows, files = load.rows.part(home), of_home.get(home, [])
+        for home, rows in enumerate(load.rows.parts(load.homes.count)):
+            files = of_home.get(home, [])
             if rows.files or files:
                 stored = silver.only(files) if silver else None
                 shares.append(tasks.Rewriting(table, self.places.table, rows, stored, load.superseded))

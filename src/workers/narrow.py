@@ -58,17 +58,10 @@ def hash_keys(engine: DuckEngine, task: Hashing) -> Staged:
         return found
 
 
-@dataclass(frozen=True)
-class Counting:
-    """Hashes of keys of one bucket."""
-
-    hashes: Staged
-
-
-def find_shared(engine: DuckEngine, task: Counting) -> Staged:
-    """Return the hashes that occur twice."""
-    repeated = f"SELECT _hash FROM {task.hashes.relation(engine)} GROUP BY 1 HAVING count(*) > 1"
-    return stage(engine, repeated, task.hashes.root, HASHES)
+def find_shared(engine: DuckEngine, hashes: Staged) -> Staged:
+    """Return those of the hashes of one bucket that occur twice."""
+    repeated = f"SELECT _hash FROM {hashes.relation(engine)} GROUP BY 1 HAVING count(*) > 1"
+    return stage(engine, repeated, hashes.root, HASHES)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
-from operator import add
 from pathlib import Path
 from typing import Protocol
 
@@ -58,9 +56,12 @@ class Staged:
         """Return how many rows there are."""
         return sum(file.rows for file in self.files)
 
-    def part(self, number: int) -> Staged:
-        """Return the rows with this number."""
-        return Staged(self.root, self.columns, tuple(f for f in self.files if f.partition.get(_NUMBER) == str(number)))
+    def parts(self, count: int) -> list[Staged]:
+        """Return the rows of each of so many numbers, in one pass over the files, which may be millions."""
+        found: list[list[lake.DataFile]] = [[] for _ in range(count)]
+        for file in self.files:
+            found[int(str(file.partition[_NUMBER]))].append(file)
+        return [Staged(self.root, self.columns, tuple(files)) for files in found]
 
     def relation(self, engine: DuckEngine, *, located: bool = False) -> str:
         """Return a relation of the rows; `located` is that of `DuckEngine.scan_files`."""
@@ -69,7 +70,7 @@ class Staged:
 
 def together(parts: Iterable[Staged], root: Path, columns: Mapping[str, str]) -> Staged:
     """Return the rows of several parts; these columns, where there is none."""
-    return reduce(add, parts, Staged(root, columns))
+    return Staged(root, columns, tuple(file for part in parts for file in part.files))
 
 
 @dataclass(frozen=True)
