@@ -187,12 +187,12 @@ new: ready ## a project of your own in another folder: DIR=../mylake (SAMPLE=1: 
 wheel: ready-dev ## the package boathouse, to pip install, in dist/
 	@$(PYTHON) -m hatchling build -t wheel -d dist
 
-# with bytecode, or each of the many processes that tests start would compile all of src first
-test: lint ## every check and every test but the longer proofs (ARGS="-k name" for some)
-	@$(PYTEST) -m "not long" $(ARGS)
+# with bytecode, or each of the many processes that tests start would compile all of src first; types are checked meanwhile
+test: ready-dev ## every check and every test but the longer proofs (ARGS="-k name" for some)
+	@$(MAKE) --no-print-directory lint & $(PYTEST) -m "not long" $(ARGS); tests=$$?; wait $$! && exit $$tests
 
 proof: ready-dev ## the longer proofs, of which make test has a short form: more seeds, more kills, every command of the runbook
-	@$(PYTEST) -m long $(ARGS)
+	@EVERY_LAKE=1 $(PYTEST) -m long $(ARGS)
 
 lint: ready-dev ## ruff and mypy
 	@$(PYTHON) -m ruff check $(TOOLS) && $(PYTHON) -m ruff format --check $(TOOLS)

@@ -370,6 +370,7 @@ def test_a_restated_day_rewrites_its_own_partition_alone(few: Lake) -> None:
     }
 
 
+@pytest.mark.long
 def test_a_new_definition_holds_from_its_day_and_a_correction_for_its_days(few: Lake) -> None:
     def key_events() -> list[tuple[Any, ...]]:
         return few.rows(

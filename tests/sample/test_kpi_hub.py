@@ -425,6 +425,7 @@ STATES = [
 SHORT = [a_day_with_restated_days_and_a_campaign_that_vanished, an_audit_of_one_source_fails_and_the_others_news_come]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("hub", [{"meta_ads": 4}], indirect=True)
 def test_every_figure_is_what_the_vendors_said(hub: Hub) -> None:
     hub.run()

@@ -72,6 +72,7 @@ def test_the_features_of_an_event_were_the_same_on_its_day(features: Lake, lande
     assert differing(features, landed, days) == {}
 
 
+@pytest.mark.long
 def test_a_knownat_that_is_too_early_shows_when_the_lake_itself_is_cut(features: Lake, landed: Path) -> None:
     """Rows come in up to four days after they were written; that they were not known by then, this alone finds."""
     day_of_the_file = (
