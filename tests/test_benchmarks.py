@@ -23,6 +23,8 @@ from benchmarks.plan import Bench
 from benchmarks.scenarios import Entrant, Unequal
 from benchmarks.targets import LITTLE
 from src import contract
+from src.bronze import ingest
+from src.workers import stages as limits
 
 SMALL = History(rows=20_000, days=10)
 
@@ -303,6 +305,11 @@ def test_what_a_load_takes_on_many_nodes_follows_from_its_stages_and_how_they_ar
     assert "The driver took 3.0 s of the processor, 10% of all" in page
     assert "Each worker read 700 to 900 MiB and wrote 300 to 310 MiB." in page
     assert "| 1,000 | 4.0 | 4.00 | 100 | 0.4 | 0.5 | 0.50 | 100 |" in page
+
+
+def test_the_limits_of_the_arithmetic_are_those_of_the_product() -> None:
+    assert (cost.A_TASK, cost.MOST_BUCKETS) == (limits._BYTES_A_TASK, limits._MOST_BUCKETS)
+    assert cost.A_COMMIT == ingest._FILES_PER_COMMIT
 
 
 def test_the_page_says_what_driver_and_workers_and_each_stage_took(tmp_path: Path) -> None:
