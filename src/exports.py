@@ -40,8 +40,10 @@ def target_of(text: str, data: Path, layers: tuple[str, ...], *, force: bool) ->
     """Return the path of a file to write.
 
     Raises:
-        UsageError: its extension is of no known format, it is there already, or it lies in a table's place.
+        UsageError: its extension is of no known format, it is there already, it lies in a table's place or a bucket.
     """
+    if store.is_remote(text):
+        raise UsageError("a file is written to this machine alone", where=text, fix="name one here, then copy it")
     path = Path(text).expanduser().absolute()
     known = (*_COPIED, *_WRITTEN)
     if path.suffix.lower() not in known:

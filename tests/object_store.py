@@ -68,16 +68,20 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
 @pytest.fixture
 def bucket_lake(tmp_path: Path, s3_server: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketLake]:
     """An empty project whose lake is in a bucket; when the test is over, every law must hold on what it left."""
-    root = tmp_path / "with-a-bucket"
-    environ = {**s3_server, "XDG_CACHE_HOME": str(root / "cache")}
-    for name, value in environ.items():
-        monkeypatch.setenv(name, value)
-    (root / "src" / "silver").mkdir(parents=True)
-    (root / "src" / "gold").mkdir()
-    bucket = f"lake-{uuid.uuid4().hex}"
-    fsspec.filesystem("s3").mkdir(bucket)
-    made = BucketLake(root, {**environ, "DATA_DIR": f"s3://{bucket}/house/lake"})
+    made = new_bucket_lake(tmp_path / "with-a-bucket", s3_server, monkeypatch)
     data = made.data
     yield made
     if store.is_folder(data / "bronze"):
         assert made.findings() == []
+
+
+def new_bucket_lake(root: Path, server: dict[str, str], patch: pytest.MonkeyPatch) -> BucketLake:
+    """Make an empty project whose lake is in a bucket of its own."""
+    environ = {**server, "XDG_CACHE_HOME": str(root / "cache")}
+    for name, value in environ.items():
+        patch.setenv(name, value)
+    (root / "src" / "silver").mkdir(parents=True)
+    (root / "src" / "gold").mkdir()
+    bucket = f"lake-{uuid.uuid4().hex}"
+    fsspec.filesystem("s3").mkdir(bucket)
+    return BucketLake(root, {**environ, "DATA_DIR": f"s3://{bucket}/house/lake"})

@@ -6,17 +6,19 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Lake
-from object_store import BucketLake, requests_to
+from browser import served
+from conftest import ROOT, Lake, reader
+from object_store import BucketLake, new_bucket_lake, requests_to
 
 from src import lake as lakes
 from src import store
 from src.errors import LockedError, UsageError
+from src.maintenance import optimize
 from src.run import lease, lock, runs
 from src.run.lease import Held, Lease
 from src.settings import load
@@ -35,14 +37,26 @@ def rows_of_both(lake: Lake) -> dict[str, list[tuple[object, ...]]]:
     return {"silver.shop.orders": silver, "gold.shop.daily": gold}
 
 
-def test_a_lake_in_a_bucket_has_the_rows_and_versions_of_one_in_a_folder(lake: Lake, bucket_lake: BucketLake) -> None:
+@pytest.fixture(scope="module")
+def seen(s3_server: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[BucketLake]:
+    """A shop in a bucket after two runs, for tests that only look at it."""
+    with pytest.MonkeyPatch.context() as patch:
+        made = new_bucket_lake(tmp_path_factory.mktemp("seen"), s3_server, patch)
+        two_runs(made)
+        yield made
+
+
+def two_runs(lake: Lake) -> None:
+    lake.shop()
+    for name, content in (("1", FIRST), ("2", SECOND)):
+        lake.land(f"shop/orders/{name}.csv", content)
+        lake.good()
+
+
+def test_a_lake_in_a_bucket_has_the_rows_and_versions_of_one_in_a_folder(lake: Lake, seen: BucketLake) -> None:
+    two_runs(lake)
     versions = []
-    for one in (lake, bucket_lake):
-        one.shop()
-        one.land("shop/orders/1.csv", FIRST)
-        one.good()
-        one.land("shop/orders/2.csv", SECOND)
-        one.good()
+    for one in (lake, seen):
         assert rows_of_both(one) == OF_BOTH
         assert one.rows("SELECT _file, _reasons[1] LIKE '%amount%' FROM quarantine.shop.orders") == [
             ("shop/orders/1.csv", True)
@@ -52,6 +66,7 @@ def test_a_lake_in_a_bucket_has_the_rows_and_versions_of_one_in_a_folder(lake: L
             [found.version for name in tables if (found := lakes.open_table(one.data / name.replace(".", "/")))]
         )
     assert versions[0] == versions[1]
+    assert seen.findings() == []
 
 
 def test_a_second_run_on_a_bucket_changes_nothing_and_a_corrected_object_is_taken(bucket_lake: BucketLake) -> None:
@@ -67,23 +82,92 @@ def test_a_second_run_on_a_bucket_changes_nothing_and_a_corrected_object_is_take
     assert bucket_lake.rows("SELECT amount::VARCHAR FROM silver.shop.orders WHERE order_id = 1") == [("11.00",)]
 
 
-def test_commands_that_look_and_that_maintain_work_on_a_bucket(bucket_lake: BucketLake) -> None:
-    bucket_lake.shop()
-    bucket_lake.land("shop/orders/1.csv", FIRST)
-    bucket_lake.good()
-    release = bucket_lake.rows("SELECT max(run_id) FROM ops.releases")[0][0]
-    bucket_lake.land("shop/orders/2.csv", SECOND)
-    bucket_lake.good()
-    for words in (["status"], ["plan"], ["vacuum"], ["optimize"]):
+def test_commands_that_look_work_on_a_bucket(seen: BucketLake) -> None:
+    def typed(*words: str) -> str:
+        ended = seen.typed(*words, **seen.environ)
+        assert ended.returncode == 0, (words, ended.stdout, ended.stderr)
+        return ended.stdout
+
+    first, second = [run for (run,) in seen.rows("SELECT DISTINCT run_id FROM ops.releases ORDER BY 1")]
+    day = ("explain", "gold.shop.daily", "--where", "day = '2024-01-01'")
+    assert "proven: over these rows alone the model gives the same" in typed(*day)
+    assert "shop/orders/2.csv, row 2 (line 3)" in typed("explain", "silver.shop.orders", "--where", "order_id = 4")
+    assert "gold.shop.daily where day 2024-01-01" in typed(*day, "--diff", first, second)
+    assert "bronze.shop.orders: 3 rows became 6; added 3" in typed("diff", first, second)
+    assert "type:amount" in typed("quarantine", "show", "--table", "silver.shop.orders")
+    assert "2 tables verified" in typed("schema-version", "verify")
+    for command in ("status", "plan", "access", "incident"):
+        typed(command)
+    assert typed("query", "SELECT count(*) FROM gold.shop.daily", "--format", "csv") == "count_star()\n2\n"
+    target = seen.root / "days.csv"
+    typed("query", "SELECT orders FROM gold.shop.daily ORDER BY day", "--output", str(target))
+    assert target.read_text() == "orders\n2\n1\n"
+    ended = seen.typed("query", "SELECT 1", "--output", f"{seen.data}/days.csv", **seen.environ)
+    assert (ended.returncode, "a file is written to this machine alone" in ended.stderr) == (2, True)
+
+
+def test_the_page_shows_a_lake_in_a_bucket_and_says_where_its_sql_cannot(seen: BucketLake) -> None:
+    pytest.importorskip("starlette", reason="the page is not installed: ./setup.sh --page")
+    with served(seen) as site:
+        shown = {
+            "/": "shop",
+            "/quarantine": "amount",
+            "/mart/shop/daily": "2024-01-03",
+            "/table/silver.shop.orders": "2024-01-03",
+            "/explain?table=gold.shop.daily&key=day=2024-01-01": "shop/orders",
+            "/plan": "shop",
+            "/runs": site.last_run,
+        }
+        for path, text in shown.items():
+            answer = site.ask("GET", path)
+            assert (answer.status, text in answer.text) == (200, True), (path, answer.text)
+        form = f"sql=SELECT+1&form_token={site.form_token}"
+        for answer in (
+            site.ask("GET", "/sql"),
+            site.ask("POST", "/sql", form),
+            site.ask("GET", "/mart/shop/daily/rows.csv"),
+        ):
+            assert "reads a lake in a folder only" in answer.text
+            assert "main.py query" in answer.text
+
+
+ORDERS = ("--table", "silver.shop.orders")
+SHORT = (["quarantine", "waive", *ORDERS, "--matching", "amount", "--reason", "known", "--until", "2099-01-01"],)
+LONG = (
+    *SHORT,
+    ["rebuild", *ORDERS],
+    ["confirm", *ORDERS, "--day", "2024-01-01", "--reason", "the till was broken"],
+    ["backfill", *ORDERS, "--start", "2024-01-01", "--end", "2024-01-01"],
+    ["cost"],
+    ["health"],
+    ["report"],
+    ["vacuum"],
+    ["optimize"],
+)
+
+
+@pytest.mark.parametrize("commands", [SHORT, pytest.param(LONG, marks=pytest.mark.long)], ids=["short", "long"])
+def test_commands_that_write_work_on_a_bucket(bucket_lake: BucketLake, commands: tuple[list[str], ...]) -> None:
+    two_runs(bucket_lake)
+    release = bucket_lake.rows("SELECT min(run_id) FROM ops.releases")[0][0]
+    for words in commands:
         ended = bucket_lake.typed(*words, **bucket_lake.environ)
         assert ended.returncode == 0, (words, ended.stdout, ended.stderr)
-    asked = bucket_lake.typed("query", "SELECT count(*) FROM gold.shop.daily", "--format", "csv", **bucket_lake.environ)
-    assert asked.stdout == "count_star()\n2\n"
+    assert rows_of_both(bucket_lake) == OF_BOTH
     assert bucket_lake.typed("rollback", "--to", release, **bucket_lake.environ).returncode == 0
     assert bucket_lake.rows("SELECT order_id FROM silver.shop.orders ORDER BY 1") == [(1,), (2,)]
 
 
-def test_a_backup_of_a_bucket_copies_what_is_new_and_is_restored_into_another(bucket_lake: BucketLake) -> None:
+def test_a_backup_of_a_bucket_is_restored_into_another(bucket_lake: BucketLake) -> None:
+    two_runs(bucket_lake)
+    assert bucket_lake.command("backup") == 0
+    restored = BucketLake(bucket_lake.root, {**bucket_lake.environ, "DATA_DIR": f"{bucket_lake.data}-restored"})
+    assert restored.command("restore") == 0
+    assert rows_of_both(restored) == OF_BOTH
+
+
+@pytest.mark.long
+def test_a_backup_copies_what_is_new_and_a_restore_that_was_killed_is_begun_again(bucket_lake: BucketLake) -> None:
     bucket_lake.shop()
     bucket_lake.land("shop/orders/1.csv", FIRST)
     bucket_lake.good()
@@ -106,6 +190,7 @@ def test_a_backup_of_a_bucket_copies_what_is_new_and_is_restored_into_another(bu
         restored.command("restore")
 
 
+@pytest.mark.long
 def test_a_file_that_is_gone_from_a_bucket_is_named_and_brought_back(bucket_lake: BucketLake) -> None:
     bucket_lake.shop()
     bucket_lake.land("shop/orders/1.csv", FIRST)
@@ -120,8 +205,8 @@ def test_a_file_that_is_gone_from_a_bucket_is_named_and_brought_back(bucket_lake
 
 
 def test_what_needs_a_folder_is_refused_by_name(bucket_lake: BucketLake) -> None:
-    ended = bucket_lake.typed("page", **bucket_lake.environ)
-    assert (ended.returncode, "page works on a lake in a folder only" in ended.stderr) == (2, True)
+    ended = bucket_lake.typed("draft", **bucket_lake.environ)
+    assert (ended.returncode, "draft works on a lake in a folder only" in ended.stderr) == (2, True)
     assert "docs/object-storage.md" in ended.stderr
 
 
@@ -230,6 +315,21 @@ def test_a_run_that_was_killed_is_finished_by_the_next(bucket_lake: BucketLake, 
     run = bucket_lake.good()
     assert rows_of_both(bucket_lake) == OF_BOTH
     assert [record.error_class for record in run.records if record.run_id != run.run_id] == ["interrupted"]
+
+
+def test_small_files_of_a_bucket_are_joined_where_the_log_says(bucket_lake: BucketLake) -> None:
+    root = bucket_lake.data / "ops" / "notes"
+    table = lakes.create(root, {"note": "VARCHAR"})
+    for nth in range(5):
+        table = lakes.commit(table, add=reader().write(f"SELECT '{nth}' AS note", root))
+    small = optimize.Optimization("ops.notes", table, tuple(lakes.crowded(table)), (), (), False)
+    joined = optimize.compact(reader(), small)
+    assert reader().rows(f"SELECT note FROM {reader().scan(joined)} ORDER BY 1") == [(str(nth),) for nth in range(5)]
+    assert [found.path for found in joined.files] == [
+        name
+        for name, _ in store.files_below(root)
+        if name not in {file.path for file in table.files} and "_log" not in name
+    ]
 
 
 def test_threads_that_share_a_reader_of_an_object_read_each_its_own_place(

@@ -7,8 +7,6 @@ import argparse
 from src.commands import Call
 from src.errors import UsageError
 
-NEEDS_FOLDER = True  # its SQL runs in a process that has no credential
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=_port, help="a port of this machine; 0: one that is free (default: PAGE_PORT)")

@@ -119,7 +119,8 @@ def join(engine: DuckEngine, task: Joining) -> list[lake.DataFile]:
     with engine.for_columns(len(table.columns)), engine.in_order():
         rows = engine.one(f"SELECT count(*) FROM {scan}")[0]
         many_texts = task.many_texts and rows > _ROW_GROUP
-        new = engine.write(f"SELECT {names} FROM {scan}", table.root / folder, many_texts=many_texts)
+        target = table.root.joinpath(*folder.parts)  # in an object store root/. would be another folder
+        new = engine.write(f"SELECT {names} FROM {scan}", target, many_texts=many_texts)
     indexed = (table.indexed,) if table.indexed else ()
     new = [
         replace(file.with_bounds_of(indexed), path=str(folder / file.path), partition=first.partition) for file in new

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from src import store
 from src.engine import pattern, quoted
 from src.engine.room import room_beside
 from src.errors import UsageError
@@ -153,9 +154,23 @@ def stop_all() -> None:
         job.stop()
 
 
+def refuse_bucket(data: Path) -> None:
+    """Refuse a lake in an object store: a process that is given no credential reads nothing of it.
+
+    Raises:
+        QuestionError: it is in one.
+    """
+    if store.is_remote(data):
+        what = (
+            "SQL of the page reads a lake in a folder only: the process that answers it has no credential of the store"
+        )
+        raise QuestionError(what, 'ask in the terminal: main.py query "SELECT ..."; with --output FILE to take it away')
+
+
 @contextmanager
 def _room(data: Path) -> Iterator[Path]:
     """Make a folder for one question; the folder above it comes and goes, so only one is made or removed at a time."""
+    refuse_bucket(data)
     with ExitStack() as stack:
         with _turn:
             room = stack.enter_context(room_beside(data / ".spill"))

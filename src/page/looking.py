@@ -17,7 +17,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from src import catalog, lake
+from src import catalog, lake, store
 from src.facts import Facts, read_facts
 from src.masking.masks import Masks
 from src.masking.reader import masks_of_page
@@ -156,6 +156,8 @@ class Look:
 
 def _folders(root: Path) -> _Mark:
     """Return what is another value whenever a file below a folder was added, removed or renamed."""
+    if store.is_remote(root):  # which has no folders whose times would tell
+        return tuple(store.files_below(root))
     found = []
     for folder, _, _ in os.walk(root):
         with suppress(FileNotFoundError):  # it was removed meanwhile, which its own folder's time tells

@@ -42,19 +42,24 @@ class _Asked:
 
 
 def show(request: Request) -> Response:
-    """Return the screen with the query of the address, not run."""
-    return _screen(request, page_of(request), _Asked(request.query_params.get("q", "")[:_LONGEST_LINK]))
+    """Return the screen with the query of the address, not run; where no query could be, with why."""
+    page, sql = page_of(request), request.query_params.get("q", "")[:_LONGEST_LINK]
+    try:
+        asking.refuse_bucket(page.look.settings.data_dir)
+    except QuestionError as error:
+        return _screen(request, page, _Asked(sql, error=error))
+    return _screen(request, page, _Asked(sql))
 
 
 async def ask(request: Request) -> Response:
     """Run the query of a form, and return its answer: a screen, or a file to take away."""
     page, fields = page_of(request), await form_of(request)
     sql, form = fields.get("sql", ""), fields.get("take", "")
-    if not page.readonly:
-        settings = page.look.settings
-        await run_in_threadpool(queries.record, settings.data_dir, sql, page.who, runs.now(), settings.secrets())
-    job = Job()
+    settings, job = page.look.settings, Job()
     try:
+        asking.refuse_bucket(settings.data_dir)
+        if not page.readonly:
+            await run_in_threadpool(queries.record, settings.data_dir, sql, page.who, runs.now(), settings.secrets())
         if form in asking.FORMATS:
             taken = await while_connected(request, job, lambda: _taken(page, sql, form, job))
             return sent(taken, form, f"query-{runs.now():%Y%m%d-%H%M%S}")
