@@ -36,7 +36,7 @@ def built(folder: Path, version: str = __version__) -> Path:
     product.mkdir()
     for name in ("boathouse", "src"):
         shutil.copytree(ROOT / name, product / name, ignore=shutil.ignore_patterns("__pycache__"))
-    extras = [f"requirements-{extra}.txt" for extra in ("connectors", "page", "notebook", "ml", "spark")]
+    extras = [path.name for path in ROOT.glob("requirements-*.txt")]
     for name in ("main.py", "pyproject.toml", "requirements.txt", *extras, "README.md", "LICENSE"):
         shutil.copy(ROOT / name, product)
     package = product / "src/__init__.py"

@@ -42,16 +42,15 @@ class ReleaseDifference:
 
 
 def newest_two(project: Project) -> tuple[str, str]:
-    """Return the runs of the release before the newest one, and of the newest.
+    """Return the runs of the release before the newest one, and of the newest; of the first release it is both.
 
     Raises:
-        UsageError: there are not two.
+        UsageError: there is none yet.
     """
     found = list(releases.all_of(project.engine, project.settings.data_dir))[:2]
-    if len(found) < 2:
-        fix = "run `make pipeline` again once something has landed, or name two runs"
-        raise UsageError(f"{len(found)} releases: nothing to compare", fix=fix)
-    return found[1], found[0]
+    if not found:
+        raise UsageError("there is no release yet", fix="run `make pipeline` first")
+    return found[-1], found[0]
 
 
 def compare_releases(

@@ -29,7 +29,8 @@ try:
     from upath import UPath
 except ImportError as missing:
     raise UsageError(
-        f"DATA_DIR is in an object store, and {missing.name} is not installed", fix="./setup.sh --s3"
+        f"DATA_DIR is in an object store, and {missing.name} is not installed",
+        fix="./setup.sh --s3; in a project of your own boathouse[s3]",
     ) from missing
 
 _FIX = "see AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL: docs/object-storage.md"
