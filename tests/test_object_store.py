@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -17,7 +20,7 @@ from object_store import BucketLake, new_bucket_lake, requests_to
 
 from src import lake as lakes
 from src import store
-from src.errors import LockedError, UsageError
+from src.errors import LockedError, MachineError, UsageError
 from src.maintenance import optimize
 from src.run import lease, lock, runs
 from src.run.lease import Held, Lease
@@ -253,6 +256,47 @@ def test_a_lease_that_ran_out_is_taken_by_one_of_those_who_want_it(bucket_lake: 
             assert time.monotonic() < until
             time.sleep(0.2)
         assert sum(pool.map(take, range(8))) == 1
+
+
+class WithoutConditions(BaseHTTPRequestHandler):
+    """A store before another one that takes the conditions off each request."""
+
+    behind, protocol_version = "", "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        sent = {name: value for name, value in self.headers.items() if not name.lower().startswith(("if-", "expect"))}
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        connection = HTTPConnection(self.behind)
+        connection.request(self.command, self.path, body, sent)
+        answer = connection.getresponse()
+        content = answer.read()
+        self.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in ("transfer-encoding", "connection"):
+                self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_PUT = do_HEAD = do_POST = do_GET  # noqa: N815
+
+    def log_message(self, *args: object) -> None:
+        """Keep quiet."""
+
+
+def test_a_store_that_takes_a_write_whose_condition_is_not_met_is_refused(
+    bucket_lake: BucketLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket_lake.shop()
+    monkeypatch.setattr(WithoutConditions, "behind", bucket_lake.environ["AWS_ENDPOINT_URL"].removeprefix("http://"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), WithoutConditions) as lax:
+        threading.Thread(target=lax.serve_forever, daemon=True).start()
+        environ = bucket_lake.environ | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{lax.server_port}"}
+        program = [sys.executable, str(ROOT / "main.py"), "--project", str(bucket_lake.root), "run"]
+        done = subprocess.run(program, env=os.environ | environ, capture_output=True, text=True, check=False)
+        lax.shutdown()
+    assert done.returncode == MachineError.exit_code, done.stderr
+    assert "takes writes whose condition (If-Match) is not met" in done.stderr
+    assert not store.is_folder(bucket_lake.data / "bronze")
 
 
 def test_whoever_lost_the_lease_commits_nothing_more(bucket_lake: BucketLake) -> None:

@@ -24,11 +24,12 @@ from pathlib import Path
 from typing import Any
 
 from src import lake, store
-from src.errors import BoathouseError, LockedError
+from src.errors import BoathouseError, LockedError, MachineError
 from src.logger import logger
 
 SECONDS = 60.0  # of a lease; a holder that was killed keeps others out for so long
 _RENEWED = 4  # times in that
+_NO_ETAG = '"0"'  # of no object
 _COARSE = timedelta(seconds=2)  # the store tells when an object was written to the second, and so its own time
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # it goes on while the machine sleeps
 
@@ -48,13 +49,32 @@ class Lease:
 
         Raises:
             Held: by whom.
+            MachineError: the store takes writes whose condition is not met.
         """
         found = read(self._path)
         if found and not (found.free or found.ran_out):
             raise Held(found)
         if not self._write(self._about, free=False, after=found.etag if found else None):
             raise Held(read(self._path))  # another one was faster
+        self._refuse_store_without_conditions()
         return found
+
+    def _refuse_store_without_conditions(self) -> None:
+        """Refuse a store that takes a write whose condition is not met: it would keep no two runs apart, nor commits.
+
+        Raises:
+            MachineError: it took one.
+        """
+        from src.store import objects
+
+        free = json.dumps({"free": True, "seconds": self._seconds, "about": {}}).encode()
+        if objects.replace(str(self._path), free, _NO_ETAG) is not None:
+            what = (
+                "the object store takes writes whose condition (If-Match) is not met: nothing would keep two runs apart"
+            )
+            raise MachineError(
+                what, where=self._path, fix="use a store with conditional writes: docs/object-storage.md"
+            )
 
     def release(self, *, unfinished: bool = False) -> None:
         """Let the lease go; `unfinished`: whoever takes it next is told that the holder did not finish."""
