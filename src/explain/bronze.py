@@ -18,7 +18,9 @@ from src.silver.project import REASONS
 
 _ADDED = {*PROVENANCE, "_batch", "_reject", "_raw"}  # what bronze adds to a file's columns
 _PLACE = tuple(PROVENANCE)
+_NUMBER = f"(hash({', '.join(_PLACE)}) >> 1)::BIGINT"
 NEWEST_FIRST = f"{REASONS} IS NULL, _ingested_at DESC, _file, _row"  # of rows with reasons, then of the others
+_WINNERS = "explained_winners"
 _LONGEST = 100_000_000  # bytes of a landed file in which a line is looked for
 
 
@@ -65,24 +67,28 @@ class Origins:
             if feed.id in self.bronze and incoming.has_columns(self.bronze[feed.id]):
                 yield feed, self.bronze[feed.id]
 
-    def judged(self) -> str:
-        """Return a SELECT of all rows of bronze as the contract reads them: typed, with reasons, and a number each.
+    def left_out(self) -> str:
+        """Return a SELECT of the rows of bronze that are not in the table: typed, with reasons, and a number each.
 
         The number is a hash of where the row came from, which is good to find it again and no more.
         """
+        came_from = ", ".join(_PLACE)
+        return self._judged(f"ANTI JOIN (SELECT {came_from} FROM {self.engine.scan(self.silver)}) USING ({came_from})")
+
+    def picked(self, numbers: str) -> str:
+        """Return those of `left_out` with these numbers, a relation of `number`; only they are typed."""
+        return self._judged(f"SEMI JOIN {numbers} ON number = {_NUMBER}")
+
+    def _judged(self, among: str) -> str:
+        """Return a SELECT of rows of bronze as the contract reads them; which of them, a join says before they are."""
         typed = []
         for feed, bronze in self.sources:
             columns = incoming.columns_of(self.engine, self.table, bronze)
             scan = self.engine.scan(bronze, bronze.files, columns, evolved=True)
-            typed.append(incoming.typed_rows(self.engine, self.table, feed, columns, scan))
-        number = f"(hash({', '.join(_PLACE)}) >> 1)::BIGINT AS {ROW_ID}"
-        return f"SELECT *, {number} FROM ({' UNION ALL '.join(typed or [incoming.no_rows(self.table)])})"
-
-    def left_out(self) -> str:
-        """Return a SELECT of those of `judged` that are not in the table."""
-        came_from = ", ".join(_PLACE)
-        kept = f"(SELECT {came_from} FROM {self.engine.scan(self.silver)})"
-        return f"SELECT * FROM ({self.judged()}) ANTI JOIN {kept} USING ({came_from})"
+            typed.append(
+                incoming.typed_rows(self.engine, self.table, feed, columns, f"(SELECT s.* FROM {scan} s {among})")
+            )
+        return f"SELECT *, {_NUMBER} AS {ROW_ID} FROM ({' UNION ALL '.join(typed or [incoming.no_rows(self.table)])})"
 
     def lines(self, rows: str) -> dict[tuple[str, int, datetime], Line]:
         """Return the lines of few rows, by where they came from; `rows` has _file, _row, _ingested_at."""
@@ -106,6 +112,14 @@ class Origins:
                     line = Line(feed.id, file, row, run, arrived, dict(zip(names, texts, strict=True)))
                     found[file, row, arrived] = _as_landed(self.landing, feed, line)
         return found
+
+    def keep_winners(self, rows: str) -> None:
+        """Keep the rows of the table that have a key of some rows, for `reasons` and `counts` of these.
+
+        Each of them looks for its winner: among few rows, not in all of the table.
+        """
+        same = self._same("i", winners.key(self.table))
+        self.engine.table(_WINNERS, f"SELECT s.* FROM {self.engine.scan(self.silver)} s SEMI JOIN {rows} i ON {same}")
 
     def reasons(self, rows: str) -> list[LeftOut]:
         """Return why few rows of `left_out` are so; `rows` is a relation of them."""
@@ -132,7 +146,7 @@ class Origins:
             says_gone = f"coalesce(({self.table.delete_when}), false)"
             gone = f"WHEN {says_gone} THEN {{'why': 'deleted', 'reason': {literal('it says that its key is gone')}}}"
         otherwise = f"{{'why': 'left out', 'reason': {literal(self._otherwise)}}}"
-        silver, key = self.engine.scan(self.silver), self._same(row, winners.key(self.table))
+        silver, key = f"temp.{_WINNERS}", self._same(row, winners.key(self.table))
         if not self.table.key:
             kept = "{'why': 'duplicate', 'reason': 'the same row is there already'}"
             is_copy = f"EXISTS (SELECT 1 FROM {silver} s WHERE {key})"

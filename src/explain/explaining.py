@@ -292,13 +292,12 @@ class Explainer:
             number = tracer.belonging(name, origins.left_out(), rows)
         except NotRewritten as refused:
             return NotCounted({}, (), str(refused))
-        return self._not_counted(
-            origins, f"SELECT * FROM ({origins.left_out()}) SEMI JOIN {number} ON number = {ROW_ID}"
-        )
+        return self._not_counted(origins, origins.picked(number))
 
     def _not_counted(self, origins: Origins, select: str) -> NotCounted:
         engine = self.project.engine
         engine.table("explained_left_out", select)
+        origins.keep_winners("temp.explained_left_out")
         counts = origins.counts("temp.explained_left_out")
         some = f"(FROM temp.explained_left_out ORDER BY {NEWEST_FIRST} LIMIT {self.limit})"
         return NotCounted(counts, tuple(self._masked_left_out(origins.table, one) for one in origins.reasons(some)))
