@@ -260,12 +260,13 @@ class Explainer:
         numbers = engine.values(f"{among} LIMIT {self.limit}")
         if tracer.table.python or int(engine.one(f"SELECT count(*) FROM {rows}")[0]) != 1:
             return [(number, {}) for number in numbers]
-        with_all = self._numbers_of(tracer, rows)
+        hidden = self.masks.hidden(tracer.table.id, tracer.kinds)
+        with_all = tracer.numbers(rows, hidden)
         found = []
         for number in numbers:
             engine.table("explained_without", f"SELECT number FROM {trace.numbers} WHERE number <> {number}")
             fewer = replace(trace, numbers="temp.explained_without")
-            without = self._numbers_of(tracer, tracer.given(fewer.picked, rows, tracer.dimensions))
+            without = tracer.numbers(tracer.given(fewer.picked, rows, tracer.dimensions), hidden)
             moves = {
                 column: value if (other := without.get(column)) is None else value - other
                 for column, value in with_all.items()
@@ -274,14 +275,6 @@ class Explainer:
             found.append((number, moves))
         largest = max(with_all, key=lambda column: _weight(with_all[column]), default=None)
         return sorted(found, key=lambda one: -_weight(one[1].get(largest or "")))
-
-    def _numbers_of(self, tracer: Tracer, relation: str) -> dict[str, Any]:
-        numbers = [name for name, kind in tracer.kinds.items() if NUMBER.fullmatch(kind)]
-        hidden = self.masks.hidden(tracer.table.id, numbers)
-        names = [name for name in numbers if name not in {*tracer.dimensions, *hidden}]
-        listed = ", ".join(map(identifier, names)) or "NULL"
-        found = self.project.engine.rows(f"SELECT {listed} FROM {relation} LIMIT 2")
-        return dict(zip(names, found[0], strict=False)) if len(found) == 1 else {}
 
     # -- what was not counted
 

@@ -17,7 +17,7 @@ from src.contract import PROVENANCE, Table
 from src.engine import DuckEngine, identifier, literal
 from src.errors import UsageError
 from src.explain.explaining import Explainer
-from src.explain.tracing import NUMBER, Tracer
+from src.explain.tracing import Tracer
 
 _MOST = 50  # steps; smaller ones go together in a last one
 _NEVER = 1 << 30  # the step at which a row leaves that stays
@@ -69,11 +69,8 @@ class Mover:
     hidden: frozenset[str]
 
     def numbers(self, relation: str) -> dict[str, Any]:
-        """Return the numbers of the first row of a relation; none where it has no row."""
-        kinds, aside = self.later.kinds, {*self.later.dimensions, *self.hidden}
-        names = [name for name, kind in kinds.items() if NUMBER.fullmatch(kind) and name not in aside]
-        rows = self.engine.rows(f"SELECT {', '.join(map(identifier, names)) or 'NULL'} FROM {relation} LIMIT 1")
-        return dict(zip(names, rows[0], strict=False)) if rows else {}
+        """Return the numbers of the row of a relation; none where it has no row."""
+        return self.later.numbers(relation, self.hidden)
 
     def parts(self) -> tuple[tuple[Part, ...], bool]:
         """Return the parts of the difference, and whether they add up to it."""

@@ -7,8 +7,10 @@ model cannot be rewritten, more are taken: those of the partitions that the rows
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 from src import lake
 from src.checks import compare
@@ -91,7 +93,7 @@ class Tracer:
         """
         return self.trace(rows) if self.table.python else self._rewritten(rows, self.dimensions)
 
-    @property
+    @cached_property
     def numbered(self) -> dict[str, NumberedRows]:
         """Return the model's sources with numbers for their rows."""
         return {name: NumberedRows(self.engine, table, nth) for nth, (name, table) in enumerate(self.sources.items())}
@@ -99,15 +101,10 @@ class Tracer:
     # -- ways
 
     def _rewritten(self, rows: str, key: Sequence[str]) -> Trace:
-        numbered, sql = self.numbered, self.engine.inline(str(self.table.sql))
-        carried = self._unused("_why", sql)
-        selects = {name.lower(): source.select() for name, source in numbered.items()}
-        rewritten = Rewriting(self.engine, selects, ROW_ID, carried).rewritten(sql)
-        for name, table in self.sources.items():  # subqueries that decide which rows stay are left as they are
-            self.engine.publish(name, f"SELECT * FROM {self.engine.scan(table)}")
-        own = f"SELECT unnest({identifier(carried)}) AS number FROM ({rewritten}) o WHERE {self.among(rows, key)}"
+        carried, rewritten = self._carrying({name: source.select() for name, source in self.numbered.items()})
+        own = f"SELECT unnest({carried}) AS number FROM ({rewritten}) o WHERE {self.among(rows, key)}"
         self.engine.table(self.into, f"SELECT DISTINCT number FROM ({own})")
-        return Trace(f"temp.{self.into}", numbered, None)
+        return Trace(f"temp.{self.into}", self.numbered, None)
 
     def _unused(self, name: str, sql: str) -> str:
         """Return a name that neither the model nor a source has."""
@@ -178,7 +175,7 @@ class Tracer:
             NotRewritten: nothing tells.
         """
         names = ", ".join(map(identifier, self.sources[name].columns))
-        carried, rewritten = self._carrying(name, f"SELECT {names}, {ROW_ID} FROM ({candidates})")
+        carried, rewritten = self._carrying_one(name, f"SELECT {names}, {ROW_ID} FROM ({candidates})")
         own = f"SELECT unnest({carried}) AS number FROM ({rewritten}) o WHERE {self.among(rows, self.dimensions)}"
         self.engine.table(f"{self.into}_belonging", f"SELECT DISTINCT number FROM ({own}) WHERE number IS NOT NULL")
         return f"temp.{self.into}_belonging"
@@ -197,7 +194,7 @@ class Tracer:
         is_one = f"SELECT {names}, 1 AS {ROW_ID} FROM {rows}"
         scan, came_from = self.engine.scan(self.sources[name]), ", ".join(PROVENANCE)
         others = f"SELECT {names}, NULL FROM {scan} ANTI JOIN {rows} USING ({came_from})"
-        carried, rewritten = self._carrying(name, f"{is_one} UNION ALL {others}")
+        carried, rewritten = self._carrying_one(name, f"{is_one} UNION ALL {others}")
         among = "true"
         if not few:
             self.engine.publish(name, f"SELECT {names} FROM {rows}")
@@ -208,18 +205,25 @@ class Tracer:
         self.engine.table(f"{self.into}_made", found)
         return f"temp.{self.into}_made"
 
-    def _carrying(self, name: str, select: str) -> tuple[str, str]:
-        """Return the model with what its rows carry of one source, which is this SELECT, and the column's name."""
+    def _carrying_one(self, name: str, select: str) -> tuple[str, str]:
+        """Return what `_carrying` does, of one source alone, which is this SELECT."""
+        others = {
+            other: f"SELECT *, NULL::BIGINT AS {ROW_ID} FROM {self.engine.scan(table)}"
+            for other, table in self.sources.items()
+        }
+        return self._carrying({**others, name: select})
+
+    def _carrying(self, selects: Mapping[str, str]) -> tuple[str, str]:
+        """Return the column of what each row carries, and the model with it; by source a SELECT with numbers."""
         if self.table.python:
             raise NotRewritten("a model in Python")
         sql = self.engine.inline(str(self.table.sql))
-        scans = {other: self.engine.scan(table) for other, table in self.sources.items()}
-        for other, scan in scans.items():  # subqueries that decide which rows stay are left as they are
-            self.engine.publish(other, f"SELECT * FROM {scan}")
-        selects = {other.lower(): f"SELECT *, NULL::BIGINT AS {ROW_ID} FROM {scan}" for other, scan in scans.items()}
         carried = self._unused("_why", sql)
-        rewriting = Rewriting(self.engine, {**selects, name.lower(): select}, ROW_ID, carried)
-        return identifier(carried), rewriting.rewritten(sql)
+        lowered = {name.lower(): select for name, select in selects.items()}
+        rewritten = Rewriting(self.engine, lowered, ROW_ID, carried).rewritten(sql)
+        for name, table in self.sources.items():  # subqueries that decide which rows stay are left as they are
+            self.engine.publish(name, f"SELECT * FROM {self.engine.scan(table)}")
+        return identifier(carried), rewritten
 
     # -- the law
 
@@ -262,6 +266,13 @@ class Tracer:
             )
         same = " AND ".join(f"r.{identifier(name)} IS NOT DISTINCT FROM o.{identifier(name)}" for name in key)
         return f"EXISTS (SELECT 1 FROM {rows} r WHERE {same})"
+
+    def numbers(self, relation: str, hidden: Collection[str]) -> dict[str, Any]:
+        """Return the numbers of the only row of a relation of the table, without `hidden` ones; else none."""
+        aside = {*self.dimensions, *hidden}
+        names = [name for name, kind in self.kinds.items() if NUMBER.fullmatch(kind) and name not in aside]
+        found = self.engine.rows(f"SELECT {', '.join(map(identifier, names)) or 'NULL'} FROM {relation} LIMIT 2")
+        return dict(zip(names, found[0], strict=False)) if len(found) == 1 else {}
 
     @property
     def itself(self) -> tuple[str, ...]:
