@@ -43,7 +43,10 @@ override AS_OF := $(value AS_OF)
 override PROMOTE := $(value PROMOTE)
 export MODEL AS_OF PROMOTE BEFORE AFTER
 override MONTH := $(value MONTH)
-export MONTH
+override BRANCH := $(value BRANCH)
+override CREATE := $(value CREATE)
+override DROP := $(value DROP)
+export MONTH BRANCH CREATE DROP
 
 CHOSEN = $(if $(DOMAIN),--domain="$$DOMAIN") $(if $(SELECT),--select="$$SELECT") $(if $(RUN_DATE),--run-date="$$RUN_DATE") \
 	$(if $(REPROCESS_DAYS),--reprocess-days="$$REPROCESS_DAYS")
@@ -52,7 +55,7 @@ PULLED = $(if $(SOURCE),--source="$$SOURCE") $(if $(SLICE),--slice="$$SLICE") $(
 DRY = $(if $(DRY_RUN),--dry-run)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline draft plan diff explain preview status health report alerts query check repair schema-version upgrade vacuum optimize backup restore
+.PHONY: help setup pipeline draft plan diff branch explain preview status health report alerts query check repair schema-version upgrade vacuum optimize backup restore
 .PHONY: pull sources tables describe adopt page incident access cost models
 .PHONY: drill schedule rotate-logs docs new wheel test proof lint format torture bench clean ready ready-page ready-ml ready-dev train
 .PHONY: morning afternoon week month month-end
@@ -84,6 +87,9 @@ plan: ready ## what a run would do and why, how much it would read and how long 
 
 diff: ready ## what differs between the last two releases, by table, key and cell: (BEFORE=run AFTER=run, TABLE=silver.shop.orders, LIMIT=n)
 	@$(PYTHON) main.py diff $(if $(LIMIT),--limit="$$LIMIT") $(if $(TABLE),--table="$$TABLE") -- $$BEFORE $$AFTER
+
+branch: ready ## a change beside the truth, without a copy: the branches; CREATE=name, then BRANCH=name make pipeline; PROMOTE=name (DRY_RUN=1), DROP=name
+	@$(PYTHON) main.py branch $(if $(CREATE),create,$(if $(PROMOTE),promote $(DRY),$(if $(DROP),drop,list))) -- "$$CREATE$$PROMOTE$$DROP"
 
 explain: ready ## where a number comes from: TABLE=sales.daily_revenue WHERE="order_date = '2011-11-14'" (LIMIT=n)
 	@$(PYTHON) main.py explain $(if $(LIMIT),--limit="$$LIMIT") --where="$$WHERE" -- "$$TABLE"

@@ -52,8 +52,8 @@ def carry(
     from src import workers
     from src.run import side_by_side, steps
 
-    seeds = project.contracts.seeds_of(chosen.feeds)
-    pulled = [feed for feed in chosen.feeds if feed.source] if pull else []
+    seeds = project.landing_seeds(chosen.feeds)
+    pulled = project.asked_feeds(chosen.feeds) if pull else []
     if pulled:
         from src.run import pulling  # where there is a source, and nowhere else: importing takes time
 

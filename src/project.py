@@ -17,7 +17,7 @@ from pathlib import Path
 
 from src import catalog, console, contract, lake, proof, stopping, store
 from src.checks import audits
-from src.contract import Contracts, Feed, Table
+from src.contract import Contracts, Feed, Seed, Table
 from src.engine import DuckEngine
 from src.engine.profile import Profile
 from src.errors import ContractError, ContractErrors, UsageError
@@ -40,6 +40,14 @@ class Project:
     def landing(self) -> Path:
         """Return the landing zone's folder."""
         return self.settings.data_dir / "landing"
+
+    def landing_seeds(self, feeds: Collection[Feed]) -> list[Seed]:
+        """Return the seeds of these feeds that land in a run; on a branch, where nothing lands, none."""
+        return [] if self.settings.branch else self.contracts.seeds_of(feeds)
+
+    def asked_feeds(self, feeds: Collection[Feed]) -> list[Feed]:
+        """Return those of these feeds whose sources a run asks; on a branch, where nothing lands, none."""
+        return [feed for feed in feeds if feed.source and not self.settings.branch]
 
     def relative(self, text: str) -> str:
         """Return a message in which the paths of what lies in the project are relative to its folder.

@@ -177,8 +177,10 @@ def open_remote(settings: Settings) -> Remote:
     """Return the place that the settings name; a relative folder is meant from the project's folder.
 
     Raises:
-        UsageError: it is a remote that no setting defines, or a folder inside the lake.
+        UsageError: it is a remote that no setting defines, or a folder inside the lake; or they are those of a branch.
     """
+    if settings.branch:
+        raise UsageError("a branch has no backup", where=f"BRANCH={settings.branch}", fix="back up main")
     remote = named_remote(settings, settings.backup_remote, f"BACKUP_REMOTE={settings.backup_remote}")
     folder = Path(remote.path)
     if not _NAMED.fullmatch(remote.path) and store.is_below(folder, store.home(settings.data_dir)):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields, replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from functools import partial
@@ -39,6 +39,10 @@ _SHORTEST_SECRET = 4
 _NOTHING = "none"  # the only class of MASK: nothing is masked
 
 ENV_FILE = ".env"
+MAIN = "main"  # the lake itself, where the name of a branch can stand
+_BRANCHES = ".branches"  # a folder of the lake: on one file system with it, whatever is mounted where
+_NAME_OF_BRANCH = "a name of letters, digits, _, . and -, for example new-margin; main is no branch"
+_BRANCH_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
 ENV_EXAMPLE = ".env.example"
 
 
@@ -152,6 +156,11 @@ def _budget(text: str) -> Decimal:
     return amount
 
 
+def _branch(text: str) -> str | None:
+    """Return the name of a branch of the lake; None for main, which is the lake itself."""
+    return None if text == MAIN else _text(_BRANCH_NAME, text)
+
+
 def _zone(name: str) -> str:
     """Return the name of a time zone that this machine knows."""
     if name == "UTC":  # known where the machine has no list of zones at all
@@ -188,6 +197,13 @@ class Settings:
         "The lake: landing zone, tables and run records; a folder, or a bucket (docs/object-storage.md).",
         write="a folder (a relative one is meant from the project's folder) or s3://bucket/prefix",
         read=_lake,
+    )
+    branch: str | None = _setting(
+        None,
+        "The branch of the lake that commands work on, without landing zone, backup, alerts and schedule"
+        " (docs/branches.md); without one it is the lake itself, main.",
+        write=_NAME_OF_BRANCH,
+        read=_branch,
     )
     log_dir: Path = _setting(
         Path("logs"),
@@ -405,6 +421,11 @@ class Settings:
     )
 
     @property
+    def main_dir(self) -> Path:
+        """Return the lake itself, whose branch `data_dir` may be."""
+        return self.data_dir.parents[1] if self.branch else self.data_dir
+
+    @property
     def source(self) -> Path:
         """Return where the project's contracts and models are."""
         return self.root / "src"
@@ -462,7 +483,38 @@ def load(root: Path, environ: Mapping[str, str], model: type[Settings] = Setting
     settings = _validate(model, root, chosen, notices, errors)
     if settings is None or errors:
         raise _together(errors)
-    return settings
+    return _on_branch(settings) if settings.branch else settings
+
+
+def checked_branch(name: str) -> str:
+    """Return the name of a branch as it is written.
+
+    Raises:
+        UsageError: it is none that a folder, a shell and BRANCH take as it is.
+    """
+    try:
+        found = _branch(name)
+    except ValueError:
+        found = None
+    if found is None:
+        raise UsageError(f"no name of a branch: {name!r}", fix=f"write {_NAME_OF_BRANCH}")
+    return found
+
+
+def branches_folder(data: Path) -> Path:
+    """Return the folder of the branches of the lake at `data`."""
+    return data / _BRANCHES
+
+
+def branch_folder(data: Path, name: str) -> Path:
+    """Return the folder of a branch of the lake at `data`."""
+    return branches_folder(data) / name
+
+
+def _on_branch(settings: Settings) -> Settings:
+    """Return the settings of a branch: a lake and logs of its own; nothing of it leaves it, whatever they said."""
+    folder = branch_folder(settings.data_dir, str(settings.branch))
+    return replace(settings, data_dir=folder, log_dir=folder / "logs", sample_feed=False, alert_urls=None)
 
 
 def defaults(root: Path) -> Settings:

@@ -34,6 +34,7 @@ ORDER = [
     ["ml"],
     ["workers"],
     ["run", "model_tests", "draft"],
+    ["branches"],
     ["monitors", "maintenance", "preview", "explain"],
     ["causes"],
     ["alerts"],

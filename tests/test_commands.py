@@ -229,6 +229,7 @@ SHOWN = {
     "alerts": (("list",), 0),
     "backfill": ((*ORDERS, "--start", "2024-01-01", "--dry-run"), 0),
     "backup": (("--dry-run",), 0),
+    "branch": (("create", "tax"), 0),
     "cost": ((), 0),
     "describe": (("orders",), 0),
     "check": ((), 0),
@@ -291,7 +292,7 @@ def test_with_json_standard_output_is_one_document(lake: Lake, name: str) -> Non
     assert ran.returncode == code, ran.stderr
     found = json.loads(ran.stdout)
     shown = found if isinstance(found, dict) else found[0] if found else {}
-    verb = words[0] if name in ("alerts", "quarantine") else ""
+    verb = words[0] if name in ("alerts", "branch", "quarantine") else ""
     row = next(line for line in COMMANDS.splitlines() if line.startswith(f"| `{name} {verb}".rstrip()))
     if name != "query":  # its fields are those of the statement
         assert {field for field in shown if f"`{field}`" not in row.split(" | ")[2]} == set()

@@ -12,9 +12,9 @@ from conftest import Lake
 from src import catalog
 from src import lake as delta
 from src.errors import MachineError, UsageError
-from src.maintenance import pinned_release, rollback
+from src.maintenance import rollback
 from src.project import open_engine, open_project
-from src.run import releases, runs
+from src.run import pinned_release, releases, runs
 from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
 from src.run.runs import Run

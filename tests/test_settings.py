@@ -176,8 +176,8 @@ def test_all_errors_are_reported_at_once_with_their_lines(tmp_path: Path) -> Non
             "  fix:   write NAME=value, or # before a comment",
             "unknown setting LOGLEVEL",
             f"  where: {env}, line 5",
-            "  fix:   write LOG_LEVEL; known are DATA_DIR, LOG_DIR, LOG_LEVEL, LOG_FORMAT, SAMPLE_FEED, SAMPLE_DAYS, "
-            "SAMPLE_SEED, MEMORY_LIMIT, THREADS, ENGINE, WORKERS, WORKERS_FROM, TASK_MEMORY, STAGING_DIR, "
+            "  fix:   write LOG_LEVEL; known are DATA_DIR, BRANCH, LOG_DIR, LOG_LEVEL, LOG_FORMAT, SAMPLE_FEED, "
+            "SAMPLE_DAYS, SAMPLE_SEED, MEMORY_LIMIT, THREADS, ENGINE, WORKERS, WORKERS_FROM, TASK_MEMORY, STAGING_DIR, "
             "SPARK_MASTER, PROFILE, SETTLE_SECONDS, BACKUP_REMOTE, BACKUP_KEEP_DAILY, "
             "BACKUP_KEEP_WEEKLY, BACKUP_KEEP_MONTHLY, TIMEZONE, COST_PER_CPU_HOUR, COST_PER_GB_MONTH, COST_CURRENCY, "
             "PAGE_PORT, PAGE_ADDRESS, PAGE_READONLY, PAGE_HOST, PAGE_KEY, MASK, UNMASKED_USERS, UMASK, ALERT_URLS, "

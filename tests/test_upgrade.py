@@ -28,6 +28,7 @@ REFUSED = f"the table is in format 7; Boathouse {__version__} reads formats up t
 ARGUMENTS = {
     "alerts": ["list"],
     "backfill": ["--table", "silver.shop.orders", "--where", "true"],
+    "branch": ["create", "tax"],
     "checklist": ["morning"],
     "confirm": ["--table", "bronze.shop.orders", "--day", "2024-01-01", "--reason", "holiday"],
     "describe": ["silver.shop.orders"],

@@ -148,8 +148,20 @@ def note_before(project: Project, args: argparse.Namespace) -> None:
 
     for note in project.contracts.notes:
         console.note(note)
+    if project.settings.branch and (seeds := _new_seeds(project)):
+        console.note(
+            f"nothing lands on a branch, and so not what is new of {', '.join(seeds)}: main's next run lands it"
+        )
     for table, feed in selection.not_taken(selection.chosen(project, args.domain, args.select)).items():
         console.note(f"new files of {feed} wait, as it is not selected; +{table} takes them too")
+
+
+def _new_seeds(project: Project) -> list[str]:
+    """Return the seeds that say something which main's landing zone does not have."""
+    from src.landing import seeds  # on a branch, and nowhere else: importing takes time
+
+    landed = project.settings.main_dir / project.landing.name
+    return [seed.shown for seed in project.contracts.seeds if seeds.is_new(landed, seed)]
 
 
 def json_argument(parser: argparse.ArgumentParser) -> None:
@@ -221,7 +233,7 @@ def _settings(command: ModuleType, named: Path | None, default: Path, environ: M
     """Return the settings of the project.
 
     Raises:
-        UsageError: its folder is not there, or its settings are wrong.
+        UsageError: its folder is not there, its settings are wrong, or a branch is none or not for this command.
     """
     root = named or (Path(environ[PROJECT_DIR]) if environ.get(PROJECT_DIR) else default)
     root = root.expanduser().absolute()
@@ -233,7 +245,25 @@ def _settings(command: ModuleType, named: Path | None, default: Path, environ: M
     if not (root / "src").is_dir():
         fix = "type it in a project's folder or name one with --project; `init DIR` makes a new project"
         raise UsageError("no project: the folder has no src/ with contracts", where=root, fix=fix)
-    return load(root, environ)
+    settings = load(root, environ)
+    if settings.branch:
+        _enter_branch(command.__name__.rpartition(".")[2].replace("_", "-"), settings)
+    return settings
+
+
+def _enter_branch(name: str, settings: Settings) -> None:
+    """Refuse what works on main alone, and a branch that is not there, before anything of it is made.
+
+    Raises:
+        UsageError: naming it.
+    """
+    from src.branches import find_branch  # on a branch, and nowhere else: importing takes time
+    from src.branches.allowed import REFUSED
+
+    if reason := REFUSED.get(name):
+        fix = f"type it without BRANCH={settings.branch}, or with BRANCH=main where .env sets it"
+        raise UsageError(f"{name} works on main alone: {reason}", where=f"BRANCH={settings.branch}", fix=fix)
+    find_branch(settings.main_dir, str(settings.branch))
 
 
 def _refuse_bucket(name: str, settings: Settings) -> None:

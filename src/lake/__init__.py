@@ -14,6 +14,10 @@ from src.lake.known import known_progress as known_progress
 from src.lake.known import read_known as read_known
 from src.lake.known import recall as recall
 from src.lake.known import write_known as write_known
+from src.lake.links import NoHardLinks as NoHardLinks
+from src.lake.links import differs as differs
+from src.lake.links import fast_forward as fast_forward
+from src.lake.links import hard_link as hard_link
 from src.lake.log import DataFile as DataFile
 from src.lake.log import broken as broken
 from src.lake.log import checkpoint_version as checkpoint_version

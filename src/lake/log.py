@@ -354,6 +354,18 @@ def set_columns(root: Path, version: int) -> list[str] | None:
         raise damaged(root, f"version {version} has no schema: {error}") from error
 
 
+def link_entry(source: Path, root: Path, version: int) -> None:
+    """Give a log the entry of another one, where it has none of that number: one file under two names.
+
+    Raises:
+        FileExistsError: it has one.
+        OSError: the other log has none, or the two cannot share a file.
+    """
+    (root / _LOG).mkdir(exist_ok=True)
+    name = f"{version:020d}.json"
+    os.link(source / _LOG / name, root / _LOG / name)
+
+
 def digest(path: Path) -> str:
     """Return the SHA-256 of a file; of an object that this process just wrote it is known."""
     if store.is_remote(path) and (known := store.take_hash(path)):

@@ -7,22 +7,22 @@ next one uses or removes, and the backups before it as they were.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from src import catalog, lake, store
+from src import lake, store
 from src.engine import DuckEngine
 from src.errors import BoathouseError, DataError
-from src.maintenance import archive, manifests, moved, pinned_release, rot
+from src.maintenance import archive, manifests, moved, rot
 from src.maintenance.manifests import BackupFile, BackupTable, Manifest
-from src.maintenance.pinned_release import Taken
 from src.project import new_run_id
 from src.remote import Remote
-from src.run import backup_records, backup_sizes, lock
+from src.run import backup_records, backup_sizes, lock, pinned_release
 from src.run.backup_records import Backup
 from src.run.backup_sizes import BackupSizes
+from src.run.pinned_release import Taken
 from src.settings import Settings
 
 
@@ -90,7 +90,7 @@ def plan(engine: DuckEngine, data: Path, remote: Remote, taken: Taken, name: str
     listed = archive.listing(remote)
     old, damaged = _newest(engine, data, remote, listed.names)
     notes = [f"everything is copied afresh: {damaged}"] if damaged else []
-    notes += _unreleased(data, taken)
+    notes += [f"{text}, and so in no backup" for text in pinned_release.unreleased(data, taken.tables)]
     # what no good backup names was never verified, whoever left it there
     there = {file for file, size in old.objects.items() if listed.files.get(file) == size} if old else set()
     version = str(engine.one("SELECT version()")[0])
@@ -180,14 +180,6 @@ def sizes_of(staying: Iterable[Manifest]) -> BackupSizes:
             sizes[name] = sizes.get(name, 0) + sum(fresh.values())
             counted |= fresh.keys()
     return BackupSizes(newest_first[0].id if newest_first else "", sizes)
-
-
-def _unreleased(data: Path, taken: Taken) -> Iterator[str]:
-    """Yield a note for each table whose newest version is in no release yet."""
-    for name, table in taken.tables.items():
-        newest = lake.open_table(lake.table_path(data, name))
-        if newest and newest.version > table.version and catalog.is_released(name):
-            yield f"{name}: version {newest.version} is in no release yet, and so in no backup"
 
 
 def _refuse_rot(engine: DuckEngine, data: Path, remote: Remote) -> None:

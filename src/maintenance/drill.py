@@ -16,11 +16,11 @@ from pathlib import Path
 from src import lake
 from src.engine import DuckEngine
 from src.errors import DataError
-from src.maintenance import archive, moved, pinned_release, restore, rot
+from src.maintenance import archive, moved, restore, rot
 from src.maintenance.manifests import Manifest
 from src.project import new_run_id
 from src.remote import Remote
-from src.run import backup_records, lock
+from src.run import backup_records, lock, pinned_release
 from src.run.backup_records import Backup
 
 

@@ -19,11 +19,11 @@ from pathlib import Path
 from src import catalog, lake, store
 from src.engine import DuckEngine, identifier
 from src.errors import DataError, UsageError, from_os_error
-from src.maintenance import archive, manifests, moved, pinned_release
+from src.maintenance import archive, manifests, moved
 from src.maintenance.manifests import Manifest
 from src.project import new_run_id
 from src.remote import Remote
-from src.run import backup_records, lock
+from src.run import backup_records, lock, pinned_release
 
 
 def plan(remote: Remote, target: Path, name: str | None) -> Manifest:

@@ -16,6 +16,7 @@ class RunKind(StrEnum):
     WAIVE = "waive"
     CONFIRM = "confirm"
     ROLLBACK = "rollback"
+    PROMOTE = "promote"  # of a branch
     OPTIMIZE = "optimize"
     VACUUM = "vacuum"
     RETAG = "retag"

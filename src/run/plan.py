@@ -89,7 +89,7 @@ def read_plan(project: Project, chosen: Selection, window: Window) -> RunPlan:
         if arrived.new:
             moving.add(feed.id)
             forecast.feed(feed.id, len(arrived.new), _bytes(arrived.new))
-        own = [seed.id for seed in project.contracts.seeds_of([feed])]
+        own = [seed.id for seed in project.landing_seeds([feed])]
         to_land = [name for name in own if would[name] == "land"]
         if to_land:
             moving.add(feed.id)
@@ -135,7 +135,7 @@ def print_plan(plan: RunPlan) -> None:
 
 def _seeds(project: Project, chosen: Selection) -> list[PlannedStep]:
     """Return what becomes of the seeds that the feeds take."""
-    taken = project.contracts.seeds_of(chosen.feeds)
+    taken = project.landing_seeds(chosen.feeds)
     if not taken:
         return []
     from src.landing import seeds
@@ -154,7 +154,7 @@ def _seeds(project: Project, chosen: Selection) -> list[PlannedStep]:
 
 def _pulls(project: Project, chosen: Selection, window: Window) -> list[PlannedStep]:
     """Return the slices that the sources of the feeds would be asked for; what they will say is not known."""
-    feeds = [feed for feed in chosen.feeds if feed.source]
+    feeds = project.asked_feeds(chosen.feeds)
     if not feeds:
         return []
     from src.landing import registry

@@ -283,7 +283,7 @@ def drafts_of(data: Path, versions: Mapping[str, int], before: Collection[str] =
     found = set()
     opened = cache(lambda name: lake.open_table(lake.table_path(data, name)))
     for name, version in versions.items():
-        newest, owner = opened(name), opened(_owner(name))
+        newest, owner = opened(name), opened(owner_of(name))
         is_newest = newest is not None and newest.version == version and owner is not None
         if contract.is_draft(owner.properties) if owner and is_newest else name in before:
             found.add(name)
@@ -324,7 +324,7 @@ def judge(
     versions = _versions(released, current, upstream, moved, held)
     as_of = {name: found for name in versions if (found := before.as_of.get(name))}
     for name, version in versions.items():
-        owner = _owner(name)
+        owner = owner_of(name)
         if owner not in held and (owner in done or version != released.get(name)):
             as_of[name] = right.get(owner) or run.run_id
     old = _old(before, run, upstream, done, right)
@@ -609,13 +609,13 @@ def _versions(
     """Return the versions of a release: the newest of what goes, the released ones of what stays behind."""
     goes = {name for name in moved if name not in held}
     for name in current:  # what lies beside a silver table goes with it
-        if _owner(name) != name and _owner(name) in upstream and _owner(name) not in held:
+        if owner_of(name) != name and owner_of(name) in upstream and owner_of(name) not in held:
             goes.add(name)
         if name.startswith("quarantine."):  # rejected rows are looked at whatever became of the table without them
             goes.add(name)
     versions = {**released, **{name: current[name] for name in goes if name in current}}
     # one that is gone stays while a contract declares it: `make check` then says so
-    return {name: version for name, version in versions.items() if name in current or _owner(name) in upstream}
+    return {name: version for name, version in versions.items() if name in current or owner_of(name) in upstream}
 
 
 def _rewritten(run: runs.Run, name: str, version: int) -> int:
@@ -638,7 +638,7 @@ def _origins(name: str, held: Mapping[str, tuple[Cause, tuple[str, ...]]]) -> tu
     return tuple(sorted(found))
 
 
-def _owner(name: str) -> str:
+def owner_of(name: str) -> str:
     """Return the table whose steps write a table: what lies beside a silver table is written with it."""
     layer, _, rest = name.partition(".")
     return f"silver.{rest}" if layer in ("quarantine", "deletions", "statements") else name

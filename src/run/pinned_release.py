@@ -10,13 +10,12 @@ are; what is new of these the backup copies itself, and fails where a vacuum was
 
 from __future__ import annotations
 
-import errno
-import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from src import catalog, lake, store
 from src.engine import DuckEngine, identifier
@@ -24,8 +23,8 @@ from src.errors import MachineError, UsageError, from_os_error
 from src.run import releases
 from src.run.backup_records import FOLDER
 
+T = TypeVar("T")
 _TRIES = 5  # a vacuum or a clean-up of the log comes in between once, not five times
-_NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS}
 
 
 @dataclass(frozen=True)
@@ -48,29 +47,49 @@ def taken(engine: DuckEngine, data: Path) -> Iterator[Taken]:
         MachineError: files of the release are gone or damaged, or there is no room.
     """
     folder = store.beside(data) / FOLDER / "snapshot"
+
+    def take() -> Taken:
+        shutil.rmtree(folder, ignore_errors=True)  # also that of a process which was killed
+        release, versions = pinned(engine, data)
+        sources = opened(data, versions)
+        if not store.is_remote(data):
+            tables = {name: linked(name, sources, lake.table_path(folder, name)) for name in sources}
+            return Taken(folder, release, tables, tables, {})
+        roots = {name: lake.table_path(folder, name) for name in sources}
+        objects = {name: _objects(name, sources, roots[name]) for name in sources}
+        tables = {name: _reopened(source, roots[name]) for name, source in sources.items()}
+        return Taken(folder, release, tables, sources, objects)
+
     try:
-        for tries_left in reversed(range(_TRIES)):
-            shutil.rmtree(folder, ignore_errors=True)  # also that of a process which was killed
-            try:
-                release, versions = pinned(engine, data)
-                sources = {name: _opened(lake.table_path(data, name), version) for name, version in versions.items()}
-                objects: dict[str, dict[str, int]] = {}
-                if store.is_remote(data):
-                    roots = {name: lake.table_path(folder, name) for name in sources}
-                    objects = {name: _objects(name, sources, roots[name]) for name in sources}
-                    tables = {name: _reopened(source, roots[name]) for name, source in sources.items()}
-                else:
-                    tables = {name: _copied(name, sources, lake.table_path(folder, name)) for name in sources}
-                break
-            except (lake.HistoryGone, FileNotFoundError) as error:
-                if not tries_left:
-                    fix = "run `make pipeline`, which makes a new release; `make check` names what is missing"
-                    raise MachineError(f"the newest release is not whole: {error}", where=data, fix=fix) from error
-        yield Taken(folder, release, tables, sources if objects else tables, objects)
+        yield while_whole(data, take)
     except OSError as error:
         raise from_os_error(error) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def while_whole(data: Path, take: Callable[[], T]) -> T:
+    """Return what `take` makes of the newest release; it is called again where a file of that went meanwhile.
+
+    Raises:
+        MachineError: files of the release are gone for good.
+    """
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            return take()
+        except (lake.HistoryGone, FileNotFoundError) as error:
+            if not tries_left:
+                fix = "run `make pipeline`, which makes a new release; `make check` names what is missing"
+                raise MachineError(f"the newest release is not whole: {error}", where=data, fix=fix) from error
+    raise AssertionError("the last try returns or raises")
+
+
+def unreleased(data: Path, tables: Mapping[str, lake.Snapshot]) -> Iterator[str]:
+    """Yield in words each of these tables, pinned as they are, whose newest version is in no release yet."""
+    for name, table in tables.items():
+        newest = lake.open_table(lake.table_path(data, name))
+        if newest and newest.version > table.version and catalog.is_released(name):
+            yield f"{name}: version {newest.version} is in no release yet"
 
 
 def pinned(engine: DuckEngine, data: Path) -> tuple[str, dict[str, int]]:
@@ -87,6 +106,15 @@ def pinned(engine: DuckEngine, data: Path) -> tuple[str, dict[str, int]]:
     return rows[0][0], dict(sorted((versions | {releases.TABLE: table.version}).items()))
 
 
+def opened(data: Path, versions: Mapping[str, int]) -> dict[str, lake.Snapshot]:
+    """Return the tables of a lake at these versions.
+
+    Raises:
+        HistoryGone: one is not there any more.
+    """
+    return {name: _opened(lake.table_path(data, name), version) for name, version in versions.items()}
+
+
 def content(engine: DuckEngine, name: str, table: lake.Snapshot) -> tuple[int, str]:
     """Return a table's number of rows, and a hash of them that does not depend on their order or files."""
     columns = ", ".join(map(identifier, table.columns))
@@ -97,17 +125,21 @@ def content(engine: DuckEngine, name: str, table: lake.Snapshot) -> tuple[int, s
 
 def link(source: Path, target: Path) -> None:
     """Put a file at a second place without copying it; it is copied where the two cannot be linked."""
-    target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        os.link(source, target)
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
+        lake.hard_link(source, target)
+    except lake.NoHardLinks:
         shutil.copy2(source, target)
 
 
-def _copied(name: str, sources: Mapping[str, lake.Snapshot], root: Path) -> lake.Snapshot:
-    """Link one table's files into the snapshot, and open it there."""
+def linked(
+    name: str, sources: Mapping[str, lake.Snapshot], root: Path, link: Callable[[Path, Path], None] = link
+) -> lake.Snapshot:
+    """Put the files of one table of `sources`, at its version there, at a second place by `link`; open it there.
+
+    Raises:
+        HistoryGone: one of its files went meanwhile.
+        MachineError: one is damaged, or a symbolic link.
+    """
     source = sources[name]
     for path in [*lake.log_files(source), *(file.path for file in source.files)]:
         if (source.root / path).is_symlink():

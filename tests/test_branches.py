@@ -1,0 +1,401 @@
+"""A branch is a lake beside the truth that shares its files; what it changed comes to main whole, or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Lake
+from deltalake import DeltaTable
+
+from src import branches, commands, settings
+from src.branches import allowed
+from src.run import lock, runs
+
+HEAD = "order_id,day,amount,updated\n"
+DAILY = "SELECT day, orders, amount FROM gold.shop.daily ORDER BY day"
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small shop with one release: three orders of two days, and a row that is no order."""
+    made = Lake(tmp_path_factory.mktemp("built")).shop()
+    made.land("shop/orders/1.csv", HEAD + "1,2026-01-01,10,1\n2,2026-01-01,20,1\n3,2026-01-02,5,1\n4,2026-01-02,x,1\n")
+    made.good()
+    return made.root
+
+
+@pytest.fixture
+def shop(lake: Lake, built: Path) -> Lake:
+    shutil.copytree(built, lake.root, dirs_exist_ok=True)
+    return lake
+
+
+def typed_well(lake: Lake, *words: str, **environ: str) -> str:
+    done = lake.typed(*words, **environ)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def on(lake: Lake, name: str) -> Lake:
+    """The lake as commands with BRANCH have it."""
+    return Lake(lake.root, {**lake.environ, "BRANCH": name})
+
+
+def rows(lake: Lake, sql: str) -> list[list[Any]]:
+    """What readers see, as a query prints it."""
+    environ = {"BRANCH": lake.environ["BRANCH"]} if "BRANCH" in lake.environ else {}
+    return [[*row.values()] for row in json.loads(typed_well(lake, "query", "--json", sql, **environ))]
+
+
+def raise_amounts(lake: Lake) -> None:
+    """Change a mart as a pull request would: the amount has tax in it from now on."""
+    lake.edit("gold/shop/daily.sql", "sum(amount)", "sum(amount) * 1.1")
+    lake.edit("gold/shop/contract.yaml", "version: 1.0.0", "version: 1.1.0")
+
+
+OLD = [["2026-01-01", 2, 30.0], ["2026-01-02", 1, 5.0]]
+NEW = [["2026-01-01", 2, 33.0], ["2026-01-02", 1, 5.5]]
+
+
+# -- what a branch is
+
+
+def test_a_branch_has_the_released_rows_and_shares_every_data_file_with_main(shop: Lake) -> None:
+    made = json.loads(typed_well(shop, "branch", "create", "tax", "--json"))
+    assert (made["name"], made["tables"], made["rows"]) == ("tax", 4, 10)
+    folder = shop.data / ".branches/tax"
+    assert made["folder"] == str(folder)
+    assert rows(on(shop, "tax"), DAILY) == OLD
+    files = [path for path in folder.rglob("*.parquet") if "ops" not in path.parts]
+    assert len(files) == 6
+    assert all(path.samefile(shop.data / path.relative_to(folder)) for path in files)
+    assert [path.name for path in (folder / "landing").rglob("*")] == [".keep"]
+
+
+def test_a_run_on_a_branch_changes_nothing_that_readers_of_main_see(shop: Lake) -> None:
+    typed_well(shop, "branch", "create", "tax")
+    before = {path: path.stat().st_size for path in shop.data.rglob("*") if ".branches" not in path.parts}
+    raise_amounts(shop)
+    typed_well(shop, "run", BRANCH="tax")
+    assert rows(on(shop, "tax"), DAILY) == NEW
+    assert rows(shop, DAILY) == OLD
+    after = {path: path.stat().st_size for path in shop.data.rglob("*") if ".branches" not in path.parts}
+    assert [
+        path for path in after if path.is_file() and before.get(path) != after[path] and ".access" not in str(path)
+    ] == []
+
+
+def test_branches_are_listed_with_what_they_are_of_and_dropped_with_all_that_is_theirs(shop: Lake) -> None:
+    assert json.loads(typed_well(shop, "branch", "list", "--json")) == []
+    typed_well(shop, "branch", "create", "tax", BOATHOUSE_BY="ada")
+    typed_well(shop, "branch", "create", "v1.2_pr-7")
+    raise_amounts(shop)
+    typed_well(shop, "run", BRANCH="tax")
+    first, second = json.loads(typed_well(shop, "branch", "list", "--json"))
+    [(release,)] = shop.rows("SELECT DISTINCT run_id FROM ops.releases")
+    assert (first["name"], first["release"], first["made_by"], first["changed"], first["moved"], first["promoted"]) == (
+        *("tax", release, "ada", ["gold.shop.daily"], [], False),
+    )
+    assert (second["name"], second["changed"]) == ("v1.2_pr-7", [])
+    assert branches.list_branches(shop.data)[0] == branches.Branch("tax", shop.data / ".branches/tax")
+    typed_well(shop, "branch", "drop", "tax")
+    assert [path.name for path in (shop.data / ".branches").iterdir()] == ["v1.2_pr-7"]
+    assert shop.typed("query", "SELECT 1", BRANCH="tax").returncode == 2
+    assert rows(shop, DAILY) == OLD
+
+
+def test_main_that_moved_under_a_branch_is_told(shop: Lake) -> None:
+    typed_well(shop, "branch", "create", "tax")
+    shop.land("shop/orders/2.csv", HEAD + "5,2026-01-03,1,1\n")
+    shop.good()
+    [state] = json.loads(typed_well(shop, "branch", "list", "--json"))
+    assert state["moved"] == ["bronze.shop.orders", "gold.shop.daily", "silver.shop.orders"]
+    assert rows(on(shop, "tax"), DAILY) == OLD
+
+
+@pytest.mark.parametrize("name", ["main", "", "-x", ".x", "a/b", "a b", "ä", "a%41", "x" * 101])
+def test_a_name_that_is_none_is_refused_with_what_to_write(shop: Lake, name: str) -> None:
+    refused = shop.typed("branch", "create", "--", name)
+    assert refused.returncode == 2
+    assert not (shop.data / ".branches").exists()
+
+
+def test_a_branch_that_is_there_or_is_not_there_is_refused_with_those_that_are(shop: Lake) -> None:
+    typed_well(shop, "branch", "create", "tax")
+    again = shop.typed("branch", "create", "tax")
+    assert again.returncode == 2 and "there is a branch tax" in again.stderr
+    for words, environ in ((("branch", "drop", "tux"), {}), (("run",), {"BRANCH": "tux"})):
+        refused = shop.typed(*words, **environ)
+        assert refused.returncode == 2
+        assert "no branch tux" in refused.stderr and "did you mean tax? the branches are tax" in refused.stderr
+    assert [path.name for path in (shop.data / ".branches").iterdir()] == ["tax"]
+
+
+def test_a_lake_without_a_release_and_one_in_a_bucket_have_no_branches(lake: Lake) -> None:
+    lake.shop()
+    refused = lake.typed("branch", "create", "tax")
+    assert refused.returncode == 2 and "there is no release yet" in refused.stderr
+    refused = lake.typed("branch", "create", "tax", DATA_DIR="s3://shop/lake")
+    assert refused.returncode == 2 and "branch works on a lake in a folder only" in refused.stderr
+    refused = lake.typed("run", BRANCH="tax", DATA_DIR="s3://shop/lake")
+    assert refused.returncode == 2 and "an object store has no hard links" in refused.stderr
+
+
+def test_a_file_that_cannot_have_a_second_name_is_told_and_no_branch_is_left(
+    shop: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def link(source: object, target: object) -> None:
+        raise OSError(18, os.strerror(18))  # what the kernel says of two file systems
+
+    monkeypatch.setattr(os, "link", link)
+    refused = shop.typed("branch", "create", "tax")
+    assert refused.returncode == 5
+    assert "cannot be given a second name: invalid cross-device link" in refused.stderr
+    assert branches.list_branches(shop.data) == []
+
+
+def test_a_branch_on_which_a_run_is_going_is_not_dropped(shop: Lake) -> None:
+    typed_well(shop, "branch", "create", "tax")
+    folder = shop.data / ".branches/tax"
+    with lock.lock_lake(folder, command="make pipeline", run_id="r", now=runs.now()):
+        refused = shop.typed("branch", "drop", "tax")
+        assert refused.returncode == 8 and "another run is going: make pipeline" in refused.stderr
+        typed_well(shop, "run")  # main has a lock of its own
+    typed_well(shop, "branch", "drop", "tax")
+
+
+def test_what_was_left_half_made_or_half_dropped_is_no_branch_and_is_swept(shop: Lake) -> None:
+    typed_well(shop, "branch", "create", "tax")
+    home = shop.data / ".branches"
+    shutil.copytree(home / "tax", home / ".new.making")
+    shutil.copytree(home / "tax", home / ".old.dropping")
+    assert [branch.name for branch in branches.list_branches(shop.data)] == ["tax"]
+    with branches.lock_branches(shop.data):
+        assert [path.name for path in home.iterdir()] == ["tax"]
+
+
+def test_a_branch_whose_card_is_damaged_is_told_and_can_be_dropped(shop: Lake) -> None:
+    typed_well(shop, "branch", "create", "tax")
+    (shop.data / ".branches/tax/.branch.json").write_text("{")
+    [state] = json.loads(typed_well(shop, "branch", "list", "--json"))
+    assert state["error"] == "the card of branch tax cannot be read"
+    typed_well(shop, "branch", "drop", "tax")
+
+
+# -- commands on a branch
+
+
+def test_every_command_has_decided_what_it_does_on_a_branch() -> None:
+    assert allowed.WORKS | allowed.REFUSED.keys() == set(commands.names())
+    assert not allowed.WORKS & allowed.REFUSED.keys()
+
+
+def test_what_reaches_beyond_the_lake_is_refused_on_a_branch_by_name(shop: Lake) -> None:
+    typed_well(shop, "branch", "create", "tax")
+    words = {"branch": ("list",), "jobs": ("daily",)}
+    for name, reason in allowed.REFUSED.items():
+        refused = shop.typed(name, *words.get(name, ()), BRANCH="tax")
+        assert refused.returncode == 2, name
+        assert f"{name} works on main alone: {reason}" in refused.stderr
+        assert "where: BRANCH=tax" in refused.stderr
+    assert sorted(path.name for path in shop.root.iterdir()) == ["data", "logs", "src"]
+    typed_well(shop, "branch", "list", BRANCH="main")
+
+
+def test_nothing_lands_on_a_branch_and_nobody_is_told_of_it_whatever_the_settings_say(shop: Lake) -> None:
+    (shop.root / ".env").write_text("BRANCH=tax\nSAMPLE_FEED=true\nALERT_URLS=json://127.0.0.1:1/x\n")
+    typed_well(shop, "branch", "create", "tax", BRANCH="main")
+    ran = shop.typed("run")
+    assert ran.returncode == 0 and "sample" not in ran.stdout + ran.stderr
+    assert [path.name for path in shop.data.rglob(".branches/tax/landing/*")] == [".keep"]
+    found = settings.load(shop.root, {})
+    assert (found.alert_urls, found.sample_feed, found.data_dir) == (None, False, shop.data / ".branches/tax")
+    assert found.main_dir == shop.data
+    assert (shop.data / ".branches/tax/logs/app.log").is_file()
+    assert "not compared with the newest backup: a branch has no backup" in typed_well(shop, "check")
+
+
+# -- promotion
+
+
+def changed(lake: Lake, name: str = "tax") -> Lake:
+    """Make a branch, change the mart, run on the branch."""
+    typed_well(lake, "branch", "create", name)
+    raise_amounts(lake)
+    typed_well(lake, "run", BRANCH=name)
+    return on(lake, name)
+
+
+def log_entry(lake: Lake, table: str, version: int) -> Path:
+    return lake.data / table.replace(".", "/") / f"_delta_log/{version:020d}.json"
+
+
+def test_a_promotion_brings_the_branchs_own_commits_to_main_and_the_next_run_has_nothing_to_do(shop: Lake) -> None:
+    typed_well(shop, "run")  # or that would record the times of files that were copied
+    changed(shop)
+    planned = json.loads(typed_well(shop, "branch", "promote", "tax", "--dry-run", "--json"))
+    assert (planned["run"], rows(shop, DAILY)) == (None, OLD)
+    done = json.loads(typed_well(shop, "branch", "promote", "tax", "--json"))
+    assert rows(shop, DAILY) == NEW
+    [table] = done["tables"]
+    assert table["table"] == "gold.shop.daily" and planned["tables"] == done["tables"]
+    for version in range(table["now"] + 1, table["to"] + 1):
+        own = log_entry(shop, "gold.shop.daily", version)
+        assert own.samefile(shop.data / ".branches/tax" / own.relative_to(shop.data))
+    [state] = json.loads(typed_well(shop, "branch", "list", "--json"))
+    assert (state["promoted"], state["moved"]) == (True, [])
+    before = shop.rows("SELECT max(number) FROM ops.releases")
+    assert "0 changed" in typed_well(shop, "run")
+    assert shop.rows("SELECT max(number) FROM ops.releases") == before
+
+
+def test_a_promotion_is_a_run_that_rollback_can_name_and_take_back(shop: Lake) -> None:
+    [(first,)] = shop.rows("SELECT DISTINCT run_id FROM ops.releases")
+    changed(shop)
+    done = json.loads(typed_well(shop, "branch", "promote", "tax", "--json"))
+    recorded = "SELECT status, command FROM ops.pipeline_runs WHERE layer = 'run' AND kind = 'promote' AND run_id = "
+    assert shop.rows(f"{recorded}'{done['run']}'") == [("success", "branch promote tax")]
+    as_of = f"""SELECT "table", as_of FROM ops.releases WHERE run_id = '{done["run"]}' ORDER BY ALL"""
+    assert [run for name, run in shop.rows(as_of) if name == "gold.shop.daily"] == [done["run"]]
+    assert {run for name, run in shop.rows(as_of) if name != "gold.shop.daily"} == {first}
+    typed_well(shop, "rollback", "--to", first)
+    assert rows(shop, DAILY) == OLD
+    typed_well(shop, "rollback", "--to", done["run"])
+    assert rows(shop, DAILY) == NEW
+
+
+def test_a_second_promotion_changes_nothing_and_says_so(shop: Lake) -> None:
+    changed(shop)
+    typed_well(shop, "branch", "promote", "tax")
+    shop.land("shop/orders/2.csv", HEAD + "5,2026-01-03,10,1\n")
+    typed_well(shop, "run")
+    before = [(path, path.stat().st_mtime_ns) for path in sorted(shop.data.rglob("_delta_log/*"))]
+    done = typed_well(shop, "branch", "promote", "tax")
+    assert done == "nothing to promote: main has all that branch tax changed\n"
+    assert [(path, path.stat().st_mtime_ns) for path in sorted(shop.data.rglob("_delta_log/*"))] == before
+    assert rows(shop, DAILY) == [*NEW, ["2026-01-03", 1, 11.0]]
+
+
+def test_a_changed_silver_contract_a_new_mart_and_several_runs_come_to_main_as_one_release(shop: Lake) -> None:
+    typed_well(shop, "branch", "create", "big")
+    big = on(shop, "big")
+    shop.edit(
+        "silver/shop/orders.yaml", "physicalType: integer}", "physicalType: integer, transformLogic: updated::int + 1}"
+    )
+    shop.edit("silver/shop/orders.yaml", "version: 1.0.0", "version: 1.1.0")
+    big.good()
+    shop.write(
+        "gold/best/contract.yaml",
+        (shop.root / "src/gold/shop/contract.yaml").read_text().replace("id: shop", "id: best"),
+    )
+    shop.write("gold/best/daily.sql", "SELECT * FROM gold.shop.daily WHERE amount > 20")
+    big.good()
+    refused = shop.typed("query", "SELECT * FROM gold.best.daily")
+    assert refused.returncode == 2
+    releases = shop.rows("SELECT max(number) FROM ops.releases")
+    done = json.loads(typed_well(shop, "branch", "promote", "big", "--json"))
+    tables = [table["table"] for table in done["tables"]]
+    assert tables == ["quarantine.shop.orders", "silver.shop.orders", "gold.shop.daily", "gold.best.daily"]
+    assert rows(shop, "SELECT day FROM gold.best.daily") == [["2026-01-01"]]
+    assert rows(shop, "SELECT DISTINCT updated FROM silver.shop.orders") == [[2]]
+    assert shop.rows("SELECT count(DISTINCT run_id) FROM ops.releases") == [(2,)] and releases == [(1,)]
+
+
+def refusal(lake: Lake, name: str = "tax") -> str:
+    before = rows(lake, DAILY)
+    refused = lake.typed("branch", "promote", name)
+    assert refused.returncode == 4, refused.stdout + refused.stderr
+    assert f"branch {name} cannot be promoted" in refused.stderr
+    assert rows(lake, DAILY) == before
+    return refused.stderr
+
+
+def test_what_main_changed_too_is_refused_by_name_with_what_to_do(shop: Lake) -> None:
+    changed(shop)
+    typed_well(shop, "rebuild", "--table", "gold.shop.daily")
+    text = refusal(shop)
+    assert "gold.shop.daily: main moved too: it is at version" in text
+    assert "make a new branch, run on it, and promote that" in text
+    assert rows(shop, DAILY) == NEW  # of main's own run with the changed contract
+
+
+def test_what_the_branch_read_and_main_has_newer_rows_of_is_refused_by_name(shop: Lake) -> None:
+    typed_well(shop, "branch", "create", "tax")
+    shop.write(
+        "gold/best/contract.yaml",
+        (shop.root / "src/gold/shop/contract.yaml").read_text().replace("id: shop", "id: best"),
+    )
+    shop.write(
+        "gold/best/daily.sql",
+        (shop.root / "src/gold/shop/daily.sql").read_text(),
+    )
+    typed_well(shop, "run", BRANCH="tax")
+    shop.land("shop/orders/2.csv", HEAD + "5,2026-01-03,10,1\n")
+    typed_well(shop, "run", "--select", "+silver.shop.orders")
+    assert "gold.best.daily was computed from silver.shop.orders: main is at version" in refusal(shop)
+
+
+def test_files_that_were_taken_on_a_branch_are_refused_by_name(shop: Lake) -> None:
+    typed_well(shop, "branch", "create", "tax")
+    target = shop.data / ".branches/tax/landing/shop/orders/2.csv"
+    target.parent.mkdir(parents=True)
+    target.write_text(HEAD + "5,2026-01-03,10,1\n")
+    typed_well(shop, "run", BRANCH="tax")
+    assert "bronze.shop.orders: the branch took files, which are not in main's landing zone" in refusal(shop)
+
+
+def test_a_table_that_main_made_anew_is_refused_by_name(shop: Lake) -> None:
+    changed(shop)
+    before = log_entry(shop, "gold.shop.daily", 0).stat().st_ino
+    shutil.rmtree(shop.data / "gold/shop/daily")
+    typed_well(shop, "run")
+    assert log_entry(shop, "gold.shop.daily", 0).stat().st_ino != before
+    text = refusal(shop)
+    assert "gold.shop.daily: main has another table of that name" in text or "the branch began at version" in text
+
+
+def test_a_branch_that_is_not_finished_is_refused_by_name(shop: Lake) -> None:
+    typed_well(shop, "branch", "create", "tax")
+    shop.edit(
+        "silver/shop/orders.yaml", "physicalType: integer}", "physicalType: integer, transformLogic: updated::int + 1}"
+    )
+    shop.edit("silver/shop/orders.yaml", "version: 1.0.0", "version: 1.1.0")
+    shop.edit("gold/shop/daily.sql", "count(*)", "cast('x' || count(*) AS bigint)")
+    shop.edit("gold/shop/contract.yaml", "version: 1.0.0", "version: 1.1.0")
+    assert shop.typed("run", BRANCH="tax").returncode == 9
+    text = refusal(shop)
+    assert "on the branch gold.shop.daily as of" in text and "`BRANCH=tax make pipeline` first" in text
+
+
+def test_what_was_built_by_other_contracts_than_those_of_the_project_is_refused_by_name(shop: Lake) -> None:
+    changed(shop)
+    shop.edit("gold/shop/daily.sql", "sum(amount) * 1.1", "sum(amount) * 1.2")
+    assert "gold.shop.daily: built by other contracts than those here" in refusal(shop)
+    shutil.rmtree(shop.root / "src/gold/shop")
+    shop.environ["BROKEN_ON_PURPOSE"] = "1"  # no contract declares what is there
+    assert "gold.shop.daily: no contract here declares gold.shop.daily" in refusal(shop)
+
+
+def test_purged_on_main_and_on_the_branch_both_stay_whole_and_a_promotion_works(shop: Lake) -> None:
+    tax = changed(shop)
+    purge = ("vacuum", "--retention-hours", "0", "--purge", "--yes")
+    typed_well(shop, *purge)
+    assert (rows(shop, DAILY), rows(tax, DAILY)) == (OLD, NEW)
+    typed_well(shop, *purge, BRANCH="tax")
+    assert (rows(shop, DAILY), rows(tax, DAILY)) == (OLD, NEW)
+    typed_well(shop, "branch", "promote", "tax")
+    assert rows(shop, DAILY) == NEW
+    assert tax.findings() == []
+
+
+def test_a_version_of_main_with_the_same_rows_is_no_reason_against_what_only_read_the_table(shop: Lake) -> None:
+    changed(shop)
+    DeltaTable(shop.data / "silver/shop/orders").optimize.compact()
+    DeltaTable(shop.data / "silver/shop/orders").alter.set_table_properties({"delta.checkpointInterval": "9"})
+    typed_well(shop, "branch", "promote", "tax")
+    assert rows(shop, DAILY) == NEW
