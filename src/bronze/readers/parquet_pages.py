@@ -1,4 +1,4 @@
-"""What the engine does not tell of Parquet files: the checksums of their pages, and which have the same schema.
+"""What the engine does not tell of Parquet files: their pages with their checksums, and which have the same schema.
 
 Pages are read as they lie in the file, not unpacked, so this costs less than the hash by which a file is known.
 """
@@ -7,16 +7,56 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from src.bronze.readers.files import BLOCK
 
-_SIZE, _CHECKSUM = 3, 4  # fields of a page header: bytes of the page, CRC-32 of them
+_KIND, _UNPACKED, _SIZE, _CHECKSUM = 1, 2, 3, 4  # fields of a page header: bytes of the page, CRC-32 of them
+_OF_KIND = (5, 7, 8)  # and the one that tells of a data page, a dictionary page, a data page of the second version
 _VERSION, _SCHEMA = 0x15, 0x19  # how a footer's first field, a number, begins, and its second, a list
 _LONGEST_HEADER = 16 << 20  # it may hold the least and the greatest value of the page
 _AT_ONCE = 4096  # bytes of a header read at first
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page as it lies in a file: where its bytes begin, how many they are, and how many unpacked.
+
+    `encoding` is its number in the format. The first `levels` bytes are never packed.
+    """
+
+    is_dictionary: bool
+    encoding: int
+    values: int
+    start: int
+    size: int
+    unpacked: int
+    levels: int
+    is_packed: bool
+
+
+def pages(data: memoryview, start: int, size: int) -> Iterator[Page]:
+    """Yield the pages of a column chunk, which has so many bytes from `start`.
+
+    Raises:
+        ValueError, IndexError: these bytes are no pages.
+    """
+    at, end = start, start + size
+    while at < end:
+        fields, body = _struct(data, at)
+        own = next((fields[field] for field in _OF_KIND if field in fields), None)
+        if own is None:
+            raise ValueError(f"a page of kind {fields.get(_KIND)}")
+        second = _OF_KIND[2] in fields
+        levels = own.get(5, 0) + own.get(6, 0) if second else 0
+        packed = own.get(7, True) if second else True
+        is_dictionary = _OF_KIND[1] in fields
+        encoding = own[4] if second else own[2]
+        yield Page(is_dictionary, encoding, own[1], body, fields[_SIZE], fields[_UNPACKED], levels, packed)
+        at = body + fields[_SIZE]
 
 
 def has_checksums(path: Path) -> bool:
@@ -75,8 +115,8 @@ def _crc(file: BinaryIO, at: int, size: int) -> int:
     return crc
 
 
-def _header(file: BinaryIO, at: int) -> tuple[dict[int, int], int]:
-    """Return the numbers in the page header at an offset, by field, and its size in bytes: 0 if there is none."""
+def _header(file: BinaryIO, at: int) -> tuple[dict[int, Any], int]:
+    """Return what the page header at an offset says, by field, and its size in bytes: 0 if there is none."""
     size = _AT_ONCE
     while size <= _LONGEST_HEADER:
         file.seek(at)
@@ -89,9 +129,9 @@ def _header(file: BinaryIO, at: int) -> tuple[dict[int, int], int]:
     return {}, 0
 
 
-def _struct(data: bytes, at: int) -> tuple[dict[int, int], int]:
-    """Return the whole numbers of a struct in Thrift's compact form, and where it ends."""
-    found: dict[int, int] = {}
+def _struct(data: bytes | memoryview, at: int) -> tuple[dict[int, Any], int]:
+    """Return the whole numbers, truths and structs in one of Thrift's compact form, by field, and where it ends."""
+    found: dict[int, Any] = {}
     field = 0
     while data[at]:
         kind, step = data[at] & 15, data[at] >> 4
@@ -106,10 +146,12 @@ def _struct(data: bytes, at: int) -> tuple[dict[int, int], int]:
             length, at = _varint(data, at)
             at += length
         elif kind == 12:
-            _, at = _struct(data, at)
+            found[field], at = _struct(data, at)
         elif kind == 3:
             at += 1
-        elif kind not in (1, 2):  # the truth is in the kind
+        elif kind in (1, 2):
+            found[field] = kind == 1
+        else:
             raise ValueError(f"kind {kind}")
     return found, at + 1
 
@@ -131,12 +173,12 @@ def _list(data: bytes, at: int) -> int:
     return at
 
 
-def _number(data: bytes, at: int) -> tuple[int, int]:
+def _number(data: bytes | memoryview, at: int) -> tuple[int, int]:
     value, at = _varint(data, at)
     return (value >> 1) ^ -(value & 1), at
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
+def _varint(data: bytes | memoryview, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         value |= (data[at] & 127) << shift

@@ -1,0 +1,1 @@
+"""Forget: a person leaves the lake everywhere, and a search of every byte proves it."""

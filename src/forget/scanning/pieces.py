@@ -1,0 +1,45 @@
+"""A piece: some bytes of a file as they are unpacked, and what is to be looked at again where they may hold a value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from src.forget.scanning.spelled import Forms, Value
+
+BLOCK = 4 << 20  # bytes of a text that are looked through at once
+
+# How a value lies in a file, and the value; None: what could not be read, `how` says why.
+Hit = tuple[str, Value | None]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some bytes. `judge` yields what they hold, where they are likely to hold a value, or where it must be asked."""
+
+    data: Any
+    judge: Callable[[], Iterator[Hit]]
+    must: bool = False
+
+
+def said(how: str, value: Value | None = None) -> Piece:
+    """Return a piece without bytes that yields one hit."""
+    return Piece(b"", lambda: iter([(how, value)]), must=True)
+
+
+def of_bytes(forms: Forms, data: bytes, how: str) -> Piece:
+    """Return a text, or any other bytes, as a piece."""
+    return Piece(data, lambda: ((how, value) for value in forms.values_in(data)))
+
+
+def of_stream(forms: Forms, file: BinaryIO | Any, how: str, begin: bytes = b"") -> Iterator[Piece]:
+    """Yield the rest of a stream in pieces; `begin` was read of it. One overlaps the next by the longest form."""
+    held = begin
+    while block := file.read(BLOCK):
+        held += block
+        yield of_bytes(forms, held, how)
+        held = held[-forms.reach :]
+        begin = b""
+    if begin:
+        yield of_bytes(forms, held, how)
