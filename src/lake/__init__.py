@@ -18,6 +18,8 @@ from src.lake.links import NoHardLinks as NoHardLinks
 from src.lake.links import differs as differs
 from src.lake.links import fast_forward as fast_forward
 from src.lake.links import hard_link as hard_link
+from src.lake.log import ACTIONS as ACTIONS
+from src.lake.log import VALUES as VALUES
 from src.lake.log import DataFile as DataFile
 from src.lake.log import broken as broken
 from src.lake.log import checkpoint_version as checkpoint_version

@@ -47,6 +47,9 @@ def without(files: Iterable[DataFile], others: Iterable[DataFile]) -> list[DataF
     return [file for file in files if file.path not in paths]
 
 
+# The actions of which each line of a log is one, and the fields of an action that hold values of rows.
+ACTIONS = ("commitInfo", "protocol", "metaData", "add", "remove", "cdc", "txn", "domainMetadata", "sidecar")
+VALUES = frozenset({"minValues", "maxValues", "partitionValues", "partitionValues_parsed"})
 _LOG = "_delta_log"
 _ENTRY, _CHECKPOINT = re.compile(rf"{_LOG}/(\d{{20}})\.json"), re.compile(rf"{_LOG}/(\d{{20}})\.checkpoint\.")
 _NEEDED = {"add": ("path",), "remove": ("path",), "txn": ("appId", "version")}

@@ -8,11 +8,9 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from src import lake
 from src.forget.scanning.pieces import Hit
 from src.forget.scanning.spelled import Forms, Value
-
-_BOUNDS = frozenset({"minValues", "maxValues", "partitionValues", "partitionValues_parsed"})
-ACTIONS = ("commitInfo", "protocol", "metaData", "add", "remove", "cdc", "txn", "domainMetadata", "sidecar")
 
 
 def values_in(forms: Forms, column: Any, name: str) -> Iterator[Value]:
@@ -106,7 +104,7 @@ def moment(value: Value) -> date | datetime | None:
 def is_log(names: Iterable[str]) -> bool:
     """Return whether columns, or the keys of a line of JSON, are those of a Delta log."""
     found = set(names)
-    return bool(found) and found <= set(ACTIONS)
+    return bool(found) and found <= set(lake.ACTIONS)
 
 
 def in_action(forms: Forms, node: Any, how: str, key: str = "", *, bounds: bool = False) -> Iterator[Hit]:
@@ -114,7 +112,7 @@ def in_action(forms: Forms, node: Any, how: str, key: str = "", *, bounds: bool 
     if isinstance(node, dict):
         for name, inner in node.items():
             yield from ((how, value) for value in forms.values_in(str(name).encode("utf-8", "replace")))
-            yield from in_action(forms, inner, how, str(name), bounds=bounds or name in _BOUNDS)
+            yield from in_action(forms, inner, how, str(name), bounds=bounds or name in lake.VALUES)
     elif isinstance(node, list | tuple):
         for inner in node:
             yield from in_action(forms, inner, how, key, bounds=bounds)

@@ -19,17 +19,18 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, BinaryIO
 
+from src import lake
 from src.bronze.readers.files import most_unpacked
 from src.engine import DuckEngine, identifier, literal
 from src.errors import BoathouseError
-from src.forget.scanning.columns import ACTIONS, in_action, values_in
+from src.forget.scanning.columns import in_action, values_in
 from src.forget.scanning.parquet import parquet_pieces
-from src.forget.scanning.pieces import BLOCK, Hit, Piece, of_bytes, of_stream, said
+from src.forget.scanning.pieces import BLOCK, Hit, Piece, of_bytes, of_stream, sure
 from src.forget.scanning.spelled import Forms
 
 _LOOKED_AT = 512  # bytes
 _DEEPEST = 4  # packed in one another
-_LOG = re.compile(rb'\s*\{"(%b)":' % "|".join(ACTIONS).encode())
+_LOG = re.compile(rb'\s*\{"(%b)":' % "|".join(lake.ACTIONS).encode())
 _SPILLED = re.compile(r"duckdb_temp_(block|storage)")
 _TAGS = re.compile(rb"<[^<>]*>")
 _UNREAD = (  # of which the bytes tell nothing
@@ -56,7 +57,7 @@ _engine_turn = Lock()  # of the engine, which is asked by one thread at a time
 
 
 class Contents:
-    """What files hold, in pieces. `engine` reads DuckDB's own files; `room` is for what must lie on disk to be read."""
+    """Files in pieces. `engine` reads DuckDB's own; `room` is for what must lie on disk to be read."""
 
     def __init__(self, forms: Forms, engine: DuckEngine, room: Path) -> None:
         self._forms, self._engine, self._room = forms, engine, room
@@ -69,20 +70,20 @@ class Contents:
                 file.seek(0)
                 yield from self._of_kind(path, file, begin, how, depth)
         except _DAMAGE as error:
-            yield said(f"{how}not read to its end: {_why(error)}")
+            yield sure(f"{how}not read to its end: {_why(error)}")
 
     def _of_kind(self, path: Path, file: BinaryIO, begin: bytes, how: str, depth: int) -> Iterator[Piece]:
         if not how and _SPILLED.match(path.name):
-            yield said("not read: what a process spilled")
+            yield sure("not read: what a process spilled")
             return
         for mark, what in _UNREAD:
             if begin.startswith(mark):
-                yield said(f"{how}not read: {what}")
+                yield sure(f"{how}not read: {what}")
         if begin.startswith(b"PAR1"):
             yield from self._parquet(path, how)
             return
         if begin.startswith(b"PARE"):
-            yield said(f"{how}not read: an encrypted Parquet file")
+            yield sure(f"{how}not read: an encrypted Parquet file")
         if _LOG.match(begin):
             yield from self._log(file, how)
             return
@@ -125,7 +126,7 @@ class Contents:
             yield from of_stream(self._forms, packed, f"{how}text", begin)
             return
         if depth >= _DEEPEST:
-            yield said(f"{how}not read: packed {_DEEPEST} times")
+            yield sure(f"{how}not read: packed {_DEEPEST} times")
             return
         with tempfile.NamedTemporaryFile(dir=self._room) as inner:
             inner.write(begin)
@@ -133,7 +134,7 @@ class Contents:
             while block := packed.read(BLOCK):
                 inner.write(block)
                 if inner.tell() > most:
-                    yield said(f"{how}not read: unpacks to more than {most:,} bytes")
+                    yield sure(f"{how}not read: unpacks to more than {most:,} bytes")
                     return
             inner.flush()
             yield from self.pieces(Path(inner.name), how, depth + 1)
@@ -150,7 +151,7 @@ class Contents:
                         with archive.open(entry) as packed:
                             yield from self._without_tags(packed, inner)
                 except _DAMAGE as error:
-                    yield said(f"{inner}not read to its end: {_why(error)}")
+                    yield sure(f"{inner}not read to its end: {_why(error)}")
 
     def _without_tags(self, packed: Any, how: str) -> Iterator[Piece]:
         """Yield the text of XML without its tags, between which an office program may cut a value."""
@@ -197,7 +198,7 @@ class Contents:
         for column, name in zip(batch.columns, batch.schema.names, strict=True):
             for part in getattr(column, "chunks", [column]):
                 for value in dict.fromkeys(values_in(self._forms, part, name)):
-                    yield said(f"{how}rows of {name}", value)
+                    yield sure(f"{how}rows of {name}", value)
 
 
 def _zstd(path: Path) -> Any:

@@ -16,7 +16,7 @@ from typing import Any
 
 from src.bronze.readers.parquet_pages import Page, pages
 from src.forget.scanning.columns import in_action, is_log, moment, values_in
-from src.forget.scanning.pieces import Hit, Piece, of_bytes, said
+from src.forget.scanning.pieces import Hit, Piece, of_bytes, sure
 from src.forget.scanning.spelled import Forms, Value
 
 _PLAIN, _PLAIN_DICTIONARY, _RLE, _DELTA_LENGTH, _DICTIONARY = 0, 2, 3, 6, 8  # encodings by their numbers
@@ -136,7 +136,7 @@ class _File:
         there = {found for (found,) in struct.iter_unpack(form, whole)}
         for value in numbers:
             if value.number is not None and value.number * scale in there and not self._is_log:
-                yield said(f"dictionary page of {name}", value)
+                yield sure(f"dictionary page of {name}", value)
 
     def _suspect(self, name: str) -> Iterator[Hit]:
         self._decoded.add(name)
@@ -155,7 +155,7 @@ class _File:
             else:
                 found = [value for value in self._forms.numbers if value.number == text and value.counts_in(name)]
                 found += [value for value in self._forms.texts if text == moment(value)]
-            yield from (said(how, value) for value in found)
+            yield from (sure(how, value) for value in found)
 
     def _between(self, extents: list[tuple[int, int]]) -> Iterator[Piece]:
         """Yield what is in no column: footer, indexes, Bloom filters, and bytes that nothing refers to."""

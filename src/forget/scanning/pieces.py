@@ -23,7 +23,7 @@ class Piece:
     must: bool = False
 
 
-def said(how: str, value: Value | None = None) -> Piece:
+def sure(how: str, value: Value | None = None) -> Piece:
     """Return a piece without bytes that yields one hit."""
     return Piece(b"", lambda: iter([(how, value)]), must=True)
 

@@ -28,7 +28,7 @@ _FETCHED = 64  # objects of a store that are copied at once
 
 @dataclass(frozen=True)
 class Finding:
-    """A place that holds a value: its file or folder, and how it lies there. No value: the file could not be read."""
+    """A file or folder that holds a value, and how it lies there. No value: the file could not be read."""
 
     path: Path
     how: str
@@ -50,7 +50,7 @@ class Scan:
         return not self.findings
 
 
-def search(engine: DuckEngine, values: Sequence[Value], places: Iterable[Path], room: Path) -> Scan:
+def search(engine: DuckEngine, values: Sequence[Value], locations: Iterable[Path], room: Path) -> Scan:
     """Look for values below folders, or in files, of this machine or an object store; change nothing.
 
     `room` is a folder of this machine beside which what must be unpacked to be read lies meanwhile.
@@ -66,13 +66,13 @@ def search(engine: DuckEngine, values: Sequence[Value], places: Iterable[Path], 
     remote = size = 0
     with room_beside(room) as folder:
         contents = Contents(forms, engine, folder)
-        for place in places:
-            if store.is_remote(place):
-                found, count, read = _in_store(forms, contents, place, folder)
+        for location in locations:
+            if store.is_remote(location):
+                found, count, read = _in_store(forms, contents, location, folder)
                 findings += found
                 remote, size = remote + count, size + read
             else:
-                local += _files(forms, place, seen, findings)
+                local += _files(forms, location, seen, findings)
         size += sum(count for _, count in local)
         threads = max(1, min(engine.threads, len(local)))
         largest_first = sorted(local, key=lambda one: -one[1])
@@ -85,17 +85,17 @@ def search(engine: DuckEngine, values: Sequence[Value], places: Iterable[Path], 
 
 
 def _files(
-    forms: Forms, place: Path, seen: set[tuple[int, int]], findings: list[Finding]
+    forms: Forms, location: Path, seen: set[tuple[int, int]], findings: list[Finding]
 ) -> Iterator[tuple[Path, int]]:
     """Yield each file below a folder once, with its bytes; a name that holds a value is a finding."""
 
     def unread(error: OSError) -> None:
         findings.append(Finding(Path(error.filename), "not read: the folder cannot be listed", None))
 
-    if not place.is_dir():
-        walked: Iterable[tuple[str, list[str], list[str]]] = [(str(place.parent), [], [place.name])]
+    if not location.is_dir():
+        walked: Iterable[tuple[str, list[str], list[str]]] = [(str(location.parent), [], [location.name])]
     else:
-        walked = os.walk(place, onerror=unread, followlinks=True)
+        walked = os.walk(location, onerror=unread, followlinks=True)
     names: dict[bytes, list[Path]] = {}
     for home, folders, files in walked:
         for name in list(folders):
@@ -157,18 +157,18 @@ def _judged(forms: Forms, waiting: Sequence[tuple[Path, Piece]]) -> Iterator[Fin
                 yield Finding(path, f"not read to its end: {type(error).__name__}", None)
 
 
-def _in_store(forms: Forms, contents: Contents, place: Path, folder: Path) -> tuple[list[Finding], int, int]:
-    """Return what the objects below a place of an object store hold, how many there are, and their bytes."""
+def _in_store(forms: Forms, contents: Contents, location: Path, folder: Path) -> tuple[list[Finding], int, int]:
+    """Return what the objects below a location of an object store hold, how many there are, and their bytes."""
     found: list[Finding] = []
-    objects = list(store.files_below(place))
+    objects = list(store.files_below(location))
     for name, _ in objects:
-        found += [Finding(place / name, "its name", value) for value in forms.likely_name(name.encode())]
+        found += [Finding(location / name, "its name", value) for value in forms.likely_name(name.encode())]
     for start in range(0, len(objects), _FETCHED):
         some = [name for name, _ in objects[start : start + _FETCHED]]
         here = {folder / f"object-{nth}": name for nth, name in enumerate(some)}
-        store.fetch([place / name for name in some], list(here))
+        store.fetch([location / name for name in some], list(here))
         for finding in _in_files(forms, contents, here):
-            found.append(Finding(place / here[finding.path], finding.how, finding.value))
+            found.append(Finding(location / here[finding.path], finding.how, finding.value))
         for path in here:
             path.unlink()
     return found, len(objects), sum(facts.size for _, facts in objects)
