@@ -76,8 +76,8 @@ def _folder(text: str) -> Path:
     return Path(text)
 
 
-def _lake(text: str) -> Path:
-    """Return where a lake lies: a folder as it is written, or a bucket of an object store."""
+def _location(text: str) -> Path:
+    """Return a location: a folder as it is written, or a bucket of an object store."""
     if "://" not in text:
         return _folder(text)
     if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]+(/[A-Za-z0-9_.=-]+)*/?", text):
@@ -196,7 +196,7 @@ class Settings:
         Path("data"),
         "The lake: landing zone, tables and run records; a folder, or a bucket (docs/object-storage.md).",
         write="a folder (a relative one is meant from the project's folder) or s3://bucket/prefix",
-        read=_lake,
+        read=_location,
     )
     branch: str | None = _setting(
         None,
@@ -284,10 +284,10 @@ class Settings:
     )
     staging_dir: Path | None = _setting(
         None,
-        "Where workers leave rows for one another, gone after a load; a folder that all of them see under this path."
-        " Without one it is .staging in DATA_DIR.",
-        write="a folder (a relative one is meant from the project's folder)",
-        read=_folder,
+        "Where workers leave rows for one another, gone after a load, in a folder for each lake; all of them see it"
+        " under this path. Without one it is .staging in DATA_DIR.",
+        write="a folder (a relative one is meant from the project's folder) or s3://bucket/prefix",
+        read=_location,
     )
     spark_master: str | None = _setting(
         None,

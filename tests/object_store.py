@@ -15,6 +15,7 @@ from conftest import Lake
 
 from src import store
 
+CREDENTIAL = {"AWS_ACCESS_KEY_ID": "someone", "AWS_SECRET_ACCESS_KEY": "not-to-be-seen"}
 # by itself: within this process a library that waits for the server without letting Python go on would wait forever
 _SERVER = """
 import logging, sys
@@ -43,6 +44,11 @@ def requests_to(server: dict[str, str]) -> int:
     return sum(line.startswith("werkzeug 127.0.0.1 - - ") for line in lines)
 
 
+def was_written(folder: Path, server: dict[str, str]) -> bool:
+    """Whether an object below a folder was ever written."""
+    return f"PUT /{str(folder).removeprefix(store.SCHEME)}/" in Path(server["LOG_OF_S3"]).read_text()
+
+
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """What the environment says of a server that is up."""
@@ -56,8 +62,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
             yield {
                 "LOG_OF_S3": str(log),
                 "AWS_ENDPOINT_URL": endpoint,
-                "AWS_ACCESS_KEY_ID": "someone",
-                "AWS_SECRET_ACCESS_KEY": "not-to-be-seen",
+                **CREDENTIAL,
                 "AWS_REGION": "eu-west-1",
                 "AWS_ALLOW_HTTP": "true",
             }

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from conftest import ROOT
 from databases import free_port
+from object_store import CREDENTIAL
 
 from benchmarks import cluster as clusters
 from benchmarks.cluster import Spark
@@ -31,12 +32,13 @@ def call(spark: Spark, name: str, *arguments: Any) -> Any:
 
 @contextmanager
 def cluster() -> Iterator[Spark]:
-    """A cluster of two workers, each with one core."""
+    """A cluster of two workers, each with one core, whose executors have a credential of the object store."""
     try:
         clusters.spark_home()
     except Missing as reason:
         pytest.skip(str(reason))
-    with clusters.cluster() as spark:
+    credential = {f"spark.executorEnv.{name}": value for name, value in CREDENTIAL.items()}
+    with clusters.cluster(options=clusters.QUICK | credential) as spark:
         yield spark
 
 

@@ -16,10 +16,12 @@ from pathlib import Path
 import pytest
 from browser import served
 from conftest import ROOT, Lake, reader
-from object_store import BucketLake, new_bucket_lake, requests_to
+from object_store import BucketLake, new_bucket_lake, requests_to, was_written
+from test_workers import WORKERS, live, lived
 
 from src import lake as lakes
-from src import store
+from src import store, workers
+from src.engine import room
 from src.errors import LockedError, MachineError, UsageError
 from src.maintenance import optimize
 from src.run import lease, lock, runs
@@ -207,20 +209,54 @@ def test_a_file_that_is_gone_from_a_bucket_is_named_and_brought_back(bucket_lake
     assert bucket_lake.findings() == []
 
 
-def test_what_needs_a_folder_is_refused_by_name(bucket_lake: BucketLake) -> None:
-    ended = bucket_lake.typed("draft", **bucket_lake.environ)
-    assert (ended.returncode, "draft works on a lake in a folder only" in ended.stderr) == (2, True)
-    assert "docs/object-storage.md" in ended.stderr
+def test_a_draft_of_objects_is_that_of_the_same_files_and_an_error_names_the_object(
+    lake: Lake, bucket_lake: BucketLake
+) -> None:
+    for one in (lake, bucket_lake):
+        one.land("shop/orders/1.csv", FIRST)
+        one.land("shop/orders/.hidden.csv", "other")
+    here = lake.typed("draft", str(lake.data / "landing/shop/orders"), "--stdout")
+    assert (here.returncode, "value: [order_id]" in here.stdout or "primaryKey" in here.stdout) == (0, True), (
+        here.stderr
+    )
+    landing = bucket_lake.data / "landing"
+    for named in ("shop/orders", f"{landing}/shop/orders/1.csv"):
+        there = bucket_lake.typed("draft", named, "--stdout", **bucket_lake.environ)
+        assert (there.returncode, there.stdout) == (0, here.stdout), there.stderr
+    bucket_lake.land("shop/empty/1.csv", "")
+    refused = {
+        "shop/empty/1.csv": f"where: {landing}/shop/empty/1.csv",
+        "shop/none.csv": "no such file",
+        f"{bucket_lake.data}/elsewhere.csv": f"elsewhere.csv is not in the landing zone {landing}",
+    }
+    for named, text in refused.items():
+        ended = bucket_lake.typed("draft", named, **bucket_lake.environ)
+        assert (ended.returncode in (2, 4), text in ended.stderr) == (True, True), ended.stderr
 
 
-@pytest.mark.long
-def test_workers_give_the_rows_of_one_process_on_a_bucket(bucket_lake: BucketLake) -> None:
-    bucket_lake.shop()
-    bucket_lake.environ |= {"ENGINE": "workers", "WORKERS": "2", "WORKERS_FROM": "0MB"}
-    for nth, content in enumerate((FIRST, SECOND)):
-        bucket_lake.land(f"shop/orders/{nth}.csv", content)
-        bucket_lake.good()
-    assert rows_of_both(bucket_lake) == OF_BOTH
+def test_workers_that_stage_in_a_bucket_leave_what_one_process_leaves_in_a_folder(
+    bucket_lake: BucketLake, tmp_path: Path
+) -> None:
+    scratch = bucket_lake.data / "scratch"
+    bucket_lake.environ |= WORKERS | {"WORKERS": "1", "STAGING_DIR": str(scratch)}
+    staging = workers._staging(bucket_lake.settings)
+    for path in (staging / "of-a-run-that-died" / "part.parquet", scratch / "theirs.parquet"):
+        store.write(path, b"")
+    assert live(bucket_lake) == lived(tmp_path / "here", {})
+    assert [name for name, _ in store.files_below(scratch)] == ["theirs.parquet"], "and what was staged is gone"
+    assert was_written(staging, bucket_lake.environ)
+
+
+def test_a_room_in_a_bucket_is_gone_with_its_command_and_a_day_after_one_that_was_killed(
+    bucket_lake: BucketLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside = bucket_lake.data / ".staging-beside-runs"
+    store.write(beside / "room-of-a-command-that-was-killed" / "rows", b"1")
+    for expected in (["room-of-a-command-that-was-killed/rows"], []):
+        with room.room_beside(beside) as own:
+            store.write(own / "rows", b"1")
+        assert [name for name, _ in store.files_below(beside)] == expected
+        monkeypatch.setattr(room, "_LEFT_BEHIND", -1.0)  # as if a day had gone by
 
 
 def test_one_run_holds_a_bucket_and_the_other_is_told_by_whom(bucket_lake: BucketLake) -> None:

@@ -16,10 +16,12 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, Lake
 from databases import free_port as free_port
+from object_store import BucketLake, was_written
 from spark_cluster import call, cluster, connect
-from test_workers import HEADER, LOADS, lived
+from test_workers import HEADER, LOADS, left_in, lived
 
 from benchmarks.cluster import Spark
+from src import store
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +35,26 @@ def test_a_cluster_gives_the_rows_versions_and_counts_of_one_machine(spark: Spar
     there = call(spark, "lived", tmp_path / "there", spark.settings)
     assert there == lived(tmp_path / "here", {})
     assert not (tmp_path / "there/data/.staging").exists(), "what was staged is gone"
+
+
+@pytest.mark.long
+def test_a_cluster_leaves_in_a_bucket_what_one_machine_leaves_in_a_folder(
+    spark: Spark, bucket_lake: BucketLake, tmp_path: Path
+) -> None:
+    """Its nodes have a credential from Spark's own options, and where the store is from the driver."""
+    here, there = Lake(tmp_path / "here").shop(), bucket_lake.shop()
+    environ = spark.environ | bucket_lake.environ | spark.settings | {"SETTLE_SECONDS": "0"}
+    command = [sys.executable, "main.py", "run", "--project", str(there.root)]
+    for nth, load in enumerate(LOADS):
+        for lake in (here, there):
+            for part, text in enumerate(load):
+                lake.land(f"shop/orders/{nth}-{part}.csv", HEADER + text)
+        here.good()
+        ended = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True)
+        assert ended.returncode == 0, ended.stderr
+    assert left_in(there) == left_in(here)
+    assert not store.is_folder(there.data / ".staging"), "what was staged is gone"
+    assert was_written(there.data / ".staging", environ)
 
 
 def test_a_task_whose_worker_is_killed_is_done_again(spark: Spark, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from src import lake as tables
 from src import workers
 from src.bronze import ingest, readers
 from src.engine import DuckEngine, memory_of_core
-from src.errors import ContractError, DataError, MachineError, TransientError
+from src.errors import AuthError, ContractError, DataError, MachineError, TransientError
 from src.project import open_project
 from src.workers.local import Processes
 from src.workers.stages import Job, Stages, perform
@@ -40,20 +40,32 @@ TIMED = {"run_id", "start_time", "end_time", "latency", "predicted_seconds", "pe
 def lived(
     root: Path, environ: dict[str, str], loads: Sequence[Sequence[str]] = LOADS
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """What loads leave: the rows and the version of each table, and the records of the steps."""
-    shop = Lake(root, dict(environ)).shop()
-    records = []
+    """What loads leave in a new lake: see `live`."""
+    return live(Lake(root, dict(environ)), loads)
+
+
+def live(lake: Lake, loads: Sequence[Sequence[str]] = LOADS) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Carry loads into an empty lake; returns what they leave of each table, and the records of the steps."""
+    shop, records = lake.shop(), []
     for nth, load in enumerate(loads):
         for part, text in enumerate(load):
             shop.land(f"shop/orders/{nth}-{part}.csv", HEADER + text)
         records += [{k: v for k, v in vars(step).items() if k not in TIMED} for step in shop.good().steps]
+    return left_in(shop), records
+
+
+def left_in(shop: Lake) -> dict[str, Any]:
+    """The rows of each table, its version, and which commits recorded progress of what."""
     left = {}
     for name in TABLES:
         columns = "* EXCLUDE (_ingested_at, _batch)" if name.startswith(("bronze", "quarantine")) else "*"
         columns = "* EXCLUDE (_ingested_at)" if name.startswith("silver") else columns
-        version = tables.open_table(shop.data / name.replace(".", "/"))
-        left[name] = sorted(map(str, shop.rows(f"SELECT {columns} FROM {name}"))), version and version.version
-    return left, records
+        root = shop.data / name.replace(".", "/")
+        table = tables.open_table(root)
+        assert table is not None, name
+        progress = [sorted(tables.recorded(root, version)) for version in range(table.version + 1)]
+        left[name] = sorted(map(str, shop.rows(f"SELECT {columns} FROM {name}"))), table.version, progress
+    return left
 
 
 def test_processes_give_the_rows_versions_and_counts_of_one(tmp_path: Path) -> None:
@@ -219,6 +231,8 @@ def refuse(engine: DuckEngine, task: str) -> str:
         engine.execute("SELEKT 1")
     if task == "data":
         raise DataError("no such day", where="1.csv", fix="land it again")
+    if task == "access":
+        raise AuthError("no credentials for the object store", where="s3://b/k", fix="see AWS_ACCESS_KEY_ID")
     return task
 
 
@@ -247,6 +261,12 @@ def test_the_error_of_a_task_is_the_steps_and_what_others_wrote_is_taken_back(tm
     assert taken_back == ["a", "b"]
     with pytest.raises(ContractError, match="syntax error"):
         dealing(tmp_path, version).deal("shop", refuse, ["sql"])
+    with pytest.raises(AuthError) as refused:
+        dealing(tmp_path, version).deal("shop", refuse, ["access"])
+    assert (refused.value.where, "every node needs a credential of its own" in str(refused.value.fix)) == (
+        "s3://b/k",
+        True,
+    )
 
 
 def test_a_worker_with_another_engine_is_refused_by_name(tmp_path: Path) -> None:
@@ -283,6 +303,18 @@ def test_what_a_run_that_died_staged_is_swept_by_the_next(tmp_path: Path) -> Non
     shop.environ |= WORKERS
     shop.good()
     assert not left.exists()
+
+
+def test_nothing_that_others_have_in_the_staging_folder_is_swept(tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    theirs = scratch / "theirs.parquet"
+    theirs.touch()
+    shop = Lake(tmp_path, {**WORKERS, "STAGING_DIR": str(scratch)}).shop()
+    with open_project(shop.settings) as project, workers.dealing(project) as stages:
+        assert stages
+        assert stages.new_folder().is_relative_to(scratch)
+    assert list(scratch.iterdir()) == [theirs]
 
 
 def test_the_plan_says_which_steps_are_dealt_out_and_by_which_stages(tmp_path: Path) -> None:

@@ -2,8 +2,7 @@
 
 A file `schema_version.py` is the command `schema-version`. Its docstring is the help (the first line stands in the
 list of all commands), `arguments(parser)` adds its arguments, `run(call)` does it and returns the exit code. A module
-may say `NEEDS_PROJECT = False`: it then runs where no project is, with the default settings and no log; and
-`NEEDS_FOLDER = True`: it is refused where the lake is in an object store.
+may say `NEEDS_PROJECT = False`: it then runs where no project is, with the default settings and no log.
 
 Only the chosen command is imported, so that a run pays for no other; the list of all imports none.
 """
@@ -266,21 +265,6 @@ def _enter_branch(name: str, settings: Settings) -> None:
     find_branch(settings.main_dir, str(settings.branch))
 
 
-def _refuse_bucket(name: str, settings: Settings) -> None:
-    """Refuse what this release does only where the lake is a folder, before anything is done.
-
-    Raises:
-        UsageError: naming it.
-    """
-    if not store.is_remote(settings.data_dir):
-        return
-    refused = [name] if getattr(module(name), "NEEDS_FOLDER", False) else []
-    refused += ["ENGINE=spark"] if settings.engine == "spark" else []
-    for what in refused:
-        fix = "docs/object-storage.md says what works on a bucket, and what to do instead"
-        raise UsageError(f"{what} works on a lake in a folder only", where=f"DATA_DIR={settings.data_dir}", fix=fix)
-
-
 def _ended(name: str, read: Callable[[], Settings], act: Callable[[Settings], int]) -> int:
     """Read the settings, start the log, act; a failure becomes one message and an exit code."""
     from src.run import logs
@@ -304,7 +288,6 @@ def _ended(name: str, read: Callable[[], Settings], act: Callable[[Settings], in
                 form=settings.log_format,
             )
             logs.warn(settings.notices)
-            _refuse_bucket(name, settings)
         return act(settings)
     except (Exception, KeyboardInterrupt) as error:
         if code := stopping.exit_code():  # whatever a library made of it on the way

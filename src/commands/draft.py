@@ -10,15 +10,16 @@ folder of src/gold the SQL in it is run, and its contract says what comes out.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from src import console, contract
+from src import console, contract, store
 from src.commands import Call, day, json_argument, show
 from src.contract import Feed
 from src.draft.drafting import Draft, draft
-from src.draft.landed import LandedTable, sources
+from src.draft.landed import LandedTable, copied, sources
 from src.draft.marts import MartDraft, draft_mart, is_mart
 from src.draft.screen import print_draft, print_mart
 from src.errors import BoathouseError, DataError, UsageError
@@ -37,12 +38,9 @@ class Drafts:
     marts: tuple[MartDraft, ...] = ()
 
 
-NEEDS_FOLDER = True
-
-
 def arguments(parser: argparse.ArgumentParser) -> None:
     help_of_files = "files, or a folder, in the landing zone; or a folder of src/gold"
-    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help=help_of_files)
+    parser.add_argument("files", nargs="*", type=store.from_text, metavar="FILE", help=help_of_files)
     parser.add_argument("--source", metavar="YAML", help="ask a source first, such as 'connector: rest, url: ...'")
     parser.add_argument("--table", metavar="DOMAIN.TABLE", help="the table that the source's rows are of")
     parser.add_argument("--start", type=day, help="ask the source for every day from this one on, YYYY-MM-DD")
@@ -54,15 +52,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(call: Call) -> int:
     args, settings = call.args, call.settings
     files = [_found(settings, path) for path in args.files]
-    models = [path for path in files if is_mart(settings.source, path)]
-    chosen = _landed(call, [path for path in files if path not in models])
+    models = [path for path in files if not store.is_remote(path) and is_mart(settings.source, path)]
     made: list[Draft] = []
     marts: list[MartDraft] = []
     errors: list[BoathouseError] = []
-    with open_engine(settings) as engine:
-        for source in chosen:
+    with open_engine(settings) as engine, engine.room() as room:
+        for source in _landed(call, [path for path in files if path not in models], room):
             try:
-                made += draft(settings, engine, source, runs.now())
+                with _naming_objects(settings, room):
+                    made += draft(settings, engine, source, runs.now())
             except DataError as refused:
                 errors.append(refused)
         marts += (draft_mart(engine, settings.data_dir, path) for path in models)
@@ -81,8 +79,8 @@ def run(call: Call) -> int:
     return 0
 
 
-def _landed(call: Call, files: Sequence[Path]) -> list[LandedTable]:
-    """Return the tables whose files are drafted; those of a source are brought first.
+def _landed(call: Call, files: Sequence[Path], room: Path) -> list[LandedTable]:
+    """Return the tables whose files are drafted; those of a source are brought first, objects are copied into a room.
 
     Raises:
         UsageError: there are none, or a contract is there that would be written over.
@@ -93,14 +91,34 @@ def _landed(call: Call, files: Sequence[Path]) -> list[LandedTable]:
         fix = "--source 'connector: ..., ...' --table domain.table, and no files: the source brings them"
         raise UsageError("--source and --table go together", fix=fix)
     if asked:
-        return _brought(call)
-    chosen = sources(settings.data_dir / "landing", files) if files or not args.files else []
+        return _brought(call, room)
+    chosen = _sources(settings, files, room) if files or not args.files else []
     for one in chosen:
         _refuse_existing(call, one.domain, one.table)
     return chosen
 
 
-def _brought(call: Call) -> list[LandedTable]:
+def _sources(settings: Settings, files: Sequence[Path], room: Path) -> list[LandedTable]:
+    """Return the tables that files of the landing zone belong to, on this machine."""
+    landing = settings.data_dir / "landing"
+    if not store.is_remote(landing):
+        return sources(landing, files)
+    here = copied(landing, files, room)
+    with _naming_objects(settings, room):
+        return sources(room, here)
+
+
+@contextmanager
+def _naming_objects(settings: Settings, room: Path) -> Iterator[None]:
+    """Let an error within a with-block name the object in place of its copy in a room."""
+    try:
+        yield
+    except BoathouseError as error:
+        error.where = error.where and error.where.replace(str(room), str(settings.data_dir / "landing"))
+        raise
+
+
+def _brought(call: Call, room: Path) -> list[LandedTable]:
     """Return the table of a source, whose rows are asked for now.
 
     Raises:
@@ -117,18 +135,21 @@ def _brought(call: Call) -> list[LandedTable]:
     with open_project(settings) as project:
         pulling.bring(project, feed, args.start)
     properties = registry.table_properties(source)
-    folder = project.landing / domain / table
     whole = properties.get("replaces") == "all"  # then the newest answer is all that there is
     return [
         replace(one, brought_by=source, properties=properties, files=one.files[-1:] if whole else one.files)
-        for one in sources(project.landing, [folder])
+        for one in _sources(settings, [project.landing / domain / table], room)
     ]
 
 
 def _found(settings: Settings, path: Path) -> Path:
-    """Return a path as it is typed, from here or, where it is not there, from the project's folder."""
+    """Return a path as it is typed: from here, else from the project's folder, else from a bucket's landing zone."""
+    if store.is_remote(path) or path.exists():
+        return path
     inside = settings.root / path
-    return inside if not path.exists() and inside.exists() else path
+    if inside.exists():
+        return inside
+    return settings.data_dir / "landing" / path if store.is_remote(settings.data_dir) else path
 
 
 def _refuse_existing(call: Call, domain: str, table: str) -> Path:

@@ -20,7 +20,7 @@ from src.run.revision import Revision, made_with
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backup", metavar="ID", help="which one (default: the newest)")
-    parser.add_argument("--to", metavar="FOLDER", type=_place, help="where to (default: DATA_DIR)")
+    parser.add_argument("--to", metavar="FOLDER", type=store.from_text, help="where to (default: DATA_DIR)")
     parser.add_argument("--dry-run", action="store_true", help="say what would be restored; restore nothing")
     json_argument(parser)
 
@@ -72,11 +72,6 @@ def run(call: Call) -> int:
     text = f"restored backup {manifest.id} to {target}: {len(opened)} tables, {total:,} rows, all opened and verified"
     show(call, replace(found, restored=True, revision=revision), lambda _: print(f"{text}\n{made_with(revision)}"))
     return 0
-
-
-def _place(text: str) -> Path:
-    """Return a folder, or a place in an object store."""
-    return store.location(text) if store.is_remote(text) else Path(text).expanduser()
 
 
 def _print_tables(found: Restore) -> None:

@@ -71,30 +71,21 @@ def draft(settings: Settings, engine: DuckEngine, source: LandedTable, now: date
     Raises:
         DataError: none of the files can be read; it says why the first one cannot.
     """
-    with _room(settings) as room:
+    with engine.room() as room:
         for read in reading.readings(source, readable(source, room)):
-            with _bronze(settings, engine, source, read, now) as (bronze, found):
+            with _bronze(engine, source, read, now) as (bronze, found):
                 yield _drafted(settings, engine, read, bronze, found, source.properties)
 
 
 @contextmanager
-def _room(settings: Settings) -> Iterator[Path]:
-    """Make a folder for the length of a with-block, where what does not fit into memory goes."""
-    spill = settings.data_dir / ".spill"
-    spill.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="draft-", dir=spill) as folder:
-        yield Path(folder)
-
-
-@contextmanager
 def _bronze(
-    settings: Settings, engine: DuckEngine, source: LandedTable, read: reading.Reading, now: datetime
+    engine: DuckEngine, source: LandedTable, read: reading.Reading, now: datetime
 ) -> Iterator[tuple[lake.Snapshot, list[str]]]:
     """Take the files into a bronze table of its own for the length of a with-block; with what readers say of them."""
-    with _room(settings) as room:
-        root, landing = room / "bronze", settings.data_dir / "landing"
+    with engine.room() as room:
+        root = room / "bronze"
         only = frozenset(path.resolve() for path in source.files)
-        outcome = ingest.run(engine, landing, root, read.feed, batch="draft", now=now, settle=0, only=only)
+        outcome = ingest.run(engine, source.landing, root, read.feed, batch="draft", now=now, settle=0, only=only)
         bronze = lake.open_table(root)
         if bronze is None or not [name for name in bronze.columns if name not in SYSTEM_COLUMNS]:
             if outcome.refusals:

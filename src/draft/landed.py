@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from src import store
 from src.bronze import archives
 from src.contract import Seed, Source
 from src.contract.documents import SEEDS
@@ -37,13 +38,14 @@ _DOMAINS_TAKEN = ("bronze", "gold", "ops", "quarantine", "silver")
 
 @dataclass(frozen=True)
 class LandedTable:
-    """The files of one table, in the order of their names."""
+    """The files of one table, in the order of their names; `landing`: the landing zone that they lie in."""
 
     domain: str
     table: str
     path: str  # glob below the landing zone
     format: str  # by the ending; what a JSON file holds decides between json and ndjson
     files: tuple[Path, ...]
+    landing: Path
     brought_by: Source | None = None  # None: somebody landed them
     properties: Mapping[str, str] = field(default_factory=dict)  # of the table, that go with its source
 
@@ -67,6 +69,29 @@ def readable(source: LandedTable, folder: Path) -> dict[Path, str]:
     return found
 
 
+def copied(landing: Path, named: Sequence[Path], room: Path) -> list[Path]:
+    """Copy objects of a landing zone in a bucket, or all in its folders, below a room; return where they lie there.
+
+    Raises:
+        UsageError: one is outside of the landing zone, or not there.
+    """
+    found = []
+    for path in named:
+        if not store.is_below(path, landing):
+            fix = f"copy it to {landing}/<domain>/<table>/ first, and draft it there"
+            raise UsageError(f"{path.name} is not in the landing zone {landing}", where=path, fix=fix)
+        inner = [path / name for name, _ in store.files_below(path)] or ([path] if path.is_file() else [])
+        if not inner:
+            raise UsageError("no such file", where=path, fix="name files that are in the landing zone")
+        seen = [file for file in inner if not _is_hidden(file)]
+        targets = [room / file.relative_to(landing).as_posix() for file in seen]
+        for folder in {target.parent for target in targets}:
+            folder.mkdir(parents=True, exist_ok=True)
+        store.fetch(seen, targets)
+        found.append(room / path.relative_to(landing).as_posix())
+    return found
+
+
 def sources(landing: Path, named: Sequence[Path]) -> list[LandedTable]:
     """Return the tables that the files belong to; of a folder all files that are in it, however deep.
 
@@ -86,10 +111,14 @@ def sources(landing: Path, named: Sequence[Path]) -> list[LandedTable]:
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
         found = (file for file in sorted(path.rglob("*")) if file.is_file())
-        return [file for file in found if not file.name.startswith((".", "~$"))]
+        return [file for file in found if not _is_hidden(file)]
     if not path.is_file():
         raise UsageError("no such file", where=path, fix="name files that are in the landing zone")
     return [path]
+
+
+def _is_hidden(file: Path) -> bool:
+    return file.name.startswith((".", "~$"))
 
 
 def _place(landing: Path, file: Path) -> tuple[str, str]:
@@ -151,7 +180,7 @@ def _source(landing: Path, domain: str, table: str, files: Sequence[Path]) -> La
     if kind is None:
         fix = f"known endings: {', '.join(FORMATS)}, also followed by {', '.join(PACKED)}, or in a {ARCHIVE}"
         raise DataError(f"format unknown: {files[0].name}", where=files[0], fix=fix)
-    return LandedTable(domain, table, _pattern(landing, files, suffixes), kind, tuple(files))
+    return LandedTable(domain, table, _pattern(landing, files, suffixes), kind, tuple(files), landing)
 
 
 def _pattern(landing: Path, files: Sequence[Path], suffixes: Sequence[str]) -> str:

@@ -92,7 +92,7 @@ def _uploaded(
         backup_records.append(engine, whole, row)
         mark.write_bytes(manifest.id.encode())
         for layer in catalog.LAYERS:  # what a restore left that was killed
-            store.remove(target / layer, [path for path, _ in store.files_below(target / layer)])
+            store.clear(target / layer)
         files = [(name, path) for name, root in catalog.tables(whole).items() for path, _ in store.files_below(root)]
         for name, path in sorted(files, key=lambda one: (lake.is_log_file(one[1]), *one)):
             store.take(lake.table_path(whole, name) / path, lake.table_path(target, name) / path)

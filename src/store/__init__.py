@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 PREFIX = "AWS_"  # begins the names of the environment by which every library of S3 is told of a store
 SECRET = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+WHERE = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION")  # tell where a store is
 SCHEME = "s3://"
 _CACHE = "XDG_CACHE_HOME"
 _LISTED = 20  # objects; whether more are there is asked by listing them, a thousand in a request
@@ -54,6 +55,11 @@ def location(url: str) -> Path:
     # not a Path for the interpreter: what asks the operating system about it fails at once with a TypeError
     located: Path = _objects().location(url)
     return located
+
+
+def from_text(text: str) -> Path:
+    """Return the location that a person wrote: a path of this machine, or a URL."""
+    return location(text) if is_remote(text) else Path(text).expanduser()
 
 
 def is_remote(path: str | Path) -> bool:
@@ -257,6 +263,18 @@ def remove(root: Path, names: Iterable[str]) -> None:
         return
     for name in names:
         (root / name).unlink(missing_ok=True)
+
+
+def clear(folder: Path) -> None:
+    """Remove a folder with all that is in it, where there is one; on this machine, what cannot be removed stays.
+
+    Raises:
+        OSError: an object cannot be removed.
+    """
+    if is_remote(folder):
+        remove(folder, [name for name, _ in files_below(folder)])
+        return
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def sync(path: str | Path) -> None:

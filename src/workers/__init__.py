@@ -7,6 +7,7 @@ who does the tasks.
 
 from __future__ import annotations
 
+import hashlib
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -89,7 +90,7 @@ def dealing(project: Project, *, beside_runs: bool = False) -> Iterator[Stages |
         return
     from src.workers.stages import Stages  # where there are workers, and nowhere else: importing takes time
 
-    staging = settings.staging_dir or store.home(store.beside(settings.data_dir)) / ".staging"
+    staging = _staging(settings)
     runner = _runner(settings)
     try:
         with _room_beside(staging) if beside_runs else nullcontext(staging) as folder:
@@ -100,6 +101,7 @@ def dealing(project: Project, *, beside_runs: bool = False) -> Iterator[Stages |
                 least=_bytes(settings.workers_from),
                 run_date=project.engine.run_date,
                 engine=project.engine.version,
+                aws={name: value for name, value in settings.aws.items() if name in store.WHERE},
             )
             stages.sweep()
             yield stages
@@ -108,12 +110,24 @@ def dealing(project: Project, *, beside_runs: bool = False) -> Iterator[Stages |
         runner.close()
 
 
+def _staging(settings: Settings) -> Path:
+    """Return the staging folder of a lake, all of which is swept: within STAGING_DIR a folder of its own.
+
+    Of a lake in a bucket it is in the bucket for workers elsewhere, else on this machine.
+    """
+    data = store.home(settings.data_dir)
+    if settings.staging_dir:
+        return settings.staging_dir / f"lake-{hashlib.sha256(str(data).encode()).hexdigest()[:12]}"
+    return (data if settings.engine == "spark" else store.beside(data)) / ".staging"
+
+
 @contextmanager
 def _room_beside(staging: Path) -> Iterator[Path]:
     """Make a staging folder for the length of a with-block that no run sweeps; workers of other users see it too."""
     beside = staging.with_name(f"{staging.name}-beside-runs")
     with room_beside(beside) as room:
-        room.chmod(stat.S_IMODE(beside.stat().st_mode))
+        if not store.is_remote(room):
+            room.chmod(stat.S_IMODE(beside.stat().st_mode))
         yield room / "staged"
 
 

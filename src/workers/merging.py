@@ -6,7 +6,6 @@ the same code as on one machine.
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -64,7 +63,7 @@ def staged_whole(engine: DuckEngine, table: Table, sources: Sequence[Source], st
     if not stages.deals(tasks.size(file for _, _, files in sources for file in files)):
         return None
     places = clean.Places.of_table(table, stages.new_folder().joinpath)
-    places.table.mkdir()
+    lake.make_folder(places.table)
     merge = SharedMerge(engine, table, places, "", stages=stages)
     merge._compute_whole(sources)
     load = merge._loads[-1]
@@ -173,7 +172,7 @@ class SharedMerge(clean.Merge):
         finally:
             for load in self._loads:
                 _forget(self.engine)
-                shutil.rmtree(load.folder, ignore_errors=True)
+                self.stages.clear(load.folder)
             self._loads.clear()
 
     def _computed(

@@ -12,16 +12,17 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from src import store
 from src.engine import AUTOMATIC, DuckEngine, memory_of_core
-from src.errors import BoathouseError, MachineError
+from src.errors import AuthError, BoathouseError, MachineError
 from src.logger import logger
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ T = TypeVar("T")
 A = TypeVar("A")
 F = TypeVar("F", bound="Sized")
 _MOST_BUCKETS = 200  # that a task cuts its rows into: each is a file
+_OF_NODES = "every node needs a credential of its own that may read and write the bucket: docs/scale.md says how"
 _BYTES_A_TASK = 128_000_000  # of Parquet, read by one task: about what a task has memory for
 
 
@@ -67,7 +69,8 @@ class Runner(Protocol):
 class Job:
     """One task as a worker gets it: what to do, with how much memory, by which version of the engine.
 
-    `memory`: such as 2GB; `auto` is what a core of the worker's own machine has.
+    `memory`: such as 2GB; `auto` is what a core of the worker's own machine has. `aws`: settings that tell where an
+    object store is, none of them secret.
     """
 
     function: Callable[[DuckEngine, Any], Any]
@@ -75,6 +78,7 @@ class Job:
     memory: str
     run_date: date | None
     engine: str
+    aws: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,7 @@ class Stages:
     least: int
     run_date: date | None
     engine: str  # its version
+    aws: Mapping[str, str] = field(default_factory=dict)  # as a job has it
 
     @property
     def merging(self) -> Callable[..., Merge]:
@@ -151,7 +156,7 @@ class Stages:
             return []
         began = time.monotonic()
         memory = self.memory(self.runner.width)
-        jobs = [Job(function, task, memory, self.run_date, self.engine) for task in tasks]
+        jobs = [Job(function, task, memory, self.run_date, self.engine, self.aws) for task in tasks]
         answers = self.runner.run(perform, jobs)
         wall = time.monotonic() - began
         cpu = sum(answer.cpu for answer in answers)
@@ -166,12 +171,20 @@ class Stages:
     def new_folder(self) -> Path:
         """Make a folder for the rows of one load."""
         path = self.staging / uuid.uuid4().hex
-        path.mkdir(parents=True)
+        if not store.is_remote(path):
+            path.mkdir(parents=True)
         return path
 
     def sweep(self) -> None:
         """Remove what runs that died left in the staging folder; the lake's lock is held."""
-        shutil.rmtree(self.staging, ignore_errors=True)
+        self.clear(self.staging)
+
+    def clear(self, folder: Path) -> None:
+        """Remove a folder of staged rows; what cannot be removed is left to the next run."""
+        try:
+            store.clear(folder)
+        except (OSError, BoathouseError) as error:
+            logger.warning(f"staged rows in {folder} are not removed yet: {error}")
 
     def shares(self, files: Sequence[F]) -> list[tuple[F, ...]]:
         """Return files in about as many bytes for each task, in their order, so that neighbours stay together."""
@@ -194,7 +207,9 @@ class Stages:
 def perform(job: Job) -> Answer:
     """Return the answer to a task, done by an engine of its own; an error that a person can act on is an answer too."""
     cpu = time.process_time()
-    value, error = None, None
+    value: Any = None
+    error: BoathouseError | None = None
+    store.use(job.aws)
     memory = f"{memory_of_core()}B" if job.memory == AUTOMATIC else job.memory
     spill = Path(tempfile.gettempdir()) / f"boathouse-{os.getpid()}"
     try:
@@ -207,6 +222,8 @@ def perform(job: Job) -> Answer:
         finally:
             engine.close()
             shutil.rmtree(spill, ignore_errors=True)
+    except AuthError as found:
+        error = AuthError(found.what, where=found.where, fix=_OF_NODES)
     except BoathouseError as found:
         error = _sendable(found)
     return Answer(value, error, time.process_time() - cpu)
