@@ -91,8 +91,8 @@ diff: ready ## what differs between the last two releases, by table, key and cel
 branch: ready ## a change beside the truth, without a copy: the branches; CREATE=name, then BRANCH=name make pipeline; PROMOTE=name (DRY_RUN=1), DROP=name
 	@$(PYTHON) main.py branch $(if $(CREATE),create,$(if $(PROMOTE),promote $(DRY),$(if $(DROP),drop,list))) -- "$$CREATE$$PROMOTE$$DROP"
 
-explain: ready ## where a number comes from: TABLE=sales.daily_revenue WHERE="order_date = '2011-11-14'" (LIMIT=n)
-	@$(PYTHON) main.py explain $(if $(LIMIT),--limit="$$LIMIT") --where="$$WHERE" -- "$$TABLE"
+explain: ready ## where a number comes from: TABLE=sales.daily_revenue WHERE="order_date = '2011-11-14'" (LIMIT=n); without WHERE what its columns are made of
+	@$(PYTHON) main.py explain $(if $(LIMIT),--limit="$$LIMIT") $(if $(WHERE),--where="$$WHERE",--columns) -- "$$TABLE"
 
 preview: ready ## what a contract makes of what has landed, or a model of what is published: TABLE=shop.orders (LIMIT=n); changes nothing
 	@$(PYTHON) main.py preview $(if $(LIMIT),--limit="$$LIMIT") -- "$$TABLE"

@@ -9,6 +9,7 @@
 #   ./setup.sh --ml       what models of machine learning need, likewise (make train asks for it)
 #   ./setup.sh --spark    what a driver of an Apache Spark cluster needs, likewise (ENGINE=spark)
 #   ./setup.sh --s3       what a lake in an object store needs, likewise (DATA_DIR=s3://bucket/prefix)
+#   ./setup.sh --lineage  what tells a server of OpenLineage what a run did, likewise (OPENLINEAGE_URL)
 #   ./setup.sh --quiet    says nothing when there is nothing to do
 #
 # It checks first and changes nothing when something is missing; it can be repeated, interrupted and run
@@ -21,8 +22,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 readonly OLDEST=3.11
 readonly FOLDERS=(data/landing data logs)
 readonly STAMP=.venv/.ready
-readonly EXTRAS=(connectors page notebook ml spark s3)  # .venv/.connectors is there once --connectors was asked for, and so on
-readonly IN_DEV=(connectors page ml s3)  # those that requirements-dev.txt includes
+readonly EXTRAS=(connectors page notebook ml spark s3 lineage)  # .venv/.connectors is there once --connectors was asked for, and so on
+readonly IN_DEV=(connectors page ml s3 lineage)  # those that requirements-dev.txt includes
 readonly PROBE='import sys; print("%d.%d.%d" % sys.version_info[:3])'
 
 dev=false quiet=false extras=()

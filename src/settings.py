@@ -412,6 +412,24 @@ class Settings:
         write="apprise URLs with blanks between them, for example mailto://user:password@example.com",
         read=Secret,
     )
+    openlineage_url: str | None = _setting(
+        None,
+        "The server of OpenLineage (Marquez, DataHub, ...) that is told what each run read, wrote and made columns of.",
+        write="a URL that begins with http:// or https://, for example http://localhost:5000",
+        read=partial(_text, r"https?://[^\s@]+"),
+    )
+    openlineage_api_key: Secret | None = _setting(
+        None,
+        "The key that this server asks for, sent as a bearer token.",
+        write="the key as the server gave it",
+        read=Secret,
+    )
+    openlineage_namespace: str = _setting(
+        "boathouse",
+        "The namespace of this project's jobs at that server.",
+        write="a name without blanks, for example boathouse",
+        read=partial(_text, r"\S+"),
+    )
     notices: tuple[str, ...] = field(default=(), repr=False)  # of settings that were renamed or removed
     remotes: Mapping[str, str] = field(default_factory=dict, repr=False)  # RCLONE_CONFIG_*
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)  # SOURCE_*

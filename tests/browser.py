@@ -50,6 +50,7 @@ MARKUP = "<script>alert('markup')</script>"
 EXPLAINED = "/explain?table=gold.kpi.dim_apps&key=app_id=harbor"
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "backfill": ("/backfill", "/confirm"),
+    "diff": ("/diff", "/diff?after={run}"),
     "explain": (EXPLAINED, f"{EXPLAINED}&all=1"),
     "feeds": ("/feeds",),
     "quarantine": ("/quarantine",),

@@ -35,7 +35,7 @@ ORDER = [
     ["workers"],
     ["run", "model_tests", "draft"],
     ["branches"],
-    ["monitors", "maintenance", "preview", "explain"],
+    ["monitors", "maintenance", "preview", "explain", "lineage"],
     ["forget"],
     ["causes"],
     ["alerts"],
@@ -91,6 +91,7 @@ HOMES: dict[str, tuple[list[str], str]] = {
     "s3fs": (["src/store/objects.py"], AT_ONCE),
     "upath": (["src/store/objects.py"], AT_ONCE),
     "botocore": (["src/store/objects.py"], AT_ONCE),
+    "openlineage": (["src/lineage/events.py"], WHEN_USED),
     "dotenv": (["src/settings.py"], WHEN_USED),
 }
 # Libraries whose package has another name.
@@ -100,6 +101,7 @@ PACKAGES = {
     "dotenv": "python-dotenv",
     "google": "google-cloud-bigquery",
     "jwt": "pyjwt",
+    "openlineage": "openlineage-python",
     "sklearn": "scikit-learn",
     "upath": "universal-pathlib",
     "yaml": "pyyaml",
@@ -297,7 +299,9 @@ def test_a_docstring_opens_with_what_a_function_returns_or_does() -> None:
 
 # -- requirements.txt, and the optional ones
 
-OPTIONAL = tuple(f"requirements-{name}.txt" for name in ("connectors", "page", "notebook", "ml", "spark", "s3"))
+OPTIONAL = tuple(
+    f"requirements-{name}.txt" for name in ("connectors", "page", "notebook", "ml", "spark", "s3", "lineage")
+)
 
 
 def required() -> tuple[set[str], set[str]]:

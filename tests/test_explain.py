@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from conftest import DAILY, Lake
+from conftest import DAILY, MART, Lake
 from deltalake import DeltaTable
 
 HEADER = "order_id,day,amount,updated\n"
@@ -253,3 +253,28 @@ def test_releases_and_tables_that_are_not_there_are_refused_by_name(shop: Lake) 
     }.items():
         done = shop.typed("diff", *words)
         assert (done.returncode, done.stdout) == (2, "") and what in done.stderr and "fix:" in done.stderr
+
+
+# -- what columns are made of
+
+
+def test_a_column_comes_with_those_it_is_made_of_down_to_the_landed_file(shop: Lake) -> None:
+    shop.write("gold/week/contract.yaml", MART.replace("id: shop", "id: week").replace("daily", "weekly"))
+    shop.write("gold/week/weekly.sql", "SELECT * FROM gold.shop.daily WHERE orders > 0")
+    done = shop.typed("explain", "gold.week.weekly", "--columns", "amount")
+    assert (done.returncode, done.stdout.splitlines()) == (
+        0,
+        [
+            "gold.week.weekly 1.0.0",
+            "  amount",
+            "    gold.shop.daily.amount",
+            "      silver.shop.orders.amount",
+            "        bronze.shop.orders.amount",
+            "        rows by bronze.shop.orders.order_id, bronze.shop.orders.updated",
+            "      rows by silver.shop.orders.day",
+            "    rows by gold.shop.daily.orders",
+        ],
+    )
+    refused = shop.typed("explain", "gold.week.weekly", "--columns", "amonut")
+    assert refused.returncode == 2
+    assert "no column amonut in gold.week.weekly" in refused.stderr and "did you mean amount?" in refused.stderr

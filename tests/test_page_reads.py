@@ -57,6 +57,20 @@ def test_screens_that_show_rows_are_recorded_and_those_of_states_are_not(site: S
         assert len(spooled(site.lake)) == before + 1, address
 
 
+def test_what_differs_between_releases_is_shown_by_table_and_cell_and_recorded(site: Site) -> None:
+    assert "No row differs." in site.get("/diff").text  # of the only release
+    site.lake.land("shop/orders/2.csv", "order_id,day,amount,updated\n1,2024-01-01,12.5,2\n")
+    site.lake.good()
+    shown = site.get(f"/diff?table={ORDERS}").text
+    assert "<strong>0</strong> added, <strong>0</strong> removed, <strong>1</strong> changed" in shown
+    assert "<td>1</td><td><code>amount</code></td><td>10.00</td><td>12.50</td>" in shown
+    assert last(site.lake) == (ANN, "page", [ORDERS], None)
+    newest = site.lake.rows("SELECT max(run_id) FROM ops.releases")[0][0]
+    assert f'href="/diff?after={newest}"' in site.get(f"/run/{newest}").text
+    assert DAILY in site.get("/diff").text
+    assert "no run nobody" in site.get("/diff?before=nobody").text
+
+
 def test_a_question_on_the_page_is_recorded_also_one_that_fails(site: Site) -> None:
     assert site.post("/sql", sql=f"SELECT amount FROM {DAILY} WHERE day > DATE '2020-01-01'").status == 200
     assert last(site.lake) == (ANN, "page", [DAILY], 1)

@@ -181,6 +181,7 @@ def test_all_errors_are_reported_at_once_with_their_lines(tmp_path: Path) -> Non
             "SPARK_MASTER, PROFILE, SETTLE_SECONDS, BACKUP_REMOTE, BACKUP_KEEP_DAILY, "
             "BACKUP_KEEP_WEEKLY, BACKUP_KEEP_MONTHLY, TIMEZONE, COST_PER_CPU_HOUR, COST_PER_GB_MONTH, COST_CURRENCY, "
             "PAGE_PORT, PAGE_ADDRESS, PAGE_READONLY, PAGE_HOST, PAGE_KEY, MASK, UNMASKED_USERS, UMASK, ALERT_URLS, "
+            "OPENLINEAGE_URL, OPENLINEAGE_API_KEY, OPENLINEAGE_NAMESPACE, "
             "RCLONE_CONFIG_..., SOURCE_..., AWS_... and BUDGET_...",
             "THREADS again, set in line 1",
             f"  where: {env}, line 6",

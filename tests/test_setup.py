@@ -27,7 +27,7 @@ TOOLS = (
     *("bash", "cat", "chmod", "dirname", "expand", "flock", "git", "grep", "head", "install", "make"),
     *("mkdir", "mv", "rm", "sed", "sha256sum", "sleep", "sort"),
 )
-EXTRAS = ("connectors", "page", "notebook", "ml", "spark", "s3")
+EXTRAS = ("connectors", "page", "notebook", "ml", "spark", "s3", "lineage")
 UV = f"""#!/bin/bash
 echo "$*" >> calls
 case $1 in

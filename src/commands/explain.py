@@ -6,6 +6,8 @@ file by file, each with its part of the difference.
 Of rows of a mart the rows of its sources, each with the line that brought it and by how much the numbers move without
 it; of rows of silver the lines that contended for their place, and the rows of marts that they are part of. What is
 shown is proven: over these rows alone the model gives the same.
+
+With `--columns` what each column is made of, whatever its rows: column by column down to those of landed files.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from src.errors import UsageError
 from src.explain.explaining import Explainer, key_condition
 from src.explain.moved import explain_movement
 from src.explain.printed import print_explanation, print_movement
+from src.lineage.columns import print_lineage, trace_columns
 from src.masking.masks import note
 from src.masking.reader import masks_of
 from src.project import open_project
@@ -32,6 +35,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--key", action="append", default=[], metavar="NAME=VALUE", help="which of its rows, by columns"
     )
     parser.add_argument("--diff", nargs=2, metavar=("RUN_A", "RUN_B"), help="why its numbers differ in two releases")
+    parser.add_argument(
+        "--columns", nargs="*", metavar="NAME", help="what its columns are made of, down to landed ones; all, or these"
+    )
     parser.add_argument("--limit", type=int, default=10, help="how many rows of each kind to show (default: 10)")
     parser.add_argument("--output", metavar="FILE", help="all rows of a source: .parquet, .csv, .json or .xlsx")
     parser.add_argument("--source", help="of which source --output has the rows, where there are several")
@@ -45,8 +51,12 @@ def run(call: Call) -> int:
     args = call.args
     if args.limit < 0:
         raise UsageError(f"--limit {args.limit}", fix="give 0 or more")
+    if args.columns is not None:
+        return _show_columns(call)
     if bool(args.where) == bool(args.key):
-        raise UsageError("no row is named" if not args.where else "--where and --key", fix="give one of --where, --key")
+        raise UsageError(
+            "no row is named" if not args.where else "--where and --key", fix="give one of --where, --key, --columns"
+        )
     with read_by_user(call, "explain") as reading, open_project(call.settings) as project:
         table, masks = table_named(project, args.table), masks_of(project)
         reading.contracts, reading.masked = project.contracts, masks.covers(table.id)
@@ -76,4 +86,14 @@ def run(call: Call) -> int:
             console.note(f"{written.rows:,} rows in {written.path}")
         if masked := note(masks, read):
             console.note(masked)
+    return 0
+
+
+def _show_columns(call: Call) -> int:
+    """Show what columns are made of: contracts and models tell, no row is read."""
+    args = call.args
+    if args.where or args.key or args.diff or args.output:
+        raise UsageError("--columns with rows", fix="give either --columns, or which rows")
+    with open_project(call.settings) as project:
+        show(call, trace_columns(project, table_named(project, args.table), args.columns), print_lineage)
     return 0

@@ -131,6 +131,7 @@ def finish(call: Call, project: Project, run: Run) -> int:
     """Print what a run did and its heartbeat, and tell whom it concerns; returns the exit code."""
     steps, not_set_up = run.steps, sorted(set(run.not_set_up.values()))
     _tell(project, run)
+    _send_lineage(project, run)
     if call.args.json:
         pulls, unclaimed = tuple(run.pulls), tuple(run.unclaimed)
         console.print_json(RunResult(run.records[-1], tuple(steps), pulls, unclaimed, run.landing, tuple(not_set_up)))
@@ -194,3 +195,15 @@ def _tell(project: Project, run: Run) -> None:
         lake.keep(settings.data_dir)
     except BoathouseError as error:
         logger.warning("alerts not sent: {}", error)
+
+
+def _send_lineage(project: Project, run: Run) -> None:
+    """Tell the server of OpenLineage, if there is one. What goes wrong here never fails the run."""
+    if project.settings.openlineage_url is None:
+        return
+    from src.lineage import events  # where somebody is told: importing takes time
+
+    try:
+        logger.info("{} lineage events sent to {}", events.send(project, run), project.settings.openlineage_url)
+    except BoathouseError as error:
+        logger.warning("lineage not sent: {}", error)

@@ -1,0 +1,1 @@
+"""What each column is made of, down to the columns of landed files, as text and as OpenLineage events."""
