@@ -7,7 +7,7 @@ model cannot be rewritten, more are taken: those of the partitions that the rows
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -23,6 +23,7 @@ from src.gold.model import Model
 from src.proof import Proof
 
 NUMBER = re.compile("TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT|FLOAT|DOUBLE|DECIMAL.*")
+_FEW = 100  # values that a condition names one by one
 _RUNS = 400  # of a model in Python, to find which rows it needs
 
 
@@ -252,7 +253,8 @@ class Tracer:
     def among(self, rows: str, key: Sequence[str]) -> str:
         """Return a condition that is true for a row `o` of the model that has the key of one of some rows.
 
-        The values of one row stand in it, which the engine takes down to the files that it reads.
+        The values of one row stand in it, and of several those of columns that have few: the engine takes them down to
+        the files that it reads.
         """
         if not key:
             return "true"
@@ -265,7 +267,19 @@ class Tracer:
                 for name, value in pairs
             )
         same = " AND ".join(f"r.{identifier(name)} IS NOT DISTINCT FROM o.{identifier(name)}" for name in key)
-        return f"EXISTS (SELECT 1 FROM {rows} r WHERE {same})"
+        return " AND ".join([*self._few_values(rows, key), f"EXISTS (SELECT 1 FROM {rows} r WHERE {same})"])
+
+    def _few_values(self, rows: str, key: Sequence[str]) -> Iterator[str]:
+        """Yield of each column of which some rows have few values the condition that a row `o` has one of these."""
+        counted = ", ".join(
+            f"CASE WHEN count(DISTINCT {name}) <= {_FEW} AND count({name}) = count(*) "
+            f"THEN list(DISTINCT {name}::VARCHAR) END"
+            for name in map(identifier, key)
+        )
+        for name, values in zip(key, self.engine.one(f"SELECT {counted} FROM {rows}"), strict=True):
+            if values:
+                kind = self.kinds[name]
+                yield f"o.{identifier(name)} IN ({', '.join(f'{literal(value)}::{kind}' for value in values)})"
 
     def numbers(self, relation: str, hidden: Collection[str]) -> dict[str, Any]:
         """Return the numbers of the only row of a relation of the table, without `hidden` ones; else none."""
