@@ -37,7 +37,7 @@ override DAYS := $(value DAYS)
 override DISMISS := $(value DISMISS)
 override REOPEN := $(value REOPEN)
 override REASON := $(value REASON)
-export ACCEPT_REMOVALS SOURCE SLICE WHERE START END PORT N DAYS DISMISS REOPEN REASON
+export ACCEPT_REMOVALS SOURCE SLICE WHERE START END PORT N DAYS DISMISS REOPEN REASON WITHOUT
 override MODEL := $(value MODEL)
 override AS_OF := $(value AS_OF)
 override PROMOTE := $(value PROMOTE)
@@ -53,9 +53,10 @@ CHOSEN = $(if $(DOMAIN),--domain="$$DOMAIN") $(if $(SELECT),--select="$$SELECT")
 PULLED = $(if $(SOURCE),--source="$$SOURCE") $(if $(SLICE),--slice="$$SLICE") $(if $(WHERE),--where="$$WHERE") \
 	$(if $(START),--start="$$START") $(if $(END),--end="$$END")
 DRY = $(if $(DRY_RUN),--dry-run)
+FORGOTTEN = $(if $(WITHOUT),--without="$$WITHOUT") $(if $(YES),--yes) $(if $(LIST),--list) $(if $(FINISH),--finish) $(DRY)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline draft plan diff branch explain preview status health report alerts query check repair schema-version upgrade vacuum optimize backup restore
+.PHONY: help setup pipeline draft plan diff branch explain preview status health report alerts query check repair schema-version upgrade forget vacuum optimize backup restore
 .PHONY: pull sources tables describe adopt page incident access cost models
 .PHONY: drill schedule rotate-logs docs new wheel test proof lint format torture bench clean ready ready-page ready-ml ready-dev train
 .PHONY: morning afternoon week month month-end
@@ -159,6 +160,9 @@ schema-version: ready ## the version of each contract and of its table, and what
 
 upgrade: ready ## bring the tables to the format of this release; no row changes (DRY_RUN=1)
 	@$(PYTHON) main.py upgrade $(DRY)
+
+forget: ready ## take a person out of every table: TABLE=silver.sales.customers WHERE="id = 7" REASON="..." (DRY_RUN=1, YES=1, LIST=1, FINISH=1)
+	@$(PYTHON) main.py forget $(if $(TABLE),--table="$$TABLE") $(if $(WHERE),--where="$$WHERE") $(if $(REASON),--reason="$$REASON") $(FORGOTTEN)
 
 vacuum: ready ## remove files that left their table 168 hours ago (DRY_RUN=1, RETENTION_HOURS=n with PURGE=1)
 	@$(PYTHON) main.py vacuum $(if $(RETENTION_HOURS),--retention-hours="$$RETENTION_HOURS") $(if $(PURGE),--purge) $(if $(YES),--yes) $(DRY)

@@ -93,6 +93,7 @@ def _land(project: Project, seed: Seed, run: Run) -> Outcome:
 
 def _ingest(project: Project, feed: Feed, run: Run, others: Others) -> Outcome:
     from src.bronze import ingest
+    from src.forget import held_back
 
     return ingest.run(
         project.engine,
@@ -105,6 +106,7 @@ def _ingest(project: Project, feed: Feed, run: Run, others: Others) -> Outcome:
         latest_wins=project.contracts.latest_wins(feed),
         expecting=project.expecting,
         others=others.readers,
+        withhold=partial(held_back.withhold, project, feed),
     )
 
 

@@ -399,6 +399,12 @@ class Settings:
         write="names of users of the system with blanks between them, for example ada grace",
         read=partial(_text, r"[^\s:/]+( +[^\s:/]+)*"),
     )
+    forget_key: Secret | None = _setting(
+        None,
+        "The key of the hashes by which forgotten people are known again; `main.py forget` makes it and writes it.",
+        write="20 or more letters and digits; a lost key is told in docs/forget.md",
+        read=Secret,
+    )
     umask: str = _setting(
         "027",
         "Who may read what commands write: 027 gives the owner all, the group reading, others nothing;"

@@ -237,6 +237,7 @@ SHOWN = {
     "draft": (("data/landing/shop/orders/1.csv", "--stdout"), 0),
     "diff": ((), 0),
     "explain": (("gold.shop.daily", "--where", "true"), 0),
+    "forget": (("--list",), 0),
     "health": ((), 1),
     "incident": ((), 0),
     "inspect": ((), 0),

@@ -32,6 +32,7 @@ ARGUMENTS = {
     "checklist": ["morning"],
     "confirm": ["--table", "bronze.shop.orders", "--day", "2024-01-01", "--reason", "holiday"],
     "describe": ["silver.shop.orders"],
+    "forget": ["--list"],
     "explain": ["silver.shop.orders", "--where", "true"],
     "preview": ["silver.shop.orders"],
     "quarantine": ["list"],

@@ -170,12 +170,13 @@ def run(
     only: Collection[Path] | None = None,
     expecting: Callable[[Feed], Feed] | None = None,
     others: Readers | None = None,
+    withhold: Withholding | None = None,
 ) -> Outcome:
     """Append every new file of a feed to its bronze table, each exactly once; for the options see `arrivals`.
 
     `expecting` returns the feed with the columns that are read of it: it is asked where a file is new; `others` read
-    in place of this process, where there is much to read. A file that cannot be read is refused whole and named in
-    the outcome; the others are taken.
+    in place of this process, where there is much to read; `withhold` keeps forgotten rows out. A file that cannot be
+    read is refused whole and named in the outcome; the others are taken.
 
     Raises:
         MachineError: disk full, no permission on the lake; nothing half-written is visible.
@@ -188,7 +189,7 @@ def run(
     alone = len(arrived.new) > _FILES_PER_COMMIT or (others is not None and others.deals(size))
     engine.admit(sys.maxsize if alone else size)
     feed = expecting(feed) if expecting and arrived.new else feed
-    bronze, taken, outcome = _append_all(engine, root, feed, bronze, arrived, batch, now, others)
+    bronze, taken, outcome = _append_all(engine, root, feed, bronze, arrived, batch, now, others, withhold)
     not_taken = {file.sha256 for file in arrived.new} - {file.sha256 for file in taken}
     # so that they need not be read again only to find that they are known; not those whose twin was refused
     seen = [file.seen for file in arrived.same_bytes if file.sha256 not in not_taken]
@@ -197,6 +198,10 @@ def run(
         bronze = lake.commit(bronze, progress=progress, info={"run_id": batch})
     return replace(outcome, version=bronze.version if bronze else None)
 
+
+# Returns the files that a table may take in place of written ones, and how many of their rows were held back, by the
+# moment of the landed file's arrival.
+Withholding = Callable[[lake.Snapshot, Sequence[lake.DataFile]], tuple[list[lake.DataFile], Mapping[int, int]]]
 
 # Written data files, the header of every file taken, and why the others were refused, by their names.
 Taken = tuple[list[lake.DataFile], dict[str, tuple[str, ...]], dict[str, BoathouseError]]
@@ -269,6 +274,7 @@ def _append_all(
     batch: str,
     now: datetime,
     others: Readers | None = None,
+    withhold: Withholding | None = None,
 ) -> tuple[lake.Snapshot | None, list[Landed], Outcome]:
     """Append the new files to a table, some at a time; returns the table, the files taken, and the outcome."""
     outcome = Outcome(refusals=arrived.refused, notes=_notes(arrived))
@@ -278,7 +284,9 @@ def _append_all(
     with _Looks(feed) as looks:
         for chunk, following in zip_longest(chunks, chunks[1:], fillvalue=()):
             looks.begin([file for some in (chunk, following) if not _is_dealt(some, others) for file in some])
-            bronze, chunk_taken, chunk_outcome = _append(engine, root, feed, bronze, chunk, batch, now, looks, others)
+            bronze, chunk_taken, chunk_outcome = _append(
+                engine, root, feed, bronze, chunk, batch, now, looks, others, withhold
+            )
             taken += chunk_taken
             outcome = outcome.plus(chunk_outcome)
     return bronze, taken, outcome
@@ -560,6 +568,7 @@ def _append(
     now: datetime,
     looks: _Looks,
     others: Readers | None,
+    withhold: Withholding | None,
 ) -> tuple[lake.Snapshot, list[Landed], Outcome]:
     """Write and commit one chunk of files; returns also those that were taken."""
     if bronze is None:
@@ -577,7 +586,7 @@ def _append(
         # an archive is taken whole: what was read of it is thrown away, and the others are taken without it
         lake.discard(root, written)
         whole = [file for file in files if file.name not in torn]
-        bronze, taken, outcome = _append(engine, root, feed, bronze, whole, batch, now, looks, others)
+        bronze, taken, outcome = _append(engine, root, feed, bronze, whole, batch, now, looks, others, withhold)
         return bronze, taken, replace(outcome, refusals=(*refused.values(), *outcome.refusals))
     readable = [file for file in files if file.name not in torn]
     moved = [file for file in readable if not _same(file)]
@@ -585,7 +594,7 @@ def _append(
         # what was read may not be what was hashed: throw it away and take these files next run
         lake.discard(root, written)
         steady = [file for file in files if file not in moved]
-        bronze, taken, outcome = _append(engine, root, feed, bronze, steady, batch, now, looks, others)
+        bronze, taken, outcome = _append(engine, root, feed, bronze, steady, batch, now, looks, others, withhold)
         note = f"{len(moved)} files changed while read, taken next run"
         return bronze, taken, replace(outcome, notes=(*outcome.notes, note))
     drift = _drift(bronze, headers)
@@ -593,8 +602,12 @@ def _append(
     new = [name for low, name in spelling.items() if low in taken_columns and name not in bronze.columns]
     if new:
         bronze = lake.add_columns(bronze, dict.fromkeys(new, "VARCHAR"))
+    rows = sum(file.rows for file in written)
+    gone = dict[int, int]()
+    if withhold and written:
+        written, gone = _withheld(withhold, bronze, written)
     if readable:
-        progress = {_LAST_INGESTED: max(moments.values())}
+        progress = {_LAST_INGESTED: max(moments.values())} | lake.held_back(gone)
         for file in readable:
             progress |= {f"file:{file.sha256}": 1, **file.seen}
         if empty := _without_rows(engine, bronze, written, headers):
@@ -602,14 +615,32 @@ def _append(
             progress[lake.NEWEST_EMPTY] = max(moments[name] for name in empty)
         info = {"run_id": batch, **({"drift": "; ".join(drift)} if drift else {})}
         bronze = lake.commit(bronze, add=written, progress=progress, info=info)
-    rows = sum(file.rows for file in written)
     notes = tuple(drift) + tuple(f"{name} has no readable row" for name, columns in headers.items() if not columns)
     notes += _by_wording({name: reading.remarks.get(name, ()) for name in headers})
     notes += _left_out({name: reading.left_out.get(name, {}) for name in headers})
+    kept = sum(file.rows for file in written)
     outcome = Outcome(
-        read=rows, inserted=rows, written=rows, files=len(readable), refusals=tuple(refused.values()), notes=notes
+        read=rows,
+        inserted=kept,
+        forgotten=sum(gone.values()),
+        written=kept,
+        files=len(readable),
+        refusals=tuple(refused.values()),
+        notes=notes,
     )
-    return bronze, readable, outcome
+    return bronze, readable, outcome.conserve(feed.id)
+
+
+def _withheld(
+    withhold: Withholding, bronze: lake.Snapshot, written: Sequence[lake.DataFile]
+) -> tuple[list[lake.DataFile], dict[int, int]]:
+    """Return what `withhold` does; no written file is left where it fails."""
+    try:
+        kept, gone = withhold(bronze, written)
+    except BoathouseError:
+        lake.discard(bronze.root, written)
+        raise
+    return kept, dict(gone)
 
 
 def _is_dealt(files: Sequence[Landed], others: Readers | None) -> bool:

@@ -10,7 +10,10 @@ from src.errors import BoathouseError, DataError
 if TYPE_CHECKING:
     from src.checks.audits import AuditResult
 
-_PARTS = ("inserted", "updated", "unchanged", "duplicates", "superseded", "conflicts", "quarantined", "deleted")
+_PARTS = (
+    *("inserted", "updated", "unchanged", "duplicates", "superseded", "conflicts"),
+    *("quarantined", "deleted", "forgotten"),
+)
 _COUNTS = ("read", *_PARTS, "removed", "written", "partitions", "files")
 
 
@@ -20,7 +23,8 @@ class Outcome:
 
     `read` rows came in; each is counted exactly once among the rest: `duplicates`
     are equal to another in every column, `superseded` lost to a newer row of their key, `conflicts`
-    to one that nothing says is newer. `removed` are stored rows that a newer statement lacks, no row that was read.
+    to one that nothing says is newer, `forgotten` were held back as those of somebody
+    who was forgotten. `removed` are stored rows that a newer statement lacks, no row that was read.
     `written` is what the commit
     added to the table (for gold: the rows of the partitions that were replaced); `files` are landed
     files taken; `mostly_rejected`: more rows were rejected than passed; `refusals` inputs that were
@@ -37,6 +41,7 @@ class Outcome:
     conflicts: int = 0
     quarantined: int = 0
     deleted: int = 0
+    forgotten: int = 0
     removed: int = 0
     written: int = 0
     partitions: int = 0

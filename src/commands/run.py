@@ -13,7 +13,8 @@ from datetime import timedelta
 from src import console, lake, landing_zone, selection
 from src.bronze import ingest
 from src.commands import Call, Sequence, json_argument, note_before, window_arguments
-from src.errors import BUG_EXIT_CODE, BoathouseError, UsageError
+from src.errors import BUG_EXIT_CODE, BoathouseError, LockedError, UsageError
+from src.forget import certificates
 from src.logger import logger
 from src.problems import Problem
 from src.project import Project, Selection, open_project
@@ -90,6 +91,7 @@ def pipeline(
     _check_accepted(chosen, accept_rejects, "rejects")
     _check_accepted(chosen, accept_removals, "removals")
     check_sources(chosen)
+    _finish_forgetting(project, sequence)
     feeds = project.contracts.feeds.values()
     full_refresh = {table.id for table in (*chosen.silver, *chosen.gold)} if mode == "all" else set()
     with recorded_run(project, RunKind.PIPELINE, command, window, full_refresh=mode == "all") as run:
@@ -98,6 +100,22 @@ def pipeline(
         run.unclaimed = [*_unclaimed_seeds(project), *ingest.unclaimed(project.landing, feeds)]
         sequence(project, run, chosen, full_refresh, accept_rejects, accept_removals, pull)
     return run
+
+
+def _finish_forgetting(project: Project, sequence: Sequence) -> None:
+    """Do what is left where a run died or failed while somebody was forgotten; what stops it stops no pipeline."""
+    if not certificates.is_unfinished(project.settings.data_dir):
+        return
+    from src.forget import forgetting  # where somebody was forgotten, and nowhere else: importing takes time
+
+    try:
+        begun = forgetting.unfinished(project)
+        if forgetting.finish(project, sequence, begun).error() is None:
+            forgetting.end(project, begun)
+    except LockedError:
+        raise
+    except BoathouseError as error:
+        logger.error("somebody is not forgotten yet: {}", error)
 
 
 def check_sources(chosen: Selection) -> None:

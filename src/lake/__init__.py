@@ -56,6 +56,7 @@ from src.lake.maintenance import expired as expired
 from src.lake.maintenance import footer_size as footer_size
 from src.lake.maintenance import joinable as joinable
 from src.lake.maintenance import log_files as log_files
+from src.lake.maintenance import purge as purge
 from src.lake.maintenance import remove as remove
 from src.lake.maintenance import shorten_log as shorten_log
 from src.lake.maintenance import unordered as unordered
@@ -63,6 +64,7 @@ from src.lake.maintenance import z_order as z_order
 from src.lake.rows import write_rows as write_rows
 from src.lake.tables import APPEND_ONLY as APPEND_ONLY
 from src.lake.tables import BUILT_FROM as BUILT_FROM
+from src.lake.tables import FORGOTTEN as FORGOTTEN
 from src.lake.tables import LAYERS as LAYERS
 from src.lake.tables import NEWEST_EMPTY as NEWEST_EMPTY
 from src.lake.tables import Changes as Changes
@@ -79,8 +81,12 @@ from src.lake.tables import empties_of as empties_of
 from src.lake.tables import empty_file as empty_file
 from src.lake.tables import forget as forget
 from src.lake.tables import forget_marks as forget_marks
+from src.lake.tables import forgotten_of as forgotten_of
+from src.lake.tables import gone_rows as gone_rows
+from src.lake.tables import has_lost_rows as has_lost_rows
 from src.lake.tables import has_same_rows as has_same_rows
 from src.lake.tables import hashes as hashes
+from src.lake.tables import held_back as held_back
 from src.lake.tables import identity_of as identity_of
 from src.lake.tables import index as index
 from src.lake.tables import is_another as is_another
@@ -90,6 +96,7 @@ from src.lake.tables import make_folder as make_folder
 from src.lake.tables import one_moment as one_moment
 from src.lake.tables import open_table as open_table
 from src.lake.tables import restore as restore
+from src.lake.tables import rows_taken_out as rows_taken_out
 from src.lake.tables import set_properties as set_properties
 from src.lake.tables import table_path as table_path
 from src.lake.tables import waiting_of as waiting_of

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from src import store
 from src.lake.errors import HistoryGone, translated
-from src.lake.log import DataFile, checkpoints, commit_of, lifetimes, make_durable
+from src.lake.log import DataFile, checkpoints, commit_of, is_log_file, lifetimes, make_durable, sync
 from src.lake.tables import Snapshot, changes, commit, published
 
 SMALL, SMALL_FILES = 32 * 2**20, 5  # compaction pays where a partition holds this many files below so many bytes
@@ -106,6 +106,39 @@ def shorten_log(snapshot: Snapshot) -> int:
     with translated(snapshot.root):
         snapshot._table.cleanup_metadata()
     return before - len(store.names_in(log))
+
+
+def purge(snapshot: Snapshot, since: int | None = None, *, alone: bool = True) -> tuple[int, int]:
+    """Remove all that is left of the versions of a table before this one, its newest; returns files and log entries.
+
+    Of the log stay a checkpoint of this version and the entries from the version `since` on (None: its own): older
+    entries, and other checkpoints, quote the least and greatest values of files that are gone. `alone`: nobody else
+    writes to the table, so that every file goes that this version does not name; else those that a commit took out.
+    Killed in the middle it may be done again.
+    """
+    root, log = snapshot.root, snapshot.root / "_delta_log"
+    with translated(root):
+        snapshot._table.create_checkpoint()
+    make_durable(root, range(snapshot.version, snapshot.version + 1))
+    kept = {file.path for file in snapshot.files}
+    named = None if alone else lifetimes(root).keys()
+    every = (path for path, _ in store.files_below(root) if not is_log_file(path) and path not in kept)
+    paths = [path for path in every if named is None or path in named]
+    remove(root, [Leftover(path, 0) for path in paths])
+    oldest = snapshot.version if since is None else min(since, snapshot.version)
+    old = [name for name in store.names_in(log) if _is_old(name, snapshot.version, oldest)]
+    store.remove(log, old)
+    if not store.is_remote(root):
+        sync(log)
+    return len(paths), len(old)
+
+
+def _is_old(name: str, version: int, oldest: int) -> bool:
+    """Return whether a file of a log is not needed to open a version, of which there is a checkpoint."""
+    found = _IN_LOG.match(name)
+    if found is None:
+        return name.startswith((".", "_commit_")) or name.endswith(".crc")  # what a killed writer left
+    return int(found[1]) != version if ".checkpoint." in name else int(found[1]) < oldest
 
 
 def crowded(snapshot: Snapshot) -> dict[tuple[str | None, ...], tuple[DataFile, ...]]:

@@ -37,6 +37,7 @@ LAYERS = ("bronze", "silver", "gold")
 BUILT_FROM = "contract"  # txn app id: the fingerprint of the contract a table's rows were built with
 APPEND_ONLY = {"delta.appendOnly": "true"}  # properties of a table whose rows are only ever added
 _HASHES = "sha256"  # in a commit: of each file that it adds
+_NO_HASHES: Mapping[str, str] = {}
 _PROPERTIES = {
     "delta.checkpointInterval": "10",  # a table of 362 files opens in 3 ms, with 13 entries since a checkpoint in 6
     "delta.logRetentionDuration": "interval 60 days",
@@ -388,6 +389,44 @@ def empties_of(source: str) -> str:
     return f"empties:{source}"
 
 
+FORGOTTEN = "forgotten"  # progress of bronze: the version of its newest commit that took rows out of its files
+_HELD_BACK = "held back"  # progress of bronze: when the newest file arrived of which rows were held back
+_GONE = "gone:"
+
+
+def forgotten_of(source: str) -> str:
+    """Return the progress name of the newest commit that took rows out of a source, as a table has consumed it."""
+    return f"{FORGOTTEN}:{source}"
+
+
+def gone_rows(moment: int) -> str:
+    """Return the progress name of how many rows were taken out of the landed file that arrived at a moment."""
+    return f"{_GONE}{moment}"
+
+
+def held_back(gone: Mapping[int, int]) -> dict[str, int]:
+    """Return the progress that says how many rows of landed files never entered, by when these arrived."""
+    return {gone_rows(moment): rows for moment, rows in gone.items()} | ({_HELD_BACK: max(gone)} if gone else {})
+
+
+def rows_taken_out(bronze: Snapshot, read: Callable[[str], Sequence[tuple[str, int]]]) -> dict[int, int]:
+    """Return how many rows of landed files were forgotten, by when these arrived, in microseconds since 1970.
+
+    `read` gives the rows of a SELECT.
+    """
+    if bronze.progress(FORGOTTEN) is None and bronze.progress(_HELD_BACK) is None:
+        return {}
+    checkpoint, later = log.progress_log(bronze.root, bronze.version)
+    every = dict(read(log.progress_sql(checkpoint)) if checkpoint else ()) | later
+    return {int(name.removeprefix(_GONE)): rows for name, rows in every.items() if name.startswith(_GONE)}
+
+
+def has_lost_rows(consumer: Snapshot, name: str, source: Snapshot) -> bool:
+    """Return True if rows were taken out of a source that a table consumed before: it is to be computed whole."""
+    newest = source.progress(FORGOTTEN)
+    return newest is not None and consumer.progress(forgotten_of(name)) != newest
+
+
 def waiting_of(source: str) -> str:
     """Return the progress name of the version up to which a source's rows wait in quarantine; -1 for none."""
     return f"waiting:{source}"
@@ -594,6 +633,7 @@ def commit(
     info: Mapping[str, str] | None = None,
     overwrite: Mapping[str, str] | None = None,
     same_rows: bool = False,
+    hashes: Mapping[str, str] = _NO_HASHES,
 ) -> Snapshot:
     """Publish files and progress in one atomic log entry, on disk when this returns.
 
@@ -603,7 +643,7 @@ def commit(
     same source then collide instead of writing twice.
 
     Of a table to which rows are only ever added it says the hash of each file: nothing else can make these rows again,
-    so nothing else could tell that one rotted.
+    so nothing else could tell that one rotted. `hashes`: those of files that stay, to be said again.
 
     Raises:
         TransientError: another commit came in between; nothing was published.
@@ -615,8 +655,8 @@ def commit(
         # data first: a log entry must never refer to a file that a power loss can still take away
         log.sync_files(snapshot.root, [file.path for file in add])
         if snapshot.append_only:
-            hashes = {file.path: file.sha256 or log.digest(snapshot.root / file.path) for file in add}
-            info = {**(info or {}), _HASHES: json.dumps(hashes)}
+            new = {file.path: file.sha256 or log.digest(snapshot.root / file.path) for file in add}
+            info = {**(info or {}), _HASHES: json.dumps({**hashes, **new})}
         changed = not same_rows
         actions = [_add_action(file, snapshot, changed) for file in add]
         actions += [_remove_action(file, changed) for file in remove]

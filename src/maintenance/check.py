@@ -469,7 +469,7 @@ def _sums(engine: DuckEngine, data: Path) -> Iterator[str]:
     rows = engine.rows(
         "SELECT run_id, table_id FROM ops.pipeline_runs WHERE layer <> 'run' AND records_read <> "
         "inserted + updated + unchanged + duplicates + quarantined + deleted"
-        " + coalesce(superseded, 0) + coalesce(conflicts, 0)"
+        " + coalesce(superseded, 0) + coalesce(conflicts, 0) + coalesce(forgotten, 0)"
     )
     for run_id, name in rows:
         yield f"run {run_id}, {name}"

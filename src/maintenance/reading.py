@@ -83,7 +83,7 @@ class Reading:
 
     def lost(self, stored: Stored) -> int:
         """Return how many rows of landed files, by their numbers, are not there."""
-        return _lost(self.engine, f"({_arrived(stored.relation(self.engine))})")
+        return _lost(self.engine, f"({_arrived(stored.relation(self.engine))})", stored)
 
     def bounds(self, stored: Stored) -> list[tuple[str, str | None, str | None]]:
         """Return each file's path with the least and the greatest value of the indexed column."""
@@ -158,7 +158,8 @@ class SharedReading(Reading):
             shares = [_ToCount(some, folder) for some in self._shares(stored)]
             arrived = together(self._dealt(stored.name, _count_arrived, shares), folder, _ARRIVED)
             names = "_file, _ingested_at, sum(rows)::BIGINT AS rows, max(last) AS last"
-            return _lost(self.engine, f"(SELECT {names} FROM {arrived.relation(self.engine)} GROUP BY ALL)")
+            every = f"(SELECT {names} FROM {arrived.relation(self.engine)} GROUP BY ALL)"
+            return _lost(self.engine, every, stored)
 
     def bounds(self, stored: Stored) -> list[tuple[str, str | None, str | None]]:
         """Do what `Reading.bounds` does."""
@@ -292,9 +293,12 @@ def _arrived(relation: str) -> str:
     return f"SELECT _file, _ingested_at, count(*) AS rows, max(_row) AS last FROM {relation} GROUP BY ALL"
 
 
-def _lost(engine: DuckEngine, arrived: str) -> int:
-    missing = f"SELECT coalesce(sum(last - rows), 0)::BIGINT FROM {arrived} WHERE rows < last"
-    return int(engine.one(missing)[0])
+def _lost(engine: DuckEngine, arrived: str, stored: Stored) -> int:
+    gone = ", ".join(f"({moment}, {rows})" for moment, rows in lake.rows_taken_out(stored.table, engine.rows).items())
+    known = f"(VALUES {gone}) g(moment, gone)" if gone else "(SELECT 0 AS moment, 0 AS gone WHERE false)"
+    missing = f"SELECT last - rows - coalesce(gone, 0) AS lost FROM {arrived} a LEFT JOIN {known} "
+    missing += "ON epoch_us(a._ingested_at) = moment"
+    return int(engine.one(f"SELECT coalesce(sum(lost), 0)::BIGINT FROM ({missing}) WHERE lost > 0")[0])
 
 
 def _bounds(engine: DuckEngine, stored: Stored) -> list[tuple[str, str | None, str | None]]:

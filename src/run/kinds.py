@@ -21,6 +21,7 @@ class RunKind(StrEnum):
     VACUUM = "vacuum"
     RETAG = "retag"
     UPGRADE = "upgrade"
+    FORGET = "forget"  # of a person, or of rows past their date
     TRAIN = "train"  # models: trained, or given another status by hand
 
 

@@ -85,6 +85,7 @@ class Record:
     git_dirty: bool | None = None  # and whether some of them were changed and not committed
     removed: int = 0  # stored rows that a newer statement lacks; they are none of those that were read
     started_by: str | None = None  # of the run itself: who started it (src/author.py)
+    forgotten: int = 0  # rows that were held back as those of somebody who was forgotten
 
     @property
     def table_id(self) -> str:
@@ -422,6 +423,7 @@ class Run:
             quarantined=outcome.quarantined,
             deleted=outcome.deleted,
             removed=outcome.removed,
+            forgotten=outcome.forgotten,
             partitions=outcome.partitions,
             files=outcome.files,
             version=outcome.version,
@@ -466,7 +468,7 @@ def describe(record: Record) -> str:
     counts = ("files", "inserted", "updated", "unchanged", "duplicates", "superseded", "conflicts")
     parts = [
         f"{getattr(record, count):,} {count.rstrip('s') if getattr(record, count) == 1 else count}"
-        for count in (*counts, "quarantined", "deleted", "removed", "partitions")
+        for count in (*counts, "quarantined", "deleted", "forgotten", "removed", "partitions")
         if getattr(record, count)
     ]
     return f"{name}: {', '.join(parts) or 'no change'} ({record.latency:.2f} s)"

@@ -15,7 +15,9 @@ def changes(records: Sequence[Record]) -> None:
     if not records:
         return
     counts = [
-        name for name in ("superseded", "conflicts", "removed") if any(getattr(record, name) for record in records)
+        name
+        for name in ("superseded", "conflicts", "forgotten", "removed")
+        if any(getattr(record, name) for record in records)
     ]
     headers = ("table", "status", "read", "written", "same", *counts, "quarantined", "partitions", "seconds")
     rows = [

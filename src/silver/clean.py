@@ -48,6 +48,7 @@ class Work:
     why: str
     until: Mapping[str, int]  # feed id: bronze version to have consumed afterwards
     lost: bool = False  # bronze lost what the table consumed
+    forgotten: bool = False  # rows of it were taken out of bronze, and nothing else is new
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,9 @@ def plan(
     if lost:
         why = f"the log of {', '.join(lost)} lost entries: what was consumed is not there any more"
         return Work("rebuild", why, until, lost=True)
+    if rewritten := [name for name in until if (bronze := feeds[name]) and lake.has_lost_rows(silver, name, bronze)]:
+        nothing_new = all(_has_no_news(silver, name, bronze) for name in until if (bronze := feeds[name]))
+        return Work("rebuild", f"rows of {', '.join(rewritten)} were forgotten", until, forgotten=nothing_new)
     if quarantine and quarantine.built_from not in {None, 0, -1, *contract.current_fingerprints(table, silver)}:
         return Work("rebuild", "its quarantine is that of another contract, which was taken back", until)
     behind = [feed for feed, version in until.items() if _is_behind(silver, feed, version)]
@@ -179,7 +183,7 @@ def _brought_up(merge: Merge, feeds: Mapping[str, lake.Snapshot | None], full_re
     silver = lake.open_table(merge.places.table)
     work = plan(table, silver, feeds, lake.open_table(merge.places.quarantine))
     if work.kind == "rebuild":
-        outcome = merge.rebuild(feeds)
+        outcome = merge.rebuild(feeds, judged=work.forgotten)  # each load was judged when it came
         noted = work.lost or (table.is_draft and silver is not None and not contract.is_current(table, silver))
         return replace(outcome, notes=(*outcome.notes, work.why)) if noted else outcome
     if silver is None:
@@ -385,6 +389,8 @@ class Merge:
     def _consumed(self, sources: Sequence[tuple[Feed, lake.Snapshot]]) -> dict[str, int]:
         """Return the progress to record where these versions of feeds are consumed."""
         progress = lake.consumed({feed.id: bronze for feed, bronze in sources})
+        rewritten = {feed.id: bronze.progress(lake.FORGOTTEN) for feed, bronze in sources}
+        progress |= {lake.forgotten_of(name): at for name, at in rewritten.items() if at is not None}
         if self.table.replaces is not None:  # files without a row are read by when they came, not by versions
             newest = {feed.id: bronze.progress(lake.NEWEST_EMPTY) for feed, bronze in sources}
             progress |= {lake.empties_of(name): -1 if at is None else at for name, at in newest.items()}
@@ -717,6 +723,14 @@ def _check_identity(table: Table, silver: lake.Snapshot, feeds: Mapping[str, lak
             found = "is gone" if bronze is None else "is not the one this table was built from"
             fix = f"restore it from a backup, or delete {silver.root} to build the table from what bronze has now"
             raise MachineError(f"{feed.id} {found}", where=silver.root, fix=fix)
+
+
+def _has_no_news(table: lake.Snapshot, source: str, bronze: lake.Snapshot) -> bool:
+    """Return whether all that bronze has of a source was consumed, but for commits that took rows out of it."""
+    consumed, rewritten = table.progress(source), bronze.progress(lake.FORGOTTEN)
+    if consumed is None:
+        return False
+    return bronze.version == consumed or (bronze.version == rewritten and lake.has_same_rows(bronze, consumed))
 
 
 def _is_behind(table: lake.Snapshot, source: str, version: int) -> bool:

@@ -11,6 +11,7 @@ import io
 import os
 import shutil
 import tempfile
+from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field, replace
@@ -26,7 +27,7 @@ from deltalake.table import TableAlterer, TableOptimizer
 from loguru import logger
 
 import main
-from src import catalog, lake, workers
+from src import catalog, commands, lake, workers
 from src.commands.run import pipeline
 from src.contract import Contracts, Table
 from src.engine import DuckEngine
@@ -37,7 +38,7 @@ from src.run import lock, releases, runs
 from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
 from src.run.runs import Run
-from src.settings import load
+from src.settings import Settings, load
 from torture import figures, oracle
 from torture.oracle import Content, Rules
 from torture.shelf import Shelf
@@ -548,6 +549,16 @@ def _crash(shop: Shop, at: int) -> None:
 
 class _Crash(BaseException):
     """Nothing in the product catches it, as nothing catches SIGKILL."""
+
+
+def forget(settings: Settings, table: str, where: str) -> None:
+    """Forget whom a condition over a table is about, as a person types it."""
+    command, parser = commands.module("forget"), ArgumentParser()
+    command.arguments(parser)
+    typed = parser.parse_args(["--table", table, "--where", where, "--reason", "asked for", "--yes"])
+    with redirect_stdout(io.StringIO()):
+        code = command.run(commands.Call(settings, typed, main.carry))
+    _refuse("forget", [f"it ended with {code}"] if code else [])
 
 
 @contextmanager

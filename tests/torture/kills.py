@@ -81,6 +81,9 @@ def perform(job: Job) -> None:
     """Do the action as main.py does it."""
     settings = replace(load(Path(job.root), {**histories.ENVIRON, **job.environ}), root=Path(job.source).parent)
     kind, *words = job.action
+    if kind == "forget":
+        histories.forget(settings, *words)
+        return
     with open_project(settings) as project:
         if kind == "backfill":
             _insist(histories.refill(project, *words))

@@ -1,0 +1,160 @@
+"""Forget a person: every row of theirs leaves the tables of the lake, and no later file brings it back.
+
+A condition over a silver table says whom: --where "customer_id = 17850". Their keys, and the relationships of the
+contracts, lead to all their lines, also rejected, superseded and deleted ones. What is remembered of them is a keyed
+hash. Older versions go as well: rollback and time travel end there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from src import console
+from src.commands import Call, json_argument, show
+from src.commands.run import finish
+from src.errors import BUG_EXIT_CODE, UsageError
+from src.forget import certificates, forgetting, planning
+from src.forget.certificates import Certificate, Entry
+from src.forget.forgetting import Forgotten
+from src.forget.planning import ShownPlan
+from src.project import Project, open_project
+from src.run.kinds import RunKind
+from src.run.recorded import recorded_run
+from src.run.runs import Run
+
+NEEDS_FOLDER = True
+_CONFIRMED = "forget"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--table", help="silver.domain.table that knows the person")
+    of_where = "SQL condition over one row of it; - reads it from stdin, which no history of a shell keeps"
+    parser.add_argument("--where", help=of_where)
+    parser.add_argument("--reason", default="", help="why, without a word that says who; kept with the certificate")
+    parser.add_argument(
+        "--without",
+        action="extend",
+        type=lambda names: names.split(","),
+        default=[],
+        metavar="TABLE[,TABLE]",
+        help="silver tables whose rows stay, whatever they refer to",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say where they are and what would be done")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--finish", action="store_true", help="do what is left where a run died or failed")
+    parser.add_argument("--list", action="store_true", help="show the certificates")
+    json_argument(parser)
+
+
+def run(call: Call) -> int:
+    with open_project(call.settings) as project:
+        if call.args.list:
+            show(call, certificates.read_certificates(project.engine, call.settings.data_dir), _print_certificates)
+            return 0
+        if call.args.finish:
+            return _finish(call, project)
+        return _forget(call, project)
+
+
+def _forget(call: Call, project: Project) -> int:
+    args = call.args
+    if not args.table or not args.where:
+        raise UsageError("nobody named", fix='write --table silver.domain.table --where "column = value"')
+    if not args.dry_run and not args.reason.strip():
+        raise UsageError("no reason", fix="write --reason, without a word that says who: it is kept")
+    where = sys.stdin.readline().strip() if args.where == "-" else args.where
+    if not args.dry_run and (code := _finish(call, project)):
+        return code
+    used_key, is_new = forgetting.use_key(project, make=not args.dry_run)
+    if is_new:
+        console.note("made FORGET_KEY in .env: keep it, without it nobody can tell that a file brings somebody back")
+    planned = planning.plan(project, args.table, where, args.without)
+    planning.refuse_reason(project, args.reason, where, planned)
+    if args.dry_run:
+        show(call, planning.shown(planned), _print_plan)
+        print("dry run: nothing was changed")
+        return 0
+    if not args.json:
+        _print_plan(planning.shown(planned))
+    planning.refuse(planned)
+    if not planned.found:
+        print("0 changed: no line that landed meets the condition")
+        return 0
+    if not args.yes:
+        _confirm()
+    with recorded_run(project, RunKind.FORGET, f"forget in {args.table}") as current:
+        planned = planning.plan(project, args.table, where, args.without)  # again: a run may have ended since
+        planning.refuse(planned)
+        begun = [forgetting.begin(project, current, planned, args.reason.strip(), used_key)]
+        forgetting.rewrite(project, current, begun, call.sequence, used_key)
+    return _over(call, project, begun, current)
+
+
+def _finish(call: Call, project: Project) -> int:
+    """Do what is left of forgettings that a run left behind; returns the exit code."""
+    begun = forgetting.unfinished(project)
+    if not begun:
+        if call.args.finish:
+            print("0 changed: nothing is left to finish")
+        return 0
+    console.note(f"finishing what began on {begun[0].moment:%Y-%m-%d %H:%M} UTC")
+    return _over(call, project, begun, forgetting.finish(project, call.sequence, begun))
+
+
+def _over(call: Call, project: Project, begun: Sequence[Entry], current: Run) -> int:
+    """End forgettings whose tables a run computed; returns the exit code."""
+    if code := _exit_code(call, project, current):
+        console.complain("not forgotten yet: make right what failed; the next run or `main.py forget --finish` goes on")
+        return code
+    show(call, forgetting.end(project, begun), _print_end)
+    return 0
+
+
+def _exit_code(call: Call, project: Project, current: Run) -> int:
+    """Return the exit code of a run, whose steps it prints where people look."""
+    if not call.args.json:
+        return finish(call, project, current)
+    error = current.error()
+    return 0 if error is None else getattr(error, "exit_code", BUG_EXIT_CODE)
+
+
+def _print_end(ended: Forgotten) -> None:
+    for certificate in ended.certificates:
+        print(f"forgotten: certificate {certificate}; older versions of {len(ended.purged)} tables went")
+
+
+def _print_plan(planned: ShownPlan) -> None:
+    for claim in planned.claims:
+        print(f"{claim.table}: by {', '.join(claim.columns)}, {claim.why}")
+    rows = [(location.location, location.rows, location.files, location.what) for location in planned.locations]
+    console.table(("where", "rows", "files", "what becomes of it"), rows)
+    print(f"computed again: {', '.join(planned.computed) or 'nothing'}")
+    for name in planned.not_followed:
+        console.note(f"{name} has such a column too and no relationship leads there: name it yourself if it is meant")
+    for name in planned.models:
+        console.note(f"{name} may have learned from these rows: train it again, and retire the versions of before")
+    if planned.lost_releases:
+        print(f"rollback will no longer reach {planned.lost_releases} releases")
+
+
+def _print_certificates(found: Sequence[Certificate]) -> None:
+    for one in found:
+        by = f" by {one.forgotten_by}" if one.forgotten_by else ""
+        print(f"{one.certificate}: {one.status}, {one.moment:%Y-%m-%d %H:%M} UTC{by}: {one.reason}")
+        print(f"  who: {one.table} by {', '.join(one.columns)}, keyed hash {one.hash}; {one.keys} hashes are held back")
+        console.table(
+            ("where", "rows", "files", "what"), [(p.location, p.rows, p.files, p.what) for p in one.locations]
+        )
+    if not found:
+        print("nobody was forgotten")
+
+
+def _confirm() -> None:
+    """Ask a person at a terminal; nobody else can say yes here."""
+    if not sys.stdin.isatty():
+        raise UsageError("a forgetting that nobody confirmed", fix="give --yes as well, or type it at a terminal")
+    print(f"Type {_CONFIRMED} to take these rows out for good: ", end="", flush=True)
+    if sys.stdin.readline().strip() != _CONFIRMED:
+        raise UsageError("a forgetting that was not confirmed", fix=f"type {_CONFIRMED}; nothing was changed")

@@ -1,0 +1,230 @@
+"""Somebody leaves the tables of a lake, in an order in which a kill at any moment leaves work and never a wrong answer.
+
+1. One commit to `ops.forgotten` says that it begins, and by keyed hashes whom it is about. From then on new lines of
+   theirs are held back, and whoever finds a beginning without an end can go on: the hashes tell which lines are left.
+2. Records that quote their values are marked, while these are known.
+3. Each feed is rewritten without their lines in one commit, which says so. A silver table that has not seen that commit
+   is computed whole by whichever run comes next, with all that lies beside it; then what reads it.
+4. A release is recorded: nobody is shown an older version any more.
+5. Older versions go: files, and the entries of logs, which quote values too. Then the end is recorded.
+
+A run that finds a beginning without an end does 3 to 5 before its own work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from src import catalog, lake
+from src.author import author
+from src.checks.outcome import Outcome
+from src.engine import identifier
+from src.errors import DataError
+from src.forget import bronze as taking
+from src.forget import certificates, key, lines, planning, quoted
+from src.forget.certificates import Entry, Status
+from src.forget.finding import KEYS
+from src.forget.planning import ForgetPlan, Location
+from src.project import Project, Selection, downstream
+from src.run import releases
+from src.run.kinds import RunKind
+from src.run.recorded import recorded_run
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from src.contract import Feed
+    from src.run.runs import Run
+
+    class Carrying(Protocol):
+        """The blocking sequence of main.py."""
+
+        def __call__(
+            self, project: Project, run: Run, chosen: Selection, full_refresh: Collection[str] = ()
+        ) -> None: ...
+
+
+Hashes = tuple[Mapping[str, Sequence[Sequence[str]]], str]  # by table the columns of hashes, and a relation of these
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """The end of forgettings: their certificates, and the older versions that went."""
+
+    certificates: tuple[str, ...]
+    purged: tuple[Location, ...]
+
+
+def use_key(project: Project, *, make: bool) -> tuple[str, bool]:
+    """Let the project's engine hash with its key; returns the key and whether it was made just now.
+
+    Where there is none, one is written into `.env`; `make` False: one that nobody keeps is used, to look only.
+    """
+    known = key.read_key(project.settings)
+    used = known or (key.make_key(project.settings) if make else key.passing_key())
+    key.use(project.engine, used)
+    return used, make and known is None
+
+
+def begin(project: Project, run: Run, planned: ForgetPlan, reason: str, used_key: str) -> Entry:
+    """Record whom a forgetting is about, and where they were, in one commit; then mark their values in the records.
+
+    Returns the beginning, which carries no value.
+    """
+    data, moment, check = project.settings.data_dir, run.clock(), key.check_value(used_key)
+    engine, certificate = project.engine, run.run_id
+    every = engine.rows(f"SELECT \"table\", columns, hash FROM {KEYS} WHERE hash <> '' ORDER BY ALL")
+    condition = lines.as_text(planned.columns)
+    asked = [digest for table, columns, digest in every if (table, columns) == (planned.table, condition)]
+    head = Entry(
+        certificate,
+        moment,
+        Status.BEGUN,
+        run.run_id,
+        forgotten_by=author() or None,
+        reason=reason,
+        table=planned.table,
+        columns=condition,
+        hash=asked[0] if len(asked) == 1 else key.keyed_hash(used_key, " ".join(asked)),
+        key_check=check,
+    )
+    keys = [
+        Entry(certificate, moment, Status.KEY, run.run_id, table=table, columns=columns, hash=digest, key_check=check)
+        for table, columns, digest in every
+    ]
+    certificates.begin(engine, data, [head, *keys, *_as_entries(run, certificate, planned.locations)])
+    quoted.rewrite(project, [text.text for text in planned.texts])
+    return head
+
+
+def rewrite(project: Project, run: Run, begun: Sequence[Entry], sequence: Carrying, used_key: str | None) -> None:
+    """Take the lines of forgettings that have begun out of bronze, and compute what reads it; steps of a run.
+
+    Each feed that had lines is a step also where an earlier run took them out: it had no release any more.
+
+    Raises:
+        MachineError: the key is not that of the hashes.
+    """
+    declared = project.contracts.feeds
+    feeds = [declared[name] for name in _named_by(project, begun, "bronze") if name in declared]
+    hashes = [_hashes_of(project, one, used_key) for one in begun]
+    for feed in feeds:
+        run.step(feed.id, partial(_take_out, project, run, feed, hashes))
+    silver = tuple(table for table in project.contracts.silver.values() if any(feed in feeds for feed in table.feeds))
+    sequence(project, run, Selection((), silver, downstream(project, {table.id for table in silver})))
+
+
+def purge(project: Project, begun: Sequence[Entry]) -> list[Location]:
+    """Remove all older versions of the tables that held somebody; returns what went.
+
+    Raises:
+        DataError: readers still see an older version of one of them.
+    """
+    data = project.settings.data_dir
+    released, roots = releases.newest(data), catalog.tables(data)
+    feeds = _named_by(project, begun, "bronze")
+    names = planning.tables_of(project, feeds)
+    tables = {name: found for name in names if (found := lake.open_table(roots[name]))}
+    if older := [name for name, table in tables.items() if released.get(name, table.version) != table.version]:
+        fix = "make what holds them right and run `make pipeline`: it finishes this too"
+        raise DataError(f"not forgotten yet: readers see an older version of {', '.join(older)}", fix=fix)
+    records = {name: found for name in _named_by(project, begun, "ops") if (found := lake.open_table(roots[name]))}
+    locations = []
+    for name, table in {**tables, **records}.items():
+        since = table.progress(lake.FORGOTTEN) if name in feeds else None
+        files, entries = lake.purge(table, since, alone=name not in records)
+        lake.forget(roots[name])
+        locations.append(Location(f"older versions of {name}", 0, files, f"{entries} log entries"))
+    return locations
+
+
+def finish(project: Project, sequence: Carrying, begun: Sequence[Entry]) -> Run:
+    """Compute the tables of forgettings that have begun, as far as that is left; returns the run. `end` comes next.
+
+    Raises:
+        LockedError: another command works on the lake.
+        MachineError: the key is not that of the hashes.
+    """
+    with recorded_run(project, RunKind.FORGET, "forget: what a run left") as run:
+        rewrite(project, run, begun, sequence, key.read_key(project.settings))
+    return run
+
+
+def end(project: Project, begun: Sequence[Entry]) -> Forgotten:
+    """Purge the tables and record the end, once the release of a run is recorded in which no step failed.
+
+    Raises:
+        DataError: readers still see an older version of one of the tables.
+    """
+    with recorded_run(project, RunKind.FORGET, "forget: older versions") as run:
+        purged = purge(project, begun)
+        over = [entry for one in begun for entry in _as_entries(run, one.certificate, purged)]
+        over += [Entry(one.certificate, run.clock(), Status.DONE, run.run_id) for one in begun]
+        certificates.end(project.engine, project.settings.data_dir, over, len(begun))
+    return Forgotten(tuple(one.certificate for one in begun), tuple(purged))
+
+
+def unfinished(project: Project) -> list[Entry]:
+    """Return the forgettings that began and are not over."""
+    data = project.settings.data_dir
+    if not certificates.is_unfinished(data):
+        return []
+    return certificates.unfinished(certificates.read_all(project.engine, data))
+
+
+def _hashes_of(project: Project, begun: Entry, used_key: str | None) -> Hashes:
+    """Return the columns by table, and the relation, of the hashes of one forgetting, which the engine then knows."""
+    names, data = list(project.contracts.silver), project.settings.data_dir
+    claims, _, keys = certificates.remembered(project.engine, data, names, [begun.certificate])
+    if not claims:
+        return {}, keys
+    if used_key is None or key.check_value(used_key) != begun.key_check:
+        raise key.wrong_key(project.settings, "a table", missing=used_key is None)
+    key.use(project.engine, used_key)
+    return claims, keys
+
+
+def _take_out(project: Project, run: Run, feed: Feed, hashes: Sequence[Hashes]) -> Outcome:
+    """Rewrite a feed without the lines that hashes are of, if it has any."""
+    gone = 0
+    for claims, keys in hashes:
+        bronze = project.table(feed.id)
+        if bronze is None:
+            return Outcome()
+        name = f"lines in {feed.id}"
+        count = lines.find(project.engine, project.contracts, (feed, bronze, bronze.files), claims, keys, name)
+        if count:
+            taking.take_out(project.engine, bronze, f"temp.{identifier(name)}", run.run_id)
+        gone += count
+    after = project.table(feed.id)
+    return Outcome(removed=gone, version=after.version if after else None)
+
+
+def _as_entries(run: Run, certificate: str, locations: Sequence[Location]) -> list[Entry]:
+    """Return locations as rows of a certificate."""
+    return [
+        Entry(
+            certificate,
+            run.clock(),
+            Status.LOCATION,
+            run.run_id,
+            location=location.location,
+            rows=location.rows,
+            files=location.files,
+            detail=location.what or None,
+        )
+        for location in locations
+    ]
+
+
+def _named_by(project: Project, begun: Sequence[Entry], layer: str) -> list[str]:
+    """Return the tables of a layer in which forgettings found somebody."""
+    ids = {one.certificate for one in begun}
+    entries = certificates.read_all(project.engine, project.settings.data_dir)
+    found = (
+        one.location for one in entries if one.certificate in ids and one.status == Status.LOCATION and one.location
+    )
+    return sorted({location for location in found if location.startswith(f"{layer}.")})

@@ -1,0 +1,91 @@
+"""Which lines of bronze are of somebody, by the hashes of what the contracts make of them.
+
+A line is judged as silver would read it: its contract's own expressions turn the texts into values, whatever way these
+are spelled, also of lines that are rejected, superseded or deleted. The same question is asked of what lies in bronze
+and of what is about to be added to it, so that both get the same answer.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from src import lake
+from src.contract import PROVENANCE, Contracts, Feed, Table
+from src.engine import DuckEngine, identifier, literal
+from src.forget.key import hash_sql
+from src.silver import incoming
+from src.silver.project import reduced
+
+PLACE = tuple(PROVENANCE)  # tells one line of bronze from all others
+_LINES = "forgotten_lines"
+
+Source = tuple[Feed, lake.Snapshot, Sequence[lake.DataFile]]
+
+
+def tables_of(contracts: Contracts, feed_id: str) -> list[Table]:
+    """Return the silver tables that read a feed."""
+    return [table for table in contracts.silver.values() if feed_id in {feed.id for feed in table.feeds}]
+
+
+def hashed(table_id: str, columns: Sequence[str], values: Sequence[str] | None = None) -> str:
+    """Return SQL of the keyed hash of a row's values in some columns; NULL where it has none in any of them.
+
+    `values`: SQL of them, where these are not the columns themselves.
+    """
+    values = values or [identifier(name) for name in columns]
+    names = ", ".join(literal(text) for text in (table_id, *columns))
+    texts = ", ".join(f"({value})::VARCHAR" for value in values)
+    message = f"to_json([{names}, {texts}]::VARCHAR[])::VARCHAR"
+    return f"CASE WHEN {' OR '.join(f'({value}) IS NOT NULL' for value in values)} THEN {hash_sql(message)} END"
+
+
+def as_text(columns: Sequence[str]) -> str:
+    """Return columns as the records name them."""
+    return json.dumps(list(columns))
+
+
+def typed(engine: DuckEngine, table: Table, source: Source, names: Sequence[str]) -> str | None:
+    """Return a SELECT of what a table's contract makes of the lines of a feed: these columns, and where it came from.
+
+    None where the feed never had a line that could be split.
+    """
+    feed, bronze, files = source
+    if not incoming.has_columns(bronze):
+        return None
+    part = reduced(engine, table, names)
+    columns = incoming.columns_of(engine, part, bronze)
+    scan = engine.scan(bronze, files, columns, evolved=True)
+    rows = incoming.typed_rows(engine, part, feed, columns, scan)
+    return f"SELECT {', '.join(map(identifier, (*names, *PLACE)))} FROM ({rows})"
+
+
+def find(
+    engine: DuckEngine,
+    contracts: Contracts,
+    source: Source,
+    claims: Mapping[str, Sequence[Sequence[str]]],
+    keys: str,
+    into: str = _LINES,
+) -> int:
+    """Fill the temporary table `into` with the same of each line that a hash is of; returns how many.
+
+    `claims`: by table the columns of hashes; `keys`: a relation of `table`, `columns` and `hash`.
+    """
+    empty = ", ".join(f"NULL::{kind} AS {name}" for name, kind in PROVENANCE.items())
+    engine.table(into, f"SELECT {empty} WHERE false")
+    made = f"temp.{identifier(into)}"
+    for table in tables_of(contracts, source[0].id):
+        every = claims.get(table.id, ())
+        names = list(dict.fromkeys(name for columns in every for name in columns))
+        rows = typed(engine, table, source, names) if names else None
+        if rows is None:
+            continue
+        tests = " OR ".join(
+            f'{hashed(table.id, columns)} IN (SELECT hash FROM {keys} WHERE "table" = {literal(table.id)} '
+            f"AND columns = {literal(as_text(columns))})"
+            for columns in every
+        )
+        same = ", ".join(PLACE)
+        engine.insert(into, f"SELECT DISTINCT {same} FROM ({rows}) r WHERE {tests} EXCEPT SELECT {same} FROM {made}")
+    return int(engine.one(f"SELECT count(*) FROM {made}")[0])

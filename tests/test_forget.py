@@ -1,0 +1,249 @@
+"""A person leaves the lake: every line of theirs, in every table and version, and no later file brings it back."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Lake, reader, short
+from torture.kills import Job, Killer, killer
+
+from src.engine import literal
+from src.errors import UsageError
+from src.forget import key
+
+CUSTOMERS = """
+apiVersion: v3.1.0
+kind: DataContract
+id: shop.customers
+name: Customers
+version: 1.0.0
+status: active
+domain: shop
+description: {purpose: Customers.}
+servers:
+  - {server: customers, type: local, path: shop/customers/*.csv, format: csv}
+schema:
+  - name: customers
+    logicalType: object
+    physicalType: table
+    properties:
+      - {name: customer_id, logicalType: integer, physicalType: bigint, primaryKey: true, primaryKeyPosition: 1}
+      - {name: email, logicalType: string, physicalType: varchar, classification: pii}
+      - {name: segment, logicalType: string, physicalType: varchar, logicalTypeOptions: {maxLength: 8}}
+      - {name: updated, logicalType: integer, physicalType: integer}
+    customProperties:
+      - {property: sequenceBy, value: [updated]}
+"""
+
+ORDERS = """
+apiVersion: v3.1.0
+kind: DataContract
+id: shop.orders
+name: Orders
+version: 1.0.0
+status: active
+domain: shop
+description: {purpose: Orders.}
+servers:
+  - {server: orders, type: local, path: shop/orders/*.csv, format: csv}
+schema:
+  - name: orders
+    logicalType: object
+    physicalType: table
+    properties:
+      - {name: order_id, logicalType: integer, physicalType: bigint, primaryKey: true, primaryKeyPosition: 1}
+      - {name: day, logicalType: date, physicalType: date, required: true, partitioned: true, partitionKeyPosition: 1}
+      - {name: amount, logicalType: number, physicalType: "decimal(18,2)", required: true}
+      - name: customer_id
+        logicalType: integer
+        physicalType: bigint
+        relationships: [{to: customers.customer_id}]
+      - {name: updated, logicalType: integer, physicalType: integer}
+    customProperties:
+      - {property: sequenceBy, value: [updated]}
+"""
+
+FORGET = ("--table", "silver.shop.customers", "--where", "customer_id = 178501785", "--reason", "request 12", "--yes")
+
+
+def shop(lake: Lake) -> Lake:
+    """A shop of two customers, of whom one is spelled in three ways, moved an order, and has a rejected line."""
+    lake.shop()
+    lake.write("silver/shop/customers.yaml", CUSTOMERS)
+    lake.write("silver/shop/orders.yaml", ORDERS)
+    lake.land(
+        "shop/customers/1.csv",
+        "customer_id,email,segment,updated\n0178501785,ada@example.org,retail,1\n2,bob@example.org,retail,1\n",
+    )
+    lake.land(
+        "shop/customers/2.csv",
+        "customer_id,email,segment,updated\n 178501785,ada.new@example.org,wholesaler,2\n2,bob@example.com,retail,2\n",
+    )
+    lake.land(
+        "shop/orders/1.csv",
+        "order_id,day,amount,customer_id,updated\n"
+        "10,2024-01-01,5,178501785,1\n11,2024-01-01,7,2,1\n12,2024-01-02,x,178501785,1\n13,2024-01-03,4,178501785,1\n",
+    )
+    lake.good()
+    lake.land("shop/orders/2.csv", "order_id,day,amount,customer_id,updated\n13,2024-01-03,4,2,2\n10,2024-01-01,6,,2\n")
+    lake.good()
+    return lake
+
+
+def everything(lake: Lake) -> dict[str, list[tuple[object, ...]]]:
+    """Return the rows that readers and the next run have, by table."""
+    orders = "SELECT order_id, amount, customer_id FROM {} ORDER BY ALL"
+    return {
+        "customers": lake.rows("SELECT customer_id, email FROM silver.shop.customers ORDER BY ALL"),
+        "orders": lake.rows(orders.format("silver.shop.orders")),
+        "daily": lake.rows("SELECT * EXCLUDE (day), day::VARCHAR FROM gold.shop.daily ORDER BY day"),
+        "quarantine": lake.rows("SELECT _values FROM quarantine.shop.customers"),
+        "lines": lake.rows(orders.format("bronze.shop.orders")),
+        "customer lines": lake.rows("SELECT customer_id, email FROM bronze.shop.customers ORDER BY ALL"),
+    }
+
+
+def bytes_with(folder: Path, text: str) -> list[str]:
+    """Return the files below a folder whose bytes have a text, those of Parquet by their rows."""
+    found = []
+    for path in sorted(folder.rglob("*")):
+        if path.suffix == ".parquet" and "_delta_log" not in path.parts:
+            rows = f"SELECT count(*) FROM read_parquet({literal(str(path))}) t"
+            has_text = bool(reader().one(f"{rows} WHERE contains(t::VARCHAR, {literal(text)})")[0])
+        else:
+            has_text = path.is_file() and text.encode() in path.read_bytes()
+        if has_text:
+            found.append(path.relative_to(folder).as_posix())
+    return found
+
+
+def test_the_engine_makes_the_hash_that_hmac_is(lake: Lake) -> None:
+    key.use(reader(), "k" * 64)
+    wanted = hmac.new(b"k" * 64, "a “b”".encode(), hashlib.sha256).hexdigest()
+    assert reader().one(f"SELECT {key.hash_sql(literal('a “b”'))}")[0] == wanted
+
+
+def test_a_person_leaves_every_table_under_every_spelling(lake: Lake) -> None:
+    shop(lake)
+    assert lake.command("forget", *FORGET) == 0
+    assert everything(lake) == {
+        "customers": [(2, "bob@example.com")],
+        "orders": [(11, 7, 2), (13, 4, 2)],
+        "daily": [(1, 7, "2024-01-01"), (1, 4, "2024-01-03")],
+        "quarantine": [],
+        "lines": [("11", "7", "2"), ("13", "4", "2")],
+        "customer lines": [("2", "bob@example.com"), ("2", "bob@example.org")],
+    }
+
+
+@pytest.mark.parametrize("text", ["ada@example", "178501785"])
+def test_nothing_below_the_tables_has_a_value_left(lake: Lake, text: str) -> None:
+    shop(lake)
+    assert bytes_with(lake.data / "bronze", text)
+    assert bytes_with(lake.data / "silver", text)
+    assert lake.command("forget", *FORGET) == 0
+    tables = [folder for folder in lake.data.iterdir() if folder.is_dir() and folder.name not in ("landing", ".spill")]
+    assert {folder.name: bytes_with(folder, text) for folder in tables} == {folder.name: [] for folder in tables}
+
+
+def test_a_dry_run_counts_and_changes_nothing(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+    before = everything(shop(lake))
+    assert lake.command("forget", *FORGET, "--dry-run") == 0
+    shown = capsys.readouterr().out
+    counted = [line.split()[:3] for line in shown.splitlines() if line.startswith(("bronze", "silver", "quarantine"))]
+    assert [one for one in counted if one[1].isdigit()] == [
+        ["bronze.shop.customers", "2", "1"],
+        ["bronze.shop.orders", "4", "2"],
+        ["silver.shop.customers", "1", "1"],
+        ["quarantine.shop.customers", "1", "1"],
+        ["silver.shop.orders", "1", "1"],
+        ["quarantine.shop.orders", "1", "1"],
+    ]
+    assert everything(lake) == before
+    assert not (lake.root / ".env").exists()
+
+
+def test_a_file_that_brings_them_back_is_held_back_and_counted(lake: Lake) -> None:
+    shop(lake)
+    assert lake.command("forget", *FORGET) == 0
+    header = "order_id,day,amount,customer_id,updated\n"
+    lake.land("shop/orders/3.csv", header + "14,2024-01-04,1,0178501785,1\n15,2024-01-04,2,2,1\n12,2024-01-05,2,,9\n")
+    again = (lake.data / "landing/shop/customers/2.csv").read_bytes()
+    lake.land("shop/customers/again.csv", again)
+    lake.land("shop/customers/new.csv", b"customer_id,email,segment,updated\n178501785,x@example.org,retail,9\n")
+    run = lake.good()
+    step = lake.step(run, "bronze.shop.orders")
+    assert (step.records_read, step.inserted, step.forgotten) == (3, 1, 2)
+    assert lake.step(run, "bronze.shop.customers").forgotten == 1
+    assert lake.rows("SELECT order_id FROM bronze.shop.orders ORDER BY 1") == [("11",), ("13",), ("15",)]
+    assert lake.rows("SELECT customer_id FROM silver.shop.customers") == [(2,)]
+    assert bytes_with(lake.data / "bronze", "178501785") == []
+
+
+def test_without_the_key_nothing_of_such_a_feed_is_taken(lake: Lake) -> None:
+    shop(lake)
+    assert lake.command("forget", *FORGET) == 0
+    (lake.root / ".env").unlink()
+    lake.land("shop/orders/3.csv", "order_id,day,amount,customer_id,updated\n14,2024-01-04,1,178501785,1\n")
+    run = lake.run()
+    assert "FORGET_KEY is not set" in str(run.failures["bronze.shop.orders"])
+    assert lake.rows("SELECT count(*) FROM bronze.shop.orders") == [(2,)]
+
+
+def test_a_reason_that_says_who_is_refused(lake: Lake) -> None:
+    shop(lake)
+    with pytest.raises(UsageError, match="quotes a value") as error:
+        lake.command("forget", *FORGET[:4], "--reason", "Ada@Example.org asked", "--yes")
+    assert "ada" not in str(error.value).lower()
+    assert lake.rows("SELECT count(*) FROM bronze.shop.customers") == [(4,)]
+
+
+def test_the_certificate_says_where_and_how_many_and_never_who(lake: Lake) -> None:
+    shop(lake)
+    assert lake.command("forget", *FORGET) == 0
+    counted = "SELECT location, rows, files FROM ops.forgotten WHERE status = 'location' AND rows > 0 ORDER BY location"
+    assert lake.rows(counted) == [
+        ("bronze.shop.customers", 2, 1),
+        ("bronze.shop.orders", 4, 2),
+        ("landing of bronze.shop.customers", 2, 2),
+        ("landing of bronze.shop.orders", 4, 2),
+        ("quarantine.shop.customers", 1, 1),
+        ("quarantine.shop.orders", 1, 1),
+        ("silver.shop.customers", 1, 1),
+        ("silver.shop.orders", 1, 1),
+    ]
+    [(status, reason)] = lake.rows("SELECT max(status) FILTER (status IN ('done')), max(reason) FROM ops.forgotten")
+    assert (status, reason) == ("done", "request 12")
+
+
+@pytest.fixture(scope="module")
+def killing() -> Iterator[Killer]:
+    with killer() as running:
+        yield running
+
+
+@pytest.mark.parametrize("part", short([0.62, 0.45, 0.3, 0.38, 0.5, 0.55, 0.7, 0.78, 0.86, 0.94, 0.2], 1))
+def test_killed_anywhere_the_next_run_finishes_it(lake: Lake, tmp_path: Path, killing: Killer, part: float) -> None:
+    """At the part of its points that is named; also the same command again would."""
+    shop(lake)
+    twin = tmp_path / "twin"
+    shutil.copytree(lake.root, twin, ignore=shutil.ignore_patterns("twin"))
+    action = ("forget", "silver.shop.customers", "customer_id = 178501785")
+    points = killing.do(Job(str(twin), str(twin / "src"), action)).points
+    wanted = everything(Lake(twin))
+    shutil.rmtree(twin)
+    assert killing.do(Job(str(lake.root), str(lake.root / "src"), action, int(points * part))).killed
+    begun = (lake.data / "ops/forgotten/_delta_log").exists()
+    lake.good()
+    if not begun:  # nothing was done, and the command is typed again
+        assert lake.command("forget", *FORGET) == 0
+    assert everything(lake) == wanted
+    assert {name: bytes_with(lake.data / name, "178501785") for name in ("bronze", "silver", "gold", "quarantine")} == {
+        name: [] for name in ("bronze", "silver", "gold", "quarantine")
+    }
+    assert lake.rows("SELECT count(*) FROM ops.forgotten WHERE status = 'done'") == [(1,)]
