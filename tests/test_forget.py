@@ -68,6 +68,7 @@ schema:
       - {property: sequenceBy, value: [updated]}
 """
 
+SECOND = "customer_id,email,segment,updated\n 178501785,ada.new@example.org,wholesaler,2\n2,bob@example.com,retail,2\n"
 FORGET = ("--table", "silver.shop.customers", "--where", "customer_id = 178501785", "--reason", "request 12", "--yes")
 
 
@@ -80,10 +81,7 @@ def shop(lake: Lake) -> Lake:
         "shop/customers/1.csv",
         "customer_id,email,segment,updated\n0178501785,ada@example.org,retail,1\n2,bob@example.org,retail,1\n",
     )
-    lake.land(
-        "shop/customers/2.csv",
-        "customer_id,email,segment,updated\n 178501785,ada.new@example.org,wholesaler,2\n2,bob@example.com,retail,2\n",
-    )
+    lake.land("shop/customers/2.csv", SECOND)
     lake.land(
         "shop/orders/1.csv",
         "order_id,day,amount,customer_id,updated\n"
@@ -92,6 +90,7 @@ def shop(lake: Lake) -> Lake:
     lake.good()
     lake.land("shop/orders/2.csv", "order_id,day,amount,customer_id,updated\n13,2024-01-03,4,2,2\n10,2024-01-01,6,,2\n")
     lake.good()
+    shutil.rmtree(lake.data / "landing")  # it was fetched from elsewhere, and is there no more
     return lake
 
 
@@ -173,8 +172,7 @@ def test_a_file_that_brings_them_back_is_held_back_and_counted(lake: Lake) -> No
     assert lake.command("forget", *FORGET) == 0
     header = "order_id,day,amount,customer_id,updated\n"
     lake.land("shop/orders/3.csv", header + "14,2024-01-04,1,0178501785,1\n15,2024-01-04,2,2,1\n12,2024-01-05,2,,9\n")
-    again = (lake.data / "landing/shop/customers/2.csv").read_bytes()
-    lake.land("shop/customers/again.csv", again)
+    lake.land("shop/customers/2.csv", SECOND)
     lake.land("shop/customers/new.csv", b"customer_id,email,segment,updated\n178501785,x@example.org,retail,9\n")
     run = lake.good()
     step = lake.step(run, "bronze.shop.orders")
@@ -197,9 +195,10 @@ def test_without_the_key_nothing_of_such_a_feed_is_taken(lake: Lake) -> None:
 
 def test_a_reason_that_says_who_is_refused(lake: Lake) -> None:
     shop(lake)
-    with pytest.raises(UsageError, match="quotes a value") as error:
-        lake.command("forget", *FORGET[:4], "--reason", "Ada@Example.org asked", "--yes")
-    assert "ada" not in str(error.value).lower()
+    for reason in ("Ada@Example.org asked", "of customer 178501785"):
+        with pytest.raises(UsageError, match="quotes a value") as error:
+            lake.command("forget", *FORGET[:4], "--reason", reason, "--yes")
+        assert not {"ada", "178501785"} & set(str(error.value).lower().split())
     assert lake.rows("SELECT count(*) FROM bronze.shop.customers") == [(4,)]
 
 
@@ -246,4 +245,6 @@ def test_killed_anywhere_the_next_run_finishes_it(lake: Lake, tmp_path: Path, ki
     assert {name: bytes_with(lake.data / name, "178501785") for name in ("bronze", "silver", "gold", "quarantine")} == {
         name: [] for name in ("bronze", "silver", "gold", "quarantine")
     }
+    # whoever finished it did not know the values: typed again it searches for them
+    assert lake.command("forget", *FORGET) == 0
     assert lake.rows("SELECT count(*) FROM ops.forgotten WHERE status = 'done'") == [(1,)]

@@ -12,20 +12,24 @@ import sys
 from collections.abc import Sequence
 
 from src import console
+from src.branches import list_branches, making
 from src.commands import Call, json_argument, show
 from src.commands.run import finish
-from src.errors import BUG_EXIT_CODE, UsageError
-from src.forget import certificates, forgetting, planning
-from src.forget.certificates import Certificate, Entry
+from src.errors import BUG_EXIT_CODE, DataError, UsageError
+from src.forget import certificates, forgetting, planning, proving
+from src.forget.certificates import Certificate, Entry, Status
 from src.forget.forgetting import Forgotten
+from src.forget.identifying import Text
 from src.forget.planning import ShownPlan
 from src.project import Project, open_project
+from src.run import runs
 from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
 from src.run.runs import Run
 
 NEEDS_FOLDER = True
 _CONFIRMED = "forget"
+_MOST = 20  # files that are shown
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +45,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TABLE[,TABLE]",
         help="silver tables whose rows stay, whatever they refer to",
     )
+    parser.add_argument("--drop-branches", action="store_true", help="drop the branches of the lake, which share files")
     parser.add_argument("--dry-run", action="store_true", help="say where they are and what would be done")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--finish", action="store_true", help="do what is left where a run died or failed")
@@ -64,6 +69,10 @@ def _forget(call: Call, project: Project) -> int:
         raise UsageError("nobody named", fix='write --table silver.domain.table --where "column = value"')
     if not args.dry_run and not args.reason.strip():
         raise UsageError("no reason", fix="write --reason, without a word that says who: it is kept")
+    if not args.dry_run:
+        for branch in list_branches(call.settings.data_dir) if args.drop_branches else ():
+            making.drop(call.settings.data_dir, branch.name, runs.now())
+        proving.refuse_branches(project)
     where = sys.stdin.readline().strip() if args.where == "-" else args.where
     if not args.dry_run and (code := _finish(call, project)):
         return code
@@ -80,8 +89,7 @@ def _forget(call: Call, project: Project) -> int:
         _print_plan(planning.shown(planned))
     planning.refuse(planned)
     if not planned.found:
-        print("0 changed: no line that landed meets the condition")
-        return 0
+        return _nobody(call, project, where)
     if not args.yes:
         _confirm()
     with recorded_run(project, RunKind.FORGET, f"forget in {args.table}") as current:
@@ -89,7 +97,15 @@ def _forget(call: Call, project: Project) -> int:
         planning.refuse(planned)
         begun = [forgetting.begin(project, current, planned, args.reason.strip(), used_key)]
         forgetting.rewrite(project, current, begun, call.sequence, used_key)
-    return _over(call, project, begun, current)
+    return _over(call, project, begun, current, planned.texts)
+
+
+def _nobody(call: Call, project: Project, where: str) -> int:
+    """Say that no line meets a condition, and whether its constants are found elsewhere; returns the exit code."""
+    print("0 changed: no line that landed meets the condition")
+    ended = forgetting.search_again(project, project.declared(call.args.table), where)
+    show(call, ended, _print_end)
+    return 0 if ended.status == Status.DONE else DataError.exit_code
 
 
 def _finish(call: Call, project: Project) -> int:
@@ -103,13 +119,19 @@ def _finish(call: Call, project: Project) -> int:
     return _over(call, project, begun, forgetting.finish(project, call.sequence, begun))
 
 
-def _over(call: Call, project: Project, begun: Sequence[Entry], current: Run) -> int:
-    """End forgettings whose tables a run computed; returns the exit code."""
+def _over(
+    call: Call, project: Project, begun: Sequence[Entry], current: Run, texts: Sequence[Text] | None = None
+) -> int:
+    """End forgettings whose tables a run computed; returns the exit code. `texts`: the values to look for."""
     if code := _exit_code(call, project, current):
         console.complain("not forgotten yet: make right what failed; the next run or `main.py forget --finish` goes on")
         return code
-    show(call, forgetting.end(project, begun), _print_end)
-    return 0
+    ended = forgetting.end(project, begun, texts)
+    show(call, ended, _print_end)
+    if ended.status == Status.DONE:
+        return 0
+    what = f"out of the tables, and not proven to be gone: {ended.detail}"
+    raise DataError(what, fix="see the files above; once they are gone type the command again, which searches again")
 
 
 def _exit_code(call: Call, project: Project, current: Run) -> int:
@@ -122,7 +144,11 @@ def _exit_code(call: Call, project: Project, current: Run) -> int:
 
 def _print_end(ended: Forgotten) -> None:
     for certificate in ended.certificates:
-        print(f"forgotten: certificate {certificate}; older versions of {len(ended.purged)} tables went")
+        print(f"certificate {certificate}: {ended.status}; older versions of {len(ended.purged)} tables went")
+    for found in ended.found[:_MOST]:
+        print(f"found: {console.plain(found.path)}: {found.how}")
+    if len(ended.found) > _MOST:
+        print(f"and {len(ended.found) - _MOST} more; --json shows all")
 
 
 def _print_plan(planned: ShownPlan) -> None:

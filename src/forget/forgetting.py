@@ -21,13 +21,15 @@ from typing import TYPE_CHECKING
 from src import catalog, lake
 from src.author import author
 from src.checks.outcome import Outcome
-from src.engine import identifier
+from src.engine import identifier, literal
 from src.errors import DataError
 from src.forget import bronze as taking
-from src.forget import certificates, key, lines, planning, quoted
-from src.forget.certificates import Entry, Status
+from src.forget import certificates, finding, identifying, key, lines, planning, proving, quoted
+from src.forget.certificates import Certificate, Entry, Status
 from src.forget.finding import KEYS
+from src.forget.identifying import Text
 from src.forget.planning import ForgetPlan, Location
+from src.forget.scanning import Scan
 from src.project import Project, Selection, downstream
 from src.run import releases
 from src.run.kinds import RunKind
@@ -36,7 +38,7 @@ from src.run.recorded import recorded_run
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from src.contract import Feed
+    from src.contract import Feed, Table
     from src.run.runs import Run
 
     class Carrying(Protocol):
@@ -51,11 +53,22 @@ Hashes = tuple[Mapping[str, Sequence[Sequence[str]]], str]  # by table the colum
 
 
 @dataclass(frozen=True)
+class Found:
+    """A file that still holds a value, or could not be read, and how."""
+
+    path: str
+    how: str
+
+
+@dataclass(frozen=True)
 class Forgotten:
-    """The end of forgettings: their certificates, and the older versions that went."""
+    """The end of forgettings: their certificates, whether it is proven, older versions that went, what was found."""
 
     certificates: tuple[str, ...]
+    status: str  # done | unproven
+    detail: str
     purged: tuple[Location, ...]
+    found: tuple[Found, ...] = ()
 
 
 def use_key(project: Project, *, make: bool) -> tuple[str, bool]:
@@ -153,18 +166,72 @@ def finish(project: Project, sequence: Carrying, begun: Sequence[Entry]) -> Run:
     return run
 
 
-def end(project: Project, begun: Sequence[Entry]) -> Forgotten:
-    """Purge the tables and record the end, once the release of a run is recorded in which no step failed.
+def end(project: Project, begun: Sequence[Entry], texts: Sequence[Text] | None = None) -> Forgotten:
+    """Purge the tables, search for the values, and record the end; once a run released the tables and no step failed.
+
+    `texts`: the values that say who it is; None where this process does not know them, so that nothing is searched.
 
     Raises:
         DataError: readers still see an older version of one of the tables.
+        UsageError: a branch was made meanwhile.
     """
     with recorded_run(project, RunKind.FORGET, "forget: older versions") as run:
+        proving.refuse_branches(project)
         purged = purge(project, begun)
+        lake.keep(project.settings.data_dir)
+        scan = proving.prove(project, texts) if texts else None
+        status = Status.DONE if scan and scan.is_clean else Status.UNPROVEN
         over = [entry for one in begun for entry in _as_entries(run, one.certificate, purged)]
-        over += [Entry(one.certificate, run.clock(), Status.DONE, run.run_id) for one in begun]
+        detail = described(scan) if scan else _not_searched(texts)
+        over += [Entry(one.certificate, run.clock(), status, run.run_id, detail=detail) for one in begun]
         certificates.end(project.engine, project.settings.data_dir, over, len(begun))
-    return Forgotten(tuple(one.certificate for one in begun), tuple(purged))
+    return Forgotten(tuple(one.certificate for one in begun), str(status), detail, tuple(purged), shown(project, scan))
+
+
+def _not_searched(texts: Sequence[Text] | None) -> str:
+    if texts is None:
+        return "not searched: a run that did not know the values finished it"
+    return f"not searched: no value of {identifying.SHORTEST} characters or more is theirs alone"
+
+
+def described(scan: Scan) -> str:
+    """Return the result of a search in a line that holds no value, and no name of a file."""
+    unread = sum(finding.value is None for finding in scan.findings)
+    found = len(scan.findings) - unread
+    return f"{found} findings, {unread} not read, in {scan.files:,} files of {scan.bytes:,} bytes"
+
+
+def shown(project: Project, scan: Scan | None) -> tuple[Found, ...]:
+    """Return what a search found, for the screen: names of files may hold a value."""
+    findings = scan.findings if scan else ()
+    return tuple(Found(project.relative(str(finding.path)), finding.how) for finding in findings)
+
+
+def search_again(project: Project, table: Table, where: str) -> Forgotten:
+    """Search for the constants of a condition that no line meets, as whoever took the lines out may have died.
+
+    Where nothing is found the certificates of a condition on one column that say the same value are proven by it.
+    """
+    data, constants = project.settings.data_dir, identifying.in_condition(project, where)
+    columns = finding.condition_columns(project.engine, table, where)
+    texts = [Text(text, frozenset(columns)) for text in constants if len(text) >= identifying.SHORTEST]
+    if not texts:
+        return Forgotten((), str(Status.UNPROVEN), _not_searched(texts), ())
+    scan, proven = proving.prove(project, texts), list[Certificate]()
+    if scan.is_clean and len(constants) == len(columns) == 1:
+        kind = table.row_columns[columns[0]]
+        value = f"TRY_CAST({literal(constants[0])} AS {kind})"
+        [(digest,)] = project.engine.rows(f"SELECT {lines.hashed(table.id, columns, [value])}")
+        every = certificates.read_certificates(project.engine, data)
+        proven = [one for one in every if one.hash == digest and one.status == Status.UNPROVEN]
+    if proven:
+        with recorded_run(project, RunKind.FORGET, "forget: searched again") as run:
+            ids = [one.certificate for one in proven]
+            done = [Entry(one, run.clock(), Status.DONE, run.run_id, detail=described(scan)) for one in ids]
+            certificates.append(project.engine, data, done)
+    status = Status.DONE if scan.is_clean else Status.UNPROVEN
+    ids = [one.certificate for one in proven]
+    return Forgotten(tuple(ids), str(status), described(scan), (), shown(project, scan))
 
 
 def unfinished(project: Project) -> list[Entry]:

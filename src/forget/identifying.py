@@ -74,9 +74,9 @@ def in_condition(project: Project, where: str) -> list[str]:
 
     def walk(node: object) -> None:
         if isinstance(node, dict):
-            value = node.get("value")
-            if node.get("class") == "CONSTANT" and isinstance(value, dict) and value.get("value") is not None:
-                found.append(str(value["value"]))
+            constant = node.get("literal")
+            if node.get("class") == "CONSTANT" and isinstance(constant, dict) and constant.get("text"):
+                found.append(str(constant["text"]))
             for inner in node.values():
                 walk(inner)
         elif isinstance(node, list):
