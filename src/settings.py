@@ -230,6 +230,12 @@ class Settings:
         template="true",
         read=_truth,
     )
+    landing_rewrite: bool = _setting(
+        False,
+        "Whether `make forget` takes a person's lines out of landed files; false where these are not yours to change.",
+        write="true or false",
+        read=_truth,
+    )
     sample_days: int = _setting(
         30,
         "How many days of sample files are landed.",

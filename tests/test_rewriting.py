@@ -1,144 +1,191 @@
-"""A rewritten model gives the same rows, each with what it was computed from: the model over that alone gives it."""
+"""Landed files lose the records of a person and nothing else; what cannot be rewritten so is named, and left."""
 
 from __future__ import annotations
 
-import random
-from collections import Counter
-from collections.abc import Iterator
+import gzip
+import io
+import os
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+import fastavro
+import pyarrow as pa
+import pyarrow.orc
+import pyarrow.parquet as pq
 import pytest
-from conftest import reader
+from conftest import Lake
+from test_readers import CSV
 
-from src.explain.rewriting import NotRewritten, Rewriting
+from src import lake as tables
+from src.contract import Feed
+from src.errors import DataError
+from src.forget.landed import Landed, rewrite
+from src.forget.rewriting import write_without
+from src.project import open_project
 
-T, U = "silver.a.t", "silver.a.u"
-# Every row that is carried is needed: without it the row is another, or is gone.
-EXACT = {
-    "where": f"SELECT k, v FROM {T} WHERE v > 3",
-    "sums": f"SELECT k, sum(v) s, count(*) n FROM {T} GROUP BY k",
-    "having": f"SELECT k, sum(v) s, count(*) n FROM {T} GROUP BY k HAVING count(*) > 2",
-    "no group": f"SELECT sum(v) s, count(*) n FROM {T}",
-    "grouping sets": f"SELECT k, sum(v) s, count(*) n FROM {T} GROUP BY GROUPING SETS ((k), ())",
-    "rollup": f"SELECT k, v % 2 p, count(*) n FROM {T} GROUP BY ROLLUP (k, p)",
-    "a key by its place": f"SELECT k + 0 kk, count(*) n FROM {T} GROUP BY 1",
-    "group by all": f"SELECT k, v % 2 AS p, count(*) n FROM {T} GROUP BY ALL",
-    "union all": f"SELECT id, v FROM {T} UNION ALL SELECT uid, w FROM {U}",
-    "union all by name": f"SELECT id, v AS x FROM {T} UNION ALL BY NAME SELECT w AS x, uid AS id FROM {U}",
-    "a scalar for each row": f"SELECT id, (SELECT count(*) FROM {U} u WHERE u.k = t.k) AS m FROM {T} t",
-    "a sum beside a scalar": f"SELECT k, count(*) s, (SELECT count(*) FROM {U}) n FROM {T} GROUP BY k",
-    "left join": f"SELECT t.id, u.uid FROM {T} t LEFT JOIN {U} u ON u.k = t.k AND u.w > 5",
-    "comma": f"SELECT t.id, u.uid FROM {T} t, {U} u WHERE t.k = u.k AND t.v = u.w",
-    "itself": f"SELECT a.id, b.id AS other FROM {T} a JOIN {T} b ON a.v = b.v + 1",
-    "anti": f"SELECT id, k FROM {T} t ANTI JOIN {U} u ON u.k = t.k",
-    "not in": f"SELECT id, k, v FROM {T} WHERE k NOT IN (SELECT k FROM {U} WHERE w > 6)",
-    "not exists": f"SELECT id FROM {T} t WHERE NOT EXISTS (SELECT 1 FROM {U} u WHERE u.k = t.k AND u.w > t.v)",
-    "limit": f"SELECT id, v FROM {T} ORDER BY v DESC, id LIMIT 3",
-    "row number": f"SELECT id, k, row_number() OVER (PARTITION BY k ORDER BY v, id) p FROM {T}",
-    "the step to the row before": f"SELECT id, id - lag(id) OVER (ORDER BY id) AS d FROM {T}",
-    "a moving count": f"SELECT id, count(*) OVER (ORDER BY id ROWS BETWEEN 2 PRECEDING AND CURRENT ROW) s FROM {T}",
-    "a window over sums": f"SELECT k, count(*) s, sum(count(*)) OVER (ORDER BY k) r FROM {T} GROUP BY k",
-    "a share": f"WITH c AS (SELECT k, count(*) s FROM {T} GROUP BY k) SELECT k, s * 1.0 / sum(s) OVER () p FROM c",
-    "a CTE with other names": f"WITH c (a, b) AS (SELECT k, v FROM {T} WHERE v < 4) SELECT b, a FROM c x",
-    "a table with other names": f"SELECT y, count(*) n FROM {T} AS x (y, z) GROUP BY y",
-    "a list": f"SELECT k, list(v ORDER BY id) l FROM {T} GROUP BY k",
-    "lateral": f"SELECT t.id, x.m FROM {T} t, LATERAL (SELECT count(*) m FROM {U} u WHERE u.k = t.k) x",
-    "as of": f"SELECT t.id, u.uid FROM {T} t ASOF JOIN (FROM {U} WHERE uid < 104) u ON t.k = u.k AND t.v >= u.w",
-    "unnest": f"SELECT id, unnest([v, v + 1]) AS x FROM {T}",
-    "values": f"SELECT t.id, m.x FROM {T} t JOIN (VALUES (1, 'a'), (2, 'b')) m (k, x) ON m.k = t.k",
-    "chosen columns": f"SELECT COLUMNS('id|k') FROM {T}",
-    "all columns": f"SELECT * FROM {T} JOIN {U} USING (k)",
-    "a star of one side": f"SELECT u.*, t.id FROM {T} t JOIN {U} u ON t.k = u.k WHERE v > 2",
-}
-# Rows that stand in for each other are carried together: no single one of them is needed.
-OF_THE_GROUP = {
-    "filter": f"SELECT k, sum(v) FILTER (WHERE v > 4) s FROM {T} GROUP BY k",
-    "a maximum": f"SELECT k, max(v) m, arg_max(id, v * 100 + id) l FROM {T} GROUP BY k",
-    "different values": f"SELECT k, count(DISTINCT v) l FROM {T} GROUP BY k",
-    "distinct": f"SELECT DISTINCT k, v % 3 AS m FROM {T}",
-    "distinct on": f"SELECT DISTINCT ON (k) k, v FROM {T} ORDER BY k, v DESC, id",
-    "union": f"SELECT k FROM {T} UNION SELECT k FROM {U}",
-    "union by name": f"SELECT k, v AS x FROM {T} UNION BY NAME SELECT w AS x, k FROM {U}",
-    "intersect": f"SELECT k FROM {T} INTERSECT SELECT k FROM {U}",
-    "except": f"SELECT k FROM {T} EXCEPT SELECT k FROM {U}",
-    "in": f"SELECT id, k, v FROM {T} WHERE k IN (SELECT k FROM {U} WHERE w > 4)",
-    "in what is computed": f"SELECT id, v FROM {T} WHERE v IN (SELECT w + 1 FROM {U})",
-    "exists": f"SELECT id, k FROM {T} t WHERE EXISTS (SELECT 1 FROM {U} u WHERE u.k = t.k AND u.w > t.v)",
-    "a scalar": f"SELECT id, v, (SELECT max(w) FROM {U}) AS m FROM {T}",
-    "sums of what is in": f"SELECT k, sum(v) s FROM {T} WHERE k IN (SELECT k FROM {U}) GROUP BY k",
-    "full join": f"SELECT t.id, u.uid FROM {T} t FULL JOIN {U} u ON u.k = t.k AND u.w > 7",
-    "using": f"SELECT k, sum(v) s, sum(w) z FROM {T} JOIN {U} USING (k) GROUP BY k",
-    "semi": f"SELECT id, k FROM {T} t SEMI JOIN {U} u ON u.k = t.k",
-    "the first of each": f"SELECT id, k, v FROM {T} QUALIFY rank() OVER (PARTITION BY k ORDER BY v DESC) = 1",
-    "lag with a default": f"SELECT id, v - lag(v, 1, 0) OVER (PARTITION BY k ORDER BY id) AS d FROM {T}",
-    "a moving sum": f"SELECT id, sum(v) OVER (ORDER BY id ROWS BETWEEN 2 PRECEDING AND CURRENT ROW) s FROM {T}",
-    "a share of its group": f"SELECT id, v * 1.0 / sum(v) OVER (PARTITION BY k) s FROM {T}",
-    "first value": f"SELECT id, first_value(v) OVER (PARTITION BY k ORDER BY id) f FROM {T}",
-    "halves": f"SELECT id, ntile(2) OVER (PARTITION BY k ORDER BY id) f FROM {T}",
-    "a CTE and its table": f"WITH m AS (SELECT k, max(v) v FROM {T} GROUP BY k) SELECT id FROM {T} JOIN m USING (k, v)",
-    "a query in a query": f"SELECT k FROM (SELECT k, count(*) n FROM (SELECT DISTINCT k, v FROM {T}) GROUP BY k) q",
-    "order by a query": f"SELECT id FROM {T} ORDER BY (SELECT max(w) FROM {U}), id LIMIT 2",
-}
-REFUSED = {
-    "a recursive CTE": f"WITH RECURSIVE r AS (SELECT id FROM {T} UNION ALL SELECT id + 1 FROM r WHERE id < 3) FROM r",
-    "INTERSECT ALL": f"SELECT k FROM {T} INTERSECT ALL SELECT k FROM {U}",
-    "EXCEPT ALL": f"SELECT k FROM {T} EXCEPT ALL SELECT k FROM {U}",
-    "SEMI JOIN USING": f"SELECT id FROM {T} SEMI JOIN {U} USING (k)",
-    "a natural join": f"SELECT id FROM {T} NATURAL JOIN {U}",
-    "a subquery in a join's condition": f"SELECT id FROM {T} t JOIN {U} u ON u.k = (SELECT max(k) FROM {U})",
-    "a sample": f"SELECT id FROM {T} USING SAMPLE 10%",
-}
-SOURCES = {T: "SELECT *, id::BIGINT AS n FROM temp.t", U: "SELECT *, uid::BIGINT AS n FROM temp.u"}
+FIXED = replace(CSV, format="fixed", header=False, fixed_width=(("id", 1, 4), ("name", 5, 10)))
+NDJSON, JSON = replace(CSV, format="ndjson"), replace(CSV, format="json", record_path=("data", "items"))
+XML = replace(CSV, format="xml", record_path=("shop", "order"))
+TITLED = replace(CSV, header=3, skip_footer=1)
 
 
-def tables(seed: int) -> None:
-    chance = random.Random(seed)
-    t = ", ".join(f"({at}, {chance.randint(1, 4)}, {chance.randint(0, 9)})" for at in range(1, 13))
-    u = ", ".join(f"({100 + at}, {chance.randint(2, 5)}, {chance.randint(0, 9)})" for at in range(7))
-    reader().table("t", f"FROM (VALUES {t}) x (id, k, v)")
-    reader().table("u", f"FROM (VALUES {u}) x (uid, k, w)")
+@pytest.mark.parametrize(
+    ("feed", "rows", "before", "after"),
+    [
+        (CSV, {1, 3}, b"a,b\n1,x\n\n2,y\r\n3,z", b"a,b\n\n2,y\r\n"),
+        (
+            CSV,
+            {2},
+            b'\xef\xbb\xbfa,b\r\n1,"x\r\n""y"""\r\n2,"p\n\nq"\r\n3,z\r\n',
+            b'\xef\xbb\xbfa,b\r\n1,"x\r\n""y"""\r\n3,z\r\n',
+        ),
+        (CSV, {2}, b'a,b\n1,x\n2,y,too many\n3,"open\n4,\xff\n', b'a,b\n1,x\n3,"open\n4,\xff\n'),
+        (CSV, {1}, b"a\n\n7\n", b"a\n7\n"),
+        (TITLED, {1}, b"Sales\n\na,b\n1,x\n2,y\nTotal,2\n\n", b"Sales\n\na,b\n2,y\nTotal,2\n\n"),
+        (replace(CSV, encoding="utf-16"), {1}, "a,b\n1,å\n2,ö\n".encode("utf-16"), "a,b\n2,ö\n".encode("utf-16")),
+        (FIXED, {2}, b"0001abcdef\n\n0002x\n0003y\n", b"0001abcdef\n\n0003y\n"),
+        (NDJSON, {1, 3}, b'{"a": 1}\n\n{"a": 2}\nno json\n', b'\n{"a": 2}\n'),
+        (
+            JSON,
+            {2, 4},
+            b'{"n": 4, "data": {"items": [{"a":1}, {"a":2},\n {"a":3},\n{"a":4} ]}}',
+            b'{"n": 4, "data": {"items": [{"a":1}, {"a":3} ]}}',
+        ),
+        (JSON, {1, 2}, b'{"data": {"items": [ {"a":1},{"a":2} ]}}', b'{"data": {"items": [  ]}}'),
+        (JSON, {3, 2}, b'{"data": {"items": [ {"a":1},{"a":2} , {"a":3}]}}', b'{"data": {"items": [ {"a":1}]}}'),
+        (
+            XML,
+            {1, 3},
+            b'<shop>\n <order a=">"/>\n <order><x>1</x></order><!-- c -->\n <order>2</order>\n</shop>',
+            b"<shop>\n <order><x>1</x></order><!-- c -->\n</shop>",
+        ),
+    ],
+)  # fmt: skip
+def test_a_text_keeps_every_byte_that_is_not_of_the_records_that_go(
+    tmp_path: Path, feed: Feed, rows: set[int], before: bytes, after: bytes
+) -> None:
+    (tmp_path / "a.txt").write_bytes(before)
+    write_without(feed, tmp_path / "a.txt", rows, tmp_path / "b.txt")
+    assert (tmp_path / "b.txt").read_bytes() == after
 
 
-def publish(ids: Iterator[int] | None = None) -> None:
-    """Let the sources have all of their rows, or these alone."""
-    among = "true" if ids is None else f"n IN ({', '.join(map(str, [0, *ids]))})"
-    for name, sql in SOURCES.items():
-        reader().publish(name, f"SELECT * EXCLUDE (n) FROM ({sql}) WHERE {among}")
+def test_a_packed_file_is_packed_again_with_the_name_and_time_of_its_header(tmp_path: Path) -> None:
+    with (tmp_path / "a.csv.gz").open("wb") as file, gzip.GzipFile("orders", "wb", 9, file, mtime=77) as packed:
+        packed.write(b"a,b\n1,x\n2,y\n")
+    write_without(CSV, tmp_path / "a.csv.gz", {1}, tmp_path / "b.csv.gz")
+    new = (tmp_path / "b.csv.gz").read_bytes()
+    assert (gzip.decompress(new), new[4:8], new[10:17]) == (b"a,b\n2,y\n", b"\x4d\0\0\0", b"orders\0")
 
 
-def rewritten(sql: str) -> str:
-    return Rewriting(reader(), SOURCES, "n", "_why").rewritten(sql)
+def test_files_of_columns_keep_their_values_types_and_what_the_footer_says(tmp_path: Path) -> None:
+    table = pa.table(
+        {
+            "id": pa.array([1, 2, 3], pa.int32()),
+            "tags": [["a"], None, []],
+            "at": pa.array([1, 2, 3], pa.timestamp("us")),
+        }
+    ).replace_schema_metadata({"by": "us"})
+    pq.write_table(table, tmp_path / "a.parquet", row_group_size=2, compression="zstd")
+    write_without(replace(CSV, format="parquet"), tmp_path / "a.parquet", {2}, tmp_path / "b.parquet")
+    new = pq.read_table(tmp_path / "b.parquet")
+    assert new.equals(table.take([0, 2])) and new.schema.metadata[b"by"] == b"us"
+    pyarrow.orc.write_table(table.drop_columns(["at"]), tmp_path / "a.orc")
+    write_without(replace(CSV, format="orc"), tmp_path / "a.orc", {1}, tmp_path / "b.orc")
+    assert pyarrow.orc.read_table(tmp_path / "b.orc").to_pylist() == [{"id": 2, "tags": None}, {"id": 3, "tags": []}]
+    schema = {"type": "record", "name": "r", "fields": [{"name": "id", "type": "long"}]}
+    with (tmp_path / "a.avro").open("wb") as file:
+        fastavro.writer(file, schema, [{"id": 1}, {"id": 2}], codec="deflate", metadata={"by": "us"})
+    write_without(replace(CSV, format="avro"), tmp_path / "a.avro", {1}, tmp_path / "b.avro")
+    with (tmp_path / "b.avro").open("rb") as file:
+        reader = fastavro.reader(file)
+        assert (list(reader), reader.metadata["by"], reader.codec) == ([{"id": 2}], "us", "deflate")
+    with pytest.raises(DataError, match=r"no library writes \.xlsx"):
+        write_without(replace(CSV, format="xlsx"), tmp_path / "a.xlsx", {1}, tmp_path / "b.xlsx")
 
 
-@pytest.mark.parametrize("sql", [*EXACT.values(), *OF_THE_GROUP.values()], ids=[*EXACT, *OF_THE_GROUP])
-def test_each_row_says_rows_from_which_alone_the_model_gives_it(sql: str) -> None:
-    engine = reader()
-    tables(0)
-    publish()
-    before = Counter(map(repr, engine.rows(sql)))
-    carried = engine.rows(rewritten(sql))
-    assert Counter(repr(row[:-1]) for row in carried) == before
-    for *row, ids in carried:
-        publish(ids)
-        assert repr(tuple(row)) in map(repr, engine.rows(sql)), (row, ids)
+# -- in the landing zone
+
+HEADER, LINES = "order_id,day,amount,updated\n", [f"{nth},2024-01-0{nth},10,1\n" for nth in (1, 2, 3, 4)]
+FILE = "shop/orders/1.csv"
 
 
-@pytest.mark.parametrize("sql", EXACT.values(), ids=EXACT)
-def test_without_any_one_of_the_rows_of_a_count_it_is_another(sql: str) -> None:
-    engine = reader()
-    tables(3)
-    publish()
-    for *row, ids in engine.rows(rewritten(sql)):
-        publish(ids)
-        copies = [repr(one) for one in engine.rows(sql)].count(repr(tuple(row)))
-        for left_out in ids:
-            publish(one for one in ids if one != left_out)
-            assert [repr(one) for one in engine.rows(sql)].count(repr(tuple(row))) < copies, (row, ids, left_out)
+def rewritten(lake: Lake, lines: dict[str, set[int]], *, killed: bool = False) -> list[Landed]:
+    """Rewrite landed files as a command would, which records the new bytes in bronze."""
+    with open_project(lake.settings) as project:
+        feed = project.contracts.feeds["bronze.shop.orders"]
+
+        def before(name: str, sha256: str) -> None:
+            bronze = project.table(feed.id)
+            assert bronze
+            tables.commit(bronze, progress={f"file:{sha256}": 1, f"last:{name}": int(sha256[:16], 16) >> 1})
+            if killed:
+                raise KeyboardInterrupt
+
+        return rewrite(project, feed, lines, before)
 
 
-@pytest.mark.parametrize(("what", "sql"), REFUSED.items(), ids=REFUSED)
-def test_a_construct_without_a_rule_is_refused_by_its_name(what: str, sql: str) -> None:
-    tables(0)
-    publish()
-    with pytest.raises(NotRewritten) as refused:
-        rewritten(sql)
-    assert str(refused.value) == what
+def of_orders(lake: Lake) -> list[tuple[Any, ...]]:
+    return lake.rows("SELECT order_id FROM silver.shop.orders ORDER BY ALL")
+
+
+@pytest.fixture(name="shop")
+def _shop(lake: Lake) -> Lake:
+    lake.environ["LANDING_REWRITE"] = "true"
+    lake.shop().land(FILE, HEADER + "".join(LINES))
+    lake.good()
+    return lake
+
+
+def test_a_rewritten_file_is_no_arrival_and_keeps_its_time(shop: Lake) -> None:
+    path = shop.data / "landing" / FILE
+    os.utime(path, ns=(10**18, 10**18))
+    assert rewritten(shop, {FILE: {2}}) == [Landed(FILE, 1)]
+    assert path.read_text() == HEADER + LINES[0] + LINES[2] + LINES[3]
+    assert path.stat().st_mtime_ns == 10**18
+    assert os.listdir(path.parent) == ["1.csv"]
+    run = shop.good()
+    assert shop.step(run, "bronze.shop.orders").records_read == 0
+    assert shop.rows("SELECT count(*) FROM bronze.shop.orders") == [(4,)]
+    # as if killed before bronze lost the row: the file is found done, and not touched again
+    assert rewritten(shop, {FILE: {2}}) == [Landed(FILE, 1)]
+    assert path.read_text() == HEADER + LINES[0] + LINES[2] + LINES[3]
+
+
+def test_killed_before_it_takes_its_place_a_file_is_as_it_was_and_no_arrival(shop: Lake) -> None:
+    path = shop.data / "landing" / FILE
+    with pytest.raises(KeyboardInterrupt):
+        rewritten(shop, {FILE: {2}}, killed=True)
+    assert path.read_text() == HEADER + "".join(LINES) and os.listdir(path.parent) == ["1.csv"]
+    assert shop.step(shop.good(), "bronze.shop.orders").records_read == 0
+    assert rewritten(shop, {FILE: {2}}) == [Landed(FILE, 1)]
+    assert path.read_text() == HEADER + LINES[0] + LINES[2] + LINES[3]
+
+
+def test_an_archive_keeps_its_other_files_byte_for_byte(lake: Lake) -> None:
+    lake.environ["LANDING_REWRITE"] = "true"
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(zipfile.ZipInfo("a.csv", (2024, 5, 6, 7, 8, 10)), HEADER + LINES[0] + LINES[1])
+        archive.writestr("notes.txt", "left")
+    lake.shop().land("shop/orders/x.zip", sink.getvalue())
+    lake.good()
+    assert rewritten(lake, {"shop/orders/x.zip/a.csv": {1}}) == [Landed("shop/orders/x.zip", 1)]
+    with zipfile.ZipFile(lake.data / "landing/shop/orders/x.zip") as archive:
+        assert archive.read("a.csv").decode() == HEADER + LINES[1]
+        assert archive.getinfo("a.csv").date_time == (2024, 5, 6, 7, 8, 10)
+        assert archive.read("notes.txt") == b"left"
+    assert lake.step(lake.good(), "bronze.shop.orders").records_read == 0
+
+
+def test_a_file_is_left_where_the_project_or_its_bytes_say_so(shop: Lake) -> None:
+    path = shop.data / "landing" / FILE
+    path.write_text(HEADER + LINES[3] + LINES[2])
+    assert [one.why for one in rewritten(shop, {FILE: {2}})] == ["its records are not those that bronze took of it"]
+    path.unlink()
+    assert [one.why for one in rewritten(shop, {FILE: {2}})] == ["it is not there any more"]
+    path.write_text(HEADER + "".join(LINES))
+    shop.environ["LANDING_REWRITE"] = "false"
+    assert [one.why for one in rewritten(shop, {FILE: {2}})] == ["LANDING_REWRITE is false"]
+    assert path.read_text() == HEADER + "".join(LINES)

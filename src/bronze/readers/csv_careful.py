@@ -29,7 +29,7 @@ def csv_records(feed: Feed, path: Path) -> Records:
     with lines_of(feed, path) as lines:
         header = take_header(feed, path, lines)
         rest = without_footer(feed, path, lines, below)
-        values = (values for values, _ in _split(feed, rest, header.names) if isinstance(values, list))
+        values = (values for values, _ in split(feed, rest, header.names) if isinstance(values, list))
         ended = every_record_ends_empty(header.names, values)
         if feed.skip_footer:
             deque(rest, 0)  # what is left out is known at the end
@@ -38,9 +38,7 @@ def csv_records(feed: Feed, path: Path) -> Records:
     def records() -> Iterator[Record]:
         with lines_of(feed, path) as lines:
             take_header(feed, path, lines)
-            yield from _fitting(
-                _split(feed, without_footer(feed, path, lines), header.names), len(columns), ended, feed
-            )
+            yield from _fitting(split(feed, without_footer(feed, path, lines), header.names), len(columns), ended, feed)
 
     return Records(columns, records, notes, left_out(feed, {"above the header": header.above, "at the end": below}))
 
@@ -69,7 +67,8 @@ def columns_of(feed: Feed, names: list[str], ended: bool, path: Path) -> tuple[s
     return checked(names, path, feed)
 
 
-def _split(feed: Feed, lines: Iterator[str], names: list[str]) -> Iterator[Record]:
+def split(feed: Feed, lines: Iterator[str], names: list[str]) -> Iterator[Record]:
+    """Yield the records of the lines below a header of these names."""
     return dialect(feed).records(lines, blank_lines=len(names) - _ends_blank(names) == 1)
 
 
