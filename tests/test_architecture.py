@@ -57,7 +57,7 @@ HOMES: dict[str, tuple[list[str], str]] = {
     "_duckdb": (["src/engine/"], WHEN_USED),
     "polars": (["src/gold/", "src/demo/", "src/ml/"], WHEN_USED),
     "pyarrow": (["src/bronze/readers", "src/forget/"], WHEN_USED),
-    "fastavro": (["src/bronze/readers/avro.py", "src/forget/scanning/"], WHEN_USED),
+    "fastavro": (["src/bronze/readers/avro.py", "src/forget/"], WHEN_USED),
     "fastexcel": (["src/bronze/workbooks/"], WHEN_USED),
     "python_calamine": (["src/bronze/workbooks/"], WHEN_USED),
     "xlsxwriter": (["src/demo/", "src/exports.py"], WHEN_USED),
