@@ -86,7 +86,7 @@ draft: ready ## a first contract, ready to run: FILES=data/landing/shop/orders/*
 plan: ready ## what a run would do and why, how much it would read and how long it would take; changes nothing
 	@$(PYTHON) main.py plan $(CHOSEN)
 
-diff: ready ## what differs between the last two releases, by table, key and cell: (BEFORE=run AFTER=run, TABLE=silver.shop.orders, LIMIT=n)
+diff: ready ## what differs between the last two releases, by table, key and cell: (BEFORE=run AFTER=run, or main and a branch, TABLE=silver.shop.orders, LIMIT=n)
 	@$(PYTHON) main.py diff $(if $(LIMIT),--limit="$$LIMIT") $(if $(TABLE),--table="$$TABLE") -- $$BEFORE $$AFTER
 
 branch: ready ## a change beside the truth, without a copy: the branches; CREATE=name, then BRANCH=name make pipeline; PROMOTE=name (DRY_RUN=1), DROP=name

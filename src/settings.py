@@ -544,7 +544,9 @@ def branch_folder(data: Path, name: str) -> Path:
 def _on_branch(settings: Settings) -> Settings:
     """Return the settings of a branch: a lake and logs of its own; nothing of it leaves it, whatever they said."""
     folder = branch_folder(settings.data_dir, str(settings.branch))
-    return replace(settings, data_dir=folder, log_dir=folder / "logs", sample_feed=False, alert_urls=None)
+    return replace(
+        settings, data_dir=folder, log_dir=folder / "logs", sample_feed=False, alert_urls=None, openlineage_url=None
+    )
 
 
 def defaults(root: Path) -> Settings:

@@ -79,4 +79,4 @@ class Site:
 
 
 def opened(lake: Lake, *, readonly: bool = False) -> Site:
-    return Site(lake, Page(Look(lake.settings), Access(), rendering.environment(), "ann", readonly))
+    return Site(lake, Page(Look(lake.settings), Access(), rendering.environment(lake.settings.branch), "ann", readonly))

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
+import page_site
 import pytest
-from conftest import Lake
+import yaml
+from conftest import ROOT, Lake
 from deltalake import DeltaTable
 
 from src import branches, commands, settings
 from src.branches import allowed
+from src.explain import released
 from src.run import lock, runs
 
 HEAD = "order_id,day,amount,updated\n"
@@ -208,16 +212,27 @@ def test_what_reaches_beyond_the_lake_is_refused_on_a_branch_by_name(shop: Lake)
 
 
 def test_nothing_lands_on_a_branch_and_nobody_is_told_of_it_whatever_the_settings_say(shop: Lake) -> None:
-    (shop.root / ".env").write_text("BRANCH=tax\nSAMPLE_FEED=true\nALERT_URLS=json://127.0.0.1:1/x\n")
+    (shop.root / ".env").write_text(
+        "BRANCH=tax\nSAMPLE_FEED=true\nALERT_URLS=json://127.0.0.1:1/x\nOPENLINEAGE_URL=http://127.0.0.1:1\n"
+    )
     typed_well(shop, "branch", "create", "tax", BRANCH="main")
     ran = shop.typed("run")
     assert ran.returncode == 0 and "sample" not in ran.stdout + ran.stderr
     assert [path.name for path in shop.data.rglob(".branches/tax/landing/*")] == [".keep"]
     found = settings.load(shop.root, {})
-    assert (found.alert_urls, found.sample_feed, found.data_dir) == (None, False, shop.data / ".branches/tax")
+    assert (found.alert_urls, found.openlineage_url, found.sample_feed) == (None, None, False)
+    assert found.data_dir == shop.data / ".branches/tax"
     assert found.main_dir == shop.data
     assert (shop.data / ".branches/tax/logs/app.log").is_file()
     assert "not compared with the newest backup: a branch has no backup" in typed_well(shop, "check")
+
+
+def test_every_screen_says_which_branch_it_shows_and_of_main_none_does(shop: Lake) -> None:
+    typed_well(shop, "branch", "create", "tax")
+    banner = "Branch <b>tax</b> of the lake: not what readers of main see."
+    for address in ("/", "/marts", "/diff?before=main&after=tax"):
+        assert banner in page_site.opened(on(shop, "tax")).get(address).text
+        assert "of the lake: not what" not in page_site.opened(shop).get(address).text
 
 
 # -- promotion
@@ -399,3 +414,83 @@ def test_a_version_of_main_with_the_same_rows_is_no_reason_against_what_only_rea
     DeltaTable(shop.data / "silver/shop/orders").alter.set_table_properties({"delta.checkpointInterval": "9"})
     typed_well(shop, "branch", "promote", "tax")
     assert rows(shop, DAILY) == NEW
+
+
+# -- the difference
+
+
+def difference(lake: Lake, *words: str) -> dict[str, dict[str, Any]]:
+    found = json.loads(typed_well(lake, "diff", *words, "--json"))
+    return {one["table"]: one for one in found["tables"]}
+
+
+def test_diff_shows_row_by_row_what_a_branch_changed_and_how_its_contract_did(shop: Lake) -> None:
+    changed(shop)
+    [(name, daily)] = difference(shop, "main", "tax").items()
+    assert (name, daily["rows_before"], daily["rows_after"]) == ("gold.shop.daily", 2, 2)
+    assert daily["differences"]["added_rows"] == [
+        {"day": "2026-01-01", "orders": 2, "amount": 33.0},
+        {"day": "2026-01-02", "orders": 1, "amount": 5.5},
+    ]
+    assert daily["contract"] == {"before": "1.0.0", "after": "1.1.0", "changes": ["sql changed"]}
+    shown = typed_well(shop, "diff", "main", "tax")
+    assert shown.startswith("from main to tax\n") and "contract 1.0.0 -> 1.1.0; sql changed" in shown
+    assert difference(shop, "tax") == difference(shop, "main", "tax")
+    assert difference(shop, "tax", "main")["gold.shop.daily"]["differences"]["removed_rows"][0]["amount"] == 33.0
+    assert difference(shop, "main", "main") == {}
+
+
+def test_diff_says_where_main_moved_under_a_branch_which_alone_shows_what_is_its_own(shop: Lake) -> None:
+    typed_well(shop, "branch", "create", "tax")
+    shop.land("shop/orders/2.csv", HEAD + "5,2026-01-03,1,1\n")
+    shop.good()
+    found = json.loads(typed_well(shop, "diff", "main", "tax", "--json"))
+    assert found["moved"] == ["bronze.shop.orders", "gold.shop.daily", "silver.shop.orders"]
+    assert [one["table"] for one in found["tables"]] == ["bronze.shop.orders", "silver.shop.orders", "gold.shop.daily"]
+    assert "`diff tax` alone shows what the branch changed" in typed_well(shop, "diff", "main", "tax")
+    assert difference(shop, "tax") == {}
+
+
+def test_cells_by_key_are_the_same_in_parts_as_in_one_piece_also_where_a_row_moves_between_partitions(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.shop()
+    lines = [f"{n},2026-01-0{1 + n % 5},{n},1\n" for n in range(40)]
+    lake.land("shop/orders/1.csv", HEAD + "".join(lines))
+    lake.good()
+    other = [f"{n},2026-01-0{1 + (n + (n < 10)) % 5},{n + n % 2},2\n" for n in range(35)]  # ten move, half are others
+    lake.land("shop/orders/2.csv", HEAD + "".join(other))
+    lake.good()
+    lake.edit(
+        "silver/shop/orders.yaml",
+        "required: true}\n      - {name: updated",
+        "required: true, logicalTypeOptions: {minimum: 5}}\n      - {name: updated",
+    )
+    lake.edit("silver/shop/orders.yaml", "version: 1.0.0", "version: 1.1.0")
+    lake.good()  # those below 5 go
+    runs = [run for (run,) in lake.rows("SELECT run_id FROM ops.releases GROUP BY ALL ORDER BY min(number)")]
+    found = []
+    for at_once in (500_000, 3):
+        monkeypatch.setattr(released, "_AT_ONCE", at_once)
+        found.append(difference(lake, runs[0], runs[2], "--table", "silver.shop.orders", "--limit", "0"))
+    assert found[0] == found[1]
+    told = found[0]["silver.shop.orders"]["differences"]
+    assert (told["added"], told["removed"], told["changed"]) == (0, 5, 30)
+    assert told["cells"] == {"day": 5, "amount": 15, "updated": 30}
+
+
+def test_the_check_of_a_pull_request_in_the_document_does_what_it_says(shop: Lake) -> None:
+    raise_amounts(shop)
+    text = (ROOT / "docs/branches.md").read_text(encoding="utf-8")
+    workflow = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)[0])
+    steps = [step["run"] for step in workflow["jobs"]["numbers"]["steps"] if "main.py" in step.get("run", "")]
+    assert len(steps) == 4
+    printed = []
+    for step in steps:
+        command, _, into = step.replace('"$NAME"', "pr-7").partition(" | ")
+        assert into in ("", 'tee -a "$GITHUB_STEP_SUMMARY"')
+        before, words = command.split(".venv/bin/python main.py ")
+        printed.append(typed_well(shop, *words.split(), **dict(re.findall(r"(\w+)=(\S+)", before))))
+    assert "gold.shop.daily: 2 rows became 2; added 2, removed 2" in printed[2]
+    assert branches.list_branches(shop.data) == []
+    assert rows(shop, DAILY) == OLD

@@ -247,7 +247,8 @@ def test_two_releases_differ_by_table_key_and_cell(shop: Lake) -> None:
 def test_releases_and_tables_that_are_not_there_are_refused_by_name(shop: Lake) -> None:
     first, last = runs(shop)
     for words, what in {
-        (first,): "1 run",
+        (first,): f"no branch {first}",
+        (first, last, last): "3 releases",
         (first, "20200101"): "no run 20200101",
         (first, last, "--table", "gold.shop.weekly"): "no table gold.shop.weekly",
     }.items():

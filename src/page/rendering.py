@@ -20,8 +20,11 @@ HERE = Path(__file__).parent
 _RUN_ID = re.compile(r"(\b\d{8}T\d{9}-[0-9a-f]{6}\b)")
 
 
-def environment() -> Environment:
-    """Return the templates with the filters that they use; a name that is not there is an error."""
+def environment(branch: str | None = None) -> Environment:
+    """Return the templates with the filters that they use; a name that is not there is an error.
+
+    `branch`: the branch of the lake that every screen names, as what it shows is not main.
+    """
     made = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
@@ -44,6 +47,7 @@ def environment() -> Environment:
     }
     made.tests["number_type"] = is_number_type
     made.globals |= {"State": State, "SIGNS": SIGNS, "static": False, "asset": asset, "mart_url": mart_url}
+    made.globals["branch"] = branch
     return made
 
 

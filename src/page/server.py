@@ -95,7 +95,9 @@ def opened(settings: Settings, port: int) -> Iterator[Site]:
         host, port = listener.getsockname()
         # beside the page, not at its address: see the law of notebooks
         notebooks = Notebooks(settings.source / "gold", lambda: _listening(settings, 0, settings.source / "gold"))
-        page = Page(Look(settings), access, rendering.environment(), author(), settings.page_readonly, notebooks)
+        page = Page(
+            Look(settings), access, rendering.environment(settings.branch), author(), settings.page_readonly, notebooks
+        )
         hosts = {f"{host}:{port}", *([f"localhost:{port}"] if host == _LOOPBACK else [])}
         app = build(page, hosts | {name for name in [settings.page_host] if name}, f"boathouse-{port}")
         config = uvicorn.Config(

@@ -8,17 +8,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from src.branches import list_branches
 from src.errors import UsageError
-from src.explain.released import compare_releases
+from src.explain.released import compare_releases, find_sides, read_columns
 from src.page.app import page_of
 from src.run import releases
+from src.settings import MAIN
 
 _ROWS = 10  # of a kind and table
 _OFFERED = 50  # releases to choose from
 
 
 def diff(request: Request) -> Response:
-    """Return the screen of what differs between the releases `before` and `after` of the address, named by runs.
+    """Return the screen of what differs between the releases `before` and `after` of the address: runs, main, branches.
 
     Without `after` it is the newest release, without `before` the one before it; with `table` of this table alone.
     """
@@ -28,12 +30,14 @@ def diff(request: Request) -> Response:
     with page.reading() as reading, page.look.project() as project:
         known = list(releases.all_of(project.engine, project.settings.data_dir))
         before, after = _ends(known, before, after)
-        found = compare_releases(project, before, after, masks, [table] if table else [], _ROWS)
-        read = project.built([one.table for one in found.tables])
+        sides = find_sides(project, [before, after])
+        found = compare_releases(project, *sides, masks, [table] if table else [], _ROWS)
+        read = read_columns(found, *sides)
         reading.contracts, reading.masked = project.contracts, any(map(masks.covers, read))
-        for name, stored in read.items():
-            reading.of_table(name, tuple(stored.columns))
-    offered = list(dict.fromkeys([*known[:_OFFERED], before, after]))
+        for name, columns in read.items():
+            reading.of_table(name, columns)
+        branches = [branch.name for branch in list_branches(project.settings.main_dir)]
+    offered = list(dict.fromkeys([*([MAIN] if branches else []), *branches, *known[:_OFFERED], before, after]))
     return page.show(request, "diff.html", found=found, offered=offered, table=table, most=_ROWS)
 
 
