@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from src import lake
-from src.branches.branch import Branch, dropping, find_branch, lock_branches, making, refuse_bucket, write_card
+from src.branches.branch import Branch, dropping, find_branch, lock_branches, making, write_card
 from src.engine import DuckEngine
 from src.errors import UsageError, from_os_error
 from src.project import new_run_id
@@ -39,11 +39,10 @@ def create(engine: DuckEngine, data: Path, name: str, moment: datetime, by: str)
     """Make a branch of the newest release of the lake at `data`. A run may go on meanwhile.
 
     Raises:
-        UsageError: a branch of that name is there, there is no release yet, or the lake is in an object store.
+        UsageError: a branch of that name is there, or there is no release yet.
         MachineError: files of the release are gone or damaged, or the file system has no hard links.
         LockedError: somebody else makes branches for a minute.
     """
-    refuse_bucket(data)
     with lock_branches(data):
         target, unfinished = branch_folder(data, name), making(data, name)
         if target.exists():

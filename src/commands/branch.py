@@ -13,6 +13,7 @@ from src import console
 from src.author import author
 from src.branches import find_branch, making, promoting
 from src.branches.beside import BranchState, read_states
+from src.branches.branch import refuse_bucket
 from src.branches.making import Made
 from src.branches.promoting import Promotion
 from src.commands import Call, json_argument, show
@@ -21,8 +22,6 @@ from src.facts.wording import size
 from src.project import open_engine, open_project
 from src.run import runs
 from src.settings import checked_branch
-
-NEEDS_FOLDER = True
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(call: Call) -> int:
     args, data = call.args, call.settings.data_dir
+    refuse_bucket(data)
     if args.verb == "list":
         show(call, read_states(data), _print_states)
         return 0
