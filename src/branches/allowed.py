@@ -23,6 +23,7 @@ REFUSED: Mapping[str, str] = {
     "branch": "branches are made, promoted and dropped from main",
     "draft": "a first contract is made of what lands, which is main's",
     "drill": "a branch has no backup",
+    "forget": "a person leaves main, once its branches are dropped",
     "jobs": "jobs are those of main",
     "pull": "nothing lands on a branch: its bronze is what it was when the branch was made",
     "repair": "a branch has no backup; repair main, and make a new branch",
