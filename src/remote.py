@@ -1,6 +1,6 @@
 """The only module that knows rclone: a folder or one of its remotes, as a place that keeps files by name.
 
-rclone is told of the remotes in `.env` and of nothing else: no configuration file, none of its own variables.
+rclone is options of the remotes in `.env` and of nothing else: no configuration file, none of its own variables.
 Credentials go to it through its environment alone, and are struck out of what it says before anyone sees that.
 """
 
@@ -31,6 +31,10 @@ _AUTH = (
 )
 _NO_ROOM = ("no space left on device", "disk quota exceeded", "Insufficient Storage", "QuotaExceeded", "file too large")
 _NO_ACCESS = ("permission denied", "read-only file system")
+_OF_ANY_COPY = {  # options of a remote that say where it is and who asks, and nothing of what is written
+    *("TYPE", "PROVIDER", "ENDPOINT", "REGION", "LOCATION_CONSTRAINT", "FORCE_PATH_STYLE", "NO_CHECK_BUCKET"),
+    *("ENV_AUTH", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"),
+}
 _NETWORK = (
     *("connection refused", "no such host", "i/o timeout", "connection reset", "network is unreachable", "no route to"),
     *("TLS handshake", "SlowDown", "StatusCode: 50", "unexpected EOF", "connection timed out", "server misbehaving"),
@@ -125,6 +129,24 @@ class Remote:
         self._judge(self._called("rmdirs", "--leave-root", self._location(subfolder)))
 
     @cached_property
+    def in_lakes_store(self) -> tuple[Path, store.Credential] | None:
+        """Return where in the object store of the environment it is, and with which credential; None: it is elsewhere.
+
+        None too where an option stands with it by which rclone writes otherwise than the store by itself would.
+        """
+        named, prefix = _NAMED.fullmatch(self.path), remote_prefix(self.path)
+        if not named or not prefix or not named[2].strip("/"):
+            return None
+        options = {name.removeprefix(prefix): text for name, text in self.remotes.items() if name.startswith(prefix)}
+        key, of_environment = options.get("ACCESS_KEY_ID") or None, options.get("ENV_AUTH", "").lower() == "true"
+        if options.get("TYPE") != "s3" or not options.keys() <= _OF_ANY_COPY or not (key or of_environment):
+            return None
+        if store.same_address(options.get("ENDPOINT"), amazons=options.get("PROVIDER") == "AWS"):
+            others = (options.get(name) for name in ("SECRET_ACCESS_KEY", "SESSION_TOKEN", "REGION"))
+            return store.location(f"{store.SCHEME}{named[2].strip('/')}"), store.Credential(key, *others)
+        return None
+
+    @cached_property
     def _has_hashes(self) -> bool:
         if _NAMED.fullmatch(self.path) is None:
             return True  # a folder
@@ -177,14 +199,16 @@ def open_remote(settings: Settings) -> Remote:
     """Return the place that the settings name; a relative folder is meant from the project's folder.
 
     Raises:
-        UsageError: it is a remote that no setting defines, or a folder inside the lake; or they are those of a branch.
+        UsageError: it is a remote that no setting defines, or a place inside the lake; or they are those of a branch.
     """
     if settings.branch:
         raise UsageError("a branch has no backup", where=f"BRANCH={settings.branch}", fix="back up main")
     remote = named_remote(settings, settings.backup_remote, f"BACKUP_REMOTE={settings.backup_remote}")
-    folder = Path(remote.path)
-    if not _NAMED.fullmatch(remote.path) and store.is_below(folder, store.home(settings.data_dir)):
-        fix = "name a folder outside of it, best on another disk: what takes the lake away would take them too"
+    data, home = store.home(settings.data_dir), None if _NAMED.fullmatch(remote.path) else Path(remote.path)
+    if store.is_remote(data) and remote.in_lakes_store:
+        home = remote.in_lakes_store[0]
+    if home and store.is_below(home, data):
+        fix = "name a place outside of it, best on another disk: what takes the lake away would take them too"
         raise UsageError("backups inside the lake", where=f"BACKUP_REMOTE={settings.backup_remote}", fix=fix)
     return remote
 

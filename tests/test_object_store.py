@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import fsspec
 import pytest
 from browser import served
 from conftest import ROOT, Lake, reader
@@ -22,8 +27,9 @@ from test_workers import WORKERS, live, lived
 from src import lake as lakes
 from src import store, workers
 from src.engine import room
-from src.errors import LockedError, MachineError, UsageError
-from src.maintenance import optimize
+from src.errors import DataError, LockedError, MachineError, UsageError
+from src.maintenance import archive, optimize
+from src.remote import Remote, open_remote
 from src.run import lease, lock, runs
 from src.run.lease import Held, Lease
 from src.settings import load
@@ -163,12 +169,180 @@ def test_commands_that_write_work_on_a_bucket(bucket_lake: BucketLake, commands:
     assert bucket_lake.rows("SELECT order_id FROM silver.shop.orders ORDER BY 1") == [(1,), (2,)]
 
 
+@pytest.mark.long
 def test_a_backup_of_a_bucket_is_restored_into_another(bucket_lake: BucketLake) -> None:
     two_runs(bucket_lake)
     assert bucket_lake.command("backup") == 0
     restored = BucketLake(bucket_lake.root, {**bucket_lake.environ, "DATA_DIR": f"{bucket_lake.data}-restored"})
     assert restored.command("restore") == 0
     assert rows_of_both(restored) == OF_BOTH
+
+
+class WithoutConditions(BaseHTTPRequestHandler):
+    """A store before another one that takes the conditions off each request."""
+
+    behind, protocol_version = "", "HTTP/1.1"
+    taken_off: tuple[str, ...] = ("if-", "expect")  # headers that begin so
+
+    @classmethod
+    @contextmanager
+    def before(cls, endpoint: str) -> Iterator[str]:
+        """The address of such a store before another one, within a with-block."""
+        handler = type(cls.__name__, (cls,), {"behind": endpoint.removeprefix("http://")})
+        with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            yield f"http://127.0.0.1:{server.server_port}"
+            server.shutdown()
+
+    def do_GET(self) -> None:
+        sent = {name: value for name, value in self.headers.items() if not name.lower().startswith(self.taken_off)}
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        connection = HTTPConnection(self.behind)
+        connection.request(self.command, self.path, body, sent)
+        answer = connection.getresponse()
+        content = answer.read()
+        self.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in ("transfer-encoding", "connection"):
+                self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_PUT = do_HEAD = do_POST = do_DELETE = do_GET  # noqa: N815
+
+    def log_message(self, *args: object) -> None:
+        """Keep quiet."""
+
+
+def backing_up_on_the_store(lake: BucketLake, endpoint: str) -> Path:
+    """Let backups go to a bucket of their own on the lake's store; returns where."""
+    bucket = f"backups-{uuid.uuid4().hex}"
+    fsspec.filesystem("s3").mkdir(bucket)
+    lake.environ |= {
+        "BACKUP_REMOTE": f"offsite:{bucket}/boat",
+        "RCLONE_CONFIG_OFFSITE_TYPE": "s3",
+        "RCLONE_CONFIG_OFFSITE_PROVIDER": "Other",
+        "RCLONE_CONFIG_OFFSITE_ENDPOINT": endpoint,
+        "RCLONE_CONFIG_OFFSITE_ACCESS_KEY_ID": "another",
+        "RCLONE_CONFIG_OFFSITE_SECRET_ACCESS_KEY": "not-to-be-seen",
+    }
+    return store.location(f"s3://{bucket}/boat")
+
+
+def data_files(lake: BucketLake) -> dict[str, str]:
+    """The data files of the newest backup but those of records: the name of each there, by its path in the lake."""
+    tables = archive.chosen(open_remote(lake.settings), None).tables
+    return {
+        f"{name.replace('.', '/')}/{path}": file.name
+        for name, table in tables.items()
+        for path, file in table.files.items()
+        if not lakes.is_log_file(path) and not name.startswith("ops.")
+    }
+
+
+def fetched(lake: BucketLake, since: int, paths: Iterable[Path]) -> list[str]:
+    """Those of some objects of which bytes were asked for, by the lines of the server's log from one on."""
+    text = "\n".join(log_of(lake)[since:])
+    return [str(path) for path in paths if f"GET /{str(path).removeprefix('s3://')} " in text]
+
+
+def log_of(lake: BucketLake) -> list[str]:
+    return Path(lake.environ["LOG_OF_S3"]).read_text().splitlines()
+
+
+def test_a_backup_on_the_same_store_is_copied_by_the_store_and_so_is_its_restore(bucket_lake: BucketLake) -> None:
+    bucket_lake.shop()
+    bucket_lake.land("shop/orders/1.csv", FIRST)
+    bucket_lake.land("shop/orders/2.csv", SECOND)
+    bucket_lake.good()
+    backup = backing_up_on_the_store(bucket_lake, bucket_lake.environ["AWS_ENDPOINT_URL"])
+    store.write(backup / "incoming" / "0", b"of one that was killed")
+    with pytest.raises(UsageError, match="backups inside the lake"):
+        open_remote(replace(bucket_lake.settings, backup_remote=f"offsite:{str(bucket_lake.data)[5:]}/backups"))
+    began = len(log_of(bucket_lake))
+    assert bucket_lake.command("backup") == 0
+    data = data_files(bucket_lake)
+    assert {path.partition("/")[0] for path in data} == {"bronze", "silver", "quarantine", "gold"}
+    assert fetched(bucket_lake, began, (bucket_lake.data / path for path in data)) == []
+    for name, _ in store.files_below(backup / "files"):
+        assert hashlib.sha256(store.read(backup / "files" / name)).hexdigest() == Path(name).name
+    assert not store.is_folder(backup / "incoming"), "what came in has its name"
+    began = len(log_of(bucket_lake))
+    restored = BucketLake(bucket_lake.root, {**bucket_lake.environ, "DATA_DIR": f"{bucket_lake.data}-restored"})
+    assert restored.command("restore") == 0
+    assert rows_of_both(restored) == OF_BOTH
+    assert fetched(bucket_lake, began, (backup / "files" / name for name in data.values())) == []
+
+
+@pytest.mark.long
+def test_a_backup_that_the_store_copied_is_drilled_and_one_that_is_damaged_leaves_nothing(
+    bucket_lake: BucketLake,
+) -> None:
+    two_runs(bucket_lake)
+    backup = backing_up_on_the_store(bucket_lake, bucket_lake.environ["AWS_ENDPOINT_URL"])
+    for expected in ("verified: ", "0 changed"):
+        assert expected in bucket_lake.typed("backup", **bucket_lake.environ).stdout
+    assert bucket_lake.command("drill") == 0
+    restored, other = (
+        BucketLake(bucket_lake.root, {**bucket_lake.environ, "DATA_DIR": f"{bucket_lake.data}-{name}"})
+        for name in ("restored", "other")
+    )
+    assert restored.command("restore") == 0
+    assert restored.findings() == []
+    for spoil in ("damaged", "gone"):
+        path = backup / "files" / next(iter(data_files(bucket_lake).values()))
+        store.write(path, b"damaged") if spoil == "damaged" else path.unlink()
+        with pytest.raises(DataError, match=r"1 files are not what their names say|a file of the backup is missing"):
+            other.command("restore")
+        assert [name for name, _ in store.files_below(other.data)] == [".lock"], "nothing is left of it"
+    with pytest.raises(DataError, match="1 files are missing or damaged"):
+        bucket_lake.command("drill")
+
+
+class WithoutHashes(WithoutConditions):
+    """A store that computes no hash of what it copies."""
+
+    taken_off = ("x-amz-checksum-algorithm",)
+
+
+@pytest.mark.long
+def test_where_the_store_tells_no_hash_of_a_copy_everything_goes_through_this_machine(bucket_lake: BucketLake) -> None:
+    two_runs(bucket_lake)
+    with WithoutHashes.before(bucket_lake.environ["AWS_ENDPOINT_URL"]) as endpoint:
+        environ = bucket_lake.environ = bucket_lake.environ | {"AWS_ENDPOINT_URL": endpoint}
+        backup = backing_up_on_the_store(bucket_lake, endpoint)
+        program = [sys.executable, str(ROOT / "main.py"), "--project", str(bucket_lake.root)]
+        for words in (["backup"], ["restore", "--to", f"{bucket_lake.data}-restored"], ["drill"]):
+            done = subprocess.run([*program, *words], env=os.environ | environ, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+            assert words != ["backup"] or "the store does not copy within itself" in done.stdout + done.stderr
+    for name, _ in store.files_below(backup / "files"):
+        assert hashlib.sha256(store.read(backup / "files" / name)).hexdigest() == Path(name).name
+    assert not store.is_folder(backup / "incoming")
+    restored = BucketLake(bucket_lake.root, {**bucket_lake.environ, "DATA_DIR": f"{bucket_lake.data}-restored"})
+    assert rows_of_both(restored) == OF_BOTH
+
+
+@pytest.mark.parametrize(
+    ("told", "is_there"),
+    [
+        ({}, True),
+        ({"ENDPOINT": "HTTP://127.0.0.1:9000/"}, True),
+        ({"ENDPOINT": "http://127.0.0.1:9001"}, False),
+        ({"ENDPOINT": ""}, False),
+        ({"TYPE": "b2"}, False),
+        ({"STORAGE_CLASS": "GLACIER"}, False),
+        ({"ACCESS_KEY_ID": ""}, False),
+        ({"ACCESS_KEY_ID": "", "ENV_AUTH": "true"}, True),
+    ],
+)
+def test_a_remote_is_on_the_lakes_store_where_its_address_is_and_nothing_else_is_asked_of_rclone(
+    monkeypatch: pytest.MonkeyPatch, told: dict[str, str], is_there: bool
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9000")
+    options = {"TYPE": "s3", "ENDPOINT": "http://127.0.0.1:9000", "ACCESS_KEY_ID": "k", "SECRET_ACCESS_KEY": "s"} | told
+    remote = Remote("off-site:bucket/boat", {f"RCLONE_CONFIG_OFF_SITE_{name}": text for name, text in options.items()})
+    assert (str(remote.in_lakes_store and remote.in_lakes_store[0]) == "s3://bucket/boat") is is_there
 
 
 @pytest.mark.long
@@ -294,42 +468,14 @@ def test_a_lease_that_ran_out_is_taken_by_one_of_those_who_want_it(bucket_lake: 
         assert sum(pool.map(take, range(8))) == 1
 
 
-class WithoutConditions(BaseHTTPRequestHandler):
-    """A store before another one that takes the conditions off each request."""
-
-    behind, protocol_version = "", "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        sent = {name: value for name, value in self.headers.items() if not name.lower().startswith(("if-", "expect"))}
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        connection = HTTPConnection(self.behind)
-        connection.request(self.command, self.path, body, sent)
-        answer = connection.getresponse()
-        content = answer.read()
-        self.send_response(answer.status)
-        for name, value in answer.getheaders():
-            if name.lower() not in ("transfer-encoding", "connection"):
-                self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(content)
-
-    do_PUT = do_HEAD = do_POST = do_GET  # noqa: N815
-
-    def log_message(self, *args: object) -> None:
-        """Keep quiet."""
-
-
 def test_a_store_that_takes_a_write_whose_condition_is_not_met_is_refused(
-    bucket_lake: BucketLake, monkeypatch: pytest.MonkeyPatch
+    bucket_lake: BucketLake,
 ) -> None:
     bucket_lake.shop()
-    monkeypatch.setattr(WithoutConditions, "behind", bucket_lake.environ["AWS_ENDPOINT_URL"].removeprefix("http://"))
-    with ThreadingHTTPServer(("127.0.0.1", 0), WithoutConditions) as lax:
-        threading.Thread(target=lax.serve_forever, daemon=True).start()
-        environ = bucket_lake.environ | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{lax.server_port}"}
+    with WithoutConditions.before(bucket_lake.environ["AWS_ENDPOINT_URL"]) as lax:
+        environ = bucket_lake.environ | {"AWS_ENDPOINT_URL": lax}
         program = [sys.executable, str(ROOT / "main.py"), "--project", str(bucket_lake.root), "run"]
         done = subprocess.run(program, env=os.environ | environ, capture_output=True, text=True, check=False)
-        lax.shutdown()
     assert done.returncode == MachineError.exit_code, done.stderr
     assert "takes writes whose condition (If-Match) is not met" in done.stderr
     assert not store.is_folder(bucket_lake.data / "bronze")

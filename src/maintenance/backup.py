@@ -8,6 +8,7 @@ next one uses or removes, and the backups before it as they were.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -15,8 +16,9 @@ from pathlib import Path
 from src import lake, store
 from src.engine import DuckEngine
 from src.errors import BoathouseError, DataError
-from src.maintenance import archive, manifests, moved, rot
+from src.maintenance import archive, manifests, moved, rot, store_copies
 from src.maintenance.manifests import BackupFile, BackupTable, Manifest
+from src.maintenance.store_copies import StoreCopies
 from src.project import new_run_id
 from src.remote import Remote
 from src.run import backup_records, backup_sizes, lock, pinned_release
@@ -28,7 +30,10 @@ from src.settings import Settings
 
 @dataclass(frozen=True)
 class BackupPlan:
-    """A planned backup: its manifest, and the files to copy, by their name at the remote."""
+    """A planned backup: its manifest, and the files to copy, by their name at the remote.
+
+    They are on this machine, or at the remote already, where the store copied them to.
+    """
 
     manifest: Manifest
     fresh: dict[str, Path]
@@ -70,12 +75,14 @@ def run(
     with lock.lock_lake(data / backup_records.FOLDER, command="make backup", run_id=new, now=started):
         try:
             _refuse_rot(engine, data, remote)
-            with pinned_release.taken(engine, data) as taken:
-                planned = plan(engine, data, remote, taken, new)
+            copies = None if dry_run else store_copies.between(data, remote)
+            incoming = copies.incoming() if copies else nullcontext()
+            with pinned_release.taken(engine, data) as taken, incoming:
+                planned = plan(engine, data, remote, taken, new, copies)
                 announce(planned)
                 if dry_run:
                     return planned
-                there = execute(planned, remote, taken)
+                there = execute(planned, remote, taken, copies)
         except BoathouseError as error:
             if not dry_run:
                 failed = Backup(new, new, "backup", started, clock(), remote.path, message=error.what)
@@ -85,8 +92,10 @@ def run(
         return prune(remote, settings, planned, there)
 
 
-def plan(engine: DuckEngine, data: Path, remote: Remote, taken: Taken, name: str) -> BackupPlan:
-    """Return what a backup would copy; change nothing."""
+def plan(
+    engine: DuckEngine, data: Path, remote: Remote, taken: Taken, name: str, copies: StoreCopies | None = None
+) -> BackupPlan:
+    """Return what a backup would copy; change nothing but what comes in by `copies`, which no backup names yet."""
     listed = archive.listing(remote)
     old, damaged = _newest(engine, data, remote, listed.names)
     notes = [f"everything is copied afresh: {damaged}"] if damaged else []
@@ -98,10 +107,14 @@ def plan(engine: DuckEngine, data: Path, remote: Remote, taken: Taken, name: str
     paths: dict[str, Path] = {}
     for table_id, table in taken.tables.items():
         known = old.tables.get(table_id) if old else None
-        files = _files(table, known, there, taken.stored[table_id].root, taken.objects.get(table_id, {}))
+        stored, objects = taken.stored[table_id], taken.objects.get(table_id, {})
+        files, new = _files(table, known, there, stored.root, objects, copies)
         same = known and old and old.engine == version and known.files == files
-        tables[table_id] = known if known and same else _table(engine, table_id, taken.stored[table_id], files)
-        paths |= {file.name: table.root / path for path, file in files.items()}
+        unread = bool(objects and copies and not copies.refusal)
+        tables[table_id] = known if known and same else _table(engine, table_id, stored, files, unread=unread)
+        paths |= {file.name: table.root / path for path, file in files.items()} | new
+    if copies and copies.refusal:
+        notes.append(f"the store does not copy within itself, so all goes through this machine: {copies.refusal}")
     number = 1 + max((backup_records.order(name)[0] for name in listed.names), default=0)
     manifest = Manifest(f"{number:06d}-{name}", taken.release, version, tables)
     if old and there == set(old.objects) and _without_own(old) == _without_own(manifest):
@@ -110,7 +123,7 @@ def plan(engine: DuckEngine, data: Path, remote: Remote, taken: Taken, name: str
     return BackupPlan(manifest, fresh, old, bool(damaged), listed, tuple(notes))
 
 
-def execute(planned: BackupPlan, remote: Remote, taken: Taken) -> archive.Listing:
+def execute(planned: BackupPlan, remote: Remote, taken: Taken, copies: StoreCopies | None = None) -> archive.Listing:
     """Copy what is new, verify it by hash and that all of it is there, and only then add the manifest.
 
     Returns what is at the remote then.
@@ -118,10 +131,14 @@ def execute(planned: BackupPlan, remote: Remote, taken: Taken) -> archive.Listin
     if planned.idle:
         return planned.there
     folder = taken.folder / archive.FILES
-    for name, path in planned.fresh.items():
+    incoming = {name: path for name, path in planned.fresh.items() if store.is_remote(path)}
+    here = {name: path for name, path in planned.fresh.items() if name not in incoming}
+    if copies:
+        copies.name(incoming, archive.FILES)
+    for name, path in here.items():
         pinned_release.link(path, folder / name)
-    remote.put(planned.fresh, folder, archive.FILES, afresh=planned.afresh)
-    remote.check(planned.fresh, folder, archive.FILES)
+    remote.put(here, folder, archive.FILES, afresh=planned.afresh)
+    remote.check(here, folder, archive.FILES)
     there = archive.listing(remote)
     lost = [name for name, size in planned.manifest.objects.items() if there.files.get(name) != size]
     if lost:
@@ -208,11 +225,17 @@ def _newest(engine: DuckEngine, data: Path, remote: Remote, names: list[str]) ->
 
 
 def _files(
-    table: lake.Snapshot, old: BackupTable | None, there: set[str], stored: Path, objects: Mapping[str, int]
-) -> dict[str, BackupFile]:
+    table: lake.Snapshot,
+    old: BackupTable | None,
+    there: set[str],
+    stored: Path,
+    objects: Mapping[str, int],
+    copies: StoreCopies | None,
+) -> tuple[dict[str, BackupFile], dict[str, Path]]:
     """Return a table's files with their hashes; those of data files that are at the remote are not computed again.
 
-    `objects` are data files with their bytes that lie in an object store, below `stored`: the others are copied here.
+    `objects` are data files with their bytes that lie in an object store, below `stored`: new ones are copied here,
+    or by `copies` to the remote; where there, is returned too, by the names of the files.
 
     Raises:
         DataError: one that goes there now has not the bytes that were committed.
@@ -225,19 +248,27 @@ def _files(
         known = old.files.get(name) if old and not lake.is_log_file(name) else None
         return known if known and known.size == size and known.name in there else None
 
-    new = [name for name, size in objects.items() if not same_at_remote(name, size)]
-    for name in new:
+    new = {name: size for name, size in objects.items() if not same_at_remote(name, size)}
+    came = copies.take(stored, new) if copies else {}
+    read = [name for name in new if name not in came]
+    for name in read:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-    store.fetch([stored / name for name in new], [root / name for name in new])
+    store.fetch([stored / name for name in read], [root / name for name in read])
     for name, size in sorted({**here, **objects}.items()):
-        found[name] = same_at_remote(name, size) or BackupFile(size, lake.digest(root / name))
+        found[name] = same_at_remote(name, size) or BackupFile(
+            size, came[name].sha256 if name in came else lake.digest(root / name)
+        )
         if recorded.get(name, found[name].sha256) != found[name].sha256:
             fix = "`make check` names the damage, docs/runbook.md says what to do; the backups are as they were"
             raise DataError(f"{name} has not the bytes that were committed", where=root, fix=fix)
-    return found
+    return found, {found[name].name: one.path for name, one in came.items()}
 
 
-def _table(engine: DuckEngine, name: str, table: lake.Snapshot, files: dict[str, BackupFile]) -> BackupTable:
+def _table(
+    engine: DuckEngine, name: str, table: lake.Snapshot, files: dict[str, BackupFile], *, unread: bool
+) -> BackupTable:
+    if unread:  # nor is it for this: each file is proven by its hash, and the log says how many rows there are
+        return BackupTable(table.version, table.rows, "", files)
     return BackupTable(table.version, *pinned_release.content(engine, name, table), files)
 
 

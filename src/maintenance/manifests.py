@@ -31,7 +31,10 @@ class BackupFile:
 
 @dataclass(frozen=True)
 class BackupTable:
-    """One table of a backup: its version, rows, a hash of all rows in any order, and its files by path."""
+    """One table of a backup: its version, rows, a hash of all rows in any order, and its files by path.
+
+    `content`: '' where no byte of the rows was read for the backup, as the store copied them.
+    """
 
     version: int
     rows: int

@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
 from src import catalog, lake, store
 from src.engine import DuckEngine, identifier
 from src.errors import DataError, UsageError, from_os_error
-from src.maintenance import archive, manifests, moved
+from src.maintenance import archive, manifests, moved, store_copies
 from src.maintenance.manifests import Manifest
+from src.maintenance.store_copies import StoreCopies
 from src.project import new_run_id
 from src.remote import Remote
 from src.run import backup_records, lock, pinned_release
@@ -83,16 +84,21 @@ def _uploaded(
     started: datetime,
     clock: Callable[[], datetime],
 ) -> dict[str, lake.Snapshot]:
-    """Make the backup the lake in an object store, as `execute` does: data files first, then the logs."""
+    """Make the backup the lake in an object store, as `execute` does: data files first, then the logs.
+
+    Where the store copies the data files itself, only the logs come to this machine, and the records, of which this is
+    one more.
+    """
     mark, folder = target / lock.RESTORING, store.beside(target) / "restoring"
+    copies = store_copies.between(target, remote)
     try:
-        whole = fetch(remote, manifest, folder)
+        whole = fetch(remote, manifest, folder, data=copies is None)
+        _begin(target, mark, manifest)
+        if copies and not _brought(copies, manifest, target, mark):
+            whole = fetch(remote, manifest, folder)
         size = sum(manifest.objects.values())
         row = manifest.described(run_id, "restore", started, clock(), remote.path, size)
         backup_records.append(engine, whole, row)
-        mark.write_bytes(manifest.id.encode())
-        for layer in catalog.LAYERS:  # what a restore left that was killed
-            store.clear(target / layer)
         files = [(name, path) for name, root in catalog.tables(whole).items() for path, _ in store.files_below(root)]
         for name, path in sorted(files, key=lambda one: (lake.is_log_file(one[1]), *one)):
             store.take(lake.table_path(whole, name) / path, lake.table_path(target, name) / path)
@@ -103,8 +109,36 @@ def _uploaded(
     return {name: _opened(lake.table_path(target, name), table.version) for name, table in manifest.tables.items()}
 
 
-def fetch(remote: Remote, manifest: Manifest, folder: Path) -> Path:
+def _begin(target: Path, mark: Path, manifest: Manifest) -> None:
+    """Say at a place of an object store that what is there is not whole, and remove what a killed restore left."""
+    mark.write_bytes(manifest.id.encode())
+    for layer in catalog.LAYERS:
+        store.clear(target / layer)
+
+
+def _brought(copies: StoreCopies, manifest: Manifest, target: Path, mark: Path) -> bool:
+    """Let the store copy the data files of a backup into the lake; returns whether it did.
+
+    Raises:
+        DataError: one is missing or damaged at the remote; nothing is left at the target.
+    """
+    data = [
+        (file, lake.table_path(target, name) / path)
+        for name, path, file in _files_of(manifest)
+        if not _is_read_here(name, path)
+    ]
+    try:
+        return copies.bring(data, archive.FILES)
+    except DataError:
+        _begin(target, mark, manifest)
+        mark.unlink()
+        raise
+
+
+def fetch(remote: Remote, manifest: Manifest, folder: Path, *, data: bool = True) -> Path:
     """Fetch a backup and prove it: every file by its hash, every table opened; returns the folder that is the lake.
+
+    Without `data` only what a restore reads itself.
 
     Raises:
         DataError: a file is missing or damaged at the remote, or a table is not what the manifest says.
@@ -112,11 +146,13 @@ def fetch(remote: Remote, manifest: Manifest, folder: Path) -> Path:
     files, whole = folder / archive.FILES, folder / "lake"
     shutil.rmtree(whole, ignore_errors=True)
     files.mkdir(parents=True, exist_ok=True)
-    remote.get(manifest.objects, archive.FILES, files)
-    _prove(manifest, files, remote)
+    wanted = [(name, path, file) for name, path, file in _files_of(manifest) if data or _is_read_here(name, path)]
+    objects = {file.name: file.size for _, _, file in wanted}
+    remote.get(objects, archive.FILES, files)
+    _prove(manifest, objects, files, remote)
+    for name, path, file in wanted:
+        pinned_release.link(files / file.name, lake.table_path(whole, name) / path)
     for name, table in manifest.tables.items():
-        for path, file in table.files.items():
-            pinned_release.link(files / file.name, lake.table_path(whole, name) / path)
         opened = _opened(lake.table_path(whole, name), None)
         if (opened.version, opened.rows) != (table.version, table.rows):
             found = f"{name} opens at version {opened.version} with {opened.rows} rows"
@@ -145,10 +181,10 @@ def _merge_records(engine: DuckEngine, target: Path, whole: Path) -> None:
         lake.commit(restored, add=written)
 
 
-def _prove(manifest: Manifest, files: Path, remote: Remote) -> None:
+def _prove(manifest: Manifest, objects: Mapping[str, int], files: Path, remote: Remote) -> None:
     """Compare every file with the hash that is its name; what is damaged is not kept for another try."""
     damaged = []
-    for name, size in manifest.objects.items():
+    for name, size in objects.items():
         path = files / name
         if path.is_file() and path.stat().st_size == size and lake.digest(path) == path.name:
             continue
@@ -165,6 +201,11 @@ def _prove(manifest: Manifest, files: Path, remote: Remote) -> None:
 
 def _files_of(manifest: Manifest) -> list[tuple[str, str, manifests.BackupFile]]:
     return [(name, path, file) for name, table in manifest.tables.items() for path, file in table.files.items()]
+
+
+def _is_read_here(name: str, path: str) -> bool:
+    """Return whether a restore reads a file of a table: one of a log, or of the records."""
+    return lake.is_log_file(path) or name.startswith(f"{catalog.RECORDS}.")
 
 
 def _into_place(whole: Path, target: Path) -> None:

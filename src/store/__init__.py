@@ -21,6 +21,7 @@ PREFIX = "AWS_"  # begins the names of the environment by which every library of
 SECRET = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 WHERE = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION")  # tell where a store is
 SCHEME = "s3://"
+COPIED_WHOLE = 5 << 30  # bytes; of more a store copies parts, and has no hash of the whole
 _CACHE = "XDG_CACHE_HOME"
 _LISTED = 20  # objects; whether more are there is asked by listing them, a thousand in a request
 
@@ -46,6 +47,15 @@ class Stored(NamedTuple):
     asked: datetime
 
 
+class Credential(NamedTuple):
+    """A credential of a store; without a key, the one that the environment names."""
+
+    key: str | None = None
+    secret: str | None = None
+    token: str | None = None
+    region: str | None = None
+
+
 def location(url: str) -> Path:
     """Return the location of a URL, s3://bucket/prefix.
 
@@ -65,6 +75,15 @@ def from_text(text: str) -> Path:
 def is_remote(path: str | Path) -> bool:
     """Return whether a location is in an object store."""
     return path.startswith(SCHEME) if isinstance(path, str) else not isinstance(path, Path)
+
+
+def same_address(endpoint: str | None, *, amazons: bool) -> bool:
+    """Return whether an endpoint is that of the store that the environment names; None, with `amazons`, is Amazon's."""
+    own = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if not own or not endpoint:
+        return not own and not endpoint and amazons
+    theirs = endpoint if "://" in endpoint else f"https://{endpoint}"
+    return theirs.rstrip("/").lower() == own.rstrip("/").lower()
 
 
 def use(environment: Mapping[str, str]) -> None:
@@ -250,6 +269,19 @@ def fetch(sources: Sequence[Path], targets: Sequence[Path]) -> None:
         OSError: one is gone, or there is no room.
     """
     _objects().download([str(source) for source in sources], targets)
+
+
+def copy_within(pairs: Sequence[tuple[Path, Path]], credential: Credential) -> list[str]:
+    """Let the store copy objects of up to COPIED_WHOLE bytes to others; no byte comes here.
+
+    Returns the SHA-256 that the store has computed of each copy; '' where it computes none.
+
+    Raises:
+        FileNotFoundError: an object is gone.
+        OSError, BoathouseError: the store does not do it.
+    """
+    found: list[str] = _objects().copy_within([(str(source), str(target)) for source, target in pairs], credential)
+    return found
 
 
 def remove(root: Path, names: Iterable[str]) -> None:
