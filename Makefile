@@ -53,7 +53,7 @@ CHOSEN = $(if $(DOMAIN),--domain="$$DOMAIN") $(if $(SELECT),--select="$$SELECT")
 PULLED = $(if $(SOURCE),--source="$$SOURCE") $(if $(SLICE),--slice="$$SLICE") $(if $(WHERE),--where="$$WHERE") \
 	$(if $(START),--start="$$START") $(if $(END),--end="$$END")
 DRY = $(if $(DRY_RUN),--dry-run)
-FORGOTTEN = $(if $(WITHOUT),--without="$$WITHOUT") $(if $(YES),--yes) $(if $(LIST),--list) $(if $(FINISH),--finish) $(DRY)
+FORGOTTEN = $(if $(RETENTION),--retention) $(if $(WITHOUT),--without="$$WITHOUT") $(if $(YES),--yes) $(if $(LIST),--list) $(if $(FINISH),--finish) $(DRY)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup pipeline draft plan diff branch explain preview status health report alerts query check repair schema-version upgrade forget vacuum optimize backup restore

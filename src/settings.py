@@ -405,6 +405,12 @@ class Settings:
         write="names of users of the system with blanks between them, for example ada grace",
         read=partial(_text, r"[^\s:/]+( +[^\s:/]+)*"),
     )
+    forget_past: bool = _setting(
+        False,
+        "Whether the weekly job forgets rows that are past the `retention` of their contract (docs/forget.md).",
+        write="true or false",
+        read=_truth,
+    )
     forget_key: Secret | None = _setting(
         None,
         "The key of the hashes by which forgotten people are known again; `main.py forget` makes it and writes it.",

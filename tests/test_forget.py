@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import shutil
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -248,3 +249,24 @@ def test_killed_anywhere_the_next_run_finishes_it(lake: Lake, tmp_path: Path, ki
     # whoever finished it did not know the values: typed again it searches for them
     assert lake.command("forget", *FORGET) == 0
     assert lake.rows("SELECT count(*) FROM ops.forgotten WHERE status = 'done'") == [(1,)]
+
+
+def test_rows_past_their_retention_are_forgotten_and_no_older_line_comes_back(lake: Lake) -> None:
+    shop(lake)
+    years = date.today().year - 2024
+    retention = f"slaProperties: [{{property: retention, value: {years}, unit: y, element: orders.day}}]\nschema:"
+    lake.edit("silver/shop/orders.yaml", "schema:", retention)
+    header = "order_id,day,amount,customer_id,updated\n"
+    recent = date.today().isoformat()
+    lake.land(
+        "shop/orders/3.csv", f"{header}11,2000-01-01,8,2,5\n16,{recent},1,2,1\n13,2023-12-31,4,2,3\n13,{recent},4,2,4\n"
+    )
+    lake.good()
+    assert lake.command("forget", "--retention", "--dry-run") == 0
+    assert lake.rows("SELECT count(*) FROM silver.shop.orders") == [(4,)]
+    assert lake.command("forget", "--retention", "--yes") == 0
+    assert lake.rows("SELECT order_id FROM silver.shop.orders ORDER BY 1") == [(13,), (16,)]
+    assert lake.rows("SELECT DISTINCT order_id FROM bronze.shop.orders ORDER BY 1") == [("13",), ("16",)]
+    assert lake.rows("SELECT count(*) FROM silver.shop.customers") == [(2,)]
+    assert not (lake.root / ".env").exists()
+    assert lake.command("forget", "--retention", "--yes") == 0

@@ -103,6 +103,27 @@ FOUND = {
 }
 
 
+FORGOTTEN = (
+    ("land", "b.csv", HEADER + "2,2024-01-02,2,1\n02,2024-01-03,x,1\n3,2024-01-03,3,1\n"),
+    ("run",),
+    ("forget", 2, 0),
+    ("land", "b.csv", HEADER + "2.0,2024-01-02,9,2\n3,2024-01-02,4,2\n"),
+    ("land", "c.csv", HEADER + "1,2024-01-02,9,2\n2,2024-01-02,4,2\n"),
+    ("run",),
+    ("forget", 1, 31),
+    ("back up",),
+    ("again",),
+)
+
+
+@pytest.mark.parametrize("family", short(oracle.FAMILIES, 1))
+def test_after_a_forgetting_one_pass_over_all_other_lines_gives_the_same(
+    tools: Tools, tmp_path: Path, family: str
+) -> None:
+    shop = histories.live(tools, tmp_path, History(family, FORGOTTEN))
+    assert 2 in shop.forgotten or family in ("slices", "turns", "day versions")
+
+
 @pytest.mark.parametrize("told", short(FOUND, 6))
 def test_what_was_found_once_stays_fixed(tools: Tools, tmp_path: Path, told: str) -> None:
     histories.live(tools, tmp_path, History("sequence", FOUND[told]))

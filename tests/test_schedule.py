@@ -160,12 +160,12 @@ def carried(root: Path, name: str) -> tuple[dict[str, int], list[str], list[floa
 @pytest.mark.parametrize(
     ("codes", "ended"),
     [
-        ({}, {"optimize": 0, "check": 0, "backup": 0, "drill": 0, "vacuum": 0}),
-        ({"optimize": "exit 5"}, {"optimize": 5, "check": 0, "backup": 0, "drill": 0, "vacuum": 0}),
-        ({"check": "exit 1"}, {"optimize": 0, "check": 1, "backup": 0, "drill": 0}),
-        ({"backup": "exit 7"}, {"optimize": 0, "check": 0, "backup": 7}),
-        ({"drill": "exit 4"}, {"optimize": 0, "check": 0, "backup": 0, "drill": 4}),
-        ({"vacuum": "exit 70"}, {"optimize": 0, "check": 0, "backup": 0, "drill": 0, "vacuum": 70}),
+        ({}, {"forget": 0, "optimize": 0, "check": 0, "backup": 0, "drill": 0, "vacuum": 0}),
+        ({"optimize": "exit 5"}, {"forget": 0, "optimize": 5, "check": 0, "backup": 0, "drill": 0, "vacuum": 0}),
+        ({"check": "exit 1"}, {"forget": 0, "optimize": 0, "check": 1, "backup": 0, "drill": 0}),
+        ({"backup": "exit 7"}, {"forget": 0, "optimize": 0, "check": 0, "backup": 7}),
+        ({"drill": "exit 4"}, {"forget": 0, "optimize": 0, "check": 0, "backup": 0, "drill": 4}),
+        ({"vacuum": "exit 70"}, {"forget": 0, "optimize": 0, "check": 0, "backup": 0, "drill": 0, "vacuum": 70}),
     ],
 )
 def test_nothing_is_vacuumed_before_every_law_holds_and_a_backup_was_made_and_restored(
@@ -176,7 +176,9 @@ def test_nothing_is_vacuumed_before_every_law_holds_and_a_backup_was_made_and_re
     assert found == ended
     assert list(found) == list(ended)
     left_out = [line.split()[1] for line in said if "left out" in line]
-    assert left_out == [name for name in ("optimize", "check", "backup", "drill", "vacuum") if name not in ended]
+    assert left_out == [
+        name for name in ("forget", "optimize", "check", "backup", "drill", "vacuum") if name not in ended
+    ]
 
 
 def test_models_are_trained_where_a_project_has_some_and_their_failure_holds_up_nothing(project: Schedule) -> None:
@@ -186,10 +188,10 @@ def test_models_are_trained_where_a_project_has_some_and_their_failure_holds_up_
     assert "train" not in carried(project.root, "weekly")[0]
     model.touch()
     codes, said, _ = carried(project.root, "weekly")
-    assert codes == {"optimize": 0, "train": 5, "check": 0, "backup": 0, "drill": 0, "vacuum": 0}
-    assert said[3:5] == ["weekly train | no rows", "weekly train | failed with exit code 5 (environment) after 0 s"]
+    assert codes == {"forget": 0, "optimize": 0, "train": 5, "check": 0, "backup": 0, "drill": 0, "vacuum": 0}
+    assert said[5:7] == ["weekly train | no rows", "weekly train | failed with exit code 5 (environment) after 0 s"]
     assert jobs.first_failure(codes) == ("train", 5)
-    assert "weekly: optimize, train, check, backup, drill, vacuum in " in schedule.text(project, "systemd")
+    assert "weekly: forget, optimize, train, check, backup, drill, vacuum in " in schedule.text(project, "systemd")
 
 
 def test_the_day_is_reported_also_when_the_pipeline_failed(project: Schedule) -> None:

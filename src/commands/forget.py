@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from src import console
+from src.author import by_job
 from src.branches import list_branches, making
 from src.commands import Call, json_argument, show
 from src.commands.run import finish
@@ -20,7 +21,7 @@ from src.forget import certificates, forgetting, planning, proving
 from src.forget.certificates import Certificate, Entry, Status
 from src.forget.forgetting import Forgotten
 from src.forget.identifying import Text
-from src.forget.planning import ShownPlan
+from src.forget.planning import Past, ShownPlan
 from src.project import Project, open_project
 from src.run import runs
 from src.run.kinds import RunKind
@@ -48,6 +49,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--drop-branches", action="store_true", help="drop the branches of the lake, which share files")
     parser.add_argument("--dry-run", action="store_true", help="say where they are and what would be done")
     parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--retention", action="store_true", help="the rows that are past the `retention` of contracts")
     parser.add_argument("--finish", action="store_true", help="do what is left where a run died or failed")
     parser.add_argument("--list", action="store_true", help="show the certificates")
     json_argument(parser)
@@ -60,7 +62,37 @@ def run(call: Call) -> int:
             return 0
         if call.args.finish:
             return _finish(call, project)
-        return _forget(call, project)
+        return _forget_past(call, project) if call.args.retention else _forget(call, project)
+
+
+def _forget_past(call: Call, project: Project) -> int:
+    """Forget what is past the retention of the contracts; returns the exit code."""
+    args, moment = call.args, runs.now()
+    if not args.dry_run:
+        proving.refuse_branches(project)
+        if code := _finish(call, project):
+            return code
+    found, refused = planning.plan_past(project, moment)
+    if args.dry_run or not args.json:
+        show(call, found, _print_past)
+    if args.dry_run:
+        print("dry run: nothing was changed")
+        return 0
+    past = [one for one in found if one.locations]
+    if not past:
+        print("0 changed: no row is past its retention")
+        return 0
+    if by_job() and not call.settings.forget_past:
+        print("0 changed: FORGET_PAST=true lets the weekly job forget them; `main.py forget --retention` does it now")
+        return 0
+    planning.refuse_reasons(refused)
+    if not args.yes:
+        _confirm()
+    with recorded_run(project, RunKind.FORGET, "forget what is past its retention") as current:
+        past = [one for one in planning.plan_past(project, moment)[0] if one.locations]
+        begun = [forgetting.begin_past(project, current, one) for one in past]
+        forgetting.rewrite(project, current, begun, call.sequence, None)
+    return _over(call, project, begun, current)
 
 
 def _forget(call: Call, project: Project) -> int:
@@ -149,6 +181,15 @@ def _print_end(ended: Forgotten) -> None:
         print(f"found: {console.plain(found.path)}: {found.how}")
     if len(ended.found) > _MOST:
         print(f"and {len(ended.found) - _MOST} more; --json shows all")
+
+
+def _print_past(found: Sequence[Past]) -> None:
+    for one in found:
+        print(f"{one.table}: kept for {one.kept} by {one.column}; {one.column} before {one.before} goes")
+        rows = [(location.location, location.rows, location.files, location.what) for location in one.locations]
+        console.table(("where", "rows", "files", "what becomes of it"), rows)
+    if not found:
+        print("no contract says by which column its `retention` is counted: docs/forget.md")
 
 
 def _print_plan(planned: ShownPlan) -> None:

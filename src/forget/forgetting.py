@@ -13,7 +13,8 @@ A run that finds a beginning without an end does 3 to 5 before its own work.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import json
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -28,7 +29,7 @@ from src.forget import certificates, finding, identifying, key, lines, planning,
 from src.forget.certificates import Certificate, Entry, Status
 from src.forget.finding import KEYS
 from src.forget.identifying import Text
-from src.forget.planning import ForgetPlan, Location
+from src.forget.planning import ForgetPlan, Location, Past
 from src.forget.scanning import Scan
 from src.project import Project, Selection, downstream
 from src.run import releases
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
         ) -> None: ...
 
 
-Hashes = tuple[Mapping[str, Sequence[Sequence[str]]], str]  # by table the columns of hashes, and a relation of these
+Finder = Callable[["Feed", lake.Snapshot, str], int]  # fills a temporary table with lines of a feed
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,25 @@ def begin(project: Project, run: Run, planned: ForgetPlan, reason: str, used_key
     return head
 
 
+def begin_past(project: Project, run: Run, past: Past) -> Entry:
+    """Record that rows past their date go, and where they were, in one commit; returns the beginning."""
+    certificate = f"{run.run_id}.{past.table}"
+    head = Entry(
+        certificate,
+        run.clock(),
+        Status.RETENTION,
+        run.run_id,
+        forgotten_by=author() or None,
+        reason=f"kept for {past.kept}",
+        table=past.table,
+        columns=lines.as_text([past.column]),
+        detail=past.before,
+    )
+    entries = [head, *_as_entries(run, certificate, past.locations)]
+    certificates.begin(project.engine, project.settings.data_dir, entries)
+    return head
+
+
 def rewrite(project: Project, run: Run, begun: Sequence[Entry], sequence: Carrying, used_key: str | None) -> None:
     """Take the lines of forgettings that have begun out of bronze, and compute what reads it; steps of a run.
 
@@ -123,9 +143,12 @@ def rewrite(project: Project, run: Run, begun: Sequence[Entry], sequence: Carryi
     """
     declared = project.contracts.feeds
     feeds = [declared[name] for name in _named_by(project, begun, "bronze") if name in declared]
-    hashes = [_hashes_of(project, one, used_key) for one in begun]
+    finders = [
+        _past_lines(project, one) if one.status == Status.RETENTION else _hashed_lines(project, one, used_key)
+        for one in begun
+    ]
     for feed in feeds:
-        run.step(feed.id, partial(_take_out, project, run, feed, hashes))
+        run.step(feed.id, partial(_take_out, project, run, feed, finders))
     silver = tuple(table for table in project.contracts.silver.values() if any(feed in feeds for feed in table.feeds))
     sequence(project, run, Selection((), silver, downstream(project, {table.id for table in silver})))
 
@@ -180,9 +203,10 @@ def end(project: Project, begun: Sequence[Entry], texts: Sequence[Text] | None =
         purged = purge(project, begun)
         lake.keep(project.settings.data_dir)
         scan = proving.prove(project, texts) if texts else None
-        status = Status.DONE if scan and scan.is_clean else Status.UNPROVEN
+        of_dates = all(one.status == Status.RETENTION for one in begun)
+        status = Status.DONE if of_dates or (scan and scan.is_clean) else Status.UNPROVEN
         over = [entry for one in begun for entry in _as_entries(run, one.certificate, purged)]
-        detail = described(scan) if scan else _not_searched(texts)
+        detail = described(scan) if scan else "" if of_dates else _not_searched(texts)
         over += [Entry(one.certificate, run.clock(), status, run.run_id, detail=detail) for one in begun]
         certificates.end(project.engine, project.settings.data_dir, over, len(begun))
     return Forgotten(tuple(one.certificate for one in begun), str(status), detail, tuple(purged), shown(project, scan))
@@ -242,27 +266,46 @@ def unfinished(project: Project) -> list[Entry]:
     return certificates.unfinished(certificates.read_all(project.engine, data))
 
 
-def _hashes_of(project: Project, begun: Entry, used_key: str | None) -> Hashes:
-    """Return the columns by table, and the relation, of the hashes of one forgetting, which the engine then knows."""
+def _hashed_lines(project: Project, begun: Entry, used_key: str | None) -> Finder:
+    """Return what finds the lines of somebody by their hashes, which the engine can make from then on.
+
+    Raises:
+        MachineError: the key is not that of the hashes.
+    """
     names, data = list(project.contracts.silver), project.settings.data_dir
     claims, _, keys = certificates.remembered(project.engine, data, names, [begun.certificate])
-    if not claims:
-        return {}, keys
-    if used_key is None or key.check_value(used_key) != begun.key_check:
+    if claims and (used_key is None or key.check_value(used_key) != begun.key_check):
         raise key.wrong_key(project.settings, "a table", missing=used_key is None)
-    key.use(project.engine, used_key)
-    return claims, keys
+    if claims and used_key:
+        key.use(project.engine, used_key)
+
+    def find(feed: Feed, bronze: lake.Snapshot, into: str) -> int:
+        return lines.find(project.engine, project.contracts, (feed, bronze, bronze.files), claims, keys, into)
+
+    return find
 
 
-def _take_out(project: Project, run: Run, feed: Feed, hashes: Sequence[Hashes]) -> Outcome:
-    """Rewrite a feed without the lines that hashes are of, if it has any."""
+def _past_lines(project: Project, begun: Entry) -> Finder:
+    """Return what finds the lines that were past their date when that began."""
+    table = project.contracts.silver[begun.table or ""]
+    [column] = json.loads(begun.columns or "[]")
+
+    def find(feed: Feed, bronze: lake.Snapshot, into: str) -> int:
+        sources = lines.sources_of(project, table)
+        return lines.find_past(project.engine, table, sources, column, begun.detail or "", feed.id, into)
+
+    return find
+
+
+def _take_out(project: Project, run: Run, feed: Feed, finders: Sequence[Finder]) -> Outcome:
+    """Rewrite a feed without the lines that are found, if it has any."""
     gone = 0
-    for claims, keys in hashes:
+    for find in finders:
         bronze = project.table(feed.id)
         if bronze is None:
             return Outcome()
         name = f"lines in {feed.id}"
-        count = lines.find(project.engine, project.contracts, (feed, bronze, bronze.files), claims, keys, name)
+        count = find(feed, bronze, name)
         if count:
             taking.take_out(project.engine, bronze, f"temp.{identifier(name)}", run.run_id)
         gone += count

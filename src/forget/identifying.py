@@ -20,7 +20,7 @@ SHORTEST = 4  # characters of a value that is looked for
 
 @dataclass(frozen=True)
 class Text:
-    """One value as text, and the columns, in lower case, that had it."""
+    """One value as text, and the columns, in lower case, that had it: of tables, and of the files they are made of."""
 
     text: str
     columns: frozenset[str]
@@ -38,8 +38,9 @@ def of_lines(
     for feed_id, relation in lines.items():
         for table in tables_of(project.contracts, feed_id):
             for column in _columns(project, table, claims.get(table.id, ())):
+                names = {column.lower(), *table.reads_of_files([column], project.engine.column_names)}
                 for text in _own_texts(project, table, feed_id, relation, column):
-                    found.setdefault(text, set()).add(column.lower())
+                    found.setdefault(text, set()).update(names)
     long = [Text(text, frozenset(columns)) for text, columns in sorted(found.items()) if len(text) >= SHORTEST]
     return long, len(found) - len(long)
 

@@ -14,6 +14,7 @@ from src import lake
 from src.contract import PROVENANCE, Contracts, Feed, Table
 from src.engine import DuckEngine, identifier, literal
 from src.forget.key import hash_sql
+from src.project import Project
 from src.silver import incoming
 from src.silver.project import reduced
 
@@ -26,6 +27,12 @@ Source = tuple[Feed, lake.Snapshot, Sequence[lake.DataFile]]
 def tables_of(contracts: Contracts, feed_id: str) -> list[Table]:
     """Return the silver tables that read a feed."""
     return [table for table in contracts.silver.values() if feed_id in {feed.id for feed in table.feeds}]
+
+
+def sources_of(project: Project, table: Table) -> list[Source]:
+    """Return the feeds of a table that have landed, whole."""
+    there = ((feed, project.table(feed.id)) for feed in table.feeds)
+    return [(feed, bronze, bronze.files) for feed, bronze in there if bronze]
 
 
 def hashed(table_id: str, columns: Sequence[str], values: Sequence[str] | None = None) -> str:
@@ -89,3 +96,28 @@ def find(
         same = ", ".join(PLACE)
         engine.insert(into, f"SELECT DISTINCT {same} FROM ({rows}) r WHERE {tests} EXCEPT SELECT {same} FROM {made}")
     return int(engine.one(f"SELECT count(*) FROM {made}")[0])
+
+
+def find_past(
+    engine: DuckEngine, table: Table, sources: Sequence[Source], column: str, before: str, feed_id: str, into: str
+) -> int:
+    """Fill the temporary table `into` with the place of each line of a feed that is past a date; returns how many.
+
+    All lines of a key are past once the newest date that any of them has in `column` is `before` a moment, so that no
+    superseded row comes back; lines without a key each by their own. `sources`: all feeds of the table.
+    """
+    names, key = list(dict.fromkeys([*table.key, column])), ", ".join(map(identifier, table.key))
+    empty = ", ".join(f"NULL::{kind} AS {name}" for name, kind in PROVENANCE.items())
+    engine.table(into, f"SELECT {empty} WHERE false")
+    rows = [(source[0].id, typed(engine, table, source, names)) for source in sources]
+    every = " UNION ALL ".join(f"SELECT *, {literal(name)} AS _feed FROM ({sql})" for name, sql in rows if sql)
+    if not every:
+        return 0
+    own = identifier(column)
+    of_key = f"max({own}) OVER (PARTITION BY {key})" if key else own
+    has_key = " AND ".join(f"{identifier(name)} IS NOT NULL" for name in table.key) or "true"
+    newest = f"SELECT *, CASE WHEN {has_key} THEN {of_key} ELSE {own} END AS _newest FROM ({every})"
+    past = f"_newest < {literal(before)}::{table.row_columns[column]}"
+    return engine.insert(
+        into, f"SELECT DISTINCT {', '.join(PLACE)} FROM ({newest}) WHERE _feed = {literal(feed_id)} AND {past}"
+    )

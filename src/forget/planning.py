@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from src import catalog, lake
 from src.contract import Table
+from src.contract.model import MOMENTS
 from src.engine import identifier
 from src.errors import UsageError
 from src.forget import bronze as taking
@@ -93,8 +95,17 @@ def refuse(planned: ForgetPlan) -> None:
     Raises:
         UsageError: naming every reason, each with what to do.
     """
-    if planned.refused:
-        raise UsageError("\n  ".join(["not forgotten, nothing was changed", *planned.refused]))
+    refuse_reasons(planned.refused)
+
+
+def refuse_reasons(refused: Sequence[str]) -> None:
+    """Refuse what cannot be done for reasons, if there are any.
+
+    Raises:
+        UsageError: naming every reason, each with what to do.
+    """
+    if refused:
+        raise UsageError("\n  ".join(["not forgotten, nothing was changed", *refused]))
 
 
 def refuse_reason(project: Project, reason: str, where: str, planned: ForgetPlan) -> None:
@@ -271,3 +282,56 @@ def tables_of(project: Project, feeds: Collection[str]) -> list[str]:
     beside = [f"{layer}.{one.domain}.{one.name}" for one in silver for layer in _BESIDE]
     there = catalog.tables(project.settings.data_dir)
     return [name for name in (*feeds, *(one.id for one in silver), *beside, *(one.id for one in gold)) if name in there]
+
+
+# -- rows past their date
+
+
+@dataclass(frozen=True)
+class Past:
+    """A table whose contract says how long its rows are kept, and by which column: those `before` a moment go."""
+
+    table: str
+    column: str
+    before: str  # ISO date or moment (UTC)
+    kept: str  # in words
+    locations: tuple[Location, ...]
+
+
+def kept_for(project: Project, moment: datetime) -> list[tuple[Table, str, str, str]]:
+    """Return the silver tables with a `retention` by a date: with its column, before when rows go, and the span."""
+    found = []
+    for table in project.contracts.silver.values():
+        for sla in table.slas:
+            kind = table.row_columns.get(sla.column or "")
+            if sla.property == "retention" and sla.column and kind in MOMENTS:
+                end = moment - timedelta(hours=sla.hours())
+                before = end.date().isoformat() if kind == "DATE" else end.isoformat()
+                found.append((table, sla.column, before, f"{sla.value} {sla.unit}"))
+    return found
+
+
+def plan_past(project: Project, moment: datetime) -> tuple[list[Past], list[str]]:
+    """Return the rows of silver tables that are past their `retention` at a moment, and why some cannot go."""
+    found, refused = [], list[str]()
+    for table, column, before, kept in kept_for(project, moment):
+        relations: dict[str, str] = {}
+        locations: list[Location] = []
+        sources = lines.sources_of(project, table)
+        for feed, bronze, _ in sources:
+            name = f"past lines in {feed.id}"
+            count = lines.find_past(project.engine, table, sources, column, before, feed.id, name)
+            if count:
+                relations[feed.id] = f"temp.{identifier(name)}"
+                files = taking.holding(project.engine, bronze, relations[feed.id])
+                locations.append(Location(feed.id, count, len(files), f"{column} before {before}"))
+                refused += [
+                    *_returning(project, feed.id, relations[feed.id]),
+                    *_seeded(project, feed.id, relations[feed.id]),
+                ]
+        readers = [one for one in project.contracts.silver.values() if {f.id for f in one.feeds} & relations.keys()]
+        for one in readers:
+            locations += _of_table(project, one, relations)
+            refused += _refused(project, one)
+        found.append(Past(table.id, column, before, kept, tuple(locations)))
+    return found, list(dict.fromkeys(refused))

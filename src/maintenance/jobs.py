@@ -31,6 +31,7 @@ class JobStep:
     command: str
     needs: tuple[str, ...] = ()
     only_with: str = ""  # a glob below the project's folder: without such a file there is nothing to do
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ JOBS = {
     "hourly": (JobStep("health"),),
     "daily": (JobStep("rotate-logs"), JobStep("run"), JobStep("report")),
     "weekly": (
+        JobStep("forget", options=("--retention", "--yes")),
         JobStep("optimize"),
         JobStep("train", only_with="src/ml/*/*.yaml"),
         JobStep("check"),
@@ -114,7 +116,7 @@ def run_job(
         if failed:
             say(f"{label} | left out: {', '.join(failed)} did not succeed")
         else:
-            codes[step.command] = _patiently([*call, step.command], root, label, say, environ, clock)
+            codes[step.command] = _patiently([*call, step.command, *step.options], root, label, say, environ, clock)
     return codes
 
 

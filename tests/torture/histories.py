@@ -32,6 +32,7 @@ from src.commands.run import pipeline
 from src.contract import Contracts, Table
 from src.engine import DuckEngine
 from src.errors import BoathouseError, MachineError, UsageError
+from src.forget import certificates, forgetting, planning
 from src.maintenance import archive, backfill, backup, check, optimize, restore, rollback, vacuum
 from src.project import Project, Selection, downstream, open_project
 from src.run import lock, releases, runs
@@ -96,6 +97,8 @@ def operation(random: Random) -> Operation:
         return ("rollback", random.randrange(4))
     if kind == "crash":
         return ("crash", random.randint(1, 70))
+    if kind == "forget":
+        return ("forget", random.choice((1, 2, 3, 4)), random.choice((0, 0, 1)) * random.randint(1, 90))
     if kind == "restore":
         return ("restore", random.choice((0, 0, 1, 2)))
     if kind == "clock":
@@ -122,6 +125,7 @@ _KINDS = (
     ("clock", 5),
     ("back up", 6),
     ("restore", 5),
+    ("forget", 3),
 )
 _JUMPS = (-24 * 800, -24 * 40, -25, -1, 0, 0, 1, 25, 24 * 40, 24 * 800)  # hours
 _TABLES = (
@@ -317,6 +321,7 @@ class Backup:
     believed: tuple[Rules, Content] | None
     released: tuple[tuple[str, Rules, Content], ...]
     seen: dict[str, list[tuple[Any, ...]]]
+    forgotten: frozenset[int] = frozenset()
 
 
 @dataclass
@@ -337,6 +342,7 @@ class Shop:
     released: list[tuple[str, Rules, Content]] = field(default_factory=list)
     backups: dict[str, Backup] = field(default_factory=dict)
     bronze: dict[int, int] = field(default_factory=dict)  # how many runs had landed what a version of bronze holds
+    forgotten: set[int] = field(default_factory=set)  # keys of which no line counts, of any file
 
     @property
     def data(self) -> Path:
@@ -392,7 +398,7 @@ class Shop:
         return len(lost)
 
     def expected(self) -> Content:
-        return oracle.expected(self.tools.connection, self.archive, self.rules)
+        return oracle.expected(self.tools.connection, self.archive, self.rules, self.forgotten)
 
     def stored(self, rules: Rules) -> Content:
         return oracle.stored(self.tools.connection, self.data, rules)
@@ -561,6 +567,43 @@ def forget(settings: Settings, table: str, where: str) -> None:
     _refuse("forget", [f"it ended with {code}"] if code else [])
 
 
+def _forget(shop: Shop, order: int, at: int) -> None:
+    """Forget whose order that is, dead at a point where that is not 0; no line of it counts from then on."""
+    passed = 0
+
+    def point() -> None:
+        nonlocal passed
+        passed += 1
+        if passed == at:
+            raise _Crash
+
+    project = shop.project()
+    if project.table(TABLE) is None:
+        return
+    used_key, _ = forgetting.use_key(project, make=True)
+    began = {one.certificate for one in certificates.read_certificates(project.engine, shop.data)}
+    try:
+        planned = planning.plan(project, TABLE, f"order_id = {order}")
+        if planned.refused or not planned.found:
+            return
+        with points(point):
+            with recorded_run(project, RunKind.FORGET, "forget") as this:
+                begun = [forgetting.begin(project, this, planned, "asked for", used_key)]
+                forgetting.rewrite(project, this, begun, main.carry, used_key)
+            _refuse("forget", [f"{name}: {error}" for name, error in this.failures.items()])
+            forgetting.end(project, begun)
+    except _Crash:
+        shop.believed = None
+        now = {one.certificate for one in certificates.read_certificates(project.engine, shop.data)}
+        shop.forgotten |= {order} if now - began else set()
+        return
+    shop.forgotten.add(order)
+    shop.believed = (shop.rules, shop.expected())
+    shop.released.append((this.run_id, *shop.believed))
+    shop.insist("forget")
+    shop.insist_on_release(this)
+
+
 @contextmanager
 def points(point: Callable[[], None]) -> Iterator[None]:
     """Have `point` called before and after everything that writes: every spot where a process could die."""
@@ -658,7 +701,8 @@ def _rollback(shop: Shop, back: int) -> None:
     try:
         roll_back(shop.project(), run_id)
     except (MachineError, UsageError) as refusal:
-        if not any(said in str(refusal) for said in ("vacuum removed", "no release as old")):
+        gone = ("vacuum removed", "no release as old", "no longer in the log")
+        if not any(said in str(refusal) for said in gone):
             raise
     else:
         shop.believed = (rules, content)
@@ -686,7 +730,9 @@ def _back_up(shop: Shop) -> None:
     arrivals = [runs for version, runs in shop.bronze.items() if version <= release.get("bronze.shop.orders", -1)]
     believed = shop.believed if release == shop.versions() else None
     seen, released = shop.seen(), tuple(shop.released)
-    shop.backups[made.id] = Backup(shop.rules, shop.noted, max(arrivals, default=0), believed, released, seen)
+    shop.backups[made.id] = Backup(
+        shop.rules, shop.noted, max(arrivals, default=0), believed, released, seen, frozenset(shop.forgotten)
+    )
 
 
 def _restore(shop: Shop, back: int) -> None:
@@ -712,7 +758,7 @@ def _go_back(shop: Shop, kept: Backup) -> None:
             shutil.rmtree(remote)
     if shop.rules.note and not kept.noted:
         shop.rules = kept.rules  # a contract may not ask for what no file had
-    shop.noted, shop.runs = kept.noted, kept.arrivals
+    shop.noted, shop.runs, shop.forgotten = kept.noted, kept.arrivals, set(kept.forgotten)
     shop.believed, shop.released = kept.believed, list(kept.released)
     shop.bronze = {version: runs for version, runs in shop.bronze.items() if runs <= kept.arrivals}
 
@@ -757,6 +803,7 @@ def _make_optimize(shop: Shop) -> None:
 
 
 _ACTS: dict[str, Callable[..., object]] = {
+    "forget": _forget,
     "land": _land,
     "revert": _revert,
     "copy": _copy,
