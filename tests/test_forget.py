@@ -14,7 +14,7 @@ from conftest import Lake, reader, short
 from torture.kills import Job, Killer, killer
 
 from src.engine import literal
-from src.errors import UsageError
+from src.errors import DataError, UsageError
 from src.forget import key
 
 CUSTOMERS = """
@@ -73,8 +73,13 @@ SECOND = "customer_id,email,segment,updated\n 178501785,ada.new@example.org,whol
 FORGET = ("--table", "silver.shop.customers", "--where", "customer_id = 178501785", "--reason", "request 12", "--yes")
 
 
-def shop(lake: Lake) -> Lake:
-    """A shop of two customers, of whom one is spelled in three ways, moved an order, and has a rejected line."""
+def shop(lake: Lake, *, landed: bool = False) -> Lake:
+    """A shop of two customers, of whom one is spelled in three ways, moved an order, and has a rejected line.
+
+    `landed`: its files are there still, and may be rewritten.
+    """
+    if landed:
+        lake.environ["LANDING_REWRITE"] = "true"
     lake.shop()
     lake.write("silver/shop/customers.yaml", CUSTOMERS)
     lake.write("silver/shop/orders.yaml", ORDERS)
@@ -91,7 +96,8 @@ def shop(lake: Lake) -> Lake:
     lake.good()
     lake.land("shop/orders/2.csv", "order_id,day,amount,customer_id,updated\n13,2024-01-03,4,2,2\n10,2024-01-01,6,,2\n")
     lake.good()
-    shutil.rmtree(lake.data / "landing")  # it was fetched from elsewhere, and is there no more
+    if not landed:
+        shutil.rmtree(lake.data / "landing")  # they were fetched from elsewhere, and are there no more
     return lake
 
 
@@ -188,10 +194,14 @@ def test_without_the_key_nothing_of_such_a_feed_is_taken(lake: Lake) -> None:
     shop(lake)
     assert lake.command("forget", *FORGET) == 0
     (lake.root / ".env").unlink()
+    lake.land("shop/customers/3.csv", "customer_id,email,segment,updated\n178501785,x@example.org,retail,9\n")
     lake.land("shop/orders/3.csv", "order_id,day,amount,customer_id,updated\n14,2024-01-04,1,178501785,1\n")
     run = lake.run()
     assert "FORGET_KEY is not set" in str(run.failures["bronze.shop.orders"])
     assert lake.rows("SELECT count(*) FROM bronze.shop.orders") == [(2,)]
+    assert lake.command("forget", "--key-lost", "--yes") == 0
+    lake.good()
+    assert lake.rows("SELECT count(*) FROM bronze.shop.orders") == [(3,)]
 
 
 def test_a_reason_that_says_who_is_refused(lake: Lake) -> None:
@@ -230,22 +240,25 @@ def killing() -> Iterator[Killer]:
 @pytest.mark.parametrize("part", short([0.62, 0.45, 0.3, 0.38, 0.5, 0.55, 0.7, 0.78, 0.86, 0.94, 0.2], 1))
 def test_killed_anywhere_the_next_run_finishes_it(lake: Lake, tmp_path: Path, killing: Killer, part: float) -> None:
     """At the part of its points that is named; also the same command again would."""
-    shop(lake)
+    shop(lake, landed=True)
     twin = tmp_path / "twin"
     shutil.copytree(lake.root, twin, ignore=shutil.ignore_patterns("twin"))
     action = ("forget", "silver.shop.customers", "customer_id = 178501785")
-    points = killing.do(Job(str(twin), str(twin / "src"), action)).points
+    environ = {"LANDING_REWRITE": "true"}
+    points = killing.do(Job(str(twin), str(twin / "src"), action, environ=environ)).points
     wanted = everything(Lake(twin))
     shutil.rmtree(twin)
-    assert killing.do(Job(str(lake.root), str(lake.root / "src"), action, int(points * part))).killed
+    job = Job(str(lake.root), str(lake.root / "src"), action, int(points * part), environ=environ)
+    assert killing.do(job).killed
     begun = (lake.data / "ops/forgotten/_delta_log").exists()
     lake.good()
     if not begun:  # nothing was done, and the command is typed again
         assert lake.command("forget", *FORGET) == 0
     assert everything(lake) == wanted
-    assert {name: bytes_with(lake.data / name, "178501785") for name in ("bronze", "silver", "gold", "quarantine")} == {
-        name: [] for name in ("bronze", "silver", "gold", "quarantine")
-    }
+    folders = ("landing", "bronze", "silver", "gold", "quarantine")
+    assert [bytes_with(lake.data / name, "178501785") for name in folders] == [[], [], [], [], []]
+    lake.good()
+    assert everything(lake) == wanted
     # whoever finished it did not know the values: typed again it searches for them
     assert lake.command("forget", *FORGET) == 0
     assert lake.rows("SELECT count(*) FROM ops.forgotten WHERE status = 'done'") == [(1,)]
@@ -270,3 +283,25 @@ def test_rows_past_their_retention_are_forgotten_and_no_older_line_comes_back(la
     assert lake.rows("SELECT count(*) FROM silver.shop.customers") == [(2,)]
     assert not (lake.root / ".env").exists()
     assert lake.command("forget", "--retention", "--yes") == 0
+
+
+def test_landed_files_lose_the_lines_and_no_run_takes_them_for_new(lake: Lake) -> None:
+    shop(lake, landed=True)
+    assert lake.command("forget", *FORGET) == 0
+    landing = lake.data / "landing/shop"
+    assert (landing / "orders/1.csv").read_text().splitlines()[1:] == ["11,2024-01-01,7,2,1"]
+    assert (landing / "customers/2.csv").read_text().splitlines()[1:] == ["2,bob@example.com,retail,2"]
+    before = everything(lake)
+    run = lake.good()
+    assert {lake.step(run, name).files for name in ("bronze.shop.orders", "bronze.shop.customers")} == {0}
+    assert everything(lake) == before
+
+
+def test_landed_files_that_stay_are_named_and_nothing_is_proven(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+    shop(lake, landed=True)
+    lake.environ["LANDING_REWRITE"] = "false"
+    with pytest.raises(DataError, match="not proven"):
+        lake.command("forget", *FORGET)
+    assert "shop/orders/1.csv keeps 3 of their records: LANDING_REWRITE is false" in capsys.readouterr().out
+    assert lake.rows("SELECT count(*) FROM bronze.shop.orders") == [(2,)]
+    assert lake.rows("SELECT count(*) FROM ops.forgotten WHERE status = 'unproven'") == [(1,)]

@@ -89,6 +89,14 @@ class Landed:
         return {f"stat:{self.name}": self.mark, f"last:{self.name}": self.content}
 
 
+def known_bytes(name: str, sha256: str) -> dict[str, int]:
+    """Return the progress by which bytes that are put in the place of a taken file are no arrival.
+
+    What the system says of the file as it is stays as recorded: it is not read until the new one has its name.
+    """
+    return {f"file:{sha256}": 1, f"last:{name}": Landed(Path(name), name, 0, 0, sha256).content}
+
+
 @dataclass(frozen=True)
 class Arrivals:
     """The files of a feed's landing folder, sorted by what bronze does with them."""

@@ -21,6 +21,7 @@ from src.forget import certificates, forgetting, planning, proving
 from src.forget.certificates import Certificate, Entry, Status
 from src.forget.forgetting import Forgotten
 from src.forget.identifying import Text
+from src.forget.landed import Landed
 from src.forget.planning import Past, ShownPlan
 from src.project import Project, open_project
 from src.run import runs
@@ -51,6 +52,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--retention", action="store_true", help="the rows that are past the `retention` of contracts")
     parser.add_argument("--finish", action="store_true", help="do what is left where a run died or failed")
+    parser.add_argument(
+        "--key-lost", action="store_true", help="hold nothing back any more by a FORGET_KEY that is lost"
+    )
     parser.add_argument("--list", action="store_true", help="show the certificates")
     json_argument(parser)
 
@@ -60,6 +64,8 @@ def run(call: Call) -> int:
         if call.args.list:
             show(call, certificates.read_certificates(project.engine, call.settings.data_dir), _print_certificates)
             return 0
+        if call.args.key_lost:
+            return _give_up_key(call, project)
         if call.args.finish:
             return _finish(call, project)
         return _forget_past(call, project) if call.args.retention else _forget(call, project)
@@ -91,7 +97,8 @@ def _forget_past(call: Call, project: Project) -> int:
     with recorded_run(project, RunKind.FORGET, "forget what is past its retention") as current:
         past = [one for one in planning.plan_past(project, moment)[0] if one.locations]
         begun = [forgetting.begin_past(project, current, one) for one in past]
-        forgetting.rewrite(project, current, begun, call.sequence, None)
+        left = forgetting.rewrite(project, current, begun, call.sequence, None)
+    _print_left(left)
     return _over(call, project, begun, current)
 
 
@@ -128,7 +135,8 @@ def _forget(call: Call, project: Project) -> int:
         planned = planning.plan(project, args.table, where, args.without)  # again: a run may have ended since
         planning.refuse(planned)
         begun = [forgetting.begin(project, current, planned, args.reason.strip(), used_key)]
-        forgetting.rewrite(project, current, begun, call.sequence, used_key)
+        left = forgetting.rewrite(project, current, begun, call.sequence, used_key)
+    _print_left(left)
     return _over(call, project, begun, current, planned.texts)
 
 
@@ -181,6 +189,24 @@ def _print_end(ended: Forgotten) -> None:
         print(f"found: {console.plain(found.path)}: {found.how}")
     if len(ended.found) > _MOST:
         print(f"and {len(ended.found) - _MOST} more; --json shows all")
+
+
+def _give_up_key(call: Call, project: Project) -> int:
+    """Let lines in again that were held back by keys that are not there any more; returns the exit code."""
+    if not call.args.yes:
+        _confirm()
+    with recorded_run(project, RunKind.FORGET, "forget: a key is lost") as current:
+        lost = forgetting.give_up_keys(project, current)
+    what = "no key is lost" if not lost else f"{lost} hashes of a lost key hold nothing back any more"
+    show(call, {"hashes": lost}, lambda _: print(what))
+    return 0
+
+
+def _print_left(left: Sequence[Landed]) -> None:
+    for one in left[:_MOST]:
+        console.note(f"{console.plain(one.name)} keeps {one.records} of their records: {one.why}")
+    if len(left) > _MOST:
+        console.note(f"so do {len(left) - _MOST} more landed files")
 
 
 def _print_past(found: Sequence[Past]) -> None:

@@ -21,14 +21,16 @@ from typing import TYPE_CHECKING
 
 from src import catalog, lake
 from src.author import author
+from src.bronze import ingest
 from src.checks.outcome import Outcome
 from src.engine import identifier, literal
 from src.errors import DataError
 from src.forget import bronze as taking
-from src.forget import certificates, finding, identifying, key, lines, planning, proving, quoted
+from src.forget import certificates, finding, identifying, key, landed, lines, planning, proving, quoted
 from src.forget.certificates import Certificate, Entry, Status
 from src.forget.finding import KEYS
 from src.forget.identifying import Text
+from src.forget.landed import Landed
 from src.forget.planning import ForgetPlan, Location, Past
 from src.forget.scanning import Scan
 from src.project import Project, Selection, downstream
@@ -133,8 +135,12 @@ def begin_past(project: Project, run: Run, past: Past) -> Entry:
     return head
 
 
-def rewrite(project: Project, run: Run, begun: Sequence[Entry], sequence: Carrying, used_key: str | None) -> None:
+def rewrite(
+    project: Project, run: Run, begun: Sequence[Entry], sequence: Carrying, used_key: str | None
+) -> tuple[Landed, ...]:
     """Take the lines of forgettings that have begun out of bronze, and compute what reads it; steps of a run.
+
+    Returns the landed files that keep their records, each with why.
 
     Each feed that had lines is a step also where an earlier run took them out: it had no release any more.
 
@@ -147,10 +153,12 @@ def rewrite(project: Project, run: Run, begun: Sequence[Entry], sequence: Carryi
         _past_lines(project, one) if one.status == Status.RETENTION else _hashed_lines(project, one, used_key)
         for one in begun
     ]
+    left: list[Landed] = []
     for feed in feeds:
-        run.step(feed.id, partial(_take_out, project, run, feed, finders))
+        run.step(feed.id, partial(_take_out, project, run, feed, finders, left))
     silver = tuple(table for table in project.contracts.silver.values() if any(feed in feeds for feed in table.feeds))
     sequence(project, run, Selection((), silver, downstream(project, {table.id for table in silver})))
+    return tuple(left)
 
 
 def purge(project: Project, begun: Sequence[Entry]) -> list[Location]:
@@ -258,6 +266,21 @@ def search_again(project: Project, table: Table, where: str) -> Forgotten:
     return Forgotten(tuple(ids), str(status), described(scan), (), shown(project, scan))
 
 
+def give_up_keys(project: Project, run: Run) -> int:
+    """Record that keys other than the project's are lost; returns how many hashes hold nothing back any more."""
+    engine, data = project.engine, project.settings.data_dir
+    known = key.read_key(project.settings)
+    _, checks, keys = certificates.remembered(engine, data, list(project.contracts.silver))
+    lost = sorted(checks - ({key.check_value(known)} if known else set()))
+    if not lost:
+        return 0
+    before = int(engine.one(f"SELECT count(*) FROM {keys}")[0])
+    entries = [Entry(run.run_id, run.clock(), Status.KEY_LOST, run.run_id, key_check=one) for one in lost]
+    certificates.append(engine, data, entries)
+    _, _, kept = certificates.remembered(engine, data, list(project.contracts.silver))
+    return before - int(engine.one(f"SELECT count(*) FROM {kept}")[0])
+
+
 def unfinished(project: Project) -> list[Entry]:
     """Return the forgettings that began and are not over."""
     data = project.settings.data_dir
@@ -297,20 +320,41 @@ def _past_lines(project: Project, begun: Entry) -> Finder:
     return find
 
 
-def _take_out(project: Project, run: Run, feed: Feed, finders: Sequence[Finder]) -> Outcome:
-    """Rewrite a feed without the lines that are found, if it has any."""
+def _take_out(project: Project, run: Run, feed: Feed, finders: Sequence[Finder], left: list[Landed]) -> Outcome:
+    """Rewrite a feed, and its landed files first, without the lines that are found, if it has any.
+
+    The landed files come first, as bronze tells which of their records go; `left` gains those that keep them.
+    """
     gone = 0
     for find in finders:
         bronze = project.table(feed.id)
         if bronze is None:
             return Outcome()
-        name = f"lines in {feed.id}"
-        count = find(feed, bronze, name)
-        if count:
-            taking.take_out(project.engine, bronze, f"temp.{identifier(name)}", run.run_id)
+        relation = f"temp.{identifier(name := f'lines in {feed.id}')}"
+        if not (count := find(feed, bronze, name)):
+            continue
+        known = partial(_know_landed, project, feed)
+        done = landed.rewrite(project, feed, _records(project, bronze, relation), known)
+        left += [one for one in done if one.why]
+        taking.take_out(project.engine, lake.open_table(bronze.root) or bronze, relation, run.run_id)
         gone += count
     after = project.table(feed.id)
     return Outcome(removed=gone, version=after.version if after else None)
+
+
+def _know_landed(project: Project, feed: Feed, name: str, sha256: str) -> None:
+    """Record in bronze the bytes that will take the place of a landed file: no run takes them for an arrival."""
+    bronze = project.table(feed.id)
+    if bronze:
+        lake.commit(bronze, progress=ingest.known_bytes(name, sha256))
+
+
+def _records(project: Project, bronze: lake.Snapshot, relation: str) -> dict[str, list[int]]:
+    """Return the numbers of lines by landed file, of those that the newest file under a name brought."""
+    scan = project.engine.scan(bronze, columns={name: bronze.columns[name] for name in lines.PLACE}, evolved=True)
+    newest = f"SELECT _file, max(_ingested_at) AS _ingested_at FROM {scan} GROUP BY 1"
+    found = f"SELECT _file, list(_row ORDER BY _row) FROM {relation} SEMI JOIN ({newest}) n USING (_file, _ingested_at)"
+    return dict(project.engine.rows(f"{found} GROUP BY 1 ORDER BY 1"))
 
 
 def _as_entries(run: Run, certificate: str, locations: Sequence[Location]) -> list[Entry]:
