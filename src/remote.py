@@ -1,6 +1,6 @@
 """The only module that knows rclone: a folder or one of its remotes, as a place that keeps files by name.
 
-rclone is options of the remotes in `.env` and of nothing else: no configuration file, none of its own variables.
+rclone is told of the remotes in `.env` and of nothing else: no configuration file, none of its own variables.
 Credentials go to it through its environment alone, and are struck out of what it says before anyone sees that.
 """
 

@@ -226,3 +226,23 @@ def test_audits_of_a_load_by_workers_measure_what_those_of_one_process_measure(
     ]
     assert values == [1, 2, 3, 3]
     assert "count_rows" in done
+
+
+def test_audits_of_a_mart_by_workers_measure_what_those_of_one_process_measure(
+    tmp_path: Path, done: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("src.checks.audits._FEW_ROWS", -1)
+    measured = []
+    for name in ("here", "there"):
+        shop = Lake(tmp_path / name, {}).shop()
+        shop.edit(
+            "gold/shop/contract.yaml", 'physicalType: "decimal(18,2)"}', f'physicalType: "decimal(18,2)", {VALID}}}'
+        )
+        shop = by_workers(shop) if name == "there" else shop
+        for part, text in enumerate(FILES):
+            shop.land(f"shop/orders/{part}.csv", HEADER + text)
+            assert ("gold.shop.daily" in shop.run().failures) == (part >= 2)
+        measured.append(shop.rows("SELECT * EXCLUDE (run_id, run_time, samples) FROM ops.quality_results ORDER BY ALL"))
+    assert measured[1] == measured[0]
+    assert [row[0] for row in shop.rows("SELECT value FROM ops.quality_results ORDER BY run_time")] == [1, 2, 3, 3]
+    assert done.count("count_rows") >= 4

@@ -99,7 +99,7 @@ def run(
     build = _Build(
         model=Model(engine, table, sources),
         way=way_of(engine, table, gold, sources, proof()),
-        commit=Commit(engine, table, root, sources, refers, batch),
+        commit=Commit(engine, table, root, sources, refers, batch, others=others),
         others=others,
     )
     if gold is None or work.kind == "rebuild" or full_refresh:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from src import contract, lake
@@ -13,6 +14,7 @@ from src.checks.outcome import Outcome
 from src.contract import Table
 from src.engine import DuckEngine, identifier
 from src.gold import laws
+from src.gold.slabs import Slabbing
 from src.gold.written import Part, Written, written
 
 
@@ -25,7 +27,7 @@ class Commit:
     """One run's commit to one table, of the rows of parts: each is written before the next is asked for.
 
     `sources`: in the versions that will have been consumed; `refers`: the tables its foreign keys name; `state`: what
-    else is recorded with every commit.
+    else is recorded with every commit; `others` count rows for its audits, where they are many.
     """
 
     engine: DuckEngine
@@ -35,6 +37,7 @@ class Commit:
     refers: Mapping[str, lake.Snapshot]
     batch: str
     state: Mapping[str, int] = field(default_factory=dict)
+    others: Slabbing | None = None
 
     def whole(self, rows: Iterable[Part], check: Callable[[str], Mapping[str, int]] = _nothing_more) -> Outcome:
         """Replace everything; `check`: looks at the new rows, a relation, and returns more progress to record.
@@ -45,7 +48,7 @@ class Commit:
         with written(self.engine, self.table, self.root, rows) as new:
             progress = {**self.progress, **check(new.relation)}
             self._check(new)
-            audits = self._audit(new.relation, new.rows)
+            audits = self._audit(new.relation, new.files)
         gold = self._prepared()
         if not contract.is_current(self.table, gold):  # else the columns are the same: readers compare rows with rows
             progress[lake.BUILT_FROM] = contract.fingerprint(self.table)
@@ -76,8 +79,8 @@ class Commit:
             check(new.relation, beside)
             self._check(new)
             laws.check_key_beside(self.engine, self.table, new.relation, beside)
-            count = new.rows + sum(file.rows for file in kept)
-            audits = self._audit(f"(SELECT * FROM {beside} UNION ALL BY NAME SELECT * FROM {new.relation})", count)
+            every = f"(SELECT * FROM {beside} UNION ALL BY NAME SELECT * FROM {new.relation})"
+            audits = self._audit(every, [*kept, *new.files])
         gold = lake.commit(gold, add=new.files, remove=replaced, progress=self.progress, info=self.info)
         return _outcome(new.rows, len(within), gold.version, audits)
 
@@ -98,9 +101,15 @@ class Commit:
         by_partitions = self.table.partition_by and laws.is_key_within_partition(self.table)
         laws.check(self.engine, self.table, new.relation, list(new.by_partitions) if by_partitions else ())
 
-    def _audit(self, relation: str, rows: int) -> tuple[audits.AuditResult, ...]:
-        others = {name: self.engine.scan(other) for name, other in self.refers.items()}
-        return audits.run(self.engine, self.table, relation, others | {self.table.id: audits.AUDITED}, rows)
+    def _audit(self, relation: str, files: Sequence[lake.DataFile]) -> tuple[audits.AuditResult, ...]:
+        """Audit the rows of a relation, which are those of the files."""
+        refers = {name: self.engine.scan(other) for name, other in self.refers.items()} | {
+            self.table.id: audits.AUDITED
+        }
+        counting = None
+        if self.others and self.others.deals(sum(file.size for file in files)):
+            counting = partial(self.others.count, self.table, self.root, files)
+        return audits.run(self.engine, self.table, relation, refers, sum(file.rows for file in files), counting)
 
     def _prepared(self) -> lake.Snapshot:
         gold = lake.open_table(self.root)

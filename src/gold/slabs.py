@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from src import lake
+from src.contract import Table
 from src.gold.computation import Computation
 from src.gold.cut import Cut
 from src.gold.model import Model
@@ -39,6 +40,9 @@ class Slabbing(Protocol):
 
     def write(self, model: Model, cut: Cut, slabs: Sequence[Slab], root: Path) -> list[lake.DataFile]:
         """Write the rows of slabs into the table's folder."""
+
+    def count(self, table: Table, root: Path, files: Sequence[lake.DataFile], conditions: Sequence[str]) -> list[int]:
+        """Return how many rows files of the table have, and how many meet each condition."""
 
 
 @dataclass(frozen=True)

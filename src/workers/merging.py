@@ -24,6 +24,7 @@ from src.silver.batch import Batch
 from src.silver.clean import Contest
 from src.silver.incoming import Source
 from src.workers import narrow, tasks
+from src.workers.counting import counted
 from src.workers.stages import Stages
 from src.workers.tasks import Cut, Staged, together
 
@@ -131,7 +132,7 @@ class SharedMerge(clean.Merge):
 
     def _counting_of(self, written: Sequence[lake.DataFile]) -> Counting | None:
         rows = Staged(self.places.table, self.table.stored_columns, tuple(written), self.table.partition_by)
-        return partial(self._counted, [(rows, None)]) if self._loads else None
+        return self._counted((rows, None)) if self._loads else None
 
     def _counting(
         self, silver: lake.Snapshot, untouched: Sequence[lake.DataFile], replaced: Sequence[lake.DataFile]
@@ -140,21 +141,14 @@ class SharedMerge(clean.Merge):
             return None
         load, stored = self._loads[-1], self._stored(silver)
         staying = (replace(stored, files=tuple(replaced)), load.superseded)
-        return partial(self._counted, [(replace(stored, files=tuple(untouched)), None), staying, (load.rows, None)])
+        return self._counted((replace(stored, files=tuple(untouched)), None), staying, (load.rows, None))
 
     def _stored(self, silver: lake.Snapshot) -> Staged:
         """Return the rows of the table as those that are staged."""
         return Staged(silver.root, self.table.stored_columns, silver.files, silver.partition_by)
 
-    def _counted(self, parts: Sequence[tuple[Staged, Staged | None]], conditions: Sequence[str]) -> list[int]:
-        """Return how many rows these parts have, and how many meet each condition; each part but for other rows."""
-        shares = [
-            tasks.Counting(self.table, replace(rows, files=some), but, tuple(conditions))
-            for rows, but in parts
-            for some in self.stages.shares(rows.files)
-        ]
-        found = self._dealt(tasks.count_rows, shares)
-        return [sum(numbers) for numbers in zip(*found, strict=True)] or [0] * (1 + len(conditions))
+    def _counted(self, *parts: tuple[Staged, Staged | None]) -> Counting:
+        return partial(counted, self.stages, self.table, parts)
 
     # -- the stages
 

@@ -8,11 +8,13 @@ from functools import partial
 from pathlib import Path
 
 from src import lake
+from src.contract import Table
 from src.gold.computation import Computation
 from src.gold.cut import Cut
 from src.gold.model import Model
 from src.gold.slabs import Slab
 from src.workers import tasks
+from src.workers.counting import counted
 from src.workers.stages import Stages
 
 
@@ -39,6 +41,12 @@ class SharedSlabs:
         ]
         found = self.stages.deal(model.table.id, tasks.aggregate, shares, partial(lake.discard, root))
         return [file for files in found for file in files]
+
+    def count(self, table: Table, root: Path, files: Sequence[lake.DataFile], conditions: Sequence[str]) -> list[int]:
+        """Return how many rows files of the table have, and how many meet each condition."""
+        columns = {column.name: column.type for column in table.columns}
+        rows = tasks.Staged(root, columns, tuple(files), table.partition_by)
+        return counted(self.stages, table, [(rows, None)], conditions)
 
     def _sources(self, cut: Cut, slab: Slab) -> dict[str, lake.Snapshot]:
         """Return the sources with the files that can hold a row of what a slab reads."""
