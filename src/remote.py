@@ -128,6 +128,10 @@ class Remote:
         """Remove the folders below this one that became empty, where the remote has folders."""
         self._judge(self._called("rmdirs", "--leave-root", self._location(subfolder)))
 
+    def here(self, subfolder: str) -> Path | None:
+        """Return where its files lie on this machine; None of a remote."""
+        return None if _NAMED.fullmatch(self.path) else Path(self.path) / subfolder
+
     @cached_property
     def in_lakes_store(self) -> tuple[Path, store.Credential] | None:
         """Return where in the object store of the environment it is, and with which credential; None: it is elsewhere.

@@ -7,7 +7,7 @@ next one uses or removes, and the backups before it as they were.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -178,12 +178,37 @@ def prune(remote: Remote, settings: Settings, planned: BackupPlan, there: archiv
     except DataError as error:  # what a damaged manifest names is not known, so nothing is surely unnamed
         return replace(planned, notes=(*planned.notes, f"no files were pruned: {error.what}, {error.where}"))
     staying = [*others.values(), *(manifest for manifest in known if manifest.id in stay)]
+    unnamed = _remove_unnamed(remote, settings.data_dir, there, staying)
+    return replace(planned, pruned_backups=len(gone), pruned_files=unnamed)
+
+
+def remove(settings: Settings, remote: Remote, names: Collection[str], clock: Callable[[], datetime]) -> int:
+    """Remove these backups, and the files that none of the others names; returns how many files.
+
+    In the order of `prune`: killed in between, the next prune removes the files. `clock` gives the time in UTC.
+
+    Raises:
+        DataError: a manifest that stays is damaged; only the manifests of these backups were removed.
+        LockedError: another backup or drill is going.
+    """
+    data, started = settings.data_dir, clock()
+    run_id = new_run_id(started)
+    with lock.lock_lake(data / backup_records.FOLDER, command="make forget", run_id=run_id, now=started):
+        there = archive.listing(remote)
+        stay = [name for name in there.names if name not in names]
+        assert stay, "a backup that stays"
+        remote.delete([f"{name}.json" for name in names], archive.MANIFESTS)
+        return _remove_unnamed(remote, data, there, list(archive.read(remote, stay).values()))
+
+
+def _remove_unnamed(remote: Remote, data: Path, there: archive.Listing, staying: Sequence[Manifest]) -> int:
+    """Remove the files that no backup names; returns how many."""
     unnamed = set(there.files).difference(*(manifest.objects for manifest in staying))
     remote.delete(unnamed, archive.FILES)
     if unnamed:
         remote.tidy(archive.FILES)
-    backup_sizes.keep(settings.data_dir, sizes_of(staying))
-    return replace(planned, pruned_backups=len(gone), pruned_files=len(unnamed))
+    backup_sizes.keep(data, sizes_of(staying))
+    return len(unnamed)
 
 
 def sizes_of(staying: Iterable[Manifest]) -> BackupSizes:

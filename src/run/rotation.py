@@ -120,6 +120,11 @@ def execute(planned: RotationPlan) -> None:
             path.unlink(missing_ok=True)
 
 
+def is_log(path: Path, folder: Path) -> bool:
+    """Return whether a file is a log of ours in this folder, of today or an earlier day."""
+    return path.parent == folder and (path.name in _OURS or _DATED.fullmatch(path.name) is not None)
+
+
 def turn(folder: Path) -> AbstractContextManager[None]:
     """Lock rotation within a with-block: other processes wait, and a lock ends with its process.
 
