@@ -6,6 +6,7 @@ import gzip
 import json
 from collections.abc import Callable, Collection
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from conftest import Lake
@@ -66,7 +67,11 @@ def test_what_can_be_made_again_goes_and_a_saved_query_is_named(lake: Lake) -> N
     for name, text in held.items():
         (lake.data / name).parent.mkdir(parents=True, exist_ok=True)
         (lake.data / name).write_bytes(gzip.compress(MAIL.encode()) if name.endswith(".gz") else text.encode())
-    assert forgotten(lake, MAIL) == [
+    used = lake.data / ".spill/duckdb_temp_block-8.block"
+    with used.open("w"):
+        done = forgotten(lake, MAIL)
+    assert used.exists()
+    assert done == [
         Outside("left by killed processes in .spill", 1, "removed"),
         Outside("left by killed processes in .staging", 1, "removed"),
         Outside(".known", 1, "removed"),
@@ -122,11 +127,34 @@ class Torn(Remote):
         super().delete(names, subfolder)
 
 
+class Rotting(Remote):
+    """A remote at which a file rots once all were compared with what was read."""
+
+    def put(self, names: Collection[str], folder: Path, subfolder: str, *, afresh: bool = False) -> None:
+        super().put(names, folder, subfolder, afresh=afresh)
+        if subfolder == archive.MANIFESTS:
+            newest = max(
+                (Path(self.path) / archive.FILES).rglob("*"), key=lambda path: (path.is_file(), path.stat().st_mtime)
+            )
+            newest.write_bytes(newest.read_bytes()[:-1] + b"!")
+
+
 def test_a_backup_that_holds_a_value_is_named_with_its_tables_and_the_day_it_goes(shop: Lake) -> None:
     [found] = held(shop, "7305518")
     assert "bronze.shop.orders" in found.tables and "silver.shop.orders" in found.tables and found.objects > 1
     assert (found.made.date(), found.until) == (date(2026, 3, 2), date(2026, 3, 9))
     assert held(shop, "7305519") == []
+
+
+def test_nothing_is_removed_before_the_new_backup_was_drilled(shop: Lake) -> None:
+    remote = Remote(str(shop.root / "backups"))
+    [before] = archive.listed(remote)
+    shop.data.rename(shop.root / "of-before")
+    shop.land("shop/orders/1.csv", OTHERS)
+    shop.good()
+    with pytest.raises(DataError, match="damaged"):
+        renewed(shop, Rotting(remote.path), "7305518")
+    assert before in archive.listed(remote)
 
 
 def test_the_remote_is_made_anew_without_a_value_though_it_was_killed_half_way(shop: Lake) -> None:

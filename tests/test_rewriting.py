@@ -105,6 +105,12 @@ def test_files_of_columns_keep_their_values_types_and_what_the_footer_says(tmp_p
         write_without(replace(CSV, format="xlsx"), tmp_path / "a.xlsx", {1}, tmp_path / "b.xlsx")
 
 
+def test_text_that_is_not_all_in_its_encoding_is_left(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes("a,b\n1,x\n2,y".encode("utf-16") + b"!")
+    with pytest.raises(DataError, match="not all of it is utf-16"):
+        write_without(replace(CSV, encoding="utf-16"), tmp_path / "a.txt", {1}, tmp_path / "b.txt")
+
+
 # -- in the landing zone
 
 HEADER, LINES = "order_id,day,amount,updated\n", [f"{nth},2024-01-0{nth},10,1\n" for nth in (1, 2, 3, 4)]
@@ -189,3 +195,23 @@ def test_a_file_is_left_where_the_project_or_its_bytes_say_so(shop: Lake) -> Non
     shop.environ["LANDING_REWRITE"] = "false"
     assert [one.why for one in rewritten(shop, {FILE: {2}})] == ["LANDING_REWRITE is false"]
     assert path.read_text() == HEADER + "".join(LINES)
+
+
+def test_what_was_written_is_read_before_it_takes_its_place(lake: Lake) -> None:
+    lake.environ["LANDING_REWRITE"] = "true"
+    lake.shop().edit(
+        "silver/shop/orders.yaml",
+        "*.csv, format: csv}",
+        "*.json, format: json, customProperties: [{property: recordPath, value: items}]}",
+    )
+    first, second = (f'{{"order_id":{nth},"day":"2024-01-01","amount":10,"updated":1}}' for nth in (1, 2))
+    text = f'{{"old": [{first}], "items": [{first}, {second}]}}'
+    path = lake.land("shop/orders/1.json", text)
+    lake.good()
+    # the text of the first stands before it too, and would go in its place
+    assert [one.why for one in rewritten(lake, {"shop/orders/1.json": {1}})] == [
+        "3 of its records would not be what they were"
+    ]
+    assert path.read_text() == text
+    assert rewritten(lake, {"shop/orders/1.json": {2}}) == [Landed("shop/orders/1.json", 1)]
+    assert path.read_text() == f'{{"old": [{first}], "items": [{first}]}}'

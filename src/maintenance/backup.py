@@ -188,7 +188,7 @@ def remove(settings: Settings, remote: Remote, names: Collection[str], clock: Ca
     In the order of `prune`: killed in between, the next prune removes the files. `clock` gives the time in UTC.
 
     Raises:
-        DataError: a manifest that stays is damaged; only the manifests of these backups were removed.
+        DataError: a manifest that stays is damaged; nothing was removed.
         LockedError: another backup or drill is going.
     """
     data, started = settings.data_dir, clock()
@@ -197,8 +197,9 @@ def remove(settings: Settings, remote: Remote, names: Collection[str], clock: Ca
         there = archive.listing(remote)
         stay = [name for name in there.names if name not in names]
         assert stay, "a backup that stays"
+        staying = list(archive.read(remote, stay).values())
         remote.delete([f"{name}.json" for name in names], archive.MANIFESTS)
-        return _remove_unnamed(remote, data, there, list(archive.read(remote, stay).values()))
+        return _remove_unnamed(remote, data, there, staying)
 
 
 def _remove_unnamed(remote: Remote, data: Path, there: archive.Listing, staying: Sequence[Manifest]) -> int:

@@ -37,8 +37,8 @@ def write_text(feed: Feed, path: Path, rows: Collection[int], out: Path) -> None
             try:
                 data = text.encode(encoding, "surrogateescape")
             except UnicodeEncodeError:
-                data = b""
-            if original.read(len(data)) != data:
+                data = None
+            if data is None or original.read(len(data)) != data:
                 raise DataError(f"not all of it is {feed.encoding}", where=path, fix="take the rows out by hand")
             if is_kept:
                 written.write(data)
