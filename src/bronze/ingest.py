@@ -239,6 +239,7 @@ class Ahead(lake.Snapshot):
     def __init__(self, root: Path, bronze: lake.Snapshot | None, taken: lake.Snapshot) -> None:
         self.root, self.columns, self.partition_by, self.properties = root, taken.columns, (), {}
         self.version = bronze.version + 1 if bronze else 0
+        self._progress = {lake.FORGOTTEN: bronze.progress(lake.FORGOTTEN) if bronze else None}  # no more is asked of it
         self.identity = bronze.identity if bronze else taken.identity
         self.new = tuple(replace(file, path=str(taken.root / file.path)) for file in taken.files)
         self.files = (*(bronze.files if bronze else ()), *self.new)

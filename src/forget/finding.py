@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from src import contract
 from src.contract import Relationship, Table
 from src.engine import DuckEngine, identifier, literal
-from src.errors import BoathouseError, UsageError
+from src.errors import BoathouseError, ContractError, DataError, UsageError
 from src.forget.lines import PLACE, as_text, hashed, tables_of, typed
 from src.project import Project
 from src.silver import statements, winners
@@ -55,7 +55,12 @@ class Finding:
         self.engine.table(KEYS, "SELECT '' AS \"table\", '' AS columns, '' AS hash WHERE false")
         names = condition_columns(self.engine, table, where)
         self._asked[table.id] = names
-        asked = [self._add(table, names, self._meeting(table, where, names), "the condition")]
+        self._rows(table)  # what is wrong with these is no matter of the condition
+        try:
+            asked = [self._add(table, names, self._meeting(table, where, names), "the condition")]
+        except (ContractError, DataError):  # whose text quotes the condition, and with it who it is
+            fix = f"compare each column with a value of its type: {_kinds(table, names)}"
+            raise UsageError("the condition does not fit its columns", where=table.path, fix=fix) from None
         while asked:
             if claim := asked.pop():
                 asked += self._follow(claim)
@@ -178,6 +183,10 @@ class Finding:
         return dict.fromkeys([*table.key, *own, *named, *self._asked.get(table.id, ())])
 
 
+def _kinds(table: Table, names: Sequence[str]) -> str:
+    return ", ".join(f"{column.name} is {column.shown_type}" for column in table.columns if column.name in names)
+
+
 def condition_columns(engine: DuckEngine, table: Table, where: str) -> tuple[str, ...]:
     """Return the columns that a condition over the rows of a table reads.
 
@@ -191,8 +200,8 @@ def condition_columns(engine: DuckEngine, table: Table, where: str) -> tuple[str
         across = engine.looks_across_rows(statement) or sorted(engine.table_references(statement))
         outside = engine.looks_outside(statement) or sorted(engine.unrepeatable(statement))
         read = engine.column_references(where)
-    except BoathouseError as error:
-        raise UsageError("the condition is no SQL", fix=fix) from error
+    except BoathouseError:
+        raise UsageError("the condition is no SQL", fix=fix) from None
     if across or outside:
         raise UsageError(f"the condition looks at more than a row: {', '.join(across or outside)}", fix=fix)
     own = [column.name for column in table.columns if column.name in read]

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 from src.contract import Table
 from src.engine import identifier, literal
+from src.forget.bronze import holding
 from src.forget.lines import PLACE, tables_of, typed
+from src.lake import DataFile
 from src.project import Project
 
 SHORTEST = 4  # characters of a value that is looked for
@@ -36,10 +38,12 @@ def of_lines(
     """
     found: dict[str, set[str]] = {}
     for feed_id, relation in lines.items():
+        bronze = project.table(feed_id)
+        files = holding(project.engine, bronze, relation) if bronze else []
         for table in tables_of(project.contracts, feed_id):
             for column in _columns(project, table, claims.get(table.id, ())):
                 names = {column.lower(), *table.reads_of_files([column], project.engine.column_names)}
-                for text in _own_texts(project, table, feed_id, relation, column):
+                for text in _own_texts(project, table, feed_id, files, relation, column):
                     found.setdefault(text, set()).update(names)
     long = [Text(text, frozenset(columns)) for text, columns in sorted(found.items()) if len(text) >= SHORTEST]
     return long, len(found) - len(long)
@@ -52,11 +56,13 @@ def _columns(project: Project, table: Table, claims: Sequence[Sequence[str]]) ->
     return dict.fromkeys([*claimed, *secret])
 
 
-def _own_texts(project: Project, table: Table, feed_id: str, relation: str, column: str) -> list[str]:
-    """Return the texts that a column has in the lines and in no row of the table that came from another line."""
+def _own_texts(
+    project: Project, table: Table, feed_id: str, files: Sequence[DataFile], relation: str, column: str
+) -> list[str]:
+    """Return the texts that a column has in the lines, which these files hold, and in no row of another line."""
     feed = next(one for one in table.feeds if one.id == feed_id)
     bronze, silver = project.table(feed_id), project.table(table.id)
-    rows = typed(project.engine, table, (feed, bronze, bronze.files), [column]) if bronze else None
+    rows = typed(project.engine, table, (feed, bronze, files), [column]) if bronze else None
     if rows is None:
         return []
     name, same = identifier(column), ", ".join(PLACE)
