@@ -33,7 +33,7 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killer]:
 def test_an_action_whose_call_fails_anywhere_is_finished_by_a_plain_run(
     tools: Tools, serving: Killer, tmp_path: Path, action: str, tries: int
 ) -> None:
-    staged = calls.stage(tools, tmp_path / "lake", 14 + calls.ACTIONS.index(action))
+    staged = calls.stage(tools, tmp_path / "lake", 2 * len(calls.ACTIONS) + calls.ACTIONS.index(action))
     assert calls.play(serving, staged, tmp_path / "scratch", tries=tries).failed_calls == tries
 
 

@@ -37,7 +37,8 @@ def recorded(
 ) -> Iterator[Reading]:
     """Record what a person reads within a with-block, and how it ends; a read goes on where it cannot be recorded.
 
-    `data`: the lake that is read, where it is not the project's own.
+    `data`: the lake that is read, where it is not the project's own. What is read on a branch is recorded in main,
+    which shares its rows: a branch may be dropped.
     """
     reading, began, moment = Reading(), time.monotonic(), datetime.now(UTC)
     error: BaseException | None = None
@@ -50,7 +51,7 @@ def recorded(
         seconds = time.monotonic() - began
         if error or reading.columns or reading.pattern:  # else a screen that shows no row of a table
             reading.classified = reading.classified or _classified(reading, settings)
-            _add(data or settings.data_dir, _read(reading, kind, user, settings.secrets(), moment, seconds, error))
+            _add(data or settings.main_dir, _read(reading, kind, user, settings.secrets(), moment, seconds, error))
 
 
 def _classified(reading: Reading, settings: Settings) -> dict[str, str]:

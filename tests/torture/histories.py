@@ -28,10 +28,12 @@ from loguru import logger
 
 import main
 from src import catalog, commands, lake, workers
+from src.branches import find_branch, making, promoting
+from src.branches.promoting import Promotion
 from src.commands.run import pipeline
 from src.contract import Contracts, Table
 from src.engine import DuckEngine
-from src.errors import BoathouseError, MachineError, UsageError
+from src.errors import BoathouseError, DataError, MachineError, UsageError
 from src.forget import certificates, forgetting, planning
 from src.maintenance import archive, backfill, backup, check, optimize, restore, rollback, vacuum
 from src.project import Project, Selection, downstream, open_project
@@ -48,6 +50,7 @@ Operation = tuple[Any, ...]
 FIRST = "order_id,day,amount,updated\n1,2024-01-01,10,1\n"
 LANDING = "landing/shop/orders"
 TABLE = "silver.shop.orders"
+BRANCH = "beside"
 ENVIRON = {"SETTLE_SECONDS": "0", "MEMORY_LIMIT": "1GB", "THREADS": "2"}
 
 
@@ -99,6 +102,8 @@ def operation(random: Random) -> Operation:
         return ("crash", random.randint(1, 70))
     if kind == "forget":
         return ("forget", random.choice((1, 2, 3, 4)), random.choice((0, 0, 1)) * random.randint(1, 90))
+    if kind == "branch":
+        return ("branch", random.choice((None, 0, 5, 9)))
     if kind == "restore":
         return ("restore", random.choice((0, 0, 1, 2)))
     if kind == "clock":
@@ -126,6 +131,7 @@ _KINDS = (
     ("back up", 6),
     ("restore", 5),
     ("forget", 3),
+    ("branch", 4),
 )
 _JUMPS = (-24 * 800, -24 * 40, -25, -1, 0, 0, 1, 25, 24 * 40, 24 * 800)  # hours
 _TABLES = (
@@ -426,6 +432,11 @@ class Shop:
         newest, now = releases.newest(self.data), self.versions()
         _refuse("release", [] if newest == now else [f"{run.run_id}: {newest} is the release, {now} are the tables"])
 
+    def insist_on_promotion(self) -> None:
+        """After a promotion the newest release is what the tables are now."""
+        newest, now = releases.newest(self.data), self.versions()
+        _refuse("promotion", [] if newest == now else [f"{newest} is the release, {now} are the tables"])
+
     def insist_on_readers(self, what: str, before: dict[str, list[tuple[Any, ...]]]) -> None:
         """Compare what readers see with what they saw; what a dead run rejected is shown by whatever comes next."""
         now = self.seen()
@@ -635,6 +646,8 @@ def points(point: Callable[[], None]) -> Iterator[None]:
     around(lake.log, "sync", after=False)
     around(lake, "discard", after=False)
     around(lock, "_write")
+    for owner, name in ((os, "link"), (Path, "rename"), (shutil, "rmtree")):
+        around(owner, name)
     around(runs, "write", after=False)
     around(releases, "record")
     try:
@@ -772,6 +785,49 @@ def _maintain(work: Callable[[DeltaTable], object]) -> Callable[[Shop, str], Non
     return maintain
 
 
+def on_branch(shop: Shop) -> Project:
+    """The shop's project as BRANCH=beside has it."""
+    project, settings = shop.project(), load(shop.root, {**ENVIRON, "BRANCH": BRANCH})
+    return replace(project, settings=settings)
+
+
+def run_beside(shop: Shop) -> None:
+    """Make a branch of the newest release, and run the contracts there as they are now."""
+    making.create(shop.tools.engine, shop.data, BRANCH, runs.now(), "")
+    done = pipeline(on_branch(shop), main.carry)
+    _refuse("a run on a branch", [f"{name}: {error}" for name, error in done.failures.items()])
+
+
+def promote(project: Project) -> Promotion:
+    """`main.py branch promote`, without what it prints."""
+    return promoting.promote(project, find_branch(project.settings.data_dir, BRANCH))
+
+
+def _branch(shop: Shop, minimum: int | None) -> None:
+    """A branch with another contract, run, promoted where main lets it, dropped: readers see what a run would show."""
+    if shop.believed is None or not releases.newest(shop.data):
+        return
+    seen, rules = shop.seen(), shop.rules
+    _bump(shop, minimum, shop.rules.note)
+    run_beside(shop)
+    shop.insist("a branch")
+    shop.insist_on_readers("a branch", seen)
+    try:
+        done = promote(shop.project())
+    except DataError as refusal:
+        if "cannot be promoted" not in str(refusal):
+            raise
+        shop.insist_on_readers("a promotion that was refused", seen)
+        shop.rules = rules
+    else:
+        if done.run:
+            shop.believed = (shop.rules, shop.expected())
+            shop.released.append((done.run, *shop.believed))
+            shop.insist_on_promotion()
+    making.drop(shop.data, BRANCH, runs.now())
+    shop.insist("a promotion")
+
+
 def make_vacuum(project: Project, hours: int) -> None:
     """`make vacuum`, without what it prints."""
     with recorded_run(project, RunKind.VACUUM, "vacuum"):
@@ -816,6 +872,7 @@ _ACTS: dict[str, Callable[..., object]] = {
     "rollback": _rollback,
     "clock": _clock,
     "back up": _back_up,
+    "branch": _branch,
     "restore": _restore,
     "compact": _maintain(lambda table: table.optimize.compact()),
     "vacuum": _maintain(lambda table: table.vacuum(0, dry_run=False, enforce_retention_duration=False, full=True)),

@@ -26,20 +26,22 @@ import duckdb
 from loguru import logger
 
 import main
-from src import contract
+from src import contract, lake
+from src.branches import list_branches, lock_branches, making
 from src.commands.run import pipeline
 from src.errors import BoathouseError
 from src.maintenance import backup
 from src.project import open_project
 from src.run import releases, runs
 from src.run.runs import Run
-from src.settings import load
+from src.settings import branches_folder, load
 from torture import ROOT, figures, histories, oracle
 from torture.histories import Difference, Shop, Sum, Tools
 from torture.oracle import Content, Rules
 from torture.shelf import Shelf
 
-ACTIONS = ("run", "bump", "backfill", "rollback", "make optimize", "make vacuum")
+BESIDE = ("branch", "promote", "drop")  # actions on branches
+ACTIONS = ("run", "bump", "backfill", "rollback", "make optimize", "make vacuum", *BESIDE)
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,12 @@ def perform(job: Job) -> None:
             histories.make_optimize(project)
         elif kind == "make vacuum":
             histories.make_vacuum(project, *words)
+        elif kind == "branch":
+            making.create(project.engine, settings.data_dir, histories.BRANCH, runs.now(), "")
+        elif kind == "promote":
+            histories.promote(project)
+        elif kind == "drop":
+            making.drop(settings.data_dir, histories.BRANCH, runs.now())
         elif kind == "make backup":
             backup.run(project.engine, project.settings, Shelf(str(Path(job.root) / "backups")), runs.now)
         else:
@@ -231,6 +239,10 @@ def scene(tools: Tools, root: Path, seed: int, action: str) -> Scene:
     told = histories.History(random.choice(oracle.FAMILIES), tuple(past), figure)
     shop = histories.live(tools, root, told, end=False)
     seen = [(rules, content) for _, rules, content in shop.released]
+    if action in ("promote", "drop"):  # of another release than main's, which readers see whole or not at all
+        shop.rules = replace(shop.rules, minimum=random.choice((1, 4, 6)), version=shop.rules.version + 1)
+        histories.run_beside(shop)
+        seen.append((shop.rules, shop.expected()))
     shop.land("a.csv", histories.text(random))
     shop.land("z.csv", histories.text(random) + "7,2024-01-02,1,1\n")
     if action == "bump":
@@ -241,6 +253,7 @@ def scene(tools: Tools, root: Path, seed: int, action: str) -> Scene:
         "rollback": ("rollback", shop.released[0][0] if shop.released else ""),
         "make optimize": ("make optimize",),
         "make vacuum": ("make vacuum", 0),
+        **{name: (name,) for name in BESIDE},
     }
     return Scene(seed, shop, words.get(action, ("run",)), (*seen, (shop.rules, shop.expected())))
 
@@ -283,6 +296,10 @@ def _trial(
 ) -> None:
     tally.kills += killing.do(staged.job(root, at, after)).killed
     see(staged, root)
+    _see_branches(staged, root)
+    if staged.action == ("promote",) and random.random() < 0.5:  # in half of all cases the run alone finishes it
+        killing.do(staged.job(root))
+        see(staged, root)
     if random.random() < 0.15:  # and the run that would have finished it, too
         again = replace(staged.job(root, random.randint(1, 60)), action=("run",))
         tally.kills += killing.do(again).killed
@@ -305,6 +322,21 @@ def finished(staged: Scene, root: Path) -> oracle.Rows:
     histories.run(shop)
     shop.check()
     return oracle.rejected(shop.tools.connection, shop.data)
+
+
+def _see_branches(staged: Scene, root: Path) -> None:
+    """What is listed as a branch just after a kill is a whole one; whoever makes or drops one sweeps what is not."""
+    data = root / "data"
+    for branch in list_branches(data):
+        for name, version in branch.card.versions.items():
+            lake.check_restorable(lake.table_path(branch.folder, name), version)
+    if staged.action == ("promote",):  # it can be done again, however far it came
+        return
+    with lock_branches(data):
+        there = {path.name for path in branches_folder(data).glob("*")}
+        left = there - {branch.name for branch in list_branches(data)}
+    if left:
+        raise Difference(f"{left} are left of a branch")
 
 
 def see(staged: Scene, root: Path, *, apart: bool = False) -> None:
