@@ -41,6 +41,11 @@ class Project:
         """Return the landing zone's folder."""
         return self.settings.data_dir / "landing"
 
+    @property
+    def landed(self) -> Path:
+        """Return the folder of the files that rows came from: the landing zone; of a branch it is main's."""
+        return self.settings.main_dir / self.landing.name
+
     def landing_seeds(self, feeds: Collection[Feed]) -> list[Seed]:
         """Return the seeds of these feeds that land in a run; on a branch, where nothing lands, none."""
         return [] if self.settings.branch else self.contracts.seeds_of(feeds)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from conftest import Lake
@@ -131,14 +132,18 @@ def train(
     status: Status = Status.ACTIVE,
     features: Sequence[Feature] = FEATURES_LEARNT,
     model: str = "shop.late",
+    data: Path | None = None,
     **others: Any,
 ) -> None:
-    """Add a version to a model: the log odds of a slow carrier are `slow`, of a fast one -2, of a kilogram 0.1."""
+    """Add a version to a model: the log odds of a slow carrier are `slow`, of a fast one -2, of a kilogram 0.1.
+
+    `data`: the lake, where it is a branch of this one.
+    """
     artefact, sha256 = write_artefact(_estimator(slow))
     facts = {"name": model, "features": write_features(features), "libraries": json.dumps(libraries())}
     facts |= {"sha256": sha256, "artefact": artefact}
     engine = DuckEngine(memory_limit="1GB", threads=1, spill=lake.data / ".spill")
-    registry.add(engine, lake.data, f"models.{model}", version(number, status, **facts | others))
+    registry.add(engine, data or lake.data, f"models.{model}", version(number, status, **facts | others))
     engine.close()
 
 

@@ -15,6 +15,7 @@ import test_seeds
 import yaml
 from conftest import ORDERS, ROOT, Lake, short
 from deltalake import DeltaTable
+from test_commands import SHOWN
 
 from src import branches, commands, settings
 from src.branches import allowed
@@ -267,6 +268,14 @@ def test_on_a_branch_no_source_is_asked_and_no_seed_lands_and_one_that_is_new_is
     assert rows(on(lake, "tax"), "SELECT count(*) FROM silver.shop.apps, silver.shop.orders") == [[2]]
     typed_well(lake, "run")
     assert rows(lake, "SELECT count(*) FROM silver.shop.apps, silver.shop.orders") == [[3]]
+
+
+def test_a_number_on_a_branch_is_explained_down_to_the_lines_of_the_files_that_landed_in_main(changed: Lake) -> None:
+    words = ("explain", "gold.shop.daily", "--where", "day = '2026-01-02'", "--json")
+    found = json.loads(typed_well(changed, *words, BRANCH="tax"))
+    [source] = found["sources"]
+    assert (found["shown"][0]["values"]["amount"], found["contract"]) == (5.5, "1.1.0")
+    assert [row["line"]["text"] for row in source["shown"]] == ["3,2026-01-02,5,1"]
 
 
 def test_every_screen_says_which_branch_it_shows_and_of_main_none_does(shop: Lake) -> None:
@@ -523,3 +532,13 @@ def test_the_check_of_a_pull_request_in_the_document_does_what_it_says(shop: Lak
     assert "gold.shop.daily: 2 rows became 2; added 2, removed 2" in printed[2]
     assert branches.list_branches(shop.data) == []
     assert rows(shop, DAILY) == OLD
+
+
+@pytest.mark.long  # most commands are typed on a branch by the tests above
+def test_every_command_that_works_on_a_branch_ends_there_as_it_does_in_main(changed: Lake) -> None:
+    typed_well(changed, "run")
+    for name in sorted(allowed.WORKS & SHOWN.keys()):
+        words, _ = SHOWN[name]
+        main, branch = changed.typed(name, *words), changed.typed(name, *words, BRANCH="tax")
+        assert (name, branch.returncode, branch.stderr) == (name, main.returncode, branch.stderr)
+    assert sorted(path.name for path in (changed.data / "landing/shop/orders").iterdir()) == ["1.csv"]

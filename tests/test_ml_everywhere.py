@@ -138,3 +138,16 @@ def test_commands_that_look_meet_them(shop: Lake, capsys: pytest.CaptureFixture[
         name, *rest = words
         assert shop.command(name, *rest) == 0, (words, capsys.readouterr())
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_version_that_a_branch_made_comes_to_main_with_its_scores(shop: Lake) -> None:
+    before = shop.rows(SHORT)
+    assert shop.command("branch", "create", "slower") == 0
+    train(shop, 2, slow=0.0, data=shop.data / ".branches/slower")
+    beside = Lake(shop.root, {"BRANCH": "slower"})
+    assert beside.good().failures == {}
+    assert (shop.rows(SHORT), active(shop), active(beside)) == (before, 1, 2)
+    assert shop.command("branch", "promote", "slower") == 0
+    assert active(shop) == 2
+    assert [version for *_, version in shop.rows(SHORT)] == [1, 2, 2, 2]  # of the first the outcome is known
+    assert [step.records_written for step in shop.good().steps] == [0, 0, 0, 0]

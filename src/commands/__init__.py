@@ -159,8 +159,7 @@ def _new_seeds(project: Project) -> list[str]:
     """Return the seeds that say something which main's landing zone does not have."""
     from src.landing import seeds  # on a branch, and nowhere else: importing takes time
 
-    landed = project.settings.main_dir / project.landing.name
-    return [seed.shown for seed in project.contracts.seeds if seeds.is_new(landed, seed)]
+    return [seed.shown for seed in project.contracts.seeds if seeds.is_new(project.landed, seed)]
 
 
 def json_argument(parser: argparse.ArgumentParser) -> None:

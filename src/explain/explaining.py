@@ -358,7 +358,7 @@ class Explainer:
     def _origins(self, table: Table, stored: lake.Snapshot) -> Origins:
         feeds = {feed.id: self._consumed(stored, feed.id) for feed in table.feeds}
         bronze = {name: found for name, found in feeds.items() if found}
-        return Origins(self.project.engine, table, stored, bronze, self.project.landing)
+        return Origins(self.project.engine, table, stored, bronze, self.project.landed)
 
     # -- as people read them
 
