@@ -83,8 +83,7 @@ def cluster(memory: str = "600m", options: Mapping[str, str] = QUICK) -> Iterato
     spark_home()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="boathouse-spark-")))
-        (folder / "conf").mkdir()
-        (folder / "conf/spark-defaults.conf").write_text("".join(f"{k} {v}\n" for k, v in options.items()))
+        configure(folder, options)
         words = [f"{_DEPLOY}.master.Master", "--host", "127.0.0.1", "--port", "0", "--webui-port", "0"]
         master, log = begun(Spark("", folder), words, "New state: ALIVE")
         stack.callback(ended, master)
@@ -94,6 +93,12 @@ def cluster(memory: str = "600m", options: Mapping[str, str] = QUICK) -> Iterato
         stack.callback(spark.end_workers)
         spark.revive()
         yield spark
+
+
+def configure(folder: Path, options: Mapping[str, str] = QUICK) -> None:
+    """Write Spark's own options of a cluster, where `Spark.environ` tells it to look for them."""
+    (folder / "conf").mkdir()
+    (folder / "conf/spark-defaults.conf").write_text("".join(f"{k} {v}\n" for k, v in options.items()))
 
 
 def spark_home() -> Path:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,13 +34,24 @@ def call(spark: Spark, name: str, *arguments: Any) -> Any:
 @contextmanager
 def cluster() -> Iterator[Spark]:
     """A cluster of two workers, each with one core, whose executors have a credential of the object store."""
+    _skip_without_spark()
+    credential = {f"spark.executorEnv.{name}": value for name, value in CREDENTIAL.items()}
+    with clusters.cluster(options=clusters.QUICK | credential) as spark:
+        yield spark
+
+
+def alone(folder: Path) -> Spark:
+    """Spark without a cluster: the driver's Java machine does two tasks at once, and tries each twice."""
+    _skip_without_spark()
+    clusters.configure(folder)
+    return Spark("local[2,2]", folder)
+
+
+def _skip_without_spark() -> None:
     try:
         clusters.spark_home()
     except Missing as reason:
         pytest.skip(str(reason))
-    credential = {f"spark.executorEnv.{name}": value for name, value in CREDENTIAL.items()}
-    with clusters.cluster(options=clusters.QUICK | credential) as spark:
-        yield spark
 
 
 @contextmanager

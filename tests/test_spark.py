@@ -17,7 +17,7 @@ import pytest
 from conftest import ROOT, Lake
 from databases import free_port as free_port
 from object_store import BucketLake, was_written
-from spark_cluster import call, cluster, connect
+from spark_cluster import alone, call, cluster, connect
 from test_workers import HEADER, LOADS, left_in, lived
 
 from benchmarks.cluster import Spark
@@ -57,7 +57,16 @@ def test_a_cluster_leaves_in_a_bucket_what_one_machine_leaves_in_a_folder(
     assert was_written(there.data / ".staging", environ)
 
 
-def test_a_task_whose_worker_is_killed_is_done_again(spark: Spark, tmp_path: Path) -> None:
+def test_a_task_whose_worker_is_killed_is_done_again_by_spark_without_a_cluster(tmp_path: Path) -> None:
+    a_task_whose_worker_is_killed_is_done_again(alone(tmp_path), tmp_path)
+
+
+@pytest.mark.long  # six Java machines in place of one
+def test_a_task_whose_worker_is_killed_is_done_again_by_a_cluster(spark: Spark, tmp_path: Path) -> None:
+    a_task_whose_worker_is_killed_is_done_again(spark, tmp_path)
+
+
+def a_task_whose_worker_is_killed_is_done_again(spark: Spark, tmp_path: Path) -> None:
     there = call(spark, "killed_once", tmp_path / "there", spark.settings, "rewrite", tmp_path / "killed")
     assert (tmp_path / "killed").exists()
     assert there == lived(tmp_path / "here", {})
