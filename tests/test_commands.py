@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import ORDERS as CONTRACT
 from conftest import ROOT, Lake, short, typed
 from deltalake import DeltaTable
 
@@ -100,6 +101,8 @@ UNUSED = {
 
 def test_a_run_with_nothing_new_loads_nothing_but_what_looks_for_news(lake: Lake) -> None:
     shop(lake)
+    lake.write("silver/shop/returns.yaml", CONTRACT.replace("orders", "returns"))  # so that steps go side by side
+    lake.land("shop/returns/1.csv", "order_id,day,amount,updated\n1,2024-01-02,10,1\n")
     lake.land("shop/orders/bad.csv", "<html>")
     assert lake.command("run") != 0
     (lake.data / "landing/shop/orders/bad.csv").unlink()

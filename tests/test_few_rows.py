@@ -52,7 +52,7 @@ def history(root: Path, option: str, seed: int) -> list[Any]:
     return found
 
 
-@pytest.mark.parametrize("seed", short(range(96), 4))
+@pytest.mark.parametrize("seed", short(range(96), 2))
 def test_short_statements_for_few_rows_give_what_those_for_many_give(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:

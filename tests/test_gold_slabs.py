@@ -134,7 +134,7 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tools]:
     made.close()
 
 
-@pytest.mark.parametrize("figure", short(["calendar", "lookback", "claim", *figures.KINDS], 2))
+@pytest.mark.parametrize("figure", short(["calendar", "lookback", "claim", *figures.KINDS], 1))
 def test_a_mart_in_slabs_is_what_one_pass_gives(
     tools: Tools, tmp_path: Path, counted: list[int], monkeypatch: pytest.MonkeyPatch, figure: str
 ) -> None:

@@ -21,7 +21,7 @@ from src.errors import DataError, MachineError, UsageError
 from src.maintenance import archive, check, drill, manifests, rot
 from src.maintenance.backup import BackupPlan
 from src.project import open_engine, open_project
-from src.run import backup_records, releases
+from src.run import backup_records, releases, runs
 
 __all__ = ["built", "first", "kept", "shop"]  # the fixtures of the tests of backups
 ORDERS, BRONZE, DAILY = "silver.shop.orders", "bronze.shop.orders", "gold.shop.daily"
@@ -156,6 +156,18 @@ def test_check_counts_the_rows_of_each_file(shop: Lake) -> None:
     assert [one.found.partition(".parquet ")[2] for one in shop.findings() if one.table == BRONZE] == [
         "has 2 rows, the log says 3"
     ]
+
+
+def test_check_tells_of_a_step_whose_rows_do_not_add_up(shop: Lake) -> None:
+    shop.environ["BROKEN_ON_PURPOSE"] = "1"
+    records = delta.open_table(delta.table_path(shop.data, runs.TABLE))
+    assert records
+    with open_engine(shop.settings) as engine:
+        more = "CASE layer WHEN 'gold' THEN records_read + 1 ELSE records_read END AS records_read"
+        files = engine.write(f"SELECT * REPLACE ({more}) FROM {engine.scan(records, evolved=True)}", records.root)
+    delta.commit(records, add=files, remove=records.files)
+    found = {(one.table, one.law, one.found.partition(", ")[2]) for one in shop.findings()}
+    assert found == {(runs.TABLE, "the rows of every step add up", DAILY)}
 
 
 def test_check_tells_of_a_table_that_is_gone(shop: Lake) -> None:

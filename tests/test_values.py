@@ -528,8 +528,9 @@ def drawn(examples: int) -> settings:
 @pytest.mark.parametrize(
     "kind", short([*FIRST, *(kind for kind in (*NUMBERS, "BOOLEAN") if kind not in FIRST)], len(FIRST))
 )
-def test_no_text_becomes_another_value(engine: DuckEngine, kind: str) -> None:
-    @drawn(60)
+@pytest.mark.parametrize("lists", short([15, 60], 1))
+def test_no_text_becomes_another_value(engine: DuckEngine, kind: str, lists: int) -> None:
+    @drawn(lists)
     @given(st.lists(_VALUES.map(str.strip).filter(bool), min_size=30, max_size=120))
     def prove(texts: list[str]) -> None:
         for text, value, reasons in silver(engine, kind, texts):

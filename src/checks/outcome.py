@@ -10,11 +10,11 @@ from src.errors import BoathouseError, DataError
 if TYPE_CHECKING:
     from src.checks.audits import AuditResult
 
-_PARTS = (
+PARTS = (  # what becomes of a row that is read: one of these
     *("inserted", "updated", "unchanged", "duplicates", "superseded", "conflicts"),
     *("quarantined", "deleted", "forgotten"),
 )
-_COUNTS = ("read", *_PARTS, "removed", "written", "partitions", "files")
+_COUNTS = ("read", *PARTS, "removed", "written", "partitions", "files")
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Outcome:
         Raises:
             DataError: the sum does not close; the step must not commit.
         """
-        parts = {name: getattr(self, name) for name in _PARTS}
+        parts = {name: getattr(self, name) for name in PARTS}
         if self.read != sum(parts.values()):
             shown = " + ".join(f"{count} {name}" for name, count in parts.items())
             raise DataError(

@@ -248,8 +248,11 @@ class DuckEngine:
         return engine
 
     def admit(self, size: int) -> None:
-        """Raise an OutOfMemoryError where reading so many bytes of files is no work for an engine of small steps."""
-        if self.small and (size > _SMALL or not self.has_room_for(size)):
+        """Raise an OutOfMemoryError where reading so many bytes of files is no work for an engine of small steps.
+
+        Where there is nothing to read the engine is not asked how much memory it has: that would open it.
+        """
+        if self.small and size and (size > _SMALL or not self.has_room_for(size)):
             raise OutOfMemoryError(f"{size:,} bytes to read beside other steps", fix="do the step alone")
 
     def _reopen(self) -> None:
