@@ -53,7 +53,7 @@ CHOSEN = $(if $(DOMAIN),--domain="$$DOMAIN") $(if $(SELECT),--select="$$SELECT")
 PULLED = $(if $(SOURCE),--source="$$SOURCE") $(if $(SLICE),--slice="$$SLICE") $(if $(WHERE),--where="$$WHERE") \
 	$(if $(START),--start="$$START") $(if $(END),--end="$$END")
 DRY = $(if $(DRY_RUN),--dry-run)
-FORGOTTEN = $(if $(RETENTION),--retention) $(if $(WITHOUT),--without="$$WITHOUT") $(if $(YES),--yes) $(if $(LIST),--list) $(if $(FINISH),--finish) $(DRY)
+FORGOTTEN = $(if $(RETENTION),--retention) $(if $(WITHOUT),--without="$$WITHOUT") $(if $(YES),--yes) $(if $(LIST),--list) $(if $(FINISH),--finish) $(if $(BACKUPS),--backups) $(DRY)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup pipeline draft plan diff branch explain preview status health report alerts query check repair schema-version upgrade forget vacuum optimize backup restore
@@ -161,7 +161,7 @@ schema-version: ready ## the version of each contract and of its table, and what
 upgrade: ready ## bring the tables to the format of this release; no row changes (DRY_RUN=1)
 	@$(PYTHON) main.py upgrade $(DRY)
 
-forget: ready ## take a person out of every table: TABLE=silver.sales.customers WHERE="id = 7" REASON="..." (DRY_RUN=1, YES=1, LIST=1, FINISH=1)
+forget: ready ## take a person out of every table: TABLE=silver.sales.customers WHERE="id = 7" REASON="..." (DRY_RUN=1, YES=1, LIST=1, FINISH=1, BACKUPS=1)
 	@$(PYTHON) main.py forget $(if $(TABLE),--table="$$TABLE") $(if $(WHERE),--where="$$WHERE") $(if $(REASON),--reason="$$REASON") $(FORGOTTEN)
 
 vacuum: ready ## remove files that left their table 168 hours ago (DRY_RUN=1, RETENTION_HOURS=n with PURGE=1)

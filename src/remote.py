@@ -128,9 +128,14 @@ class Remote:
         """Remove the folders below this one that became empty, where the remote has folders."""
         self._judge(self._called("rmdirs", "--leave-root", self._location(subfolder)))
 
+    @property
+    def is_folder(self) -> bool:
+        """Return whether it is a folder of this machine."""
+        return _NAMED.fullmatch(self.path) is None
+
     def here(self, subfolder: str) -> Path | None:
         """Return where its files lie on this machine; None of a remote."""
-        return None if _NAMED.fullmatch(self.path) else Path(self.path) / subfolder
+        return Path(self.path) / subfolder if self.is_folder else None
 
     @cached_property
     def in_lakes_store(self) -> tuple[Path, store.Credential] | None:

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 from conftest import Lake
+from test_forget import FORGET
+from test_forget import shop as shop_of_customers
 
 from src.errors import DataError
 from src.forget import backups
 from src.forget.backups import Held, Renewed
 from src.forget.outside import Outside, forget
-from src.forget.scanning import Value
+from src.forget.scanning import Value, search
 from src.maintenance import archive, backup, restore
 from src.project import open_engine, open_project
 from src.remote import Remote
@@ -178,3 +180,28 @@ def test_the_remote_is_made_anew_without_a_value_though_it_was_killed_half_way(s
         target = shop.root / "again"
         tables = restore.execute(engine, remote, restore.plan(remote, target, None), target, clock(5))
     assert tables["silver.shop.orders"].rows == 2
+
+
+def test_a_person_is_nowhere_in_lake_logs_and_backups_once_all_was_typed(
+    lake: Lake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop_of_customers(lake, landed=True)
+    assert lake.command("backup") == 0
+    (lake.root / "logs").mkdir(exist_ok=True)
+    (lake.root / "logs/app.log").write_text("2026-03-02 ERROR ada@example.org is refused\n2026-03-02 INFO done\n")
+    (lake.data / "reports").mkdir()
+    (lake.data / "reports/2026-03-02.md").write_text("new value: email (ada.new@example.org)")
+    capsys.readouterr()
+    assert lake.command("forget", *FORGET) == 0
+    printed = capsys.readouterr().out
+    assert "logs: 1 files, 1 lines overwritten" in printed and "reports: 1 files, removed" in printed
+    assert "holds them in 5 tables, and goes on " in printed
+    assert lake.command("forget", *FORGET, "--backups") == 0
+    assert "holds nothing of them; 1 backups of before went" in capsys.readouterr().out
+    values = [Value(text) for text in ("ada@example.org", "ada.new@example.org", "178501785")]
+    everywhere = [lake.root / name for name in ("data", "logs", "backups")]
+    with open_engine(lake.settings) as engine:
+        assert search(engine, values, everywhere, lake.root / "spill").findings == ()
+    run = lake.good()
+    assert [record.records_read for record in run.records if record.layer == "bronze"] == [0, 0]
+    assert lake.command("backup") == 0

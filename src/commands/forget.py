@@ -10,20 +10,22 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
-from src import console
+from src import console, store
 from src.author import by_job
 from src.branches import list_branches, making
 from src.commands import Call, json_argument, show
 from src.commands.run import finish
 from src.errors import BUG_EXIT_CODE, DataError, UsageError
-from src.forget import certificates, forgetting, planning, proving
+from src.forget import backups, certificates, forgetting, planning, proving
 from src.forget.certificates import Certificate, Entry, Status
 from src.forget.forgetting import Forgotten
 from src.forget.identifying import Text
 from src.forget.landed import Landed
 from src.forget.planning import Past, ShownPlan
 from src.project import Project, open_project
+from src.remote import open_remote
 from src.run import runs
 from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
@@ -48,6 +50,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="silver tables whose rows stay, whatever they refer to",
     )
     parser.add_argument("--drop-branches", action="store_true", help="drop the branches of the lake, which share files")
+    parser.add_argument("--backups", action="store_true", help="make the remote of backups anew without them, too")
     parser.add_argument("--dry-run", action="store_true", help="say where they are and what would be done")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--retention", action="store_true", help="the rows that are past the `retention` of contracts")
@@ -143,7 +146,11 @@ def _forget(call: Call, project: Project) -> int:
 def _nobody(call: Call, project: Project, where: str) -> int:
     """Say that no line meets a condition, and whether its constants are found elsewhere; returns the exit code."""
     print("0 changed: no line that landed meets the condition")
-    ended = forgetting.search_again(project, project.declared(call.args.table), where)
+    if call.args.backups and not call.args.yes:
+        _confirm()
+    table = project.declared(call.args.table)
+    ended = forgetting.search_again(project, table, where)
+    ended = _with_backups(call, project, ended, forgetting.constants_of(project, table, where))
     show(call, ended, _print_end)
     return 0 if ended.status == Status.DONE else DataError.exit_code
 
@@ -166,12 +173,33 @@ def _over(
     if code := _exit_code(call, project, current):
         console.complain("not forgotten yet: make right what failed; the next run or `main.py forget --finish` goes on")
         return code
-    ended = forgetting.end(project, begun, texts)
+    ended = _with_backups(call, project, forgetting.end(project, begun, texts), texts)
     show(call, ended, _print_end)
     if ended.status == Status.DONE:
         return 0
     what = f"out of the tables, and not proven to be gone: {ended.detail}"
     raise DataError(what, fix="see the files above; once they are gone type the command again, which searches again")
+
+
+def _with_backups(call: Call, project: Project, ended: Forgotten, texts: Sequence[Text] | None) -> Forgotten:
+    """Return the end with the backups that hold them, which are made anew first where that is asked for.
+
+    Those of a store over the network are read for this alone.
+    """
+    settings, values = call.settings, proving.values_of(texts or ())
+    remote, room = open_remote(settings), store.beside(settings.data_dir) / ".spill"
+    if not values:
+        return ended
+    if not call.args.backups:
+        if not remote.is_folder:
+            console.note(f"the backups at {remote.path} were not read; --backups makes them anew without them")
+            return ended
+        return replace(ended, backups=tuple(backups.holding(project.engine, settings, remote, values, room)))
+    if ended.status == Status.DONE:  # else the new one would hold them, too
+        done = backups.renew(project.engine, settings, remote, values, runs.now, room)
+        gone = f"{len(done.removed)} backups of before went, and {done.objects} files"
+        console.note(f"backup {done.backup} was drilled and holds nothing of them; {gone}")
+    return ended
 
 
 def _exit_code(call: Call, project: Project, current: Run) -> int:
@@ -185,6 +213,11 @@ def _exit_code(call: Call, project: Project, current: Run) -> int:
 def _print_end(ended: Forgotten) -> None:
     for certificate in ended.certificates:
         print(f"certificate {certificate}: {ended.status}; older versions of {len(ended.purged)} tables went")
+    for one in ended.outside:
+        print(f"{console.plain(one.what)}: {one.files} files, {one.done}")
+    for held in ended.backups:
+        until = f"goes on {held.until}" if held.until else "is kept for longer than 20 years"
+        print(f"backup {held.backup} holds them in {len(held.tables)} tables, and {until}; --backups makes it anew")
     for found in ended.found[:_MOST]:
         print(f"found: {console.plain(found.path)}: {found.how}")
     if len(ended.found) > _MOST:

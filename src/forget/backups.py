@@ -41,7 +41,7 @@ class Held:
 
 @dataclass(frozen=True)
 class Renewed:
-    """The backup that holds nothing of the person any more, and what was removed: backups, and objects."""
+    """The backup that holds nothing of the person, and what went, also by retention: backups, and objects."""
 
     backup: str
     removed: tuple[str, ...]
@@ -84,6 +84,7 @@ def renew(
         DataError: the new backup holds a value, or is not what it should be; nothing was removed.
         UsageError, LockedError, AuthError, TransientError, MachineError: as a backup does.
     """
+    before = archive.listing(remote)
     backup.run(engine, settings, remote, clock)
     newest = archive.listed(remote)[-1]
     drill.run(engine, settings.data_dir, remote, newest, clock)
@@ -91,8 +92,10 @@ def renew(
     if newest in held:
         fix = "forget the person in the lake first; `main.py forget` says what is left"
         raise DataError("the newest backup holds a value", where=f"{remote.path}, backup {newest}", fix=fix)
-    objects = backup.remove(settings, remote, held, clock)
-    return Renewed(newest, tuple(held), objects)
+    backup.remove(settings, remote, held, clock)
+    now = archive.listing(remote)
+    removed = tuple(name for name in before.names if name not in now.names)
+    return Renewed(newest, removed, len(before.files.keys() - now.files.keys()))
 
 
 def goes_on(names: Collection[str], name: str, settings: Settings) -> date | None:

@@ -26,11 +26,13 @@ from src.checks.outcome import Outcome
 from src.engine import identifier, literal
 from src.errors import DataError
 from src.forget import bronze as taking
-from src.forget import certificates, finding, identifying, key, landed, lines, planning, proving, quoted
+from src.forget import certificates, finding, identifying, key, landed, lines, outside, planning, proving, quoted
+from src.forget.backups import Held
 from src.forget.certificates import Certificate, Entry, Status
 from src.forget.finding import KEYS
 from src.forget.identifying import Text
 from src.forget.landed import Landed
+from src.forget.outside import Outside
 from src.forget.planning import ForgetPlan, Location, Past
 from src.forget.scanning import Scan
 from src.project import Project, Selection, downstream
@@ -65,13 +67,18 @@ class Found:
 
 @dataclass(frozen=True)
 class Forgotten:
-    """The end of forgettings: their certificates, whether it is proven, older versions that went, what was found."""
+    """The end of forgettings: their certificates, whether it is proven, older versions that went, what was found.
+
+    `outside`: what became of reports, logs and the like; `backups`: those that hold them.
+    """
 
     certificates: tuple[str, ...]
     status: str  # done | unproven
     detail: str
     purged: tuple[Location, ...]
     found: tuple[Found, ...] = ()
+    outside: tuple[Outside, ...] = ()
+    backups: tuple[Held, ...] = ()
 
 
 def use_key(project: Project, *, make: bool) -> tuple[str, bool]:
@@ -210,14 +217,17 @@ def end(project: Project, begun: Sequence[Entry], texts: Sequence[Text] | None =
         proving.refuse_branches(project)
         purged = purge(project, begun)
         lake.keep(project.settings.data_dir)
+        beside = outside.forget(project, proving.values_of(texts)) if texts else []
         scan = proving.prove(project, texts) if texts else None
         of_dates = all(one.status == Status.RETENTION for one in begun)
         status = Status.DONE if of_dates or (scan and scan.is_clean) else Status.UNPROVEN
-        over = [entry for one in begun for entry in _as_entries(run, one.certificate, purged)]
+        gone = [*purged, *(Location(one.what, 0, one.files, one.done) for one in beside if not one.is_left)]
+        over = [entry for one in begun for entry in _as_entries(run, one.certificate, gone)]
         detail = described(scan) if scan else "" if of_dates else _not_searched(texts)
         over += [Entry(one.certificate, run.clock(), status, run.run_id, detail=detail) for one in begun]
         certificates.end(project.engine, project.settings.data_dir, over, len(begun))
-    return Forgotten(tuple(one.certificate for one in begun), str(status), detail, tuple(purged), shown(project, scan))
+    ids, found = tuple(one.certificate for one in begun), shown(project, scan)
+    return Forgotten(ids, str(status), detail, tuple(purged), found, tuple(beside))
 
 
 def _not_searched(texts: Sequence[Text] | None) -> str:
@@ -242,28 +252,38 @@ def shown(project: Project, scan: Scan | None) -> tuple[Found, ...]:
 def search_again(project: Project, table: Table, where: str) -> Forgotten:
     """Search for the constants of a condition that no line meets, as whoever took the lines out may have died.
 
-    Where nothing is found the certificates of a condition on one column that say the same value are proven by it.
+    Where certificates of a condition on one column say the same value and are not proven, what lies beside the tables
+    loses it first, and they are proven where nothing is found.
     """
-    data, constants = project.settings.data_dir, identifying.in_condition(project, where)
-    columns = finding.condition_columns(project.engine, table, where)
-    texts = [Text(text, frozenset(columns)) for text in constants if len(text) >= identifying.SHORTEST]
+    data, texts = project.settings.data_dir, constants_of(project, table, where)
     if not texts:
         return Forgotten((), str(Status.UNPROVEN), _not_searched(texts), ())
-    scan, proven = proving.prove(project, texts), list[Certificate]()
-    if scan.is_clean and len(constants) == len(columns) == 1:
-        kind = table.row_columns[columns[0]]
-        value = f"TRY_CAST({literal(constants[0])} AS {kind})"
-        [(digest,)] = project.engine.rows(f"SELECT {lines.hashed(table.id, columns, [value])}")
-        every = certificates.read_certificates(project.engine, data)
-        proven = [one for one in every if one.hash == digest and one.status == Status.UNPROVEN]
-    if proven:
-        with recorded_run(project, RunKind.FORGET, "forget: searched again") as run:
-            ids = [one.certificate for one in proven]
-            done = [Entry(one, run.clock(), Status.DONE, run.run_id, detail=described(scan)) for one in ids]
+    unproven = _unproven(project, table, where)
+    if not unproven:
+        scan = proving.prove(project, texts)
+        status = Status.DONE if scan.is_clean else Status.UNPROVEN
+        return Forgotten((), str(status), described(scan), (), shown(project, scan))
+    with recorded_run(project, RunKind.FORGET, "forget: searched again") as run:
+        beside = outside.forget(project, proving.values_of(texts))
+        scan = proving.prove(project, texts)
+        ids = tuple(one.certificate for one in unproven) if scan.is_clean else ()
+        done = [Entry(one, run.clock(), Status.DONE, run.run_id, detail=described(scan)) for one in ids]
+        if done:
             certificates.append(project.engine, data, done)
     status = Status.DONE if scan.is_clean else Status.UNPROVEN
-    ids = [one.certificate for one in proven]
-    return Forgotten(tuple(ids), str(status), described(scan), (), shown(project, scan))
+    return Forgotten(ids, str(status), described(scan), (), shown(project, scan), tuple(beside))
+
+
+def _unproven(project: Project, table: Table, where: str) -> list[Certificate]:
+    """Return the certificates that are not proven, of a condition on one column that says the same value."""
+    constants = identifying.in_condition(project, where)
+    columns = finding.condition_columns(project.engine, table, where)
+    if not len(constants) == len(columns) == 1:
+        return []
+    value = f"TRY_CAST({literal(constants[0])} AS {table.row_columns[columns[0]]})"
+    [(digest,)] = project.engine.rows(f"SELECT {lines.hashed(table.id, columns, [value])}")
+    every = certificates.read_certificates(project.engine, project.settings.data_dir)
+    return [one for one in every if one.hash == digest and one.status == Status.UNPROVEN]
 
 
 def give_up_keys(project: Project, run: Run) -> int:
@@ -279,6 +299,13 @@ def give_up_keys(project: Project, run: Run) -> int:
     certificates.append(engine, data, entries)
     _, _, kept = certificates.remembered(engine, data, list(project.contracts.silver))
     return before - int(engine.one(f"SELECT count(*) FROM {kept}")[0])
+
+
+def constants_of(project: Project, table: Table, where: str) -> list[Text]:
+    """Return the constants of a condition that are long enough to be looked for."""
+    columns = frozenset(finding.condition_columns(project.engine, table, where))
+    constants = identifying.in_condition(project, where)
+    return [Text(text, columns) for text in constants if len(text) >= identifying.SHORTEST]
 
 
 def unfinished(project: Project) -> list[Entry]:

@@ -22,10 +22,13 @@ def prove(project: Project, texts: Sequence[Text]) -> Scan:
         MachineError: an object store does not answer.
     """
     settings = project.settings
-    values = [Value(text.text, text.columns) for text in texts]
-    return search(
-        project.engine, values, [settings.data_dir, settings.log_dir], store.beside(settings.data_dir) / ".spill"
-    )
+    room = store.beside(settings.data_dir) / ".spill"
+    return search(project.engine, values_of(texts), [settings.data_dir, settings.log_dir], room)
+
+
+def values_of(texts: Sequence[Text]) -> list[Value]:
+    """Return texts as what a search looks for."""
+    return [Value(text.text, text.columns) for text in texts]
 
 
 def refuse_branches(project: Project) -> None:
