@@ -303,7 +303,8 @@ def give_up_keys(project: Project, run: Run) -> int:
 
 def constants_of(project: Project, table: Table, where: str) -> list[Text]:
     """Return the constants of a condition that are long enough to be looked for."""
-    columns = frozenset(finding.condition_columns(project.engine, table, where))
+    names = finding.condition_columns(project.engine, table, where)
+    columns = frozenset({*map(str.lower, names), *table.reads_of_files(names, project.engine.column_names)})
     constants = identifying.in_condition(project, where)
     return [Text(text, columns) for text in constants if len(text) >= identifying.SHORTEST]
 
