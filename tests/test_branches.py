@@ -517,21 +517,26 @@ def test_cells_by_key_are_the_same_in_parts_as_in_one_piece_also_where_a_row_mov
     assert told["cells"] == {"day": 5, "amount": 15, "updated": 30}
 
 
-def test_the_check_of_a_pull_request_in_the_document_does_what_it_says(shop: Lake) -> None:
+def done_as_written(lake: Lake, command: str) -> str:
+    """What a command of the document prints, typed as it stands there."""
+    before, words = command.partition(" #")[0].replace(".venv/bin/python ", "").split("main.py ")
+    return typed_well(lake, *words.split(), **dict(re.findall(r"(\w+)=(\S+)", before)))
+
+
+def test_the_commands_and_the_check_of_a_pull_request_in_the_document_do_what_it_says(shop: Lake) -> None:
     raise_amounts(shop)
     text = (ROOT / "docs/branches.md").read_text(encoding="utf-8")
     workflow = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)[0])
     steps = [step["run"] for step in workflow["jobs"]["numbers"]["steps"] if "main.py" in step.get("run", "")]
-    assert len(steps) == 4
-    printed = []
-    for step in steps:
-        command, _, into = step.replace('"$NAME"', "pr-7").partition(" | ")
-        assert into in ("", 'tee -a "$GITHUB_STEP_SUMMARY"')
-        before, words = command.split(".venv/bin/python main.py ")
-        printed.append(typed_well(shop, *words.split(), **dict(re.findall(r"(\w+)=(\S+)", before))))
-    assert "gold.shop.daily: 2 rows became 2; added 2, removed 2" in printed[2]
-    assert branches.list_branches(shop.data) == []
-    assert rows(shop, DAILY) == OLD
+    commands = [step.replace('"$NAME"', "pr-7").partition(" | ") for step in steps]
+    assert {into for _, _, into in commands} == {"", 'tee -a "$GITHUB_STEP_SUMMARY"'}
+    created, _, differs, _ = [done_as_written(shop, command) for command, _, _ in commands]
+    assert created.startswith("branch pr-7 of release")
+    assert "gold.shop.daily: 2 rows became 2; added 2, removed 2" in differs
+    assert (branches.list_branches(shop.data), rows(shop, DAILY)) == ([], OLD)
+    lines = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)[0].splitlines()
+    assert "promoted 1 table of branch new-margin" in "".join(done_as_written(shop, line) for line in lines)
+    assert (branches.list_branches(shop.data), rows(shop, DAILY)) == ([], NEW)
 
 
 @pytest.mark.long  # most commands are typed on a branch by the tests above

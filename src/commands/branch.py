@@ -18,7 +18,7 @@ from src.branches.making import Made
 from src.branches.promoting import Promotion
 from src.commands import Call, json_argument, show
 from src.errors import UsageError
-from src.facts.wording import size
+from src.facts.wording import pluralized, size
 from src.project import open_engine, open_project
 from src.run import runs
 from src.settings import checked_branch
@@ -75,7 +75,7 @@ def _print_made(made: Made) -> None:
     for text in made.notes:
         console.note(text)
     print(
-        f"branch {made.name} of release {made.release}: {made.tables} tables, {made.rows:,} rows, "
+        f"branch {made.name} of release {made.release}: {pluralized(made.tables, 'table')}, {made.rows:,} rows, "
         f"{size(made.bytes)} shared with main and none of it copied"
     )
     print(f"BRANCH={made.name} make pipeline runs the contracts as they are now there; main.py diff main {made.name}")
@@ -90,7 +90,8 @@ def _print_promotion(found: Promotion) -> None:
     if found.run is None:
         print("dry run: nothing was changed")
     else:
-        print(f"promoted {len(found.tables)} tables of branch {found.branch} in run {found.run}: {found.files} files")
+        tables, files = pluralized(len(found.tables), "table"), pluralized(found.files, "file")
+        print(f"promoted {tables} of branch {found.branch} in run {found.run}, {files} linked")
         print(
             f"`main.py rollback --to` an earlier release takes it back; `branch drop {found.branch}` removes the branch"
         )
