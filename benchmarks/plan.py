@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from benchmarks import machine, scenarios, shops
+from benchmarks import cells, machine, scenarios, shops
 from benchmarks.cluster import cluster as spark_cluster
 from benchmarks.contenders import Boathouse, Contender, Floor
 from benchmarks.days import Diary, library
@@ -17,7 +17,7 @@ from benchmarks.many import ManyTables
 from benchmarks.measure import Command, run
 from benchmarks.parts import Watch, stages, weighed
 from benchmarks.peers import Peer, SparkDelta
-from benchmarks.scenarios import Entrant, Entry
+from benchmarks.scenarios import Entrant, Entry, check_equal
 
 # rows and days of a history; 1m-37-days and 30m-1095-days have as many rows a day as 10m
 HISTORIES = {
@@ -276,8 +276,10 @@ def workers(bench: Bench) -> Iterator[list[Entry]]:
 def cluster(bench: Bench) -> Iterator[list[Entry]]:
     """The whole history at once: by one process, by two that it deals tasks out to, and by a cluster of two workers.
 
-    Spark with Delta tables does the same work on the same cluster. A cluster has its master and its workers running
-    already; of each run is measured what its driver and its executors take, from the start of the driver to its end.
+    What these three leave is compared in every cell, version and progress of every table. Spark with Delta tables does
+    the same work on the same cluster, and is compared in what all contenders are. A cluster has its master and its
+    workers running already; of each run is measured what its driver and its executors take, from the start of the
+    driver to its end.
     """
     size = bench.size("10m")
     files, task, one = bench.history(size), f"first load of {size}", bench.boathouse
@@ -298,8 +300,12 @@ def cluster(bench: Bench) -> Iterator[list[Entry]]:
         entries = bench.measured(entrants, 1)
         for (who, watch), entry in zip(everyone, entries, strict=True):
             entry.parts = watch.parts
+            state = bench.folder / "work" / who.slug
             if who.slug in ("workers", "spark"):
-                entry.stages = stages(bench.folder / "work" / who.slug / "logs/app.log")
+                entry.stages = stages(state / "logs/app.log")
+            if who is not peer and not entry.failed:
+                entry.result |= cells.of_lake(state / "data")
+        check_equal(entries[:-1])
         yield entries
 
 

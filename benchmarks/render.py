@@ -44,7 +44,8 @@ How long Boathouse takes and how much memory, beside other ways to do the same w
   back; 0.5 % are dirty. A history of 1, 10 or 30 million rows (1m, 10m, 30m) is spread over 365 days.
 - **The work**, the same for everyone: keep the rows as they came, put the dirty ones aside, keep the newest row of each
   key whatever the order of arrival, and the revenue of each day, country and product.
-- **The same result**: after the first round the rows, sums and content hashes of all four tables are compared.
+- **The same result**: after the first round the rows, sums and content hashes of all four tables are compared; between
+  the engines of Boathouse (`--only cluster`) the cells, versions and recorded progress of every table.
   Contenders that differ in one row are not timed: the run is refused.
 - **A round**: every contender once, in turn, so that a busy machine slows them alike; each in fresh processes, from a
   copy of the same state, with the files in the page cache. Read the ratios, and medians within one table only.

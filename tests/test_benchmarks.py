@@ -11,9 +11,9 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from conftest import ROOT
+from conftest import ROOT, Lake
 
-from benchmarks import cost, generate, measure, plan, plots, render, results, scenarios, shops
+from benchmarks import cells, cost, generate, measure, plan, plots, render, results, scenarios, shops
 from benchmarks.contenders import HERE, Boathouse, Contender, Floor, Missing
 from benchmarks.figures import LESSON
 from benchmarks.generate import COLUMNS, History
@@ -401,3 +401,35 @@ def test_the_longest_bar_fills_the_plot_and_others_their_share() -> None:
     assert 'class="own" x="250" y="37" width="120.0"' in drawn
     assert 'class="bar" x="250" y="61" width="480.0"' in drawn
     assert "peer &lt;2&gt;" in drawn
+
+
+def test_a_cell_a_version_and_progress_of_any_table_tell_two_lakes_apart(tmp_path: Path) -> None:
+    header, row = "order_id,day,amount,updated\n", "1,2024-01-01,10,1\n"
+    loads = {
+        "one": [row + "x\n"],
+        "two": [row + "x\n"],
+        "cell": [row.replace("10", "11") + "x\n"],
+        "runs": [row, "x\n"],
+    }
+    found = {}
+    for name, texts in loads.items():
+        shop = Lake(tmp_path / name).shop()
+        for nth, text in enumerate(texts):
+            shop.land(f"shop/orders/{nth}.csv", header + text)
+            shop.good()
+        found[name] = cells.of_lake(shop.data)
+    assert set(found["one"]) == {
+        "bronze.shop.orders",
+        "gold.shop.daily",
+        "quarantine.shop.orders",
+        "silver.shop.orders",
+    }
+    assert found["two"] == found["one"]
+    differ = {
+        name: [table for table, its in found["cell"].items() if its[name] != found["one"][table][name]]
+        for name in ("cells", "version")
+    }
+    assert differ == {"cells": ["bronze.shop.orders", "silver.shop.orders", "gold.shop.daily"], "version": []}
+    bronze = {name: found[name]["bronze.shop.orders"] for name in ("one", "runs")}
+    assert (bronze["one"]["version"], bronze["runs"]["version"]) == (2, 3)
+    assert bronze["one"]["progress"] != bronze["runs"]["progress"]
