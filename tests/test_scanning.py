@@ -224,6 +224,30 @@ def test_a_number_counts_in_the_columns_that_are_named(tmp_path: Path, engine: D
     assert not [one for one in found if "order_id" in one.how or one.path.name != "a.parquet"]
 
 
+def test_a_number_counts_in_the_columns_of_files_of_lines_too(tmp_path: Path, engine: DuckEngine) -> None:
+    lake = tmp_path / "lake"
+    lake.mkdir()
+    filler = "1,2,x\n" * 900_000
+    (lake / "of_order.csv").write_text("order_id,customer\n12345,7\n8,9\n")
+    (lake / "of_order.ndjson").write_text('{"order_id": 12345, "customer": {"id": 7}}\n{"a": 1}\n')
+    (lake / "late.csv").write_text(f"order_id,customer,note\n{filler}12345,1,x\n{filler}9,12345,x")
+    (lake / "note.csv").write_text("order_id,note\n1,see 12345\n")
+    (lake / "misfit.csv").write_text("order_id,customer\n1,2,12345\n")
+    (lake / "no_header.csv").write_text("12345,7\n8,9\n")
+    (lake / "of_customer.ndjson").write_text('{"order_id": 7, "customer": {"id": "12345"}}\n')
+    found = look(engine, lake, Value("12345", frozenset({"customer", "id"}))).findings
+    assert [one.path.name for one in found] == [
+        "late.csv",
+        "misfit.csv",
+        "no_header.csv",
+        "note.csv",
+        "of_customer.ndjson",
+    ]
+    (lake / "late.csv").write_text(f"order_id,customer,note\n{filler}12345,1,x\n{filler}9,1234,x")
+    found = look(engine, lake, Value("12345", frozenset({"customer"}))).findings
+    assert "late.csv" not in [one.path.name for one in found]
+
+
 def test_a_text_that_a_log_cut_is_found(tmp_path: Path, engine: DuckEngine) -> None:
     long = "Anna-Karin Margareta Elisabet Svensson"
     log(tmp_path / "lake", add(bounds("name", "Anna-Karin Margareta Elisabet Sw")))

@@ -8,14 +8,14 @@ goes on: at each moment the newest backup is whole.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from src.engine import DuckEngine
 from src.errors import DataError
-from src.forget.scanning import Value, search
+from src.forget.scanning import Forms, Value, search
 from src.maintenance import archive, backup, drill
 from src.maintenance.manifests import Manifest
 from src.remote import Remote
@@ -57,12 +57,14 @@ def holding(engine: DuckEngine, settings: Settings, remote: Remote, values: Sequ
     """
     there = archive.listing(remote)
     manifests = archive.read(remote, there.names) if there.names else {}
-    objects, texts = _theirs(engine, remote, there, manifests, values, room)
-    found = []
+    objects = _theirs(engine, remote, manifests, values, room)
+    forms, found = Forms(values), []
     for name, manifest in manifests.items():
         tables = {table: {file.name for file in of.files.values()} & objects for table, of in manifest.tables.items()}
         own = set().union(*tables.values()) if tables else set()
-        if own or name in texts:
+        # values of partitions are in the names of files
+        paths = "\n".join(path for of in manifest.tables.values() for path in of.files)
+        if own or forms.likely_name(paths.encode()):
             held = tuple(table for table, some in tables.items() if some)
             found.append(Held(name, archive.made(name), held, len(own), goes_on(there.names, name, settings)))
     return found
@@ -114,29 +116,22 @@ def goes_on(names: Collection[str], name: str, settings: Settings) -> date | Non
 
 
 def _theirs(
-    engine: DuckEngine,
-    remote: Remote,
-    there: archive.Listing,
-    manifests: dict[str, Manifest],
-    values: Sequence[Value],
-    room: Path,
-) -> tuple[set[str], set[str]]:
-    """Return the objects that hold a value, and the backups whose manifests do: paths of files have values in them."""
-    named = set().union(*(manifest.objects for manifest in manifests.values())) if manifests else set()
+    engine: DuckEngine, remote: Remote, manifests: Mapping[str, Manifest], values: Sequence[Value], room: Path
+) -> set[str]:
+    """Return the objects that hold a value."""
+    names = sorted(set().union(*(manifest.objects for manifest in manifests.values())))
     found: set[str] = set()
-    texts: set[str] = set()
-    for folder, names in ((archive.FILES, sorted(named)), (archive.MANIFESTS, [f"{name}.json" for name in manifests])):
-        for start in range(0, len(names), _FETCHED):
-            some = names[start : start + _FETCHED]
-            with tempfile.TemporaryDirectory(prefix="boathouse-") as copied:
-                local = remote.here(folder)
-                if local is None:
-                    remote.get(some, folder, Path(copied))
-                home = local or Path(copied)
-                for one in search(engine, values, [home / name for name in some], room).findings:
-                    if one.value is None:
-                        where = f"{remote.path}, {folder}/{one.path.name}"
-                        raise DataError(f"an object of a backup, {one.how}", where=where, fix="make drill")
-                    name = one.path.relative_to(home).as_posix()
-                    (found if folder == archive.FILES else texts).add(name)
-    return found, {name.removesuffix(".json") for name in texts}
+    for start in range(0, len(names), _FETCHED):
+        some = names[start : start + _FETCHED]
+        with tempfile.TemporaryDirectory(prefix="boathouse-") as copied:
+            home = remote.here(archive.FILES)
+            if home is None:
+                home = Path(copied)
+                remote.get(some, archive.FILES, home)
+            for one in search(engine, values, [home / name for name in some], room).findings:
+                name = one.path.relative_to(home).as_posix()
+                if one.value is None:
+                    where = f"{remote.path}, {archive.FILES}/{name}"
+                    raise DataError(f"an object of a backup, {one.how}", where=where, fix="run `make drill`")
+                found.add(name)
+    return found

@@ -98,6 +98,13 @@ class Forms:
                 if not (whole and pattern.fullmatch(whole)) or value.counts_in(column):
                     yield value
 
+    def spans(self, value: Value, data: bytes) -> Iterator[tuple[int, int]]:
+        """Yield where a value lies in bytes, but in hashes: begin and end."""
+        padded = b"\n" + data + b"\n"
+        for found in self._exact[value].finditer(padded):
+            if not _in_hash(padded, found):
+                yield found.start() - 1, found.end() - 1
+
     def cut(self, text: str) -> Iterator[Value]:
         """Yield the values of which a text is the beginning, as the least or greatest of a column that was cut."""
         if len(text) in _CUT or len(text) - 1 in _CUT:
