@@ -406,6 +406,7 @@ def test_files_that_were_taken_on_a_branch_are_refused_by_name(shop: Lake) -> No
     assert "bronze.shop.orders: the branch took files, which are not in main's landing zone" in refusal(shop)
 
 
+@pytest.mark.long  # the other reasons against a promotion are in the short form
 def test_a_table_that_main_made_anew_is_refused_by_name(changed: Lake) -> None:
     before = log_entry(changed, "gold.shop.daily", 0).stat().st_ino
     shutil.rmtree(changed.data / "gold/shop/daily")
@@ -436,6 +437,7 @@ def test_what_was_built_by_other_contracts_than_those_of_the_project_is_refused_
     assert "gold.shop.daily: no contract here declares gold.shop.daily" in refusal(changed)
 
 
+@pytest.mark.long  # a promotion of what nobody purged is proven above
 def test_purged_on_main_and_on_the_branch_both_stay_whole_and_a_promotion_works(changed: Lake) -> None:
     purge = ("vacuum", "--retention-hours", "0", "--purge", "--yes")
     tax = on(changed, "tax")
@@ -448,6 +450,7 @@ def test_purged_on_main_and_on_the_branch_both_stay_whole_and_a_promotion_works(
     assert tax.findings() == []
 
 
+@pytest.mark.long  # its opposite, newer rows, is refused above
 def test_a_version_of_main_with_the_same_rows_is_no_reason_against_what_only_read_the_table(changed: Lake) -> None:
     DeltaTable(changed.data / "silver/shop/orders").optimize.compact()
     DeltaTable(changed.data / "silver/shop/orders").alter.set_table_properties({"delta.checkpointInterval": "9"})
@@ -478,6 +481,7 @@ def test_diff_shows_row_by_row_what_a_branch_changed_and_how_its_contract_did(ch
     assert difference(changed, "main", "main") == {}
 
 
+@pytest.mark.long  # `branch list` tells the same above
 def test_diff_says_where_main_moved_under_a_branch_which_alone_shows_what_is_its_own(shop: Lake) -> None:
     typed_well(shop, "branch", "create", "tax")
     shop.land("shop/orders/2.csv", HEAD + "5,2026-01-03,1,1\n")
