@@ -11,7 +11,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
-from conftest import Lake
+from conftest import Lake, assert_laws
 
 from src import store
 
@@ -71,13 +71,15 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
 
 
 @pytest.fixture
-def bucket_lake(tmp_path: Path, s3_server: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketLake]:
+def bucket_lake(
+    tmp_path: Path, s3_server: dict[str, str], monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[BucketLake]:
     """An empty project whose lake is in a bucket; when the test is over, every law must hold on what it left."""
     made = new_bucket_lake(tmp_path / "with-a-bucket", s3_server, monkeypatch)
     data = made.data
     yield made
     if store.is_folder(data / "bronze"):
-        assert made.findings() == []
+        assert_laws(made, request.node)
 
 
 def new_bucket_lake(root: Path, server: dict[str, str], patch: pytest.MonkeyPatch) -> BucketLake:

@@ -21,6 +21,7 @@ import polars
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from conftest import short
 from deltalake import CommitProperties, DeltaTable, QueryBuilder, Transaction, write_deltalake
 from pyarrow import fs
 
@@ -468,9 +469,10 @@ def measured(
 COMPARISONS = {"=": eq, "<>": ne, "<": lt, "<=": le, ">": gt, ">=": ge}  # both engines' expressions take them
 
 
+@pytest.mark.parametrize("looked_for", short([2, 4], 1))
 @pytest.mark.parametrize(("name", "kind"), EVERY_TYPE.items())
 def test_other_engines_skip_no_file_that_holds_a_row_they_look_for(
-    engine: DuckEngine, measured: lake.Snapshot, name: str, kind: str
+    engine: DuckEngine, measured: lake.Snapshot, name: str, kind: str, looked_for: int
 ) -> None:
     root = measured.root
     every = dataset(root)
@@ -478,7 +480,7 @@ def test_other_engines_skip_no_file_that_holds_a_row_they_look_for(
     frames, fields = frame.collect_schema(), every.schema
     query = QueryBuilder().register("t", DeltaTable(str(root)))
     present = sorted(set(engine.values(f"SELECT {name} FROM measured WHERE {name} IS NOT NULL")))
-    bounds = {present[0], present[-1], present[len(present) // 4], present[len(present) // 2]}
+    bounds = {*[present[-1], present[len(present) // 2], present[0], present[len(present) // 4]][:looked_for]}
     wanted: dict[str, tuple[Any, Any]] = {
         f"{name} IS NULL": (pc.field(name).is_null(), polars.col(name).is_null()),
         f"{name} IS NOT NULL": (pc.field(name).is_valid(), polars.col(name).is_not_null()),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import Lake
 from page_site import opened
-from scored_lake import RISK, land, parcels, train
+from scored_lake import RISK, land, scored_parcels, train
 
 from src import lake as tables
 from src.errors import UsageError
@@ -24,10 +24,7 @@ SHORT = "SELECT parcel, round(probability, 4), model_version FROM gold.shop.risk
 
 @pytest.fixture
 def shop(lake: Lake) -> Lake:
-    parcels(lake)
-    train(lake, 1)
-    lake.good()
-    return lake
+    return scored_parcels(lake)
 
 
 def active(lake: Lake) -> int | None:

@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 from conftest import ROOT, Lake
 from scored_lake import FEATURES as MADE
-from scored_lake import RISK, land, parcels, train
+from scored_lake import RISK, land, parcels, scored_parcels, train
 
 from src import lake as tables
 from src.engine import DuckEngine
@@ -63,9 +63,7 @@ def test_rows_are_scored_by_the_active_version_and_say_why(lake: Lake) -> None:
 
 
 def test_a_run_again_changes_nothing_and_opens_no_model(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    parcels(lake)
-    train(lake, 1)
-    lake.good()
+    scored_parcels(lake)
     monkeypatch.setattr(predicting, "open_predictor", None)
     version = lake.step(lake.good(), RISK).version
     land(lake, "2,may,2026-05-02,fast,1.0,2026-05-03,false,false,2\n")  # the truth of one came, and no feature moved
@@ -75,18 +73,14 @@ def test_a_run_again_changes_nothing_and_opens_no_model(lake: Lake, monkeypatch:
 
 
 def test_only_new_rows_and_those_whose_features_changed_are_scored(lake: Lake) -> None:
-    parcels(lake)
-    train(lake, 1)
-    lake.good()
+    scored_parcels(lake)
     land(lake, "3,june,2026-06-01,slow,9.0,,,false,2\n5,june,2026-06-05,fast,3.0,,,false,1\n")
     assert changed(lake) == (1, 1, 3, 0)
     assert lake.rows(f"{SHORT} LIMIT 9")[2:] == [(3, 0.9427, 1), (4, 0.1192, 1), (5, 0.1419, 1)]
 
 
 def test_partitions_in_which_nothing_changed_are_not_written(lake: Lake) -> None:
-    parcels(lake)
-    train(lake, 1)
-    lake.good()
+    scored_parcels(lake)
     before = files_of(lake)
     land(lake, "3,june,2026-06-01,slow,9.0,,,false,2\n")
     run = lake.good()
@@ -101,9 +95,7 @@ def files_of(lake: Lake) -> set[str]:
 
 def test_a_prediction_whose_outcome_is_known_stays_what_it_was(lake: Lake) -> None:
     """Neither corrected features, nor another version, nor a rebuild, nor MODE=all rewrite what was said before."""
-    parcels(lake)
-    train(lake, 1)
-    lake.good()
+    scored_parcels(lake)
     said = lake.rows("SELECT parcel, probability, model_version, scored_at, features_hash FROM gold.shop.risk")
     land(
         lake, "2,may,2026-05-02,fast,1.0,2026-05-03,false,false,2\n3,june,2026-06-01,slow,8.0,2026-06-09,true,false,2\n"
@@ -123,9 +115,7 @@ def test_a_prediction_whose_outcome_is_known_stays_what_it_was(lake: Lake) -> No
 
 
 def test_a_table_that_was_lost_says_what_it_knows_afterwards(lake: Lake) -> None:
-    parcels(lake)
-    train(lake, 1)
-    lake.good()
+    scored_parcels(lake)
     land(lake, "3,june,2026-06-01,slow,8.0,2026-06-09,true,false,2\n")
     lake.good()
     shutil.rmtree(tables.table_path(lake.data, RISK))
@@ -135,18 +125,14 @@ def test_a_table_that_was_lost_says_what_it_knows_afterwards(lake: Lake) -> None
 
 
 def test_a_row_goes_with_its_features(lake: Lake) -> None:
-    parcels(lake)
-    train(lake, 1)
-    lake.good()
+    scored_parcels(lake)
     land(lake, "1,may,2026-05-01,slow,2.0,2026-05-09,true,true,2\n4,june,2026-06-02,fast,,,,true,2\n")
     assert changed(lake) == (0, 0, 2, 2)
     assert lake.rows(SHORT) == [(2, 0.1192, 1), (3, 0.937, 1)]
 
 
 def test_what_describes_a_row_follows_also_where_its_prediction_is_kept(lake: Lake) -> None:
-    parcels(lake)
-    train(lake, 1)
-    lake.good()
+    scored_parcels(lake)
     land(lake, "1,june,2026-06-01,fast,2.0,2026-05-09,true,false,2\n")
     assert changed(lake) == (0, 1, 3, 0)
     row = "SELECT month, sent::VARCHAR, carrier, round(probability, 4) FROM gold.shop.risk WHERE parcel = 1"
@@ -154,9 +140,7 @@ def test_what_describes_a_row_follows_also_where_its_prediction_is_kept(lake: La
 
 
 def test_a_new_version_scores_the_open_rows(lake: Lake) -> None:
-    parcels(lake)
-    train(lake, 1)
-    lake.good()
+    scored_parcels(lake)
     train(lake, 2, slow=0.0, status=Status.CANDIDATE)
     assert changed(lake) == (0, 0, 4, 0)
     train(lake, 3, slow=0.0)
@@ -170,9 +154,7 @@ def test_a_new_version_scores_the_open_rows(lake: Lake) -> None:
 
 
 def test_without_an_active_version_rows_stay_and_new_ones_wait(lake: Lake) -> None:
-    parcels(lake)
-    train(lake, 1)
-    lake.good()
+    scored_parcels(lake)
     retire(lake)
     land(
         lake,
@@ -199,9 +181,7 @@ def test_nothing_is_scored_before_there_is_a_version(lake: Lake) -> None:
 
 
 def test_a_version_of_other_features_scores_no_row(lake: Lake) -> None:
-    parcels(lake)
-    train(lake, 1)
-    lake.good()
+    scored_parcels(lake)
     train(lake, 2, features=[Feature("carrier", Kind.CATEGORICAL, "fast"), Feature("colour", Kind.CATEGORICAL, "red")])
     note = lake.step(lake.good(), RISK).notes or ""
     what = f"version 2 of {MODEL} was trained by colour (categorical)"
@@ -229,9 +209,7 @@ def test_without_the_extra_the_step_says_how_to_install_it(lake: Lake, monkeypat
 
 
 def test_a_clock_that_goes_back_rewrites_no_prediction(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    parcels(lake)
-    train(lake, 1)
-    lake.good()
+    scored_parcels(lake)
     train(lake, 2, slow=0.0)
     earlier = runs.now() - timedelta(days=365)  # before parcel 1 arrived
     monkeypatch.setattr("src.run.runs.now", lambda: earlier)
@@ -256,9 +234,7 @@ def test_two_models_score_the_rows_of_one_table(lake: Lake) -> None:
 
 
 def test_a_condition_of_the_model_says_which_rows_it_is_about(lake: Lake) -> None:
-    parcels(lake)
-    train(lake, 1)
-    lake.good()
+    scored_parcels(lake)
     lake.write("ml/shop/late.yaml", (lake.root / "src/ml/shop/late.yaml").read_text() + "where: carrier = 'slow'\n")
     step = next(step for step in lake.planned() if step.table == RISK)
     assert (step.action, step.why) == ("score", f"the contract of {MODEL} changed")
@@ -278,9 +254,7 @@ WRONG = {
 
 
 def test_check_finds_a_score_that_is_not_what_the_model_says(lake: Lake) -> None:
-    parcels(lake)
-    train(lake, 1)
-    lake.good()
+    scored_parcels(lake)
     table = scored(lake)
     for select, law in WRONG.items():
         rewrite(lake, table, select)
@@ -428,9 +402,7 @@ def test_an_outcome_without_a_value_is_not_known(lake: Lake) -> None:
 @pytest.mark.long  # two processes
 @pytest.mark.parametrize("done", ["pass", "commit(table, *args, **kwargs)"])
 def test_a_run_killed_while_it_scores_is_finished_by_the_next(lake: Lake, done: str) -> None:
-    parcels(lake)
-    train(lake, 1)
-    lake.good()
+    scored_parcels(lake)
     land(lake, "3,june,2026-06-01,slow,9.0,,,false,2\n5,june,2026-06-05,fast,3.0,,,false,1\n")
     train(lake, 2, slow=0.0)
     code = KILLED.format(root=str(ROOT), project=str(lake.root), done=done)
