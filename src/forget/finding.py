@@ -15,11 +15,12 @@ from src import contract
 from src.contract import Relationship, Table
 from src.engine import DuckEngine, identifier, literal
 from src.errors import BoathouseError, ContractError, DataError, UsageError
-from src.forget.lines import PLACE, as_text, hashed, tables_of, typed
+from src.forget.key import hash_sql
+from src.forget.lines import PLACE, as_one, as_text, tables_of, typed
 from src.project import Project
 from src.silver import statements, winners
 
-KEYS = "forgotten_keys"  # temporary: by table and columns the hashes, and why
+KEYS = "forgotten_keys"  # temporary: by table and columns the texts, and the keyed hashes of these
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Finding:
         Raises:
             UsageError: it is no condition over the columns of one row of the table.
         """
-        self.engine.table(KEYS, "SELECT '' AS \"table\", '' AS columns, '' AS hash WHERE false")
+        self.engine.table(KEYS, "SELECT '' AS \"table\", '' AS columns, '' AS text, '' AS hash WHERE false")
         names = condition_columns(self.engine, table, where)
         self._asked[table.id] = names
         self._rows(table)  # what is wrong with these is no matter of the condition
@@ -72,15 +73,16 @@ class Finding:
     # -- the claims
 
     def _meeting(self, table: Table, where: str, names: Sequence[str]) -> str:
-        return f"SELECT {hashed(table.id, names)} AS hash FROM {self._rows(table)} WHERE coalesce(({where}), false)"
+        return f"SELECT {as_one(table.id, names)} AS text FROM {self._rows(table)} WHERE coalesce(({where}), false)"
 
-    def _add(self, table: Table, columns: Sequence[str], hashes: str, why: str) -> Claim | None:
-        """Add the hashes of a SELECT to those of a table; returns the claim if one of them is new."""
+    def _add(self, table: Table, columns: Sequence[str], texts: str, why: str) -> Claim | None:
+        """Add the texts of a SELECT, and their hashes, to those of a table; returns the claim if one of them is new."""
         if table.id in self.without:
             return None
-        of = f'SELECT {literal(table.id)} AS "table", {literal(as_text(columns))} AS columns, hash'
-        new = f"{of} FROM (SELECT DISTINCT hash FROM ({hashes}) WHERE hash IS NOT NULL) EXCEPT FROM {KEYS}"
-        if not self.engine.insert(KEYS, new):
+        known = f"SELECT text FROM {KEYS} WHERE {_of(table, columns)}"
+        new = f"SELECT text FROM ({texts}) WHERE text IS NOT NULL EXCEPT {known}"
+        of = f'SELECT {literal(table.id)} AS "table", {literal(as_text(columns))} AS columns, text'
+        if not self.engine.insert(KEYS, f"{of}, {hash_sql('text')} AS hash FROM ({new})"):
             return None
         claim = Claim(table.id, tuple(columns), why)
         if claim not in self.claims:
@@ -106,9 +108,9 @@ class Finding:
 
     def _own_keys(self, table: Table) -> str:
         """Return a SELECT of the hashes of their keys: one line was theirs, and no row of today says otherwise."""
-        mine = f"SELECT DISTINCT {hashed(table.id, table.key)} AS hash FROM ({self._lines(table)})"
+        mine = f"SELECT DISTINCT {as_one(table.id, table.key)} AS text FROM ({self._lines(table)})"
         others = self._rows_of_others(table)
-        return f"{mine} EXCEPT SELECT {hashed(table.id, table.key)} FROM ({others})" if others else mine
+        return f"{mine} EXCEPT SELECT {as_one(table.id, table.key)} FROM ({others})" if others else mine
 
     def _rows_of_others(self, table: Table) -> str | None:
         """Return a SELECT of the rows that a table has today and that are not theirs; None where that is not known."""
@@ -127,9 +129,9 @@ class Finding:
         kinds = {column.name: column.type for column in other.columns}
         pairs = zip(link.to_columns, link.columns, strict=True)
         values = [f"TRY_CAST({identifier(to)} AS {kinds[own]})" for to, own in pairs]
-        mine = f"SELECT {hashed(other.id, link.columns, values)} AS hash FROM ({self._lines(table, own_keys=True)})"
+        mine = f"SELECT {as_one(other.id, link.columns, values)} AS text FROM ({self._lines(table, own_keys=True)})"
         if others := self._rows_of_others(table):
-            mine += f" EXCEPT SELECT {hashed(other.id, link.columns, values)} FROM ({others})"
+            mine += f" EXCEPT SELECT {as_one(other.id, link.columns, values)} FROM ({others})"
         return self._add(other, link.columns, mine, f"{', '.join(link.columns)} refers to {table.id}")
 
     def _up(self, table: Table, other: Table, link: Relationship) -> Claim | None:
@@ -138,7 +140,7 @@ class Finding:
         pairs = zip(link.to_columns, link.columns, strict=True)
         values = [f"TRY_CAST({identifier(own)} AS {kinds[to]})" for to, own in pairs]
         tests = " OR ".join(self._test(table, c) for c in self.columns_of(table.id) if set(c) == set(link.columns))
-        rows = f"SELECT {hashed(other.id, link.to_columns, values)} AS hash FROM {self._rows(table)} WHERE {tests}"
+        rows = f"SELECT {as_one(other.id, link.to_columns, values)} AS text FROM {self._rows(table)} WHERE {tests}"
         return self._add(other, link.to_columns, rows, f"{table.id} refers to it by {', '.join(link.columns)}")
 
     def _referring_to(self, table: Table) -> list[tuple[Table, Relationship]]:
@@ -149,8 +151,7 @@ class Finding:
     # -- the lines, as the contract reads them
 
     def _test(self, table: Table, columns: Sequence[str]) -> str:
-        keys = f'SELECT hash FROM {KEYS} WHERE "table" = {literal(table.id)} AND columns = {literal(as_text(columns))}'
-        return f"{hashed(table.id, columns)} IN ({keys})"
+        return f"{as_one(table.id, columns)} IN (SELECT text FROM {KEYS} WHERE {_of(table, columns)})"
 
     def _lines(self, table: Table, *, own_keys: bool = False) -> str:
         """Return a SELECT of the lines of a table that are theirs; `own_keys`: of their keys alone, if it has one."""
@@ -181,6 +182,10 @@ class Finding:
         own = [name for link in table.relationships for name in link.columns]
         named = [name for _, link in self._referring_to(table) for name in link.to_columns]
         return dict.fromkeys([*table.key, *own, *named, *self._asked.get(table.id, ())])
+
+
+def _of(table: Table, columns: Sequence[str]) -> str:
+    return f'"table" = {literal(table.id)} AND columns = {literal(as_text(columns))}'
 
 
 def _kinds(table: Table, names: Sequence[str]) -> str:

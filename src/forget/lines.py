@@ -36,7 +36,12 @@ def sources_of(project: Project, table: Table) -> list[Source]:
 
 
 def hashed(table_id: str, columns: Sequence[str], values: Sequence[str] | None = None) -> str:
-    """Return SQL of the keyed hash of a row's values in some columns; NULL where it has none in any of them.
+    """Return SQL of the keyed hash of what `as_one` makes of a row."""
+    return hash_sql(as_one(table_id, columns, values))
+
+
+def as_one(table_id: str, columns: Sequence[str], values: Sequence[str] | None = None) -> str:
+    """Return SQL of a row's values in some columns as one text; NULL where it has none in any of them.
 
     `values`: SQL of them, where these are not the columns themselves.
     """
@@ -44,7 +49,7 @@ def hashed(table_id: str, columns: Sequence[str], values: Sequence[str] | None =
     names = ", ".join(literal(text) for text in (table_id, *columns))
     texts = ", ".join(f"({value})::VARCHAR" for value in values)
     message = f"to_json([{names}, {texts}]::VARCHAR[])::VARCHAR"
-    return f"CASE WHEN {' OR '.join(f'({value}) IS NOT NULL' for value in values)} THEN {hash_sql(message)} END"
+    return f"CASE WHEN {' OR '.join(f'({value}) IS NOT NULL' for value in values)} THEN {message} END"
 
 
 def as_text(columns: Sequence[str]) -> str:
@@ -74,11 +79,15 @@ def find(
     claims: Mapping[str, Sequence[Sequence[str]]],
     keys: str,
     into: str = _LINES,
+    *,
+    by_text: bool = False,
 ) -> int:
-    """Fill the temporary table `into` with the same of each line that a hash is of; returns how many.
+    """Fill the temporary table `into` with where each line came from that a hash is of; returns how many.
 
-    `claims`: by table the columns of hashes; `keys`: a relation of `table`, `columns` and `hash`.
+    `claims`: by table the columns of hashes; `keys`: a relation of `table`, `columns` and `hash`. `by_text`: it has the
+    texts that were hashed too, which takes a fraction of the time.
     """
+    one, known = (as_one, "text") if by_text else (hashed, "hash")
     empty = ", ".join(f"NULL::{kind} AS {name}" for name, kind in PROVENANCE.items())
     engine.table(into, f"SELECT {empty} WHERE false")
     made = f"temp.{identifier(into)}"
@@ -89,7 +98,7 @@ def find(
         if rows is None:
             continue
         tests = " OR ".join(
-            f'{hashed(table.id, columns)} IN (SELECT hash FROM {keys} WHERE "table" = {literal(table.id)} '
+            f'{one(table.id, columns)} IN (SELECT {known} FROM {keys} WHERE "table" = {literal(table.id)} '
             f"AND columns = {literal(as_text(columns))})"
             for columns in every
         )

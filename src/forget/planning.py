@@ -188,7 +188,8 @@ def _lines(project: Project, claims: Mapping[str, Sequence[tuple[str, ...]]]) ->
         if bronze is None or not {table.id for table in lines.tables_of(project.contracts, feed.id)} & claims.keys():
             continue
         name = f"lines in {feed.id}"
-        count = lines.find(project.engine, project.contracts, (feed, bronze, bronze.files), claims, KEYS, name)
+        source = feed, bronze, bronze.files
+        count = lines.find(project.engine, project.contracts, source, claims, KEYS, name, by_text=True)
         if not count:
             continue
         relations[feed.id] = f"temp.{identifier(name)}"
