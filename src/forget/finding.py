@@ -79,7 +79,7 @@ class Finding:
         """Add the texts of a SELECT, and their hashes, to those of a table; returns the claim if one of them is new."""
         if table.id in self.without:
             return None
-        known = f"SELECT text FROM {KEYS} WHERE {_of(table, columns)}"
+        known = f"SELECT text FROM {KEYS} WHERE {_rows_of(table, columns)}"
         new = f"SELECT text FROM ({texts}) WHERE text IS NOT NULL EXCEPT {known}"
         of = f'SELECT {literal(table.id)} AS "table", {literal(as_text(columns))} AS columns, text'
         if not self.engine.insert(KEYS, f"{of}, {hash_sql('text')} AS hash FROM ({new})"):
@@ -151,7 +151,7 @@ class Finding:
     # -- the lines, as the contract reads them
 
     def _test(self, table: Table, columns: Sequence[str]) -> str:
-        return f"{as_one(table.id, columns)} IN (SELECT text FROM {KEYS} WHERE {_of(table, columns)})"
+        return f"{as_one(table.id, columns)} IN (SELECT text FROM {KEYS} WHERE {_rows_of(table, columns)})"
 
     def _lines(self, table: Table, *, own_keys: bool = False) -> str:
         """Return a SELECT of the lines of a table that are theirs; `own_keys`: of their keys alone, if it has one."""
@@ -184,7 +184,7 @@ class Finding:
         return dict.fromkeys([*table.key, *own, *named, *self._asked.get(table.id, ())])
 
 
-def _of(table: Table, columns: Sequence[str]) -> str:
+def _rows_of(table: Table, columns: Sequence[str]) -> str:
     return f'"table" = {literal(table.id)} AND columns = {literal(as_text(columns))}'
 
 
