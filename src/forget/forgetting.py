@@ -290,14 +290,14 @@ def give_up_keys(project: Project, run: Run) -> int:
     """Record that keys other than the project's are lost; returns how many hashes hold nothing back any more."""
     engine, data = project.engine, project.settings.data_dir
     known = key.read_key(project.settings)
-    _, checks, keys = certificates.remembered(engine, data, list(project.contracts.silver))
+    _, checks, keys = certificates.remembered(engine, data, _known_tables(project))
     lost = sorted(checks - ({key.check_value(known)} if known else set()))
     if not lost:
         return 0
     before = int(engine.one(f"SELECT count(*) FROM {keys}")[0])
     entries = [Entry(run.run_id, run.clock(), Status.KEY_LOST, run.run_id, key_check=one) for one in lost]
     certificates.append(engine, data, entries)
-    _, _, kept = certificates.remembered(engine, data, list(project.contracts.silver))
+    _, _, kept = certificates.remembered(engine, data, _known_tables(project))
     return before - int(engine.one(f"SELECT count(*) FROM {kept}")[0])
 
 
@@ -323,7 +323,7 @@ def _hashed_lines(project: Project, begun: Entry, used_key: str | None) -> Finde
     Raises:
         MachineError: the key is not that of the hashes.
     """
-    names, data = list(project.contracts.silver), project.settings.data_dir
+    names, data = _known_tables(project), project.settings.data_dir
     claims, _, keys = certificates.remembered(project.engine, data, names, [begun.certificate])
     if claims and (used_key is None or key.check_value(used_key) != begun.key_check):
         raise key.wrong_key(project.settings, "a table", missing=used_key is None)
@@ -334,6 +334,11 @@ def _hashed_lines(project: Project, begun: Entry, used_key: str | None) -> Finde
         return lines.find(project.engine, project.contracts, (feed, bronze, bronze.files), claims, keys, into)
 
     return find
+
+
+def _known_tables(project: Project) -> list[str]:
+    """Return what hashes may be of: silver tables, and feeds for lines that could not be split."""
+    return [*project.contracts.silver, *project.contracts.feeds]
 
 
 def _past_lines(project: Project, begun: Entry) -> Finder:

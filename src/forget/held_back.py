@@ -37,7 +37,7 @@ def withhold(
     from src.forget import bronze as taking  # where somebody was forgotten, and nowhere else: importing takes time
     from src.forget import key, lines
 
-    names = [table.id for table in lines.tables_of(project.contracts, feed.id)]
+    names = [table.id for table in lines.tables_of(project.contracts, feed.id)] + [feed.id]
     claims, checks, keys = certificates.remembered(engine, data, names)
     if not claims:
         return list(written), {}

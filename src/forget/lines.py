@@ -19,6 +19,8 @@ from src.silver import incoming
 from src.silver.project import reduced
 
 PLACE = tuple(PROVENANCE)  # tells one line of bronze from all others
+UNSPLIT = ("_reject", "_raw")  # the columns of bronze that a line has which no reader could split
+_BETWEEN = r"[^\pL\pN_@.+-]+"  # what stands between two words of such a line
 _LINES = "forgotten_lines"
 
 Source = tuple[Feed, lake.Snapshot, Sequence[lake.DataFile]]
@@ -104,7 +106,36 @@ def find(
         )
         same = ", ".join(PLACE)
         engine.insert(into, f"SELECT DISTINCT {same} FROM ({rows}) r WHERE {tests} EXCEPT SELECT {same} FROM {made}")
+    if source[0].id in claims:
+        add_unsplit(engine, source, keys, into, by_text=by_text)
     return int(engine.one(f"SELECT count(*) FROM {made}")[0])
+
+
+def add_unsplit(engine: DuckEngine, source: Source, keys: str, into: str, *, by_text: bool = False) -> int:
+    """Add the lines that no reader could split, and that hold a value as a word, to those in `into`; returns how many.
+
+    No contract can read such a line, so its text is all there is to judge it by.
+    """
+    feed, bronze, files = source
+    one, known = (as_one, "text") if by_text else (hashed, "hash")
+    same = ", ".join(PLACE)
+    scan = engine.scan(bronze, files, {name: bronze.columns[name] for name in (*PLACE, *UNSPLIT)}, evolved=True)
+    parts = f"unnest(regexp_split_to_array(lower(_raw), {literal(_BETWEEN)})) AS part"
+    every = f"SELECT {same}, {parts} FROM {scan} WHERE _reject IS NOT NULL AND _raw IS NOT NULL"
+    of_feed = f'"table" = {literal(feed.id)} AND columns = {literal(as_text(UNSPLIT))}'
+    test = f"{one(feed.id, UNSPLIT, _as_parts('part'))} IN (SELECT {known} FROM {keys} WHERE {of_feed})"
+    made = f"temp.{identifier(into)}"
+    return engine.insert(into, f"SELECT DISTINCT {same} FROM ({every}) WHERE {test} EXCEPT SELECT {same} FROM {made}")
+
+
+def unsplit_texts(feed_id: str, values: Sequence[str]) -> str:
+    """Return a SELECT of the texts by which `add_unsplit` knows the values."""
+    part = f"unnest({literal([value.lower() for value in values])}::VARCHAR[]) AS part"
+    return f"SELECT DISTINCT {as_one(feed_id, UNSPLIT, _as_parts('part'))} AS text FROM (SELECT {part})"
+
+
+def _as_parts(part: str) -> list[str]:
+    return ["''", f"trim({part}, '.+-')"]
 
 
 def find_past(

@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 from src import catalog, lake
 from src.contract import Table
 from src.contract.model import MOMENTS
-from src.engine import identifier
+from src.engine import identifier, literal
 from src.errors import UsageError
 from src.forget import bronze as taking
 from src.forget import finding, identifying, lines, quoted
 from src.forget.finding import KEYS, Claim, Finding
 from src.forget.identifying import Text
+from src.forget.key import hash_sql
 from src.project import Project, downstream, learns_from
 from src.run import releases
 
@@ -134,8 +135,10 @@ def plan(project: Project, table_id: str, where: str, without: Collection[str] =
     found = Finding(project, without)
     found.find(table, where)
     claims = {name: found.columns_of(name) for name in {claim.table for claim in found.claims}}
-    relations, locations = _lines(project, claims)
-    texts, short = identifying.of_lines(project, relations, claims)
+    found_lines = _lines(project, claims)
+    texts, short = identifying.of_lines(project, found_lines, claims)
+    _add_unsplit(project, found_lines, [text.text for text in texts])
+    relations, locations = _located(project, found_lines)
     silver = [one for one in project.contracts.silver.values() if {f.id for f in one.feeds} & relations.keys()]
     gold = downstream(project, {one.id for one in silver})
     for one in silver:
@@ -179,24 +182,46 @@ def _silver(project: Project, table_id: str) -> Table:
     return table
 
 
-def _lines(project: Project, claims: Mapping[str, Sequence[tuple[str, ...]]]) -> tuple[dict[str, str], list[Location]]:
-    """Return by feed a temporary table of the lines, and the locations in bronze and in the landing zone."""
+def _lines(project: Project, claims: Mapping[str, Sequence[tuple[str, ...]]]) -> dict[str, str]:
+    """Return by feed a temporary table of the lines that contracts can read: of each that claims may be about."""
     relations: dict[str, str] = {}
-    locations: list[Location] = []
     for feed in project.contracts.feeds.values():
         bronze = project.table(feed.id)
         if bronze is None or not {table.id for table in lines.tables_of(project.contracts, feed.id)} & claims.keys():
             continue
         name = f"lines in {feed.id}"
         source = feed, bronze, bronze.files
-        count = lines.find(project.engine, project.contracts, source, claims, KEYS, name, by_text=True)
-        if not count:
-            continue
+        lines.find(project.engine, project.contracts, source, claims, KEYS, name, by_text=True)
         relations[feed.id] = f"temp.{identifier(name)}"
-        files = taking.holding(project.engine, bronze, relations[feed.id])
-        landed = project.engine.one(f"SELECT count(DISTINCT _file) FROM {relations[feed.id]}")[0]
-        locations.append(Location(feed.id, count, len(files), "lines are taken out"))
-        locations.append(Location(f"landing of {feed.id}", count, int(landed), "files as they landed"))
+    return relations
+
+
+def _add_unsplit(project: Project, relations: Mapping[str, str], values: Sequence[str]) -> None:
+    """Add the lines that no reader could split and that hold one of the values, and remember these for later files."""
+    engine = project.engine
+    for feed_id in relations if values else ():
+        feed, bronze = project.contracts.feeds[feed_id], project.table(feed_id)
+        if bronze is None:
+            continue
+        of = f'SELECT {literal(feed_id)} AS "table", {literal(lines.as_text(lines.UNSPLIT))} AS columns, text'
+        engine.insert(KEYS, f"{of}, {hash_sql('text')} AS hash FROM ({lines.unsplit_texts(feed_id, values)})")
+        lines.add_unsplit(engine, (feed, bronze, bronze.files), KEYS, f"lines in {feed_id}", by_text=True)
+
+
+def _located(project: Project, found: Mapping[str, str]) -> tuple[dict[str, str], list[Location]]:
+    """Return the tables of lines that have some, by feed, and the locations in bronze and in the landing zone."""
+    relations: dict[str, str] = {}
+    locations: list[Location] = []
+    for feed_id, relation in found.items():
+        bronze = project.table(feed_id)
+        counted = f"SELECT count(*), count(DISTINCT _file) FROM {relation}"
+        count, landed = map(int, project.engine.one(counted))
+        if not count or bronze is None:
+            continue
+        relations[feed_id] = relation
+        files = taking.holding(project.engine, bronze, relation)
+        locations.append(Location(feed_id, count, len(files), "lines are taken out"))
+        locations.append(Location(f"landing of {feed_id}", count, landed, "files as they landed"))
     return relations, locations
 
 
