@@ -398,11 +398,11 @@ def test_a_condition_that_looks_beyond_its_row_is_refused(lake: Lake) -> None:
 def test_a_line_that_could_not_be_split_goes_by_the_values_in_it(lake: Lake) -> None:
     shop(lake)
     header = "customer_id,email,segment,updated\n"
-    lines = "9,1785017851,a,b,c\n9,ADA@example.org.,a,b,c\n9,bob@example.org,a,b,c\n"
+    lines = "9,1785017851,a,b,c\n9,178501785.0,a,b,c\n9,ADA@example.org.,a,b,c\n9,bob@example.org,a,b,c\n"
     lake.land("shop/customers/3.csv", header + lines)
     lake.good()
     shutil.rmtree(lake.data / "landing")
-    assert lake.rows("SELECT count(*) FROM bronze.shop.customers WHERE _reject IS NOT NULL") == [(3,)]
+    assert lake.rows("SELECT count(*) FROM bronze.shop.customers WHERE _reject IS NOT NULL") == [(4,)]
     assert lake.command("forget", *FORGET) == 0
     left = [("9,1785017851,a,b,c",), ("9,bob@example.org,a,b,c",)]
     assert lake.rows("SELECT _raw FROM bronze.shop.customers WHERE _reject IS NOT NULL ORDER BY 1") == left

@@ -413,7 +413,7 @@ def test_workers_that_stage_in_a_bucket_leave_what_one_process_leaves_in_a_folde
 ) -> None:
     scratch = bucket_lake.data / "scratch"
     bucket_lake.environ |= WORKERS | {"WORKERS": "1", "STAGING_DIR": str(scratch)}
-    staging = workers._staging(bucket_lake.settings)
+    staging = workers.staging_folder(bucket_lake.settings)
     for path in (staging / "of-a-run-that-died" / "part.parquet", scratch / "theirs.parquet"):
         store.write(path, b"")
     assert live(bucket_lake) == lived(tmp_path / "here", {})

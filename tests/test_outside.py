@@ -21,6 +21,7 @@ from src.forget.scanning import Value, search
 from src.maintenance import archive, backup, restore
 from src.project import open_engine, open_project
 from src.remote import Remote
+from src.workers import staging_folder
 
 MAIL = "asa.oneill@example.com"
 ORDER, OTHERS = "7305518,2024-01-01,10,1\n", "order_id,day,amount,updated\n1,2024-01-01,10,1\n2,2024-01-02,20,1\n"
@@ -63,19 +64,22 @@ def test_what_can_be_made_again_goes_and_a_saved_query_is_named(lake: Lake) -> N
         ".page/queries.json": f'[{{"sql": "select 1 where mail = \'{MAIL}\'"}}]',
         "landing/shop/orders/.day@20260101T000000000000Z.memory.gz": "",
         ".spill/duckdb_temp_block-7.block": "rows",
-        ".staging/1/part-0.parquet": "rows",
         "reports/2026-11-29.html": "<p>nobody</p>",
     }
     for name, text in held.items():
         (lake.data / name).parent.mkdir(parents=True, exist_ok=True)
         (lake.data / name).write_bytes(gzip.compress(MAIL.encode()) if name.endswith(".gz") else text.encode())
+    lake.environ["STAGING_DIR"] = str(lake.root / "shared")
+    staged = staging_folder(lake.settings)
+    (staged / "1").mkdir(parents=True)
+    (staged / "1" / "part-0.parquet").write_text("rows", encoding="utf-8")
     used = lake.data / ".spill/duckdb_temp_block-8.block"
     with used.open("w"):
         done = forgotten(lake, MAIL)
     assert used.exists()
     assert done == [
         Outside("left by killed processes in .spill", 1, "removed"),
-        Outside("left by killed processes in .staging", 1, "removed"),
+        Outside(f"left by killed processes in {staged.name}", 1, "removed"),
         Outside(".known", 1, "removed"),
         Outside("catalogue", 1, "removed"),
         Outside("reports", 1, "removed"),
@@ -84,6 +88,7 @@ def test_what_can_be_made_again_goes_and_a_saved_query_is_named(lake: Lake) -> N
     ]
     left = {name for name in held if (lake.data / name).exists()}
     assert left == {".page/queries.json", "reports/2026-11-29.html"}
+    assert list(staged.iterdir()) == []
 
 
 # -- backups

@@ -21,6 +21,7 @@ from src.silver.project import reduced
 PLACE = tuple(PROVENANCE)  # tells one line of bronze from all others
 UNSPLIT = ("_reject", "_raw")  # the columns of bronze that a line has which no reader could split
 _BETWEEN = r"[^\pL\pN_@.+-]+"  # what stands between two words of such a line
+_WHOLE = r"^([0-9]+)\.0+$"  # a whole number as programs write one that may have a fraction
 _LINES = "forgotten_lines"
 
 Source = tuple[Feed, lake.Snapshot, Sequence[lake.DataFile]]
@@ -135,7 +136,8 @@ def unsplit_texts(feed_id: str, values: Sequence[str]) -> str:
 
 
 def _as_parts(part: str) -> list[str]:
-    return ["''", f"trim({part}, '.+-')"]
+    """Return SQL of a word as it is compared: without signs around it, a whole number without a fraction of zeros."""
+    return ["''", f"regexp_replace(trim({part}, '.+-'), {literal(_WHOLE)}, '\\1')"]
 
 
 def find_past(

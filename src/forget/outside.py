@@ -20,8 +20,9 @@ from src.errors import from_os_error
 from src.forget.scanning import Finding, Forms, Value, search
 from src.project import Project
 from src.run import rotation
+from src.workers import staging_folder
 
-SPILL, STAGING = ".spill", ".staging"
+SPILL = ".spill"
 _REPORTS, _CATALOGUE, _PROOFS = "reports", "catalogue", ".proofs"
 _MADE_AGAIN = (_REPORTS, _CATALOGUE, _PROOFS, lake.KNOWN)
 _MEMORY = re.compile(r"\..*@[^/]*\.memory\.gz")  # in the landing zone: what a pull remembers, see src/landing/files.py
@@ -52,7 +53,7 @@ def forget(project: Project, values: Sequence[Value]) -> list[Outside]:
     settings = project.settings
     beside = store.beside(settings.data_dir)
     try:
-        done = [*_leftovers(beside)]
+        done = [*_leftovers(beside / SPILL), *_leftovers(staging_folder(settings))]
         found = search(project.engine, values, _places(project), beside / SPILL).findings
         logs = {one.path for one in found if one.value and rotation.is_log(one.path, settings.log_dir)}
         done += _overwritten(Forms(values), logs, settings.log_dir)
@@ -73,17 +74,15 @@ def _places(project: Project) -> list[Path]:
     return [*found, *([project.settings.log_dir] if project.settings.log_dir.is_dir() else [])]
 
 
-def _leftovers(beside: Path) -> Iterator[Outside]:
-    """Remove what killed processes spilled and staged: what no process has open."""
-    is_open = _open_files()
-    for name in (SPILL, STAGING):
-        gone = 0
-        for path in sorted((beside / name).glob("*")) if (beside / name).is_dir() else ():
-            if not is_open(path):
-                gone += sum(1 for one in path.rglob("*") if one.is_file()) if path.is_dir() else 1
-                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-        if gone:
-            yield Outside(f"left by killed processes in {name}", gone, "removed")
+def _leftovers(folder: Path) -> Iterator[Outside]:
+    """Remove what killed processes spilled or staged in a folder: what no process has open."""
+    is_open, gone = _open_files(), 0
+    for path in sorted(folder.glob("*")) if folder.is_dir() else ():
+        if not is_open(path):
+            gone += sum(1 for one in path.rglob("*") if one.is_file()) if path.is_dir() else 1
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    if gone:
+        yield Outside(f"left by killed processes in {folder.name}", gone, "removed")
 
 
 class _Open:

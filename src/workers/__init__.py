@@ -90,7 +90,7 @@ def dealing(project: Project, *, beside_runs: bool = False) -> Iterator[Stages |
         return
     from src.workers.stages import Stages  # where there are workers, and nowhere else: importing takes time
 
-    staging = _staging(settings)
+    staging = staging_folder(settings)
     runner = _runner(settings)
     try:
         with _room_beside(staging) if beside_runs else nullcontext(staging) as folder:
@@ -110,7 +110,7 @@ def dealing(project: Project, *, beside_runs: bool = False) -> Iterator[Stages |
         runner.close()
 
 
-def _staging(settings: Settings) -> Path:
+def staging_folder(settings: Settings) -> Path:
     """Return the staging folder of a lake, all of which is swept: within STAGING_DIR a folder of its own.
 
     Of a lake in a bucket it is in the bucket for workers elsewhere, else on this machine.
