@@ -202,22 +202,23 @@ class Tab:
         """Go to an address of the page."""
         self.page.goto(self.site.url.rstrip("/") + path.replace("{run}", self.site.last_run))
 
-    def look_at(self, path: str) -> list[str]:
-        """Return what is wrong with a screen at both widths, light and dark; nothing where nothing is."""
-        self.open(path)
-        return self.look(path)
+    def look_at(self, path: str, *, every: bool = False) -> list[str]:
+        """Return what is wrong with a screen at a desk, light, and on a phone, dark; nothing where nothing is.
 
-    def look(self, path: str) -> list[str]:
+        `every`: each in the colours of the other too.
+        """
+        self.open(path)
+        return self.look(path, every=every)
+
+    def look(self, path: str, *, every: bool = False) -> list[str]:
         """Return what `look_at` does, of the screen that is shown: the answer of a form has no address."""
         wrong = []
-        for width, height in (WIDE, PHONE):
+        for (width, height), usual in zip((WIDE, PHONE), SCHEMES, strict=True):
             wrong += self.too_wide(path, width, height)
-            for scheme in SCHEMES:
+            for scheme in SCHEMES if every else (usual,):
                 self.page.emulate_media(color_scheme=scheme)
-                whole = (width, scheme) in ((WIDE[0], "light"), (PHONE[0], "dark"))  # of the others only the colours
-                wrong += [
-                    f"{path} at {width}, {scheme}: {one}" for one in self.violations("" if whole else "color-contrast")
-                ]
+                rule = "" if scheme == usual else "color-contrast"
+                wrong += [f"{path} at {width}, {scheme}: {one}" for one in self.violations(rule)]
         return wrong
 
     def too_wide(self, path: str, width: int, height: int) -> list[str]:

@@ -82,7 +82,7 @@ def test_what_comes_next_is_the_run_that_is_due_and_the_jobs_that_are_installed(
     found = {one.what: one for one in coming}
     assert set(found) == {"hourly job", "daily job", "weekly job", "a run is due"}
     assert found["hourly job"].at - runs.now() <= timedelta(hours=1)  # the daily one may be sooner: it has its hour
-    assert found["weekly job"].steps == ("optimize", "check", "backup", "drill", "vacuum")
+    assert found["weekly job"].steps == ("forget", "optimize", "check", "backup", "drill", "vacuum")
     crontab.write_text("#!/bin/sh\necho no >&2\nexit 1\n")  # it refuses: a look does not fail by that
     assert [one.what for one in look(lake).upcoming] == ["a run is due"]
 

@@ -18,8 +18,9 @@ def test_every_screen_has_an_example() -> None:
 
 
 @pytest.mark.parametrize("path", [path for paths in EXAMPLES.values() for path in paths])
-def test_a_screen_is_for_everybody(tab: Tab, path: str) -> None:
-    assert tab.look_at(path) == []
+@pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.long)])
+def test_a_screen_is_for_everybody(tab: Tab, path: str, every: bool) -> None:
+    assert tab.look_at(path, every=every) == []
 
 
 def test_looking_changes_nothing(site: Served) -> None:
