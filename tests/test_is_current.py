@@ -153,7 +153,7 @@ def test_this_version_finds_nothing_to_do_where_a_later_one_built(shop: Lake) ->
         assert_nothing_to_do(shop)
 
 
-@pytest.mark.parametrize("built_by_later", [False, True])
+@pytest.mark.parametrize("built_by_later", short([False, True], 1))
 def test_a_run_of_another_version_goes_on_where_the_last_one_stopped(shop: Lake, built_by_later: bool) -> None:
     def new_file_arrives() -> None:
         shop.land("shop/orders/2.csv", DAY_2)
@@ -229,7 +229,7 @@ def test_a_change_is_refused_without_its_bump_whoever_built_the_table(shop: Lake
             assert_refused(shop, change)
 
 
-@pytest.mark.parametrize("opened", [False, True])
+@pytest.mark.parametrize("opened", short([False, True], 1))
 def test_an_option_of_a_later_version_that_is_switched_on_is_a_change(shop: Lake, opened: bool) -> None:
     shop.good()
     if opened:

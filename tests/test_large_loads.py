@@ -452,7 +452,7 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tools]:
 IN_PARTS = [name for name in oracle.FAMILIES if name not in oracle.STATEMENTS or name in ("named", "day versions")]
 
 
-@pytest.mark.parametrize("family", short(IN_PARTS, 2))
+@pytest.mark.parametrize("family", short(IN_PARTS, 1))
 def test_a_random_history_of_loads_in_parts_gives_what_the_oracle_says(
     tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str
 ) -> None:
@@ -502,7 +502,7 @@ def test_any_load_typed_column_by_column_gives_row_by_row_what_it_gives_in_one_p
     assert lived(Lake(tmp_path / "wide"), seed) == expected
 
 
-@pytest.mark.parametrize("family", short(IN_PARTS, 2))
+@pytest.mark.parametrize("family", short(IN_PARTS, 1))
 def test_a_random_history_typed_column_by_column_gives_what_the_oracle_says(
     tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str
 ) -> None:

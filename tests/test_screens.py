@@ -14,7 +14,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from conftest import Lake
+from conftest import Lake, short
 
 from src import alerts
 from src.facts import wording
@@ -272,7 +272,7 @@ def test_while_a_table_cannot_be_read_nothing_is_told_as_over(lake: Lake, capsys
     assert open_incidents(lake) == []
 
 
-@pytest.mark.parametrize("damage", ["gone", "its pages garbled"])
+@pytest.mark.parametrize("damage", short(["gone", "its pages garbled"], 1))
 def test_records_that_cannot_be_read_are_a_problem_on_every_screen(
     lake: Lake, capsys: pytest.CaptureFixture[str], damage: str
 ) -> None:

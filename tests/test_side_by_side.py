@@ -232,7 +232,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     engine.close()
 
 
-@pytest.mark.parametrize("seed", short(range(400), 40))
+@pytest.mark.parametrize("seed", short(range(400), 20))
 def test_whatever_needs_what_and_whatever_fails_each_step_ends_as_one_after_the_other(
     project: Project, seed: int
 ) -> None:
@@ -393,7 +393,7 @@ def test_ctrl_c_ends_all_that_go_on_and_the_next_run_finishes(lake: Lake) -> Non
 # -- a kill
 
 
-@pytest.mark.parametrize("nth", short(range(1, 13), 2))
+@pytest.mark.parametrize("nth", short(range(1, 13), 1))
 def test_a_run_killed_with_two_commits_on_the_way_is_finished_by_the_next(lake: Lake, nth: int) -> None:
     shops(lake)
     job = json.dumps({"root": str(lake.root), "nth": nth})

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from conftest import DAILY, MART, ORDERS, Lake
+from conftest import DAILY, MART, ORDERS, Lake, short
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_staying_behind import Told, below, tables
@@ -205,7 +205,7 @@ def test_a_blocked_soft_source_holds_nothing_up_and_is_right_again_though_nothin
     assert third.run_id not in [run_id for (run_id,) in lake.rows("SELECT run_id FROM ops.releases")]
 
 
-@pytest.mark.parametrize("done", [(RETURNS,), (RETURNS, TABLE)], ids=["source done", "table done too"])
+@pytest.mark.parametrize("done", short([(RETURNS,), (RETURNS, TABLE)], 1), ids=["source done", "table done too"])
 def test_what_a_run_that_died_left_of_a_soft_source_is_not_read(lake: Lake, done: tuple[str, ...]) -> None:
     first = started(lake)
     land(lake, "orders", "2", "2,2024-01-02,10,1\n")
@@ -236,6 +236,7 @@ def test_a_run_of_the_table_alone_reads_what_readers_see_of_a_source_whose_run_d
     assert (seen(lake), old(lake)) == (6, {})
 
 
+@pytest.mark.long
 def test_a_run_of_the_table_alone_says_that_its_source_failed_before(lake: Lake) -> None:
     first, _ = failing(lake)
     land(lake, "orders", "3", "3,2024-01-02,10,1\n")
@@ -276,6 +277,7 @@ def test_a_soft_source_that_its_mart_keeps_back_is_read_as_readers_see_it(lake: 
     assert old(lake) == {}
 
 
+@pytest.mark.long
 def test_what_is_built_from_a_table_with_old_sources_says_so_too(lake: Lake) -> None:
     shop(lake)
     add_mart(lake, "board", DAILY.replace(ORDERED, TABLE))
@@ -371,6 +373,7 @@ def test_a_source_that_its_changed_contract_did_not_rebuild_is_read_as_it_was(la
     assert (seen(lake), old(lake)) == (14, {})
 
 
+@pytest.mark.long
 def test_a_table_that_its_own_mart_keeps_back_says_what_is_old_once_it_is_released(lake: Lake) -> None:
     shop(lake, SOFT, MAXIMUM.format(ORDERED))
     lake.edit("gold/shop/contract.yaml", "  - name: largest\n", f"  - name: largest\n    quality: [{NONE_ABOVE_100}]\n")
@@ -587,6 +590,7 @@ def test_backfill_rebuild_and_a_whole_run_read_the_last_good_version_too(lake: L
     assert (run.failures, seen(lake), old(lake)) == ({}, 9, said)
 
 
+@pytest.mark.long
 def test_a_backfill_of_a_soft_source_that_fails_blocks_nothing(lake: Lake) -> None:
     first = started(lake)
     lake.edit("silver/shop/returns.yaml", "amount > 100", "amount > 0")

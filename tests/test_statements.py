@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Lake
+from conftest import Lake, short
 
 from src import lake as delta
 from src.errors import BoathouseError
@@ -124,7 +124,7 @@ def test_a_file_of_which_no_row_says_something_new_rewrites_nothing(stock: Lake)
     assert len(before & files(stock)) == 1  # that of store a
 
 
-@pytest.mark.parametrize("keyed", [True, False])
+@pytest.mark.parametrize("keyed", short([True, False], 1))
 def test_a_state_that_comes_back_is_a_statement_under_any_name(stock: Lake, keyed: bool) -> None:
     for place in () if keyed else (1, 2):
         stock.edit("silver/shop/stock.yaml", f"primaryKey: true, primaryKeyPosition: {place}", "required: true")
@@ -366,7 +366,7 @@ def test_a_rebuild_is_judged_too_unless_no_statement_made_the_table(stock: Lake)
 VERSIONS = f"SELECT item, pieces, day(_valid_from), day(_valid_to), _is_current FROM {TABLE} ORDER BY ALL"
 
 
-@pytest.mark.parametrize("rebuilt", [False, True])
+@pytest.mark.parametrize("rebuilt", short([False, True], 1))
 def test_a_version_is_new_where_a_statement_says_something_else_and_ends_where_one_says_nothing(
     stock: Lake, rebuilt: bool
 ) -> None:
