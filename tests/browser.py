@@ -9,8 +9,8 @@ all tests of a worker: who changes the lake takes a page of his own with `served
         assert tab.page.get_by_text("order_id").count()
 
 `tab` fails the test at its end if the browser said a word: an error of the console (what the page's own policy refuses
-is one), a dialog, a request to elsewhere. `tab.look_at(path)` looks at a screen at a desk, light, and on a phone, dark: no
-violation that axe-core knows of, no sideways scrolling. Every screen is looked at so by tests/test_page_screens.py:
+is one), a dialog, a request to elsewhere. `tab.look_at(path)` looks at a screen at a desk, light, and on a phone, dark:
+no violation that axe-core knows of, no sideways scrolling. Every screen is looked at so by tests/test_page_screens.py:
 put the addresses of a new one into EXAMPLES; {run} is the id of the last run. Without a browser at /usr/bin/chromium
 these tests are skipped.
 
