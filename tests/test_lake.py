@@ -663,6 +663,39 @@ def test_a_version_that_was_committed_is_known_as_it_is_read(
         assert known._table.version() == known.version
 
 
+def test_progress_of_a_table_made_here_is_known_without_the_library_and_that_of_many_inputs_is_asked(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    ask = DeltaTable.transaction_version
+
+    def traced(table: DeltaTable, app_id: str) -> int | None:
+        asked.append(app_id)
+        return ask(table, app_id)
+
+    monkeypatch.setattr(DeltaTable, "transaction_version", traced)
+    table = lake.create(root, DAYS, progress={"feed": 1, "other": 2}, info={"run_id": "r"})
+    assert (log.commit_info(root, 0)["run_id"], reopened(root)) == ("r", table)
+    table = lake.commit(table, progress={"feed": 3})
+    assert [table.progress(name) for name in ("feed", "other", "none")] == [3, 2, None]
+    again = Snapshot.of_facts(root, json.loads(json.dumps(table.facts())))
+    assert [again.progress(name) for name in ("feed", "other", "never")] == [3, 2, None] and not asked
+    table = lake.commit(table, progress={f"file{nth}": nth for nth in range(40)})
+    assert [table.progress(name) for name in ("feed", "file7", "none")] == [3, 7, None] and asked == ["file7"]
+    assert len(table.facts()["progress"]) < 40, "what is kept of a table of many files grows with these"
+
+
+def test_the_first_rows_of_a_table_replace_nothing_and_other_columns_do(engine: DuckEngine, root: Path) -> None:
+    table = lake.create(root, {"id": "BIGINT"})
+    first = lake.commit(table, add=numbers(engine, root, 1), overwrite={"id": "BIGINT"}, progress={"feed": 1})
+    assert not any("metaData" in action for action in log.entry(root, 1)) and ids(engine, first) == [1]
+    assert first.progress("feed") == 1 and first.version == reopened(root).version == 1
+    files = engine.write("SELECT 'a' AS name", root)
+    other = lake.commit(lake.create(root.with_name("b"), {"id": "BIGINT"}), overwrite={"name": "VARCHAR"})
+    assert other.columns == {"name": "VARCHAR"}
+    assert lake.commit(first, add=files, overwrite={"name": "VARCHAR"}).columns == {"name": "VARCHAR"}
+
+
 # -- crashes, power losses, full disks, damage
 
 

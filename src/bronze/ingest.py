@@ -581,8 +581,8 @@ def _append(
 ) -> tuple[lake.Snapshot, list[Landed], Outcome]:
     """Write and commit one chunk of files; returns also those that were taken."""
     if bronze is None:
-        bronze = lake.create(root, SYSTEM_COLUMNS, properties=lake.APPEND_ONLY)
-    spelling = {name.lower(): name for name in bronze.columns if name not in SYSTEM_COLUMNS}
+        lake.make_folder(root)  # a table is there with its log, which says the columns: they are known when files are
+    spelling = {name.lower(): name for name in bronze.columns if name not in SYSTEM_COLUMNS} if bronze else {}
     first = _later_than(bronze, now)
     parts = [part for file in files for part in _parts_of(file)]
     # a microsecond apart: the order of the files is that of their rows' arrival
@@ -606,11 +606,16 @@ def _append(
         bronze, taken, outcome = _append(engine, root, feed, bronze, steady, batch, now, looks, others, withhold)
         note = f"{len(moved)} files changed while read, taken next run"
         return bronze, taken, replace(outcome, notes=(*outcome.notes, note))
-    drift = _drift(bronze, headers)
+    drift = _drift(bronze.columns if bronze else (), headers)
     taken_columns = {name.lower() for header in headers.values() for name in header}
-    new = [name for low, name in spelling.items() if low in taken_columns and name not in bronze.columns]
-    if new:
-        bronze = lake.add_columns(bronze, dict.fromkeys(new, "VARCHAR"))
+    known = bronze.columns if bronze else SYSTEM_COLUMNS
+    new = dict.fromkeys(
+        (name for low, name in spelling.items() if low in taken_columns and name not in known), "VARCHAR"
+    )
+    if bronze is None:
+        bronze = lake.create(root, SYSTEM_COLUMNS | new, properties=lake.APPEND_ONLY)
+    elif new:
+        bronze = lake.add_columns(bronze, new)
     rows = sum(file.rows for file in written)
     gone = dict[int, int]()
     if withhold and written:
@@ -686,10 +691,10 @@ def newest_arrival(bronze: lake.Snapshot) -> datetime | None:
     return None if micros is None else _EPOCH + timedelta(microseconds=micros)
 
 
-def _later_than(bronze: lake.Snapshot, now: datetime) -> int:
+def _later_than(bronze: lake.Snapshot | None, now: datetime) -> int:
     """Return the first file's time in microseconds since 1970, later than any before though the clock went back."""
     micros = int(now.timestamp() * 1_000_000)
-    return max(micros, (bronze.progress(_LAST_INGESTED) or 0) + 1)
+    return max(micros, ((bronze.progress(_LAST_INGESTED) if bronze else None) or 0) + 1)
 
 
 _Opened = tuple[Landed, readers.Rows]
@@ -939,9 +944,9 @@ def _left_out(left_out: Mapping[str, Mapping[str, str]]) -> tuple[str, ...]:
     return tuple(f"{what} of {_first_names(files)}" for what, files in files_of.items())
 
 
-def _drift(bronze: lake.Snapshot, headers: Mapping[str, Sequence[str]]) -> list[str]:
+def _drift(stored: Iterable[str], headers: Mapping[str, Sequence[str]]) -> list[str]:
     """Return how the files' headers differ from the table's columns (in a first load: from the first header)."""
-    columns = [name for name in bronze.columns if name not in SYSTEM_COLUMNS]
+    columns = [name for name in stored if name not in SYSTEM_COLUMNS]
     first = next((header for header in headers.values() if header), ())
     known = [name.lower() for name in columns or first]
     seen: dict[str, list[str]] = {}

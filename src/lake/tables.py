@@ -37,6 +37,8 @@ LAYERS = ("bronze", "silver", "gold")
 BUILT_FROM = "contract"  # txn app id: the fingerprint of the contract a table's rows were built with
 APPEND_ONLY = {"delta.appendOnly": "true"}  # properties of a table whose rows are only ever added
 _HASHES = "sha256"  # in a commit: of each file that it adds
+_NO_PROGRESS: Mapping[str, int] = {}
+_NO_INFO: Mapping[str, str] = {}
 _NO_HASHES: Mapping[str, str] = {}
 _PROPERTIES = {
     "delta.checkpointInterval": "10",  # a table of 362 files opens in 3 ms, with 13 entries since a checkpoint in 6
@@ -62,6 +64,7 @@ _listed: dict[Path, dict[str, Path]] = {}  # their folders, by lake
 _turns: dict[Path, threading.RLock] = {}  # of whoever loads a table
 # What earlier processes knew of tables, each looked at when the table is first opened: src/lake/known.py.
 _earlier: dict[Path, Callable[[], Snapshot | None]] = {}
+_FEW_NAMES = 32  # of progress that are all kept of a table: one of many files has recorded each of these
 _SAME_TEXT = {"VARCHAR", "DATE", "TINYINT", "SMALLINT", "INTEGER", "BIGINT"}  # as the engine writes it, and the library
 _DELTA_TYPES = {
     "VARCHAR": "string",
@@ -113,7 +116,7 @@ class Snapshot:
         snapshot = cls.__new__(cls)
         snapshot.root, snapshot.version, snapshot._loaded = root, facts["version"], None
         snapshot.read_at, snapshot.own = log.file_time(), {}
-        snapshot._progress = dict(facts["progress"])
+        snapshot._progress, snapshot._no_others = dict(facts["progress"]), facts.get("no_others", False)
         snapshot.__dict__ |= {
             "columns": facts["columns"],
             "partition_by": tuple(facts["partition_by"]),
@@ -126,7 +129,8 @@ class Snapshot:
     def facts(self) -> dict[str, Any]:
         """Return what is known of this version, as JSON has it; its files where they were asked for."""
         listed = _as_text(self.files) if self._listed is None and "files" in self.__dict__ else self._listed
-        return {**self._facts_with(listed, self._progress), "commits": log.known_commits(self.root)}
+        known = self._facts_with(listed, self._progress)
+        return {**known, "no_others": self._no_others, "commits": log.known_commits(self.root)}
 
     def only(self, files: Sequence[DataFile]) -> Snapshot:
         """Return this version as if it had these of its files alone; its log is not opened for what is asked of it."""
@@ -164,8 +168,10 @@ class Snapshot:
         after.root, after.version = self.root, self.version + 1
         after._continue(self)
         after._loaded, after._behind = None, table
-        # of what was asked for, and no more: a table of many files has recorded each
+        after._no_others = self._no_others and len({*self._progress, *progress}) <= _FEW_NAMES
         after._progress = {name: progress.get(name, at) for name, at in self._progress.items()}
+        if after._no_others:
+            after._progress |= progress
         kept = ("columns", "partition_by", "identity", "properties")
         after.__dict__ |= {name: value for name, value in vars(self).items() if name in kept}
         keys = {self.columns[name] for name in self.partition_by}
@@ -184,6 +190,7 @@ class Snapshot:
         new = range(before.version + 1, self.version + 1)
         self.read_at, self.own = before.read_at, {**before.own, **log.entry_marks(self.root, new)}
 
+    _no_others: bool = False  # whether nothing was recorded but what `_progress` has
     _listed: str | None = None  # the files, as facts have them
     _behind: DeltaTable | None = None  # the library's table, at the version before
 
@@ -301,6 +308,8 @@ class Snapshot:
 
     def progress(self, source: str) -> int | None:
         """Return up to which version the table has consumed a source, as its own commits say; None for never."""
+        if self._no_others:
+            return self._progress.setdefault(source, None)
         if source not in self._progress:  # the library looks for it among all that there is, each time
             with translated(self.root):
                 version = self._table.transaction_version(source)
@@ -594,8 +603,10 @@ def create(
     properties: Mapping[str, str] | None = None,
     *,
     replace: bool = False,
+    progress: Mapping[str, int] = _NO_PROGRESS,
+    info: Mapping[str, str] = _NO_INFO,
 ) -> Snapshot:
-    """Create an empty table, or replace one whose partitioning changes.
+    """Create an empty table, or replace one whose partitioning changes; `progress` and `info` are those of `commit`.
 
     Properties outside Delta's own list are kept as they are (`delta.userMetadata` among them).
     """
@@ -603,6 +614,8 @@ def create(
 
     log.check_held()
     make_folder(root)
+    is_new = log.mark(root) is None
+    recorded = {**progress, **({BUILT_FROM: 0} if replace else {})}
     from_version = -1
     if replace and (existing := open_table(root)):
         from_version = existing.version
@@ -614,11 +627,16 @@ def create(
             partition_by=list(partition_by),
             configuration=_PROPERTIES | formats.stamp() | dict(properties or {}),
             raise_if_key_not_exists=False,
-            commit_properties=_commit_properties({BUILT_FROM: 0} if replace else {}, {}),
+            commit_properties=_commit_properties(recorded, info),
         )
         snapshot = Snapshot(root, table)
         snapshot.own = log.entry_marks(root, range(from_version + 1, snapshot.version + 1))
         log.make_durable(root, range(from_version + 1, snapshot.version + 1))
+        mark = log.mark(root)
+        if is_new and snapshot.version == 0 and mark and log.newest_version(mark) == 0:  # nobody came in between
+            snapshot._progress, snapshot._no_others = dict(recorded), True
+            vars(snapshot)["files"] = ()
+            _newest[root] = mark, snapshot
     _unchanged.pop(root, None)
     _listed.clear()
     return snapshot
@@ -651,6 +669,8 @@ def commit(
         MachineError: no room, no permission, or features Boathouse does not write; nothing was published.
     """
     snapshot._refuse_foreign_features(to_write=True)
+    if overwrite is not None and list(overwrite.items()) == list(snapshot.columns.items()) and not snapshot.files:
+        overwrite = None  # there is nothing to replace
     with translated(snapshot.root):
         # data first: a log entry must never refer to a file that a power loss can still take away
         log.sync_files(snapshot.root, [file.path for file in add])

@@ -251,7 +251,7 @@ class Merge:
                 columns, keys = self.table.stored_columns, self.table.partition_by
                 relation = self.engine.scan_files(self.places.table, written, columns, keys)
                 audits = self.audit(relation, kept, self._counting_of(written))
-            self._quarantine(progress, overwrite=True)
+            self._quarantine(progress, overwrite=True, rejected=outcome.quarantined)
             self._record_deletions(progress, overwrite=True)
             self._record_statements(progress, overwrite=True)
             silver = self._prepared()
@@ -514,7 +514,12 @@ class Merge:
         known.
         """
         root, kinds = self.places.quarantine, QUARANTINE_COLUMNS
-        table = lake.open_table(root) or lake.create(root, kinds)
+        table = lake.open_table(root)
+        if table is None and rejected == 0:  # one commit says it all
+            built = {lake.BUILT_FROM: contract.fingerprint(self.table)} if overwrite else {}
+            lake.create(root, kinds, progress={**progress, **built}, info=self.info)
+            return
+        table = table or lake.create(root, kinds)
         rows = f"(SELECT *, {literal(self.table.version)} AS _contract FROM {Batch.REJECTED}) r"
         if not overwrite and any(lake.waits(table, feed) for feed in self._versions(progress)):
             scan = self.engine.scan(table, columns=PROVENANCE, evolved=True)
