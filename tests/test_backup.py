@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 from conftest import ROOT, Lake
+from deltalake import DeltaTable
 
 from src import catalog, remote
 from src import lake as delta
@@ -360,6 +361,31 @@ def test_a_damaged_table_is_not_backed_up(shop: Lake) -> None:
         (True, None),
         (False, "1 files of th"),
     ]
+
+
+def test_a_release_of_which_another_program_took_files_is_refused_by_name_until_the_next_run(
+    shop: Lake, tmp_path: Path
+) -> None:
+    for number in ("3", "4"):
+        shop.land(f"shop/orders/{number}.csv", HEAD + f"{number}1,2026-01-03,1.00,1\n")
+        shop.good()
+    foreign = DeltaTable(delta.table_path(shop.data, "silver.shop.orders"))
+    foreign.optimize.compact()
+    DeltaTable(foreign.table_uri).vacuum(0, dry_run=False, enforce_retention_duration=False)
+    refused = r"the newest release is not whole: silver\.shop\.orders: day=2026-01-03/part-.*parquet is gone\n"
+    with pytest.raises(MachineError, match=refused) as refusal:
+        backed_up(shop)
+    assert refusal.value.fix
+    assert "run `make pipeline`, which makes a new release" in refusal.value.fix
+    with pytest.raises(MachineError, match=refused):
+        shop.command("branch", "create", "beside")
+    with pytest.raises(DataError, match=r"^.*/part-.*parquet is gone\n") as unread:
+        shop.command("query", "SELECT count(*) FROM silver.shop.orders")
+    assert "`make pipeline` makes a new release" in str(unread.value)
+    assert [step.records_read for step in shop.good().steps] == [0, 0, 0]
+    assert shop.command("query", "SELECT count(*) FROM silver.shop.orders") == 0
+    backed_up(shop, days=1)
+    assert restored(shop, tmp_path / "other").findings() == []
 
 
 # -- what is kept

@@ -21,6 +21,7 @@ from torture.histories import Difference, History, Tools
 from torture.oracle import Rules
 
 from src.bronze import ingest
+from src.errors import MachineError
 from src.silver import winners
 
 HEADER = "order_id,day,amount,updated\n"
@@ -84,6 +85,20 @@ FOUND = {
         ("bump", 5, False),
         ("bump", None, False),
         ("again",),
+    ),
+    "a backup and a branch of a release of which another program took files": (
+        ("land", "b.csv", HEADER + "2,2024-01-01,2,1\n"),
+        ("run",),
+        ("land", "c.csv", HEADER + "3,2024-01-01,2,1\n"),
+        ("run",),
+        ("compact", "silver/shop/orders"),
+        ("vacuum", "silver/shop/orders"),
+        ("back up",),
+        ("branch", 5),
+        ("make vacuum", 0),
+        ("run",),
+        ("back up",),
+        ("restore", 0),
     ),
     "a backup of a release that has rejects and nothing else": (
         ("land", "b.csv", HEADER + "x,2024-01-01,1,1\n"),
@@ -201,6 +216,16 @@ def test_what_came_after_a_backup_is_gone_but_for_what_the_landing_zone_has(
     assert sorted(row[0] for row in shop.believed[1].silver) == restored
     histories.act(shop, ("run",))
     assert sorted(row[0] for row in shop.stored(shop.rules).silver) == then
+
+
+def test_a_release_that_is_not_whole_is_a_difference_unless_another_program_took_its_files(
+    tools: Tools, tmp_path: Path
+) -> None:
+    shop = histories.live(tools, tmp_path, History("sequence", (("run",),)), end=False)
+    for path in (shop.data / "silver/shop/orders").rglob("*.parquet"):
+        path.unlink()
+    with pytest.raises(MachineError, match=r"the newest release is not whole: silver\.shop\.orders: "):
+        histories.act(shop, ("back up",))
 
 
 def test_a_row_whose_partition_has_no_text_is_rejected_and_odd_texts_are_kept(tools: Tools, tmp_path: Path) -> None:

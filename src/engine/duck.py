@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 _FIELD = re.compile(r"(STRUCT\(|, )([A-Za-z_]\w*) ")  # the engine quotes a field's name only where it must
 _NO_ROOM = ("No space left", "File too large", "Disk quota", "Could not write all bytes")
+_GONE = re.compile(r'No files found that match the pattern "(.+[.]parquet)"')  # one by its name: no glob is read
 MANY_COLUMNS = 500  # more of them are read by one thread
 _MAX_OPEN_PARTITIONS = 2000  # DuckDB's default of 100 cuts a partition into several files beyond it
 # A quarter less work for files of the same size. By default twice as many different values are gathered before it is
@@ -859,6 +860,11 @@ def _io_error(error: duckdb.IOException, sql: str) -> BoathouseError:
     if "Permission denied" in text:
         fix = "give the user that runs the pipeline access to it"
         return MachineError(_first_line(error), where=_shown(sql), fix=fix)
+    if gone := _GONE.search(text):
+        fix = (
+            "where another program vacuumed the table, `make pipeline` makes a new release; `make check` names the rest"
+        )
+        return DataError(f"{gone[1]} is gone", where=_shown(sql), fix=fix)
     return DataError(_first_line(error), where=_shown(sql))
 
 

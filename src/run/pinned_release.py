@@ -80,7 +80,8 @@ def while_whole(data: Path, take: Callable[[], T]) -> T:
         except (lake.HistoryGone, FileNotFoundError) as error:
             if not tries_left:
                 fix = "run `make pipeline`, which makes a new release; `make check` names what is missing"
-                raise MachineError(f"the newest release is not whole: {error}", where=data, fix=fix) from error
+                what = error.what if isinstance(error, lake.HistoryGone) else error
+                raise MachineError(f"the newest release is not whole: {what}", where=data, fix=fix) from error
     raise AssertionError("the last try returns or raises")
 
 
@@ -141,16 +142,23 @@ def linked(
         MachineError: one is damaged, or a symbolic link.
     """
     source = sources[name]
+
+    def put(path: str) -> None:
+        try:
+            link(source.root / path, root / path)
+        except FileNotFoundError as error:
+            raise lake.HistoryGone(f"{name}: {path} is gone", where=source.root) from error
+
     for path in [*lake.log_files(source), *(file.path for file in source.files)]:
         if (source.root / path).is_symlink():
             fix = (
                 "put the file itself in its place: `make repair` where a backup has it, else `cp --remove-destination`"
             )
             raise MachineError(f"{name}: {path} is a symbolic link", where=source.root, fix=fix)
-        link(source.root / path, root / path)
+        put(path)
     for path in _unread(name, sources):
         if not (root / path).exists():
-            link(source.root / path, root / path)
+            put(path)
     table = _reopened(source, root)
     for file in table.files:
         _refuse_other_size(source, file, (root / file.path).stat().st_size)
@@ -167,7 +175,7 @@ def _objects(name: str, sources: Mapping[str, lake.Snapshot], root: Path) -> dic
     there = dict(store.files_below(source.root))
     for file in source.files:
         if file.path not in there:
-            raise lake.HistoryGone(f"{file.path} is gone", where=source.root)
+            raise lake.HistoryGone(f"{name}: {file.path} is gone", where=source.root)
         _refuse_other_size(source, file, there[file.path].size)
     return {path: there[path].size for path in {*(file.path for file in source.files), *_unread(name, sources)}}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import shutil
 import tempfile
 from argparse import ArgumentParser
@@ -47,6 +48,7 @@ from torture.oracle import Content, Rules
 from torture.shelf import Shelf
 
 Operation = tuple[Any, ...]
+Seen = dict[str, list[tuple[Any, ...]] | None]  # by table, its rows; None where another program took files of it
 FIRST = "order_id,day,amount,updated\n1,2024-01-01,10,1\n"
 LANDING = "landing/shop/orders"
 TABLE = "silver.shop.orders"
@@ -326,7 +328,7 @@ class Backup:
     arrivals: int  # so many runs had landed what its bronze holds
     believed: tuple[Rules, Content] | None
     released: tuple[tuple[str, Rules, Content], ...]
-    seen: dict[str, list[tuple[Any, ...]]]
+    seen: Seen
     forgotten: frozenset[int] = frozenset()
 
 
@@ -349,6 +351,7 @@ class Shop:
     backups: dict[str, Backup] = field(default_factory=dict)
     bronze: dict[int, int] = field(default_factory=dict)  # how many runs had landed what a version of bronze holds
     forgotten: set[int] = field(default_factory=set)  # keys of which no line counts, of any file
+    taken: set[tuple[str, int]] = field(default_factory=set)  # released versions whose files another program removed
 
     @property
     def data(self) -> Path:
@@ -409,15 +412,25 @@ class Shop:
     def stored(self, rules: Rules) -> Content:
         return oracle.stored(self.tools.connection, self.data, rules)
 
-    def seen(self) -> dict[str, list[tuple[Any, ...]]]:
+    def seen(self) -> Seen:
         """What readers find: the rows of every table of the newest release, but not those of the records."""
-        engine, found = self.project().engine, {}
+        engine, found, lost = self.project().engine, Seen(), self.lost()
         for name, version in releases.newest(self.data).items():
             table = lake.open_table(lake.table_path(self.data, name), version)
             if table and table.files and not name.startswith("ops."):
                 scan = engine.scan(table, evolved=True)
-                found[name] = engine.rows(f"SELECT * FROM {scan} ORDER BY ALL")
+                found[name] = None if name in lost else engine.rows(f"SELECT * FROM {scan} ORDER BY ALL")
         return found
+
+    def lost(self) -> set[str]:
+        """The tables of which another program removed files of the newest release, after it had written a version."""
+        return {name for name, version in releases.newest(self.data).items() if (name, version) in self.taken}
+
+    def insist_on_refusal(self, refusal: BoathouseError) -> None:
+        """A release is refused for files that are gone only where another program removed files of the tables named."""
+        named = set(re.findall(r" (\w+[.]\w+[.]\w+): .*? is gone", refusal.what))
+        if not named or not named <= self.lost():
+            raise refusal
 
     def insist(self, what: str) -> None:
         """Compare the tables with what is believed of them."""
@@ -437,11 +450,12 @@ class Shop:
         newest, now = releases.newest(self.data), self.versions()
         _refuse("promotion", [] if newest == now else [f"{newest} is the release, {now} are the tables"])
 
-    def insist_on_readers(self, what: str, before: dict[str, list[tuple[Any, ...]]]) -> None:
+    def insist_on_readers(self, what: str, before: Seen) -> None:
         """Compare what readers see with what they saw; what a dead run rejected is shown by whatever comes next."""
         now = self.seen()
         shown = [name for name in {*before, *now} if self.believed or not name.startswith("quarantine.")]
-        found = [name for name in shown if before.get(name) != now.get(name)]
+        readable = [name for name in shown if before.get(name, []) is not None]
+        found = [name for name in readable if before.get(name) != now.get(name)]
         _refuse(f"the release after {what}", [f"readers see something else in {name}" for name in found])
 
     def versions(self) -> dict[str, int]:
@@ -737,8 +751,12 @@ def _back_up(shop: Shop) -> None:
     if not release:
         return
     project = shop.project()
-    with redirect_stdout(io.StringIO()):
-        planned = backup.run(project.engine, project.settings, shop.remote, runs.now)
+    try:
+        with redirect_stdout(io.StringIO()):
+            planned = backup.run(project.engine, project.settings, shop.remote, runs.now)
+    except (DataError, MachineError) as refusal:  # the first where the newest backup has the file
+        shop.insist_on_refusal(refusal)
+        return
     made = planned.before if planned.idle and planned.before else planned.manifest
     arrivals = [runs for version, runs in shop.bronze.items() if version <= release.get("bronze.shop.orders", -1)]
     believed = shop.believed if release == shop.versions() else None
@@ -773,6 +791,7 @@ def _go_back(shop: Shop, kept: Backup) -> None:
         shop.rules = kept.rules  # a contract may not ask for what no file had
     shop.noted, shop.runs, shop.forgotten = kept.noted, kept.arrivals, set(kept.forgotten)
     shop.believed, shop.released = kept.believed, list(kept.released)
+    shop.taken.clear()
     shop.bronze = {version: runs for version, runs in shop.bronze.items() if runs <= kept.arrivals}
 
 
@@ -783,6 +802,15 @@ def _maintain(work: Callable[[DeltaTable], object]) -> Callable[[Shop, str], Non
             shop.insist(f"maintenance of {table}")
 
     return maintain
+
+
+def _vacuum(shop: Shop, table: str) -> None:
+    """A vacuum by another program, which knows nothing of releases; what it wrote before may leave of one nothing."""
+    name = table.replace("/", ".")
+    released = releases.newest(shop.data).get(name)
+    if released is not None and shop.versions()[name] > released:
+        shop.taken.add((name, released))
+    _maintain(lambda table: table.vacuum(0, dry_run=False, enforce_retention_duration=False, full=True))(shop, table)
 
 
 def on_branch(shop: Shop) -> Project:
@@ -809,7 +837,12 @@ def _branch(shop: Shop, minimum: int | None) -> None:
         return
     seen, rules = shop.seen(), shop.rules
     _bump(shop, minimum, shop.rules.note)
-    run_beside(shop)
+    try:
+        run_beside(shop)
+    except MachineError as refusal:
+        shop.insist_on_refusal(refusal)
+        shop.rules = rules
+        return
     shop.insist("a branch")
     shop.insist_on_readers("a branch", seen)
     try:
@@ -875,7 +908,7 @@ _ACTS: dict[str, Callable[..., object]] = {
     "branch": _branch,
     "restore": _restore,
     "compact": _maintain(lambda table: table.optimize.compact()),
-    "vacuum": _maintain(lambda table: table.vacuum(0, dry_run=False, enforce_retention_duration=False, full=True)),
+    "vacuum": _vacuum,
     "checkpoint": _maintain(lambda table: table.create_checkpoint()),
     "make vacuum": _make_vacuum,
     "make optimize": _make_optimize,
