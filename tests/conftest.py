@@ -114,6 +114,13 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", IN_MEMORY)
 
 
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist, which a call of one test may leave out
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many workers `-n auto` starts: one more than cores, as tests also wait for processes they start."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores + 1
+
+
 def short(values: Iterable[object], count: int) -> list[ParameterSet]:
     """The parameters of a proof: the first few for `make test`, the others for `make proof`."""
     return shorts(((value,) for value in values), count)
