@@ -275,6 +275,13 @@ def own_umask() -> Iterator[None]:
     os.umask(before)
 
 
+@pytest.fixture
+def shop(lake: Lake, built: Path) -> Lake:
+    """A copy of the lake that the tests of a file build once for all of them, in their fixture `built`."""
+    shutil.copytree(built, lake.root, dirs_exist_ok=True)
+    return lake
+
+
 EVERY_LAKE = "EVERY_LAKE"  # set by `make proof`: the lake of each test is checked, all of it
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,11 +19,12 @@ ORDERS, DAILY = "silver.shop.orders", "gold.shop.daily"
 NOW = datetime.now(UTC).replace(microsecond=0)
 
 
-@pytest.fixture
-def shop(lake: Lake) -> Lake:
-    lake.shop().land("shop/orders/1.csv", "order_id,day,amount,updated\n1,2024-01-01,10,1\n")
-    lake.good()
-    return lake
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = Lake(tmp_path_factory.mktemp("built")).shop()
+    made.land("shop/orders/1.csv", "order_id,day,amount,updated\n1,2024-01-01,10,1\n")
+    made.good()
+    return made.root
 
 
 def read(lake: Lake, days_ago: float, user: str, tables: list[str], **more: Any) -> None:

@@ -46,12 +46,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made.root
 
 
-@pytest.fixture
-def shop(lake: Lake, built: Path) -> Lake:
-    shutil.copytree(built, lake.root, dirs_exist_ok=True)
-    return lake
-
-
 @pytest.fixture(scope="module")
 def kept(built: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, BackupPlan]:
     """The shop with its first backup, made once for all tests: a copy of it is the same backup."""

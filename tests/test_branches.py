@@ -35,12 +35,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made.root
 
 
-@pytest.fixture
-def shop(lake: Lake, built: Path) -> Lake:
-    shutil.copytree(built, lake.root, dirs_exist_ok=True)
-    return lake
-
-
 @pytest.fixture(scope="module")
 def run_once(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shop with a branch, tax, on which the changed mart was run: made once, as most tests begin there."""

@@ -35,14 +35,14 @@ def commands(found: Checklist, title: str) -> list[str]:
     return [todo.command for step in found.steps for todo in step.todos if step.title == title]
 
 
-@pytest.fixture
-def shop(lake: Lake) -> Lake:
-    """A shop that ran, was looked at, and is in a verified backup that was drilled and restored."""
-    lake.shop()
-    lake.edit("silver/shop/orders.yaml", "    properties:\n", f"    quality: [{AUDIT}]\n    properties:\n")
-    lake.land("shop/orders/1.csv", f"{HEADER}1,{date.today() - DAY},10,1\n")
-    assert lake.command("run") == 0
-    return lake
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A shop that ran over an order of yesterday."""
+    made = Lake(tmp_path_factory.mktemp("built")).shop()
+    made.edit("silver/shop/orders.yaml", "    properties:\n", f"    quality: [{AUDIT}]\n    properties:\n")
+    made.land("shop/orders/1.csv", f"{HEADER}1,{date.today() - DAY},10,1\n")
+    assert made.command("run") == 0
+    return made.root
 
 
 def test_every_step_is_answered_in_order_and_a_good_day_has_nothing_to_do(shop: Lake) -> None:

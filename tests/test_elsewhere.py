@@ -22,14 +22,14 @@ def blocks(title: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", section, re.DOTALL)
 
 
-@pytest.fixture
-def shop(lake: Lake) -> Lake:
-    shop = lake.shop()
-    shop.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n2,2024-01-02,20,1\n3,2024-01-02,7.5,1\n")
-    shop.good()
-    shop.land("shop/orders/2.csv", HEADER + "2,2024-01-02,25,2\n3,2024-01-01,7.5,2\n")
-    shop.good()
-    return shop
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = Lake(tmp_path_factory.mktemp("built")).shop()
+    made.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n2,2024-01-02,20,1\n3,2024-01-02,7.5,1\n")
+    made.good()
+    made.land("shop/orders/2.csv", HEADER + "2,2024-01-02,25,2\n3,2024-01-01,7.5,2\n")
+    made.good()
+    return made.root
 
 
 def printed(shop: Lake, block: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,15 +13,15 @@ from deltalake import DeltaTable
 HEADER = "order_id,day,amount,updated\n"
 
 
-@pytest.fixture
-def shop(lake: Lake) -> Lake:
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two days of a shop: a correction, a copy, a row that cannot be read."""
-    lake.shop()
-    lake.land("shop/orders/1.csv", HEADER + "1,2026-01-05,10.00,1\n2,2026-01-05,30.00,1\n3,2026-01-06,4.00,1\n")
-    lake.good()
-    lake.land("shop/orders/2.csv", HEADER + "3,2026-01-05,5.50,2\n2,2026-01-05,30.00,1\n4,2026-01-05,much,1\n")
-    lake.good()
-    return lake
+    made = Lake(tmp_path_factory.mktemp("built")).shop()
+    made.land("shop/orders/1.csv", HEADER + "1,2026-01-05,10.00,1\n2,2026-01-05,30.00,1\n3,2026-01-06,4.00,1\n")
+    made.good()
+    made.land("shop/orders/2.csv", HEADER + "3,2026-01-05,5.50,2\n2,2026-01-05,30.00,1\n4,2026-01-05,much,1\n")
+    made.good()
+    return made.root
 
 
 def explained(lake: Lake, *words: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,11 +21,17 @@ from src.run import runs
 HEADER = "order_id,day,amount,updated\n"
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = Lake(tmp_path_factory.mktemp("built")).shop()
+    made.land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
+    made.good()
+    return made.root
+
+
 @pytest.fixture
-def look(lake: Lake) -> Look:
-    lake.shop().land("shop/orders/1.csv", HEADER + "1,2024-01-01,10,1\n")
-    lake.good()
-    return Look(lake.settings)
+def look(shop: Lake) -> Look:
+    return Look(shop.settings)
 
 
 @pytest.fixture

@@ -75,9 +75,8 @@ def told(text: str) -> bool:
     return any(part in text for part in PARTS)
 
 
-@pytest.fixture
-def shop(lake: Lake) -> Lake:
-    """The shop after a run in which a model failed over one of its values."""
+def written(lake: Lake) -> Lake:
+    """Write the contracts and models of the shop, and land its rows: one model fails over one of its values."""
     lake.environ["BROKEN_ON_PURPOSE"] = "yes"  # a model that fails leaves no table
     lake.write("silver/shop/orders.yaml", ACCOUNTS)
     lake.write("gold/shop/contract.yaml", PEOPLE)
@@ -95,12 +94,20 @@ def shop(lake: Lake) -> Lake:
     return lake
 
 
-@pytest.fixture
-def ran(shop: Lake) -> Lake:
-    done = shop.typed("run")
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shop after a run in which a model failed."""
+    made = written(Lake(tmp_path_factory.mktemp("built")))
+    done = made.typed("run")
     assert done.returncode == 9, done.stderr
     assert "gold.cast.cast" in done.stderr
     assert not told(done.stdout + done.stderr)
+    return made.root
+
+
+@pytest.fixture
+def ran(shop: Lake) -> Lake:
+    shop.environ["BROKEN_ON_PURPOSE"] = "yes"  # a model that fails leaves no table
     return shop
 
 
@@ -184,7 +191,8 @@ def test_no_command_that_there_is_prints_a_masked_value(ran: Lake, form: tuple[s
     assert {name: done.stderr for name, done in found.items() if done.returncode == 70} == {}
 
 
-def test_what_was_recorded_before_a_column_was_classified_is_left_out_of_what_is_read(shop: Lake) -> None:
+def test_what_was_recorded_before_a_column_was_classified_is_left_out_of_what_is_read(lake: Lake) -> None:
+    shop = written(lake)
     assert told(shop.typed("run", MASK="none").stderr)
     quoting = ("SELECT * FROM ops.pipeline_runs", "SELECT * FROM ops.quality_results")
     assert all(told(str(shop.rows(sql))) for sql in quoting)

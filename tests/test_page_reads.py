@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,11 +24,17 @@ ORDERS, DAILY, REJECTED = "silver.shop.orders", "gold.shop.daily", "quarantine.s
 ANN = f"{recorded_as('ann')}, from the page"
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = Lake(tmp_path_factory.mktemp("built")).shop()
+    made.land("shop/orders/1.csv", "order_id,day,amount,updated\n1,2024-01-01,10,1\nx,2024-01-02,20,1\n")
+    made.run()
+    return made.root
+
+
 @pytest.fixture
-def site(lake: Lake) -> Site:
-    lake.shop().land("shop/orders/1.csv", "order_id,day,amount,updated\n1,2024-01-01,10,1\nx,2024-01-02,20,1\n")
-    lake.run()
-    return page_site.opened(lake)
+def site(shop: Lake) -> Site:
+    return page_site.opened(shop)
 
 
 def spooled(lake: Lake) -> list[dict[str, Any]]:

@@ -34,12 +34,12 @@ DAILY = "gold.shop.daily"
 MANY = Readable({ORDERS: ("order_id", "day", "amount"), DAILY: ("day", "orders", "amount")}, {}, 0)
 
 
-@pytest.fixture
-def shop(lake: Lake, capsys: pytest.CaptureFixture[str]) -> Lake:
-    lake.shop().land("shop/orders/1.csv", HEAD + "1,2024-01-01,10,1\n2,2024-01-02,20,1\n")
-    lake.good()
-    capsys.readouterr()
-    return lake
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = Lake(tmp_path_factory.mktemp("built")).shop()
+    made.land("shop/orders/1.csv", HEAD + "1,2024-01-01,10,1\n2,2024-01-02,20,1\n")
+    made.good()
+    return made.root
 
 
 def spooled(lake: Lake) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ import polars
 import pytest
 from conftest import Lake, shorts
 from deltalake import DeltaTable
-from test_backup import HEAD, at, backed_up, built, clock, drilled, first, flip, kept, objects, restored, shop
+from test_backup import HEAD, at, backed_up, built, clock, drilled, first, flip, kept, objects, restored
 from torture.rot import rot_many
 
 from src import catalog
@@ -23,7 +23,7 @@ from src.maintenance.backup import BackupPlan
 from src.project import open_engine, open_project
 from src.run import backup_records, releases, runs
 
-__all__ = ["built", "first", "kept", "shop"]  # the fixtures of the tests of backups
+__all__ = ["built", "first", "kept"]  # the fixtures of the tests of backups
 ORDERS, BRONZE, DAILY = "silver.shop.orders", "bronze.shop.orders", "gold.shop.daily"
 
 

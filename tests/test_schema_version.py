@@ -6,8 +6,8 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pytest
 from conftest import ROOT, Lake
@@ -24,13 +24,13 @@ NOTE = "      - {name: note, logicalType: string}\n    customProperties:\n"
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 
-@pytest.fixture
-def shop(lake: Lake) -> Iterator[Lake]:
-    """A built shop whose file has one column more than its contract."""
-    lake.shop()
-    lake.land("shop/orders/1.csv", "order_id,day,amount,updated,note\n1,2024-01-01,10,1,red\n1,2024-01-02,20,2,blue\n")
-    lake.good()
-    yield lake
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A shop whose file has one column more than its contract."""
+    made = Lake(tmp_path_factory.mktemp("built")).shop()
+    made.land("shop/orders/1.csv", "order_id,day,amount,updated,note\n1,2024-01-01,10,1,red\n1,2024-01-02,20,2,blue\n")
+    made.good()
+    return made.root
 
 
 def stored(lake: Lake, table_id: str) -> delta.Snapshot:

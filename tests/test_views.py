@@ -39,12 +39,19 @@ VIEWS = (
 )
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = Lake(tmp_path_factory.mktemp("built")).shop()
+    made.land("shop/orders/1.csv", HEAD + "1,2024-01-01,10,1\n")
+    made.good()
+    return made.root
+
+
 @pytest.fixture
-def shop(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Lake:
+def shop(shop: Lake, monkeypatch: pytest.MonkeyPatch) -> Lake:
+    """The shop with the views of these tests."""
     monkeypatch.setattr(catalog, "VIEWS", VIEWS)
-    lake.shop().land("shop/orders/1.csv", HEAD + "1,2024-01-01,10,1\n")
-    lake.good()
-    return lake
+    return shop
 
 
 def train(lake: Lake, version: int) -> None:
