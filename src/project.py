@@ -16,7 +16,6 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from src import catalog, console, contract, lake, proof, stopping, store
-from src.checks import audits
 from src.contract import Contracts, Feed, Seed, Table
 from src.engine import DuckEngine
 from src.engine.profile import Profile
@@ -468,6 +467,8 @@ def _statements(table: Table) -> Iterator[_Statement]:
         if text:
             fix = f'correct {text!r}; a name that is an SQL keyword goes in "double quotes"'
             yield _Statement(f"SELECT {text}", f"{what}: ", table.path, fix)
+    from src.checks import audits  # where contracts are checked: importing takes time
+
     for expectation in table.quality:
         if query := audits.own_query(expectation):
             yield _Statement(query, f"quality {expectation.id or 'query'}: ", table.path, "correct it")

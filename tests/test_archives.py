@@ -13,7 +13,7 @@ import pytest
 from conftest import Lake
 from test_readers import workbook
 
-from src.bronze import ingest
+from src.bronze import appending
 from src.bronze.readers import files
 from src.contract.patterns import FilePattern
 
@@ -113,8 +113,8 @@ def test_every_file_of_an_archive_whose_name_fits_is_read_and_the_archive_is_tak
 
 
 def test_an_archive_is_taken_whole_or_not_at_all(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ingest, "_FILES_AT_ONCE", 1)
-    monkeypatch.setattr(ingest, "_SMALL_AT_ONCE", 1)
+    monkeypatch.setattr(appending, "_FILES_AT_ONCE", 1)
+    monkeypatch.setattr(appending, "_SMALL_AT_ONCE", 1)
     lake.shop()
     lake.land("shop/orders/1.csv", HEADER + line(1))
     lake.land("shop/orders/2.zip", zipped({"a.csv": HEADER + line(2), "b.csv": 'order_id,order_id\n"1",2\n'}))

@@ -10,7 +10,7 @@ import pytest
 from conftest import ORDERS, Lake
 
 from src import lake as delta
-from src.bronze import ingest
+from src.bronze import appending, ingest
 from src.contract import Contracts
 
 SEQUENCE = "    customProperties:\n      - {property: sequenceBy, value: [updated]}\n"
@@ -208,9 +208,9 @@ def test_files_of_one_run_arrive_as_a_person_lists_them_whatever_their_times(
 def test_the_order_holds_across_the_statements_and_commits_of_a_run(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingest, "_FILES_PER_COMMIT", 5)
-    monkeypatch.setattr(ingest, "_FILES_AT_ONCE", 2)
-    monkeypatch.setattr(ingest, "_SMALL_AT_ONCE", 0)
+    monkeypatch.setattr(ingest, "FILES_PER_COMMIT", 5)
+    monkeypatch.setattr(appending, "_FILES_AT_ONCE", 2)
+    monkeypatch.setattr(appending, "_SMALL_AT_ONCE", 0)
     lake.shop().write("silver/shop/orders.yaml", UNORDERED)
     for part in range(1, 14):
         landed(lake, f"part{part}.csv", HEADER + f"1,2024-01-01,{part},1\n")

@@ -309,7 +309,7 @@ def test_what_a_load_takes_on_many_nodes_follows_from_its_stages_and_how_they_ar
 
 def test_the_limits_of_the_arithmetic_are_those_of_the_product() -> None:
     assert (cost.A_TASK, cost.MOST_BUCKETS) == (limits._BYTES_A_TASK, limits._MOST_BUCKETS)
-    assert cost.A_COMMIT == ingest._FILES_PER_COMMIT
+    assert cost.A_COMMIT == ingest.FILES_PER_COMMIT
 
 
 def test_the_page_says_what_driver_and_workers_and_each_stage_took(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from conftest import Lake
 
-from src.bronze import ingest, readers
+from src.bronze import appending, ingest, readers
 from src.bronze.ingest import Landed
 from src.bronze.readers.csv_fast import csv_by_engine
 from src.bronze.readers.files import BLOCK
@@ -261,13 +261,13 @@ def test_files_looked_at_by_a_thread_are_taken_and_refused_as_others_are(
     ]
     for name, content in contents:
         lake.land(f"shop/orders/{name}", content)
-    monkeypatch.setattr(ingest, "_FILES_PER_COMMIT", 7)
-    monkeypatch.setattr(ingest, "_FILES_AT_ONCE", 3)
-    monkeypatch.setattr(ingest, "_SMALL_AT_ONCE", 0)
+    monkeypatch.setattr(ingest, "FILES_PER_COMMIT", 7)
+    monkeypatch.setattr(appending, "_FILES_AT_ONCE", 3)
+    monkeypatch.setattr(appending, "_SMALL_AT_ONCE", 0)
     feed, now = replace(CSV, reads=("order_id",)), datetime(2031, 1, 1, tzinfo=UTC)
     found = []
     for name, worth, looks in [("alone", 1 << 40, 0), ("ahead", 0, 22)]:
-        monkeypatch.setattr(ingest, "_WORTH_A_THREAD", worth)
+        monkeypatch.setattr(ingest, "WORTH_A_THREAD", worth)
         looked = spied_looks(monkeypatch)
         with open_project(lake.settings) as project:
             landing, root = project.landing, tmp_path / name
@@ -304,7 +304,7 @@ def test_a_file_that_changes_after_its_look_is_left_for_the_next_run(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lake.shop()
-    monkeypatch.setattr(ingest, "_WORTH_A_THREAD", 0)
+    monkeypatch.setattr(ingest, "WORTH_A_THREAD", 0)
     expected = [row for row in files_of(lake, 3) if row[4] != "shop/orders/01.csv"]
     moving = lake.data / "landing/shop/orders/01.csv"
     look = readers.look
@@ -329,8 +329,8 @@ def landed(sizes: list[int]) -> list[Landed]:
 
 
 def test_many_files_are_one_statement_while_they_are_small_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ingest, "_FILES_AT_ONCE", 3)
-    monkeypatch.setattr(ingest, "_SMALL_AT_ONCE", 10)
+    monkeypatch.setattr(appending, "_FILES_AT_ONCE", 3)
+    monkeypatch.setattr(appending, "_SMALL_AT_ONCE", 10)
     for sizes, csv, ndjson in [
         ([1] * 11, [10, 1], [3, 3, 3, 2]),
         ([9] * 7, [3, 3, 1], [3, 3, 1]),
@@ -338,13 +338,13 @@ def test_many_files_are_one_statement_while_they_are_small_together(monkeypatch:
         ([2, 2, 2, 2, 2, 2], [5, 1], [3, 3]),
         ([], [], []),
     ]:
-        groups = list(ingest._at_once(CSV, landed(sizes)))
+        groups = list(appending._at_once(CSV, landed(sizes)))
         assert [len(group) for group in groups] == csv
         assert [file for group in groups for file in group] == landed(sizes)
         other = Feed("shop", "orders", "shop/orders/*.ndjson", "ndjson")
-        assert [len(group) for group in ingest._at_once(other, landed(sizes))] == ndjson
+        assert [len(group) for group in appending._at_once(other, landed(sizes))] == ndjson
         parquet = Feed("shop", "orders", "shop/orders/*.parquet", "parquet")
-        assert [len(group) for group in ingest._at_once(parquet, landed(sizes))] == csv
+        assert [len(group) for group in appending._at_once(parquet, landed(sizes))] == csv
 
 
 def test_the_shares_of_the_threads_are_of_about_as_many_bytes() -> None:
@@ -357,7 +357,7 @@ def test_the_shares_of_the_threads_are_of_about_as_many_bytes() -> None:
         ([5], 4, [[5]]),
         ([0, 0], 4, [[0, 0]]),
     ]:
-        parts = ingest._shares([(file, rows) for file in landed(sizes)], count)
+        parts = appending._shares([(file, rows) for file in landed(sizes)], count)
         assert [[file.size for file, _ in part] for part in parts] == shares
 
 

@@ -141,7 +141,7 @@ def test_a_run_records_what_the_plan_said(lake: Lake) -> None:
 
 
 def test_files_taken_in_several_commits_are_all_weighed(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ingest, "_FILES_PER_COMMIT", 2)
+    monkeypatch.setattr(ingest, "FILES_PER_COMMIT", 2)
     lake.shop()
     for at in range(5):
         land(lake, at, 10)

@@ -73,7 +73,7 @@ def test_a_first_load_is_computed_in_slabs_and_is_the_same(lake: Lake, counted: 
 def test_many_touched_partitions_are_computed_in_slabs_and_few_at_once(
     lake: Lake, counted: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("src.gold.aggregate._SMALL", 0)
+    monkeypatch.setattr("src.gold.build._SMALL", 0)
     lake.shop()
     lake.land("shop/orders/1.csv", SEVEN)
     lake.good()
@@ -138,7 +138,7 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tools]:
 def test_a_mart_in_slabs_is_what_one_pass_gives(
     tools: Tools, tmp_path: Path, counted: list[int], monkeypatch: pytest.MonkeyPatch, figure: str
 ) -> None:
-    monkeypatch.setattr("src.gold.aggregate._SMALL", 0)
+    monkeypatch.setattr("src.gold.build._SMALL", 0)
     monkeypatch.setattr(slabs, "_ROWS", 1)
     operations = (
         ("run",),

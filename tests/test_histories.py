@@ -384,7 +384,7 @@ def test_rows_that_the_clock_dates_before_older_ones_do_not_escape(
     later = ("land", "b.csv", HEADER + "1,2024-01-02,9,2\n")
     told = History("arrival", (("run",), ("clock", -24 * 800), later))
     histories.live(tools, tmp_path / "lake", told)
-    monkeypatch.setattr(ingest, "_later_than", lambda bronze, now: int(now.timestamp() * 1_000_000))
+    monkeypatch.setattr(ingest, "later_than", lambda bronze, now: int(now.timestamp() * 1_000_000))
     assert "silver lacks 1 x (1, 2024-01-02, 9.00, 2)" in histories.fails(tools, tmp_path / "other", told)
 
 

@@ -26,7 +26,7 @@ from torture.histories import History, Tools
 import main
 from src import catalog
 from src import lake as delta
-from src.bronze import ingest
+from src.bronze import appending, ingest
 from src.checks.outcome import Outcome
 from src.commands.run import pipeline
 from src.contract import Column, Table
@@ -36,7 +36,7 @@ from src.project import open_engine, open_project
 from src.run.kinds import RunKind
 from src.run.recorded import recorded_run
 from src.run.runs import Record, Run
-from src.silver import clean, groups, incoming, passes, winners
+from src.silver import groups, incoming, merge, passes, winners
 from src.silver.project import projection
 
 HEADER = "order_id,day,amount,updated\n"
@@ -63,11 +63,11 @@ def sizes(monkeypatch: pytest.MonkeyPatch, rows: int, delete_from: int = 5, file
     monkeypatch.setattr(passes, "_FEW_ROWS", rows)
     monkeypatch.setattr(passes, "_ROWS_AT_ONCE", rows)
     monkeypatch.setattr(incoming, "_ROWS_TO_DELETE_FROM", delete_from)
-    monkeypatch.setattr(clean, "_FEW_KEYS", 0)
-    monkeypatch.setattr(clean, "_FEW_ROWS", 0)
-    monkeypatch.setattr(ingest, "_FILES_AT_ONCE", files)
-    monkeypatch.setattr(ingest, "_SMALL_AT_ONCE", 0)
-    monkeypatch.setattr(ingest, "_FILES_PER_COMMIT", commit)
+    monkeypatch.setattr(merge, "_FEW_KEYS", 0)
+    monkeypatch.setattr(merge, "_FEW_ROWS", 0)
+    monkeypatch.setattr(appending, "_FILES_AT_ONCE", files)
+    monkeypatch.setattr(appending, "_SMALL_AT_ONCE", 0)
+    monkeypatch.setattr(ingest, "FILES_PER_COMMIT", commit)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from conftest import Lake, short
 
-from src.bronze import ingest, readers
+from src.bronze import appending, ingest, readers
 from src.bronze.readers import ndjson_fast
 from src.bronze.readers.ndjson_in_turn import ndjson_in_turn
 from src.contract import Feed
@@ -389,7 +389,7 @@ def test_files_with_lines_that_are_not_proven_are_read_again_and_the_table_is_th
     lake.shop()
     for name, odd in MANY_FILES.items():
         lake.land(f"shop/events/{name}", b"\n".join([*odd, *PLAIN] if name == "6.ndjson" else [*PLAIN, *odd]))
-    monkeypatch.setattr(ingest, "_FILES_AT_ONCE", at_once)
+    monkeypatch.setattr(appending, "_FILES_AT_ONCE", at_once)
     found: list[tuple[Any, ...]] = []
     proven: list[str] = []
     read_proven = readers.read_proven

@@ -144,7 +144,7 @@ def test_check_by_workers_names_the_files_that_one_process_names(shop: Lake, don
 def test_a_backfill_by_workers_writes_its_slice_and_the_marts_of_it_anew(
     shop: Lake, done: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("src.gold.aggregate._SMALL", -1)
+    monkeypatch.setattr("src.gold.build._SMALL", -1)
 
     def amounts(name: str) -> list[tuple[Any, ...]]:
         return shop.rows(f"SELECT * FROM {name} ORDER BY ALL")

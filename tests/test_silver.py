@@ -16,7 +16,7 @@ from src.contract import Column, Table
 from src.engine import identifier
 from src.project import open_engine as lake_engine
 from src.project import open_project
-from src.silver import clean
+from src.silver import clean, merge
 from src.silver.batch import Batch
 from src.silver.project import trimmed, trimmed_columns
 
@@ -666,18 +666,18 @@ def test_a_column_that_another_program_added_is_read_and_its_values_stay(lake: L
 def test_only_files_that_can_hold_a_key_are_looked_into(
     lake: Lake, monkeypatch: pytest.MonkeyPatch, few_keys: int
 ) -> None:
-    monkeypatch.setattr(clean, "_FEW_KEYS", few_keys)
+    monkeypatch.setattr(merge, "_FEW_KEYS", few_keys)
     lake.shop()
     with open_project(lake.settings) as project:
         table = project.contracts.silver["silver.shop.orders"]
-        merge = clean.Merge(project.engine, table, clean.Places.of_table(table, project.path), "")
+        merging = merge.Merge(project.engine, table, clean.Places.of_table(table, project.path), "")
         silver = delta.create(lake.root / "elsewhere", table.stored_columns, (), clean.properties(table))
         project.engine.table("incoming", "SELECT unnest([-5, 7, 7, 40, 90])::BIGINT AS order_id")
         ends = [(-9, -6), (-9, -5), (-4, 6), (7, 7), (8, 39), (8, 40), (-90, 99), (91, 92)]
         bounds = [{"order_id": (str(least), str(greatest))} for least, greatest in ends]
         files = [delta.DataFile(f"{at}.parquet", 1, 1, {}, one) for at, one in enumerate(bounds)]
         files.append(delta.DataFile("untold.parquet", 1, 1, {}, {}))
-        found = merge._within_bounds(silver, files, Batch.INCOMING)
+        found = merging._within_bounds(silver, files, Batch.INCOMING)
     assert [file.path.split(".")[0] for file in found] == ["1", "3", "5", "6", "untold"]
 
 

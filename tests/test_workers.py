@@ -158,7 +158,7 @@ def test_files_that_workers_read_are_not_looked_at_by_the_driver(
         return look(feed, path)
 
     monkeypatch.setattr(readers, "look", noted)
-    monkeypatch.setattr(ingest, "_WORTH_A_THREAD", 0)
+    monkeypatch.setattr(ingest, "WORTH_A_THREAD", 0)
     for root, environ in ((tmp_path / "here", {}), (tmp_path / "there", WORKERS)):
         looked.clear()
         shop = Lake(root, environ).shop()

@@ -19,7 +19,7 @@ from src.branches.promoting import Promotion
 from src.commands import Call, json_argument, show
 from src.errors import UsageError
 from src.facts.wording import pluralized, size
-from src.forget import certificates
+from src.forget import unfinished
 from src.project import open_engine, open_project
 from src.run import runs
 from src.settings import checked_branch
@@ -42,7 +42,7 @@ def run(call: Call) -> int:
         raise UsageError(f"branch {args.verb} without a name", fix=f"write `branch {args.verb} NAME`")
     if args.verb == "create":
         name = checked_branch(args.name)
-        if certificates.is_unfinished(data):  # the end of it would find the branch, and stop there
+        if unfinished.is_unfinished(data):  # the end of it would find the branch, and stop there
             fix = "`make pipeline` or `main.py forget --finish` ends it; then make the branch"
             raise UsageError("somebody is being forgotten, whom the branch would keep", where=data, fix=fix)
         with open_engine(call.settings) as engine:

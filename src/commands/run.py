@@ -14,7 +14,7 @@ from src import console, lake, landing_zone, selection
 from src.bronze import ingest
 from src.commands import Call, Sequence, json_argument, note_before, window_arguments
 from src.errors import BUG_EXIT_CODE, BoathouseError, LockedError, UsageError
-from src.forget import certificates
+from src.forget import unfinished
 from src.logger import logger
 from src.problems import Problem
 from src.project import Project, Selection, open_project
@@ -104,7 +104,7 @@ def pipeline(
 
 def _finish_forgetting(project: Project, sequence: Sequence) -> None:
     """Do what is left where a run died or failed while somebody was forgotten; what stops it stops no pipeline."""
-    if not certificates.is_unfinished(project.settings.data_dir):
+    if not unfinished.is_unfinished(project.settings.data_dir):
         return
     from src.forget import forgetting  # where somebody was forgotten, and nowhere else: importing takes time
 

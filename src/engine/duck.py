@@ -24,8 +24,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src import contract, store
-from src.engine import functions, outside, unrepeatable
-from src.engine.functions import Functions
 from src.engine.mistakes import SqlMistake, UnparsedError
 from src.engine.profile import Profile
 from src.engine.room import room_beside
@@ -43,6 +41,7 @@ from src.lake import DataFile, Snapshot, discard
 if TYPE_CHECKING:
     import _duckdb as duckdb
 
+    from src.engine.functions import Functions
     from src.store.objects import Files
 
 _FIELD = re.compile(r"(STRUCT\(|, )([A-Za-z_]\w*) ")  # the engine quotes a field's name only where it must
@@ -441,7 +440,9 @@ class DuckEngine:
     def functions(self) -> Functions:
         """Return the functions that the engine knows, which are those of every engine: none loads an extension."""
         if not _functions:
-            _functions.append(Functions.from_rows(self.rows(functions.LISTED)))
+            from src.engine.functions import LISTED, Functions  # where statements are looked into: importing takes time
+
+            _functions.append(Functions.from_rows(self.rows(LISTED)))
         return _functions[0]
 
     def type_of(self, expression: str) -> str:
@@ -478,6 +479,8 @@ class DuckEngine:
         Raises:
             ContractError: it does not parse, or is not one SELECT.
         """
+        from src.engine import unrepeatable
+
         tree = self.parse(sql)
         return unrepeatable.find(_nodes(tree)) if unrepeatable.may_be_in(sql) else {}
 
@@ -487,6 +490,8 @@ class DuckEngine:
         Raises:
             ContractError: it does not parse, or is not one SELECT.
         """
+        from src.engine import outside
+
         return outside.find(_nodes(self.parse(sql)))
 
     @property
@@ -815,7 +820,9 @@ def _version() -> str:
 
 
 def _run_date_sql(day: date) -> str:
-    return f"CREATE OR REPLACE TEMP MACRO {unrepeatable.RUN_DATE}() AS {literal(day)}::DATE"
+    from src.engine.unrepeatable import RUN_DATE
+
+    return f"CREATE OR REPLACE TEMP MACRO {RUN_DATE}() AS {literal(day)}::DATE"
 
 
 @contextmanager

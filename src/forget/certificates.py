@@ -15,8 +15,7 @@ from pathlib import Path
 
 from src import lake, records
 from src.engine import DuckEngine, identifier, literal
-
-TABLE = "ops.forgotten"
+from src.forget.unfinished import BEGUN, OVER, TABLE, open_entries
 
 
 class Status(StrEnum):
@@ -51,39 +50,25 @@ class Entry:
     detail: str | None = None
 
 
-_BEGUN, _OVER = "begun", "over"  # progress: how many forgettings began, and how many of them are over
-
-
 def begin(engine: DuckEngine, data: Path, entries: Sequence[Entry]) -> None:
     """Record that a forgetting begins, and all that finishing it takes, in one commit."""
-    _append(engine, data, entries, _BEGUN, 1)
+    _append(engine, data, entries, BEGUN, 1)
 
 
 def end(engine: DuckEngine, data: Path, entries: Sequence[Entry], count: int) -> None:
     """Record that so many forgettings are over, in one commit."""
-    _append(engine, data, entries, _OVER, count)
+    _append(engine, data, entries, OVER, count)
 
 
 def append(engine: DuckEngine, data: Path, entries: Sequence[Entry]) -> None:
     """Add rows that begin and end nothing."""
-    _append(engine, data, entries, _OVER, 0)
+    _append(engine, data, entries, OVER, 0)
 
 
 def _append(engine: DuckEngine, data: Path, entries: Sequence[Entry], counter: str, more: int) -> None:
     table = records.open_for(data, TABLE, Entry)
     files = records.write(engine, table, Entry, entries)
     lake.commit(table, add=files, progress={counter: (table.progress(counter) or 0) + more})
-
-
-def is_unfinished(data: Path) -> bool:
-    """Return whether a forgetting began and is not over; one small look."""
-    table = open_entries(data)
-    return table is not None and (table.progress(_BEGUN) or 0) > (table.progress(_OVER) or 0)
-
-
-def open_entries(data: Path) -> lake.Snapshot | None:
-    """Return the table; None where nobody was ever forgotten."""
-    return lake.open_table(lake.table_path(data, TABLE))
 
 
 def read_all(engine: DuckEngine, data: Path) -> list[Entry]:

@@ -35,6 +35,7 @@ from src.forget.landed import Landed
 from src.forget.outside import Outside
 from src.forget.planning import ForgetPlan, Location, Past
 from src.forget.scanning import Scan
+from src.forget.unfinished import is_unfinished
 from src.project import Project, Selection, downstream
 from src.run import releases
 from src.run.kinds import RunKind
@@ -312,7 +313,7 @@ def constants_of(project: Project, table: Table, where: str) -> list[Text]:
 def unfinished(project: Project) -> list[Entry]:
     """Return the forgettings that began and are not over."""
     data = project.settings.data_dir
-    if not certificates.is_unfinished(data):
+    if not is_unfinished(data):
         return []
     return certificates.unfinished(certificates.read_all(project.engine, data))
 

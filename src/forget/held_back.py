@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from src import lake
 from src.engine import identifier
-from src.forget import certificates
+from src.forget import unfinished
 
 if TYPE_CHECKING:
     from src.contract import Feed
@@ -32,10 +32,10 @@ def withhold(
         MachineError: somebody of whom the feed may speak was forgotten, and the key of what is remembered is not there.
     """
     engine, data = project.engine, project.settings.data_dir
-    if not written or certificates.open_entries(data) is None:
+    if not written or unfinished.open_entries(data) is None:
         return list(written), {}
     from src.forget import bronze as taking  # where somebody was forgotten, and nowhere else: importing takes time
-    from src.forget import key, lines
+    from src.forget import certificates, key, lines
 
     names = [table.id for table in lines.tables_of(project.contracts, feed.id)] + [feed.id]
     claims, checks, keys = certificates.remembered(engine, data, names)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from src import catalog, lake
 from src.engine import identifier, literal
 from src.errors import TransientError
-from src.forget import certificates
+from src.forget import unfinished
 from src.forget.identifying import sql_words
 from src.project import Project
 from src.run import releases
@@ -19,7 +19,7 @@ from src.run import releases
 MARK = "[forgotten]"
 _TRIES = 3
 _NAMES = {"run_id", "layer", "domain", "table", "status", "kind", "severity", "feed", "as_of", "release", "git_commit"}
-_LEFT_ALONE = {certificates.TABLE, releases.TABLE}  # which quote nothing
+_LEFT_ALONE = {unfinished.TABLE, releases.TABLE}  # which quote nothing
 
 
 def rewrite(project: Project, values: Sequence[str]) -> None:

@@ -8,28 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from src import contract, lake
 from src.checks.outcome import Outcome
 from src.contract import Table
 from src.engine import DuckEngine
-from src.gold import laws, way
-from src.gold.claims import Claim, Refuted
-from src.gold.commit import Commit
-from src.gold.computation import Computation
-from src.gold.cut import Cut
-from src.gold.model import Model
-from src.gold.slabs import Slabbing, Slabs
-from src.gold.touched import EVERYTHING, Touched
-from src.gold.way import Way
-from src.proof import Proof
 
-# Bytes of the sources up to which a partition is computed by a filter over the whole model, right whatever it depends
-# on; beyond, only from its own rows: where the engine cannot take the filter down to the files, it reads everything.
-# Two days of a million rows (7 MB): 4 to 28 ms by filter, 6 to 28 from their own rows, by kind of model.
-_SMALL = 8_000_000
+# What computes is imported where there is something to compute: a run with nothing new only looks.
+if TYPE_CHECKING:
+    from src.gold.cut import Cut
+    from src.gold.slabs import Slabbing
+    from src.gold.way import Way
+    from src.proof import Proof
 
 
 @dataclass(frozen=True)
@@ -96,7 +88,12 @@ def run(
     work = plan(table, gold, sources)
     if gold is not None and work.kind == "nothing" and not again and not full_refresh:
         return Outcome(version=lake.set_properties(gold, contract.tags(table, gold)).version)
-    build = _Build(
+    from src.gold.build import Build
+    from src.gold.commit import Commit
+    from src.gold.model import Model
+    from src.gold.touched import EVERYTHING, Touched
+
+    build = Build(
         model=Model(engine, table, sources),
         way=way_of(engine, table, gold, sources, proof()),
         commit=Commit(engine, table, root, sources, refers, batch, others=others),
@@ -124,6 +121,8 @@ def way_of(
     engine: DuckEngine, table: Table, gold: lake.Snapshot | None, sources: Mapping[str, lake.Snapshot], proof: Proof
 ) -> Way:
     """Return whether a table is computed whole or by partitions, and on whose word; changes nothing."""
+    from src.gold import way
+
     return way.choose_way(engine, table, proof, {name: source.columns for name, source in sources.items()}, gold)
 
 
@@ -142,65 +141,10 @@ def compute(engine: DuckEngine, table: Table, sources: Mapping[str, lake.Snapsho
         ContractError: the model does not parse, or does not return what the contract says.
         DataError: the result breaks a key or a required column.
     """
+    from src.gold import laws
+    from src.gold.computation import Computation
+    from src.gold.model import Model
+
     rows = Model(engine, table, sources).whole(Computation.RESULT)
     laws.check(engine, table, f"(FROM {Computation.RESULT})")
     return rows
-
-
-@dataclass(frozen=True)
-class _Build:
-    """One run's work on one table."""
-
-    model: Model
-    way: Way
-    commit: Commit
-    others: Slabbing | None = None
-
-    @property
-    def cut(self) -> Cut:
-        return Cut(self.model.engine, self.model.table, self.model.sources, self.way.cuts)
-
-    @property
-    def claim(self) -> Claim:
-        return Claim(self.model, self.cut, self.way.claim, self.commit.batch)
-
-    def has_new_claim(self, gold: lake.Snapshot | None) -> bool:
-        return bool(self.way.claim) and (gold is None or not way.is_checked(self.model.table, gold))
-
-    def whole(self, gold: lake.Snapshot | None) -> Outcome:
-        """Compute everything and replace everything."""
-        table = self.model.table
-        if not self.has_new_claim(gold):
-            slabs = Slabs(self.model, self.cut, self.others).whole() if self.way.is_proven else None
-            refuted = way.is_refuted(table, gold)  # before the commit, after which the log would be read again for it
-            outcome = self.commit.whole(slabs or [self.model.rows()])
-            return replace(outcome, notes=(f"computed whole: {self.way.why_whole}",)) if refuted else outcome
-
-        def check(rows: str) -> Mapping[str, int]:
-            return way.checked(table) if self.claim.check_new(rows) else {}
-
-        return self._claimed(lambda: self.commit.whole([self.model.rows()], check))
-
-    def partitions(self, gold: lake.Snapshot, outputs: str, reads: str) -> Outcome:
-        """Compute the partitions in a relation, whose rows depend on those in another, and replace them."""
-        if not self.way.claim:
-            slabs = Slabs(self.model, self.cut, self.others).among
-            rows = [self.model.rows_in(outputs)] if self._reads_whole() else slabs(outputs, reads)
-            return self.commit.partitions(gold, outputs, rows)
-        whole = self._reads_whole()
-        select = self.model.rows_in(outputs) if whole else self.model.own_rows(self.cut, reads, outputs)[0]
-        check = partial(self.claim.check_run, outputs)
-        return self._claimed(lambda: self.commit.partitions(gold, outputs, [select], check))
-
-    def _claimed(self, work: Callable[[], Outcome]) -> Outcome:
-        """Do the work under a claim, and put on record that it does not hold where that shows."""
-        try:
-            return work()
-        except Refuted:
-            self.commit.note(way.refuted(self.model.table))
-            raise
-
-    def _reads_whole(self) -> bool:
-        """Return whether partitions are filtered out of the whole model: that is cheap, or nothing is proven."""
-        size = sum(file.size for source in self.model.sources.values() for file in source.files)
-        return not self.model.table.python and (bool(self.way.claim) or size <= _SMALL)

@@ -16,7 +16,7 @@ from src.catalog import SelectOf, as_it_is
 from src.engine import DuckEngine, literal
 from src.errors import UsageError
 from src.run import runs
-from src.silver.clean import QUARANTINE_COLUMNS
+from src.silver.merge import QUARANTINE_COLUMNS
 
 WAIVERS = "ops.waivers"
 SHOWN = ("_values", "_reasons", "_codes")  # the columns of a rejected row that people see

@@ -20,7 +20,7 @@ from src.engine import DuckEngine
 from src.errors import BoathouseError
 from src.preview.rows import ColumnFigures, Refusal, audited, figures, refusal
 from src.project import Project, referenced
-from src.silver import clean, incoming, reasons, rejects, removals, statements
+from src.silver import clean, incoming, merge, reasons, rejects, removals, statements
 from src.silver.batch import Batch
 from src.silver.reasons import Reason
 from src.silver.rejects import Load
@@ -113,7 +113,7 @@ def _computed(
     outcome = replace(outcome, inserted=rows, deleted=done.deleted, unchanged=done.unchanged).conserve(table.id)
     removed = _removed(project, table)
     refusals += _refused_removals(project, table, removed)
-    if conflict := clean.refused_conflicts(table, outcome, first=_is_first(project, table)):
+    if conflict := merge.refused_conflicts(table, outcome, first=_is_first(project, table)):
         refusals.append(refusal(table.id, conflict))
     failed, missing, stops = _audits(project, table)
     refusals += [refusal(table.id, stops)] if stops else []
@@ -216,7 +216,7 @@ def _refused_load(
 
 def _is_first(project: Project, table: Table) -> bool:
     beside = (f"{layer}.{table.domain}.{table.name}" for layer in ("deletions", "statements"))
-    return clean.is_first_load(project.table(table.id), *map(project.table, beside))
+    return merge.is_first_load(project.table(table.id), *map(project.table, beside))
 
 
 def _removed(project: Project, table: Table) -> int:

@@ -13,9 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 from src import catalog, lake
 from src.errors import BoathouseError
@@ -90,6 +89,10 @@ def _record(project: Project, run: Run) -> None:
 
 def local_day(project: Project, moment: datetime) -> date:
     """Return the day of a moment in the project's time zone, by which costs are counted."""
+    if project.settings.timezone == "UTC":
+        return moment.astimezone(UTC).date()
+    from zoneinfo import ZoneInfo  # where there is another zone: importing takes time
+
     return moment.astimezone(ZoneInfo(project.settings.timezone)).date()
 
 

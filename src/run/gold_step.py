@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from src.checks.outcome import Outcome
 from src.contract import Table
 from src.gold import aggregate
-from src.gold.slabs import Slabbing
 from src.project import Project
 from src.run import soft_sources
 from src.run.runs import Run
 from src.run.soft_sources import Reading
+
+if TYPE_CHECKING:
+    from src.gold.slabs import Slabbing
 
 _NONE: Mapping[str, str] = {}
 

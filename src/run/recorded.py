@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache, partial
+from typing import TYPE_CHECKING
 
 from src import __version__, lake, reads
 from src.author import author
 from src.errors import BoathouseError
 from src.logger import logger
-from src.masking.masks import Masks
 from src.project import Project, lineage, new_run_id
 from src.run import costs, forecast, lock, logs, progress, releases, revision, runs, soft_sources
 from src.run.kinds import RunKind
 from src.run.runs import Run
+
+if TYPE_CHECKING:
+    from src.masking.masks import Masks
 
 
 @contextmanager

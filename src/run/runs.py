@@ -13,15 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from src import __version__, catalog, stopping
-from src.checks.audits import AuditError, AuditResult
-from src.checks.audits import describe as describe_audit
 from src.checks.outcome import Outcome
 from src.engine import DuckEngine
 from src.engine.profile import Profile
 from src.errors import BoathouseError, PartialError, TransientError, UsageError, translated
 from src.logger import logger
-from src.masking import concealing
-from src.masking.masks import NONE, Masks
 from src.problems import Problem
 from src.records import append as append
 from src.records import columns_of as columns_of
@@ -32,7 +28,9 @@ from src.run.metering import Meter, Usage
 from src.run.revision import Revision
 
 if TYPE_CHECKING:
+    from src.checks.audits import AuditResult
     from src.landing.records import Pull
+    from src.masking.masks import Masks
     from src.run.releases import OldSource
 
 TABLE = catalog.RUNS
@@ -181,6 +179,12 @@ class Watch(Protocol):
         """Take notice of a step that is over."""
 
 
+def _no_masks() -> Masks:
+    from src.masking.masks import NONE  # where something is quoted: importing takes time
+
+    return NONE
+
+
 @dataclass
 class Run:
     """One run: its steps so far, and what failed. `clock` returns the time in UTC.
@@ -197,7 +201,7 @@ class Run:
     full_refresh: bool = False
     expect: Callable[[str, Outcome | None], Expected] = lambda step, outcome: Expected()
     revision: Revision | None = None  # the commit that the project's contracts and models stand at
-    masks: Callable[[], Masks] = lambda: NONE  # of the project's tables: what records and logs must not quote
+    masks: Callable[[], Masks] = _no_masks  # of the project's tables: what records and logs must not quote
     relative: Callable[[str], str] = str  # returns a message with paths in the project relative to it
     started_by: str = ""
     planned: int | None = None  # how many steps it will do, where that is known
@@ -270,7 +274,7 @@ class Run:
             error = _together(outcome.refusals)
         if outcome.mostly_rejected:
             self.mostly_rejected[table_id] = f"{outcome.quarantined} of {outcome.read} rows were rejected"
-        self._keep_audits(table_id, error.audits if isinstance(error, AuditError) else outcome.audits)
+        self._keep_audits(table_id, _audits_of(error) or outcome.audits)
         if error:
             self.failures[table_id] = error
             _log_failure(table_id, error)
@@ -381,6 +385,8 @@ class Run:
         masks = self.masks().of_table(table_id)
         if masks is None:
             return outcome, error
+        from src.masking import concealing  # where something is quoted: importing takes time
+
         return concealing.concealed_outcome(outcome, masks), error and concealing.concealed_error(error, masks)
 
     def _expected(self, step: str, outcome: Outcome | None = None) -> Expected:
@@ -396,7 +402,9 @@ class Run:
         for audit in audits:
             self.audits.append(Audited(self.run_id, self.clock(), table_id, **vars(audit)))
             if not audit.passed and audit.severity == "warning":
-                logger.warning("{}: {}", table_id, describe_audit(audit))
+                from src.checks.audits import describe
+
+                logger.warning("{}: {}", table_id, describe(audit))
 
     def _record(self, begun: Begun, ended: datetime, outcome: Outcome, error: Exception | None) -> Record:
         layer, domain, table = begun.table_id.split(".")
@@ -442,6 +450,15 @@ class Run:
 def _with(record: Record, expected: Expected) -> Record:
     rows, seconds = expected.rows, expected.seconds
     return replace(record, bytes=expected.bytes, predicted_rows=rows, predicted_seconds=seconds)
+
+
+def _audits_of(error: Exception | None) -> tuple[AuditResult, ...]:
+    """Return the results of audits that an error tells of."""
+    if error is None:
+        return ()
+    from src.checks.audits import AuditError  # where something failed: importing takes time
+
+    return error.audits if isinstance(error, AuditError) else ()
 
 
 def _together(refusals: Sequence[BoathouseError]) -> BoathouseError:

@@ -27,7 +27,7 @@ class Batch(StrEnum):
     # read by it and by statements.
     UNSPLIT = "unsplit"
 
-    # Rows with reasons. Filled by incoming.compute. Read by reasons, causes, rejects, clean and maintenance.check.
+    # Rows with reasons. Filled by incoming.compute. Read by reasons, causes, rejects, merge and maintenance.check.
     REJECTED = "rejected"
 
     # Distinct texts of one column that were rejected for one reason. Filled and read by causes.
@@ -61,19 +61,19 @@ class Batch(StrEnum):
     CONTEST = "contest"
 
     # Where the stored rows lie that a new row replaces. Filled by winners.contest; history.lay_out adds the versions
-    # that it lays out again. Read by clean.
+    # that it lays out again. Read by merge.
     SUPERSEDED = "superseded"
 
-    # Rows that say their key is gone. Filled by winners.set_deletions_aside; read by winners, history and clean.
+    # Rows that say their key is gone. Filled by winners.set_deletions_aside; read by winners, history and merge.
     DELETED = "deleted"
 
     # What the files of a batch speak of: slice, place in the sequence, file, arrival. Filled by statements.find; read
-    # by statements, clean and maintenance.check.
+    # by statements, merge and maintenance.check.
     STATEMENTS = "statements"
 
     # The statements that live, those from before among them; the slices of the new ones; the row ids of `incoming`
     # whose statement lost (good as long as those of `losers`). Filled by statements; LIVE and TOUCHED are read
-    # by it, history and clean, STALE by incoming.keep_winners.
+    # by it, history and merge, STALE by incoming.keep_winners.
     LIVE = "live"
     TOUCHED = "touched_slices"
     STALE = "stale"

@@ -12,8 +12,9 @@ from src.contract import Table
 from src.engine import DuckEngine, identifier
 from src.errors import ContractError
 from src.silver.batch import Batch
-from src.silver.clean import Merge, Places, partitions_of
+from src.silver.clean import Places
 from src.silver.incoming import Source, compute, finish
+from src.silver.merge import Merge, partitions_of
 
 
 class Whole(Protocol):

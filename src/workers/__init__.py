@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from src.bronze.ingest import Readers
     from src.gold.slabs import Slabbing
     from src.settings import Settings
-    from src.silver.clean import Merge
+    from src.silver.merge import Merge
     from src.silver.slices import Computing
     from src.workers.stages import Runner, Stages
 

@@ -19,10 +19,10 @@ from src.checks.audits import Counting
 from src.checks.outcome import Outcome
 from src.contract import Feed, Table
 from src.engine import DuckEngine, identifier, literal
-from src.silver import clean, incoming, passes, statements, winners
+from src.silver import clean, incoming, merge, passes, statements, winners
 from src.silver.batch import Batch
-from src.silver.clean import Contest
 from src.silver.incoming import Source
+from src.silver.merge import Contest
 from src.workers import narrow, tasks
 from src.workers.counting import counted
 from src.workers.stages import Stages
@@ -65,9 +65,9 @@ def staged_whole(engine: DuckEngine, table: Table, sources: Sequence[Source], st
         return None
     places = clean.Places.of_table(table, stages.new_folder().joinpath)
     lake.make_folder(places.table)
-    merge = SharedMerge(engine, table, places, "", stages=stages)
-    merge._compute_whole(sources)
-    load = merge._loads[-1]
+    shared = SharedMerge(engine, table, places, "", stages=stages)
+    shared._compute_whole(sources)
+    load = shared._loads[-1]
     if load.write is None:
         return load.rows
     return Staged(places.table, table.stored_columns, tuple(load.write()), table.partition_by)
@@ -80,7 +80,7 @@ def _forget(engine: DuckEngine) -> None:
 
 
 @dataclass(frozen=True)
-class SharedMerge(clean.Merge):
+class SharedMerge(merge.Merge):
     """A merge whose large loads are dealt out to workers; small ones are the driver's own."""
 
     stages: Stages = field(kw_only=True)

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from src import lake
-from src.bronze.ingest import FileReader, Landed, Taken, digests_of, together
+from src.bronze.appending import FileReader, together
+from src.bronze.ingest import Landed, Taken, digests_of
 from src.workers import tasks
 from src.workers.stages import Stages
 

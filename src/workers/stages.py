@@ -28,7 +28,7 @@ from src.logger import logger
 if TYPE_CHECKING:
     from src.bronze.ingest import Readers
     from src.gold.slabs import Slabbing
-    from src.silver.clean import Merge
+    from src.silver.merge import Merge
     from src.silver.slices import Computing
 
 T = TypeVar("T")

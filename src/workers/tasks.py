@@ -18,7 +18,8 @@ from typing import Protocol
 
 from src import lake
 from src.bronze import ingest
-from src.bronze.ingest import FileReader, Landed
+from src.bronze.appending import FileReader
+from src.bronze.ingest import Landed
 from src.checks import audits, rules
 from src.checks.outcome import Outcome
 from src.contract import PROVENANCE, Feed, Table
@@ -122,7 +123,7 @@ def hash_files(engine: DuckEngine, files: Sequence[Landed]) -> list[str | OSErro
 
 @dataclass(frozen=True)
 class Reading:
-    """Landed files to write as rows of a bronze table; see `ingest.FileReader`."""
+    """Landed files to write as rows of a bronze table; see `appending.FileReader`."""
 
     root: Path
     feed: Feed
