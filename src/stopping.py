@@ -10,6 +10,7 @@ work may wait for hours. A thread of our own learns of the signal from a pipe, a
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import signal
 import sys
@@ -99,7 +100,11 @@ def message() -> str:
 
 
 def at_once() -> None:
-    """Let a signal end the process with its one line, while programs are loading and nothing has begun."""
+    """Let a signal end the process with its one line, while programs are loading and nothing has begun.
+
+    Nor is garbage looked for until a command begins: loading makes many objects and none of it.
+    """
+    gc.disable()
     for number in _SIGNALS:
         signal.signal(number, _exit)
 

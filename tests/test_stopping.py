@@ -92,6 +92,15 @@ def test_a_stop_while_programs_load_gives_one_line_and_no_traceback() -> None:
     assert (ended.returncode, ended.stderr) == (130, "stopped by Ctrl-C: nothing was begun\n")
 
 
+def test_garbage_is_looked_for_once_a_command_begins_and_not_while_programs_load(lake: Lake) -> None:
+    code = "import gc, sys; from src import stopping; stopping.at_once(); before = gc.isenabled(); import main; "
+    code += "main.main(['plan']); print(before, gc.isenabled())"
+    shop(lake)
+    environ = os.environ | {"PROJECT_DIR": str(lake.root)}
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environ, capture_output=True, text=True)
+    assert ran.stdout.splitlines()[-1] == "False True"
+
+
 def test_a_reader_that_goes_away_stops_no_run(lake: Lake) -> None:
     shop(lake)
     read, write = os.pipe()
