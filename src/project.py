@@ -84,9 +84,8 @@ class Project:
         """Return the feed with the names of the columns that its tables read, none where an expression is no SQL."""
         names: set[str] = set()
         try:
-            for table in self.contracts.silver.values():
-                if feed.id in (other.id for other in table.feeds):
-                    names |= _source_columns(self.engine, table)
+            for table in self.contracts.readers.get(feed.id, ()):
+                names |= _source_columns(self.engine, table)
         except ContractError:
             return feed  # silver tells which
         return replace(feed, reads=tuple(sorted(names)))
@@ -221,12 +220,11 @@ class Unbuilt(lake.Snapshot):
 _NONE: Mapping[str, lake.Snapshot] = {}
 
 
-def waits_for(project: Project, table: Table, last_good: Mapping[str, lake.Snapshot] = _NONE) -> list[str]:
-    """Return the sources that a gold table needs and that are not built yet; `last_good` as `readable` has it.
+def waits_for(table: Table, read: Mapping[str, lake.Snapshot]) -> list[str]:
+    """Return the sources that a gold table needs and that are not built yet; `read` is what `readable` returns.
 
     An optional one is among them only where no source at all is built: a mart of nothing says nothing.
     """
-    read = readable(project, table, last_good)
     missing = [name for name in table.sources if name not in read or isinstance(read[name], Unbuilt)]
     return missing if len(missing) == len(table.sources) else [n for n in missing if n not in table.optional_sources]
 
@@ -249,11 +247,11 @@ def sources(project: Project, table: Table, last_good: Mapping[str, lake.Snapsho
     Raises:
         ContractError: one that is not optional is not built yet.
     """
-    missing = waits_for(project, table, last_good)
-    if missing:
+    read = readable(project, table, last_good)
+    if missing := waits_for(table, read):
         fix = "run `make pipeline` without DOMAIN, so that every table it reads is built"
         raise ContractError(f"{table.id} reads {', '.join(missing)}, not built yet", where=table.path, fix=fix)
-    return readable(project, table, last_good)
+    return read
 
 
 def new_run_id(moment: datetime) -> str:

@@ -15,6 +15,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -130,6 +131,32 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, threading.T
     for layer, module in (("bronze", ingest), ("silver", clean), ("gold", aggregate)):
         watch(layer, module)
     return seen
+
+
+def test_steps_with_nothing_to_do_are_done_by_the_thread_of_the_run_and_the_next_ones_with_work_by_several(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, met = [0.0], threading.Barrier(2, timeout=120)
+    by: dict[int, threading.Thread] = {}
+
+    def nothing(nth: int, lane: Project) -> Outcome:
+        by[nth] = threading.current_thread()
+        return Outcome()
+
+    def long(lane: Project) -> Outcome:
+        clock[0] += 1
+        return Outcome()
+
+    def meet(lane: Project) -> Outcome:
+        met.wait()
+        return Outcome()
+
+    monkeypatch.setattr(side_by_side, "perf_counter", lambda: clock[0])
+    work: list[Callable[[Project], Outcome]] = [*(partial(nothing, nth) for nth in range(20)), long, meet, meet]
+    with side_by_side.opened(project, new_run(), None) as layers:
+        layers.do([Step(f"gold.shop.t{nth}", one) for nth, one in enumerate(work)])
+    assert threading.main_thread() not in {by[0], by[1]}
+    assert {by[nth] for nth in range(10, 20)} == {threading.main_thread()}
 
 
 # -- the same as one after the other

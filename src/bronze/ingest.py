@@ -420,6 +420,8 @@ def _recorded(engine: DuckEngine, bronze: lake.Snapshot | None) -> Callable[[str
     """
     if bronze is None:
         return dict[str, int]().get
+    if bronze.all_progress is not None:
+        return bronze.all_progress.get
     try:
         checkpoint, later = lake.progress_log(bronze.root, bronze.version)
     except lake.HistoryGone:

@@ -88,7 +88,7 @@ FEED_FACTS: dict[str, Fact] = {
 }
 
 
-_LOGIC = "_logic"  # of a table that was asked for it
+_LOGIC, _FINGERPRINT = "_logic", "_fingerprint"  # of a table that was asked for it
 
 
 def logic(table: Table) -> dict[str, Any]:
@@ -109,7 +109,13 @@ def logic(table: Table) -> dict[str, Any]:
 
 def fingerprint(table: Table) -> int:
     """Return a number of 63 bits that is the same as long as `logic` is."""
-    return fingerprint_of(logic(table))
+    known: int | None = vars(table).get(_FINGERPRINT)
+    if known is not None:
+        return known
+    found = fingerprint_of(logic(table))
+    if _LOGIC in vars(table):
+        vars(table)[_FINGERPRINT] = found
+    return found
 
 
 def fingerprint_of(facts: Mapping[str, Any]) -> int:
@@ -123,6 +129,8 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, s
 
     A fact that the version which wrote one of them did not know is no change.
     """
+    if old == new:
+        return []
     return [
         *_column_changes(old["columns"], new["columns"]),
         *_fact_changes(TABLE_FACTS, old, new, ""),

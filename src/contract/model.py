@@ -493,7 +493,16 @@ class Contracts:
 
     def latest_wins(self, feed: Feed) -> bool:
         """Return True if a table of a feed keeps, of the rows of a key or of a slice, those that arrived last."""
-        readers = [table for table in self.silver.values() if feed.id in {other.id for other in table.feeds}]
+        readers = self.readers.get(feed.id, ())
         return any(table.replaces is not None for table in readers) or any(
             table.key and (not table.sequence_by or table.on_conflict == "last") for table in readers
         )
+
+    @cached_property
+    def readers(self) -> dict[str, list[Table]]:
+        """Return the silver tables that read each feed, by its id."""
+        found: dict[str, list[Table]] = {}
+        for table in self.silver.values():
+            for feed_id in {feed.id for feed in table.feeds}:
+                found.setdefault(feed_id, []).append(table)
+        return found

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import lru_cache
 from typing import Any, Protocol
 
 from src.contract.facts import changes, fingerprint, fingerprint_of, logic, with_unknown
@@ -182,17 +183,19 @@ def wrong_tags(table: Table, stored: Stored) -> list[str]:
 
 def tagged(properties: Mapping[str, str]) -> Tagged | None:
     """Return the tags found on a stored table; None where there are none, or none that can be read."""
-    version = properties.get(_VERSION_TAG, "")
+    return _tagged(*(properties.get(name, "") for name in (_VERSION_TAG, _LOGIC_TAG, _ADOPTED_TAG, _DRAFT_TAG)))
+
+
+@lru_cache(maxsize=2_000)  # a step asks five times, and each is some kilobytes of JSON
+def _tagged(version: str, recorded: str, adopted: str, draft: str) -> Tagged | None:
     try:
-        facts = json.loads(properties.get(_LOGIC_TAG, ""))
+        facts = json.loads(recorded)
     except ValueError:
         return None
     if not SEMVER.fullmatch(version) or not isinstance(facts, dict) or "columns" not in facts:
         return None
     logic_of = fingerprint_of(facts)
-    adopted = _adopted(properties.get(_ADOPTED_TAG, ""), logic_of)
-    draft = properties.get(_DRAFT_TAG, "")
-    return Tagged(version, logic_of, facts, adopted, bool(draft), _last_active(draft))
+    return Tagged(version, logic_of, facts, _adopted(adopted, logic_of), bool(draft), _last_active(draft))
 
 
 def _last_active(text: str) -> Tagged | None:

@@ -16,7 +16,7 @@ from src.engine import identifier
 from src.errors import UsageError
 from src.gold import aggregate
 from src.gold.cut import Cut
-from src.project import Project, Unbuilt, blocking, downstream, sources, waits_for
+from src.project import Project, Unbuilt, blocking, downstream, readable, sources, waits_for
 from src.run import gold_step
 from src.run.runs import Run
 from src.silver import clean, slices
@@ -107,7 +107,7 @@ def _gold_plan(project: Project, table: Table, start: date | None, end: date | N
 
 def _ready_below(project: Project, table: Table) -> tuple[Table, ...]:
     """Return the gold tables that stand on a table, without those that still wait for another source."""
-    return tuple(mart for mart in downstream(project, {table.id}) if not waits_for(project, mart))
+    return tuple(mart for mart in downstream(project, {table.id}) if not waits_for(mart, readable(project, mart)))
 
 
 def _partitions(project: Project, mart: Table, again: Mapping[str, str]) -> list[str]:

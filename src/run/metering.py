@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 
 # Set to anything, the peak of memory is never set back: for whoever measures the process from outside, since
 # /usr/bin/time and wait4 then tell the peak of the whole command, and not that of its last step.
@@ -176,7 +177,12 @@ def _reset_peak() -> None:
 
 def can_reset() -> bool:
     """Return whether the peak of memory can be set back here, and nobody asked to keep it."""
-    return KEEP_PEAK not in os.environ and os.access(_SELF + "clear_refs", os.W_OK)
+    return KEEP_PEAK not in os.environ and _is_writable()
+
+
+@cache
+def _is_writable() -> bool:
+    return os.access(_SELF + "clear_refs", os.W_OK)
 
 
 def _peak() -> int | None:

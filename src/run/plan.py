@@ -260,14 +260,15 @@ def _work(project: Project, table: Table, moving: set[str], last_good: Mapping[s
     current = binding.built_as_declared(project, table)
     if target is None or not contract.is_current(table, target) or len(current) < len(table.declared_sources):
         binding.bind_gold(project, table, current)
-    waiting = waits_for(project, table, last_good)
+    sources = readable(project, table, last_good)
+    waiting = waits_for(table, sources)
     if target is None and waiting:
         return "nothing", f"waits for {', '.join(waiting)}"
     if table.scored_by:
         scored = scored_table(project.contracts, table)
-        judged = scoring.plan(project.engine, scored, target, readable(project, table, last_good))
+        judged = scoring.plan(project.engine, scored, target, sources)
         return judged.kind, judged.why
-    judged = aggregate.plan(table, target, readable(project, table, last_good))
+    judged = aggregate.plan(table, target, sources)
     whole = judged.kind == "partitions" and not way_of(project, table).by_partitions
     return "whole" if whole else judged.kind, judged.why
 

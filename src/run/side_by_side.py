@@ -6,7 +6,8 @@ run: so records, log lines, and what is blocked by what are those of that order.
 
 Small steps alone go side by side: most of what they take is one core's work. One that reads more, or has too little in
 its part of the memory, gives up before it commits, and is done again once nothing else goes on, by the run's own engine
-with all cores and all memory. So is one that may do more than read and write its tables: a model in Python.
+with all cores and all memory. So is one that may do more than read and write its tables: a model in Python. Where one
+step after the other finds nothing to do, the next one is done by the thread of the run: threads only slow these down.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from queue import SimpleQueue
+from time import perf_counter
 
 from src import stopping
 from src.checks.outcome import Outcome
@@ -26,6 +28,7 @@ from src.project import Project
 from src.run.runs import Begun, Done, Run
 
 _MOST = 4  # at once, however many cores: what a step does in Python is done by one of them at a time
+_SHORT, _IN_A_ROW = 0.005, 4  # seconds of a step that found nothing to do; after so many of them the next is no other
 _AGAIN = 0.05  # seconds after which a step that is to stop is interrupted again: it may have been between statements
 
 
@@ -102,9 +105,12 @@ class _Layer:
         self._waiting = list(range(len(steps)))
         self._begun: dict[int, Begun] = {}
         self._going: dict[int, tuple[Future[None], Project]] = {}  # each in its lane
-        self._ended: SimpleQueue[tuple[int, Done | BaseException]] = SimpleQueue()  # of those, what has come of them
+        self._ended: SimpleQueue[tuple[int, Done | BaseException, float]] = (
+            SimpleQueue()
+        )  # of those, what has come of them
         self._done: dict[int, Done | None] = {}
         self._counted = 0
+        self._short = 0  # how many of the last steps found nothing to do
 
     def do(self) -> None:
         while self._counted < len(self._steps):
@@ -137,7 +143,7 @@ class _Layer:
                     self._done[at] = None
                 else:
                     lane = self._free.pop()
-                    self._going[at] = self._pool.submit(self._work, at, lane), lane
+                    self._going[at] = self._given(at, lane), lane
 
     def _begin(self, at: int) -> None:
         step = self._steps[at]
@@ -146,15 +152,30 @@ class _Layer:
             self._bar.start(step.name)
         self._begun[at] = self._run.begin(step.name, needs=step.needs, source=step.source)
 
-    def _work(self, at: int, lane: Project) -> None:
-        """Do a step, in a thread of its own."""
-        step = self._steps[at]
-        try:
-            self._ended.put((at, self._run.attempt(step.name, partial(step.work, lane))))
-        except BaseException as error:  # a stop: the thread of the run raises it
-            self._ended.put((at, error))
+    def _given(self, at: int, lane: Project) -> Future[None]:
+        """Give a step to a thread of its own; among those with nothing to do, which threads only slow down, do it here.
 
-    def _take(self, at: int, done: Done | BaseException) -> None:
+        One that has something to do after all keeps this thread from giving others, until it is done.
+        """
+        if self._short < _IN_A_ROW:
+            return self._pool.submit(self._work, at, lane)
+        done = Future[None]()
+        self._work(at, lane)
+        done.set_result(None)
+        return done
+
+    def _work(self, at: int, lane: Project) -> None:
+        """Do a step; how it ended, and how long it took, is in `_ended` then."""
+        step, began = self._steps[at], perf_counter()
+        done: Done | BaseException
+        try:
+            done = self._run.attempt(step.name, partial(step.work, lane))
+        except BaseException as error:  # a stop: the thread of the run raises it
+            done = error
+        self._ended.put((at, done, perf_counter() - began))
+
+    def _take(self, at: int, done: Done | BaseException, seconds: float) -> None:
+        self._short = self._short + 1 if seconds < _SHORT else 0
         _, lane = self._going.pop(at)
         self._free.append(lane)
         if isinstance(done, BaseException):

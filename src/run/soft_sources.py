@@ -46,18 +46,19 @@ def read(project: Project, run: Run, table: Table) -> Reading:
     Raises:
         MachineError: what readers see of a soft source is not there any more.
     """
-    soft, old = declared(project), tuple[OldSource, ...]()
+    old = tuple[OldSource, ...]()
     if table.soft_sources:
         data = project.settings.data_dir
-        old = releases.old_sources(project.engine, data, run, lineage(project), soft, table.id)
+        old = releases.old_sources(project.engine, data, run, lineage(project), declared(project), table.id)
     last_good = {one.source: _version(project, one.source, one.version) for one in old}
-    waiting = waits_for(project, table, last_good)
+    sources = readable(project, table, last_good)
+    waiting = waits_for(table, sources)
     if not waiting:
         run.old_sources[table.id] = old
     refers = project.built([name for name in referenced(table) if name not in last_good])
     refers |= {n: last_good[n] for n in referenced(table) if n in last_good and not isinstance(last_good[n], Unbuilt)}
     return Reading(
-        sources=readable(project, table, last_good),
+        sources=sources,
         refers=refers,
         proof=partial(_proof, project, table, last_good),
         waits_for=tuple(waiting),
