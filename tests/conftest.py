@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import io
 import os
 import shutil
@@ -106,6 +107,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     That a commit does wait for the disk is what tests/test_lake.py proves.
     """
+    gc.set_threshold(20_000, 20, 20)  # to look for garbage more often takes 4 s of each worker, whose modules stay
     os.environ.setdefault("GOGC", "off")  # rclone is started often, and ends before it has garbage worth collecting
     if not Path(IN_MEMORY).is_mount():
         return
