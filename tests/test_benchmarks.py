@@ -101,7 +101,7 @@ def test_all_formats_hold_the_same_rows(made: Path) -> None:
 
 
 def test_the_figures_of_a_run_are_those_of_its_whole_tree() -> None:
-    child = "import os; data = bytearray(100_000_000); open('file', 'wb').write(data); os.sync()"
+    child = "import os; data = bytearray(100_000_000); file = open('file', 'wb'); file.write(data); os.fsync(file)"
     parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:  # on a disk: what goes to memory is not written
         figures = measure.run(measure.Command([sys.executable, "-c", parent], Path(folder)))
