@@ -11,14 +11,20 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import shorts
 from torture import ROOT, histories, kills
 from torture.histories import Tools
-from torture.kills import Job, Killer
+from torture.kills import Ended, Job, Killer
+
+import main
+from src.commands.run import pipeline
+from src.errors import TransientError
+from src.run import gold_step
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +54,27 @@ def test_an_action_killed_anywhere_is_finished_by_a_plain_run(
     assert done.recoveries == points + instants
     assert done.kills >= points
     assert done.interrupted >= (0 if action in kills.BESIDE else points - 2)  # what makes a branch holds no lake
+
+
+def test_where_who_computes_for_a_driver_dies_each_table_is_as_it_was_or_new(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a run does of which a step failed: one release is then of two."""
+    staged = kills.scene(tools, tmp_path / "lake", 1, "bump")
+
+    class Alone:
+        def do(self, job: Job) -> Ended:
+            with monkeypatch.context() as patched:
+                if job.after:
+                    patched.setattr(gold_step, "build", _fail)
+                done = pipeline(replace(staged.shop, root=Path(job.root)).project(), main.carry)
+            return Ended(bool(job.after), int(bool(done.failures)), 0, 1.0)
+
+    assert kills.play(Alone(), staged, tmp_path / "scratch", points=0, instants=1).recoveries == 1
+
+
+def _fail(*_: Any, **__: Any) -> None:
+    raise TransientError("the workers are gone")
 
 
 def test_a_killed_process_is_one_that_main_py_runs(tools: Tools, tmp_path: Path) -> None:

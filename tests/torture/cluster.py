@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 
 import pytest
@@ -145,6 +145,14 @@ def driving(spark: Spark, *, one_session: bool) -> Iterator[None]:
                 running.close()
 
 
+@contextmanager
+def checked_here() -> Iterator[None]:
+    """Let this process do each check itself within a with-block: a session takes longer to begin than a check to do."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(workers, "dealing", lambda project, **_: nullcontext())
+        yield
+
+
 def live_on(spark: Spark, first: int, count: int) -> Sum:
     """Live the histories of these seeds, one after the other."""
     with driving(spark, one_session=True):
@@ -156,7 +164,7 @@ def kill_on(killing: ClusterKiller, seed: int, count: int) -> Sum:
     with histories.scratch() as (home, tools):
         try:
             staged = kills.scene(tools, home / "lake", seed, ACTIONS[seed % len(ACTIONS)])
-            with driving(killing.spark, one_session=False):
+            with driving(killing.spark, one_session=False), checked_here():
                 return kills.play(killing, staged, home / "scratch", points=0, instants=count)
         except Exception as error:
             return Sum(scenes=1, differences=[f"scene {seed}: {type(error).__name__}: {error}"])
@@ -173,12 +181,11 @@ def many(first: int, kill_count: int, history_count: int) -> Sum:
             total.add(done)
             seed += 1
             _tell(total, done, started)
+            print(", ".join(f"{died.count(kind)} x {kind}" for kind in KINDS), flush=True)
         for at in range(first, first + history_count):
             done = live_on(spark, at, 1)
             total.add(done)
             _tell(total, done, started)
-    if died:
-        print(", ".join(f"{died.count(kind)} x {kind}" for kind in KINDS), flush=True)
     return total
 
 

@@ -294,16 +294,18 @@ def play(killing: Kills, staged: Scene, scratch: Path, *, points: int | None, in
 def _trial(
     killing: Kills, staged: Scene, root: Path, at: int, after: float, random: Random, twin: oracle.Rows, tally: Sum
 ) -> None:
-    tally.kills += killing.do(staged.job(root, at, after)).killed
-    see(staged, root)
+    ended = killing.do(staged.job(root, at, after))
+    tally.kills += ended.killed
+    apart = ended.code > 0  # not the driver died but who computed for it: some steps failed, and the run went on
+    see(staged, root, apart=apart)
     _see_branches(staged, root)
     if staged.action == ("promote",) and random.random() < 0.5:  # in half of all cases the run alone finishes it
         killing.do(staged.job(root))
-        see(staged, root)
+        see(staged, root, apart=apart)
     if random.random() < 0.15:  # and the run that would have finished it, too
         again = replace(staged.job(root, random.randint(1, 60)), action=("run",))
         tally.kills += killing.do(again).killed
-        see(staged, root)
+        see(staged, root, apart=apart)
     card = root / "data/.holder.json"
     holder = json.loads(card.read_text(encoding="utf-8"))["run_id"] if card.exists() else None
     found = finished(staged, root)
