@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import os
 import random
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,11 +17,11 @@ from conftest import Lake
 
 from src.bronze import appending, ingest, readers
 from src.bronze.ingest import Landed
-from src.bronze.readers.csv_fast import csv_by_engine
+from src.bronze.readers.csv_fast import _LOOKED_AT, csv_by_engine
 from src.bronze.readers.files import BLOCK
 from src.contract import Feed
 from src.engine import DuckEngine, identifier
-from src.lake import open_table
+from src.lake import hashes, log, open_table
 from src.project import open_project
 
 CSV = Feed("shop", "orders", "shop/orders/*.csv", "csv")
@@ -180,6 +182,37 @@ def test_many_files_of_several_kinds_are_one_statement_and_give_each_row_its_fil
     assert found[:-1] == sorted(expected, key=lambda row: (row[4], row[5]))
     assert (found[-1][5], found[-1][7]) == (2, "78,2024-01-01,\\x00,1")
     assert len(list((lake.data / "bronze/shop/orders").glob("*.parquet"))) == 1
+
+
+def test_what_each_statement_wrote_is_forced_to_disk_and_hashed_beside_the_next_one(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.shop()
+    monkeypatch.setattr(appending, "_FILES_AT_ONCE", 3)
+    monkeypatch.setattr(appending, "_SMALL_AT_ONCE", 0)
+    expected = files_of(lake, 8)
+    hashing: list[threading.Thread] = []
+    digest, fsync = log.digest, os.fsync
+
+    def seen(path: Path) -> str:
+        hashing.append(threading.current_thread())
+        return digest(path)
+
+    def refuses(handle: int) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            raise OSError(5, "Input/output error")
+        fsync(handle)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", refuses)
+        assert "input/output error" in str(lake.run().failures["bronze.shop.orders"])
+    assert open_table(lake.data / "bronze/shop/orders") is None
+    monkeypatch.setattr(log, "digest", seen)
+    lake.good()
+    assert len(hashing) == 3 and threading.main_thread() not in hashing
+    bronze = open_table(lake.data / "bronze/shop/orders")
+    assert bronze and hashes(bronze) == {file.path: digest(bronze.root / file.path) for file in bronze.files}
+    assert lake.rows(ROWS) == expected
 
 
 def test_the_memory_that_packed_files_take_does_not_grow_with_their_number(lake: Lake) -> None:
@@ -364,11 +397,12 @@ def test_the_shares_of_the_threads_are_of_about_as_many_bytes() -> None:
 # -- what the engine is trusted with
 
 
+@pytest.mark.parametrize("size", [BLOCK, 5 * _LOOKED_AT])
 @pytest.mark.parametrize(("end", "trusted"), [('9,""\n', True), ('9,"\n', False), ('9,"" ""\n', False)])
 def test_a_file_is_left_to_the_engine_also_where_its_last_bytes_alone_tell_nothing_of_their_quotes(
-    tmp_path: Path, end: str, trusted: bool
+    tmp_path: Path, end: str, trusted: bool, size: int
 ) -> None:
-    """Files are looked through a megabyte at a time; what is left over may be a few lines."""
+    """Files are looked through a part at a time; what is left over may be a few lines."""
     path = tmp_path / "1.csv"
-    path.write_text("a,b\n" + '1,"x y"\n' * (BLOCK // 8 - 100) + "2,x\n" * 300 + end)
+    path.write_text("a,b\n" + '1,"x y"\n' * (size // 8 - 100) + "2,x\n" * 300 + end)
     assert (csv_by_engine(CSV, path) is not None) == trusted

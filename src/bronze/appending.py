@@ -260,8 +260,20 @@ class FileReader:
         return cls(engine, root, feed, batch, moments, spelling, _Looks(feed), {}, {}, {})
 
     def read_all(self, parts: Sequence[Landed]) -> Taken:
-        """Write the files, some at a time."""
-        return together([self.read_parts(group) for group in _at_once(self.feed, parts)])
+        """Write the files, some at a time: what one statement wrote goes to disk while the next one reads."""
+        groups = list(_at_once(self.feed, parts))
+        if len(groups) < 2:
+            return together([self.read_parts(group) for group in groups])
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(1) as beside:
+            settling: list[Future[list[lake.DataFile]]] = []
+            rest: list[tuple[dict[str, tuple[str, ...]], dict[str, BoathouseError]]] = []
+            for group in groups:
+                written, headers, refused = self.read_parts(group)
+                settling.append(beside.submit(lake.settle, self.root, written))
+                rest.append((headers, refused))
+            return together([(one.result(), *other) for one, other in zip(settling, rest, strict=True)])
 
     def read_parts(self, parts: Sequence[Landed]) -> Taken:
         """Write the files, those in archives unpacked for as long as it takes."""

@@ -98,6 +98,7 @@ from src.lake.tables import open_table as open_table
 from src.lake.tables import restore as restore
 from src.lake.tables import rows_taken_out as rows_taken_out
 from src.lake.tables import set_properties as set_properties
+from src.lake.tables import settle as settle
 from src.lake.tables import table_path as table_path
 from src.lake.tables import waiting_of as waiting_of
 from src.lake.tables import waits as waits

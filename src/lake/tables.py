@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from dataclasses import replace as replaced
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -703,6 +704,17 @@ def commit(
         log.make_durable(snapshot.root, range(after.version, after.version + 1))
         _keep_newest(snapshot.root, mark, after)
         return after
+
+
+def settle(root: Path, files: Sequence[DataFile]) -> list[DataFile]:
+    """Force files to disk and hash them, so that the commit that adds them need not; returns them with their hashes.
+
+    Raises:
+        MachineError: no room, or a disk that fails.
+    """
+    with translated(root):
+        log.sync_files(root, [file.path for file in files])
+        return [replaced(file, sha256=log.digest(root / file.path)) for file in files]
 
 
 def add_columns(snapshot: Snapshot, columns: Mapping[str, str]) -> Snapshot:

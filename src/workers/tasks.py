@@ -147,7 +147,7 @@ def read_files(engine: DuckEngine, task: Reading) -> FilesRead:
     """Write landed files as rows of the bronze table; no commit refers to them yet."""
     reader = FileReader.alone(engine, task.root, task.feed, task.batch, task.moments, dict(task.spelling))
     files, headers, refused = reader.read_all(task.parts)
-    hashed = [replace(file, bounds={}, sha256=lake.digest(task.root / file.path)) for file in files]
+    hashed = [replace(file, bounds={}, sha256=file.sha256 or lake.digest(task.root / file.path)) for file in files]
     return FilesRead((hashed, headers, refused), reader.spelling, reader.remarks, reader.left_out)
 
 

@@ -11,12 +11,14 @@ from pathlib import Path
 
 from src.bronze.readers.csv_careful import columns_of, every_record_ends_empty
 from src.bronze.readers.csv_dialect import DELIMITERS, dialect
-from src.bronze.readers.files import BY_ENGINE, blocks, packing, pattern
+from src.bronze.readers.files import BLOCK, BY_ENGINE, blocks, packing, pattern
 from src.bronze.readers.lines import take_header
 from src.bronze.readers.records import Rows
 from src.bronze.readers.text import is_utf_8, lines_of
 from src.contract import Feed
 from src.engine import MANY_COLUMNS, identifier, literal
+
+_LOOKED_AT = 256 << 10  # bytes of a file that is larger than a block: these stay near the processor
 
 
 def is_common(feed: Feed) -> bool:
@@ -114,7 +116,8 @@ def _is_odd(feed: Feed, path: Path, width: int) -> bool:
     """
     quotes = _Quotes(feed) if feed.quote else None
     marks = (b"\0", b"\r", feed.delimiter.encode()) if width == 1 else (b"\0",)
-    for nth, block in enumerate(blocks(path)):
+    at_once = _LOOKED_AT if path.stat().st_size > BLOCK else BLOCK
+    for nth, block in enumerate(blocks(path, at_once)):
         block = block if nth else block.removeprefix(BOM_UTF8)
         if any(mark in block for mark in marks) or (quotes and not quotes.in_place(block)):
             return True
