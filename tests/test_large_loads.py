@@ -539,7 +539,8 @@ def test_rows_of_one_key_with_1500_columns_contend_in_300_megabytes(tmp_path: Pa
         rows = "SELECT range::BIGINT AS _row, 'f' AS _file, now() AS _ingested_at FROM range(9)"
         small.table("incoming", f"SELECT 1 AS k, 7 AS at, {same}, {last}, * FROM ({rows})")
         for thought in (9, 10_000):  # few, and many
-            assert winners.find_losers(small, table, "true", thought) == Outcome(conflicts=8, conflict_notes=ANY)
+            found = winners.find_losers(small, table, "true", thought)
+            assert found == (Outcome(conflicts=8, conflict_notes=ANY), True)
             assert small.values("SELECT _row FROM incoming WHERE rowid NOT IN (SELECT _id FROM losers)") == [8]
 
 

@@ -77,10 +77,13 @@ def run(
     others: Mapping[str, str],
     rows: int | None = None,
     counting: Counting | None = None,
+    *,
+    are_counted: bool = False,
 ) -> tuple[AuditResult, ...]:
     """Audit a table whose rows will be those of `relation`; `others` are relations of the tables it refers to.
 
-    `rows`: about how many they are, where that is known; `counting`: what counts them in place of this engine.
+    `rows`: about how many they are, where that is known, and exactly so many where they `are_counted`; `counting`: what
+    counts them in place of this engine.
 
     Raises:
         AuditError: an audit of severity error failed.
@@ -90,13 +93,23 @@ def run(
     checks += [_referring(relationship, others.get(relationship.to_table)) for relationship in table.relationships]
     if not checks:
         return ()
+    if are_counted and rows is not None and all(check.query == _ROWS for check in checks):
+        return _judged(table, tuple(_result(engine, check, rows, rows, sampled=False) for check in checks))
     if rows is not None and rows <= _FEW_ROWS:
         with suppress(BoathouseError):  # which is said of the audit that it is of
             results = _results(engine, table, checks, f"WITH {AUDITED} AS MATERIALIZED (SELECT * FROM {relation}) ")
             if all(result.passed for result in results):
                 return results
     engine.view(AUDITED, f"SELECT * FROM {relation}")
-    results = _results(engine, table, checks, counting=counting)
+    return _judged(table, _results(engine, table, checks, counting=counting))
+
+
+def _judged(table: Table, results: tuple[AuditResult, ...]) -> tuple[AuditResult, ...]:
+    """Return the results of audits.
+
+    Raises:
+        AuditError: one of severity error failed.
+    """
     if any(not result.passed and result.severity == "error" for result in results):
         raise AuditError(table, results)
     return results

@@ -559,6 +559,10 @@ class DuckEngine:
         """Add a SELECT's rows to a table that `table` made; returns how many."""
         return int(self.one(f"INSERT INTO {identifier(name)} {sql}")[0])
 
+    def delete(self, name: str, condition: str) -> int:
+        """Take the rows that meet a condition out of a table that `table` made; returns how many."""
+        return int(self.one(f"DELETE FROM {identifier(name)} WHERE {condition}")[0])
+
     def has_room_for(self, size: int) -> bool:
         """Return whether the rows of so many bytes of Parquet fit in memory, beside what is done with them."""
         return size * _UNPACKED * 2 <= self.memory

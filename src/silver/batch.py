@@ -39,8 +39,8 @@ class Batch(StrEnum):
     CONTENDERS = "contenders"
 
     # The row ids that lost to another row of the batch, and which of the rows in `contenders` won by their content.
-    # Filled by winners.rank, or by winners.find_losers where a sequence orders them. LOSERS is read by
-    # incoming.compute, where it is good until the first row leaves `incoming`, and by passes.
+    # Filled by winners.rank. LOSERS is read by incoming.compute, where it is good until the first row leaves
+    # `incoming`, and by passes.
     LOSERS = "losers"
     WINNERS = "winners"
 
@@ -55,8 +55,8 @@ class Batch(StrEnum):
     # What stays of a large `incoming`, and then takes its name. Filled by incoming.compute.
     KEPT = "kept"
 
-    # Stored rows of the keys in `incoming`, and which rows of both lost; of few new rows with a sequence there is
-    # CONTEST alone. Filled by winners.contest; read by winners.
+    # Stored rows of the keys in `incoming`, and which rows of both lost; of few new rows with a sequence SUPERSEDED
+    # alone says it. Filled by winners.contest; read by winners.
     STORED = "stored"
     CONTEST = "contest"
 

@@ -26,10 +26,11 @@ def against_stored(engine: DuckEngine, table: Table, stored: str, gone: str | No
 def _by_key(engine: DuckEngine, table: Table, stored: str, gone: str | None) -> tuple[Outcome, int]:
     against = f"(SELECT * FROM {stored} UNION ALL BY NAME SELECT * FROM {gone})" if gone else stored
     row = table.row_columns
-    superseded, unchanged, tied = winners.contest(engine, table, row, against)
+    new = rows(engine)
+    superseded, unchanged, tied = winners.contest(engine, table, row, against, new)
     deleted = winners.set_deletions_aside(engine, table)
     updated = superseded - winners.removed_by_deletions(engine, table) if deleted else superseded
-    kept = rows(engine)
+    kept = new - unchanged - tied.conflicts - deleted
     outcome = Outcome(
         inserted=kept - updated,
         updated=updated,
@@ -44,7 +45,7 @@ def _by_key(engine: DuckEngine, table: Table, stored: str, gone: str | None) -> 
 
 def _in_place_of_slices(engine: DuckEngine, table: Table, stored: str, gone: str | None) -> tuple[Outcome, int]:
     beside = statements.added_to(engine, table, stored)
-    updated, unchanged, tied = winners.contest(engine, table, table.row_columns, beside)
+    updated, unchanged, tied = winners.contest(engine, table, table.row_columns, beside, rows(engine))
     if table.history == "scd2":
         before = rows(engine)
         done = history.lay_out_statements(engine, table, stored)

@@ -84,8 +84,8 @@ def keep_winners(engine: DuckEngine, table: Table, read: int, *, has_unsplit: bo
     if table.replaces is not None:
         stale = statements.list_stale(engine, table)
         sound += f" AND rowid NOT IN (SELECT _id FROM {Batch.STALE})" if stale else ""
-    lost = winners.find_losers(engine, table, sound, read)
-    _take_out(engine, read, rejected=quarantined, lost=lost.duplicates + lost.superseded + lost.conflicts, stale=stale)
+    lost, are_listed = winners.find_losers(engine, table, sound, read)
+    _take_out(engine, read, rejected=quarantined, lost=are_listed, stale=stale)
     return replace(lost, read=read, quarantined=quarantined, superseded=lost.superseded + stale)
 
 
@@ -313,7 +313,7 @@ def _no_rejects() -> str:
     return f"SELECT {', '.join(f'NULL::{kind} AS {name}' for name, kind in kinds.items())} WHERE false"
 
 
-def _take_out(engine: DuckEngine, rows: int, *, rejected: int, lost: int, stale: int) -> None:
+def _take_out(engine: DuckEngine, rows: int, *, rejected: int, lost: bool, stale: int) -> None:
     """Take the rows that did not pass, and those that lost, alone or with their statement, out of `incoming`."""
     leaving = [f"{REASONS} IS NOT NULL"] if rejected else []
     leaving += [f"rowid IN (SELECT _id FROM {Batch.LOSERS})"] if lost else []

@@ -201,7 +201,7 @@ class Merge:
         untouched = lake.without(silver.files, replaced)
         whole = self.engine.scan(silver, untouched)
         count = kept + sum(file.rows for file in replaced)
-        audited = f"({self._select(whole)} UNION ALL {self._select(f'({rows})')})"
+        audited = f"({f'{self._select(whole)} UNION ALL ' if untouched else ''}{self._select(f'({rows})')})"
         in_all = count + sum(file.rows for file in untouched)
         counting = self._counting(silver, untouched, replaced)
         audits = self.audit(audited, in_all, counting) if kept or replaced else ()
@@ -471,8 +471,9 @@ class Merge:
             files = [file for file in files if silver.partition_of(file) in touched]
         if not self.table.key:
             return files  # all columns are the key
-        files = self._within_bounds(silver, files, Batch.INCOMING)
-        if all(file.rows for file in files) and sum(file.rows for file in files) <= _FEW_ROWS:
+        if len(files) > 1 or not _are_few(files):
+            files = self._within_bounds(silver, files, Batch.INCOMING)
+        if _are_few(files):
             return files  # to read them whole is cheaper than to read them twice
         # a key has no NULL, so that it can be matched with =, by which the engine skips what cannot hold one
         keys = ", ".join(map(identifier, self.table.key))
@@ -540,8 +541,10 @@ class Merge:
         rows = self._select(Batch.INCOMING)
         if not superseded:
             return [], rows
-        paths = set(self.engine.values(f"SELECT DISTINCT _at FROM {Batch.SUPERSEDED}"))
-        replaced = [file for file in candidates if str(silver.root / file.path) in paths]
+        replaced = list(candidates)
+        if len(candidates) > 1:
+            paths = set(self.engine.values(f"SELECT DISTINCT _at FROM {Batch.SUPERSEDED}"))
+            replaced = [file for file in candidates if str(silver.root / file.path) in paths]
         scan = self.engine.scan(silver, replaced, located=True)
         survivors = f"{scan} t ANTI JOIN {Batch.SUPERSEDED} USING (_at, _nth)"
         # with what another program added to them
@@ -584,6 +587,11 @@ def refused_conflicts(table: Table, outcome: Outcome, *, first: bool) -> DataErr
         fix += "; where the last row of a file shall win, write `onConflict: last`"
         return DataError(f"{what}\n  {outcome.conflict_notes[0]}", where=table.path, fix=fix)
     return None
+
+
+def _are_few(files: Sequence[lake.DataFile]) -> bool:
+    """Return whether files have few rows between them, as far as the log says how many."""
+    return all(file.rows for file in files) and sum(file.rows for file in files) <= _FEW_ROWS
 
 
 def partitions_of(files: Sequence[lake.DataFile]) -> int:

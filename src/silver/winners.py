@@ -38,11 +38,12 @@ def duplicate_keys(engine: DuckEngine, table: Table, relation: str, rows: int) -
     return repeated(engine, relation, key(table), rows)
 
 
-def find_losers(engine: DuckEngine, table: Table, sound: str, rows: int) -> Outcome:
+def find_losers(engine: DuckEngine, table: Table, sound: str, rows: int) -> tuple[Outcome, bool]:
     """List the rows of `incoming`, about so many, that lose against another of their key in the table `losers` (_id).
 
     Only rows for which `sound`, an SQL condition, is true contend. Returns how many lost, and to what; a note names
-    keys in conflict. Where no key occurs twice nothing is listed: there is no such table then.
+    keys in conflict. Returns also whether any are listed: where no key occurs twice there is no such table, and of few
+    rows that a sequence orders the losers are taken out of `incoming` at once.
     """
     whole = f"SELECT rowid AS _id, * FROM {Batch.INCOMING}"
 
@@ -52,19 +53,20 @@ def find_losers(engine: DuckEngine, table: Table, sound: str, rows: int) -> Outc
     if rows <= _FEW_ROWS:
         shared, ordered = _repeated(engine, table, sound)
         if not shared:
-            return Outcome()
+            return Outcome(), False
         if ordered:
             names, newest = ", ".join(map(identifier, key(table))), _newest_first(table)
             nth = f"row_number() OVER (PARTITION BY {names} ORDER BY {newest})"
             placed = f"SELECT rowid AS _id, {nth} AS _place FROM {Batch.INCOMING} WHERE {sound}"
-            return Outcome(superseded=engine.table(Batch.LOSERS, f"SELECT _id FROM ({placed}) WHERE _place > 1"))
+            older = f"SELECT _id FROM ({placed}) WHERE _place > 1"
+            return Outcome(superseded=engine.delete(Batch.INCOMING, f"rowid IN ({older})")), False
         all_rows = f"(SELECT rowid AS _id, {', '.join(narrow(table))} FROM {Batch.INCOMING} WHERE {sound})"
-        return rank(engine, table, all_rows, rows, whole_rows)
+        return rank(engine, table, all_rows, rows, whole_rows), True
     if not find_shared_keys(engine, table, [(f"{Batch.INCOMING} WHERE {sound}", rows)]):
-        return Outcome()
+        return Outcome(), False
     near = f"SELECT rowid AS _id, {', '.join(narrow(table))} FROM {Batch.INCOMING} WHERE {sound} AND {is_shared(table)}"
     contenders = engine.table(Batch.CONTENDERS, near, large=rows > _ROWS_AT_ONCE)
-    return rank(engine, table, Batch.CONTENDERS, contenders, whole_rows)
+    return rank(engine, table, Batch.CONTENDERS, contenders, whole_rows), True
 
 
 def _repeated(engine: DuckEngine, table: Table, sound: str) -> tuple[bool, bool]:
@@ -269,8 +271,10 @@ def _shown_key(table: Table) -> str:
     return "concat_ws(', ', " + ", ".join(f"{identifier(name)}::VARCHAR" for name in table.key or ("_file",)) + ")"
 
 
-def contest(engine: DuckEngine, table: Table, columns: Mapping[str, str], stored: str) -> tuple[int, int, Outcome]:
-    """Let new rows and stored rows of the same key contend.
+def contest(
+    engine: DuckEngine, table: Table, columns: Mapping[str, str], stored: str, new: int
+) -> tuple[int, int, Outcome]:
+    """Let new rows, so many, and stored rows of the same key contend.
 
     `stored` is a relation of the table's rows with _at and _nth, and of its recorded deletions
     without. New rows that lose leave `incoming`; stored rows that lose are listed in the temporary
@@ -278,8 +282,7 @@ def contest(engine: DuckEngine, table: Table, columns: Mapping[str, str], stored
     Returns (stored rows that lost, new rows that lost, how many of a conflict are among the new ones with a note).
     """
     match = _same_key(table)
-    few = f"SELECT count(*) <= {_FEW_ROWS} FROM {Batch.INCOMING}"
-    if _is_ordered(table) and len(table.sequence_by) == 1 and engine.one(few)[0]:
+    if _is_ordered(table) and len(table.sequence_by) == 1 and new <= _FEW_ROWS:
         settled = _settled_by_sequence(engine, table, stored, match)
         if settled is not None:
             return *settled, Outcome()
@@ -333,15 +336,15 @@ def _settled_by_sequence(engine: DuckEngine, table: Table, stored: str, match: s
     new = f"(SELECT {names}, rowid AS _id, {moment} AS _by FROM {Batch.INCOMING}) i"
     old = f"(SELECT {names}, _at, _nth, {moment} AS _by FROM {stored}) s"
     newer = "CASE WHEN i._by <> s._by THEN i._by > s._by END AS _newer"
-    engine.table(Batch.CONTEST, f"SELECT s._at, s._nth, i._id, {newer} FROM {old} JOIN {new} ON {match}")
-    pairs = engine.rows(f"SELECT _id, _newer FROM {Batch.CONTEST}")
+    engine.table(Batch.SUPERSEDED, f"SELECT s._at, s._nth, i._id, {newer} FROM {old} JOIN {new} ON {match}")
+    pairs = engine.rows(f"SELECT _id, _newer FROM {Batch.SUPERSEDED}")
     if len(dict(pairs)) < len(pairs) or any(is_newer is None for _, is_newer in pairs):
         return None
-    superseded = engine.table(Batch.SUPERSEDED, f"SELECT _at, _nth FROM {Batch.CONTEST} WHERE _newer")
-    if superseded < len(pairs):
-        older = f"SELECT _id FROM {Batch.CONTEST} WHERE NOT _newer"
-        engine.execute(f"DELETE FROM {Batch.INCOMING} WHERE rowid IN ({older})")
-    return superseded, len(pairs) - superseded
+    stale = sum(not is_newer for _, is_newer in pairs)
+    if stale:
+        engine.delete(Batch.INCOMING, f"rowid IN (SELECT _id FROM {Batch.SUPERSEDED} WHERE NOT _newer)")
+        engine.delete(Batch.SUPERSEDED, "NOT _newer")
+    return len(pairs) - stale, stale
 
 
 def parts(names: Sequence[str], rows: int) -> list[str]:

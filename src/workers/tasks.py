@@ -283,7 +283,8 @@ def contend(engine: DuckEngine, task: Contending) -> Contended:
             gone = task.gone.relation(engine) if task.gone else None
             done, lost = contest.against_stored(engine, table, task.stored.relation(engine), gone)
             tied = in_conflict(engine, done, root)
-            superseded = stage(engine, f"FROM {Batch.SUPERSEDED}", root, LOCATED) if lost else superseded
+            if lost:
+                superseded = stage(engine, f"SELECT _at, _nth FROM {Batch.SUPERSEDED}", root, LOCATED)
         deleted = Staged(root, table.row_columns)
         if table.delete_when:
             deleted = stage(engine, f"FROM {Batch.DELETED}", root, table.row_columns)
