@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +16,7 @@ from torture.histories import History, Tools
 
 from src import lake as delta
 from src.gold import slabs, written
+from src.gold.cut import Cut
 from src.gold.slabs import Slabs
 from src.gold.written import Part
 
@@ -84,6 +85,25 @@ def test_many_touched_partitions_are_computed_in_slabs_and_few_at_once(
     assert counted == [7, 5]
     assert [row[2] for row in lake.rows(DAILY)] == [8, 6, 6, 6, 6, 61, 71]
     assert lake.step(run, GOLD).partitions == 5
+
+
+def test_a_day_binds_no_value_for_each_stored_file(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("src.gold.build._SMALL", 0)
+    bound: list[int] = []
+    folders = Cut.folders
+
+    def counting(self: Cut, source: delta.Snapshot, files: Sequence[delta.DataFile]) -> str:
+        bound.append(len(files))
+        return folders(self, source, files)
+
+    lake.shop()
+    lake.land("shop/orders/1.csv", SEVEN)
+    lake.good()
+    monkeypatch.setattr(Cut, "folders", counting)
+    lake.land("shop/orders/2.csv", HEADER + "0,2024-01-01,7,3\n")
+    run = lake.good()
+    assert (max(bound), committed(lake)) == (2, 7)  # the file that came and the one that went
+    assert (lake.step(run, GOLD).partitions, lake.rows(DAILY)[0][2]) == (1, 8)
 
 
 def test_partitions_of_two_columns_one_emptied_and_one_that_a_calendar_alone_brings(

@@ -41,9 +41,26 @@ class Cut:
         source = self.sources[name]
         if not (source.files and name in self.by and self.follows_from_folders(name)):
             return list(source.files)
+        if stored := self._stored_in(name):
+            # compared as text: to bind a literal for each file takes 30 us, 30 ms after a thousand days
+            texts = ", ".join(f"{column}::VARCHAR" for column in self.columns)
+            wanted = set(self.engine.rows(f"SELECT DISTINCT {texts} FROM {partitions}"))
+            return [file for file in source.files if tuple(map(file.partition.get, stored)) in wanted]
         keyed = f"(SELECT _at, {self.keys(name)} FROM {self.folders(source, source.files)})"
         within = set(self.engine.values(f"SELECT _at FROM {keyed} SEMI JOIN {partitions} USING ({self.names})"))
         return [file for at, file in enumerate(source.files) if at in within]
+
+    def _stored_in(self, name: str) -> tuple[str, ...]:
+        """Return the columns that a source is partitioned by which the table's partition columns are; () where not.
+
+        Unchanged, and of types whose values the log has as the engine writes them.
+        """
+        source, kinds = self.sources[name], {column.name: column.type for column in self.table.columns}
+        own = {identifier(column): column for column in source.partition_by}
+        stored = tuple(own.get(by, "") for by in self.by[name])
+        wanted = [kinds[column] for column in self.table.partition_by]
+        same = all(stored) and [source.columns[column] for column in stored] == wanted
+        return stored if same and lake.SAME_TEXT.issuperset(wanted) else ()
 
     def follows_from_folders(self, name: str) -> bool:
         """Return whether the partition follows from the partition that a row of a source lies in."""

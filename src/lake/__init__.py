@@ -67,6 +67,7 @@ from src.lake.tables import BUILT_FROM as BUILT_FROM
 from src.lake.tables import FORGOTTEN as FORGOTTEN
 from src.lake.tables import LAYERS as LAYERS
 from src.lake.tables import NEWEST_EMPTY as NEWEST_EMPTY
+from src.lake.tables import SAME_TEXT as SAME_TEXT
 from src.lake.tables import Changes as Changes
 from src.lake.tables import Snapshot as Snapshot
 from src.lake.tables import add_columns as add_columns

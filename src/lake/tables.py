@@ -66,7 +66,7 @@ _turns: dict[Path, threading.RLock] = {}  # of whoever loads a table
 # What earlier processes knew of tables, each looked at when the table is first opened: src/lake/known.py.
 _earlier: dict[Path, Callable[[], Snapshot | None]] = {}
 _FEW_NAMES = 32  # of progress that are all kept of a table: one of many files has recorded each of these
-_SAME_TEXT = {"VARCHAR", "DATE", "TINYINT", "SMALLINT", "INTEGER", "BIGINT"}  # as the engine writes it, and the library
+SAME_TEXT = {"VARCHAR", "DATE", "TINYINT", "SMALLINT", "INTEGER", "BIGINT"}  # as the engine writes it, and the library
 _DELTA_TYPES = {
     "VARCHAR": "string",
     "BOOLEAN": "boolean",
@@ -178,7 +178,7 @@ class Snapshot:
         keys = {self.columns[name] for name in self.partition_by}
         if (
             ("files" in vars(self) or self._listed is not None)
-            and keys <= _SAME_TEXT
+            and keys <= SAME_TEXT
             and all(_is_plain(file) for file in add)
         ):
             gone = {file.path for file in remove}
