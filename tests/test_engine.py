@@ -30,6 +30,38 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckEngine]:
     running.close()
 
 
+# -- opening
+
+
+def test_an_engine_that_opens_beside_other_work_is_the_same(tmp_path: Path) -> None:
+    running = DuckEngine(memory_limit="500MB", threads=1, spill=tmp_path)
+    running.open_soon()
+    running.open_soon()
+    running.set_run_date(date(2024, 1, 31))
+    settings = "current_setting('TimeZone'), current_setting('threads'), current_setting('preserve_insertion_order')"
+    assert running.one(f"SELECT run_date(), {settings}") == (date(2024, 1, 31), "UTC", 1, False)
+    running.open_soon()  # it is open
+    assert not running._ahead
+    running.close()
+
+
+def test_an_engine_that_was_to_open_and_is_asked_nothing_leaves_nothing_open(tmp_path: Path) -> None:
+    running = DuckEngine(memory_limit="500MB", threads=1, spill=tmp_path)
+    running.open_soon()
+    running.close()
+    assert (running._opening, running._ahead) == (None, [])
+    with pytest.raises(RuntimeError):
+        running.one("SELECT 1")
+
+
+def test_what_goes_wrong_while_an_engine_opens_is_told_to_who_asks(tmp_path: Path) -> None:
+    running = DuckEngine(memory_limit="much", threads=1, spill=tmp_path)
+    running.open_soon()
+    with pytest.raises(BoathouseError, match="must have a number"):
+        running.one("SELECT 1")
+    running.close()
+
+
 # -- quoting
 
 

@@ -190,11 +190,12 @@ def run(
     # after the first commit nothing could be done again as one step; and one load at a time is dealt out
     alone = len(arrived.new) > FILES_PER_COMMIT or (others is not None and others.deals(size))
     engine.admit(sys.maxsize if alone else size)
-    feed = expecting(feed) if expecting and arrived.new else feed
     taken, outcome = list[Landed](), Outcome(refusals=arrived.refused, notes=notes_of(arrived))
     if arrived.new:
+        engine.open_soon()
         from src.bronze.appending import append_all
 
+        feed = expecting(feed) if expecting else feed
         bronze, taken, outcome = append_all(engine, root, feed, bronze, arrived, batch, now, others, withhold)
     not_taken = {file.sha256 for file in arrived.new} - {file.sha256 for file in taken}
     # so that they need not be read again only to find that they are known; not those whose twin was refused

@@ -40,6 +40,7 @@ def run(call: Call) -> int:
     args, data = call.args, call.settings.data_dir
     sql = _statement(args)
     with open_engine(call.settings) as engine:
+        engine.open_soon()
         versions = {} if args.newest else releases.newest(data)
         masks, masked = masks_of_lake(call.settings, engine), None
         with read_by_user(call, "export" if args.output else "query") as reading:

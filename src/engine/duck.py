@@ -14,6 +14,7 @@ import math
 import os
 import re
 import stat
+import threading
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -66,6 +67,8 @@ _functions: list[Functions] = []  # what listing them gave, which takes as long 
 
 def literal(value: object) -> str:
     """Return a Python value as a SQL literal."""
+    if isinstance(value, str):  # first, as nearly all are: the names of a table's files
+        return "'" + value.replace("'", "''") + "'"
     if value is None:
         return "NULL"
     if isinstance(value, bool):
@@ -183,14 +186,14 @@ class DuckEngine:
         self._awaited: list[Callable[[], Collection[str]]] = []  # statements to be parsed once one of them is wanted
         self._scanned: set[str] = set()
         self._objects: Files | None = None  # of object stores, once a statement is about one
+        self._opening: threading.Thread | None = None
+        self._ahead: list[duckdb.DuckDBPyConnection] = []  # what that thread has opened
 
     @cached_property
     def _connection(self) -> duckdb.DuckDBPyConnection:
-        import _duckdb as duckdb
-
         if self._closed:
             raise RuntimeError("the engine is closed")
-        connection = duckdb.connect(config=self._config)
+        connection = self._opened_ahead() or self._connect()
         if "memory_limit" not in self._config or self._share > 1:
             [(memory,)] = connection.execute(f"SELECT {_MEMORY}").fetchall()
             memory = memory if "memory_limit" in self._config else automatic_memory(memory)
@@ -203,6 +206,31 @@ class DuckEngine:
             connection.execute(_run_date_sql(self._run_date))
         return connection
 
+    def open_soon(self) -> None:
+        """Begin to open, beside what this thread does next: it takes 20 ms, most of them without Python's lock.
+
+        Whoever asks something first waits for it; where it went wrong, it is done again then, and told.
+        """
+        if self._opening is None and self._opened is None:
+            self._opening = threading.Thread(target=self._open_ahead, name="engine", daemon=True)
+            self._opening.start()
+
+    def _open_ahead(self) -> None:
+        with suppress(Exception):
+            self._ahead.append(self._connect())
+
+    def _opened_ahead(self) -> duckdb.DuckDBPyConnection | None:
+        """Return what `open_soon` has opened, once: it waits for it."""
+        if self._opening:
+            self._opening.join()
+            self._opening = None
+        return self._ahead.pop() if self._ahead else None
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        import _duckdb as duckdb
+
+        return duckdb.connect(config=self._config)
+
     @property
     def _opened(self) -> duckdb.DuckDBPyConnection | None:
         return self.__dict__.get("_connection")
@@ -210,8 +238,9 @@ class DuckEngine:
     def close(self) -> None:
         """Close the connection; no statement can run afterwards."""
         self._closed = True
-        if self._opened:
-            self._opened.close()
+        for connection in (self._opened, self._opened_ahead()):
+            if connection:
+                connection.close()
 
     def rest(self) -> None:
         """Give back all memory: tables, streams and published names are gone. It opens again once it is asked."""
