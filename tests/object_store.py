@@ -1,7 +1,12 @@
-"""An S3 server of this machine, in a process of its own that ends with the tests; each lake has a bucket of its own."""
+"""An S3 server of this machine, in a process of its own that ends with the tests; each lake has a bucket of its own.
+
+With `TEST_S3_URL` the tests go to the server there instead, by the credential that `AWS_ACCESS_KEY_ID` and
+`AWS_SECRET_ACCESS_KEY` are, through a forwarder that logs the requests.
+"""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import uuid
@@ -15,7 +20,10 @@ from conftest import Lake, assert_laws
 
 from src import store
 
+ELSEWHERE = os.environ.get("TEST_S3_URL")
 CREDENTIAL = {"AWS_ACCESS_KEY_ID": "someone", "AWS_SECRET_ACCESS_KEY": "not-to-be-seen"}
+if ELSEWHERE:
+    CREDENTIAL = {name: os.environ[name] for name in CREDENTIAL}
 # by itself: within this process a library that waits for the server without letting Python go on would wait forever
 _SERVER = """
 import logging, sys
@@ -55,6 +63,8 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
     log = tmp_path_factory.mktemp("s3") / "requests.log"
     pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
     program = [sys.executable, "-c", _SERVER, str(log)]
+    if ELSEWHERE:
+        program = [sys.executable, str(Path(__file__).with_name("s3_forwarder.py")), str(log), ELSEWHERE]
     with subprocess.Popen(program, stdin=pipe, stdout=pipe, stderr=nowhere, text=True) as server:
         assert server.stdout and server.stdin
         endpoint = server.stdout.readline().strip()
@@ -63,7 +73,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
                 "LOG_OF_S3": str(log),
                 "AWS_ENDPOINT_URL": endpoint,
                 **CREDENTIAL,
-                "AWS_REGION": "eu-west-1",
+                "AWS_REGION": os.environ.get("AWS_REGION", "eu-west-1") if ELSEWHERE else "eu-west-1",
                 "AWS_ALLOW_HTTP": "true",
             }
         finally:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import fastavro
 import pytest
 from conftest import ROOT, Lake, short
+from test_helper_names import FORMS
+from test_workbooks import book
 from torture import histories, oracle, shared
 from torture.histories import History, Tools
 
@@ -167,6 +173,102 @@ def test_files_that_workers_read_are_not_looked_at_by_the_driver(
         shop.good()
         assert shop.rows("SELECT count(*) FROM bronze.shop.orders") == [(3,)]
         assert len(looked) == (0 if environ else 3)
+
+
+# -- what files are like
+
+
+def as_avro(records: list[dict[str, str]]) -> bytes:
+    sink = io.BytesIO()
+    fields = [{"name": name, "type": "string"} for name in records[0]]
+    fastavro.writer(sink, {"type": "record", "name": "row", "fields": fields}, records)
+    return sink.getvalue()
+
+
+def as_xml(records: list[dict[str, str]]) -> bytes:
+    rows = ("".join(f"<{name}>{text}</{name}>" for name, text in one.items()) for one in records)
+    return f"<shop>{''.join(f'<order>{row}</order>' for row in rows)}</shop>".encode()
+
+
+def as_xlsx(records: list[dict[str, str]]) -> bytes:
+    cell = '<c r="{}{}" t="inlineStr"><is><t>{}</t></is></c>'
+    lines = enumerate([list(records[0]), *(list(one.values()) for one in records)], 1)
+    rows = ((at, "".join(cell.format(chr(65 + c), at, text) for c, text in enumerate(texts))) for at, texts in lines)
+    with tempfile.TemporaryDirectory() as folder:
+        text = "".join(f'<row r="{at}">{cells}</row>' for at, cells in rows)
+        return book(Path(folder) / "1.xlsx", text).read_bytes()
+
+
+def as_fixed(records: list[dict[str, str]]) -> bytes:
+    return "".join("".join(f"{text:<10}" for text in one.values()) + "\n" for one in records).encode()
+
+
+FORMATS: dict[str, tuple[Callable[[list[dict[str, str]]], bytes], str]] = {
+    **{form: (made, "") for form, made in FORMS.items()},
+    "csv.gz": (lambda records: gzip.compress(FORMS["csv"](records)), ""),
+    "avro": (as_avro, ""),
+    "xlsx": (as_xlsx, ""),
+    "xml": (as_xml, "{property: recordPath, value: shop/order}"),
+    "fixed": (
+        as_fixed,
+        "{property: header, value: false}, {property: fixedWidth, "
+        "value: {order_id: [1, 10], day: [11, 20], amount: [21, 30], updated: [31, 40]}}",
+    ),
+}
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_files_of_each_format_are_read_by_workers_as_by_one_process(
+    tmp_path: Path, dealt_out: list[str], form: str
+) -> None:
+    made, properties = FORMATS[form]
+    names = HEADER.strip().split(",")
+    texts = [text.splitlines() for load in LOADS for text in load]
+    files = [made([dict(zip(names, line.split(","), strict=True)) for line in lines]) for lines in texts]
+
+    def loaded(root: Path, environ: dict[str, str]) -> dict[str, Any]:
+        shop = Lake(root, environ).shop()
+        told = f"format: {form.partition('.')[0]}" + (f", customProperties: [{properties}]" if properties else "")
+        shop.edit("silver/shop/orders.yaml", "*.csv, format: csv", f"*.{form}, {told}")
+        for nth, content in enumerate(files):
+            shop.land(f"shop/orders/{nth}.{form}", content)
+            if nth % 2:
+                shop.good()
+        return left_in(shop)
+
+    there = loaded(tmp_path / "there", dict(shared.SETTINGS))
+    assert "read_files" in dealt_out
+    assert there == loaded(tmp_path / "here", {})
+    assert len(there["bronze.shop.orders"][0]) == sum(map(len, texts))
+
+
+@pytest.mark.usefixtures("dealt_out")
+def test_a_column_that_files_of_several_tasks_spell_otherwise_is_one(tmp_path: Path) -> None:
+    def loaded(root: Path, environ: dict[str, str]) -> dict[str, Any]:
+        shop = Lake(root, environ).shop()
+        for nth, spelling in enumerate(["Updated", "updated", "UPDATED", "Updated"]):
+            shop.land(
+                f"shop/orders/{nth}.csv",
+                f"order_id,day,amount,{spelling},Note\n{nth},2024-01-01,x,{nth},n\n1,2024-01-01,1,{nth},\n",
+            )
+        shop.good()
+        return left_in(shop)
+
+    assert loaded(tmp_path / "there", dict(shared.SETTINGS)) == loaded(tmp_path / "here", {})
+
+
+@pytest.mark.usefixtures("dealt_out")
+def test_a_load_by_workers_of_which_too_much_is_rejected_is_refused(tmp_path: Path) -> None:
+    said = []
+    for root, environ in ((tmp_path / "there", dict(shared.SETTINGS)), (tmp_path / "here", {})):
+        shop = Lake(root, environ).shop()
+        shop.land(
+            "shop/orders/1.csv", HEADER + "".join(f"{n},2024-01-01,{'x' if n < 60 else 1},1\n" for n in range(100))
+        )
+        said.append(str(shop.run().failures["silver.shop.orders"]).partition("\n")[0])
+        assert not (shop.data / "silver/shop/orders").exists()
+    assert said[0] == said[1]
+    assert said[0].startswith("60 of 100 rows were rejected, more than 50 %")
 
 
 # -- failures
