@@ -13,9 +13,9 @@ from conftest import ROOT, Lake
 
 FILES = Path(os.environ.get("REAL_DATA", ROOT.parent / "shared" / "data")) / "online_retail"
 
-pytestmark = pytest.mark.skipif(
-    not FILES.is_dir(), reason="the real files are not here; set REAL_DATA to the folder that holds online_retail/"
-)
+NOT_HERE = "the real files are not here; set REAL_DATA to the folder that holds online_retail/"
+
+pytestmark = pytest.mark.skipif(not FILES.is_dir(), reason=NOT_HERE)
 
 
 @pytest.fixture
