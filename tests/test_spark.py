@@ -99,6 +99,30 @@ def test_a_driver_ended_amid_a_load_leaves_the_lake_as_it_was_and_the_next_run_f
 
 
 @pytest.mark.long
+def test_a_cluster_that_is_gone_amid_a_load_is_a_failure_in_passing_and_the_next_run_finishes(
+    spark: Spark, tmp_path: Path
+) -> None:
+    shop = Lake(tmp_path).shop()
+    shop.land("shop/orders/0.csv", HEADER + "".join(LOADS[0]))
+    command = [sys.executable, "main.py", "run", "--project", str(tmp_path)]
+    with cluster() as going:
+        environ = going.environ | going.settings | {"SETTLE_SECONDS": "0"}
+        run = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        while not (shop.data / f"bronze/shop/orders/_delta_log/{1:020d}.json").exists():
+            assert run.poll() is None
+            time.sleep(0.01)
+    lines = run.communicate(timeout=300)[1].decode()
+    assert run.returncode == 9, lines  # bronze is done
+    assert "silver.shop.orders: the cluster does not answer any more: 127.0.0.1:" in lines
+    assert not list(shop.data.glob("silver/shop/orders/**/*.parquet")), "nothing is to be seen of it"
+    environ = spark.environ | spark.settings | {"SETTLE_SECONDS": "0"}
+    subprocess.run(command, cwd=ROOT, env=environ, check=True, capture_output=True)
+    assert [key for (key,) in shop.rows("SELECT order_id FROM silver.shop.orders ORDER BY 1")] == [1, 2, 4]
+    assert not (shop.data / ".staging").exists()
+    assert shop.findings() == []
+
+
+@pytest.mark.long
 def test_whoever_of_a_cluster_dies_at_a_random_moment_no_history_ends_otherwise(spark: Spark) -> None:
     """`python -m tests.torture --spark-kills 20 --spark 30` does the same at length, on a cluster of its own."""
     command = [sys.executable, "-m", "tests.torture", "--spark-kills", "6", "--spark", "2"]

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from conftest import ROOT, Lake
 from object_store import BucketLake
-from sample.test_real import FILES, NOT_HERE, PUBLISHED
-from sample.test_real import figures as published
 from spark_cluster import cluster
+from test_real import FILES, NOT_HERE, PUBLISHED
+from test_real import figures as published
 from test_workers import WORKERS
 
 from benchmarks.cells import figures
