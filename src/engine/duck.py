@@ -79,7 +79,7 @@ def literal(value: object) -> str:
         return repr(value) if value >= 0 else f"({value!r})"  # -1::BIGINT would be -(1::BIGINT)
     if isinstance(value, list | tuple):
         return "[" + ", ".join(literal(item) for item in value) + "]"
-    return "'" + str(value).replace("'", "''") + "'"
+    return literal(str(value))
 
 
 def identifier(name: str) -> str:

@@ -707,7 +707,7 @@ def commit(
 
 
 def settle(root: Path, files: Sequence[DataFile]) -> list[DataFile]:
-    """Force files to disk and hash them, so that the commit that adds them need not; returns them with their hashes.
+    """Force files to disk and hash them, ahead of the commit that adds them; returns them with their hashes.
 
     Raises:
         MachineError: no room, or a disk that fails.
